@@ -55,13 +55,12 @@ audit: .venv/.installed-dev ## Ask whether a locked dependency has a known hole 
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock -r requirements-build.lock
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-annotate --no-header $(ARGS) pyproject.toml
+	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
 lock: .venv/.installed-dev ## Resolve the dependencies anew (ARGS="--upgrade" for newer ones)
-	$(COMPILE) --output-file requirements.lock
-	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-annotate --no-header --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
 clean: ## Remove what was installed and built here (no data)
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
