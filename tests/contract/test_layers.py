@@ -1,0 +1,141 @@
+"""The direction of imports: wire -> methods -> store -> model, and never back."""
+
+import ast
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import springhead
+
+SOURCE = Path(springhead.__file__).parent
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "model": set(),
+    "settings": set(),
+    "store": {"model"},
+    "rpc": {"model"},
+    "methods": {"model", "store", "rpc"},
+    "delivery": {"model", "store"},
+    "wire": {"model", "store", "rpc", "methods", "settings"},
+    "client": set(),
+    "cli": {"model", "store", "rpc", "methods", "wire", "delivery", "client", "settings"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+"""Who may import whom. A new room says here what it may know of the others."""
+
+JOBLESS = {"utils", "util", "helpers", "helper", "common", "core", "service", "services", "manager", "misc"}
+"""Names of rooms that have no job yet."""
+
+MOST_LINES = 400
+
+
+def room(module: str) -> str:
+    """The room of a module: 'store' for 'springhead.store.leads'; '__init__' for the package itself."""
+    return [*module.split("."), "__init__"][1]
+
+
+def imports(module: str, source: str, modules: AbstractSet[str], *, package: bool = False) -> set[str]:
+    """The modules of ours that this source imports, wherever in it the import stands."""
+    found: set[str] = set()
+    here = module.split(".") if package else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = here[: len(here) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                found.add(inner if inner in modules else base)
+    return {name for name in found if name.split(".")[0] == "springhead"} - {module}
+
+
+def against_the_direction(graph: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """A sentence for each import that goes the wrong way, and for each room that has no place yet."""
+    wrong: list[str] = []
+    for module, targets in sorted(graph.items()):
+        if room(module) not in MAY_IMPORT:
+            wrong.append(f"{module}: say in MAY_IMPORT what the room {room(module)} may import")
+            continue
+        allowed = MAY_IMPORT[room(module)] | {room(module), "__init__"}
+        wrong += [f"{module} imports {target}" for target in sorted(targets) if room(target) not in allowed]
+    return wrong
+
+
+def circle(graph: Mapping[str, AbstractSet[str]]) -> list[str]:
+    """The modules of one circle of imports, or nothing."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def our_graph() -> dict[str, set[str]]:
+    """Every module of the package with what it imports of the package."""
+    files: dict[str, Path] = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return {
+        module: imports(module, path.read_text(), files.keys(), package=path.name == "__init__.py")
+        for module, path in files.items()
+    }
+
+
+def test_every_import_goes_the_one_way() -> None:
+    assert against_the_direction(our_graph()) == []
+
+
+def test_no_circle_of_imports() -> None:
+    assert circle(our_graph()) == []
+
+
+def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
+    assert {str(path): lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_room_or_file_without_a_job() -> None:
+    assert [path for path in SOURCE.rglob("*") if path.stem in JOBLESS] == []
+
+
+def test_an_import_against_the_direction_is_found() -> None:
+    graph = {
+        "springhead.store.leads": {"springhead.model.leads", "springhead.methods.leads"},
+        "springhead.methods.leads": {"springhead.store.leads", "springhead.rpc.method"},
+        "springhead.client.client": {"springhead.model.leads"},
+        "springhead.rpc.describe": {"springhead.store.leads"},
+        "springhead.attic.box": set[str](),
+    }
+    assert against_the_direction(graph) == [
+        "springhead.attic.box: say in MAY_IMPORT what the room attic may import",
+        "springhead.client.client imports springhead.model.leads",
+        "springhead.rpc.describe imports springhead.store.leads",
+        "springhead.store.leads imports springhead.methods.leads",
+    ]
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"springhead.model.a": {"springhead.model.b"}, "springhead.model.b": {"springhead.model.a"}}
+    assert set(circle(graph)) == set(graph)
+
+
+def test_an_import_is_seen_in_every_spelling() -> None:
+    modules = {"springhead.store.db", "springhead.store.leads", "springhead.model", "springhead.model.leads"}
+    spellings = {
+        "import springhead.model.leads": "springhead.model.leads",
+        "from springhead.model import leads": "springhead.model.leads",
+        "from springhead.model.leads import Lead": "springhead.model.leads",
+        "from ..model.leads import Lead": "springhead.model.leads",
+        "from ..model import leads": "springhead.model.leads",
+        "from . import leads": "springhead.store.leads",
+        "def late():\n    from springhead.model import leads": "springhead.model.leads",
+    }
+    for source, target in spellings.items():
+        assert imports("springhead.store.db", source, modules) == {target}, source
+    assert imports("springhead.store", "from .db import Pool", modules, package=True) == {
+        "springhead.store.db"
+    }
