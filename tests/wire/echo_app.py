@@ -1,0 +1,100 @@
+"""A small ASGI app behind the real server, for test_http.py: says what it got, and misbehaves on request."""
+
+import asyncio
+import json
+import os
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+from springhead.wire.server import serve
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Echo; /early answers without reading, /slow waits, /big sends 5 MB, /counters shows the register."""
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    path = scope["path"]
+    if path == "/early":
+        await answer(send, {"early": True})
+        return
+    if path == "/big":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5242880")]})
+        for left in range(79, -1, -1):
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": left > 0})
+        return
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    if path == "/slow":
+        await asyncio.sleep(float(scope["query_string"] or b"0.5"))
+    if path == "/counters":
+        counters = scope["state"]["connections"]
+        await answer(
+            send,
+            {
+                "open": len(counters.open),
+                "cap": counters.cap,
+                "evicted": counters.evicted,
+                "refused": counters.refused,
+                "bad_requests": counters.bad_requests,
+                **counters.deadlines,
+            },
+        )
+        return
+    await answer(
+        send,
+        {
+            "method": scope["method"],
+            "path": path,
+            "query": scope["query_string"].decode("latin-1"),
+            "size": size,
+            "headers": len(scope["headers"]),
+            "host": dict(scope["headers"]).get(b"host", b"").decode("latin-1"),
+        },
+    )
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    """Start and stop, saying so on standard output."""
+    await receive()
+    await asyncio.sleep(float(os.environ.get("STARTUP_SECONDS", "0")))
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("lifespan over", flush=True)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def answer(send: Any, body: object) -> None:
+    """One JSON answer."""
+    content = json.dumps(body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    settings: Any = SimpleNamespace(
+        **{
+            "host": "127.0.0.1",
+            "port": 0,
+            "header_timeout": 1.0,
+            "body_timeout": 1.0,
+            "write_timeout": 1.0,
+            "keep_alive": 2.0,
+            "connections": 2_000,
+            "allowed_hosts": (),
+            "pool_size": 16,
+            "shutdown_timeout": 5.0,
+            **given,
+        }
+    )
+    serve(app, settings, on_ready=lambda url: print(url, flush=True))
+    print("returned", flush=True)
