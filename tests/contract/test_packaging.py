@@ -45,19 +45,21 @@ def served(program: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str],
         name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SPRINGHEAD_"))
     }
     command = [program, "serve", "--data", folder / "data", "--port", "0", "--json"]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-    try:
-        assert server.stdout
-        line = server.stdout.readline()
-        assert line, f"the server ended with {server.wait()}:\n{(folder / 'log').read_text()}"
-        yield server, json.loads(line)
-    finally:
-        if server.poll() is None:
-            server.terminate()
-            server.wait(timeout=60)
+        ) as server,
+    ):
+        try:
+            assert server.stdout
+            line = server.stdout.readline()
+            assert line, f"the server ended with {server.wait()}:\n{(folder / 'log').read_text()}"
+            yield server, json.loads(line)
+        finally:
+            if server.poll() is None:
+                server.terminate()
+                server.wait(timeout=60)
 
 
 def call(ready: dict[str, Any], method: str, params: dict[str, Any]) -> dict[str, Any]:
