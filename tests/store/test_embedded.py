@@ -1,0 +1,413 @@
+"""The embedded PostgreSQL: real starts, real kills, on folders of its own."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from springhead.store.embedded import Embedded, EmbeddedError
+from springhead.store.embedded_host import SOCKET_PATH_LIMIT, socket_directory
+
+pytestmark = pytest.mark.timeout(60)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+with_setpriv = pytest.mark.skipif(not shutil.which("setpriv"), reason="needs util-linux's setpriv")
+
+OWNER = """
+import asyncio, pathlib, sys, time
+from springhead.store.embedded import Embedded, EmbeddedError
+server = Embedded(pathlib.Path(sys.argv[1]))
+try:
+    server.launch()
+    print("launched", flush=True)
+    asyncio.run(server.ready())
+    print("ready", flush=True)
+    time.sleep(60)
+except EmbeddedError as error:
+    print("refused", error, flush=True)
+"""
+"""Another process with the folder's server, to be killed."""
+
+
+@contextmanager
+def open_folder() -> Generator[Path]:
+    """A folder that every user may pass through, which pytest's own are not."""
+    place = Path(tempfile.mkdtemp(prefix="springhead-test-"))
+    place.chmod(0o755)
+    yield place
+    assert wait_for(lambda: not processes(place), 10)
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def place() -> Generator[Path]:
+    with open_folder() as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def used() -> Generator[Path]:
+    with open_folder() as place:
+        with started(place / "data"):
+            pass
+        yield place / "data"
+
+
+@pytest.fixture
+def data(used: Path) -> Path:
+    """A data folder whose first start is behind it; the tests hand it on, since an initdb takes a second."""
+    assert wait_for(lambda: not processes(used), 10)
+    return used
+
+
+@contextmanager
+def started(data: Path) -> Generator[tuple[Embedded, str]]:
+    server = Embedded(data)
+    try:
+        server.launch()
+        yield server, asyncio.run(server.ready())
+    finally:
+        server.stop()
+
+
+@contextmanager
+def owner(data: Path, until: str = "ready", **environment: str) -> Generator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", OWNER, str(data)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    ) as process:
+        assert process.stdout
+        try:
+            for line in process.stdout:
+                if line.startswith(until):
+                    break
+            else:
+                pytest.fail(f"the other process never got as far as '{until}'")
+            yield process
+        finally:
+            process.kill()
+
+
+def ask(dsn: str, question: str, *parameters: object) -> object:
+    async def asking() -> object:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return await connection.fetchval(question, *parameters)
+        finally:
+            await connection.close()
+
+    return asyncio.run(asking())
+
+
+def processes(data: Path) -> list[int]:
+    """Everything that PostgreSQL runs in the folder: it makes the cluster its working directory."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(data):
+                found.append(int(entry.name))
+    return found
+
+
+def postmaster(data: Path) -> int:
+    return int((data / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def wait_for(true: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_the_first_start_takes_less_than_three_seconds_and_a_restart_keeps_the_data(place: Path) -> None:
+    data = place / "deep" / "data"
+    took: list[float] = []
+
+    for text in ("1", "2"):
+        start = time.monotonic()
+        with started(data) as (_, dsn):
+            took.append(time.monotonic() - start)
+            if text == "1":
+                ask(dsn, "create table kept (text text)")
+            ask(dsn, "insert into kept values ($1)", text)
+            kept = ask(dsn, "select string_agg(text, ',' order by text) from kept")
+
+    assert kept == "1,2"
+    print("first start, later start:", took)
+    assert took[0] < 3  # alone on two cores: 1.3 s
+    assert took[1] < 1.5  # 0.15 s
+
+
+def test_nothing_is_left_running_after_stop(data: Path) -> None:
+    with started(data) as (server, dsn):
+        assert Embedded.running_dsn(data) == dsn
+        assert len(processes(data)) > 3
+
+    assert processes(data) == []
+    assert Embedded.running_dsn(data) is None
+    server.stop()  # a second time does no harm
+
+
+def test_postgresql_is_in_a_session_of_its_own(data: Path) -> None:
+    with started(data):
+        assert os.getsid(postmaster(data)) != os.getsid(0)  # Ctrl-C in our terminal is for us alone
+
+
+def test_the_role_has_no_special_rights_and_owns_its_database(data: Path) -> None:
+    with started(data) as (_, dsn):
+        special = "select rolsuper or rolbypassrls or rolcreaterole from pg_roles where rolname = user"
+        assert ask(dsn, special) is False
+        owner = "select datdba::regrole::text from pg_database where datname = current_database()"
+        assert ask(dsn, owner) == "springhead"
+
+
+def test_text_is_that_of_all_the_world(data: Path) -> None:
+    with started(data) as (_, dsn):
+        assert ask(dsn, "select lower('ÄÖŞ ΩЖ')") == "äöş ωж"
+        assert ask(dsn, "select lower('İ') in ('i', 'i̇')") is True  # simple and full case mapping
+        kind = "select (datlocprovider, datlocale)::text from pg_database where datname = 'springhead'"
+        assert ask(dsn, kind) == "(b,C.UTF-8)"
+        ask(dsn, "create extension pg_trgm")  # a trusted one: the owner may
+        assert ask(dsn, "select similarity('Жанна', 'Жанна')") == 1  # nothing dropped
+        ask(dsn, "drop extension pg_trgm")
+
+
+def test_writes_are_durable_and_the_log_holds_no_data(data: Path) -> None:
+    with started(data) as (_, dsn):
+        for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
+            assert ask(dsn, "select current_setting($1)", name) == "on"
+        ask(dsn, "create table person (email text primary key)")
+        ask(dsn, "insert into person values ($1)", "ada@example.org")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            ask(dsn, "insert into person values ($1)", "ada@example.org")
+        with pytest.raises(asyncpg.DataError):
+            ask(dsn, "select cast('secret' || email as int) from person")
+        ask(dsn, "drop table person")
+
+    log = (data / "postgres.log").read_text()
+    assert "ready to accept connections" in log
+    assert "ada@" not in log
+    assert "secret" not in log
+
+
+def test_a_second_server_on_the_folder_is_refused_and_says_who_has_it(data: Path) -> None:
+    with owner(data) as other, pytest.raises(EmbeddedError) as refused:
+        Embedded(data).launch()
+
+    assert f"(pid {other.pid}) is already running on {data}" in str(refused.value)
+    assert "--data" in str(refused.value)
+
+
+def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
+    async def story(server: Embedded) -> list[float]:
+        dsn = await server.ready()
+        supervision = asyncio.create_task(server.supervise())
+        away: list[float] = []
+        for _ in range(3):
+            bystander = await asyncpg.connect(dsn)
+            os.kill(postmaster(data), signal.SIGKILL)
+            start = time.monotonic()
+            while True:
+                with suppress(OSError, asyncpg.PostgresError):
+                    connection = await asyncpg.connect(dsn)
+                    if await connection.fetchval(
+                        "select pg_postmaster_start_time() > now() - interval '5 s'"
+                    ):
+                        await connection.close()
+                        break
+                await asyncio.sleep(0.02)
+            away.append(time.monotonic() - start)
+            bystander.terminate()
+            await asyncio.sleep(0.2)
+        supervision.cancel()
+        return away
+
+    server = Embedded(data)
+    try:
+        server.launch()
+        away = asyncio.run(asyncio.wait_for(story(server), 40))
+    finally:
+        server.stop()
+
+    print("seconds away:", away)
+    assert max(away) < 8
+    assert processes(data) == []
+
+
+@with_setpriv
+def test_postgresql_goes_when_its_server_is_killed(data: Path) -> None:
+    with owner(data) as other:
+        pid = postmaster(data)
+        other.kill()
+        assert wait_for(lambda: not processes(data), 5)
+
+    with started(data):
+        assert postmaster(data) != pid
+
+
+@with_setpriv
+def test_a_folder_can_be_started_right_after_its_server_was_killed(data: Path) -> None:
+    for _ in range(3):
+        with owner(data) as other:
+            other.kill()
+            other.wait()
+            with started(data) as (_, dsn):
+                assert ask(dsn, "select 1") == 1
+
+    assert processes(data) == []
+
+
+def test_a_postgresql_that_outlived_its_server_is_stopped_first(data: Path) -> None:
+    with owner(data, PATH="/nonexistent") as other:  # no setpriv there, as on macOS
+        pid = postmaster(data)
+        other.kill()
+        other.wait()
+        time.sleep(0.3)
+        assert processes(data)
+
+        with started(data):
+            assert postmaster(data) != pid
+            assert pid not in processes(data)
+
+    assert processes(data) == []
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.5])
+def test_a_first_start_killed_half_way_does_not_trip_up_the_next(place: Path, seconds: float) -> None:
+    with owner(place / "data", until="launched") as other:
+        time.sleep(seconds)
+        other.kill()
+        other.wait()
+
+        with started(place / "data") as (_, dsn):
+            assert ask(dsn, "select 1") == 1
+
+    assert processes(place) == []
+    assert list((place / "data").glob("postgres.new-*")) == []
+
+
+def test_a_first_start_killed_between_role_and_database_is_completed(data: Path) -> None:
+    with started(data) as (server, _):
+        ask(server._dsn("postgres", "postgres"), "drop database springhead")
+
+    with started(data) as (_, dsn):
+        assert ask(dsn, "select current_database()") == "springhead"
+
+
+def test_a_pid_file_that_names_some_other_process_is_seen_through(data: Path) -> None:
+    with started(data):
+        old = (data / "postgres" / "postmaster.pid").read_text().split("\n")
+    keeper = (data / "postgres").stat()
+    user = {"user": keeper.st_uid, "group": keeper.st_gid, "extra_groups": ()} if os.geteuid() == 0 else {}
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", **user) as stranger:
+        stale = data / "postgres" / "postmaster.pid"
+        stale.write_text("\n".join([str(stranger.pid), *old[1:]]))
+        os.chown(stale, keeper.st_uid, keeper.st_gid)
+        try:
+            with started(data) as (_, dsn):
+                assert ask(dsn, "select 1") == 1
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+
+
+@pytest.mark.parametrize("name", ["d" * 110, "a, b: \"c' %41 é"], ids=["long", "strange"])
+def test_a_folder_with_any_path_works(data: Path, place: Path, name: str) -> None:
+    moved = data.rename(place / name)
+    try:
+        with started(moved) as (_, dsn):
+            assert ask(dsn, "select 1") == 1
+            elsewhere = socket_directory(moved)
+            assert len(str(elsewhere)) < SOCKET_PATH_LIMIT
+            assert elsewhere.stat().st_mode & 0o077 == 0
+            assert Embedded.running_dsn(moved) == dsn
+
+        assert not elsewhere.exists()
+        assert Embedded.running_dsn(moved) is None
+    finally:
+        moved.rename(data)
+
+
+@as_root
+@with_setpriv
+def test_root_can_use_a_folder_that_is_closed_to_everybody_else(place: Path) -> None:
+    (place / "closed").mkdir(mode=0o700)
+    data = place / "closed" / "data"
+
+    with started(data) as (_, dsn):
+        assert ask(dsn, "select 1") == 1
+        status = Path(f"/proc/{postmaster(data)}/status").read_text()
+
+    assert (place / "closed").stat().st_mode & 0o777 == 0o700
+    assert data.stat().st_mode & 0o777 == 0o701
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff")).split()[1]
+    assert int(effective, 16) == 1 << 2  # CAP_DAC_READ_SEARCH alone
+    assert "Uid:\t0" not in status
+
+    with owner(data) as other:
+        other.kill()
+        assert wait_for(lambda: not processes(data), 5)  # the death signal survived the change of user
+
+
+@as_root
+def test_root_is_told_what_to_do_when_no_other_user_can_reach_the_folder(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "closed").mkdir(mode=0o700)
+    monkeypatch.setenv("PATH", "/nonexistent")  # no setpriv
+
+    with pytest.raises(EmbeddedError, match="--data /var/lib/springhead"):
+        Embedded(place / "closed" / "data").launch()
+
+
+def test_a_cluster_of_another_version_is_left_alone(data: Path) -> None:
+    (data / "postgres" / "PG_VERSION").write_text("13\n")
+
+    with pytest.raises(EmbeddedError, match="made by PostgreSQL 13, and this Springhead brings 18"):
+        Embedded(data).launch()
+
+    (data / "postgres" / "PG_VERSION").write_text("18\n")
+    with started(data):
+        pass
+
+
+def test_a_broken_cluster_is_an_error_that_names_the_log(data: Path) -> None:
+    control = data / "postgres" / "global" / "pg_control"
+    control.rename(data / "pg_control")
+
+    with pytest.raises(EmbeddedError, match=r"pg_control.* See .*postgres\.log"), started(data):
+        pass
+    assert processes(data) == []
+
+    (data / "pg_control").rename(control)
+    with started(data):
+        pass
+
+
+def test_a_file_in_place_of_the_folder_is_an_error_in_words(place: Path) -> None:
+    (place / "data").write_text("not a folder")
+
+    with pytest.raises(EmbeddedError, match="cannot be used"):
+        Embedded(place / "data").launch()
+
+
+def test_a_log_that_grew_large_is_put_aside(data: Path) -> None:
+    with (data / "postgres.log").open("ab") as log:
+        log.truncate(11 * 1024 * 1024)
+
+    with started(data):
+        assert (data / "postgres.log").stat().st_size < 100_000
+        assert (data / "postgres.log.1").exists()
