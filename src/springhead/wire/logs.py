@@ -1,0 +1,146 @@
+"""The log: a line per event on standard error, times in UTC, no secret, and nothing that forges a line."""
+
+import json
+import logging
+import re
+import sys
+import textwrap
+from functools import lru_cache
+from typing import Any, cast
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+LONGEST = 4_000
+"""Characters of a value; what is longer is cut, so that no client decides how large the log grows."""
+TRACEBACK_LINES = 200
+
+_SECRET_NAME = re.compile(
+    r"(?i)(?:.*_)?(?:secret|secret_?key|(?:proxy_)?authorization|password|passwd|token|api_?key|cookie|set_cookie)"
+)
+_SECRET = re.compile(
+    r"5EAD[0-9A-F]{48}"  # our own secretKeys (model/companies.py)
+    r"|(?<=secretkey=)[^&\s\"']+"  # anybody's, in a query string
+    r"|(?<=bearer )[^\s\"',]+"
+    r"|(?<=://)[^\s/?#@:]*:\S*(?=@)",  # the password in a database's address
+    re.IGNORECASE,
+)
+# Controls (a terminal obeys them, CR and LF forge lines), separators, overrides of direction, half letters.
+_HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_HARMLESS = re.compile(r"[\w. -]{0,47}", re.ASCII)
+_PLAIN = {type(None), bool, int, float}
+_ROUTED = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "py.warnings")
+
+
+def configure(level: str, form: str) -> None:
+    """Set up all logging of the process: `level` and `form` are the settings log_level and log_format."""
+    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    last: list[Processor] = (
+        [_indented, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)]
+        if as_text
+        else [_as_json]
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            safe,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _safe_traceback,
+            *last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.root.handlers = [_ToStructlog()]
+    logging.root.setLevel(logging.WARNING)
+    for name in _ROUTED:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Mask what is secret, and spell out what a terminal or a reader of lines would obey."""
+    return {name: MASK if _names_a_secret(name) else _safe(value) for name, value in event.items()}
+
+
+@lru_cache(maxsize=1_000)
+def _names_a_secret(name: str) -> bool:
+    return _SECRET_NAME.fullmatch(name) is not None
+
+
+def _safe(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - a logged value is anything
+    kind = cast("type", type(value))
+    if kind is str:
+        return _text(value)
+    if kind in _PLAIN or isinstance(
+        value, BaseException
+    ):  # an exception is made safe when it has become text
+        return value
+    if isinstance(value, dict) and depth < 5:
+        entries = cast("dict[Any, Any]", value).items()
+        return {
+            _text(str(name)): MASK if _names_a_secret(str(name)) else _safe(item, depth + 1)
+            for name, item in entries
+        }
+    if isinstance(value, (list, tuple, set, frozenset)) and depth < 5:
+        return [_safe(item, depth + 1) for item in cast("list[Any]", value)]
+    return _text(value if isinstance(value, str) else repr(cast("object", value)))
+
+
+def _text(text: str) -> str:
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(text)} characters)"
+    # A plain word, the most frequent value, costs one fast match and no search.
+    return text if _HARMLESS.fullmatch(text) else _HARMFUL.sub(_spelled, _SECRET.sub(_masked, text))
+
+
+def _masked(found: re.Match[str]) -> str:
+    user, colon, _ = found[0].partition(":")
+    return f"{user}:{MASK}" if colon else MASK
+
+
+def _spelled(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def _safe_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if trace := event.get("exception"):
+        lines = str(trace).splitlines()[-TRACEBACK_LINES:]
+        event["exception"] = "\n".join(map(_text, lines))
+    return event
+
+
+def _indented(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    if trace := event.get("exception"):
+        event["exception"] = textwrap.indent(trace, "    ")  # so that no line of it looks like one of ours
+    return event
+
+
+def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    line = {
+        "timestamp": event.pop("timestamp"),
+        "level": event.pop("level"),
+        "event": event.pop("event"),
+        **event,
+    }
+    try:
+        return msgspec.json.encode(line).decode()
+    except (TypeError, ValueError, OverflowError):  # such as an integer beyond 64 bits
+        return json.dumps(line, default=repr)
+
+
+class _ToStructlog(logging.Handler):
+    """Passes on what libraries log the standard way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record under its library's name."""
+        structlog.get_logger().log(
+            record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
+        )
