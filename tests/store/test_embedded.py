@@ -218,6 +218,8 @@ def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
         away: list[float] = []
         for _ in range(3):
             bystander = await asyncpg.connect(dsn)
+            work = asyncio.create_task(bystander.execute("do 'begin loop end loop; end'"))  # never ends
+            await asyncio.sleep(0.1)
             os.kill(postmaster(data), signal.SIGKILL)
             start = time.monotonic()
             while True:
@@ -230,8 +232,8 @@ def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
                         break
                 await asyncio.sleep(0.02)
             away.append(time.monotonic() - start)
-            bystander.terminate()
-            await asyncio.sleep(0.2)
+            with pytest.raises((OSError, asyncpg.PostgresError)):
+                await work
         supervision.cancel()
         return away
 
@@ -266,6 +268,27 @@ def test_a_folder_can_be_started_right_after_its_server_was_killed(data: Path) -
             other.wait()
             with started(data) as (_, dsn):
                 assert ask(dsn, "select 1") == 1
+
+    assert processes(data) == []
+
+
+def test_a_folder_can_be_started_after_server_and_postgresql_were_both_killed_at_work(data: Path) -> None:
+    async def busy() -> None:
+        connection = await asyncpg.connect(Embedded.running_dsn(data))
+        work = asyncio.create_task(connection.execute("do 'begin loop end loop; end'"))
+        await asyncio.sleep(0.1)
+        other.kill()
+        os.kill(postmaster(data), signal.SIGKILL)
+        with suppress(OSError, asyncpg.PostgresError):
+            await asyncio.wait_for(work, 0.05)  # it would go on for ever
+        connection.terminate()
+
+    with owner(data) as other:
+        asyncio.run(busy())
+        other.wait()
+
+        with started(data) as (_, dsn):
+            assert ask(dsn, "select 1") == 1
 
     assert processes(data) == []
 
@@ -343,23 +366,25 @@ def test_a_folder_with_any_path_works(data: Path, place: Path, name: str) -> Non
 
 @as_root
 @with_setpriv
-def test_root_can_use_a_folder_that_is_closed_to_everybody_else(place: Path) -> None:
+def test_root_can_use_a_folder_that_is_closed_to_everybody_else(data: Path, place: Path) -> None:
     (place / "closed").mkdir(mode=0o700)
-    data = place / "closed" / "data"
+    moved = data.rename(place / "closed" / "data")
+    try:
+        with started(moved) as (_, dsn):
+            assert ask(dsn, "select 1") == 1
+            status = Path(f"/proc/{postmaster(moved)}/status").read_text()
 
-    with started(data) as (_, dsn):
-        assert ask(dsn, "select 1") == 1
-        status = Path(f"/proc/{postmaster(data)}/status").read_text()
+        with owner(moved) as other:
+            other.kill()
+            assert wait_for(lambda: not processes(moved), 5)  # the death signal survived the change of user
+    finally:
+        moved.rename(data)
 
     assert (place / "closed").stat().st_mode & 0o777 == 0o700
     assert data.stat().st_mode & 0o777 == 0o701
     effective = next(line for line in status.splitlines() if line.startswith("CapEff")).split()[1]
     assert int(effective, 16) == 1 << 2  # CAP_DAC_READ_SEARCH alone
     assert "Uid:\t0" not in status
-
-    with owner(data) as other:
-        other.kill()
-        assert wait_for(lambda: not processes(data), 5)  # the death signal survived the change of user
 
 
 @as_root

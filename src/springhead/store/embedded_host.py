@@ -288,7 +288,7 @@ def _printable(path: Path) -> str:
 
 
 def stop_predecessor(cluster: Path) -> None:
-    """Stop a PostgreSQL that outlived its server, and remove its pid file if that names some other process.
+    """Stop what outlived its server or its postmaster, and remove a pid file that names some other process.
 
     Call it with the folder's lock held. Takes 15 s at most; EmbeddedError when it does not stop.
     """
@@ -308,9 +308,20 @@ def stop_predecessor(cluster: Path) -> None:
         raise EmbeddedError(
             f"The PostgreSQL of an earlier server (pid {pid}) does not stop. Stop it, then start again."
         )
+    _end_orphans(cluster)
     if _exists(pid) and (ours or "postgres" not in command):
         # After a reboot the number may be another process's; PostgreSQL would refuse to start beside it.
         (cluster / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _end_orphans(cluster: Path) -> None:
+    """Tell what a killed postmaster left behind to go at once: a busy backend would only notice when idle."""
+    for process in Path("/proc").glob("[0-9]*"):  # Linux; elsewhere they are waited for
+        pid = int(process.name)
+        if _command_line(pid).startswith(f"postgres: {CLUSTER_NAME}: "):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == cluster:
+                    os.kill(pid, signal.SIGQUIT)
 
 
 def _command_line(pid: int) -> str:
