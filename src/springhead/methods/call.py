@@ -1,0 +1,77 @@
+"""What every method is handed: who calls, in which zone, and how to reach the company's data."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from springhead.model.columns import Noun
+from springhead.model.companies import Company
+from springhead.model.errors import InvalidParameters, Problem
+from springhead.model.fields import FieldSet
+from springhead.rpc.objects import Shape
+from springhead.store.db import Database, Tx
+from springhead.store.fields import FieldCache
+from springhead.store.paging import Walks
+
+_UTC = ZoneInfo("UTC")
+
+
+class Server(msgspec.Struct, frozen=True):
+    """What lives as long as the server does: the database and what is remembered of it."""
+
+    database: Database
+    fields: FieldCache
+    walks: Walks
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (wire.md 6)."""
+
+    server: Server
+    company: Company
+    utc: bool
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of every timestamp of this call, in and out."""
+        return _UTC if self.utc else self.company.zone
+
+    @property
+    def zone_name(self) -> str:
+        """The zone by its name, as PostgreSQL takes it."""
+        return "UTC" if self.utc else self.company.time_zone
+
+    def tx(self) -> AbstractAsyncContextManager[Tx]:
+        """A connection that sees this company only."""
+        return self.server.database.company(self.company.id)
+
+    async def fields(self, tx: Tx) -> FieldSet:
+        """The company's custom fields, remembered; a statement that uses them checks their version."""
+        return await self.server.fields.of(tx, self.company.id)
+
+    async def verify(self, tx: Tx, fields: FieldSet) -> None:
+        """Raise TryAgain when the custom fields have changed since they were remembered."""
+        await self.server.fields.verify(tx, self.company.id, fields)
+
+
+def shape(noun: Noun, fields: FieldSet, *, creating: bool) -> Shape:
+    """What the noun's objects must be, custom fields included; made once for each version of them."""
+    key = (noun.name, "create" if creating else "update")
+    found: Shape | None = fields.derived.get(key)
+    if found is None:
+        custom = fields.columns.get(noun.name, ())
+        found = fields.derived[key] = Shape(noun, custom, creating=creating)
+    return found
+
+
+def readable(noun: Noun, fields: FieldSet, names: Sequence[str] | None) -> None:
+    """Refuse, with 205, names in `fields` that the noun does not have."""
+    known = {*noun.by_name, *(column.name for column in fields.columns.get(noun.name, ()))}
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise InvalidParameters(
+            *(Problem(param=name[:255], message="Unknown field") for name in unknown[:100]),
+            validParams=sorted(known),
+        )

@@ -1,0 +1,207 @@
+"""What a column of a noun is: its name on the wire and in SQL, its type, and who may write it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta
+
+from springhead.model import times
+from springhead.model.errors import Json, Problem
+
+ID_MAX = 2**63 - 1
+SMALL_MAX = 2**15 - 1
+
+# Accept the days that every month has at C speed; the other three take the slow, exact way.
+_PLAIN_DATE = r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+_PLAIN_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A type of value.
+
+    `accepts` is the type that a right value converts to at C speed (numeric strings become numbers);
+    `expected` is what a caller reads about a wrong one.
+    """
+
+    type: str
+    sql: str
+    accepts: Any
+    expected: str
+    length: int | None = None
+    options: tuple[str, ...] = ()
+
+    def valid_format(self, *, required: bool) -> dict[str, Json]:
+        """The wire's `validFormat` (wire.md 4.2), with the options of a picklist as our addition."""
+        described: dict[str, Json] = {"type": self.type, "length": self.length, "required": required}
+        return described | ({"options": list(self.options)} if self.options else {})
+
+    def read(self, value: Any) -> Any:
+        """The value as it is stored; raises ValueError with the sentence for the caller."""
+        try:
+            return msgspec.convert(value, self.accepts, strict=False)
+        except msgspec.ValidationError:
+            pass
+        return self._second_look(value)
+
+    def _second_look(self, value: Any) -> Any:
+        """Take what is right but not in the fast form, or say what is wrong."""
+        if self.sql == "text" and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value) if abs(value) < 10**30 else value
+        if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
+            value = str(int(value))
+        if self.type == "checkbox" and isinstance(value, list):
+            value = ",".join(str(item) for item in cast("list[object]", value))
+        if not isinstance(value, str):
+            raise ValueError(self.expected)  # noqa: TRY004 - the caller's value is wrong, not our types
+        return self._text(value)
+
+    def _text(self, value: str) -> str:
+        if self.sql != "text":
+            raise ValueError(self.expected)
+        if self.length is not None and len(value) > self.length:
+            message = f"Expected at most {self.length} characters, got {len(value)}"
+            raise ValueError(message)
+        if "\0" in value:
+            message = "The character NUL (\\u0000) cannot be stored"
+            raise ValueError(message)
+        right = {
+            "date": lambda: not value or (len(value) == 10 and times.parse(value) is not None),
+            "datetime": lambda: not value or (len(value) == 19 and times.parse(value) is not None),
+            "url": lambda: re.fullmatch(_URL, value, re.IGNORECASE) is not None,
+            "boolean": lambda: value in {"", "0", "1"},
+            "bit": lambda: value in {"", "0", "1"},
+            "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
+        }.get(self.type, lambda: not self.options or value in {"", *self.options})
+        if not right():
+            raise ValueError(self.expected)
+        return value
+
+
+_URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::\d{1,5})?(?:[/?#]\S*)?|"
+
+
+def text(length: int, *, type: str = "varchar") -> Kind:
+    """A string of at most `length` characters (Unicode code points, not bytes)."""
+    return Kind(
+        type=type,
+        sql="text",
+        accepts=Annotated[str, Meta(max_length=length)],
+        expected="Expected data of type string",
+        length=length,
+    )
+
+
+def integer(length: int, sql: Literal["bigint", "smallint"], *, low: int = 0) -> Kind:
+    """A whole number, as a JSON number or a numeric string."""
+    high = ID_MAX if sql == "bigint" else SMALL_MAX
+    return Kind(
+        type={"bigint": "bigint", "smallint": "smallint"}[sql],
+        sql=sql,
+        accepts=Annotated[int, Meta(ge=low, le=high)],
+        expected=f"Expected data of type integer, from {low} to {high}",
+        length=length,
+    )
+
+
+def flag() -> Kind:
+    """Yes or no: 1 or 0, "1" or "0", true or false; read as "1" or "0"."""
+    return Kind(type="tinyint", sql="boolean", accepts=bool, expected="Expected 0 or 1", length=1)
+
+
+def choice(values: Sequence[str]) -> Kind:
+    """One of a few words."""
+    return Kind(
+        type="picklist",
+        sql="text",
+        accepts=Literal[tuple(values)],
+        expected="Expected one of: " + ", ".join(values),
+        options=tuple(values),
+    )
+
+
+def moment() -> Kind:
+    """A point in time, read as `YYYY-MM-DD HH:MM:SS` in the zone of the call."""
+    return Kind(type="timestamp", sql="timestamptz", accepts=datetime, expected=f"Expected {times.FORMAT}")
+
+
+def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
+    """The type of a custom field: its dataType, dataLength, and options if it has any (wire.md 9).
+
+    A picklist, radio or checkbox field without options takes any text, as the vendor's API, which
+    knows no options, has always let clients do.
+    """
+    plain = text(length, type=data_type)
+    listed = f"one of: {', '.join(options)}" if options else ""
+    never = Literal["\0"]  # what the fast way takes of a type that needs the exact one: nothing
+    accepts, expected = {
+        "date": (Annotated[str, Meta(pattern=f"^(?:{_PLAIN_DATE})?\\Z")], "Expected a date, YYYY-MM-DD"),
+        "datetime": (
+            Annotated[str, Meta(pattern=f"^(?:{_PLAIN_DATE} {_PLAIN_TIME})?\\Z")],
+            f"Expected {times.FORMAT}",
+        ),
+        "boolean": (Literal["", "0", "1"], "Expected 0 or 1"),
+        "bit": (Literal["", "0", "1"], "Expected 0 or 1"),
+        "url": (never, "Expected an address such as https://example.com/page"),
+        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of {listed[3:]}"),
+    }.get(data_type, (Literal["", *options] if options else plain.accepts, plain.expected))
+    if options and data_type != "checkbox":
+        expected = f"Expected {listed}"
+    return msgspec.structs.replace(plain, accepts=accepts, expected=expected, options=tuple(options))
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of a noun.
+
+    `writable` is False for what a caller may send and the server ignores (`id`, `updateTimestamp` …).
+    `nullable` columns take null as "no value"; others refuse it (wire.md 5). `read` replaces the
+    column's own expression in SQL; `asked` columns appear only when `fields` names them.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    nullable: bool = False
+    writable: bool = True
+    asked: bool = False
+    default: str | None = None
+    read: str | None = None
+
+    @property
+    def sql(self) -> str:
+        """The column's name in the database: `firstName` is `first_name` there."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.name).lower()
+
+    def problem(self, message: str) -> Problem:
+        """The entry of `data.params` for a wrong value of this column."""
+        return {
+            "param": self.name,
+            "message": message,
+            "validFormat": self.kind.valid_format(required=self.required),
+        }
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of object: its name on the wire, its table, and its columns in the wire's order."""
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+    about: str
+
+    @property
+    def by_name(self) -> Mapping[str, Column]:
+        """The columns by their name on the wire."""
+        return {column.name: column for column in self.columns}
+
+    @property
+    def written(self) -> tuple[Column, ...]:
+        """The columns that a caller may set."""
+        return tuple(column for column in self.columns if column.writable)
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The names that a caller may send back and that change nothing."""
+        return frozenset(column.name for column in self.columns if not column.writable)

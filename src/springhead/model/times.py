@@ -1,0 +1,43 @@
+"""Timestamps of the wire: `YYYY-MM-DD HH:MM:SS` without a zone (wire.md 6)."""
+
+import re
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo, available_timezones
+
+FORMAT = "YYYY-MM-DD HH:MM:SS"
+_SHAPE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d))?", re.ASCII)
+
+
+def parse(text: str, *, end_of_day: bool = False) -> datetime | None:
+    """The naive time that `text` says, or None when it is not `Y-m-d H:i:s` or not a real time.
+
+    A date alone means its first second, or its last one with `end_of_day`. PostgreSQL would also
+    take `infinity`, `now` or `24:00:00`; here they are wrong, for it is the wire's format only.
+    """
+    shape = _SHAPE.fullmatch(text)
+    if not shape:
+        return None
+    try:
+        if shape[4] is None:
+            day = datetime(int(shape[1]), int(shape[2]), int(shape[3]))  # noqa: DTZ001 - the wire's times have no zone
+            return datetime.combine(day, time(23, 59, 59)) if end_of_day else day
+        year, month, day_, hour, minute, second = (int(part) for part in shape.groups())
+        return datetime(year, month, day_, hour, minute, second)  # noqa: DTZ001 - as above
+    except ValueError:
+        return None
+
+
+def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime | None:
+    """The moment that a naive local time means; None when it falls outside the calendar.
+
+    Where the clock shows a time twice (the end of summer time), `later` takes the second one.
+    """
+    try:
+        return local.replace(tzinfo=zone, fold=int(later)).astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def zone(name: str) -> ZoneInfo | None:
+    """The IANA time zone of that name, such as `America/New_York`, or None."""
+    return ZoneInfo(name) if name in available_timezones() else None

@@ -1,0 +1,178 @@
+"""What an API method is: declared once with `@method`, called through `call`."""
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, get_type_hints
+
+import msgspec
+
+from springhead.model.columns import Noun
+from springhead.model.errors import ApiError, ErrorBody, InvalidParameters, Json, UnknownMethod
+from springhead.rpc.params import Given, Objects, Param
+
+Row = dict[str, str | None]
+
+
+class Done(TypedDict):
+    """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create.
+
+    wire.md 3.1.
+    """
+
+    success: bool
+    error: ErrorBody | None
+    id: NotRequired[int]
+
+
+def done(object_id: int | None = None) -> Done:
+    """An object that went through."""
+    if object_id is None:
+        return {"success": True, "error": None}
+    return {"success": True, "error": None, "id": object_id}
+
+
+def refused(error: ApiError) -> Done:
+    """An object that was refused alone."""
+    return {"success": False, "error": error.body()}
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The rows of a read: a page, or pages that follow one another for an answer of any length."""
+
+    page: Sequence[Mapping[str, Json]] = ()
+    pages: AsyncIterator[Sequence[Mapping[str, Json]]] | None = None
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """What became of each object of a bulk write, in the order sent."""
+
+    results: Sequence[Done]
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """The result of a read: a list of rows under the noun's own name, in the singular (wire.md 15)."""
+
+    noun: Noun
+
+    @property
+    def key(self) -> str:
+        """The result's only key."""
+        return self.noun.name
+
+
+class Writes(msgspec.Struct, frozen=True):
+    """The result of a bulk write: `creates`, `updates` or `deletes`, an outcome per object."""
+
+    key: Literal["creates", "updates", "deletes"]
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A call and its answer, shown in the docs and run as a test; `...` stands for any value."""
+
+    params: Mapping[str, Json]
+    result: Any
+    about: str = ""
+    given: tuple["Example", ...] = ()
+    method: str = ""
+
+
+C = TypeVar("C")
+
+
+class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
+    """A method as it was declared; everything that describes the API is read off it."""
+
+    name: str
+    summary: str
+    description: str
+    params: tuple[Given, ...]
+    result: Reads | Writes
+    errors: tuple[type[ApiError], ...]
+    examples: tuple[Example, ...]
+    vendor: bool
+    differs: str
+    since: str
+    section: str
+    run: Callable[..., Awaitable[Rows | Outcomes]]
+
+    async def call(self, context: C, params: Mapping[str, Json], *, objects_per_call: int) -> Rows | Outcomes:
+        """Read the parameters and run the method; raises the ApiError that the wire answers."""
+        taken = {given.argument: given.take(params) for given in self.params}
+        for given in self.params:
+            if isinstance(given.accepts, Objects):
+                given.accepts.bounded(taken[given.argument], objects_per_call)
+        return await self.run(context, **taken)
+
+
+REGISTRY: dict[str, Method[Any]] = {}
+"""Every method by its name on the wire, in the order declared."""
+
+
+def method(
+    *errors: type[ApiError],
+    result: Reads | Writes,
+    examples: Sequence[Example],
+    vendor: bool = True,
+    differs: str = "",
+    since: str = "0.1",
+    section: str = "",
+) -> Callable[[Callable[..., Awaitable[Rows | Outcomes]]], Callable[..., Awaitable[Rows | Outcomes]]]:
+    """Declare an API method.
+
+    The function's name gives the wire's (`create_leads` is `createLeads`), its keyword-only parameters,
+    annotated with a Param each, the request; its docstring the reference page. `differs` says where a
+    method of the vendor's behaves otherwise on purpose, `section` where its rules come from.
+    """
+
+    def declare(
+        function: Callable[..., Awaitable[Rows | Outcomes]],
+    ) -> Callable[..., Awaitable[Rows | Outcomes]]:
+        summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
+        name = _wire_name(function.__name__)
+        params = _params(function)
+        REGISTRY[name] = Method(
+            name=name,
+            summary=summary,
+            description=rest.strip(),
+            params=params,
+            result=result,
+            errors=tuple(dict.fromkeys((InvalidParameters, *errors))),
+            examples=tuple(examples),
+            vendor=vendor,
+            differs=differs,
+            since=since,
+            section=section,
+            run=function,
+        )
+        return function
+
+    return declare
+
+
+def _wire_name(python: str) -> str:
+    return re.sub(r"_(\w)", lambda part: part[1].upper(), python)
+
+
+def find(name: Json) -> Method[Any]:
+    """The method of that name; 204 for anything else."""
+    found = REGISTRY.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise UnknownMethod
+    return found
+
+
+def _params(function: Callable[..., Any]) -> tuple[Given, ...]:
+    hints = get_type_hints(function, include_extras=True)
+    taken: list[Given] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            continue
+        accepts = next((item for item in hints[parameter.name].__metadata__ if isinstance(item, Param)), None)
+        if accepts is None:
+            message = f"{function.__name__}: parameter {parameter.name} needs Annotated[..., a Param]"
+            raise TypeError(message)
+        required = parameter.default is inspect.Parameter.empty
+        name = _wire_name(parameter.name)
+        taken.append(Given(parameter.name, name, accepts, required, None if required else parameter.default))
+    return tuple(taken)

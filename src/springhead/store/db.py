@@ -1,0 +1,216 @@
+"""The connection pool: who may see what on a connection, what a broken one means, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import asyncpg
+import structlog
+
+from springhead.model.errors import Unavailable
+from springhead.store.sql import Sql
+
+if TYPE_CHECKING:
+    from asyncpg.pool import Pool
+
+    AnyConnection = asyncpg.Connection[asyncpg.Record]
+    AnyPool = Pool[asyncpg.Record]
+else:  # asyncpg's classes are generic in its type stubs only
+    AnyConnection = asyncpg.Connection
+    AnyPool = object
+
+log = structlog.get_logger()
+
+ACQUIRE_TIMEOUT = 5.0
+COMMAND_TIMEOUT = 12.0
+STATEMENT_TIMEOUT = "10s"
+LOCK_TIMEOUT = "2s"
+SERVER_SETTINGS = {
+    "application_name": "springhead",
+    "statement_timeout": STATEMENT_TIMEOUT,
+    "lock_timeout": LOCK_TIMEOUT,
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_user_timeout": "10000",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+
+class TryAgain(Exception):
+    """Nothing was written, and the same call can succeed at once: a deadlock, a lost race, a stale plan."""
+
+
+class Locked(Unavailable):
+    """A row that the statement needs stayed locked by somebody else for two seconds."""
+
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresIOError,
+    asyncpg.InternalServerError,
+    asyncpg.ReadOnlySQLTransactionError,
+    OSError,
+    TimeoutError,
+)
+_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+
+
+class _Connection(AnyConnection):
+    """A connection that remembers which company it is set to: only a change costs a round trip."""
+
+    company_id: int | None = None
+
+    async def enter(self, company_id: int) -> None:
+        """Set the connection to a company: row-level security shows that company's rows only."""
+        if self.company_id != company_id:
+            self.company_id = None
+            await self.execute("select set_config('app.company_id', $1, false)", str(company_id))
+            self.company_id = company_id
+
+
+class Tx:
+    """A connection in one company's scope. Statements commit one by one, unless inside `atomic`."""
+
+    def __init__(self, connection: AnyConnection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
+        """All rows of a statement."""
+        return await self._connection.fetch(sql, *arguments)
+
+    async def row(self, sql: Sql, *arguments: object) -> asyncpg.Record | None:
+        """The first row of a statement, or None."""
+        return await self._connection.fetchrow(sql, *arguments)
+
+    async def value(self, sql: Sql, *arguments: object) -> Any:
+        """The first value of the first row, or None."""
+        return await self._connection.fetchval(sql, *arguments)
+
+    async def many(self, sql: Sql, arguments: Iterable[tuple[object, ...]]) -> None:
+        """Run a statement once for each tuple of arguments, in one batch and all or nothing."""
+        await self._connection.executemany(sql, arguments)
+
+    @asynccontextmanager
+    async def atomic(self) -> AsyncGenerator[None]:
+        """Everything inside commits together or not at all. Raises Locked when a row stays locked."""
+        try:
+            async with self._connection.transaction():
+                yield
+        except asyncpg.LockNotAvailableError as cause:
+            raise Locked from cause
+
+
+class Database:
+    """A pool of connections to one PostgreSQL, plain or with Citus."""
+
+    def __init__(self, *, pool_size: int) -> None:
+        self._size = pool_size
+        self._pool: AnyPool | None = None
+        self._opening = asyncio.Lock()
+        self.distributed = False
+
+    async def open(self, dsn: str) -> None:
+        """Connect; raises what asyncpg raises when the database cannot be reached or refuses us.
+
+        Until then every call is answered with Unavailable.
+        """
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    dsn,
+                    min_size=1,
+                    max_size=self._size,
+                    timeout=ACQUIRE_TIMEOUT,
+                    command_timeout=COMMAND_TIMEOUT,
+                    max_inactive_connection_lifetime=300,
+                    connection_class=_Connection,
+                    server_settings=SERVER_SETTINGS,
+                    reset=_keep,
+                )
+                async with self.everyone() as tx:
+                    self.distributed = await tx.value(
+                        "select exists (select from pg_extension where extname = 'citus')"
+                    )
+
+    async def alive(self) -> bool:
+        """Whether the database answers right now."""
+        try:
+            async with self.everyone() as tx:
+                return await tx.value("select true")
+        except (Unavailable, TryAgain):
+            return False
+
+    async def close(self) -> None:
+        """Let the calls in flight finish for a moment, then close every connection."""
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), timeout=5)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
+        """A connection that sees one company and nothing else.
+
+        Raises Unavailable when the database cannot answer, TryAgain when the call should be repeated,
+        Locked when a row stayed locked.
+        """
+        async with self._connection() as connection:
+            if self.distributed:
+                # Citus passes only SET LOCAL on to its workers, and only in this order.
+                async with connection.transaction():
+                    await connection.execute("set local citus.propagate_set_commands = 'local'")
+                    await connection.execute(f"set local app.company_id = '{int(company_id)}'")
+                    yield Tx(connection)
+            else:
+                await cast("_Connection", connection).enter(company_id)
+                yield Tx(connection)
+
+    @asynccontextmanager
+    async def everyone(self) -> AsyncGenerator[Tx]:
+        """A connection for the global tables: companies and their keys. Company data stays out of sight."""
+        async with self._connection() as connection:
+            yield Tx(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AnyConnection]:
+        pool = self._pool
+        if pool is None:
+            raise Unavailable
+        connection = None
+        try:
+            connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            yield cast("AnyConnection", connection)
+        except asyncpg.LockNotAvailableError as cause:
+            raise Locked from cause
+        except _RACE as cause:
+            raise TryAgain from cause
+        except asyncpg.PostgresError as cause:
+            if not isinstance(cause, _LOST):
+                raise
+            raise self._unavailable(cause) from cause
+        except _LOST as cause:
+            if connection is not None:
+                connection.terminate()  # its state is unknown: the next call gets another one
+            raise self._unavailable(cause) from cause
+        finally:
+            if connection is not None:
+                await asyncio.shield(pool.release(connection, timeout=2))
+
+    def _unavailable(self, cause: BaseException) -> Unavailable:
+        log.warning("database unavailable", error=type(cause).__name__, detail=str(cause)[:200])
+        return Unavailable()
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are open, and how many of them wait for work."""
+        return (self._pool.get_size(), self._pool.get_idle_size()) if self._pool else (0, 0)
+
+
+async def _keep(_connection: object) -> None:
+    """Leave a returned connection as it is: the default reset is a round trip that nothing needs."""

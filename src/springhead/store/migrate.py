@@ -1,0 +1,66 @@
+"""Migrations: numbered SQL files, applied in order, each in its own transaction, under one lock."""
+
+from importlib import resources
+
+import asyncpg
+import structlog
+
+log = structlog.get_logger()
+
+_LOCK = 0x5EAD
+
+
+class RefusedDatabase(Exception):
+    """The database cannot be used as it is; the text says why and what to do."""
+
+
+def available() -> list[tuple[int, str, str]]:
+    """Number, name and SQL of every migration, in order."""
+    folder = resources.files("springhead.store") / "migrations"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [(int(entry.name[:4]), entry.name, entry.read_text("utf-8")) for entry in files]
+
+
+async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Refuse a server that is too old or a role that row-level security does not bind."""
+    if connection.get_server_version().major < 15:
+        message = "Springhead needs PostgreSQL 15 or later; this server is older. Point --database-url at a newer one."
+        raise RefusedDatabase(message)
+    row = await connection.fetchrow(
+        "select rolname, rolsuper or rolbypassrls as unbound from pg_roles where rolname = current_user"
+    )
+    if row is None or row["unbound"]:
+        message = (
+            f"The database role {row['rolname'] if row else '?'} is a superuser or bypasses row-level security, so one "
+            "of the two walls between companies would be missing. Make a plain one with: create role springhead login "
+            "password '...'; create database springhead owner springhead; and use it in --database-url."
+        )
+        raise RefusedDatabase(message)
+
+
+async def migrate(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+    """Bring the database up to date; gives the names of the migrations that were applied now.
+
+    Several servers may start at once: one migrates, the others wait for it. A database that a newer
+    version has already changed is refused.
+    """
+    await check_server(connection)
+    await connection.execute("select pg_advisory_lock($1)", _LOCK)
+    try:
+        await connection.execute("create table if not exists migration (number int primary key, name text not null)")
+        done = {row["number"] for row in await connection.fetch("select number from migration")}
+        known = available()
+        if newer := done - {number for number, _, _ in known}:
+            message = f"The database was changed by a newer Springhead (migration {max(newer)}). Install that version."
+            raise RefusedDatabase(message)
+        applied: list[str] = []
+        for number, name, sql in known:
+            if number not in done:
+                async with connection.transaction():
+                    await connection.execute(sql)
+                    await connection.execute("insert into migration (number, name) values ($1, $2)", number, name)
+                applied.append(name)
+                log.info("migrated", migration=name)
+        return applied
+    finally:
+        await connection.execute("select pg_advisory_unlock($1)", _LOCK)

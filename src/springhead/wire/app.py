@@ -1,0 +1,100 @@
+"""The HTTP surface: the API's addresses, its description, health and figures, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from springhead import methods
+from springhead.methods.call import Server
+from springhead.rpc.describe import openrpc
+from springhead.settings import Settings
+from springhead.store.db import Database
+from springhead.store.fields import FieldCache
+from springhead.store.paging import Walks
+from springhead.wire import metrics
+from springhead.wire.answer import SAFE_HEADERS
+from springhead.wire.auth import Keys
+from springhead.wire.limits import Limits
+from springhead.wire.metrics import Metrics
+from springhead.wire.pubapi import PubApi
+
+VERSIONS = {"v1": False, "v1.2": True}
+"""The versions of the API, and whether each speaks UTC (wire.md 6)."""
+
+assert methods.leads  # noqa: S101 - importing the package is what registers the methods
+
+
+def create_app(
+    settings: Settings,
+    connect: Callable[[], Awaitable[str]],
+    *,
+    background: Callable[[], Awaitable[None]] | None = None,
+    wait: bool = True,
+) -> Starlette:
+    """The server as an ASGI app.
+
+    `connect` gives the DSN of a migrated database. With `wait` the app starts only when it has it; without,
+    it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
+    """
+    database = Database(pool_size=settings.pool_size)
+    server = Server(database, FieldCache(), Walks())
+    keys = Keys(database)
+    limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
+    figures = Metrics(database)
+
+    async def begin() -> None:
+        await database.open(await connect())
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        tasks: list[asyncio.Task[None]] = []
+        if wait:
+            await begin()
+        else:
+            tasks.append(asyncio.create_task(begin()))
+        if background:
+            tasks.append(asyncio.ensure_future(background()))  # pyright: ignore - any awaitable will do
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await limits.close()
+        await database.close()
+
+    async def health(_request: Request) -> Response:
+        return Response("ok\n", media_type="text/plain", headers=SAFE_HEADERS)
+
+    async def ready(_request: Request) -> Response:
+        alive = await database.alive()
+        text = "ready\n" if alive else "The database does not answer.\n"
+        return Response(text, 200 if alive else 503, media_type="text/plain", headers=SAFE_HEADERS)
+
+    async def figures_text(_request: Request) -> Response:
+        return Response(figures.text(), media_type=metrics.CONTENT_TYPE, headers=SAFE_HEADERS)
+
+    async def description(_request: Request) -> Response:
+        return Response(openrpc(), media_type="application/json", headers=SAFE_HEADERS)
+
+    addresses = [
+        Route(path, PubApi(server, keys, limits, figures, settings, utc=utc))
+        for version, utc in VERSIONS.items()
+        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
+    ]
+    app = Starlette(
+        routes=[
+            *addresses,
+            Route("/openrpc.json", description, methods=["GET"]),
+            Route("/healthz", health, methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
+            Route("/metrics", figures_text, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app

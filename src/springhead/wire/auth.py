@@ -1,0 +1,124 @@
+"""Who calls: credentials from the query string or the headers, checked against hashes (wire.md 1)."""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from typing import ClassVar
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from springhead.model.companies import ApiKey, Company, hash_secret
+from springhead.store import companies
+from springhead.store.companies import Access
+from springhead.store.db import Database
+
+UNAUTHORIZED = b'"Unable to determine clusterID from provided accountID/secretKey"'
+KEPT_SECONDS = 2.0
+"""How long a company's keys and settings are remembered: a revoked key works no longer than that."""
+
+KEPT_COMPANIES = 10_000
+CREDENTIAL_MAX = 256
+
+
+class Caller:
+    """A company and the key that it called with."""
+
+    __slots__ = ("company", "key")
+
+    def __init__(self, company: Company, key: ApiKey) -> None:
+        self.company = company
+        self.key = key
+
+
+class Keys:
+    """The companies that were asked for lately, unknown ones too, each for two seconds."""
+
+    _kept: ClassVar[int] = KEPT_COMPANIES
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[str, tuple[float, Access | None]] = OrderedDict()
+
+    async def caller(self, request: Request) -> Caller | None:
+        """Who makes this request; None for anything but one right pair of credentials.
+
+        Raises Unavailable when the database cannot say.
+        """
+        account_id, secret = credentials(request)
+        if not account_id or not secret or max(len(account_id), len(secret)) > CREDENTIAL_MAX or "\0" in account_id:
+            return None
+        access = await self._access(account_id)
+        digest = hash_secret(secret)
+        found: ApiKey | None = None
+        for key in access.keys if access else ():
+            # No early end: how long it takes says nothing of which key it was.
+            if hmac.compare_digest(key.secret_sha256, digest):
+                found = key
+        return Caller(access.company, found) if access and found else None
+
+    async def _access(self, account_id: str) -> Access | None:
+        now = time.monotonic()
+        known = self._known.get(account_id)
+        if known and known[0] > now:
+            return known[1]
+        async with self._database.everyone() as tx:
+            access = await companies.access(tx, account_id)
+        self._known[account_id] = (now + KEPT_SECONDS, access)
+        self._known.move_to_end(account_id)
+        while len(self._known) > self._kept:
+            self._known.popitem(last=False)
+        return access
+
+
+def credentials(request: Request) -> tuple[str | None, str | None]:
+    """AccountID and secretKey: the query string wins over the headers; a doubled one counts as none."""
+    try:
+        given = parse_qsl(
+            request.scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=100,
+        )
+    except ValueError:
+        return None, None
+    pairs = {name: [value for key, value in given if key == name] for name in ("accountID", "secretKey")}
+    if any(pairs.values()):
+        account, secret = pairs["accountID"], pairs["secretKey"]
+        return (account[0], secret[0]) if len(account) == len(secret) == 1 else (None, None)
+    accounts = request.headers.getlist("x-account-id")
+    bearers = request.headers.getlist("authorization")
+    if len(accounts) != 1 or len(bearers) != 1:
+        return None, None
+    scheme, _, secret = bearers[0].partition(" ")
+    return (accounts[0], secret.strip()) if scheme.lower() == "bearer" else (None, None)
+
+
+class Throttle:
+    """Slows an address down that keeps sending wrong credentials; right ones are never held up."""
+
+    BURST = 20
+    PER_SECOND = 5.0
+    DELAY = 1.0
+    WAITING_MAX = 500
+    ADDRESSES_MAX = 10_000
+
+    def __init__(self) -> None:
+        self._next: OrderedDict[str, float] = OrderedDict()
+        self._waiting = 0
+
+    async def failed(self, address: str) -> None:
+        """Note a failure; waits a second once the address has had more than its share of them."""
+        now = time.monotonic()
+        due = max(self._next.get(address, now), now) + 1 / self.PER_SECOND
+        self._next[address] = min(due, now + (self.BURST + 1) / self.PER_SECOND)
+        self._next.move_to_end(address)
+        if len(self._next) > self.ADDRESSES_MAX:
+            self._next.popitem(last=False)
+        if due - now > self.BURST / self.PER_SECOND and self._waiting < self.WAITING_MAX:
+            self._waiting += 1
+            try:
+                await asyncio.sleep(self.DELAY)
+            finally:
+                self._waiting -= 1

@@ -1,0 +1,145 @@
+"""The envelope: a request's body into method, params and id, and a result or an error back (wire.md 2, 3)."""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from springhead.model.errors import (
+    ApiError,
+    InvalidFormat,
+    Json,
+    MissingMethod,
+    MissingParams,
+    MissingRequestId,
+)
+from springhead.rpc.method import Outcomes, Reads, Rows, Writes
+
+DEPTH_MAX = 32
+_encode = msgspec.json.Encoder().encode
+# Numbers with a point stay the text that was sent: nothing of them is lost, and 1e999 is no number to choke on.
+_decode = msgspec.json.Decoder(float_hook=str).decode
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A call as it came: `id` is the JSON text to echo, `error` what is wrong with the envelope."""
+
+    id: bytes = b"null"
+    method: Json = None
+    params: Mapping[str, Json] = {}
+    error: ApiError | None = None
+
+
+def parse(body: bytes) -> Request:
+    """Read a request's body; never raises, since an answer needs the `id` even when the rest is wrong."""
+    try:
+        members = _decode(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return Request(error=InvalidFormat())
+    if not isinstance(members, dict):
+        return Request(error=InvalidFormat())
+    envelope = cast("dict[str, Json]", members)
+    if problem := _hidden_problem(body, envelope):
+        return Request(error=InvalidFormat({"params": [{"param": "body", "message": problem}]}))
+    identity = envelope.get("id")
+    if identity is None or isinstance(identity, (list, dict)):
+        return Request(error=MissingRequestId())
+    echo = bytes(_raw(body)["id"])
+    method, params = envelope.get("method"), envelope.get("params")
+    if method is None or method == "":
+        return Request(id=echo, error=MissingMethod())
+    if isinstance(params, list):
+        params = cast("dict[str, Json]", {})  # PHP's empty array; a list of leads is no `objects` either
+    error = None if isinstance(params, dict) else MissingParams()
+    return Request(id=echo, method=method, params=params if isinstance(params, dict) else {}, error=error)
+
+
+def request_id(body: bytes) -> bytes:
+    """The `id` of a request that is refused unread, as JSON text."""
+    try:
+        raw = bytes(_raw(body).get("id", b"null"))
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return b"null"
+    return b"null" if raw[:1] in b"[{" else raw
+
+
+def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
+    """What a JSON decoder lets pass and two readers of one body could take for two things."""
+    if _too_deep(envelope):
+        return f"Nested deeper than {DEPTH_MAX} levels"
+    # Each key brings one colon. Fewer colons after a round trip: a key stood twice, and the last one won.
+    # An escaped colon would hide that, so a body that has one is read again, slowly.
+    escaped = b"\\u003a" in body or b"\\u003A" in body
+    if escaped or body.count(b":") != _encode(envelope).count(b":"):
+        return _repeated_key(body)
+    return None
+
+
+def _too_deep(value: Json) -> bool:
+    level: list[Json] = [value]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in cast("Sequence[Json]", outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+class _RepeatedKey(Exception):
+    pass
+
+
+def _repeated_key(body: bytes) -> str | None:
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            seen: set[str] = set()
+            raise _RepeatedKey(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+        return members
+
+    try:
+        json.loads(body, object_pairs_hook=distinct, parse_float=str, parse_int=str)
+    except _RepeatedKey as repeated:
+        return f"The key {str(repeated)[:100]!r} stands twice in one object"
+    except (ValueError, RecursionError):
+        return "Not plain JSON"
+    return None
+
+
+def failure(error: ApiError, identity: bytes) -> bytes:
+    """An answer that refuses the whole call (wire.md 3)."""
+    return b'{"result":null,"error":' + _encode(error.body()) + b',"id":' + identity + b"}"
+
+
+def success(
+    shape: Reads | Writes, result: Rows | Outcomes, identity: bytes, *, plain_success: bool
+) -> bytes | AsyncIterator[bytes]:
+    """An answer, whole, or in pieces when it is read while it is sent.
+
+    A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
+    through, or null then for a key that is set so (wire.md 3, 14.2).
+    """
+    head = b'{"result":{"' + shape.key.encode() + b'":'
+    if isinstance(result, Outcomes):
+        errors: list[object] | None = [one["error"] for one in result.results if not one["success"]]
+        if not errors and plain_success:
+            errors = None
+        return head + _encode(result.results) + b'},"error":' + _encode(errors) + b',"id":' + identity + b"}"
+    tail = b'},"error":null,"id":' + identity + b"}"
+    if result.pages is None:
+        return head + _encode(result.page) + tail
+    return _pieces(head, result.pages, tail)
+
+
+async def _pieces(head: bytes, pages: AsyncIterator[Sequence[Mapping[str, Json]]], tail: bytes) -> AsyncIterator[bytes]:
+    opening = head + b"["
+    async for page in pages:
+        yield opening + _encode(page)[1:-1]
+        opening = b","
+    yield b"]" + tail

@@ -1,0 +1,144 @@
+"""The API's address: credentials, limits, envelope, method, answer, in that order (wire.md 1 to 4)."""
+
+import asyncio
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
+
+from springhead.methods.call import Call, Server
+from springhead.model.errors import ApiError, InvalidFormat, Unavailable, Unexpected
+from springhead.rpc.method import Outcomes, find
+from springhead.settings import Settings
+from springhead.store.db import TryAgain
+from springhead.wire import envelope
+from springhead.wire.answer import Answer
+from springhead.wire.auth import UNAUTHORIZED, Caller, Keys, Throttle
+from springhead.wire.limits import Limits
+from springhead.wire.metrics import Metrics
+
+log = structlog.get_logger()
+
+TRIES = 6
+"""How often a call that lost a race is begun anew before the caller is asked to come back."""
+
+
+class PubApi:
+    """One version of the API; `utc` is v1.2."""
+
+    def __init__(
+        self, server: Server, keys: Keys, limits: Limits, metrics: Metrics, settings: Settings, *, utc: bool
+    ) -> None:
+        self._server, self._keys, self._limits, self._metrics = server, keys, limits, metrics
+        self._body_limit = settings.body_limit
+        self._throttle = Throttle()
+        self._utc = utc
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        begun = time.perf_counter()
+        request = Request(scope, receive)
+        if request.method not in {"POST", "GET"}:
+            await Answer(b"", status=405, headers={"allow": "GET, POST"})(scope, receive, send)
+            return
+        try:
+            answer, facts = await self._answer(request)
+        except ClientDisconnect:
+            return
+        await answer(scope, receive, send)
+        seconds = time.perf_counter() - begun
+        method, code = facts.get("method", "-"), facts.get("code", 0)
+        self._metrics.called(method, code, seconds)
+        log.info("call", **facts, duration_ms=round(seconds * 1000, 2), peer=_peer(request))
+
+    async def _answer(self, request: Request) -> tuple[Answer, dict[str, Any]]:
+        facts: dict[str, Any] = {"request_id": secrets.token_hex(8)}
+        try:
+            caller = await self._keys.caller(request)
+        except Unavailable as error:
+            return Answer(envelope.failure(error, b"null")), facts | {"code": error.code}
+        if caller is None:
+            self._metrics.unauthorized()
+            await self._throttle.failed(_peer(request))
+            challenge = {"www-authenticate": 'Basic realm="SharpSpring"'}
+            return Answer(UNAUTHORIZED, status=401, headers=challenge), facts | {"status": 401}
+        facts |= {"company": caller.company.account_id, "key": caller.key.id}
+        body = b""
+        try:
+            body = await _body(request, self._body_limit)
+            await self._limits.spend(caller.company)
+        except ApiError as error:
+            return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
+        content, more = await self._call(caller, body, facts["request_id"])
+        return Answer(content), facts | more
+
+    async def _call(self, caller: Caller, body: bytes, request_id: str) -> tuple[Any, dict[str, Any]]:
+        call = envelope.parse(body)
+        facts: dict[str, Any] = {}
+        try:
+            if call.error is not None:
+                raise call.error
+            method = find(call.method)
+            facts["method"] = method.name
+            context = Call(server=self._server, company=caller.company, utc=self._utc)
+            result = await _until_settled(
+                lambda: method.call(context, call.params, objects_per_call=caller.company.objects_per_call)
+            )
+            if isinstance(result, Outcomes):
+                facts |= self._count(method.name, result)
+            plain = caller.key.plain_success
+            return envelope.success(method.result, result, call.id, plain_success=plain), facts
+        except ApiError as error:
+            return envelope.failure(error, call.id), facts | {"code": error.code}
+        except Exception:
+            log.exception("unexpected", request_id=request_id, **facts)
+            error = Unexpected({"requestId": request_id})
+            return envelope.failure(error, call.id), facts | {"code": error.code}
+
+    def _count(self, method: str, outcomes: Outcomes) -> dict[str, int]:
+        bad = [one["error"]["code"] for one in outcomes.results if one["error"]]
+        for code in bad:
+            self._metrics.refused(method, code)
+        return {"objects": len(outcomes.results), "refused": len(bad)}
+
+
+async def _until_settled(attempt: Any) -> Any:
+    """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written."""
+    for left in reversed(range(TRIES)):
+        try:
+            return await attempt()
+        except TryAgain:
+            if not left:
+                raise Unavailable from None
+            await asyncio.sleep(secrets.randbelow(20) / 1000)
+    raise AssertionError
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The request's body; refused as soon as it is known to be too large, before it is read whole."""
+    if request.method == "GET":
+        raise InvalidFormat({"params": [{"param": "body", "message": "Send the call as the body of a POST request"}]})
+    if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+        raise InvalidFormat({"params": [{"param": "body", "message": "Send the body uncompressed"}]})
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> InvalidFormat:
+    return InvalidFormat({"params": [{"param": "body", "message": f"Expected at most {limit} bytes"}]})
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else "-"
