@@ -160,6 +160,11 @@ def test_nothing_is_left_running_after_stop(data: Path) -> None:
     assert Embedded.running_dsn(data) is None
     server.stop()  # a second time does no harm
 
+    server.launch()  # and it can be started again
+    assert ask(asyncio.run(server.ready()), "select 1") == 1
+    server.stop()
+    assert processes(data) == []
+
 
 def test_postgresql_is_in_a_session_of_its_own(data: Path) -> None:
     with started(data):

@@ -128,6 +128,7 @@ class Embedded:
         Raises EmbeddedError when another server runs on the folder, or when PostgreSQL cannot run there.
         After a kill -9 of the last server it first waits for that one's PostgreSQL, 10 s at most.
         """
+        self._stopped = False
         try:
             with self._usable_folder():
                 self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -214,9 +215,7 @@ class Embedded:
         patience = time.monotonic() + 15
         while not await self._accepts():
             if self._stopped:
-                raise EmbeddedError(
-                    "The embedded PostgreSQL was stopped while it was starting. Start it again."
-                )
+                raise EmbeddedError("The embedded PostgreSQL was stopped while it was starting. Start it again.")
             output = self._output()
             if time.monotonic() > patience or not any(sign in output for sign in _OLD_BACKENDS):
                 raise EmbeddedError(
@@ -249,9 +248,7 @@ class Embedded:
         self._new = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=self.data))
         self._account.own(self._new)
         with self._open_log() as output:
-            self._initdb = self._account.spawn(
-                self._bin / "initdb", *INITDB, f"--pgdata={self._new}", output=output
-            )
+            self._initdb = self._account.spawn(self._bin / "initdb", *INITDB, f"--pgdata={self._new}", output=output)
 
     async def _finish_initdb(self) -> None:
         process = self._initdb
@@ -259,9 +256,7 @@ class Embedded:
             await asyncio.sleep(POLL)
         self._initdb = None
         if not process or process.returncode:
-            raise EmbeddedError(
-                f"PostgreSQL's initdb failed: {_gist(self._output())}. See {self._log} for more."
-            )
+            raise EmbeddedError(f"PostgreSQL's initdb failed: {_gist(self._output())}. See {self._log} for more.")
         self._new.rename(self._cluster)  # over an empty folder, too
         folder = os.open(self.data, os.O_RDONLY)
         os.fsync(folder)
@@ -273,9 +268,7 @@ class Embedded:
         settings = {**SETTINGS, "port": str(PORT), "unix_socket_directories": f'"{directory}"'}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self._open_log() as output:
-            self._child = self._account.spawn(
-                self._bin / "postgres", "-D", self._cluster, *flags, output=output
-            )
+            self._child = self._account.spawn(self._bin / "postgres", "-D", self._cluster, *flags, output=output)
 
     async def _revive(self) -> None:
         pause, start = 0.1, time.monotonic()
@@ -316,8 +309,7 @@ class Embedded:
         try:  # each on its own, since a kill may come between the two
             if not await connection.fetchval("select true from pg_roles where rolname = $1", ROLE):
                 await connection.execute(
-                    "create role springhead"
-                    " login nosuperuser nobypassrls nocreatedb nocreaterole noreplication"
+                    "create role springhead login nosuperuser nobypassrls nocreatedb nocreaterole noreplication"
                 )
             if not await connection.fetchval("select true from pg_database where datname = $1", ROLE):
                 await connection.execute("create database springhead owner springhead")
@@ -330,9 +322,7 @@ class Embedded:
 
     def _open_log(self) -> IO[bytes]:
         """The log to append to; `_output` will give what is written from here on."""
-        file = os.fdopen(
-            os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab"
-        )
+        file = os.fdopen(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab")
         self._log_start = file.tell()
         return file
 
