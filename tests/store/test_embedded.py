@@ -83,9 +83,7 @@ def started(data: Path) -> Generator[tuple[Embedded, str]]:
 @contextmanager
 def owner(data: Path, until: str = "ready", **environment: str) -> Generator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", OWNER, str(data)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | environment
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment) as process:
         assert process.stdout
         try:
             for line in process.stdout:
@@ -230,9 +228,7 @@ def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
             while True:
                 with suppress(OSError, asyncpg.PostgresError):
                     connection = await asyncpg.connect(dsn)
-                    if await connection.fetchval(
-                        "select pg_postmaster_start_time() > now() - interval '5 s'"
-                    ):
+                    if await connection.fetchval("select pg_postmaster_start_time() > now() - interval '5 s'"):
                         await connection.close()
                         break
                 await asyncio.sleep(0.02)

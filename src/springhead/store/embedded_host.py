@@ -277,9 +277,7 @@ def _temporary_directory() -> Path:
         if _suits_a_socket(directory):
             return directory
         directory.rmdir()
-    raise EmbeddedError(
-        "No folder has a path short enough for a Unix socket. Start with a shorter --data path."
-    )
+    raise EmbeddedError("No folder has a path short enough for a Unix socket. Start with a shorter --data path.")
 
 
 def _printable(path: Path) -> str:
