@@ -75,8 +75,8 @@ def _names_a_secret(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name) is not None
 
 
-def _safe(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - a logged value is anything
-    kind = cast("type", type(value))
+def _safe(value: Any, depth: int = 0) -> Any:
+    kind = cast("type[Any]", type(value))
     if kind is str:
         return _text(value)
     if kind in _PLAIN or isinstance(

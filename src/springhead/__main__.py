@@ -1,0 +1,5 @@
+"""`python -m springhead` is the command `springhead`."""
+
+from springhead.cli import main
+
+main()
