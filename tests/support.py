@@ -1,0 +1,229 @@
+"""How tests start the real server and speak to it: over HTTP, as a client would."""
+
+import asyncio
+import http.client
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import asyncpg
+
+from springhead.rpc.method import REGISTRY, Reads
+from springhead.store import companies
+from springhead.store.db import Database
+from springhead.store.embedded import Embedded
+
+T = TypeVar("T")
+_numbers = itertools.count(1)
+
+
+class Server:
+    """A `springhead serve` of our own on a data folder, with PostgreSQL inside unless a database is given."""
+
+    def __init__(self, data: Path, *arguments: str, env: dict[str, str] | None = None, wait: bool = True) -> None:
+        self.data = data
+        self.log = data.parent / f"{data.name}.log"
+        command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0", "--json"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        self.ready: dict[str, str] = {}
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self) -> dict[str, str]:
+        """The line of JSON that says that the server is ready; fails with its log when it ends instead."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"the server ended: {self.log.read_text()[-4000:]}"
+        self.ready = json.loads(line)
+        return self.ready
+
+    @property
+    def url(self) -> str:
+        return self.ready["url"]
+
+    @property
+    def dsn(self) -> str:
+        """The embedded database, as the server's own plain role sees it."""
+        dsn = Embedded.running_dsn(self.data)
+        assert dsn is not None
+        return dsn
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._ended()
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        self.process.kill()
+        self._ended()
+
+    def _ended(self) -> int:
+        code = self.process.wait(40)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
+
+
+class Company:
+    """A company on a server, as its client calls it."""
+
+    def __init__(self, url: str, account_id: str, secret: str, *, id: int = 0, version: str = "v1") -> None:
+        self.url, self.account_id, self.secret, self.id = url, account_id, secret, id
+        self.version = version
+        self.address = urlsplit(url)
+        self._connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=60)
+
+    def at(self, version: str) -> "Company":
+        """The same company at another version of the API."""
+        return Company(self.url, self.account_id, self.secret, id=self.id, version=version)
+
+    @property
+    def path(self) -> str:
+        query = urlencode({"accountID": self.account_id, "secretKey": self.secret})
+        return f"/pubapi/{self.version}/?{query}"
+
+    def send(
+        self, body: bytes, *, path: str | None = None, headers: dict[str, str] | None = None, verb: str = "POST"
+    ) -> tuple[int, bytes]:
+        """Status and body of one HTTP request."""
+        self._connection.request(verb, path or self.path, body, headers or {})
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
+        """The whole answer of a call; a read's rows are held against the method's declaration."""
+        status, body = self.send(json.dumps({"method": method, "params": params, "id": id}).encode())
+        assert status == 200, body
+        answer: dict[str, Any] = json.loads(body)
+        assert answer["id"] == id
+        check_declared(method, answer["result"])
+        return answer
+
+    def call(self, method: str, **params: Any) -> Any:
+        """The result of a call under its only key; fails when the whole call is refused."""
+        answer = self.envelope(method, params)
+        assert answer["result"] is not None, answer["error"]
+        (value,) = answer["result"].values()
+        return value
+
+    def error(self, method: str, **params: Any) -> dict[str, Any]:
+        """The error of a call that is refused whole."""
+        answer = self.envelope(method, params)
+        assert answer["result"] is None, answer
+        return answer["error"]
+
+    def create(self, *leads: dict[str, Any]) -> list[int]:
+        """Create leads that must all go through; their ids."""
+        outcomes = self.call("createLeads", objects=[{"emailAddress": new_email(), **lead} for lead in leads])
+        assert all(outcome["success"] for outcome in outcomes), outcomes
+        return [outcome["id"] for outcome in outcomes]
+
+    def lead(self, lead_id: int) -> dict[str, str | None]:
+        """A lead that must be there."""
+        (row,) = self.call("getLead", id=lead_id)
+        return row
+
+    def field(self, label: str, data_type: str = "string", **more: Any) -> str:
+        """Make a custom field of leads; its system name."""
+        new = {"relationship": "lead", "dataType": data_type, "label": label, **more}
+        (made,) = self.call("createFields", objects=[new])
+        assert made["success"], made
+        (field,) = self.call("getFields", where={"id": made["id"]})
+        return field["systemName"]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def check_declared(method: str, result: Any) -> None:
+    """Hold a result against the declaration of its method: one key, known columns, strings or null."""
+    declared = REGISTRY.get(method)
+    if declared is None or result is None:
+        return
+    assert list(result) == [declared.result.key]
+    rows = result[declared.result.key]
+    assert isinstance(rows, list)
+    if isinstance(declared.result, Reads):
+        known = [column.name for column in declared.result.noun.columns]
+        for row in rows:
+            assert all(value is None or isinstance(value, str) for name, value in row.items() if name != "options"), row
+            standard = [name for name in row if name in known]
+            assert standard == sorted(standard, key=known.index), "columns out of the declared order"
+    else:
+        for outcome in rows:
+            assert list(outcome)[:2] == ["success", "error"]
+            assert isinstance(outcome["success"], bool)
+            assert (outcome["error"] is None) == outcome["success"]
+
+
+def new_email() -> str:
+    """An email address that no other test has."""
+    return f"lead{next(_numbers)}.{os.getpid()}@example.com"
+
+
+def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run something on a database with the server's own pool."""
+
+    async def run() -> T:
+        database = Database(pool_size=4)
+        await database.open(dsn)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def new_company(server: Server, *, time_zone: str = "UTC", plain_success: bool = False, **limits: int) -> Company:
+    """A fresh company with one key on a running server."""
+
+    async def make(database: Database) -> Company:
+        company = await companies.create(database, name="Test", time_zone=time_zone, administrator="admin@example.com")
+        async with database.everyone() as tx:
+            if limits:
+                await companies.change(tx, company.id, dict(limits))
+            _, secret = await companies.create_key(tx, company.id, label="test", plain_success=plain_success)
+        return Company(server.url, company.account_id, secret, id=company.id)
+
+    return with_database(server.dsn, make)
+
+
+def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:
+    """Rows of a statement on a bare connection; without a company, row-level security shows nothing."""
+
+    async def run() -> list[Any]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            if company_id is not None:
+                await connection.execute("select set_config('app.company_id', $1, false)", str(company_id))
+            return await connection.fetch(statement, *arguments)
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def eventually(check: Callable[[], bool], *, seconds: float = 10.0) -> None:
+    """Wait until something is true; fail when it does not become so in time."""
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
