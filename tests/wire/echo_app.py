@@ -4,14 +4,14 @@ import asyncio
 import json
 import os
 import sys
-from types import SimpleNamespace
 from typing import Any
 
+from springhead.settings import Settings
 from springhead.wire.server import serve
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Echo; /early answers without reading, /slow waits, /big sends 5 MB, /counters shows the register."""
+    """Echo; /early answers without reading, /late reads later, /slow answers later, /big sends 5 MB, /counters shows the register."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
@@ -24,6 +24,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         for left in range(79, -1, -1):
             await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": left > 0})
         return
+    if path == "/late":
+        await asyncio.sleep(0.5)
     size = 0
     more = True
     while more:
@@ -81,20 +83,7 @@ async def answer(send: Any, body: object) -> None:
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    settings: Any = SimpleNamespace(
-        **{
-            "host": "127.0.0.1",
-            "port": 0,
-            "header_timeout": 1.0,
-            "body_timeout": 1.0,
-            "write_timeout": 1.0,
-            "keep_alive": 2.0,
-            "connections": 2_000,
-            "allowed_hosts": (),
-            "pool_size": 16,
-            "shutdown_timeout": 5.0,
-            **given,
-        }
-    )
+    short = {"port": 0, "header_timeout": 1.0, "body_timeout": 1.0, "write_timeout": 1.0, "keep_alive": 1.5}
+    settings = Settings(**{**short, "shutdown_timeout": 5.0, **given})
     serve(app, settings, on_ready=lambda url: print(url, flush=True))
     print("returned", flush=True)

@@ -9,15 +9,14 @@ import threading
 from collections.abc import Callable, Generator
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import uvicorn
 from uvicorn._types import ASGIApplication
 
-from springhead.wire.protocol import Connection, Connections
-
-if TYPE_CHECKING:
-    from springhead.settings import Settings
+from springhead.settings import Settings
+from springhead.wire.connections import Connections
+from springhead.wire.protocol import Connection
 
 SPARE_DESCRIPTORS = 24
 """File descriptors kept for everything but clients and the database pool: logs, event loop, listening socket."""
@@ -25,7 +24,7 @@ SPARE_DESCRIPTORS = 24
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 
 
-def serve(app: ASGIApplication, settings: "Settings", *, on_ready: Callable[[str], None]) -> None:
+def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str], None]) -> None:
     """Serve `app` on `settings.host`:`settings.port` (0: any free port) until SIGTERM or SIGINT, then return.
 
     `on_ready` gets the address ("http://host:port") once the app's lifespan has started and the port listens.
@@ -64,18 +63,19 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._register = register
         self._on_ready = on_ready
-        self._cut: Callable[[], object] = bool
+        self._cut: Callable[[], object] = bool  # ends serve() where it stands
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is not None:
-            self._cut = partial(loop.call_soon_threadsafe, task.cancel)
+            self._cut = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             await super().serve(sockets)
         except asyncio.CancelledError:
             if not self.should_exit:
                 raise
+            self.lifespan.shutdown_failed = True  # or uvicorn would log its end with a traceback
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state["connections"] = self._register
@@ -95,8 +95,8 @@ class _Server(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Cancelling ends it at once: a second signal, or one before there is anything to finish.
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # At once on a second signal, or when there is nothing to finish yet.
         if self.should_exit or not self.started:
             self.force_exit = True
             self._cut()
@@ -105,7 +105,9 @@ class _Server(uvicorn.Server):
 
 def _bind(host: str, port: int) -> socket.socket:
     # Bound before the app starts, so that a taken port is noticed at once; uvicorn listens once the app is ready.
-    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+        0
+    ]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
