@@ -68,7 +68,7 @@ def exists(settings: Settings) -> bool:
 
 async def migrated(dsn: str) -> list[str]:
     """Bring a database up to date; gives the migrations that it lacked."""
-    connection = await _connect(dsn)
+    connection = await connected_to(dsn)
     try:
         return await migrate(connection)
     finally:
@@ -89,8 +89,21 @@ async def company_of(database: Database, account: str | None) -> Company:
     raise Failure(f"There is no company {account!r}. See: springhead company list")
 
 
+async def connected_to(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection; Failure says in a sentence why there is none."""
+    try:
+        return await asyncpg.connect(dsn, timeout=5)
+    except TimeoutError as cause:
+        raise Failure("The database does not answer within 5 seconds. Is database_url right?") from cause
+    except OSError as cause:
+        why = cause.strerror or str(cause)
+        raise Failure(f"The database cannot be reached: {why}. Is it running, and is database_url right?") from cause
+    except ValueError as cause:
+        raise Failure(f"database_url cannot be used: {cause}.") from cause
+
+
 async def _check(dsn: str) -> None:
-    connection = await _connect(dsn)
+    connection = await connected_to(dsn)
     try:
         if lacking := await pending(connection):
             raise Failure(
@@ -99,15 +112,3 @@ async def _check(dsn: str) -> None:
             )
     finally:
         await connection.close(timeout=5)
-
-
-async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    try:
-        return await asyncpg.connect(dsn, timeout=5)
-    except (OSError, TimeoutError) as cause:
-        raise Failure(
-            f"The database cannot be reached: {cause or 'no answer in 5 seconds'}. "
-            "Is it running, and is database_url right?"
-        ) from cause
-    except ValueError as cause:
-        raise Failure(f"database_url cannot be used: {cause}.") from cause

@@ -159,4 +159,4 @@ def _not_listening(settings: Settings, cause: OSError) -> Failure:
         return Failure(f"Another program uses {where}. Stop it, or take another port with --port (0: any free one).")
     if cause.errno in {errno.EACCES, errno.EPERM}:
         return Failure(f"This user may not listen on {where}. Take a port above 1023 with --port.")
-    return Failure(f"Cannot listen on {where}: {cause}. Give an address of this machine with --host.")
+    return Failure(f"Cannot listen on {where}: {cause.strerror}. Give an address of this machine with --host.")

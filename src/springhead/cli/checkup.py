@@ -1,0 +1,201 @@
+"""The checks of `springhead doctor`, each with what was found and what to do about it."""
+
+import json
+import os
+import shutil
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import click
+import msgspec
+
+from springhead.cli.database import address, connected_to, exists
+from springhead.cli.failure import sentence
+from springhead.cli.tables import printable, show
+from springhead.settings import Loaded, Settings, password_of, without_password
+from springhead.store.embedded import Embedded
+from springhead.store.health import Health, health, pending
+from springhead.wire import logs
+
+OK, WARNING, BROKEN = "ok", "warning", "broken"
+OLDEST_VERSION = 15
+LOW_DISK, NO_DISK = 1_000_000_000, 100_000_000
+CLOCK_SECONDS = 2.0
+SANE_YEARS = range(2025, 2100)
+_STYLES = {OK: "green", WARNING: "bold yellow", BROKEN: "bold red"}
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at; `advice` is empty when there is nothing to do."""
+
+    name: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+async def examine(loaded: Loaded) -> list[Check]:
+    """Look at everything; what cannot be looked at, because something before it is broken, is left out."""
+    settings = loaded.settings
+    logs.configure("error", settings.log_format)
+    checks = [_settings(loaded)]
+    if settings.database_url is None:
+        checks += [_folder(settings.data), _disk(settings.data)]
+        running = Embedded.running_dsn(settings.data) if checks[1].state == OK else None
+        if running is None and not exists(settings):
+            found = "not made yet"
+            return [*checks, Check("database", OK, found, "The first start of the server makes it: springhead serve")]
+        state = "embedded, running" if running else "embedded, not running; started for this check"
+    else:
+        state = without_password(settings.database_url)
+    try:
+        async with _connected(settings) as connection:
+            checks.append(Check("database", OK, state))
+            sent = datetime.now(UTC)
+            known = await health(connection)
+            here = sent + (datetime.now(UTC) - sent) / 2
+            checks += [*_database(known), _migrations(await pending(connection)), _clock(known.now, here)]
+            checks.append(_connections(known, settings.pool_size))
+    except Exception as cause:  # noqa: BLE001 - whatever it is, it is a finding
+        told = sentence(cause) or f"{type(cause).__name__}: {cause}"
+        checks.append(Check("database", BROKEN, told))
+    return checks
+
+
+def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
+    """Print the findings; on a terminal green, yellow and red, with advice below each that needs it."""
+    if as_json:
+        click.echo(json.dumps([msgspec.to_builtins(check) for check in checks], indent=2, ensure_ascii=False))
+        return
+    rows = [{"check": check.name, "state": check.state, "found": check.found} for check in checks]
+    show(rows, as_json=False, styles=_STYLES)
+    counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
+    for check in checks:
+        if check.advice:
+            click.secho(f"{check.name}: ", fg=_colour(check), bold=check.state != OK, nl=False)
+            click.echo(printable(check.advice))
+    if counts[BROKEN]:
+        click.secho(f"{_counted(counts[BROKEN], 'thing is', 'things are')} broken.", fg="red", bold=True)
+    elif counts[WARNING]:
+        found = _counted(counts[WARNING], "warning", "warnings")
+        click.secho(f"The server can do its work, with {found}.", fg="yellow", bold=True)
+    else:
+        click.secho("Everything is in order.", fg="green", bold=True)
+
+
+def _colour(check: Check) -> str:
+    return {OK: "green", WARNING: "yellow", BROKEN: "red"}[check.state]
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number} {one if number == 1 else more}"
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
+    async with address(settings, up_to_date=False) as dsn:
+        connection = await connected_to(dsn)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+
+
+def _settings(loaded: Loaded) -> Check:
+    changed = [name for name, origin in loaded.origins.items() if origin != "default"]
+    found = f"{len(changed)} changed: {', '.join(changed)}" if changed else "all at their defaults"
+    if loaded.origins["database_url"].startswith("--") and password_of(loaded.settings.database_url or ""):
+        advice = "Every user can see a password in a flag: put it into SPRINGHEAD_DATABASE_URL or the settings file."
+        return Check("settings", WARNING, found, advice)
+    return Check("settings", OK, found)
+
+
+def _standing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _folder(data: Path) -> Check:
+    place = _standing(data)
+    if not place.is_dir():
+        return Check("data folder", BROKEN, f"{place} is no folder", "Name another one with --data.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        advice = "Give the folder to this user (chown), or name another one with --data."
+        return Check("data folder", BROKEN, f"this user may not write to {place}", advice)
+    return Check("data folder", OK, str(data.absolute()))
+
+
+def _disk(data: Path) -> Check:
+    free = shutil.disk_usage(_standing(data)).free
+    found = f"{free / 1e9:,.1f} GB free"
+    if free >= LOW_DISK:
+        return Check("disk", OK, found)
+    advice = "Free some space: a full disk stops every write."
+    return Check("disk", BROKEN if free < NO_DISK else WARNING, found, advice)
+
+
+def _database(known: Health) -> Iterable[Check]:
+    new_enough = known.version >= OLDEST_VERSION
+    yield Check(
+        "version",
+        OK if new_enough else BROKEN,
+        f"PostgreSQL {known.version_text}, {known.size / 1e6:,.1f} MB of data",
+        "" if new_enough else f"Springhead needs PostgreSQL {OLDEST_VERSION} or later: upgrade it.",
+    )
+    advice = (
+        "A superuser, or a role that bypasses row-level security, tears down a wall between companies. Use a plain "
+        "one: create role springhead login password '...'; alter database ... owner to springhead;"
+    )
+    yield Check("role", BROKEN if known.unbound else OK, known.role, advice if known.unbound else "")
+    yield _text(known)
+    unsafe = [name for name in ("fsync", "full_page_writes") if getattr(known, name) != "on"]
+    unsafe += ["synchronous_commit"] if known.synchronous_commit == "off" else []
+    found = ", ".join(f"{name} {getattr(known, name)}" for name in ("fsync", "synchronous_commit", "full_page_writes"))
+    advice = f"An answered write can be lost in a crash: set {' and '.join(unsafe)} to on in postgresql.conf."
+    yield Check("durability", WARNING if unsafe else OK, found, advice if unsafe else "")
+    if known.invalid_indexes:
+        named = ", ".join(known.invalid_indexes)
+        yield Check("indexes", WARNING, f"invalid: {named}", f"Build anew: reindex index concurrently {named};")
+    else:
+        yield Check("indexes", OK, "all valid")
+
+
+def _text(known: Health) -> Check:
+    found = f"{known.encoding}, character type {known.ctype}"
+    advice = "Make the database anew with: create database springhead template template0 encoding 'UTF8' "
+    advice += "locale_provider icu icu_locale 'und' (from PostgreSQL 17: locale_provider builtin locale 'C.UTF-8')"
+    if known.encoding != "UTF8":
+        return Check("text", BROKEN, found, advice)
+    if not known.lowers:
+        found += "; upper and lower case are known for A to Z only"
+        return Check("text", WARNING, found, f"Search finds no letters outside ASCII in another case. {advice}")
+    return Check("text", OK, found)
+
+
+def _migrations(lacking: Sequence[str]) -> Check:
+    if not lacking:
+        return Check("migrations", OK, "up to date")
+    advice = "The next start of the server applies them; or run: springhead db migrate"
+    return Check("migrations", WARNING, f"not applied: {', '.join(lacking)}", advice)
+
+
+def _clock(there: datetime, here: datetime) -> Check:
+    apart = abs(there - here)
+    found = f"{here:%Y-%m-%d %H:%M:%S} UTC, {apart / timedelta(milliseconds=1):,.0f} ms from the database's"
+    if here.year not in SANE_YEARS or there.year not in SANE_YEARS:
+        return Check("clock", BROKEN, found, "The year is wrong: set the clock, and keep it right with NTP.")
+    if apart > timedelta(seconds=CLOCK_SECONDS):
+        return Check("clock", WARNING, found, "Keep both clocks right with NTP: limits and times depend on them.")
+    return Check("clock", OK, found)
+
+
+def _connections(known: Health, pool_size: int) -> Check:
+    found = f"the database takes {known.max_connections}, has {known.connections}; the server uses up to {pool_size}"
+    if pool_size > known.max_connections:
+        advice = f"Set pool_size below {known.max_connections}, or raise max_connections in postgresql.conf."
+        return Check("connections", BROKEN, found, advice)
+    return Check("connections", OK, found)
