@@ -44,7 +44,7 @@ def _inserted(column: Column) -> str:
     return f"coalesce({value}, {column.default})" if column.default else value
 
 
-_INSERT = statement(
+INSERT = statement(
     f"""
     insert into lead (company_id, email_key, {sql.names(_WRITTEN)}, custom, create_timestamp, update_timestamp)
     select $1, s.email_key, {", ".join(_inserted(column) for column in _WRITTEN)},
@@ -66,7 +66,7 @@ async def insert(
     The unique index decides, not a look before: two calls that race for one address cannot both win.
     The keys must differ from one another.
     """
-    rows = await tx.rows(_INSERT, company_id, documents, keys, custom, [], version)
+    rows = await tx.rows(INSERT, company_id, documents, keys, custom, [], version)
     return {row["email_key"]: row["id"] for row in rows}
 
 
@@ -145,8 +145,8 @@ def _update(lock: Literal["for update", "for update skip locked"]) -> Statement:
     )
 
 
-_UPDATE = _update("for update")
-_UPDATE_UNLOCKED = _update("for update skip locked")
+UPDATE = _update("for update")
+UPDATE_UNLOCKED = _update("for update skip locked")
 
 
 class Updated(msgspec.Struct, frozen=True):
@@ -177,7 +177,7 @@ async def update(
     Empty when the custom fields are no longer of that version. With `skip_locked` a lead that somebody
     else has locked is passed over (`locked` is False) instead of waited for.
     """
-    query = _UPDATE_UNLOCKED if skip_locked else _UPDATE
+    query = UPDATE_UNLOCKED if skip_locked else UPDATE
     rows = await tx.rows(query, company_id, documents, keys, custom, nulls, version)
     return [Updated(*row.values()) for row in rows]
 

@@ -1,0 +1,108 @@
+"""What is measured: a server of its own on a fresh data folder, a thin HTTP client, and the bare driver."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from springhead.store.embedded import Embedded
+
+
+class Rig:
+    """A running server with an empty first company, and how to call it."""
+
+    def __init__(self, data: Path) -> None:
+        command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0", "--json"]
+        with (data.parent / "bench-server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--no-limits"], stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        assert self.process.stdout is not None
+        self.ready: dict[str, str] = json.loads(self.process.stdout.readline())
+        dsn = Embedded.running_dsn(data)
+        assert dsn is not None
+        self.dsn = dsn
+        self.client = Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])
+
+    async def connect(self) -> asyncpg.Connection:
+        """A bare connection, set to the company, as the server's own role."""
+        connection = await asyncpg.connect(self.dsn, command_timeout=3600)
+        await connection.execute("set statement_timeout = 0")
+        company_id = await connection.fetchval("select id from company where account_id = $1", self.ready["accountID"])
+        await connection.execute("select set_config('app.company_id', $1, false)", str(company_id))
+        return connection
+
+    def resident(self) -> int:
+        """Resident memory of the server process in MB; PostgreSQL is a process of its own."""
+        with Path(f"/proc/{self.process.pid}/status").open() as status:
+            return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS"))
+
+    def stop(self) -> None:
+        """End the server and its PostgreSQL."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+class Client:
+    """HTTP over one kept connection with as little Python as will do, so that the server is what is measured."""
+
+    def __init__(self, url: str, account_id: str, secret: str) -> None:
+        address = urlsplit(url)
+        self._socket = socket.create_connection((address.hostname or "", address.port or 0))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head = (
+            f"POST /pubapi/v1.2/ HTTP/1.1\r\nHost: localhost\r\nX-Account-Id: {account_id}\r\n"
+            f"Authorization: Bearer {secret}\r\nContent-Type: application/json\r\nContent-Length: "
+        ).encode()
+
+    def post(self, body: bytes) -> bytes:
+        """The answer's body."""
+        self._socket.sendall(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        received = bytearray()
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            received += self._socket.recv(1 << 20)
+        head = bytes(received[:end]).lower()
+        if b"content-length: " not in head:
+            return self._chunked(received, end + 4)
+        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+        answer = bytearray(received[end + 4 :])
+        while len(answer) < length:
+            answer += self._socket.recv(1 << 20)
+        return bytes(answer)
+
+    def _chunked(self, received: bytearray, start: int) -> bytes:
+        """Read to the last chunk; gives only the number of bytes, as text: long answers are not kept."""
+        size = len(received) - start
+        tail = bytes(received[-16:])
+        while not tail.endswith(b"0\r\n\r\n"):
+            piece = self._socket.recv(1 << 20)
+            size += len(piece)
+            tail = (tail + piece)[-16:]
+        return str(size).encode()
+
+    def call(self, method: str, **params: Any) -> Any:
+        """The result of a call under its only key."""
+        answer = json.loads(self.post(encode(method, **params)))
+        if answer["result"] is None:
+            raise RuntimeError(answer["error"])
+        (value,) = answer["result"].values()
+        return value
+
+
+def encode(method: str, **params: Any) -> bytes:
+    """The body of a call."""
+    return json.dumps({"method": method, "params": params, "id": "1"}).encode()
+
+
+def machine() -> str:
+    """What the figures were taken on, in a line."""
+    return f"{os.cpu_count()} cores, Python {sys.version.split()[0]}"
