@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -183,7 +184,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Noun(msgspec.Struct, frozen=True, kw_only=True):
+class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A kind of object: its name on the wire, its table, and its columns in the wire's order."""
 
     name: str
@@ -191,17 +192,17 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[Column, ...]
     about: str
 
-    @property
+    @cached_property
     def by_name(self) -> Mapping[str, Column]:
         """The columns by their name on the wire."""
         return {column.name: column for column in self.columns}
 
-    @property
+    @cached_property
     def written(self) -> tuple[Column, ...]:
         """The columns that a caller may set."""
         return tuple(column for column in self.columns if column.writable)
 
-    @property
+    @cached_property
     def ignored(self) -> frozenset[str]:
         """The names that a caller may send back and that change nothing."""
         return frozenset(column.name for column in self.columns if not column.writable)

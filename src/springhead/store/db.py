@@ -184,7 +184,9 @@ class Database:
             raise Unavailable
         connection = None
         try:
-            connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            # A wait with a time limit is a task of its own: only a call that has to wait pays for one.
+            free = pool.get_idle_size() or pool.get_size() < self._size
+            connection = await pool.acquire(timeout=None if free else ACQUIRE_TIMEOUT)
             yield cast("AnyConnection", connection)
         except asyncpg.LockNotAvailableError as cause:
             raise Locked from cause
@@ -200,7 +202,7 @@ class Database:
             raise self._unavailable(cause) from cause
         finally:
             if connection is not None:
-                await asyncio.shield(pool.release(connection, timeout=2))
+                await pool.release(connection, timeout=2)  # shields itself against a cancelled call
 
     def _unavailable(self, cause: BaseException) -> Unavailable:
         log.warning("database unavailable", error=type(cause).__name__, detail=str(cause)[:200])

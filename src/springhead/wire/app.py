@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from springhead import methods
 from springhead.methods.call import Server
@@ -35,7 +36,7 @@ def create_app(
     *,
     background: Callable[[], Awaitable[None]] | None = None,
     wait: bool = True,
-) -> Starlette:
+) -> ASGIApp:
     """The server as an ASGI app.
 
     `connect` gives the DSN of a migrated database. With `wait` the app starts only when it has it; without,
@@ -81,14 +82,8 @@ def create_app(
     async def description(_request: Request) -> Response:
         return Response(openrpc(), media_type="application/json", headers=SAFE_HEADERS)
 
-    addresses = [
-        Route(path, PubApi(server, keys, limits, figures, settings, utc=utc))
-        for version, utc in VERSIONS.items()
-        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
-    ]
-    app = Starlette(
+    others = Starlette(
         routes=[
-            *addresses,
             Route("/openrpc.json", description, methods=["GET"]),
             Route("/healthz", health, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
@@ -96,5 +91,16 @@ def create_app(
         ],
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False
+    others.router.redirect_slashes = False
+    addresses = {
+        path: PubApi(server, keys, limits, figures, settings, utc=utc)
+        for version, utc in VERSIONS.items()
+        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
+    }
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # The API's own addresses skip the layers that pages need: a fifth of a getLead (make bench).
+        api = addresses.get(scope["path"]) if scope["type"] == "http" else None
+        await (api or others)(scope, receive, send)
+
     return app
