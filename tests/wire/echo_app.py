@@ -11,7 +11,7 @@ from springhead.wire.server import serve
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Echo; /early answers without reading, /late reads later, /slow answers later, /big sends 5 MB, /counters shows the register."""
+    """Echo; /early answers without reading, /late reads late, /slow answers late, /big sends 5 MB."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return

@@ -64,10 +64,10 @@ class Connections:
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Enforce the deadlines on this loop, from now on."""
+        loop.call_later(SWEEP_SECONDS, self.watch, loop)
         now = loop.time()
         for connection in [c for c in self.open if c.deadline <= now or c.write_deadline <= now]:
             connection.late(now)
-        loop.call_later(SWEEP_SECONDS, self.watch, loop)
 
     def _evict(self) -> bool:
         # Those whose last answer is still on its way are spared; a few tries bound what a newcomer costs.

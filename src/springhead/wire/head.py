@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 def check_head(
-    url: bytes, headers: list[tuple[bytes, bytes]], version: str, serves: Callable[[bytes], bool], *, maybe_large: bool
+    url: bytes, headers: list[tuple[bytes, bytes]], version: str, serves: Callable[[bytes], bool], maybe_large: bool
 ) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
     """Path, query and headers of a request, the Host header being the host that was asked for.
 

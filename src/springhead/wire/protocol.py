@@ -109,9 +109,6 @@ class Connection(HttpToolsProtocol):
             if self.discarded > LINGER_BYTES:
                 self.close()
             return
-        if self.phase == IDLE:
-            self.phase = HEAD
-            self.deadline = self.loop.time() + self.settings.header_timeout
         self.framing += len(data)
         try:
             self.parser.feed_data(data)
@@ -121,6 +118,9 @@ class Connection(HttpToolsProtocol):
             cause = error.__context__
             self.refuse(cause if isinstance(cause, Refused) else Refused(HTTPStatus.BAD_REQUEST, "malformed request"))
         else:
+            if self.phase == IDLE:  # still: this was less than a head
+                self.phase = HEAD
+                self.deadline = self.loop.time() + self.settings.header_timeout
             if self.framing > FRAMING_BYTES:
                 self.refuse(too_large(self.url))
 
@@ -167,9 +167,7 @@ class Connection(HttpToolsProtocol):
         self.begun = False
         self.framing = 0
         version = parser.get_http_version()
-        raw_path, query, headers = check_head(
-            self.url, self.headers, version, self.register.serves_host, maybe_large=maybe_large
-        )
+        raw_path, query, headers = check_head(self.url, self.headers, version, self.register.serves_host, maybe_large)
         self.headers = []  # what comes later are trailers; they must not pass for headers
         if len(self.ahead) >= PIPELINE:
             raise Refused(HTTPStatus.BAD_REQUEST, "too many requests sent ahead")
@@ -220,8 +218,7 @@ class Connection(HttpToolsProtocol):
             return
         cycle.body += body
         if cycle is self.front:
-            self.received += len(body)
-            self.deadline = self.body_start + self.settings.body_timeout + self.received / BODY_RATE
+            self.received += len(body)  # which puts off the deadline, see late()
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
@@ -303,6 +300,7 @@ class Connection(HttpToolsProtocol):
             if self.cycle is not front and self.cycle.more_body and self.ahead:
                 self.ahead.pop()
             self.refusal = refusal
+            self.flow.pause_reading()
             return
         if front is not None:  # the body being read is broken: its request ends here
             front.disconnected = True
@@ -337,7 +335,7 @@ class Connection(HttpToolsProtocol):
         self.ahead.clear()
         self.register.idle[self] = None
         self.flow.resume_reading()
-        if self.transport.can_write_eof():
+        if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
 
     def close(self) -> None:
@@ -358,12 +356,14 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
             return
         phase = self.phase
-        if phase == BODY and (self.flow.read_paused or self.cycle.waiting_for_100_continue):
-            self.body_start = now  # the app has not read what came, or not asked for the body yet
-            self.deadline = now + self.settings.body_timeout
-            return
+        if phase == BODY:
+            if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+                self.body_start = now  # the app has not read what came, or not asked for the body yet
+            self.deadline = self.body_start + self.settings.body_timeout + self.received / BODY_RATE
+            if self.deadline > now:
+                return
         self.register.deadlines[_DEADLINES[phase]] += 1
-        if phase == CLOSING:
+        if phase == CLOSING or self.transport.is_closing():
             self.transport.abort()
             return
         if phase == BODY or (phase == HEAD and self.begun):
