@@ -135,6 +135,16 @@ class Company:
         assert all(outcome["success"] for outcome in outcomes), outcomes
         return [outcome["id"] for outcome in outcomes]
 
+    def refusal(self, method: str, one: Any) -> dict[str, Any] | None:
+        """Why the only object of a bulk write was refused; None when it went through."""
+        (outcome,) = self.call(method, objects=[one])
+        return outcome["error"]
+
+    def code(self, method: str, one: Any) -> int | None:
+        """The code of that refusal; None when the object went through."""
+        refusal = self.refusal(method, one)
+        return refusal and refusal["code"]
+
     def lead(self, lead_id: int) -> dict[str, str | None]:
         """A lead that must be there."""
         (row,) = self.call("getLead", id=lead_id)

@@ -1,7 +1,7 @@
 """Leads: read one, some, all, or those of a range of time (wire.md 8, 10.5 to 10.7)."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from springhead.methods.lead_examples import GIVEN, LEAD_ROW
 from springhead.model.errors import InvalidParameters, Json, MissingParameters, UnexpectedArray, WrongValue
 from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
-from springhead.model.times import to_utc
+from springhead.model.times import second_after, to_utc
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Count, Integer, Moment, Names, OneOf, Where
 from springhead.store import leads
@@ -154,8 +154,6 @@ async def get_leads_date_range(
     """
     start = to_utc(start_date, call.zone)
     end = to_utc(end_date, call.zone, later=True)
-    if start is None or end is None:
-        raise InvalidParameters({"param": "startDate" if start is None else "endDate", "message": "Out of range"})
     async with call.tx() as tx:
         known = await call.fields(tx)
         select = await _select(call, tx, known, fields, leaving_out=("leadScoreWeighted",))
@@ -164,7 +162,7 @@ async def get_leads_date_range(
         company_id=call.company.id,
         select=select,
         by=timestamp,
-        between=(start, end + timedelta(seconds=1)),
+        between=(start, second_after(end)),
         zone=call.zone_name,
         version=known.version,
     )

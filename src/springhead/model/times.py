@@ -1,11 +1,13 @@
 """Timestamps of the wire: `YYYY-MM-DD HH:MM:SS` without a zone (wire.md 6)."""
 
 import re
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 FORMAT = "YYYY-MM-DD HH:MM:SS"
 _SHAPE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d))?", re.ASCII)
+FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - the wire's times have no zone
+LAST = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - as above
 
 
 def parse(text: str, *, end_of_day: bool = False) -> datetime | None:
@@ -27,15 +29,20 @@ def parse(text: str, *, end_of_day: bool = False) -> datetime | None:
         return None
 
 
-def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime | None:
-    """The moment that a naive local time means; None when it falls outside the calendar.
+def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime:
+    """The moment that a naive local time means; the calendar's first or last one when it falls outside.
 
     Where the clock shows a time twice (the end of summer time), `later` takes the second one.
     """
     try:
         return local.replace(tzinfo=zone, fold=int(later)).astimezone(UTC)
     except OverflowError:
-        return None
+        return (FIRST if local.year == 1 else LAST).replace(tzinfo=UTC)
+
+
+def second_after(moment: datetime) -> datetime:
+    """The moment one second later, for a bound that does not belong to its range; the last one stays."""
+    return moment + timedelta(seconds=1) if moment < LAST.replace(tzinfo=UTC) else moment
 
 
 def zone(name: str) -> ZoneInfo | None:

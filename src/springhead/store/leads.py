@@ -216,8 +216,8 @@ class Select:
             sql.shown(LEAD, names, leaving_out=leaving_out),
             [column for column in custom if wanted is None or column.name in wanted],
         )
-        self.guard = """l.company_id = $1 and $2::text is not null
-            and $3 = (select field_version from company where id = $1)"""
+        self.scope = "l.company_id = $1 and $2::text is not null and $3::bigint is not null"
+        self.guard = f"{self.scope} and $3 = (select field_version from company where id = $1)"
 
 
 Rows = list[dict[str, Json]]
@@ -304,9 +304,11 @@ async def in_range(
 ) -> tuple[Rows, tuple[datetime, int] | None]:
     """Active leads created or updated from the first moment to before the second one, oldest first.
 
-    Also gives the key of the last row, after which the next piece of the same answer begins.
+    Also gives the key of the last row, after which the next piece of the same answer begins. An answer
+    keeps the fields that it began with: a change of fields meanwhile must not cut it short.
     """
     stamp = _STAMP[by]
+    guard = select.scope if after else select.guard
     query = statement(
         f"""
         select {select.list}, l.{stamp} as "#stamp", l.id as "#id"
@@ -318,7 +320,7 @@ async def in_range(
             limit $6 offset $7
         ) as chosen
         join lead l on l.company_id = $1 and l.id = chosen.id
-        where {select.guard}
+        where {guard}
         order by l.{stamp}, l.id
         """
     )
