@@ -1,0 +1,340 @@
+"""P6: no company can read, change, find or address another's data, and either of the two walls is enough alone."""
+
+import json
+import re
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from isolation import Astray, Attacker, Stranger, WhereLess, absent_like, dump, move_in
+from springhead.rpc.method import REGISTRY
+from springhead.rpc.params import Objects, Where
+from support import Company, Server, new_company, sql
+
+EVER = {"startDate": "1990-01-01 00:00:00", "endDate": "2990-01-01 00:00:00"}
+
+
+def _update(me: Attacker, it: Stranger) -> list[dict[str, Any]]:
+    """What updateLeads and updateLeadsV2 are tried with."""
+    return [
+        {"objects": [{"id": it.leads[0], "firstName": "Hacked"}, {"id": str(it.leads[1]), "active": 0}]},
+        {"objects": [{"id": it.leads[0], "emailAddress": "new@example.com"}]},
+        {"objects": [{"emailAddress": it.emails[0], "firstName": "Hacked"}, {"id": me.lead, "title": "Mine"}]},
+        {"objects": [{"id": me.lead, "ownerID": it.users[0]}, {"id": me.lead, "ownerID": str(it.users[0])}]},
+        {"objects": [{"id": me.lead, "accountID": it.leads[0], "campaignID": it.leads[1]}]},
+        {"objects": [{"id": me.lead, it.names[0]: "Hacked"}]},
+        {"objects": {"a": {"id": it.leads[2], "description": ""}, "b": {"id": it.leads[2], "description": "x"}}},
+        {"objects": [{"id": me.lead, "emailAddress": it.emails[1]}]},  # free in my company: it becomes mine
+        {"objects": [{"emailAddress": it.emails[1], "city": "Mine"}]},
+    ]
+
+
+CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
+    "getLead": lambda me, it: [
+        *({"id": one} for one in (it.leads[0], str(it.leads[1]), it.fields[0], it.users[0])),
+        {"id": me.lead, "where": {"id": it.leads[0]}},
+    ],
+    "getLeads": lambda me, it: [
+        {"where": {"id": it.leads[0]}},
+        {"where": {"id": str(it.leads[0]), "emailAddress": it.emails[0]}},
+        {"where": {"id": [me.lead, *it.leads]}},
+        {"where": {"emailAddress": it.emails[0].upper()}},
+        {"where": {"emailAddress": [*it.emails, "own@example.com"]}},
+        {"where": {"id": it.leads, "emailAddress": it.emails}},
+        {"where": {"id": me.lead, "emailAddress": it.emails[0]}},
+        {"where": {}, "fields": ["id", it.names[0]]},
+        *({"where": [], "limit": limit, "offset": offset} for limit in (1, 500) for offset in (0, 1, 2, 3, 500)),
+    ],
+    "getLeadsDateRange": lambda me, it: [
+        *({**EVER, "timestamp": by} for by in ("create", "update")),
+        *({**EVER, "timestamp": "update", "limit": 10_000, "offset": offset} for offset in (0, 1, 2)),
+        {**EVER, "timestamp": "create", "fields": ["emailAddress", it.names[1]]},
+    ],
+    "createLeads": lambda me, it: [
+        {"objects": [{"emailAddress": "a@example.com", "ownerID": it.users[0]}]},
+        {"objects": [{"emailAddress": "b@example.com", "accountID": it.leads[0], "campaignID": it.leads[0]}]},
+        {"objects": [{"emailAddress": "c@example.com", it.names[0]: "Hacked"}]},
+        {"objects": [{"emailAddress": it.emails[0], "id": it.leads[0], "firstName": "Hacked"}]},
+        {"objects": [{"emailAddress": it.emails[1].upper(), "id": str(it.leads[1])}]},
+    ],
+    "updateLeads": _update,
+    "updateLeadsV2": _update,
+    "deleteLeads": lambda me, it: [
+        {"objects": [{"id": it.leads[0]}, {"id": str(it.leads[1])}, it.leads[2]]},
+        {"objects": [{"emailAddress": it.emails[0]}, {"id": it.leads[0], "emailAddress": it.emails[0]}]},
+        {"objects": {"0": {"id": it.leads[0]}}},
+        {"objects": [{"id": it.users[0]}, {"id": it.fields[0]}, {"id": me.lead}]},
+    ],
+    "getFields": lambda me, it: [
+        {"where": {"id": it.fields[0]}},
+        {"where": {"id": [*it.fields, me.field]}},
+        {"where": {"systemName": it.names[0]}},
+        {"where": {"systemName": it.names, "isCustom": 1}},
+        {"where": {"label": "Their field"}},
+        {"where": {"isCustom": "1", "relationship": "lead", "dataType": "string", "isActive": 1}},
+        {"where": {}, "limit": 500, "offset": 30},
+    ],
+    "createFields": lambda me, it: [
+        {
+            "objects": [
+                {
+                    "id": it.fields[0],
+                    "systemName": it.names[0],
+                    "relationship": "lead",
+                    "dataType": "string",
+                    "label": "Their field",
+                }
+            ]
+        },
+    ],
+    "updateFields": lambda me, it: [
+        {"objects": [{"id": it.fields[0], "label": "Hacked"}, {"id": str(it.fields[1]), "isActive": 0}]},
+        {"objects": [{"id": me.field, "systemName": it.names[0], "label": "Mine"}]},
+        {"objects": [{"systemName": it.names[0], "label": "Hacked"}]},
+    ],
+    "deleteFields": lambda me, it: [
+        {"objects": [{"systemName": it.names[0]}, {"id": it.fields[1]}]},
+        {"objects": [{"systemName": it.names[0], "id": me.field}, {"id": str(it.fields[0])}]},
+    ],
+    "getUserProfiles": lambda me, it: [
+        {"where": {"id": it.users[0]}},
+        {"where": {"id": it.users}},
+        {"where": {"emailAddress": it.user_email}},
+        {"where": {"emailAddress": [it.user_email, "admin@example.com"]}},
+        {"where": {"firstName": "Their"}},
+        {"where": {"lastName": ["User"], "isActive": 1}},
+        {"where": {"displayName": "Their user"}},
+        {"where": [], "limit": 500, "offset": 1},
+    ],
+}
+"""What each method is tried with: another company's ids, addresses and names wherever it takes some."""
+
+
+@pytest.fixture(scope="module")
+def without_rls(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A server whose database has lost the second wall."""
+    server = Server(Path(tmp_path_factory.mktemp("open")) / "data", "--no-limits")
+    for table in _tables(server.dsn):
+        sql(server.dsn, f"alter table {table} disable row level security, no force row level security")
+    yield server
+    assert server.stop() == 0
+
+
+Ask = Callable[[Company, str, dict[str, Any]], bytes]
+
+
+def _over_http(company: Company, method: str, params: dict[str, Any]) -> bytes:
+    status, body = company.send(json.dumps({"method": method, "params": params, "id": "1"}).encode())
+    assert status == 200, body
+    return body
+
+
+@pytest.fixture(scope="module")
+def where_less(server: Server) -> Generator[WhereLess]:
+    """The methods on the shared server's database, with every condition on company_id made true."""
+    yield (bare := WhereLess(server.dsn))
+    bare.close()
+
+
+Walls = tuple[Server, Ask, Company, Stranger]
+
+
+@pytest.fixture(scope="module", params=["both walls", "without row-level security", "without conditions on company_id"])
+def walls(request: pytest.FixtureRequest) -> Generator[Walls]:
+    """A server, how to ask it, and a company on it whose data nobody else may reach."""
+    server = request.getfixturevalue("without_rls" if "row" in request.param else "server")
+    ask = request.getfixturevalue("where_less").ask if "conditions" in request.param else _over_http
+    other = new_company(server)
+    yield server, ask, other, move_in(server, other)
+    other.close()
+
+
+@pytest.mark.parametrize("method", sorted(CASES))
+def test_what_belongs_to_another_company_is_as_if_it_were_not_there(method: str, walls: Walls) -> None:
+    server, ask, other, theirs = walls
+    before = dump(server, other)
+    assert len(before["lead"]) == 3
+
+    def answers(stranger: Stranger) -> list[str]:
+        me = Attacker(new_company(server))
+        raw = [ask(me.company, method, params) for params in CASES[method](me, stranger)]
+        me.company.close()
+        assert not any(b"Secret" in answer for answer in raw), raw
+        return [stranger.scrub(answer.decode()) for answer in raw]
+
+    assert answers(theirs) == answers(absent_like(theirs))
+    assert dump(server, other) == before
+
+
+def test_every_method_is_tried() -> None:
+    assert set(CASES) == set(REGISTRY), "a new method needs its case above"
+
+
+def test_every_parameter_that_can_name_something_is_tried() -> None:
+    me, it = Attacker.example(), Stranger.example()
+    for name, method in REGISTRY.items():
+        cases = CASES[name](me, it)
+        for given in method.params:
+            tried = [case[given.name] for case in cases if given.name in case]
+            assert tried, f"{name}: nothing tries {given.name}"
+            wanted: set[str] = set()
+            if isinstance(given.accepts, Where):
+                wanted = set(given.accepts.keys)
+            elif isinstance(given.accepts, Objects) and not name.startswith("delete"):
+                columns = given.accepts.noun.columns
+                wanted = {one.name for one in columns if re.search(r"(^id|[a-z]ID|emailAddress|systemName)$", one.name)}
+                wanted -= {"trackingID", "crmID"}  # texts of the caller's own
+            seen = {key for value in tried for one in _parts(value) for key in one}
+            assert wanted <= seen, f"{name}: nothing tries {sorted(wanted - seen)} in {given.name}"
+
+
+def _parts(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict) and all(isinstance(one, dict) for one in value.values()):
+        return list(value.values())
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+
+
+def test_a_connection_set_to_another_company_gives_and_takes_nothing(server: Server, company: Company) -> None:
+    """Statements that name one company, on a connection that was left set to another."""
+    theirs = move_in(server, company)
+    me = Attacker(new_company(server))
+    mine = dump(server, me.company), dump(server, company)
+    astray = Astray(server.dsn, set_to=me.company.id)
+
+    for method, cases in CASES.items():
+        for params in cases(me, theirs):
+            try:
+                answer = astray.ask(company, method, params)
+            except asyncpg.InsufficientPrivilegeError as refused:
+                assert "row-level security" in str(refused)  # noqa: PT017 - only writes come here
+            else:
+                assert b"Secret" not in answer
+
+    after = dump(server, me.company), dump(server, company)
+    for had, has in zip(mine, after, strict=True):
+        had.pop("company")  # its counter of field versions is no data
+        has.pop("company")
+        assert has == had
+    astray.close()
+    me.company.close()
+
+
+def test_with_both_walls_gone_these_tests_would_notice(without_rls: Server) -> None:
+    bare = WhereLess(without_rls.dsn)
+    other = new_company(without_rls)
+    theirs = move_in(without_rls, other)
+    me = Attacker(new_company(without_rls))
+
+    answer = bare.ask(me.company, "getLead", {"id": theirs.leads[0]})
+
+    assert b"Secret" in answer
+    bare.close()
+    me.company.close()
+    other.close()
+
+
+def test_companies_that_share_the_pools_connections_each_see_their_own(server: Server) -> None:
+    companies = [new_company(server) for _ in range(3)]
+    for number, company in enumerate(companies):
+        company.create({"firstName": f"Of {number}"})
+
+    for _ in range(20):
+        for number, company in enumerate(companies):
+            assert [lead["firstName"] for lead in company.call("getLeads", where={})] == [f"Of {number}"]
+    for company in companies:
+        company.close()
+
+
+def _tables(dsn: str) -> list[str]:
+    """The tables of company data: all that have a company_id, but for the keys, which say who calls."""
+    rows = sql(
+        dsn,
+        """
+        select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where c.relkind in ('r', 'p') and c.relnamespace = current_schema()::regnamespace
+            and a.attname = 'company_id' and c.relname <> 'api_key'
+        order by 1
+        """,
+    )
+    assert len(rows) >= 5
+    return [row["relname"] for row in rows]
+
+
+def test_raw_sql_without_a_company_sees_nothing(server: Server, company: Company) -> None:
+    move_in(server, company)
+    for table in _tables(server.dsn):
+        assert sql(server.dsn, f"select * from {table}") == [], table
+        assert sql(server.dsn, f"delete from {table} returning 1") == [], table
+
+
+def test_raw_sql_with_a_company_sees_and_changes_that_company_only(
+    server: Server, given_company: Callable[..., Company]
+) -> None:
+    mine, other = given_company(), given_company()
+    move_in(server, mine)
+    theirs = move_in(server, other)
+    before = dump(server, other)
+
+    for table in _tables(server.dsn):
+        seen = sql(server.dsn, f"select distinct company_id from {table}", company_id=mine.id)
+        assert [row["company_id"] for row in seen] in ([mine.id], []), table
+        named = sql(server.dsn, f"select 1 from {table} where company_id = $1", other.id, company_id=mine.id)
+        assert named == [], table
+    sql(server.dsn, "update lead set first_name = 'Hacked', version = version + 1", company_id=mine.id)
+    sql(server.dsn, "delete from user_profile", company_id=mine.id)
+
+    assert dump(server, other) == before
+    assert len(theirs.leads) == 3
+
+
+def test_raw_sql_with_a_company_cannot_put_rows_into_another(
+    server: Server, given_company: Callable[..., Company]
+) -> None:
+    mine, other = given_company(), given_company()
+    move_in(server, mine)
+    before = dump(server, other)
+    columns = "company_id, display_name, email_address, email_key"
+
+    for statement in (
+        "insert into lead_shift (company_id, generation) values ($1, 1)",
+        f"insert into user_profile ({columns}) values ($1, 'x', 'x@example.com', 'x@example.com')",
+        "update lead set company_id = $1",
+        "update field set company_id = $1",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+            sql(server.dsn, statement, other.id, company_id=mine.id)
+
+    assert dump(server, other) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "getlead",
+        "GETLEAD",
+        " getLead",
+        "getLead ",
+        "get_lead",
+        "__class__",
+        "run",
+        "companies",
+        ["getLead"],
+        {"a": 1},
+        7,
+    ],
+    ids=str,
+)
+def test_no_other_name_reaches_a_method(company: Company, name: Any) -> None:
+    body = {"method": name, "params": {"id": 1}, "id": "1"}
+
+    status, answer = company.send(json.dumps(body).encode())
+
+    assert status == 200
+    assert json.loads(answer) == {
+        "result": None,
+        "error": {"code": 204, "message": "Invalid method signature", "data": []},
+        "id": "1",
+    }

@@ -1,0 +1,224 @@
+"""A company that is attacked, one that attacks, and the methods with the first wall taken away."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+
+from springhead.methods.call import Call
+from springhead.methods.call import Server as Shared
+from springhead.model.errors import ApiError, Json
+from springhead.rpc.method import find
+from springhead.store import companies
+from springhead.store.db import Database, Tx
+from springhead.store.fields import FieldCache
+from springhead.store.paging import Walks
+from springhead.store.sql import Sql, Statement
+from springhead.wire import envelope
+from support import Company, Server, sql
+
+
+class Stranger(msgspec.Struct):
+    """What could be named of another company; `Secret` stands in everything that no caller could know."""
+
+    leads: list[int]
+    emails: list[str]
+    fields: list[int]
+    names: list[str]
+    users: list[int]
+    user_email: str
+
+    @staticmethod
+    def example() -> "Stranger":
+        """Any such things, to look at what the cases send."""
+        return Stranger([1, 2, 3], ["a@a.aa", "b@a.aa"], [4, 5], ["name_1", "name_2"], [6], "c@a.aa")
+
+    def scrub(self, answer: str) -> str:
+        """An answer without what differs from one company to the next."""
+        for kind, values in (("<email>", [*self.emails, self.user_email]), ("<name>", self.names)):
+            for value in values:
+                answer = answer.replace(value, kind).replace(value.upper(), kind.upper())
+        answer = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "<time>", answer)
+        answer = re.sub(r"_[0-9a-f]{13}\b", "_<hex>", answer)
+        return re.sub(r"\d{9,}", "<id>", answer)
+
+
+def move_in(server: Server, company: Company) -> Stranger:
+    """Fill a company with leads, fields and a user."""
+    names = [company.field("Their field"), company.field("Their other field", "textarea")]
+    user_email = f"user{company.id}@example.com"
+    (user,) = sql(
+        server.dsn,
+        """
+        insert into user_profile (company_id, first_name, last_name, display_name, email_address, email_key, phone)
+        values ($1, 'Their', 'User', 'Their user', $2, $2, 'Secret') returning id
+        """,
+        company.id,
+        user_email,
+        company_id=company.id,
+    )
+    emails = [f"their{number}.{company.id}@example.com" for number in range(3)]
+    secret = {"firstName": "Secret", "description": "Secret", names[0]: "Secret", names[1]: "Secret"}
+    leads = company.create(*({"emailAddress": email, "ownerID": user["id"], **secret} for email in emails))
+    fields = [int(company.call("getFields", where={"systemName": name})[0]["id"]) for name in names]
+    company.create({"emailAddress": "deleted@example.com"})
+    (gone,) = company.call("getLeads", where={"emailAddress": "deleted@example.com"}, fields=["id"])
+    assert company.call("deleteLeads", objects=[gone])[0]["success"]  # so that lead_shift has its row
+    return Stranger(leads, emails, fields, names, [user["id"]], user_email)
+
+
+def absent_like(one: Stranger) -> Stranger:
+    """Things of the same looks that no company has."""
+    return Stranger(
+        leads=[number + 1 for number in one.leads],
+        emails=[re.sub("^their", "none.", email) for email in one.emails],
+        fields=[number + 1 for number in one.fields],
+        names=[f"{name[:-13]}{'0' * 13}" for name in one.names],
+        users=[number + 1 for number in one.users],
+        user_email=one.user_email.replace("user", "none"),
+    )
+
+
+class Attacker:
+    """A fresh company with a lead and a field of its own."""
+
+    company: Company
+    lead: int
+    field: int
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+        (self.lead,) = company.create({"emailAddress": "own@example.com"})
+        name = company.field("My field")
+        self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
+
+    @staticmethod
+    def example() -> "Attacker":
+        """One without a company, to look at what the cases send."""
+        attacker = Attacker.__new__(Attacker)
+        attacker.lead, attacker.field = 8, 9
+        return attacker
+
+
+def dump(server: Server, company: Company) -> dict[str, list[str]]:
+    """Everything that the database holds of a company, row by row."""
+
+    async def read() -> dict[str, list[str]]:
+        connection = await asyncpg.connect(server.dsn)
+        try:
+            await connection.execute("select set_config('app.company_id', $1, false)", str(company.id))
+            tables = await connection.fetch(
+                """
+                select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid
+                where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace and a.attname = 'company_id'
+                """
+            )
+            wanted = {table["name"]: "company_id" for table in tables} | {"company": "id"}
+            return {
+                name: [
+                    row["row"]
+                    for row in await connection.fetch(
+                        f"select t::text as row from {name} t where {key} = $1 order by 1", company.id
+                    )
+                ]
+                for name, key in sorted(wanted.items())
+            }
+        finally:
+            await connection.close()
+
+    return asyncio.run(read())
+
+
+_CONDITION = re.compile(r"\b(?:\w+\.)?company_id = (?:\$\d+|\w+\.\w+)")
+_GLOBAL = re.compile(r"(select field_version from|update) company (set .*)?where id = \$1", re.DOTALL)
+
+
+class _Bare(Tx):
+    """Statements with every condition on company_id made true."""
+
+    @staticmethod
+    def _bare(statement: Sql) -> Statement:
+        bare, found = _CONDITION.subn(lambda condition: f"({condition[0]} or true)", statement)
+        named = found or ("insert into" in statement and "company_id" in statement) or _GLOBAL.search(statement)
+        assert named, f"a statement that does not name company_id: {statement}"
+        return Statement(bare)
+
+    async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
+        return await super().rows(self._bare(sql), *arguments)
+
+    async def row(self, sql: Sql, *arguments: object) -> asyncpg.Record | None:
+        return await super().row(self._bare(sql), *arguments)
+
+    async def value(self, sql: Sql, *arguments: object) -> Any:
+        return await super().value(self._bare(sql), *arguments)
+
+    async def many(self, sql: Sql, arguments: Iterable[tuple[object, ...]]) -> None:
+        await super().many(self._bare(sql), arguments)
+
+
+class _BareDatabase(Database):
+    @asynccontextmanager
+    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
+        async with super().company(company_id) as tx:
+            yield _Bare(tx._connection)
+
+
+class _AstrayDatabase(Database):
+    set_to: int
+
+    @asynccontextmanager
+    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
+        async with super().company(self.set_to) as tx:
+            yield tx
+
+
+class _InProcess:
+    """The API's methods on a database, without HTTP."""
+
+    def __init__(self, dsn: str, database: Database) -> None:
+        self._runner = asyncio.Runner()
+        self._database = database
+        self._runner.run(self._database.open(dsn))
+        self._shared = Shared(self._database, FieldCache(), Walks())
+
+    def ask(self, company: Company, method: str, params: dict[str, Any]) -> bytes:
+        """The answer that the company gets."""
+        return self._runner.run(self._ask(company, method, params))
+
+    async def _ask(self, company: Company, method: str, params: dict[str, Any]) -> bytes:
+        async with self._database.everyone() as tx:
+            access = await companies.access(tx, company.account_id)
+        assert access is not None
+        call = Call(server=self._shared, company=access.company, utc=False)
+        declared = find(method)
+        try:
+            result = await declared.call(call, cast("dict[str, Json]", params), objects_per_call=500)
+        except ApiError as error:
+            return envelope.failure(error, b'"1"')
+        answer = envelope.success(declared.result, result, b'"1"', plain_success=False)
+        return answer if isinstance(answer, bytes) else b"".join([piece async for piece in answer])
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._runner.run(self._database.close())
+        self._runner.close()
+
+
+class WhereLess(_InProcess):
+    """The first wall is taken out of every statement."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn, _BareDatabase(pool_size=2))
+
+
+class Astray(_InProcess):
+    """Every connection is set to one company, whatever company the statements name."""
+
+    def __init__(self, dsn: str, set_to: int) -> None:
+        database = _AstrayDatabase(pool_size=2)
+        database.set_to = set_to
+        super().__init__(dsn, database)
