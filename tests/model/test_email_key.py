@@ -83,7 +83,10 @@ def test_a_key_fits_the_index_whatever_the_text(address: str) -> None:
     assert len(email_key(address).encode()) < 2_600  # PostgreSQL refuses index entries above 2,704 bytes
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.sampled_from(["example.com", "b\u00fccher.example"]))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=30),
+    st.sampled_from(["example.com", "b\u00fccher.example"]),
+)
 def test_the_key_of_a_key_is_the_key(local: str, domain: str) -> None:
     key = email_key(f"{local}@{domain}")
 

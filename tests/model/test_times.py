@@ -1,4 +1,5 @@
 """Timestamps of the wire: `Y-m-d H:i:s`, strictly (wire.md 6; A25)."""
+# ruff: noqa: DTZ001 - the wire's times have no zone
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

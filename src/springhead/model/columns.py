@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal, cast
@@ -24,7 +25,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A type of value.
 
     `accepts` is the type that a right value converts to at C speed (numeric strings become numbers);
-    `expected` is what a caller reads about a wrong one.
+    `expected` is what a caller reads about a wrong one. `clears`: whether "" is a right value too, when
+    there are options.
     """
 
     type: str
@@ -33,6 +35,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     length: int | None = None
     options: tuple[str, ...] = ()
+    clears: bool = True
 
     def valid_format(self, *, required: bool) -> dict[str, Json]:
         """The wire's `validFormat` (wire.md 4.2), with the options of a picklist as our addition."""
@@ -41,10 +44,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, value: Any) -> Any:
         """The value as it is stored; raises ValueError with the sentence for the caller."""
-        try:
-            return msgspec.convert(value, self.accepts, strict=False)
-        except msgspec.ValidationError:
-            pass
+        if not (isinstance(value, str) and "\0" in value):  # which PostgreSQL cannot store
+            with suppress(msgspec.ValidationError):
+                return msgspec.convert(value, self.accepts, strict=False)
         return self._second_look(value)
 
     def _second_look(self, value: Any) -> Any:
@@ -75,7 +77,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             "boolean": lambda: value in {"", "0", "1"},
             "bit": lambda: value in {"", "0", "1"},
             "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
-        }.get(self.type, lambda: not self.options or value in {"", *self.options})
+        }.get(self.type, lambda: not self.options or value in self.options or (self.clears and not value))
         if not right():
             raise ValueError(self.expected)
         return value
@@ -120,6 +122,7 @@ def choice(values: Sequence[str]) -> Kind:
         accepts=Literal[tuple(values)],
         expected="Expected one of: " + ", ".join(values),
         options=tuple(values),
+        clears=False,
     )
 
 
@@ -146,7 +149,7 @@ def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
         "boolean": (Literal["", "0", "1"], "Expected 0 or 1"),
         "bit": (Literal["", "0", "1"], "Expected 0 or 1"),
         "url": (never, "Expected an address such as https://example.com/page"),
-        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of {listed[3:]}"),
+        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of: {', '.join(options)}"),
     }.get(data_type, (Literal["", *options] if options else plain.accepts, plain.expected))
     if options and data_type != "checkbox":
         expected = f"Expected {listed}"
