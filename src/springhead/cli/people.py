@@ -60,7 +60,7 @@ def _person(number: int, dice: random.Random) -> dict[str, Json]:
     gender = dice.choice((Gender.FEMALE, Gender.MALE))
     first, last = make.person.first_name(gender), make.person.last_name(gender)
     company = make.finance.company()
-    domain = ".".join(filter(None, (_word(company)[:40], dice.choice(_ENDINGS))))
+    domain = f"{_word(company)[:40] or 'mail'}.{dice.choice(_ENDINGS)}"
     lead: dict[str, Json] = {
         "emailAddress": f"{_mailbox(first, last)}.{number + 1}@{domain}",
         "firstName": first,

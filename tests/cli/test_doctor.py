@@ -1,0 +1,87 @@
+"""`springhead doctor` on a healthy set-up and on sick ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from cli.command import PASSWORD, free_port, outside_postgres, springhead
+from springhead.cli import checkup
+from support import Server
+
+
+def examined(*words: str | Path, env: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+    done = springhead("doctor", "--json", *words, env=env)
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    return done.returncode, {check["name"]: check for check in json.loads(done.stdout)}
+
+
+def test_a_healthy_server_is_in_order(server: Server) -> None:
+    code, checks = examined("--data", server.data)
+    assert code == 0
+    assert {name: check["state"] for name, check in checks.items() if check["state"] != "ok"} == {}
+    assert list(checks) == [
+        *("settings", "data folder", "disk", "database", "version", "role", "text", "durability", "indexes"),
+        *("migrations", "clock", "connections"),
+    ]
+    assert checks["database"]["found"] == "embedded, running"
+    shown = springhead("doctor", "--data", server.data)
+    assert shown.stdout.splitlines()[-1] == "Everything is in order."
+
+
+def test_a_sick_database_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with outside_postgres(tmp_path, "--encoding=SQL_ASCII", "--locale=C") as superuser:
+        code, checks = examined(env={"SPRINGHEAD_DATABASE_URL": superuser, "SPRINGHEAD_POOL_SIZE": "900"})
+        assert code == 1
+        assert {name: check["state"] for name, check in checks.items()} == {
+            "settings": "ok",
+            "database": "ok",
+            "version": "ok",
+            "role": "broken",
+            "text": "broken",
+            "durability": "warning",
+            "indexes": "ok",
+            "migrations": "warning",
+            "clock": "ok",
+            "connections": "broken",
+        }
+        assert all(check["advice"] for check in checks.values() if check["state"] != "ok")
+        assert "fsync" in checks["durability"]["advice"]
+        assert "0001_leads.sql" in checks["migrations"]["found"]
+        shown = springhead("doctor", env={"SPRINGHEAD_DATABASE_URL": superuser})
+        assert shown.stdout.splitlines()[-1] == "2 things are broken."
+    assert urlsplit(superuser).hostname in checks["database"]["found"]
+
+
+def test_a_database_that_is_not_there_is_broken_and_a_fresh_folder_is_not(tmp_path: Path) -> None:
+    code, checks = examined("--database-url", f"postgresql://u:{PASSWORD[:7]}@127.0.0.1:{free_port()}/d")
+    assert code == 1
+    assert checks["database"]["state"] == "broken"
+    assert "cannot be reached" in checks["database"]["found"]
+    assert checks["settings"]["state"] == "warning"  # the password in a flag
+
+    code, checks = examined("--data", tmp_path / "fresh")
+    assert code == 0
+    assert checks["database"]["advice"].endswith("springhead serve")
+    assert not (tmp_path / "fresh").exists()
+
+    (tmp_path / "file").write_text("")
+    code, checks = examined("--data", tmp_path / "file")
+    assert code == 1
+    assert checks["data folder"]["state"] == "broken"
+
+
+def test_wrong_settings_are_findings() -> None:
+    code, checks = examined(env={"SPRINGHEAD_PORT": "x"})
+    assert code == 1
+    assert checks["settings"]["found"] == "SPRINGHEAD_PORT must be a whole number from 0 to 65,535, not 'x'."
+
+
+@pytest.mark.parametrize(("free", "state"), [(2_000_000_000, "ok"), (500_000_000, "warning"), (1_000, "broken")])
+def test_a_disk_that_runs_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str) -> None:
+    usage = checkup.shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: usage)
+    assert checkup._disk(tmp_path).state == state

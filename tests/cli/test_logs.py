@@ -1,0 +1,72 @@
+"""The log: no secret in it, and nothing in a value that forges a line or steers a terminal (A46, A56)."""
+
+import json
+import subprocess
+import sys
+
+SECRET = "5EAD" + "0123456789ABCDEF" * 3
+
+SCRIPT = f"""
+import logging, sys, warnings
+from springhead.wire import logs
+logs.configure("info", sys.argv[1])
+import structlog
+log = structlog.get_logger()
+secret = {SECRET!r}
+log.info("call", secretKey="hush0", Authorization="hush1", nested={{"password": "hush2", "token": ["hush3"]}})
+log.info("value", text=f"before {{secret}} after", items=[secret], key_id=7)
+log.info("address", url="http://h/pubapi/v1/?accountID=A&secretKey=hush4&x=1", dsn="postgresql://u:hush5@h/d")
+log.info("header", seen="Authorization: Bearer hush6")
+log.info("a\\r\\n2026-01-01 [info] forged", name="\\x1b[2J\\x9b31m\\u202e\\u2028", lone="\\ud800", nul="\\0")
+log.info("odd", number=2**80, nan=float("nan"), thing=b"\\n", long="x" * 100_000)
+log.debug("unseen")
+try:
+    raise ValueError("wrong\\n2026-01-01 [info] forged\\x1b[2J " + secret)
+except ValueError:
+    log.exception("failed")
+logging.getLogger("uvicorn.error").error("routed\\n%s", secret)
+logging.getLogger("asyncpg").info("unseen")
+logging.getLogger("uvicorn.access").warning("by way of the root")
+warnings.warn("careful")
+"""
+
+
+def logged(form: str) -> str:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, form], capture_output=True, check=True, timeout=30)
+    assert done.stdout == b""
+    return done.stderr.decode()
+
+
+def test_json_lines_hold_no_secret_and_cannot_be_forged() -> None:
+    text = logged("json")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["level"] for line in lines] == ["info"] * 6 + ["error", "error", "warning", "warning"]
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+    assert SECRET not in text
+    assert "hush" not in text
+    assert lines[0]["secretKey"] == lines[0]["Authorization"] == lines[0]["nested"]["password"] == "***"
+    assert lines[1]["text"] == "before *** after"
+    assert lines[1]["key_id"] == 7
+    assert lines[2]["url"] == "http://h/pubapi/v1/?accountID=A&secretKey=***&x=1"
+    assert lines[2]["dsn"] == "postgresql://u:***@h/d"
+    assert lines[4]["event"] == "a\\r\\n2026-01-01 [info] forged"
+    assert lines[4]["name"] == "\\x1b[2J\\x9b31m\\u202e\\u2028"
+    assert len(lines[5]["long"]) < 5_000
+    assert lines[6]["exception"].endswith("forged\\x1b[2J ***")
+    assert lines[7] | {"timestamp": ""} == {
+        "timestamp": "",
+        "level": "error",
+        "event": "routed\\n***",
+        "logger": "uvicorn.error",
+    }
+    assert "careful" in lines[9]["event"]
+
+
+def test_text_for_a_person_is_as_harmless() -> None:
+    text = logged("text")
+    assert SECRET not in text
+    assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]
+    ours = [line for line in text.splitlines() if not line.startswith("    ")]
+    assert len(ours) == 10
+    assert not [line for line in ours if line.startswith("2026-01-01")]
+    assert "hush" not in text

@@ -1,0 +1,240 @@
+"""`springhead serve`: what it says, what it refuses, and that it leaves nothing running."""
+
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from cli.command import (
+    PASSWORD,
+    address,
+    clean_environment,
+    free_port,
+    make_plain_database,
+    outside_postgres,
+    run_sql,
+    running_postgres,
+    springhead,
+)
+from springhead.store.embedded import Embedded
+from support import Company, Server, eventually
+
+
+def get(url: str, path: str) -> tuple[int, str]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    text = answer.read().decode()
+    connection.close()
+    return answer.status, text
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def greeting(data: Path, folder: Path) -> tuple[str, str]:
+    """Starts the server as a person would, pastes its curl line if there is one, presses Ctrl-C."""
+    command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout
+        said = ""
+        while "Ctrl-C" not in said:
+            line = server.stdout.readline()
+            assert line, server.stderr and server.stderr.read()
+            said += line
+        curl = re.search(r"^curl .*$", said, re.MULTILINE)
+        answer = ""
+        if curl:
+            pasted = subprocess.run(["bash", "-c", curl[0]], capture_output=True, text=True, check=True, timeout=30)
+            answer = pasted.stdout
+        started = psutil.Process(server.pid).children(recursive=True)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(40) == 0
+        _, left = psutil.wait_procs(started, timeout=5)
+        assert left == []
+        assert server.stderr
+        server.stderr.read()
+    return said, answer
+
+
+def test_a_first_start_shows_credentials_and_a_curl_line_that_works_and_a_later_one_does_not(tmp_path: Path) -> None:
+    said, answer = greeting(tmp_path / "my data", tmp_path)
+    assert "http://127.0.0.1:" in said
+    assert "never shown again" in said
+    (created,) = json.loads(answer)["result"]["creates"]
+    assert created["success"] is True
+
+    said, answer = greeting(tmp_path / "my data", tmp_path)
+    assert answer == ""
+    assert "5EAD" not in said
+    assert re.search(r"key create [0-9A-F]{32} --data '.*my data'", said)
+
+
+def test_one_line_of_json_when_ready_with_credentials_on_the_first_start_only(tmp_path: Path) -> None:
+    first = Server(tmp_path / "data")
+    assert list(first.ready) == ["url", "accountID", "secretKey"]
+    assert get(first.url, "/readyz")[0] == 200
+    company = Company(first.url, first.ready["accountID"], first.ready["secretKey"])
+    (admin,) = company.call("getUserProfiles")
+    assert (admin["emailAddress"], admin["isActive"]) == ("admin@example.com", "1")
+
+    other = springhead("serve", "--data", first.data, "--port", "0")
+    assert other.returncode == 1
+    assert other.stderr.startswith(f"Error: Another Springhead server (pid {first.process.pid}) is already running on ")
+
+    port = str(urlsplit(first.url).port)
+    other = springhead("serve", "--data", tmp_path / "other", "--port", port)
+    assert other.returncode == 1
+    assert f"Another program uses port {port} of 127.0.0.1." in other.stderr
+    assert Embedded.running_dsn(tmp_path / "other") is None
+
+    company.send(b"{", path=f"/pubapi/v1?accountID={company.account_id}&secretKey={company.secret}x")
+    company.send(b"{bad json")
+    company.close()
+    started = psutil.Process(first.process.pid).children(recursive=True)
+    assert started
+    assert first.stop() == 0
+    _, left = psutil.wait_procs(started, timeout=5)
+    assert left == []
+    assert first.ready["secretKey"] not in first.log.read_text()
+    for line in first.log.read_text().splitlines():
+        assert "Traceback" not in json.loads(line)["event"] or line.startswith("Error: ")
+
+    again = Server(tmp_path / "data")
+    assert list(again.ready) == ["url"]
+    again.kill()
+    third = Server(tmp_path / "data")  # recovers by itself
+    assert third.stop() == 0
+
+
+def test_a_signal_in_the_middle_of_a_first_start_ends_it_and_the_next_one_works(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", wait=False)
+    seen: list[psutil.Process] = []
+
+    def some() -> bool:
+        seen[:] = psutil.Process(server.process.pid).children(recursive=True)
+        return bool(seen)
+
+    eventually(some)
+    assert server.stop() == 0
+    _, left = psutil.wait_procs(seen, timeout=5)
+    assert left == []
+    again = Server(tmp_path / "data")
+    assert "secretKey" in again.ready
+    assert again.stop() == 0
+
+
+def test_a_data_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    done = springhead("serve", "--data", file, "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: The data folder {file} cannot be used: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    with outside_postgres(tmp_path_factory.mktemp("outside")) as superuser:
+        make_plain_database(superuser)
+        yield superuser
+
+
+def outside_server(folder: Path, url: str, *, wait: bool = True) -> Server:
+    return Server(folder / "unused", env={"SPRINGHEAD_DATABASE_URL": url}, wait=wait)
+
+
+def test_servers_that_start_at_once_on_another_database_make_one_company(tmp_path: Path, postgres: str) -> None:
+    run_sql(postgres, "create database shared owner springhead")
+    url = address("springhead", urlsplit(postgres).port or 0, "shared")
+    folders = [tmp_path / str(number) for number in range(2)]
+    for folder in folders:
+        folder.mkdir()
+    servers = [outside_server(folder, url, wait=False) for folder in folders]
+    ready = [server.wait_ready() for server in servers]
+    (first,) = [line for line in ready if "secretKey" in line]
+    for server in servers:
+        company = Company(server.url, first["accountID"], first["secretKey"])
+        assert len(company.create({"firstName": "Ada"})) == 1
+        company.close()
+    assert [server.stop() for server in servers] == [0, 0]
+    assert not servers[0].data.exists()
+    for server in servers:
+        assert PASSWORD not in server.log.read_text()
+
+
+def test_a_database_that_is_down_is_waited_for_while_health_is_answered(tmp_path: Path) -> None:
+    port, listen = free_port(), free_port()
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    with outside_postgres(folder, port=port) as superuser:
+        make_plain_database(superuser)
+    url = address("springhead", port, "springhead")
+    with subprocess.Popen(
+        [sys.executable, "-m", "springhead", "serve", "--json", "--port", str(listen)],
+        cwd=tmp_path,
+        env=clean_environment() | {"SPRINGHEAD_DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as server:
+        eventually(lambda: listens(listen))
+        here = f"http://127.0.0.1:{listen}"
+        assert get(here, "/healthz")[0] == 200
+        assert get(here, "/readyz")[0] == 503
+        time.sleep(0.6)
+        with running_postgres(folder, port):
+            assert server.stdout
+            ready = json.loads(server.stdout.readline())
+            assert get(here, "/readyz")[0] == 200
+            company = Company(ready["url"], ready["accountID"], ready["secretKey"])
+            assert len(company.create({})) == 1
+            company.close()
+            server.terminate()
+            assert server.wait(40) == 0
+        assert server.stderr
+        text = server.stderr.read().decode()
+    assert "the database does not answer; trying again" in text
+    assert PASSWORD not in text
+    assert "battery" not in text
+
+
+@pytest.mark.parametrize(
+    ("role", "database", "password", "told"),
+    [
+        ("boss", "postgres", PASSWORD, "is a superuser or bypasses row-level security"),
+        ("springhead", "springhead", "wrong", "password authentication failed"),
+        ("springhead", "nowhere", PASSWORD, 'database "nowhere" does not exist'),
+    ],
+)
+def test_a_database_that_cannot_be_right_is_a_sentence(
+    tmp_path: Path, postgres: str, role: str, database: str, password: str, told: str
+) -> None:
+    url = address(role, urlsplit(postgres).port or 0, database)
+    url = url.replace(PASSWORD.replace(" ", "%20"), password.replace(" ", "%20"))
+    done = springhead("serve", "--port", "0", "--json", cwd=tmp_path, env={"SPRINGHEAD_DATABASE_URL": url})
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert told in line
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_name_of_the_command_works_too(tmp_path: Path) -> None:
+    shown = springhead("--help", cwd=tmp_path)
+    for command in ("serve", "company", "key", "seed", "doctor", "settings", "db"):
+        assert f"  {command} " in shown.stdout
+    assert re.fullmatch(r"springhead \d+\.\d+\.\d+\S*\n", springhead("--version").stdout)
