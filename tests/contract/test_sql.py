@@ -1,0 +1,214 @@
+"""The SQL that works on one PostgreSQL and, later, on a cluster of them (design.md 1, citus.md 4)."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import springhead.store
+from springhead.store.leads import Select
+from support import Server, sql
+
+STORE = Path(springhead.store.__file__).parent
+GLOBAL = {"company", "api_key", "migration"}
+"""Small tables that every machine would hold a copy of; all the others hold companies' data."""
+
+_VERB = re.compile(r"\b(select|insert into|update|delete from|merge into|with)\b", re.IGNORECASE)
+_TABLE = re.compile(r"\b(?:from|join|into|update|using)\s+(?:only\s+)?([a-z_]+)\b", re.IGNORECASE)
+_VOLATILE = re.compile(
+    r"\b(now|clock_timestamp|statement_timestamp|random|gen_random_uuid|nextval)\s*\(|current_(?:timestamp|date)"
+)
+
+
+def _tables(server: Server) -> list[dict[str, Any]]:
+    rows = sql(
+        server.dsn,
+        """
+        select c.relname as name, c.oid::int8 as oid, c.relrowsecurity and c.relforcerowsecurity as walled,
+            exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal) as triggers
+        from pg_class c
+        where c.relkind in ('r', 'p') and c.relnamespace = current_schema()::regnamespace
+        """,
+    )
+    return [dict(row) for row in rows]
+
+
+def _data(server: Server) -> list[dict[str, Any]]:
+    return [table for table in _tables(server) if table["name"] not in GLOBAL]
+
+
+def test_every_table_is_global_or_holds_companies_data(server: Server) -> None:
+    tables = {table["name"] for table in _tables(server)}
+    assert tables >= GLOBAL | {"lead", "field", "user_profile"}
+    assert _names_of_data() == tables - GLOBAL
+
+
+def test_company_id_comes_first_in_every_primary_key_and_unique_index(server: Server) -> None:
+    for table in _data(server):
+        indexes = sql(
+            server.dsn,
+            """
+            select i.indexrelid::regclass::text as name, i.indisprimary as is_primary, i.indisunique as is_unique,
+                (select attname from pg_attribute a where a.attrelid = i.indrelid and a.attnum = i.indkey[0]) as first
+            from pg_index i where i.indrelid = $1::int8::oid
+            """,
+            table["oid"],
+        )
+        assert any(index["is_primary"] for index in indexes), f"{table['name']} has no primary key"
+        for index in indexes:
+            assert index["first"] == "company_id", f"{index['name']} begins with {index['first']}"
+
+
+def test_foreign_keys_of_company_data_begin_with_company_id_and_set_nothing_null(server: Server) -> None:
+    for table in _data(server):
+        keys = sql(
+            server.dsn,
+            """
+            select conname, confdeltype = 'n' or confupdtype = 'n' as nulls,
+                (select attname from pg_attribute a where a.attrelid = conrelid and a.attnum = conkey[1]) as first
+            from pg_constraint where conrelid = $1::int8::oid and contype = 'f'
+            """,
+            table["oid"],
+        )
+        for key in keys:
+            assert key["first"] == "company_id", key["conname"]
+            assert not key["nulls"], key["conname"]
+
+
+def test_row_level_security_holds_every_table_of_company_data_its_owner_too(server: Server) -> None:
+    for table in _data(server):
+        assert table["walled"], f"{table['name']} lacks row-level security, or its owner is let past it"
+        policies = sql(
+            server.dsn,
+            "select polpermissive, polcmd::text, pg_get_expr(polqual, polrelid) as uses from pg_policy"
+            " where polrelid = $1::int8::oid",
+            table["oid"],
+        )
+        (policy,) = policies
+        assert policy["polcmd"] == "*"
+        assert "company_id = " in policy["uses"]
+
+
+def test_there_are_no_triggers(server: Server) -> None:
+    assert [table["name"] for table in _tables(server) if table["triggers"]] == []
+
+
+def test_ids_are_64_bits_wide_and_stay_below_2_to_the_53(server: Server) -> None:
+    columns = sql(
+        server.dsn,
+        """
+        select c.table_name, c.data_type, c.identity_start::int8 as starts, c.identity_increment::int8 as step
+        from information_schema.columns c where c.is_identity = 'YES' and c.table_schema = current_schema()
+        """,
+    )
+    assert len(columns) >= 5
+    for column in columns:
+        assert column["data_type"] == "bigint", column["table_name"]
+        assert column["starts"] + 1_000_000_000 * column["step"] < 2**53, column["table_name"]
+
+
+def _statements() -> Iterator[tuple[str, str]]:
+    """Where it stands and what it says, of every statement in store: literals, and what modules compose of them.
+
+    What is put in at run time stands as `{source}`.
+    """
+    for path in sorted(STORE.glob("*.py")):
+        tree = ast.parse(path.read_text())
+        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        docs = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else "{" + ast.unparse(part.value) + "}"
+                    for part in node.values
+                    if isinstance(part, (ast.Constant, ast.FormattedValue))
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner | docs:
+                text = node.value
+            else:
+                continue
+            if _VERB.match(text.strip()):
+                yield f"{path.name}:{node.lineno}", text
+    for module in pkgutil.iter_modules([str(STORE)]):
+        for name, value in vars(importlib.import_module(f"springhead.store.{module.name}")).items():
+            if isinstance(value, str) and not name.startswith("__") and _VERB.match(value.strip()):
+                yield f"{module.name}.{name.lstrip('_')}", value
+
+
+STATEMENTS = list(_statements())
+
+
+def test_the_statements_are_found() -> None:
+    places = {place.partition(":")[0] for place, _ in STATEMENTS}
+    assert {"leads.py", "fields.py", "companies.py", "users.py", "leads.INSERT", "leads.UPDATE"} <= places
+    assert len(STATEMENTS) > 20
+
+
+@pytest.mark.parametrize(("place", "text"), STATEMENTS, ids=[place for place, _ in STATEMENTS])
+class TestEveryStatement:
+    def test_names_company_id_when_it_touches_company_data(self, place: str, text: str) -> None:
+        touched = set(_TABLE.findall(text)) & _names_of_data()
+        if touched:
+            assert "company_id" in text or "{select.guard}" in text, f"{place} forgets company_id on {touched}"
+
+    def test_joins_and_subqueries_name_company_id_once_for_each_table(self, place: str, text: str) -> None:
+        tables = [name for name in _TABLE.findall(text) if name in _names_of_data()]
+        named = len(re.findall(r"company_id|\{select\.guard\}|\{generation\}|\{_known_owner\(.*?\)\}", text))
+        assert named >= len(tables), f"{place} names {tables}, and company_id {named} times"
+
+    def test_has_nothing_volatile_in_do_update_set_or_in_update_set(self, place: str, text: str) -> None:
+        plain = text.lower()
+        for part in re.findall(r"do update set(.*?)(?:\breturning\b|\)\s*select\b|$)", plain, re.DOTALL):
+            assert not _VOLATILE.search(part), f"{place}: write excluded.… instead"
+        for part in re.findall(
+            r"\bupdate \w+(?: \w+)? set(.*?)(?:\bfrom\b|\bwhere\b|\breturning\b|$)", plain, re.DOTALL
+        ):
+            # now() is the transaction's and allowed in a plain update; what moves while it runs is not
+            assert not _VOLATILE.search(part.replace("now()", "")), place
+
+    def test_uses_no_merge_and_moves_no_row_to_another_company(self, place: str, text: str) -> None:
+        assert not re.search(r"\bmerge\s+into\b", text, re.IGNORECASE), place
+        assert not re.search(
+            r"\bset\b[^;]*\bcompany_id\s*=\s*(?!\$1\b|l\.|o\.)", text.split(" where ", maxsplit=1)[0]
+        ), place
+
+    def test_has_nothing_volatile_in_returning(self, place: str, text: str) -> None:
+        for part in re.findall(r"\breturning\b(.*)", text.lower()):
+            assert not _VOLATILE.search(part), place
+
+    def test_locks_rows_of_one_company_only_and_in_an_order(self, place: str, text: str) -> None:
+        if re.search(r"\bfor update\b|\{lock\}", text) and _TABLE.search(text):
+            assert "order by" in text, f"{place} locks rows in no order"
+
+
+def _names_of_data() -> set[str]:
+    text = "".join(path.read_text() for path in sorted((STORE / "migrations").glob("*.sql")))
+    return set(re.findall(r"^create table (?:if not exists )?(\w+)", text, re.MULTILINE)) - GLOBAL
+
+
+def test_the_guard_of_reads_names_company_id() -> None:
+    assert "l.company_id = $1" in Select(None, []).guard
+
+
+def test_migrations_use_nothing_that_a_cluster_refuses() -> None:
+    for path in sorted((STORE / "migrations").glob("*.sql")):
+        text = path.read_text().lower()
+        for word in ("create trigger", "merge into", "on delete set null", "create rule", "create materialized"):
+            assert word not in text, f"{path.name}: {word}"
+
+
+def test_bulk_writes_are_sorted_by_their_key() -> None:
+    texts = {place: text for place, text in STATEMENTS if place in {"leads.INSERT", "leads.UPDATE"}}
+    assert 'order by s.email_key collate "C"' in texts["leads.INSERT"]
+    assert "order by l.id for update" in texts["leads.UPDATE"]
