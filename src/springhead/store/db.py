@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
@@ -23,7 +23,9 @@ else:  # asyncpg's classes are generic in its type stubs only
 log = structlog.get_logger()
 
 ACQUIRE_TIMEOUT = 5.0
-COMMAND_TIMEOUT = 12.0
+ALIVE_TIMEOUT = 3.0
+COMMAND_TIMEOUT = 10.5
+"""A little more than PostgreSQL itself gives a statement: when this ends first, nothing comes through."""
 STATEMENT_TIMEOUT = "10s"
 LOCK_TIMEOUT = "2s"
 SERVER_SETTINGS = {
@@ -48,11 +50,14 @@ class Locked(Unavailable):
 _LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresIOError,
     asyncpg.InternalServerError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # while its operator sets it up anew
+    asyncpg.InvalidCatalogNameError,
     OSError,
     TimeoutError,
 )
@@ -98,10 +103,31 @@ class Tx:
     async def atomic(self) -> AsyncGenerator[None]:
         """Everything inside commits together or not at all. Raises Locked when a row stays locked."""
         try:
-            async with self._connection.transaction():
+            async with _transaction(self._connection):
                 yield
         except asyncpg.LockNotAvailableError as cause:
             raise Locked from cause
+
+
+@asynccontextmanager
+async def _transaction(connection: AnyConnection) -> AsyncGenerator[None]:
+    """A transaction that is not rolled back over a connection that is gone or busy: that would wait again."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except BaseException as cause:
+        if not _breaks_connection(cause):
+            await transaction.rollback()
+        raise
+    await transaction.commit()
+
+
+def _breaks_connection(cause: BaseException) -> bool:
+    """Whether the connection is in an unknown state after this: it is closed then, which also rolls back."""
+    if isinstance(cause, asyncpg.PostgresError):
+        return isinstance(cause, asyncpg.PostgresConnectionError)
+    return isinstance(cause, (*_LOST, asyncio.CancelledError, GeneratorExit))
 
 
 class Database:
@@ -139,9 +165,9 @@ class Database:
     async def alive(self) -> bool:
         """Whether the database answers right now."""
         try:
-            async with self.everyone() as tx:
+            async with asyncio.timeout(ALIVE_TIMEOUT), self.everyone() as tx:
                 return await tx.value("select true")
-        except (Unavailable, TryAgain):
+        except (Unavailable, TryAgain, TimeoutError):
             return False
 
     async def close(self) -> None:
@@ -163,7 +189,7 @@ class Database:
         async with self._connection() as connection:
             if self.distributed:
                 # Citus passes only SET LOCAL on to its workers, and only in this order.
-                async with connection.transaction():
+                async with _transaction(connection):
                     await connection.execute("set local citus.propagate_set_commands = 'local'")
                     await connection.execute(f"set local app.company_id = '{int(company_id)}'")
                     yield Tx(connection)
@@ -188,21 +214,23 @@ class Database:
             free = pool.get_idle_size() or pool.get_size() < self._size
             connection = await pool.acquire(timeout=None if free else ACQUIRE_TIMEOUT)
             yield cast("AnyConnection", connection)
-        except asyncpg.LockNotAvailableError as cause:
-            raise Locked from cause
-        except _RACE as cause:
-            raise TryAgain from cause
-        except asyncpg.PostgresError as cause:
-            if not isinstance(cause, _LOST):
-                raise
-            raise self._unavailable(cause) from cause
-        except _LOST as cause:
-            if connection is not None:
-                connection.terminate()  # its state is unknown: the next call gets another one
-            raise self._unavailable(cause) from cause
+        except BaseException as cause:
+            if connection is not None and _breaks_connection(cause):
+                with suppress(asyncpg.InterfaceError):  # the pool may have dropped it already
+                    connection.terminate()
+                if isinstance(cause, TimeoutError):
+                    await pool.expire_connections()  # nothing came through, and on the idle ones neither will
+            if isinstance(cause, asyncpg.LockNotAvailableError):
+                raise Locked from cause
+            if isinstance(cause, _RACE):
+                raise TryAgain from cause
+            if isinstance(cause, _LOST):
+                raise self._unavailable(cause) from cause
+            raise
         finally:
             if connection is not None:
-                await pool.release(connection, timeout=2)  # shields itself against a cancelled call
+                with suppress(*_LOST):  # what happened in the call counts, not what follows from it
+                    await pool.release(connection, timeout=2)  # shields itself against a cancelled call
 
     def _unavailable(self, cause: BaseException) -> Unavailable:
         log.warning("database unavailable", error=type(cause).__name__, detail=str(cause)[:200])
