@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from springhead.model.companies import ApiKey, Company, hash_secret
+from springhead.model.errors import Unavailable
 from springhead.store import companies
 from springhead.store.companies import Access
 from springhead.store.db import Database
@@ -18,6 +19,8 @@ UNAUTHORIZED = b'"Unable to determine clusterID from provided accountID/secretKe
 KEPT_SECONDS = 2.0
 """How long a company's keys and settings are remembered: a revoked key works no longer than that."""
 
+PATIENCE = 3.5
+"""Seconds that looking a company up may take: the call itself has to be answered after it."""
 KEPT_COMPANIES = 10_000
 CREDENTIAL_MAX = 256
 
@@ -63,8 +66,11 @@ class Keys:
         known = self._known.get(account_id)
         if known and known[0] > now:
             return known[1]
-        async with self._database.everyone() as tx:
-            access = await companies.access(tx, account_id)
+        try:
+            async with asyncio.timeout(PATIENCE), self._database.everyone() as tx:
+                access = await companies.access(tx, account_id)
+        except TimeoutError as cause:
+            raise Unavailable from cause
         self._known[account_id] = (now + KEPT_SECONDS, access)
         self._known.move_to_end(account_id)
         while len(self._known) > self._kept:

@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 TRIES = 6
 """How often a call that lost a race is begun anew before the caller is asked to come back."""
+PATIENCE = 11.0
+"""Seconds that a call may take in the database (and all its tries), after its key was looked up."""
 
 
 class PubApi:
@@ -59,7 +61,7 @@ class PubApi:
         try:
             caller = await self._keys.caller(request)
         except Unavailable as error:
-            return Answer(envelope.failure(error, b"null")), facts | {"code": error.code}
+            return await self._unavailable(request, error), facts | {"code": error.code}
         if caller is None:
             self._metrics.unauthorized()
             await self._throttle.failed(_peer(request))
@@ -69,11 +71,23 @@ class PubApi:
         body = b""
         try:
             body = await _body(request, self._body_limit)
-            await self._limits.spend(caller.company)
+            async with asyncio.timeout(PATIENCE):
+                await self._limits.spend(caller.company)
+                content, more = await self._call(caller, body, facts["request_id"])
         except ApiError as error:
             return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
-        content, more = await self._call(caller, body, facts["request_id"])
+        except TimeoutError:
+            error = Unavailable()
+            return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
         return Answer(content), facts | more
+
+    async def _unavailable(self, request: Request, error: Unavailable) -> Answer:
+        """Nobody can say who calls; the answer still has the request's own `id`."""
+        try:
+            body = await _body(request, self._body_limit)
+        except ApiError:
+            body = b""
+        return Answer(envelope.failure(error, envelope.request_id(body)))
 
     async def _call(self, caller: Caller, body: bytes, request_id: str) -> tuple[Any, dict[str, Any]]:
         call = envelope.parse(body)
