@@ -245,7 +245,11 @@ async def _rounds(
             call.server.fields.forget(call.company.id)
             raise TryAgain
         again = {row.position for row in found if row.found and not row.first}
-        outcomes |= {now[row.position - 1][1]: _outcome(row, missing) for row in found if row.position not in again}
+        outcomes |= {
+            now[row.position - 1][1]: _outcome(row, missing, skip_locked=skip_locked)
+            for row in found
+            if row.position not in again
+        }
         # Sorted by their place in the call, so that objects for one lead stay in the order sent.
         left = sorted([now[at - 1] for at in again] + later, key=lambda pair: pair[1])
     return outcomes
@@ -268,8 +272,8 @@ def _apart(left: Sequence[tuple[Any, int]]) -> tuple[list[tuple[Any, int]], list
     return now, later
 
 
-def _outcome(row: leads.Updated, missing: ApiError | None) -> Done:
-    if not row.found:
+def _outcome(row: leads.Updated, missing: ApiError | None, *, skip_locked: bool) -> Done:
+    if not row.found or not (row.locked or skip_locked):  # what was waited for and not there was deleted meanwhile
         return refused(missing) if missing else done()
     if not row.locked:
         return refused(Unavailable())
