@@ -1,0 +1,161 @@
+"""A load of bulk writes whose every call is written down, and the check of what is stored against that book."""
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from support import sql
+
+SIZE = 500
+AWAY = "Service temporarily unavailable, try again in a few minutes"
+_names = count(1)
+
+STORED = """
+select split_part(email_key, '-', 1) as batch, count(*)::int as leads, count(distinct email_key)::int as addresses,
+    array_agg(id order by split_part(split_part(email_key, '@', 1), '-', 2)::int) as ids,
+    array_agg(distinct coalesce(title, '')) as titles, array_agg(distinct version) as versions
+from lead group by 1
+"""
+
+
+@dataclass
+class Batch:
+    """Leads that one call created together and that later calls changed together."""
+
+    name: str
+    ids: list[int] | None = None  # as answered; None: nobody knows whether they are there
+    updates: list[str] = field(default_factory=list)  # acknowledged
+    unknown: str | None = None  # the last update, when it got no answer
+
+    def check(self, row: Any) -> list[str]:
+        """What is wrong with what is stored of it."""
+        if row is None:
+            return [f"{self.name}: lost"] if self.ids is not None else []
+        wrong: list[str] = []
+        if row["leads"] != SIZE or row["addresses"] != SIZE:
+            wrong.append(f"{self.name}: {row['leads']} leads, {row['addresses']} addresses")
+        if self.ids is not None and row["ids"] != self.ids:
+            wrong.append(f"{self.name}: other ids than answered")
+        last = self.updates[-1] if self.updates else ""
+        if len(row["titles"]) != 1 or row["titles"][0] not in {last, self.unknown}:
+            wrong.append(f"{self.name}: {row['titles']}, acknowledged {last!r}, unanswered {self.unknown!r}")
+        landed = len(self.updates) + (self.unknown is not None and row["titles"] == [self.unknown])
+        if row["versions"] != [1 + landed]:
+            wrong.append(f"{self.name}: versions {row['versions']} after {landed} updates")
+        return wrong
+
+
+class Book:
+    """Every call of every client, and what came of it."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.counts: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.failed: list[tuple[float, float]] = []
+        """When each call that was refused or not answered began and ended."""
+        self.answered: list[float] = []
+
+    def check(self, dsn: str, company_id: int) -> None:
+        """I1 to I5: acknowledged is there, unanswered is whole or absent, one lead an address, versions dense."""
+        stored = {row["batch"]: row for row in sql(dsn, STORED, company_id=company_id)}
+        assert not self.wrong, self.wrong[:5]
+        wrong = [problem for batch in self.batches for problem in batch.check(stored.pop(batch.name, None))]
+        assert not wrong, wrong[:5]
+        assert not stored, f"leads that nobody sent: {list(stored)[:5]}"
+
+
+class Client(threading.Thread):
+    """Creates and changes leads, 500 a call, until told to stop; with `once` until a call fails."""
+
+    def __init__(self, book: Book, url: str, path: str, *, lasting: bool) -> None:
+        super().__init__(daemon=True)
+        self._book, self._path, self._lasting = book, path, lasting
+        self._address = urlsplit(url)
+        self._mine: list[Batch] = []
+        self.stopped = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection(self._address.hostname or "", self._address.port, timeout=30)
+        try:
+            while not self.stopped.is_set():
+                began = time.monotonic()
+                state = self._step(connection)
+                self._book.counts[state] += 1
+                if state == "ok":
+                    self._book.answered.append(time.monotonic())
+                    continue
+                self._book.failed.append((began, time.monotonic()))
+                if not self._lasting:
+                    return
+                connection.close()
+                time.sleep(0.02)
+        except Exception as cause:  # noqa: BLE001 - told by the check
+            self._book.wrong.append(repr(cause))
+        finally:
+            connection.close()
+
+    def _step(self, connection: http.client.HTTPConnection) -> str:
+        known = [batch for batch in self._mine if batch.unknown is None]
+        if known and random.random() < 0.5:
+            batch = random.choice(known)
+            batch.unknown = token = f"u{next(_names)}"
+            leads = [{"id": lead_id, "title": token} for lead_id in batch.ids or ()]
+            state, _ = self._call(connection, "updateLeads", leads)
+            if state == "ok":
+                batch.updates.append(token)
+                batch.unknown = None
+            return state
+        batch = Batch(f"b{next(_names)}")
+        self._book.batches.append(batch)
+        leads = [
+            {"emailAddress": f"{batch.name}-{at}@example.com", "firstName": "Ada", "description": batch.name * 10}
+            for at in range(SIZE)
+        ]
+        state, outcomes = self._call(connection, "createLeads", leads)
+        if state == "ok":
+            batch.ids = [outcome["id"] for outcome in outcomes]
+            self._mine.append(batch)
+        return state
+
+    def _call(self, connection: http.client.HTTPConnection, method: str, leads: list[Any]) -> tuple[str, list[Any]]:
+        body = json.dumps({"method": method, "params": {"objects": leads}, "id": "1"})
+        try:
+            connection.request("POST", self._path, body)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException):
+            return "unanswered", []
+        answer = json.loads(content) if response.status == 200 else {"result": None, "error": content}
+        if answer["result"] is None:
+            error = answer["error"]
+            if response.status != 200 or (error["code"], error["message"]) != (999, AWAY):
+                self._book.wrong.append(f"{method}: {response.status} {error}")
+            return "refused", []
+        (outcomes,) = answer["result"].values()
+        if len(outcomes) != SIZE or not all(outcome["success"] for outcome in outcomes):
+            bad = [outcome for outcome in outcomes if not outcome["success"]]
+            self._book.wrong.append(f"{method}: {len(bad)} of {len(outcomes)} refused, the first {bad[:1]}")
+        return "ok", outcomes
+
+
+def clients(book: Book, url: str, path: str, *, number: int, lasting: bool = True) -> list[Client]:
+    """Clients at work."""
+    return [Client(book, url, path, lasting=lasting) for _ in range(number)]
+
+
+def end(running: list[Client]) -> None:
+    """Let the clients finish their calls."""
+    for client in running:
+        client.stopped.set()
+    for client in running:
+        client.join(60)
+        assert not client.is_alive(), "a call that never ends"

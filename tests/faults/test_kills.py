@@ -1,0 +1,138 @@
+"""kill -9 in the middle of bulk writes: acknowledged is stored, unanswered is stored whole or not at all."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from faults.load import Book, clients, end
+from faults.postgres import backends, kill, postmaster
+from springhead.store.embedded import Embedded
+from support import Company, Server, eventually, new_company, sql
+
+KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 + 10 * KILLS)]
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A server that only PostgreSQL is taken from."""
+    running = Server(Path(tmp_path_factory.mktemp("kills")) / "data", "--no-limits")
+    yield running
+    assert running.stop() == 0
+    assert not backends(running.data / "postgres")
+
+
+def path_of(account_id: str, secret: str) -> str:
+    return Company("http://localhost", account_id, secret).path
+
+
+def test_a_killed_server_loses_nothing_and_starts_again_by_itself(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = Server(data, "--no-limits")
+    path = path_of(server.ready["accountID"], server.ready["secretKey"])
+    book = Book()
+    starts: list[float] = []
+    for _ in range(KILLS):
+        running = clients(book, server.url, path, number=3, lasting=False)
+        time.sleep(random.uniform(0.0, 0.35))
+        server.kill()
+        end(running)
+        begun = time.monotonic()
+        server = Server(data, "--no-limits")
+        starts.append(time.monotonic() - begun)
+        postmasters = [one for one in backends(data / "postgres") if one.ppid() == server.process.pid]
+        assert len(postmasters) == 1, "the server's own"
+        families = {one.ppid() for one in backends(data / "postgres")}
+        assert families == {server.process.pid, postmasters[0].pid}, "and no orphan beside it"
+    (company,) = sql(server.dsn, "select id from company")
+    book.check(server.dsn, company["id"])
+    assert server.stop() == 0
+    assert not backends(data / "postgres")
+    print(f"{KILLS} kills of the server: {dict(book.counts)}, slowest start {max(starts):.2f} s, 0 lost")
+    assert book.counts["ok"] > KILLS
+    assert max(starts) < 10
+
+
+@pytest.mark.parametrize("victim", ["postmaster", "backend"])
+def test_a_killed_postgresql_costs_calls_at_most_for_as_long_as_it_is_away(own: Server, victim: str) -> None:
+    cluster = own.data / "postgres"
+    company = new_company(own)
+    book = Book()
+    running = clients(book, own.url, company.path, number=3)
+    away: list[tuple[float, float]] = []
+    for _ in range(-(-KILLS // 2)):
+        time.sleep(random.uniform(0.05, 0.3))
+        if victim == "postmaster":
+            pid = postmaster(cluster)
+        else:
+            found = [one for one in backends(cluster) if one.ppid() == postmaster(cluster)]
+            pid = random.choice([one.pid for one in found if is_client(one)] or [postmaster(cluster)])
+        begun = time.monotonic()
+        kill(pid)
+        while not takes_connections(own):
+            assert time.monotonic() - begun < 20
+        away.append((begun, time.monotonic()))
+    wait_for_a_call(book)
+    end(running)
+    assert own.process.poll() is None
+    book.check(own.dsn, company.id)
+    outages = max(over - begun for begun, over in away)
+    print(f"{len(away)} kills of a {victim}: {dict(book.counts)}, longest away {outages:.2f} s, 0 lost")
+    late = [end for _, end in book.failed if not any(begun <= end <= over + 3 for begun, over in away)]
+    assert not late, "calls that failed while PostgreSQL was there"
+
+
+def is_client(process: psutil.Process) -> bool:
+    try:
+        return "springhead springhead" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def takes_connections(server: Server) -> bool:
+    dsn = Embedded.running_dsn(server.data)
+    try:
+        return dsn is not None and bool(sql(dsn, "select 1"))
+    except Exception:  # noqa: BLE001 - whatever a PostgreSQL says that starts or ends
+        time.sleep(0.01)
+        return False
+
+
+def wait_for_a_call(book: Book) -> None:
+    seen = len(book.answered)
+    eventually(lambda: len(book.answered) > seen + 3)
+
+
+def test_sigterm_lets_calls_in_flight_finish(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = Server(data, "--no-limits")
+    path = path_of(server.ready["accountID"], server.ready["secretKey"])
+    book = Book()
+    for _ in range(3):
+        running = clients(book, server.url, path, number=4, lasting=False)
+        wait_for_a_call(book)
+        begun = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 15
+        end(running)
+        assert not backends(data / "postgres")
+        server = Server(data, "--no-limits")
+    assert not book.counts["refused"], "calls in flight finish; no new one begins"
+    (company,) = sql(server.dsn, "select id from company")
+    book.check(server.dsn, company["id"])
+    assert not [batch for batch in book.batches if batch.unknown and in_store(server, company["id"], batch.unknown)], (
+        "what was done was answered"
+    )
+    assert server.stop() == 0
+
+
+def in_store(server: Server, company_id: int, token: str) -> bool:
+    return bool(sql(server.dsn, "select from lead where title = $1 limit 1", token, company_id=company_id))

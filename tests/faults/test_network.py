@@ -1,0 +1,274 @@
+"""A bad network between the server and its database: slow, silent, cut at any byte, or not there at all."""
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections.abc import Generator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.load import AWAY, SIZE
+from faults.postgres import Postgres, free_port
+from faults.proxy import Proxy
+from support import Company, Server, eventually, new_email, sql
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def client(remote: Server) -> Generator[Company]:
+    """The company of the server's first start, calling on a connection of its own."""
+    with closing(client_of(remote)) as client:
+        yield client
+
+
+def client_of(server: Server) -> Company:
+    return Company(server.url, server.ready["accountID"], server.ready["secretKey"])
+
+
+def status(server: Server, path: str) -> tuple[int, float]:
+    """The HTTP status of a GET, and how long it took."""
+    address = Company(server.url, "", "").address
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    begun = time.monotonic()
+    connection.request("GET", path)
+    answer = connection.getresponse().status
+    connection.close()
+    return answer, time.monotonic() - begun
+
+
+def created(dsn: str, mark: str) -> int:
+    rows = sql(dsn, "select count(*)::int as n from lead where first_name = $1", mark, company_id=1)
+    return rows[0]["n"]
+
+
+def leads(mark: str) -> list[dict[str, Any]]:
+    return [{"emailAddress": f"{mark}-{at}@example.com", "firstName": mark} for at in range(SIZE)]
+
+
+def is_retryable(answer: dict[str, Any]) -> bool:
+    return answer["result"] is None and (answer["error"]["code"], answer["error"]["message"]) == (999, AWAY)
+
+
+@pytest.mark.parametrize("way", ["towards", "back"])
+def test_a_connection_that_is_cut_at_any_byte_leaves_the_call_whole_or_absent(
+    client: Company, line: Proxy, postgres: Postgres, way: str
+) -> None:
+    client.create({})
+    line.arm()
+    client.call("createLeads", objects=leads(f"whole{way}"))
+    size = line.passed[0 if way == "towards" else 1]
+    assert size > 5000
+    whole = 0
+    places = [1, 2, size // 2, size - 1, size, *random.sample(range(1, size), 8)]
+    for place in places:
+        mark = f"{way}{place}"
+        line.arm(**{way: place})
+        answer = client.envelope("createLeads", {"objects": leads(mark)})
+        line.arm()
+        stored = created(postgres.dsn(), mark)
+        eventually(
+            lambda: client.envelope("createLeads", {"objects": [{"emailAddress": new_email()}]})["error"] == [],
+            seconds=3,
+        )
+        if answer["result"] is None:
+            assert is_retryable(answer), answer
+            eventually(lambda mark=mark: no_backend_at_work(postgres), seconds=5)
+            stored = created(postgres.dsn(), mark)
+            assert stored in {0, SIZE}
+        else:
+            assert stored == SIZE
+        whole += stored == SIZE
+    print(f"{len(places)} cuts {way}: {whole} calls whole, {len(places) - whole} absent, 0 in part")
+
+
+def no_backend_at_work(postgres: Postgres) -> bool:
+    rows = sql(postgres.admin, "select from pg_stat_activity where usename = 'springhead' and state <> 'idle'")
+    return not rows
+
+
+@pytest.mark.parametrize("fault", ["delay", "drip"])
+def test_a_slow_network_costs_time_and_nothing_else(client: Company, line: Proxy, fault: str) -> None:
+    try:
+        if fault == "delay":
+            line.delay = 0.1  # each way: 200 ms there and back
+        else:
+            line.drip = True
+        begun = time.monotonic()
+        (lead,) = client.create({"firstName": "Slow"})
+        assert client.lead(lead)["firstName"] == "Slow"
+        assert time.monotonic() - begun < 5
+    finally:
+        line.delay, line.drip = 0.0, False
+
+
+def test_a_database_that_falls_silent_costs_no_call_more_than_fifteen_seconds(
+    remote: Server, line: Proxy, client: Company
+) -> None:
+    (lead,) = client.create({})
+    times: list[float] = []
+    wrong: list[Any] = []
+
+    def call(at: int) -> None:
+        own = client_of(remote)
+        begun = time.monotonic()
+        if at % 3 == 0:
+            answer = own.envelope("getLead", {"id": lead})
+        elif at % 3 == 1:
+            answer = own.envelope("updateLeads", {"objects": [{"id": lead, "title": f"t{at}"}]})
+        else:
+            answer = own.envelope("createLeads", {"objects": [{"emailAddress": new_email()}]})
+        times.append(time.monotonic() - begun)
+        if not is_retryable(answer):
+            wrong.append(answer)
+        own.close()
+
+    line.hole = True
+    try:
+        threads = [threading.Thread(target=call, args=(at,)) for at in range(40)]
+        for at, thread in enumerate(threads):
+            thread.start()
+            time.sleep(0.1 if at % 10 == 9 else 0.0)
+        checks = 0
+        while any(thread.is_alive() for thread in threads):
+            assert status(remote, "/healthz")[1] < 0.5
+            code, took = status(remote, "/readyz")
+            assert code == 503
+            assert took < 4
+            checks += 1
+            time.sleep(0.2)
+    finally:
+        line.hole = False
+    back = time.monotonic()
+    assert not wrong, wrong[:3]
+    assert max(times) < 15, max(times)
+    eventually(lambda: client.envelope("getLead", {"id": lead})["error"] is None, seconds=3)
+    print(f"silence: slowest of {len(times)} answers {max(times):.1f} s, back {time.monotonic() - back:.2f} s after it")
+    eventually(lambda: status(remote, "/readyz")[0] == 200, seconds=3)
+
+
+def test_a_restart_of_the_database_fails_calls_for_as_long_as_it_takes(
+    client: Company, postgres: Postgres, remote: Server
+) -> None:
+    lead_id = client.create({})[0]
+    failures: list[float] = []
+    over = threading.Event()
+    wrong: list[Any] = []
+
+    def steady() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            answer = client.envelope("updateLeads", {"objects": [{"id": lead_id, "title": f"s{number}"}]})
+            if answer["result"] is None:
+                failures.append(time.monotonic())
+                if not is_retryable(answer):
+                    wrong.append(answer)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=steady)
+    thread.start()
+    outage = window = 0.0
+    for how in (2, 3):  # SIGINT: fast; SIGQUIT: immediate, and a crash recovery after it
+        failures.clear()
+        time.sleep(0.3)
+        down = time.monotonic()
+        postgres.stop(how)  # pyright: ignore[reportArgumentType]
+        time.sleep(0.5)
+        postgres.start()
+        outage = time.monotonic() - down
+        time.sleep(1.0)
+        assert failures
+        window = failures[-1] - down
+        assert window < outage + 3
+        print(f"signal {how}: PostgreSQL away for {outage:.2f} s, calls failed for {window:.2f} s")
+    over.set()
+    thread.join(20)
+    assert not wrong, wrong[:3]
+
+
+def test_a_server_that_starts_before_its_database_waits_for_it(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.stop()
+    server = Server(
+        tmp_path / "data",
+        "--port",
+        str(port := free_port()),
+        env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()},
+        wait=False,
+    )
+    try:
+        server.ready = {"url": f"http://127.0.0.1:{port}"}
+        eventually(lambda: is_up(server))
+        assert status(server, "/healthz")[0] == 200
+        assert status(server, "/readyz")[0] == 503
+        early = Company(server.url, "A" * 32, "b" * 32)
+        http_status, body = early.send(json.dumps({"method": "getLead", "params": {"id": 1}, "id": "x"}).encode())
+        assert http_status == 200
+        assert is_retryable(json.loads(body))
+        assert json.loads(body)["id"] == "x"
+        postgres.start()
+        eventually(lambda: status(server, "/readyz")[0] == 200, seconds=6)
+        assert early.send(b"{}")[0] == 401
+        early.close()
+    finally:
+        if not is_running(postgres):
+            postgres.start()
+        assert server.stop() == 0
+
+
+def is_up(server: Server) -> bool:
+    try:
+        return status(server, "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def is_running(postgres: Postgres) -> bool:
+    try:
+        return bool(sql(postgres.admin, "select 1"))
+    except Exception:  # noqa: BLE001 - however it is away
+        return False
+
+
+def test_connections_taken_by_others_are_a_retryable_failure(client: Company, postgres: Postgres) -> None:
+    postgres.stop()
+    postgres.start("max_connections=8")
+    try:
+        eventually(lambda: client.envelope("getLead", {"id": 1})["error"] is None)
+        took, codes = call_while_full(postgres, client)
+        assert took < 6
+        assert codes == {999}
+        eventually(lambda: client.envelope("getLead", {"id": 1})["error"] is None, seconds=3)
+    finally:
+        postgres.stop()
+        postgres.start()
+
+
+def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
+    """Take every connection there is, then the server's away, and call: the slowest answer, and the codes."""
+    import asyncio
+
+    import asyncpg
+
+    async def fill() -> tuple[float, set[int]]:
+        admin = await asyncpg.connect(postgres.admin)
+        held: list[asyncpg.Connection[Any]] = []
+        await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'springhead'")
+        with suppress(asyncpg.TooManyConnectionsError):
+            while True:
+                held.append(await asyncpg.connect(postgres.dsn()))
+        begun = time.monotonic()
+        answers = [await asyncio.to_thread(own.envelope, "getLead", {"id": 1}) for _ in range(3)]
+        took = (time.monotonic() - begun) / 3
+        assert all(is_retryable(answer) for answer in answers), answers
+        for connection in held:
+            await connection.close()
+        await admin.close()
+        return took, {answer["error"]["code"] for answer in answers}
+
+    return asyncio.run(fill())
