@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cli.command import PASSWORD, free_port, outside_postgres, springhead
+from cli.command import PASSWORD, free_port, outside_postgres, run_sql, springhead
 from springhead.cli import checkup
 from support import Server
 
@@ -85,3 +85,19 @@ def test_a_disk_that_runs_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     usage = checkup.shutil.disk_usage(tmp_path)._replace(free=free)
     monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: usage)
     assert checkup._disk(tmp_path).state == state
+
+
+def test_a_database_of_a_newer_version_is_broken_and_no_server_starts_on_it(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    run_sql(server.dsn, "insert into migration (number, name) values (9999, '9999_later.sql')")
+    code, checks = examined("--data", server.data)
+    assert code == 1
+    assert checks["migrations"]["state"] == "broken"
+    assert "newer Springhead" in springhead("company", "list", "--data", server.data).stderr
+    assert server.stop() == 0
+    done = springhead("serve", "--data", server.data, "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "Error: The database was changed by a newer Springhead (migration 9999). Install that version.\n"
+    )
+    assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ from springhead.cli.failure import sentence
 from springhead.cli.tables import printable, show
 from springhead.settings import Loaded, Settings, password_of, without_password
 from springhead.store.embedded import Embedded
-from springhead.store.health import Health, health, pending
+from springhead.store.health import Health, Migrations, health, migrations
 from springhead.wire import logs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
@@ -57,7 +57,7 @@ async def examine(loaded: Loaded) -> list[Check]:
             sent = datetime.now(UTC)
             known = await health(connection)
             here = sent + (datetime.now(UTC) - sent) / 2
-            checks += [*_database(known), _migrations(await pending(connection)), _clock(known.now, here)]
+            checks += [*_database(known), _migrations(await migrations(connection)), _clock(known.now, here)]
             checks.append(_connections(known, settings.pool_size))
     except Exception as cause:  # noqa: BLE001 - whatever it is, it is a finding
         told = sentence(cause) or f"{type(cause).__name__}: {cause}"
@@ -176,11 +176,15 @@ def _text(known: Health) -> Check:
     return Check("text", OK, found)
 
 
-def _migrations(lacking: Sequence[str]) -> Check:
-    if not lacking:
-        return Check("migrations", OK, "up to date")
-    advice = "The next start of the server applies them; or run: springhead db migrate"
-    return Check("migrations", WARNING, f"not applied: {', '.join(lacking)}", advice)
+def _migrations(found: Migrations) -> Check:
+    if found.newer:
+        return Check(
+            "migrations", BROKEN, f"changed by a newer Springhead ({found.newer[-1]})", "Install that version."
+        )
+    if found.pending:
+        advice = "The next start of the server applies them; or run: springhead db migrate"
+        return Check("migrations", WARNING, f"not applied: {', '.join(found.pending)}", advice)
+    return Check("migrations", OK, "up to date")
 
 
 def _clock(there: datetime, here: datetime) -> Check:

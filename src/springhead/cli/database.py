@@ -13,7 +13,7 @@ from springhead.settings import Settings
 from springhead.store.companies import companies
 from springhead.store.db import Database
 from springhead.store.embedded import Embedded
-from springhead.store.health import pending
+from springhead.store.health import migrations
 from springhead.store.migrate import migrate
 from springhead.wire import logs
 
@@ -105,9 +105,12 @@ async def connected_to(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
 async def _check(dsn: str) -> None:
     connection = await connected_to(dsn)
     try:
-        if lacking := await pending(connection):
+        found = await migrations(connection)
+        if found.newer:
+            raise Failure("The database was changed by a newer Springhead. Use that version's command.")
+        if found.pending:
             raise Failure(
-                f"The database is not up to date: it lacks {', '.join(lacking)}. "
+                f"The database is not up to date: it lacks {', '.join(found.pending)}. "
                 "Start the server, or run: springhead db migrate"
             )
     finally:

@@ -15,9 +15,10 @@ from springhead.settings import SettingsError, load
 @flags(WHERE)
 @click.pass_context
 def doctor(ctx: click.Context, *, config: Path | None, given: dict[str, Any], as_json: bool) -> None:
-    """Check settings, data folder, database and clock, and say what to do. Changes nothing.
+    """Check the whole set-up and say what to do.
 
-    Ends with 0 when the server can do its work, with 1 when something is broken.
+    It looks at settings, data folder, database and clock, and changes nothing. Ends with 0 when the server
+    can do its work, with 1 when something is broken.
     """
     from springhead.cli.checkup import BROKEN, Check, examine, show_checks  # noqa: PLC0415 - heavy
 

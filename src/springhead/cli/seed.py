@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 @click.option("--account", help="The company's accountID or id; needed when there are several.")
 @with_settings()
 def seed(loaded: Loaded, *, leads: int, account: str | None) -> None:
-    """Fill a company with made-up people of many countries, through createLeads.
+    """Fill a company with made-up people.
 
-    Person 1 to N are always the same ones, and those who are there already are skipped: run it again after an
-    interruption, or with a greater number for more.
+    They come from many countries and go through createLeads. Person 1 to N are always the same ones, and
+    those who are there already are skipped: run it again after an interruption, or with a greater number for
+    more.
     """
     from springhead.cli.database import company_of, with_database  # noqa: PLC0415 - heavy
     from springhead.cli.seeding import fill  # noqa: PLC0415

@@ -10,10 +10,11 @@ from springhead.settings import Loaded, declared
 @with_settings(names=None)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def settings(loaded: Loaded, *, as_json: bool) -> None:
-    """Show every setting, its value (passwords masked), where it came from and what it means.
+    """Show every setting and where it came from.
 
-    A setting is taken from a flag, else from the environment (port: SPRINGHEAD_PORT), else from the file
-    springhead.toml or the one of --config or SPRINGHEAD_CONFIG (port = 8025), else it has its default.
+    Passwords are masked. A setting is taken from a flag, else from the environment (port: SPRINGHEAD_PORT),
+    else from the file springhead.toml or the one of --config or SPRINGHEAD_CONFIG (port = 8025), else it has
+    its default.
     """
     from springhead.cli.tables import show  # noqa: PLC0415 - heavy
 

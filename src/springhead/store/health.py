@@ -1,15 +1,11 @@
 """What there is to know of a database before it is served: its version, role, settings and migrations."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
 
-import asyncpg
 import msgspec
 
+from springhead.store.db import AnyConnection
 from springhead.store.migrate import available
-
-if TYPE_CHECKING:
-    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record]
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +28,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-async def health(connection: "Connection") -> Health:
+async def health(connection: AnyConnection) -> Health:
     """Look the database over; changes nothing."""
     row = await connection.fetchrow(
         """
@@ -66,9 +62,18 @@ async def health(connection: "Connection") -> Health:
     return Health(**dict(row))
 
 
-async def pending(connection: "Connection") -> list[str]:
-    """The names of the migrations that the database still lacks."""
+class Migrations(msgspec.Struct, frozen=True):
+    """The names of the migrations that the database lacks, and the numbers of those that we do not know."""
+
+    pending: list[str]
+    newer: list[int]
+
+
+async def migrations(connection: AnyConnection) -> Migrations:
+    """How far the database is from what this version needs."""
     done: set[int] = set()
     if await connection.fetchval("select to_regclass('migration')"):
         done = {row["number"] for row in await connection.fetch("select number from migration")}
-    return [name for number, name, _ in available() if number not in done]
+    known = available()
+    lacking = [name for number, name, _ in known if number not in done]
+    return Migrations(lacking, sorted(done - {number for number, _, _ in known}))
