@@ -87,12 +87,16 @@ class Company:
     def __init__(self, url: str, account_id: str, secret: str, *, id: int = 0, version: str = "v1") -> None:
         self.url, self.account_id, self.secret, self.id = url, account_id, secret, id
         self.version = version
+        self.dsn = ""
+        """The database behind the server, for tests that must set what no method sets, such as times."""
         self.address = urlsplit(url)
         self._connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=60)
 
     def at(self, version: str) -> "Company":
         """The same company at another version of the API."""
-        return Company(self.url, self.account_id, self.secret, id=self.id, version=version)
+        other = Company(self.url, self.account_id, self.secret, id=self.id, version=version)
+        other.dsn = self.dsn
+        return other
 
     @property
     def path(self) -> str:
@@ -213,7 +217,9 @@ def new_company(server: Server, *, time_zone: str = "UTC", plain_success: bool =
             _, secret = await companies.create_key(tx, company.id, label="test", plain_success=plain_success)
         return Company(server.url, company.account_id, secret, id=company.id)
 
-    return with_database(server.dsn, make)
+    company = with_database(server.dsn, make)
+    company.dsn = server.dsn
+    return company
 
 
 def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:

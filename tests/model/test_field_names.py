@@ -47,10 +47,10 @@ def test_the_systems_fields_are_not_quite_the_leads_columns() -> None:
 
 
 def test_each_relationship_has_the_captured_data_types() -> None:
-    assert {
-        "lead": tuple(
-            ["string", "textarea", "hidden", "picklist", "country", "state", "boolean", "checkbox", "radio", "phone", "date", "datetime", "url", "bit", "upload", "attachment"]
-        ),
-        "opportunity": ("string", "textarea", "picklist", "checkbox", "phone", "upload"),
-        "account": ("string", "picklist", "checkbox", "phone", "upload"),
-    } == DATA_TYPES
+    assert " ".join(DATA_TYPES["lead"]) == (
+        "string textarea hidden picklist country state boolean checkbox radio"
+        " phone date datetime url bit upload attachment"
+    )
+    assert " ".join(DATA_TYPES["opportunity"]) == "string textarea picklist checkbox phone upload"
+    assert " ".join(DATA_TYPES["account"]) == "string picklist checkbox phone upload"
+    assert len(DATA_TYPES) == 3

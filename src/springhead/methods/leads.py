@@ -1,6 +1,6 @@
 """Leads: create, change and delete them (wire.md 8, 10.1 to 10.4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -74,7 +74,7 @@ async def create_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
     async with call.tx() as tx:
         fields = await call.fields(tx)
         checked = await _check(call, tx, fields, objects, creating=True)
-        keys = _unique_keys(checked)
+        keys = await _unique_keys(call, tx, checked)
         form = shape(LEAD, fields, creating=True)
         ids = await leads.insert(
             tx, call.company.id, checked.documents(), keys, custom=form.custom(checked.good), version=fields.version
@@ -88,18 +88,21 @@ async def create_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
     )
 
 
-def _unique_keys(checked: Checked) -> list[str]:
+async def _unique_keys(call: Call, tx: Tx, checked: Checked) -> list[str]:
     """The email key of each lead; a second lead with a key that an earlier one has is refused."""
     keys = [email_key(lead.emailAddress) for lead in checked.good]
     if len(set(keys)) < len(keys):
+        # These first: a lead that is refused for its owner keeps its address from none that follows.
+        checked.refuse(await _unknown_owners(call, tx, zip(checked.good, checked.positions, strict=True)))
         seen: set[str] = set()
         again: dict[int, ApiError] = {}
-        for key, at in zip(keys, checked.positions, strict=True):
+        for lead, at in zip(checked.good, checked.positions, strict=True):
+            key = email_key(lead.emailAddress)
             if key in seen:
                 again[at] = EntryExists()
             seen.add(key)
         checked.refuse(again)
-        keys = list(dict.fromkeys(keys))
+        keys = [email_key(lead.emailAddress) for lead in checked.good]
     return keys
 
 
@@ -110,9 +113,14 @@ async def _not_inserted(
     if len(ids) == len(keys):
         return {}
     left = [(lead, at) for lead, at, key in zip(checked.good, checked.positions, keys, strict=True) if key not in ids]
-    named = {lead.ownerID for lead, _ in left if isinstance(lead.ownerID, int)}
-    known = await leads.owners(tx, call.company.id, list(named)) if named else set[int]()
-    return {at: _unknown_owner() if lead.ownerID in named - known else EntryExists() for lead, at in left}
+    return {at: EntryExists() for _, at in left} | await _unknown_owners(call, tx, left)
+
+
+async def _unknown_owners(call: Call, tx: Tx, pairs: Iterable[tuple[Any, int]]) -> dict[int, ApiError]:
+    """303 for each lead, by its position, whose owner the company does not have."""
+    owners = {at: lead.ownerID for lead, at in pairs if isinstance(lead.ownerID, int)}
+    known = await leads.owners(tx, call.company.id, list(set(owners.values()))) if owners else set[int]()
+    return {at: _unknown_owner() for at, owner in owners.items() if owner not in known}
 
 
 def _unknown_owner() -> UnknownReference:
@@ -244,7 +252,7 @@ async def _rounds(
         if not found:
             call.server.fields.forget(call.company.id)
             raise TryAgain
-        again = {row.position for row in found if row.found and not row.first}
+        again = {row.position for row in found if row.found and not row.first} | _perhaps_free(found, good)
         outcomes |= {
             now[row.position - 1][1]: _outcome(row, missing, skip_locked=skip_locked)
             for row in found
@@ -255,19 +263,38 @@ async def _rounds(
     return outcomes
 
 
+def _perhaps_free(found: Sequence[leads.Updated], good: Sequence[Any]) -> set[int]:
+    """The objects whose address was taken before the round, and may have been given up in it before their turn.
+
+    They wait for the next round; so leads can swap their addresses in one call.
+    """
+    moved = [row.position for row in found if row.changed and good[row.position - 1].emailAddress is not msgspec.UNSET]
+    first = min(moved, default=len(good))
+    return {row.position for row in found if row.taken and row.first and row.position > first}
+
+
 def _key(lead: Any) -> str | None:
     return None if lead.emailAddress is msgspec.UNSET else email_key(lead.emailAddress)
 
 
 def _apart(left: Sequence[tuple[Any, int]]) -> tuple[list[tuple[Any, int]], list[tuple[Any, int]]]:
-    """The objects that surely mean different leads and addresses, and those that must wait for them."""
+    """The objects that surely mean different leads and addresses, and those that must wait for them.
+
+    Addresses move in the order sent: one that may move waits when an earlier one does.
+    """
     seen: set[object] = set()
     now: list[tuple[Any, int]] = []
     later: list[tuple[Any, int]] = []
+    waiting = False
     for pair in left:
         lead = pair[0]
         marks = {mark for mark in (lead.id, _key(lead)) if mark is not None and mark is not msgspec.UNSET}
-        (later if seen & marks else now).append(pair)
+        moves = len(marks) == 2
+        if seen & marks or (moves and waiting):
+            later.append(pair)
+            waiting = waiting or moves
+        else:
+            now.append(pair)
         seen |= marks
     return now, later
 
