@@ -22,7 +22,7 @@ from springhead.wire.metrics import Metrics
 
 log = structlog.get_logger()
 
-TRIES = 6
+TRIES = 10
 """How often a call that lost a race is begun anew before the caller is asked to come back."""
 PATIENCE = 11.0
 """Seconds that a call may take in the database (and all its tries), after its key was looked up."""
@@ -121,14 +121,14 @@ class PubApi:
 
 async def _until_settled(attempt: Any) -> Any:
     """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written."""
-    for left in reversed(range(TRIES)):
+    for number in range(TRIES):
         try:
             return await attempt()
-        except TryAgain:
-            if not left:
-                raise Unavailable from None
-            await asyncio.sleep(secrets.randbelow(20) / 1000)
-    raise AssertionError
+        except TryAgain as cause:
+            log.debug("begun anew", number=number, cause=type(cause.__cause__).__name__)
+            # Longer each time, up to a third of a second: who meets again should not meet at once.
+            await asyncio.sleep(secrets.randbelow(20 << min(number, 4)) / 1000)
+    raise Unavailable
 
 
 async def _body(request: Request, limit: int) -> bytes:
