@@ -1,5 +1,6 @@
 """createLeads, rule by rule (wire.md 8, 10.1)."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,12 @@ import pytest
 from springhead.model.fields import DATA_TYPES
 from support import Company, new_email
 
-CAPTURED = ["id", "accountID", "ownerID", "companyName", "title", "firstName", "lastName", "street", "city", "country", "state", "zipcode", "emailAddress", "website", "phoneNumber", "officePhoneNumber", "phoneNumberExtension", "mobilePhoneNumber", "faxNumber", "description", "campaignID", "leadScore", "industry", "active", "isUnsubscribed", "updateTimestamp", "leadScoreWeighted", "leadStatus"]
+CAPTURED = (
+    "id accountID ownerID companyName title firstName lastName street city country state zipcode emailAddress website"
+    " phoneNumber officePhoneNumber phoneNumberExtension mobilePhoneNumber faxNumber description campaignID leadScore"
+    " industry active isUnsubscribed updateTimestamp leadScoreWeighted leadStatus"
+).split()
+
 
 TAKEN = {"code": 301, "message": "Entry already exists", "data": []}
 
@@ -62,11 +68,12 @@ def test_when_all_goes_well_the_error_is_an_empty_list(company: Company) -> None
 
 def test_a_created_lead_is_read_back_as_it_was_written(company: Company) -> None:
     written = {
-        "accountID": "2023607298", "companyName": "Company One", "title": "VPOP", "firstName": "Lead", "lastName": "One",
-        "street": "555 SW 5th St", "city": "Gainesville", "country": "United States", "state": "FL", "zipcode": "32601",
+        "accountID": "2023607298", "companyName": "Company One", "title": "VPOP", "firstName": "Lead",
+        "lastName": "One", "street": "555 SW 5th St", "city": "Gainesville", "country": "United States", "state": "FL", "zipcode": "32601",
         "emailAddress": "Lead.One@Example.com", "website": "www.leadone.com", "phoneNumber": "5555555555",
         "officePhoneNumber": "0987654321", "phoneNumberExtension": "55", "mobilePhoneNumber": "3333333333",
-        "faxNumber": "8888888888", "description": 'a < b & "c" &lt; \u65e5\u672c\u8a9e \U0001f600\n', "campaignID": "357630978",
+        "faxNumber": "8888888888",
+        "description": 'a < b & "c" &lt; \u65e5\u672c\u8a9e \U0001f600\n', "campaignID": "357630978",
         "leadScore": "20", "industry": "Finance", "active": "1", "isUnsubscribed": "0", "leadScoreWeighted": "20",
         "leadStatus": "qualified", "persona": "Buyer", "trackingID": "54ff",
     }  # fmt: skip
@@ -138,7 +145,7 @@ def test_a_read_only_column_is_ignored(company: Company, name: str, sent: Any) -
 def test_ids_made_in_one_call_follow_each_other_in_steps_of_1024(company: Company) -> None:
     ids = company.create(*[{"emailAddress": f"{letter}@example.com"} for letter in "abc"])
 
-    assert {second - first for first, second in zip(ids, ids[1:], strict=False)} == {1024}
+    assert {second - first for first, second in itertools.pairwise(ids)} == {1024}
     assert all(10**11 <= lead_id < 2**53 for lead_id in ids)
 
 

@@ -1,0 +1,103 @@
+"""updateLeadsV2: updateLeads that says 404 where no lead is meant (wire.md 10.3)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support import Company
+
+MISSING = {"code": 404, "message": "A record with that ID does not exist", "data": []}
+UNKNOWN = 777
+
+
+def test_an_unknown_id_is_404_as_in_the_reference(company: Company) -> None:
+    answer = company.envelope("updateLeadsV2", {"objects": [{"id": 1, "title": "CEO"}]}, id="r4")
+
+    assert answer == {
+        "result": {"updates": [{"success": False, "error": MISSING}]},
+        "error": [MISSING],
+        "id": "r4",
+    }
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        {"id": UNKNOWN, "emailAddress": "new@example.com"},  # an unknown id with an unknown address
+        {"id": UNKNOWN, "emailAddress": "a@example.com"},  # ... with the address of a lead: the id counts
+        {"emailAddress": "new@example.com", "title": "x"},  # no id and an unknown address
+        {"title": "x"},  # neither
+        {},
+    ],
+)
+def test_where_no_lead_is_meant_it_is_404_and_nothing_happens(company: Company, one: dict[str, Any]) -> None:
+    (lead_id,) = company.create({"emailAddress": "a@example.com"})
+    before = company.lead(lead_id)
+
+    assert company.refusal("updateLeadsV2", one) == MISSING
+
+    assert company.call("getLeads", where={}) == [before]
+
+
+def test_a_deleted_lead_is_404_and_an_inactive_one_is_not(company: Company) -> None:
+    deleted, inactive = company.create({}, {"active": 0})
+    company.call("deleteLeads", objects=[{"id": deleted}])
+
+    assert company.code("updateLeadsV2", {"id": deleted, "active": 0}) == 404
+    assert company.code("updateLeadsV2", {"id": inactive, "title": "x"}) is None
+
+
+def test_another_companys_lead_is_404(company: Company, given_company: Callable[..., Company]) -> None:
+    (lead_id,) = given_company().create({})
+
+    assert company.code("updateLeadsV2", {"id": lead_id, "title": "x"}) == 404
+
+
+def test_all_else_is_as_in_update_leads(company: Company) -> None:
+    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+
+    answer = company.envelope(
+        "updateLeadsV2",
+        {
+            "objects": [
+                {"id": one, "title": "CEO"},
+                {"emailAddress": "B@example.com", "title": "CTO"},
+                {"id": one, "title": "CEO"},  # 302 stays (wire.md 10.3)
+                {"id": one, "emailAddress": "b@example.com"},
+                {"id": one, "ownerID": 5},
+                {"id": one, "leadScore": ""},
+                {"id": one, "title": ["x"]},
+                "x",
+                {"id": UNKNOWN, "title": "x"},
+            ]
+        },
+    )
+
+    errors = [outcome["error"] for outcome in answer["result"]["updates"]]
+    assert [error and error["code"] for error in errors] == [None, None, 302, 301, 303, 205, 210, 208, 404]
+    assert answer["error"] == [error for error in errors if error]
+    assert (company.lead(one)["title"], company.lead(two)["title"]) == ("CEO", "CTO")
+
+
+def test_an_address_that_moved_is_no_longer_its_old_leads(company: Company) -> None:
+    (lead_id,) = company.create({"emailAddress": "a@example.com"})
+
+    found = company.call(
+        "updateLeadsV2",
+        objects=[
+            {"id": lead_id, "emailAddress": "new@example.com"},
+            {"emailAddress": "a@example.com", "title": "x"},
+            {"emailAddress": "new@example.com", "title": "x"},
+        ],
+    )
+
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in found] == [None, 404, None]
+
+
+def test_the_list_of_objects_has_the_same_rules_as_in_create_leads(company: Company) -> None:
+    assert company.error("updateLeadsV2")["code"] == 207
+    assert company.error("updateLeadsV2", objects=3)["code"] == 208
+    assert company.error("updateLeadsV2", objects=[{}] * 501)["code"] == 209
+    assert company.envelope("updateLeadsV2", {"objects": []})["result"] == {"updates": []}
+    assert company.call("updateLeadsV2", objects={"9": {"id": UNKNOWN}}) == [{"success": False, "error": MISSING}]
