@@ -1,0 +1,65 @@
+"""Small clients, each written as people write them for the vendor's API, against the running server.
+
+They are told the address and the credentials and nothing else; each does create, 301, getLeads by email, updateLeads,
+paging, getFields, deleteLeads, by what such clients rely on (wire.md 3, 4.4, 5), and prints ok.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import Company
+
+HERE = Path(__file__).parent
+
+CLIENTS = {
+    "PHP, curl": ("php", "php_curl.php", {}),
+    "PHP, curl with Expect: 100-continue": ("php", "php_curl.php", {"HEADERS": "expect"}),
+    "PHP, curl with credentials in the headers": ("php", "php_curl.php", {"HEADERS": "bearer"}),
+    "PHP, file_get_contents over HTTP/1.0": ("php", "php_stream.php", {}),
+    "PHP, file_get_contents over HTTP/1.1": ("php", "php_stream.php", {"HTTP_VERSION": "1.1"}),
+    "PHP, a strict validator": ("php", "php_strict.php", {}),
+    "Ruby, net/http": ("ruby", "ruby_net_http.rb", {}),
+    "Node, fetch": ("node", "node_fetch.mjs", {}),
+    "Node, http": ("node", "node_http.cjs", {}),
+    "Python, urllib": (sys.executable, "python_urllib.py", {}),
+    "Python, no content type": (sys.executable, "python_urllib.py", {"RAW": "1"}),
+    "curl": ("bash", "curl.sh", {}),
+}
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_client_works_as_it_is(name: str, given_company: Callable[..., Company]) -> None:
+    program, script, more = CLIENTS[name]
+    needed = "curl" if script == "curl.sh" else program
+    if shutil.which(needed) is None:
+        pytest.skip(f"{needed} is not installed (make setup)")
+    if script in {"php_curl.php", "php_strict.php"} and not _php_has_curl():
+        pytest.skip("PHP's curl extension is not installed (make setup)")
+    company = given_company(time_zone="Asia/Kolkata")
+
+    done = subprocess.run(
+        [program, str(HERE / script)],
+        env={
+            **{key: value for key, value in os.environ.items() if "proxy" not in key.lower()},
+            "SPRINGHEAD_URL": company.url,
+            "SPRINGHEAD_ACCOUNT_ID": company.account_id,
+            "SPRINGHEAD_SECRET_KEY": company.secret,
+            **more,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stdout + done.stderr
+
+
+def _php_has_curl() -> bool:
+    return "curl" in subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout.split()
