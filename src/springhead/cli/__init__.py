@@ -11,7 +11,7 @@ from springhead.cli.failure import sentence
 class _Commands(click.Group):
     """Imports a command when it is called or described: a server that starts has no time for the others."""
 
-    known: ClassVar = ("serve", "company", "key", "seed", "doctor", "settings", "db")
+    known: ClassVar = ("serve", "company", "key", "seed", "doctor", "settings", "db", "generate")
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click declares it
         """In the order in which they are met."""
