@@ -43,19 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = None
-    host: Annotated[
-        str, Meta(min_length=1), _about("Address to listen on; 0.0.0.0 or :: means every one")
-    ] = "127.0.0.1"
+    host: Annotated[str, Meta(min_length=1), _about("Address to listen on; 0.0.0.0 or :: means every one")] = (
+        "127.0.0.1"
+    )
     port: Annotated[int, Meta(ge=0, le=65_535), _about("Port to listen on; 0 takes any free one")] = 8025
     limits: Annotated[bool, _about("Hold companies to their calls per second and per day")] = True
-    body_limit: Annotated[int, Meta(ge=1_024, le=1_073_741_824), _about("Largest request body, in bytes")] = (
-        10_485_760
-    )
+    body_limit: Annotated[int, Meta(ge=1_024, le=1_073_741_824), _about("Largest request body, in bytes")] = 10_485_760
     header_timeout: Annotated[_Seconds, _about("Seconds for the headers of a request to arrive")] = 30.0
     body_timeout: Annotated[_Seconds, _about("Seconds for the body of a request to arrive")] = 30.0
-    write_timeout: Annotated[
-        _Seconds, _about("Seconds for a client to take the next piece of its answer")
-    ] = 30.0
+    write_timeout: Annotated[_Seconds, _about("Seconds for a client to take the next piece of its answer")] = 30.0
     keep_alive: Annotated[_Seconds, _about("Seconds that an idle connection is kept")] = 75.0
     connections: Annotated[int, Meta(ge=1, le=1_000_000), _about("Most connections at a time")] = 2_000
     allowed_hosts: Annotated[
@@ -70,9 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["auto", "json", "text"],
         _about("Form of the log: auto is text on a terminal and JSON elsewhere"),
     ] = "auto"
-    shutdown_timeout: Annotated[
-        _Seconds, _about("Seconds that calls in flight get to finish when stopping")
-    ] = 30.0
+    shutdown_timeout: Annotated[_Seconds, _about("Seconds that calls in flight get to finish when stopping")] = 30.0
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -100,9 +94,7 @@ class Setting(msgspec.Struct, frozen=True):
         if isinstance(value, str) and not isinstance(self.default, str) and _is_list(self.type):
             value = [part.strip() for part in value.split(",") if part.strip()]
         try:
-            read: object = msgspec.convert(
-                value, self.type, strict=not isinstance(value, str), dec_hook=_path
-            )
+            read: object = msgspec.convert(value, self.type, strict=not isinstance(value, str), dec_hook=_path)
         except msgspec.ValidationError:
             raise ValueError(self.expects) from None
         if isinstance(read, float) and read != read:  # noqa: PLR0124 - only NaN differs from itself
@@ -181,9 +173,7 @@ def declared() -> tuple[Setting, ...]:
     return tuple(_declared(field) for field in msgspec.structs.fields(Settings))
 
 
-def load(
-    flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, config: Path | None = None
-) -> Loaded:
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, config: Path | None = None) -> Loaded:
     """Settings out of flags, else environment, else the file, else defaults.
 
     A flag of None and an empty variable count as not given. The file is `config`, else the one that
@@ -194,10 +184,7 @@ def load(
     named = config or (Path(environ[PREFIX + "CONFIG"]) if environ.get(PREFIX + "CONFIG") else None)
     file = named or CONFIG
     given = [
-        *(
-            (known[name], str(file), value)
-            for name, value in _from_file(file, known, mistakes, named).items()
-        ),
+        *((known[name], str(file), value) for name, value in _from_file(file, known, mistakes, named).items()),
         *((s, s.variable, value) for s, value in _from_environment(environ, known, mistakes)),
         *((known[name], known[name].flag, value) for name, value in flags.items() if value is not None),
     ]
@@ -232,9 +219,7 @@ def _from_environment(
     return found
 
 
-def _from_file(
-    file: Path, known: Mapping[str, Setting], mistakes: list[str], named: Path | None
-) -> dict[str, Any]:
+def _from_file(file: Path, known: Mapping[str, Setting], mistakes: list[str], named: Path | None) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
             found = tomllib.load(opened)

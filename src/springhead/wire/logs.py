@@ -79,15 +79,12 @@ def _safe(value: Any, depth: int = 0) -> Any:
     kind = cast("type[Any]", type(value))
     if kind is str:
         return _text(value)
-    if kind in _PLAIN or isinstance(
-        value, BaseException
-    ):  # an exception is made safe when it has become text
+    if kind in _PLAIN or isinstance(value, BaseException):  # an exception is made safe when it has become text
         return value
     if isinstance(value, dict) and depth < 5:
         entries = cast("dict[Any, Any]", value).items()
         return {
-            _text(str(name)): MASK if _names_a_secret(str(name)) else _safe(item, depth + 1)
-            for name, item in entries
+            _text(str(name)): MASK if _names_a_secret(str(name)) else _safe(item, depth + 1) for name, item in entries
         }
     if isinstance(value, (list, tuple, set, frozenset)) and depth < 5:
         return [_safe(item, depth + 1) for item in cast("list[Any]", value)]
