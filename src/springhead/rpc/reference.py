@@ -1,0 +1,282 @@
+"""What is said of the API to people, read off the declarations: the reference pages, the compatibility table."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from springhead.model import errors
+from springhead.model.columns import Column, Kind, Noun
+from springhead.model.errors import ApiError
+from springhead.model.fields import DATA_TYPES, FIELD, OPTION_LENGTH, OPTION_TYPES, OPTIONS_MAX
+from springhead.model.leads import LEAD
+from springhead.model.users import USER_PROFILE
+from springhead.rpc import describe, prose, samples
+from springhead.rpc.method import REGISTRY, Example, Method, Reads
+from springhead.rpc.params import Given, Moment, Names, Objects, OneOf, Where
+from springhead.rpc.vendor_methods import UPLOAD, VENDOR_METHODS
+
+WIDE = 160
+"""Characters of JSON that are still shown in one line."""
+
+NOUN_PAGES: Mapping[str, str] = {"lead": "lead.md", "field": "field.md", "userProfile": "user-profile.md"}
+_NOUNS = (LEAD, FIELD, USER_PROFILE)
+_MADE = "<!-- Made by `make generate`: change the code that this is read off. -->"
+_WHOLE_CALL = (errors.MissingParameters, errors.MissingObjects, errors.TooManyObjects, errors.WrongValue)
+_EITHER = (errors.InvalidParameters, errors.MalformedObject, errors.UnexpectedArray)
+
+
+def pages() -> dict[str, str]:
+    """Every page of the reference, by its file name."""
+    made = {
+        "README.md": _index(),
+        "errors.md": _errors_page(),
+        **{NOUN_PAGES[noun.name]: _noun_page(noun) for noun in _NOUNS},
+        **{f"{method.name}.md": _method_page(method) for method in REGISTRY.values()},
+    }
+    return {name: f"{_MADE}\n{text.strip()}\n" for name, text in made.items()}
+
+
+def _index() -> str:
+    parts = [prose.INDEX]
+    for noun in _NOUNS:
+        methods = [method for method in REGISTRY.values() if samples.noun_name(method) == noun.name]
+        parts.append(f"## [{noun.name}]({NOUN_PAGES[noun.name]})\n{noun.about}")
+        rows = [[f"[{method.name}]({method.name}.md)", method.summary] for method in methods]
+        parts.append(_table(["method", "what it does"], rows))
+    return "\n\n".join([*parts, prose.FOR_ALL])
+
+
+def _method_page(method: Method[Any]) -> str:
+    parts = [f"# {method.name}", method.summary, method.description]
+    origin = "a method of the vendor's API" if method.vendor else "Springhead's own addition"
+    parts.append(f"*{origin[0].upper()}{origin[1:]}; since {method.since}.*")
+    parts += ["## Parameters", _parameters(method)]
+    parts += [_filters(given) for given in method.params if isinstance(given.accepts, Where)]
+    parts += ["## Result", _result(method)]
+    parts += ["## Errors", _errors_of(method)]
+    if method.vendor:
+        differs = f"{method.differs[0].upper()}{method.differs[1:]}." if method.differs else "In nothing that is known."
+        parts.append("## How it differs from the vendor's")
+        parts.append(f"{differs} What is true of every method stands in [Compatibility](../compatibility.md).")
+    parts.append("## Examples")
+    parts += [_example(example, method) for example in method.examples]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _parameters(method: Method[Any]) -> str:
+    rows = [
+        [f"`{given.name}`", _type(given), "yes" if given.required else "no", _default(given), given.accepts.about]
+        for given in method.params
+    ]
+    return _table(["name", "type", "required", "when left out", "what it is"], rows)
+
+
+def _type(given: Given) -> str:
+    match given.accepts:
+        case Objects(noun=noun):
+            return f"list of [{noun.name}]({NOUN_PAGES[noun.name]})"
+        case OneOf():
+            return "one word"
+        case Names():
+            return "list of system names"
+        case Moment():
+            return "timestamp, or date"
+        case accepts:
+            return accepts.type
+
+
+def _default(given: Given) -> str:
+    if given.required:
+        return "error 207" if isinstance(given.accepts, Objects) else "error 206"
+    return "all" if given.default in (None, {}) else f"{given.default}"
+
+
+def _filters(given: Given) -> str:
+    where = given.accepts
+    assert isinstance(where, Where)  # noqa: S101 - the caller looked
+    columns = [where.noun.by_name[key] for key in where.keys]
+    rows = [[f"`{column.name}`", _kind(column.kind)] for column in columns]
+    about = f"Keys of `{given.name}`, each with one value or a list of them; any other key is refused with 205:"
+    return f"{about}\n\n{_table(['key', 'type'], rows)}"
+
+
+def _result(method: Method[Any]) -> str:
+    if isinstance(method.result, Reads):
+        noun = f"[{method.result.noun.name}]({NOUN_PAGES[method.result.noun.name]})"
+        return f"`{method.result.key}`: a list of {noun}, empty when there is none. `error` is null."
+    with_id = ", with the new `id` when it went through" if method.result.key == "creates" else ""
+    return prose.WRITE.format(key=method.result.key, with_id=with_id)
+
+
+def _errors_of(method: Method[Any]) -> str:
+    reads = isinstance(method.result, Reads)
+    rows = [
+        [str(error.code), error.message, "the call" if reads else _refuses(error), _when(error)]
+        for error in sorted(method.errors, key=lambda error: error.code)
+    ]
+    more = "Besides these, every method can answer the [errors of the envelope, the limits and the server](errors.md)."
+    return f"{_table(['code', 'message', 'refuses', 'when'], rows)}\n\n{more}"
+
+
+def _refuses(error: type[ApiError]) -> str:
+    if issubclass(error, _WHOLE_CALL):
+        return "the call"
+    return "the call or one object" if issubclass(error, _EITHER) else "one object"
+
+
+def _when(error: type[ApiError]) -> str:
+    return " ".join((inspect.getdoc(error) or "").split())
+
+
+def _example(example: Example, method: Method[Any]) -> str:
+    before = [
+        f"First, [{given.method}]({given.method}.md):\n\n{_json(samples.request(given, method))}"
+        for given in example.given
+    ]
+    parts = [
+        f"### {example.about.rstrip('.')}",
+        *before,
+        "Then the call:" if before else "The call:",
+        _json(samples.request(example, method)),
+        "The answer:",
+        _json(samples.answer(example, method)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _json(value: object) -> str:
+    text = samples.compact(value)
+    if len(text) > WIDE:
+        text = msgspec.json.format(text, indent=2)
+    return f"```json\n{text}\n```"
+
+
+def _errors_page() -> str:
+    rows = [[str(error.code), error.message, _level(error), _when(error)] for error in describe.errors()]
+    answer = {
+        "result": None,
+        "error": {
+            "code": 205,
+            "message": "Invalid parameters",
+            "data": {
+                "params": [
+                    {
+                        "param": "id",
+                        "message": "Expected data of type integer",
+                        "validFormat": {"type": "int", "length": 11, "required": True},
+                    }
+                ]
+            },
+        },
+        "id": "1",
+    }
+    table = _table(["code", "message", "refuses", "when"], rows)
+    return "\n\n".join([prose.ERRORS, _json(answer), table, prose.AFTER_ERRORS])
+
+
+def _level(error: type[ApiError]) -> str:
+    declared = [method for method in REGISTRY.values() if error in method.errors]
+    if any(not isinstance(method.result, Reads) for method in declared):
+        return _refuses(error)
+    return "one object or the call" if error is errors.Unavailable else "the call"
+
+
+def _noun_page(noun: Noun) -> str:
+    rows = [
+        [f"`{column.name}`", _kind(column.kind), _length(column.kind), _writable(column), _null(column), _notes(column)]
+        for column in noun.columns
+    ]
+    table = _table(["column", "type", "length", "can be set", "null", "notes"], rows)
+    asked = [prose.ASKED] if any(_asks(method, noun) for method in REGISTRY.values()) else []
+    return "\n\n".join([f"# {noun.name}", noun.about, prose.NOUN, *asked, table, *_more(noun)])
+
+
+def _asks(method: Method[Any], noun: Noun) -> bool:
+    """Whether a caller can ask the method for some of the noun's columns."""
+    of_noun = isinstance(method.result, Reads) and method.result.noun is noun
+    return of_noun and any(isinstance(given.accepts, Names) for given in method.params)
+
+
+def _kind(kind: Kind) -> str:
+    return (
+        f"{kind.type}: {', '.join(f'`{option}`' for option in kind.options)}"
+        if 0 < len(kind.options) < 10
+        else kind.type
+    )
+
+
+def _length(kind: Kind) -> str:
+    return "-" if kind.length is None else f"{kind.length:,}"
+
+
+def _writable(column: Column) -> str:
+    if not column.writable:
+        return "no"
+    return "yes, must be on create" if column.required else "yes"
+
+
+def _null(column: Column) -> str:
+    return "may be sent" if column.nullable else "-"
+
+
+def _notes(column: Column) -> str:
+    notes: list[str] = []
+    if column.default is not None:
+        value = {"true": "1", "false": "0"}.get(column.default, column.default.strip("'"))
+        notes.append(f"`{value}` when not given")
+    if column.asked:
+        notes.append("only when `fields` names it")
+    return "; ".join(notes)
+
+
+def _more(noun: Noun) -> Sequence[str]:
+    if noun is LEAD:
+        return (prose.LEAD,)
+    if noun is FIELD:
+        rows = [[f"`{name}`", ", ".join(f"`{one}`" for one in types)] for name, types in DATA_TYPES.items()]
+        return (
+            "## Types of custom fields",
+            _table(["relationship", "dataType"], rows),
+            prose.OPTIONS.format(
+                types=f"{', '.join(OPTION_TYPES[:-1])} or {OPTION_TYPES[-1]}", most=OPTIONS_MAX, length=OPTION_LENGTH
+            ),
+            prose.CUSTOM_VALUES,
+        )
+    return ()
+
+
+def compatibility() -> str:
+    """The table of all the vendor's methods and how each stands."""
+    names = [name for group in VENDOR_METHODS.values() for name in group]
+    states = {name: _state(name) for name in names}
+    counts = {state: sum(one[0] == state for one in states.values()) for state in ("works", "differs", "not yet")}
+    parts = [
+        prose.SUMMARY.format(
+            all=len(names), works=counts["works"], differs=counts["differs"], missing=counts["not yet"]
+        )
+    ]
+    for group, members in VENDOR_METHODS.items():
+        rows = [[_link(name) if name in REGISTRY else f"`{name}`", *states[name]] for name in members]
+        parts.append(f"### {group}\n{_table(['method', 'state', 'how it differs'], rows)}")
+    if own := [method for method in REGISTRY.values() if not method.vendor]:
+        parts.append("### Springhead's own additions")
+        parts.append(_table(["method", "what it does"], [[_link(method.name), method.summary] for method in own]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _state(name: str) -> tuple[str, str]:
+    method = REGISTRY.get(name)
+    if method is None:
+        return "not yet", "an address of its own, `POST /pubapi/<version>/uploadFiles`" if name == UPLOAD else ""
+    return ("differs", method.differs) if method.differs else ("works", "")
+
+
+def _link(name: str) -> str:
+    return f"[{name}](reference/{name}.md)"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

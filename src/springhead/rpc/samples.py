@@ -1,0 +1,81 @@
+"""The declared examples as they look on the wire: whole envelopes, with a likely value for each `...`."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any, cast
+
+import msgspec
+
+from springhead.model.errors import Json
+from springhead.rpc.method import Example, Method, Reads
+from springhead.rpc.params import Objects
+
+REQUEST_ID = "1"
+STEP = 1024
+_FIRST_ID = {"lead": 100_000_001_024, "field": 400_000_000, "userProfile": 300_000_256}
+_LIKELY: Mapping[str, Json] = {
+    "systemName": "shoe_size_5a0dd86e6e290",
+    "createTimestamp": "2026-03-14 09:26:53",
+    "updateTimestamp": "2026-03-14 09:26:53",
+}
+
+
+def request(example: Example, method: Method[Any]) -> dict[str, Json]:
+    """The body that makes the example's call."""
+    name = example.method or method.name
+    return {"method": name, "params": cast("Json", _filled(example.params, method)), "id": REQUEST_ID}
+
+
+def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
+    """The body of the answer: keys in the wire's order, `error` as wire.md 3 has it."""
+    rows = result(example, method)
+    errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
+    return {"result": {method.result.key: rows}, "error": errors, "id": REQUEST_ID}
+
+
+def result(example: Example, method: Method[Any]) -> list[dict[str, Any]]:
+    """The rows or outcomes of the answer, without an open value."""
+    before = 0 if isinstance(method.result, Reads) else sum(_objects(given) for given in example.given)
+    ids = count(_first_id(method) + before * STEP, STEP)
+    reads = isinstance(method.result, Reads)
+    return [{name: _likely(name, value, ids, reads=reads) for name, value in row.items()} for row in example.result]
+
+
+def compact(value: object) -> str:
+    """JSON as it goes over the wire."""
+    return msgspec.json.encode(value).decode()
+
+
+def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json:
+    if value is not ...:
+        return cast("Json", value)
+    if name == "id":
+        return str(next(ids)) if reads else next(ids)
+    return _LIKELY[name]  # a KeyError here asks for a likely value above
+
+
+def _filled(value: object, method: Method[Any]) -> object:
+    """The parameters with `{id}` as the id of what the steps before have made."""
+    if value == "{id}":
+        return _first_id(method)
+    if isinstance(value, Mapping):
+        return {name: _filled(item, method) for name, item in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_filled(item, method) for item in cast("list[object]", value)]
+    return value
+
+
+def _objects(example: Example) -> int:
+    objects = example.params.get("objects")
+    return len(cast("Sequence[object]", objects)) if isinstance(objects, list) else 0
+
+
+def _first_id(method: Method[Any]) -> int:
+    return _FIRST_ID[noun_name(method)]
+
+
+def noun_name(method: Method[Any]) -> str:
+    """The noun that a method is about."""
+    if isinstance(method.result, Reads):
+        return method.result.noun.name
+    return next(given.accepts.noun.name for given in method.params if isinstance(given.accepts, Objects))

@@ -1,0 +1,167 @@
+"""The generated files: fresh, the same on every run, and right in form."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from springhead import __version__, methods
+from springhead.cli import springhead
+from springhead.rpc import reference
+from springhead.rpc.describe import openrpc
+from springhead.rpc.method import REGISTRY
+from springhead.rpc.vendor_methods import VENDOR_METHODS
+from support import Server
+
+assert methods.leads, "importing the methods registers them"
+TOP = Path(__file__).parents[2]
+DOCUMENT: dict[str, Any] = json.loads(openrpc())
+
+
+def generate(*arguments: str) -> Result:
+    return CliRunner().invoke(springhead, ["generate", *arguments])
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout of our own, as far as `generate` looks at it."""
+    shutil.copytree(TOP / "docs", tmp_path / "docs")
+    shutil.copy(TOP / "openrpc.json", tmp_path)
+    return tmp_path
+
+
+def test_what_is_committed_is_fresh_and_the_same_whatever_the_order_of_hashes() -> None:
+    for seed in ("1", "2"):
+        command = [sys.executable, "-m", "springhead", "generate", "--check", "--folder", str(TOP)]
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_a_check_names_every_stale_file_says_what_to_do_and_writes_nothing(copy: Path) -> None:
+    page, left_over, missing = (copy / "docs/reference" / name for name in ("getLead.md", "gone.md", "errors.md"))
+    page.write_text("edited by hand")
+    left_over.write_text("of a method that is no more")
+    missing.unlink()
+    table = copy / "docs/compatibility.md"
+    table.write_text(table.read_text().replace("not yet", "soon"))
+
+    checked = generate("--check", "--folder", str(copy))
+
+    assert checked.exit_code == 1
+    for name in ("docs/reference/getLead.md", "docs/reference/gone.md", "docs/reference/errors.md", table.name):
+        assert name in checked.output
+    assert "openrpc.json" not in checked.output
+    assert "make generate" in checked.output
+    assert page.read_text() == "edited by hand"
+
+    assert generate("--folder", str(copy)).exit_code == 0
+    assert not left_over.exists()
+    assert generate("--check", "--folder", str(copy)).exit_code == 0
+
+
+def test_what_is_written_by_hand_beside_a_generated_part_stays(copy: Path) -> None:
+    page = copy / "docs/settings.md"
+    page.write_text("By hand.\n" + page.read_text() + "By hand too.\n")
+
+    assert generate("--check", "--folder", str(copy)).exit_code == 0
+
+    page.write_text(page.read_text().replace("<!-- generated: settings -->", ""))
+    checked = generate("--check", "--folder", str(copy))
+    assert checked.exit_code == 1
+    assert "docs/settings.md needs the marks" in checked.output
+
+
+def test_outside_a_checkout_it_says_so(tmp_path: Path) -> None:
+    refused = generate("--folder", str(tmp_path))
+    assert refused.exit_code == 1
+    assert "no checkout" in refused.output
+
+
+def test_the_server_serves_the_same_bytes(server: Server) -> None:
+    with urllib.request.urlopen(f"{server.url}/openrpc.json") as answer:
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.read() == (TOP / "openrpc.json").read_bytes()
+
+
+def test_a_release_alone_makes_nothing_stale() -> None:
+    assert __version__ not in openrpc().decode()
+    assert not [name for name, text in reference.pages().items() if __version__ in text]
+
+
+def test_the_document_has_the_form_of_openrpc() -> None:
+    """The rules of the meta-schema that a change of ours could break: what is required, and what else may stand."""
+    assert set(DOCUMENT) == {"openrpc", "info", "servers", "methods", "components"}
+    assert re.fullmatch(r"1\.\d+\.\d+", DOCUMENT["openrpc"])
+    assert DOCUMENT["info"]["title"]
+    assert DOCUMENT["info"]["version"]
+    (server,) = DOCUMENT["servers"]
+    assert set(re.findall(r"\$\{(\w+)\}", server["url"])) == set(server["variables"])
+    assert all(variable["default"] for variable in server["variables"].values())
+    assert [method["name"] for method in DOCUMENT["methods"]] == list(REGISTRY)
+    for method in DOCUMENT["methods"]:
+        assert method["summary"]
+        assert method["paramStructure"] == "by-name"
+        required = [given["required"] for given in method["params"]]
+        assert required == sorted(required, reverse=True), "required parameters come first"
+        for given in (*method["params"], method["result"]):
+            assert given["name"]
+            assert isinstance(given["schema"], dict)
+        for example in method["examples"]:
+            assert example["name"]
+            assert {given["name"] for given in example["params"]} <= {given["name"] for given in method["params"]}
+            assert set(example["result"]) == {"name", "value"}
+    for error in DOCUMENT["components"]["errors"].values():
+        assert {"code", "message"} <= set(error) <= {"code", "message", "data"}
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    references = set(re.findall(r'"\$ref": "#/([^"]+)"', openrpc().decode()))
+    assert references
+    for path in references:
+        found: Any = DOCUMENT
+        for part in path.split("/"):
+            found = found[part]
+        assert isinstance(found, dict)
+
+
+def test_no_open_value_of_an_example_reaches_a_reader() -> None:
+    for text in (openrpc().decode(), *reference.pages().values()):
+        assert "Ellipsis" not in text
+        assert '"{id}"' not in text
+
+
+def test_every_method_has_a_page_that_shows_whole_requests_and_answers() -> None:
+    pages = reference.pages()
+    for name, method in REGISTRY.items():
+        blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)\n```", pages[f"{name}.md"], re.DOTALL)]
+        requests = [block for block in blocks if "method" in block]
+        answers = [block for block in blocks if "result" in block]
+        assert len(answers) == len(method.examples) > 0
+        assert len(requests) == len(answers) + sum(len(example.given) for example in method.examples)
+        assert all(list(request) == ["method", "params", "id"] for request in requests)
+        assert all(list(answer) == ["result", "error", "id"] for answer in answers)
+
+
+def test_every_method_of_the_vendors_stands_in_the_table_once() -> None:
+    named = [name for group in VENDOR_METHODS.values() for name in group]
+    assert len(named) == len(set(named))
+    assert {name for name, method in REGISTRY.items() if method.vendor} <= set(named)
+    assert not {name for name, method in REGISTRY.items() if not method.vendor} & set(named)
+    table = reference.compatibility()
+    for name in named:
+        state = "works|differs" if name in REGISTRY else "not yet"
+        assert (
+            len(
+                re.findall(rf"^\| (?:\[{name}\]\(reference/{name}\.md\)|`{name}`) \| (?:{state}) ", table, re.MULTILINE)
+            )
+            == 1
+        )
