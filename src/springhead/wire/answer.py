@@ -1,7 +1,10 @@
 """Answers as they go onto the connection: in pieces, so that a slow reader costs no memory of ours twice."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 PIECE = 65_536
@@ -15,11 +18,11 @@ SAFE_HEADERS: Mapping[str, str] = {
 
 
 class Answer:
-    """An HTTP answer: whole (`body` is bytes) or read while it is sent (an iterator of bytes)."""
+    """An HTTP answer: whole (`body` is bytes) or read while it is sent (a generator of bytes)."""
 
     def __init__(
         self,
-        body: bytes | AsyncIterator[bytes],
+        body: bytes | AsyncGenerator[bytes],
         *,
         status: int = 200,
         content_type: str = "application/json",
@@ -29,8 +32,8 @@ class Answer:
         self.status = status
         self._headers = {"content-type": content_type, **SAFE_HEADERS, **(headers or {})}
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it."""
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises ClientDisconnect when nobody is there any more to read the rest."""
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
         if isinstance(self.body, bytes):
             headers.append((b"content-length", str(len(self.body)).encode()))
@@ -38,10 +41,23 @@ class Answer:
         if isinstance(self.body, bytes):
             await _whole(self.body, send)
             return
-        async for piece in self.body:
-            for at in range(0, len(piece), PIECE):
-                await send({"type": "http.response.body", "body": piece[at : at + PIECE], "more_body": True})
+        gone = asyncio.ensure_future(_gone(receive))
+        try:
+            async with aclosing(self.body) as pieces:
+                async for piece in pieces:
+                    for at in range(0, len(piece), PIECE):
+                        if gone.done():  # sending would only forget it, and read on to the end
+                            raise ClientDisconnect
+                        await send({"type": "http.response.body", "body": piece[at : at + PIECE], "more_body": True})
+        finally:
+            gone.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client is gone; its body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _whole(body: bytes, send: Send) -> None:

@@ -1,7 +1,7 @@
 """The envelope: a request's body into method, params and id, and a result or an error back (wire.md 2, 3)."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -119,7 +119,7 @@ def failure(error: ApiError, identity: bytes) -> bytes:
 
 def success(
     shape: Reads | Writes, result: Rows | Outcomes, identity: bytes, *, plain_success: bool
-) -> bytes | AsyncIterator[bytes]:
+) -> bytes | AsyncGenerator[bytes]:
     """An answer, whole, or in pieces when it is read while it is sent.
 
     A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
@@ -137,7 +137,9 @@ def success(
     return _pieces(head, result.pages, tail)
 
 
-async def _pieces(head: bytes, pages: AsyncIterator[Sequence[Mapping[str, Json]]], tail: bytes) -> AsyncIterator[bytes]:
+async def _pieces(
+    head: bytes, pages: AsyncIterator[Sequence[Mapping[str, Json]]], tail: bytes
+) -> AsyncGenerator[bytes]:
     opening = head + b"["
     async for page in pages:
         yield opening + _encode(page)[1:-1]

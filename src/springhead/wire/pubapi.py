@@ -50,7 +50,12 @@ class PubApi:
             answer, facts = await self._answer(request)
         except ClientDisconnect:
             return
-        await answer(scope, receive, send)
+        try:
+            await answer(scope, receive, send)
+        except ClientDisconnect:
+            facts["cut"] = "client"
+        except (Unavailable, TryAgain):  # left unfinished, it ends the connection: nobody takes it for the whole
+            facts |= {"cut": "database", "code": Unavailable.code}
         seconds = time.perf_counter() - begun
         method, code = facts.get("method", "-"), facts.get("code", 0)
         self._metrics.called(method, code, seconds)
