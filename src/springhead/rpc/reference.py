@@ -4,8 +4,6 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from springhead.model import errors
 from springhead.model.columns import Column, Kind, Noun
 from springhead.model.errors import ApiError
@@ -16,9 +14,6 @@ from springhead.rpc import describe, prose, samples
 from springhead.rpc.method import REGISTRY, Example, Method, Reads
 from springhead.rpc.params import Given, Moment, Names, Objects, OneOf, Where
 from springhead.rpc.vendor_methods import UPLOAD, VENDOR_METHODS
-
-WIDE = 160
-"""Characters of JSON that are still shown in one line."""
 
 NOUN_PAGES: Mapping[str, str] = {"lead": "lead.md", "field": "field.md", "userProfile": "user-profile.md"}
 _NOUNS = (LEAD, FIELD, USER_PROFILE)
@@ -147,10 +142,7 @@ def _example(example: Example, method: Method[Any]) -> str:
 
 
 def _json(value: object) -> str:
-    text = samples.compact(value)
-    if len(text) > WIDE:
-        text = msgspec.json.format(text, indent=2)
-    return f"```json\n{text}\n```"
+    return f"```json\n{samples.shown(value)}\n```"
 
 
 def _errors_page() -> str:

@@ -11,8 +11,11 @@ from springhead.rpc.method import Example, Method, Reads
 from springhead.rpc.params import Objects
 
 REQUEST_ID = "1"
+WIDE = 116
+"""Characters in a line of JSON on a page."""
+
 STEP = 1024
-_FIRST_ID = {"lead": 100_000_001_024, "field": 400_000_000, "userProfile": 300_000_256}
+_FIRST_ID = {"lead": 100_000_000_000, "field": 400_000_000, "userProfile": 300_000_256}
 _LIKELY: Mapping[str, Json] = {
     "systemName": "shoe_size_5a0dd86e6e290",
     "createTimestamp": "2026-03-14 09:26:53",
@@ -41,9 +44,21 @@ def result(example: Example, method: Method[Any]) -> list[dict[str, Any]]:
     return [{name: _likely(name, value, ids, reads=reads) for name, value in row.items()} for row in example.result]
 
 
-def compact(value: object) -> str:
-    """JSON as it goes over the wire."""
-    return msgspec.json.encode(value).decode()
+def shown(value: object, *, indent: int = 0, before: int = 0) -> str:
+    """JSON for a page: as it goes over the wire, but broken into lines where it is wider than the page."""
+    text = msgspec.json.encode(value).decode()
+    if indent + before + len(text) <= WIDE or not isinstance(value, (list, dict)):
+        return text
+    if isinstance(value, dict):
+        items = [
+            f'"{name}":{shown(item, indent=indent + 2, before=len(name) + 3)}'
+            for name, item in cast("dict[str, object]", value).items()
+        ]
+    else:
+        items = [shown(item, indent=indent + 2) for item in cast("list[object]", value)]
+    opening, closing = text[0], text[-1]
+    between = ",\n" + " " * (indent + 2)
+    return f"{opening}{between[1:]}{between.join(items)}\n{' ' * indent}{closing}"
 
 
 def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json:

@@ -1,0 +1,174 @@
+"""What the documentation says by hand is true: its calls are made, its commands exist, its links lead somewhere."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from springhead.cli import springhead
+from support import Company
+
+TOP = Path(__file__).parents[2]
+PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
+BY_HAND = [page for page in PAGES if page.parent.name != "reference"]
+BY_EXAMPLE = TOP / "docs" / "api-by-example.md"
+START = TOP / "docs" / "start.md"
+COMMANDS = {"python": [sys.executable], "php": ["php"], "ruby": ["ruby"], "javascript": ["node"]}
+
+
+def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a page in these languages."""
+    found = re.findall(r"^```(\w+)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [(language, text) for language, text in found if language in languages]
+
+
+def test_every_answer_in_api_by_example_is_what_the_server_answers(company: Company) -> None:
+    calls = [json.loads(text) for _, text in blocks(BY_EXAMPLE, "json")]
+    assert len(calls) % 2 == 0
+    client = company.at("v1.2")
+    same = Same()
+    for request, answer in zip(calls[::2], calls[1::2], strict=True):
+        assert list(request) == ["method", "params", "id"]
+        status, body = client.send(json.dumps(same.ours(request)).encode())
+        assert status == 200
+        same.check(answer, json.loads(body), request["id"])
+    client.close()
+
+
+class Same:
+    """Whether an answer is the page's, but for ids, times and system names: one of theirs is always one of ours."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def ours(self, value: Any) -> Any:
+        """A value of the page with our ids and names in the place of its own."""
+        if isinstance(value, dict):
+            return {self.ours(name): self.ours(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.ours(item) for item in value]
+        if isinstance(value, int) and not isinstance(value, bool):
+            return int(self.known.get(str(value), value))
+        return self.known.get(value, value) if isinstance(value, str) else value
+
+    def check(self, theirs: Any, got: Any, where: str) -> None:
+        """Hold an answer against the page's, keys in their order."""
+        assert type(theirs) is type(got), where
+        if isinstance(theirs, dict):
+            assert [self._name(name) for name in theirs] == [self._name(name) for name in got], where
+            for (name, value), (our_name, ours) in zip(theirs.items(), got.items(), strict=True):
+                self._value(name, our_name, where)
+                self.check(value, ours, f"{where}.{name}")
+        elif isinstance(theirs, list):
+            assert len(theirs) == len(got), where
+            for at, (value, ours) in enumerate(zip(theirs, got, strict=True)):
+                self.check(value, ours, f"{where}[{at}]")
+        else:
+            self._value(theirs, got, where)
+
+    def _value(self, theirs: Any, got: Any, where: str) -> None:
+        if self._name(theirs) != theirs and self._name(theirs) == self._name(got):
+            if self._name(theirs) != "TIME":
+                assert self.known.setdefault(str(theirs), str(got)) == str(got), where
+        else:
+            assert theirs == got, where
+
+    @staticmethod
+    def _name(value: Any) -> Any:
+        text = str(value)
+        if re.fullmatch(r"\d{9,}", text):
+            return "ID"
+        if re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", text):
+            return "TIME"
+        return re.sub(r"_[0-9a-f]{13}$", "_", text) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("language", COMMANDS)
+def test_a_first_client_differs_from_the_vendors_in_its_address_alone(
+    language: str, company: Company, tmp_path: Path
+) -> None:
+    (program,) = [text for _, text in blocks(START, language)]
+    if shutil.which(COMMANDS[language][0]) is None:
+        pytest.skip(f"{COMMANDS[language][0]} is not installed")
+    program = program.replace("http://127.0.0.1:8025", company.url)
+    program = program.replace("ACCOUNTID", company.account_id).replace("SECRETKEY", company.secret)
+    script = tmp_path / "client"
+    script.write_text(program)
+
+    done = subprocess.run([*COMMANDS[language], script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    (lead,) = company.call("getLeads", where={"emailAddress": "ada@example.com"})
+    assert lead["firstName"] == "Ada"
+    assert done.stdout.split() == ["Created", lead["id"]]
+
+
+def shell_lines() -> Iterator[tuple[str, str]]:
+    """Every command of ours that a page tells its reader to type."""
+    for page in BY_HAND:
+        inline = re.findall(r"`(springhead [a-z][^`]*)`", page.read_text())
+        fenced = [line for _, text in blocks(page, "sh", "text") for line in text.splitlines()]
+        for line in [*inline, *fenced]:
+            if found := re.search(r"(?:^|[ /])springhead ((?:[a-z-]|\s).*)", line):
+                yield page.name, found[1]
+
+
+@pytest.mark.parametrize(("page", "line"), sorted(set(shell_lines())))
+def test_a_command_that_a_page_names_exists_with_its_options(page: str, line: str) -> None:
+    command: click.Command = springhead
+    context = click.Context(springhead)
+    words = line.split("#", maxsplit=1)[0].split()
+    while words and isinstance(command, click.Group):
+        alternatives = words.pop(0).rstrip(",;").split("|")
+        found = [command.get_command(context, name) for name in alternatives if name.isidentifier()]
+        if not found:
+            return
+        assert all(found), f"{page}: springhead {line}"
+        command = found[0] or command
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    named = re.findall(r"--[a-z][a-z-]*", " ".join(words))
+    assert set(named) <= known, f"{page}: springhead {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_link_leads_to_a_file_or_a_heading(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            assert anchor in [_anchor(heading) for heading in headings], f"{page.name} links to {target}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, left = set[Path](), [TOP / "README.md"]
+    while left:
+        page = left.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        targets = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text())
+        left += [(page.parent / target).resolve() for target in targets if "://" not in target]
+    assert [str(page.relative_to(TOP)) for page in PAGES if page not in reached] == []
+
+
+def test_decisions_are_numbered_and_have_the_same_parts() -> None:
+    decisions = sorted((TOP / "docs" / "decisions").glob("0*.md"))
+    assert [page.name[:4] for page in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
+    for page in decisions:
+        headings = re.findall(r"^## (.*)$", page.read_text(), re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences", "Alternatives", "What holds it"], page.name
