@@ -1,6 +1,8 @@
 """The envelope: a request's body into method, params and id, and a result or an error back (wire.md 2, 3)."""
 
+import gc
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -21,6 +23,11 @@ _encode = msgspec.json.Encoder().encode
 # Numbers with a point stay the text that was sent: nothing of them is lost, and 1e999 is no number to choke on.
 _decode = msgspec.json.Decoder(float_hook=str).decode
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_OBJECTS = frozenset((dict,))
+_CONTAINERS = frozenset((dict, list))
+_ESCAPED_COLON = re.compile(rb"(?<!\\)(?:\\\\)*\\u003[aA]")
+_NAMED_UP_TO = 1_000_000
+"""Bytes of a body in which a key that stands twice is searched and named: the search is slow."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -34,15 +41,23 @@ class Request(msgspec.Struct, frozen=True):
 
 def parse(body: bytes) -> Request:
     """Read a request's body; never raises, since an answer needs the `id` even when the rest is wrong."""
+    gc.disable()  # it would walk over a million small lists again and again while they are made: 2 s instead of 0.4
+    try:
+        return _parse(body)
+    finally:
+        gc.enable()
+
+
+def _parse(body: bytes) -> Request:
     try:
         members = _decode(body)
-    except (msgspec.MsgspecError, RecursionError, ValueError):
-        return Request(error=InvalidFormat())
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        return Request(error=_malformed(_reason(error)))
     if not isinstance(members, dict):
-        return Request(error=InvalidFormat())
+        return Request(error=_malformed("Expected an object"))
     envelope = cast("dict[str, Json]", members)
     if problem := _hidden_problem(body, envelope):
-        return Request(error=InvalidFormat({"params": [{"param": "body", "message": problem}]}))
+        return Request(error=_malformed(problem))
     identity = envelope.get("id")
     if identity is None or isinstance(identity, (list, dict)):
         return Request(error=MissingRequestId())
@@ -60,9 +75,23 @@ def request_id(body: bytes) -> bytes:
     """The `id` of a request that is refused unread, as JSON text."""
     try:
         raw = bytes(_raw(body).get("id", b"null"))
+        identity = _decode(raw)  # what stands in Raw was not looked into: it may not even be UTF-8
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return b"null"
-    return b"null" if raw[:1] in b"[{" else raw
+    return b"null" if isinstance(identity, (list, dict)) else raw
+
+
+def _malformed(message: str) -> InvalidFormat:
+    return InvalidFormat({"params": [{"param": "body", "message": message}]})
+
+
+def _reason(error: Exception) -> str:
+    """What a caller can do something with; never a piece of the body."""
+    if isinstance(error, RecursionError):
+        return f"Nested deeper than {DEPTH_MAX} levels"
+    if isinstance(error, msgspec.ValidationError):
+        return "A whole number has more digits than anything takes"
+    return str(error) if isinstance(error, msgspec.MsgspecError) else "Not UTF-8"
 
 
 def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
@@ -70,21 +99,23 @@ def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
     if _too_deep(envelope):
         return f"Nested deeper than {DEPTH_MAX} levels"
     # Each key brings one colon. Fewer colons after a round trip: a key stood twice, and the last one won.
-    # An escaped colon would hide that, so a body that has one is read again, slowly.
-    escaped = b"\\u003a" in body or b"\\u003A" in body
-    if escaped or body.count(b":") != _encode(envelope).count(b":"):
-        return _repeated_key(body)
-    return None
+    colons = body.count(b":")
+    if b"\\u003a" in body or b"\\u003A" in body:
+        colons += len(_ESCAPED_COLON.findall(body))
+    if colons == _encode(envelope).count(b":"):
+        return None
+    name = _repeated_key(body) if len(body) <= _NAMED_UP_TO else None
+    return f"The key {name[:100]!r} stands twice in one object" if name else "A key stands twice in one object"
 
 
 def _too_deep(value: Json) -> bool:
-    level: list[Json] = [value]
+    level: list[Any] = [value]
     for _ in range(DEPTH_MAX):
         level = [
             inner
             for outer in level
-            for inner in cast("Sequence[Json]", outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
+            for inner in (outer.values() if type(outer) in _OBJECTS else outer)
+            if type(inner) in _CONTAINERS  # three times as fast as isinstance
         ]
         if not level:
             return False
@@ -106,9 +137,7 @@ def _repeated_key(body: bytes) -> str | None:
     try:
         json.loads(body, object_pairs_hook=distinct, parse_float=str, parse_int=str)
     except _RepeatedKey as repeated:
-        return f"The key {str(repeated)[:100]!r} stands twice in one object"
-    except (ValueError, RecursionError):
-        return "Not plain JSON"
+        return str(repeated)
     return None
 
 
