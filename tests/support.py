@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -87,6 +88,7 @@ class Company:
     def __init__(self, url: str, account_id: str, secret: str, *, id: int = 0, version: str = "v1") -> None:
         self.url, self.account_id, self.secret, self.id = url, account_id, secret, id
         self.version = version
+        self._others: list[Company] = []
         self.dsn = ""
         """The database behind the server, for tests that must set what no method sets, such as times."""
         self.address = urlsplit(url)
@@ -96,6 +98,7 @@ class Company:
         """The same company at another version of the API."""
         other = Company(self.url, self.account_id, self.secret, id=self.id, version=version)
         other.dsn = self.dsn
+        self._others.append(other)
         return other
 
     @property
@@ -110,6 +113,13 @@ class Company:
         self._connection.request(verb, path or self.path, body, headers or {})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
+
+    @contextmanager
+    def reading(self, body: dict[str, Any]) -> Generator[http.client.HTTPResponse]:
+        """The answer of a call, to be read as slowly as the test likes."""
+        self._connection.request("POST", self.path, json.dumps(body))
+        with self._connection.getresponse() as answer:
+            yield answer
 
     def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
         """The whole answer of a call; a read's rows are held against the method's declaration."""
@@ -163,7 +173,10 @@ class Company:
         return field["systemName"]
 
     def close(self) -> None:
+        """Close the connections of this company, also those at other versions."""
         self._connection.close()
+        for other in self._others:
+            other.close()
 
 
 def check_declared(method: str, result: Any) -> None:
