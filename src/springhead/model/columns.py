@@ -16,6 +16,9 @@ from springhead.model.errors import Json, Problem
 ID_MAX = 2**63 - 1
 SMALL_MAX = 2**15 - 1
 
+OPTIONS_SHOWN, OPTIONS_SHOWN_LENGTH = 50, 1_000
+"""How many options, and characters of them, an error's sentence names."""
+
 # Accept the days that every month has at C speed; the other three take the slow, exact way.
 _PLAIN_DATE = r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
 _PLAIN_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
@@ -56,7 +59,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
             value = str(int(value))
         if self.type == "checkbox" and isinstance(value, list):
-            value = ",".join(str(item) for item in cast("list[object]", value))
+            value = _joined(cast("list[object]", value))
         if not isinstance(value, str):
             raise ValueError(self.expected)  # noqa: TRY004 - the caller's value is wrong, not our types
         return self._text(value)
@@ -81,6 +84,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         if not right():
             raise ValueError(self.expected)
         return value
+
+
+def _joined(items: list[object]) -> str | None:
+    """The texts of a list as one, parted by commas; None when there is anything but texts and whole numbers."""
+    return ",".join(str(item) for item in items) if {type(item) for item in items} <= {str, int} else None
 
 
 _URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::\d{1,5})?(?:[/?#]\S*)?|"
@@ -138,7 +146,7 @@ def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
     knows no options, has always let clients do.
     """
     plain = text(length, type=data_type)
-    listed = f"one of: {', '.join(options)}" if options else ""
+    listed = _listed(options)
     never = Literal["\0"]  # what the fast way takes of a type that needs the exact one: nothing
     accepts, expected = {
         "date": (Annotated[str, Meta(pattern=f"^(?:{_PLAIN_DATE})?\\Z")], "Expected a date, YYYY-MM-DD"),
@@ -149,11 +157,18 @@ def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
         "boolean": (Literal["", "0", "1"], "Expected 0 or 1"),
         "bit": (Literal["", "0", "1"], "Expected 0 or 1"),
         "url": (never, "Expected an address such as https://example.com/page"),
-        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of: {', '.join(options)}"),
+        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of: {listed}"),
     }.get(data_type, (Literal["", *options] if options else plain.accepts, plain.expected))
     if options and data_type != "checkbox":
-        expected = f"Expected {listed}"
+        expected = f"Expected one of: {listed}"
     return msgspec.structs.replace(plain, accepts=accepts, expected=expected, options=tuple(options))
+
+
+def _listed(options: Sequence[str]) -> str:
+    """The options in a sentence: the first ones when there are many."""
+    listed = ", ".join(options)
+    shown = ", ".join(options[:OPTIONS_SHOWN])[:OPTIONS_SHOWN_LENGTH]
+    return shown if shown == listed else f"{shown} …"
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):

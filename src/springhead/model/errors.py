@@ -5,7 +5,7 @@ should change stands in `data`, never in the message, because clients compare me
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NotRequired, TypedDict
+from typing import Any, ClassVar, NotRequired, Self, TypedDict
 
 Json = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
 """Any value of JSON; what lists and objects hold is not spelt out, since signatures are read at run time."""
@@ -47,6 +47,19 @@ class WrongParameters(ApiError):
 
     def __init__(self, *problems: Problem, **more: Json) -> None:
         super().__init__({"params": [dict(problem) for problem in problems], **more} if problems else ())
+        self._problems, self._more = problems, more
+
+    @property
+    def weight(self) -> int:
+        """How many entries `data` has in all: problems, the options that they list, valid names."""
+        listed = [problem.get("validFormat", {}).get("options") for problem in self._problems]
+        return len(self._problems) + sum(
+            len(part) for part in (*listed, *self._more.values()) if isinstance(part, list)
+        )
+
+    def brief(self) -> Self:
+        """The same error with the first problem alone, in a sentence."""
+        return type(self)(*(Problem(param=one["param"], message=one["message"]) for one in self._problems[:1]))
 
 
 class InvalidFormat(ApiError):

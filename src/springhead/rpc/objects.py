@@ -14,7 +14,14 @@ from springhead.model.errors import (
     MalformedObject,
     Problem,
     UnexpectedArray,
+    WrongParameters,
 )
+
+PROBLEMS_MAX = 100
+"""How many problems of one object are named."""
+
+ROOM = 2_000
+"""Problems, options and valid names that the refusals of one call hold; beyond, each is cut to a sentence."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -92,12 +99,14 @@ class Shape:
 
     def _check_each(self, objects: Sequence[Json], *, exact: bool = False) -> Checked:
         checked = Checked([], [], {})
+        room = ROOM
         for position, one in enumerate(objects):
             try:
                 checked.good.append(self._check_one(one, exact=exact))
                 checked.positions.append(position)
-            except ApiError as refusal:
-                checked.refusals[position] = refusal
+            except WrongParameters as refusal:
+                room -= refusal.weight
+                checked.refusals[position] = refusal if room >= 0 else refusal.brief()
         return checked
 
     def _check_one(self, one: Json, *, exact: bool) -> Any:
@@ -125,6 +134,8 @@ class Shape:
         problems: list[Problem] = []
         arrays: list[Problem] = []
         for name, value in one.items():
+            if len(problems) + len(arrays) >= PROBLEMS_MAX:
+                break
             column = self._columns.get(name)
             if column is None:
                 problems.append({"param": name[:255], "message": "Unknown parameter"})
