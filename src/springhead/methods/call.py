@@ -68,8 +68,10 @@ def shape(noun: Noun, fields: FieldSet, *, creating: bool) -> Shape:
 
 def readable(noun: Noun, fields: FieldSet, names: Sequence[str] | None) -> None:
     """Refuse, with 205, names in `fields` that the noun does not have."""
+    if not names:
+        return
     known = {*noun.by_name, *(column.name for column in fields.columns.get(noun.name, ()))}
-    unknown = [name for name in names or () if name not in known]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise InvalidParameters(
             *(Problem(param=name[:255], message="Unknown field") for name in unknown[:100]),

@@ -137,6 +137,10 @@ class Database:
         self._size = pool_size
         self._pool: AnyPool | None = None
         self._opening = asyncio.Lock()
+        # Lent connections between two calls. To give one back to the pool and take it again costs a task, two turns
+        # of the loop and as much time as a point read itself: only one that somebody waits for goes back.
+        self._idle: list[AnyConnection] = []
+        self._waiting = 0
         self.distributed = False
 
     async def open(self, dsn: str) -> None:
@@ -175,7 +179,10 @@ class Database:
         if self._pool is None:
             return
         try:
-            await asyncio.wait_for(self._pool.close(), timeout=5)
+            async with asyncio.timeout(5):
+                closing = asyncio.ensure_future(self._pool.close())
+                await self._release_idle(self._pool)
+                await closing
         except TimeoutError:
             self._pool.terminate()
 
@@ -210,16 +217,15 @@ class Database:
             raise Unavailable
         connection = None
         try:
-            # A wait with a time limit is a task of its own: only a call that has to wait pays for one.
-            free = pool.get_idle_size() or pool.get_size() < self._size
-            connection = await pool.acquire(timeout=None if free else ACQUIRE_TIMEOUT)
-            yield cast("AnyConnection", connection)
+            connection = await self._acquire(pool)
+            yield connection
         except BaseException as cause:
             if connection is not None and _breaks_connection(cause):
                 with suppress(asyncpg.InterfaceError):  # the pool may have dropped it already
                     connection.terminate()
                 if isinstance(cause, TimeoutError):
                     await pool.expire_connections()  # nothing came through, and on the idle ones neither will
+                    await self._release_idle(pool)
             if isinstance(cause, asyncpg.LockNotAvailableError):
                 raise Locked from cause
             if isinstance(cause, _RACE):
@@ -229,8 +235,31 @@ class Database:
             raise
         finally:
             if connection is not None:
-                with suppress(*_LOST):  # what happened in the call counts, not what follows from it
-                    await pool.release(connection, timeout=2)  # shields itself against a cancelled call
+                if self._waiting or connection.is_closed() or pool.is_closing():
+                    await self._release(pool, connection)
+                else:
+                    self._idle.append(connection)
+
+    async def _acquire(self, pool: AnyPool) -> AnyConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            await self._release(pool, connection)
+        self._waiting += 1
+        try:
+            return cast("AnyConnection", await pool.acquire(timeout=ACQUIRE_TIMEOUT))
+        finally:
+            self._waiting -= 1
+
+    @staticmethod
+    async def _release(pool: AnyPool, connection: AnyConnection) -> None:
+        with suppress(*_LOST):  # what happened in the call counts, not what follows from it
+            await pool.release(cast("Any", connection), timeout=2)  # shields itself against a cancelled call
+
+    async def _release_idle(self, pool: AnyPool) -> None:
+        while self._idle:
+            await self._release(pool, self._idle.pop())
 
     def _unavailable(self, cause: BaseException) -> Unavailable:
         log.warning("database unavailable", error=type(cause).__name__, detail=str(cause)[:200])
@@ -239,7 +268,7 @@ class Database:
     @property
     def connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them wait for work."""
-        return (self._pool.get_size(), self._pool.get_idle_size()) if self._pool else (0, 0)
+        return (self._pool.get_size(), self._pool.get_idle_size() + len(self._idle)) if self._pool else (0, 0)
 
 
 async def _keep(_connection: object) -> None:

@@ -1,14 +1,15 @@
 """The HTTP surface: the API's addresses, its description, health and figures, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 
+import asyncpg
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from springhead import methods
 from springhead.methods.call import Server
@@ -34,7 +35,7 @@ def create_app(
     settings: Settings,
     connect: Callable[[], Awaitable[str]],
     *,
-    background: Callable[[], Awaitable[None]] | None = None,
+    background: Callable[[], Coroutine[None, None, None]] | None = None,
     wait: bool = True,
 ) -> ASGIApp:
     """The server as an ASGI app.
@@ -48,18 +49,14 @@ def create_app(
     limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
     figures = Metrics(database)
 
-    async def begin() -> None:
-        await database.open(await connect())
-
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        tasks: list[asyncio.Task[None]] = []
+        beside = [background()] if background else []
         if wait:
-            await begin()
+            await database.open(await connect())
         else:
-            tasks.append(asyncio.create_task(begin()))
-        if background:
-            tasks.append(asyncio.ensure_future(background()))  # pyright: ignore - any awaitable will do
+            beside.append(_open_when_there(database, connect))
+        tasks = [asyncio.create_task(work) for work in beside]
         yield
         for task in tasks:
             task.cancel()
@@ -67,6 +64,36 @@ def create_app(
                 await task
         await limits.close()
         await database.close()
+
+    others = _others(database, figures, lifespan)
+    addresses = {
+        path: PubApi(server, keys, limits, figures, settings, utc=utc)
+        for version, utc in VERSIONS.items()
+        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
+    }
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # The API's own addresses skip the layers that pages need: a fifth of a getLead (make bench).
+        api = addresses.get(scope["path"]) if scope["type"] == "http" else None
+        await (api or others)(scope, receive, send)
+
+    return app
+
+
+async def _open_when_there(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
+    """Open the pool, again and again should the database go away between the two."""
+    dsn = await connect()
+    while True:
+        try:
+            await database.open(dsn)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+def _others(database: Database, figures: Metrics, lifespan: Lifespan[Starlette]) -> Starlette:
+    """Everything but the API's own addresses."""
 
     async def health(_request: Request) -> Response:
         return Response("ok\n", media_type="text/plain", headers=SAFE_HEADERS)
@@ -76,8 +103,9 @@ def create_app(
         text = "ready\n" if alive else "The database does not answer.\n"
         return Response(text, 200 if alive else 503, media_type="text/plain", headers=SAFE_HEADERS)
 
-    async def figures_text(_request: Request) -> Response:
-        return Response(figures.text(), media_type=metrics.CONTENT_TYPE, headers=SAFE_HEADERS)
+    async def figures_text(request: Request) -> Response:
+        text = figures.text(getattr(request.state, "connections", None))
+        return Response(text, media_type=metrics.CONTENT_TYPE, headers=SAFE_HEADERS)
 
     async def description(_request: Request) -> Response:
         return Response(openrpc(), media_type="application/json", headers=SAFE_HEADERS)
@@ -92,15 +120,4 @@ def create_app(
         lifespan=lifespan,
     )
     others.router.redirect_slashes = False
-    addresses = {
-        path: PubApi(server, keys, limits, figures, settings, utc=utc)
-        for version, utc in VERSIONS.items()
-        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
-    }
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        # The API's own addresses skip the layers that pages need: a fifth of a getLead (make bench).
-        api = addresses.get(scope["path"]) if scope["type"] == "http" else None
-        await (api or others)(scope, receive, send)
-
-    return app
+    return others

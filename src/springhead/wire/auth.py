@@ -7,13 +7,12 @@ from collections import OrderedDict
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
-
 from springhead.model.companies import ApiKey, Company, hash_secret
 from springhead.model.errors import Unavailable
 from springhead.store import companies
 from springhead.store.companies import Access
 from springhead.store.db import Database
+from springhead.wire.request import Request
 
 UNAUTHORIZED = b'"Unable to determine clusterID from provided accountID/secretKey"'
 KEPT_SECONDS = 2.0
@@ -82,23 +81,22 @@ def credentials(request: Request) -> tuple[str | None, str | None]:
     """AccountID and secretKey: the query string wins over the headers; a doubled one counts as none."""
     try:
         given = parse_qsl(
-            request.scope["query_string"].decode("ascii"),
+            request.query.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
             max_num_fields=100,
         )
     except ValueError:
         return None, None
-    pairs = {name: [value for key, value in given if key == name] for name in ("accountID", "secretKey")}
-    if any(pairs.values()):
-        account, secret = pairs["accountID"], pairs["secretKey"]
+    account = [value for name, value in given if name == "accountID"]
+    secret = [value for name, value in given if name == "secretKey"]
+    if account or secret:
         return (account[0], secret[0]) if len(account) == len(secret) == 1 else (None, None)
-    accounts = request.headers.getlist("x-account-id")
-    bearers = request.headers.getlist("authorization")
+    accounts, bearers = request.header(b"x-account-id"), request.header(b"authorization")
     if len(accounts) != 1 or len(bearers) != 1:
         return None, None
-    scheme, _, secret = bearers[0].partition(" ")
-    return (accounts[0], secret.strip()) if scheme.lower() == "bearer" else (None, None)
+    scheme, _, token = bearers[0].partition(" ")
+    return (accounts[0], token.strip()) if scheme.lower() == "bearer" else (None, None)
 
 
 class Throttle:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from springhead.store.db import Database
+    from springhead.wire.connections import Connections
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,6 +23,7 @@ class Metrics:
 
     def __init__(self, database: "Database") -> None:
         self._registry = CollectorRegistry()
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_Pool(database))
         self._calls = Counter(
             "springhead_calls",
@@ -43,8 +45,12 @@ class Metrics:
 
     def called(self, method: str, code: int, seconds: float) -> None:
         """Count a call. `method` must be a known name, so that callers cannot make up labels."""
-        self._calls.labels(method, code).inc()
-        self._seconds.labels(method).observe(seconds)
+        # Kept, since to look a pair of labels up costs more than to count.
+        found = self._known.get((method, code))
+        if found is None:
+            found = self._known[method, code] = (self._calls.labels(method, code), self._seconds.labels(method))
+        found[0].inc()
+        found[1].observe(seconds)
 
     def refused(self, method: str, code: int) -> None:
         """Count an object that was refused alone."""
@@ -54,9 +60,13 @@ class Metrics:
         """Count a request without valid credentials."""
         self._unauthorized.inc()
 
-    def text(self) -> bytes:
-        """All figures in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def text(self, connections: "Connections | None" = None) -> bytes:
+        """All figures in Prometheus' text format, those of the HTTP connections included when they are given."""
+        if connections is None:
+            return generate_latest(self._registry)
+        of_now = CollectorRegistry()
+        of_now.register(_Http(connections))
+        return generate_latest(self._registry) + generate_latest(of_now)
 
 
 class _Pool(Collector):
@@ -70,3 +80,22 @@ class _Pool(Collector):
         pool.add_metric(["busy"], size - idle)
         pool.add_metric(["idle"], idle)
         yield pool
+
+
+class _Http(Collector):
+    def __init__(self, connections: "Connections") -> None:
+        self._connections = connections
+
+    def collect(self) -> "Iterable[Metric]":
+        """The HTTP connections of this moment, and what became of the others."""
+        known = self._connections
+        now = GaugeMetricFamily("springhead_http_connections", "HTTP connections.", labels=["state"])
+        now.add_metric(["open"], len(known.open))
+        now.add_metric(["idle"], len(known.idle))
+        yield now
+        ended = CounterMetricFamily("springhead_http", "HTTP connections by what became of them.", labels=["what"])
+        for what in ("accepted", "evicted", "refused", "bad_requests"):
+            ended.add_metric([what], getattr(known, what))
+        for what, count in known.deadlines.items():
+            ended.add_metric([f"{what}_deadline"], count)
+        yield ended

@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from springhead.methods.call import Call, Server
-from springhead.model.errors import ApiError, InvalidFormat, Unavailable, Unexpected
+from springhead.model.errors import ApiError, Unavailable, Unexpected
 from springhead.rpc.method import Outcomes, find
 from springhead.settings import Settings
 from springhead.store.db import TryAgain
@@ -19,6 +19,7 @@ from springhead.wire.answer import Answer
 from springhead.wire.auth import UNAUTHORIZED, Caller, Keys, Throttle
 from springhead.wire.limits import Limits
 from springhead.wire.metrics import Metrics
+from springhead.wire.request import Request
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ class PubApi:
         """Answer one request."""
         begun = time.perf_counter()
         request = Request(scope, receive)
-        if request.method not in {"POST", "GET"}:
+        if request.verb not in {"POST", "GET"}:
             await Answer(b"", status=405, headers={"allow": "GET, POST"})(scope, receive, send)
             return
         try:
@@ -59,7 +60,7 @@ class PubApi:
         seconds = time.perf_counter() - begun
         method, code = facts.get("method", "-"), facts.get("code", 0)
         self._metrics.called(method, code, seconds)
-        log.info("call", **facts, duration_ms=round(seconds * 1000, 2), peer=_peer(request))
+        log.info("call", **facts, duration_ms=round(seconds * 1000, 2), peer=request.peer)
 
     async def _answer(self, request: Request) -> tuple[Answer, dict[str, Any]]:
         facts: dict[str, Any] = {"request_id": secrets.token_hex(8)}
@@ -69,13 +70,13 @@ class PubApi:
             return await self._unavailable(request, error), facts | {"code": error.code}
         if caller is None:
             self._metrics.unauthorized()
-            await self._throttle.failed(_peer(request))
+            await self._throttle.failed(request.peer)
             challenge = {"www-authenticate": 'Basic realm="SharpSpring"'}
             return Answer(UNAUTHORIZED, status=401, headers=challenge), facts | {"status": 401}
         facts |= {"company": caller.company.account_id, "key": caller.key.id}
         body = b""
         try:
-            body = await _body(request, self._body_limit)
+            body = await request.body(self._body_limit)
             async with asyncio.timeout(PATIENCE):
                 await self._limits.spend(caller.company)
                 content, more = await self._call(caller, body, facts["request_id"])
@@ -89,7 +90,7 @@ class PubApi:
     async def _unavailable(self, request: Request, error: Unavailable) -> Answer:
         """Nobody can say who calls; the answer still has the request's own `id`."""
         try:
-            body = await _body(request, self._body_limit)
+            body = await request.body(self._body_limit)
         except ApiError:
             body = b""
         return Answer(envelope.failure(error, envelope.request_id(body)))
@@ -134,30 +135,3 @@ async def _until_settled(attempt: Any) -> Any:
             # Longer each time, up to a third of a second: who meets again should not meet at once.
             await asyncio.sleep(secrets.randbelow(20 << min(number, 4)) / 1000)
     raise Unavailable
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The request's body; refused as soon as it is known to be too large, before it is read whole."""
-    if request.method == "GET":
-        raise InvalidFormat({"params": [{"param": "body", "message": "Send the call as the body of a POST request"}]})
-    if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
-        raise InvalidFormat({"params": [{"param": "body", "message": "Send the body uncompressed"}]})
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit)
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _too_large(limit: int) -> InvalidFormat:
-    return InvalidFormat({"params": [{"param": "body", "message": f"Expected at most {limit} bytes"}]})
-
-
-def _peer(request: Request) -> str:
-    return request.client.host if request.client else "-"
