@@ -33,6 +33,7 @@ from springhead.model.fields import (
     FieldSet,
     new_system_name,
 )
+from springhead.model.leads import LEAD
 from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import PAGE, Count, Objects, Where, whole
@@ -45,7 +46,7 @@ _CHANGED = Shape(FIELD, creating=False)
 _COLUMNS = FIELD.by_name
 _FIXED = ("relationship", "dataType", "source")
 _SYSTEM_IDS = {field.id for field in SYSTEM_FIELDS}
-_SYSTEM_NAMES = {field.system_name for field in SYSTEM_FIELDS}
+_SYSTEM_NAMES = {field.system_name for field in SYSTEM_FIELDS} | LEAD.by_name.keys()
 
 _GIVEN = (
     Example(
