@@ -37,6 +37,11 @@ class Stranger(msgspec.Struct):
         """Any such things, to look at what the cases send."""
         return Stranger([1, 2, 3], ["a@a.aa", "b@a.aa"], [4, 5], ["name_1", "name_2"], [6], "c@a.aa")
 
+    def values(self) -> list[str]:
+        """All of it as text."""
+        numbers = [str(number) for number in (*self.leads, *self.fields, *self.users)]
+        return [*numbers, *self.emails, *self.names, self.user_email]
+
     def scrub(self, answer: str) -> str:
         """An answer without what differs from one company to the next."""
         for kind, values in (("<email>", [*self.emails, self.user_email]), ("<name>", self.names)):

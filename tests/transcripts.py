@@ -1,7 +1,7 @@
 """Transcripts of calls: read, replayed against a company, written anew.
 
 What differs from run to run has a name instead: `<id:1>` is the first id that an answer brought, `<name:1>` the first
-system name, `<time>` any timestamp. A request can use the names of earlier answers.
+system name, `<time>` any timestamp, `<why>` a decoder's own words. A request can use the names of earlier answers.
 """
 
 import json
@@ -16,6 +16,8 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.json") if path.stem != "capt
 
 _ID = re.compile(rb"\b\d{9,16}\b")
 _SYSTEM_NAME = re.compile(rb"\b[a-z][a-z0-9_]*_[0-9a-f]{13}\b")
+_WHY = re.compile(rb'(?<="param":"body","message":")[^"]*')
+"""What is wrong with a body that is no JSON: the decoder's words, which may change."""
 _TIME = re.compile(rb"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
 
 
@@ -37,7 +39,7 @@ class Names:
         """An answer with names for the values."""
         for pattern, kind in ((_SYSTEM_NAME, b"name"), (_ID, b"id")):
             answer = pattern.sub(lambda found, kind=kind: self._name(found[0], kind), answer)
-        return _TIME.sub(b"<time>", answer).decode()
+        return _WHY.sub(b"<why>", _TIME.sub(b"<time>", answer)).decode()
 
     def _name(self, value: bytes, kind: bytes) -> bytes:
         if value not in self._known:
