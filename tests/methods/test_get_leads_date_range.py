@@ -311,7 +311,7 @@ def test_leads_of_one_second_are_neither_lost_nor_doubled_between_pieces(company
 
 def test_a_field_made_while_a_long_answer_goes_out_does_not_cut_it_short(company: Company) -> None:
     """The answer is read slowly, so that the server is still at it when the field is made."""
-    for _ in range(4):
+    for _ in range(3):
         company.create(*[{"description": "x" * 20_000}] * 400)
     body = {"method": "getLeadsDateRange", "params": {**EVER, "timestamp": "create", "limit": 9_999}, "id": 1}
     reader = company.at("v1.2")
@@ -321,5 +321,5 @@ def test_a_field_made_while_a_long_answer_goes_out_does_not_cut_it_short(company
         company.field("Shoe size")
         rest = answer.read()
 
-    assert (begin + rest).count(b'"emailAddress"') == 1_600
+    assert (begin + rest).count(b'"emailAddress"') == 1_200
     assert rest.endswith(b'"error":null,"id":1}')

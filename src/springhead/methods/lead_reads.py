@@ -178,11 +178,7 @@ async def get_leads_date_range(
         yield page
         while left and len(page) == PIECE:
             async with call.tx() as tx:
-                more = partial(piece, tx, limit=min(left, PIECE), offset=0, after=after)
-                page, after = await more()
-                if not page:  # the end, or changed fields: then on with the columns that the answer began with
-                    call.server.fields.forget(call.company.id)
-                    page, after = await more(version=(await call.fields(tx)).version)
+                page, after = await piece(tx, limit=min(left, PIECE), offset=0, after=after)
             left -= len(page)
             if page:
                 yield page
