@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from springhead.methods.call import Call
-from springhead.model.errors import Json
+from springhead.model.errors import Json, UnexpectedArray
 from springhead.model.users import USER_PROFILE
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Count, Where
@@ -24,6 +24,7 @@ _ADMINISTRATOR = {
 
 
 @method(
+    UnexpectedArray,
     result=Reads(USER_PROFILE),
     section="wire.md 15",
     examples=[

@@ -1,0 +1,261 @@
+"""Every method is whole: documented, with a test file of its own, examples that run and errors that happen."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from springhead import methods
+from springhead.model import errors
+from springhead.model.errors import (
+    ApiError,
+    EntryExists,
+    InvalidParameters,
+    MalformedObject,
+    MissingObjects,
+    MissingParameters,
+    NoSuchRecord,
+    NothingChanged,
+    SystemField,
+    TooManyObjects,
+    UnexpectedArray,
+    UnknownReference,
+    WrongValue,
+)
+from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
+from springhead.rpc.params import Objects
+from support import Company
+
+assert methods.leads, "importing the methods registers them"
+TESTS = Path(__file__).parent.parent
+METHODS = list(REGISTRY.values())
+
+every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+
+
+def all_errors() -> list[type[ApiError]]:
+    return [
+        found
+        for found in vars(errors).values()
+        if isinstance(found, type) and issubclass(found, ApiError) and hasattr(found, "code")
+    ]
+
+
+def test_the_methods_of_the_first_step_are_there() -> None:
+    assert set(REGISTRY) >= {
+        "createLeads", "updateLeads", "updateLeadsV2", "deleteLeads", "getLead", "getLeads", "getLeadsDateRange",
+        "getFields", "createFields", "updateFields", "deleteFields", "getUserProfiles",
+    }  # fmt: skip
+
+
+@every_method
+def test_a_method_has_a_test_file_of_its_own(method: Method[Any]) -> None:
+    """So that the folder listing stays the API's table of contents."""
+    snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", method.name).lower()
+
+    text = (TESTS / "methods" / f"test_{snake}.py").read_text()
+
+    assert text.count("\ndef test_") >= 5
+    assert f'"{method.name}"' in text
+
+
+def test_every_test_file_belongs_to_a_method() -> None:
+    files = {path.stem.removeprefix("test_") for path in (TESTS / "methods").glob("test_*.py")}
+    known = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in REGISTRY}
+
+    assert files - known <= {"get_leads_deep"}
+
+
+@every_method
+def test_a_method_is_documented(method: Method[Any]) -> None:
+    assert re.fullmatch(r"[A-Z][^\n]*[.:]", method.summary), method.summary
+    assert len(method.summary) <= 120
+    assert method.section.startswith("wire.md ")
+    assert method.examples, "no example"
+    assert all(example.about for example in method.examples)
+    for given in method.params:
+        assert given.accepts.about.endswith("."), given.name
+
+
+@every_method
+def test_what_a_method_reads_and_writes_follows_from_its_name(method: Method[Any]) -> None:
+    reads = method.name.startswith("get")
+    verb = re.match("[a-z]+", method.name)
+
+    assert verb is not None
+    assert isinstance(method.result, Reads if reads else Writes)
+    assert reads or method.result.key == f"{verb[0]}s"
+    assert any(isinstance(given.accepts, Objects) for given in method.params) == (not reads)
+    assert {given.name for given in method.params if isinstance(given.accepts, Objects)} <= {"objects"}
+
+
+# Errors
+
+
+def test_a_code_belongs_to_one_error_but_for_999() -> None:
+    codes = [error.code for error in all_errors() if error.code != 999]
+
+    assert len(set(codes)) == len(codes)
+
+
+@pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.__name__)
+def test_an_error_is_documented_and_has_the_wires_message(error: type[ApiError]) -> None:
+    assert (error.__doc__ or "").strip().endswith((".", ";")), "the docstring is the catalogue entry"
+    assert not error.message.endswith("."), "the wire's messages have no full stop (wire.md 4.2)"
+    body = error().body()
+    assert list(body) == ["code", "message", "data"]
+
+
+NEW_LEAD = {"emailAddress": "new@example.com"}
+NEW_FIELD = {"relationship": "lead", "dataType": "string", "label": "x"}
+RANGE = {"startDate": "2000-01-01", "endDate": "2001-01-01", "timestamp": "create"}
+PROVOKED: dict[str, dict[type[ApiError], dict[str, Any]]] = {
+    "createLeads": {
+        InvalidParameters: {"objects": [{"emailAddress": ""}]},
+        UnexpectedArray: {"objects": [{"emailAddress": []}]},
+        EntryExists: {"objects": [NEW_LEAD, NEW_LEAD]},
+        UnknownReference: {"objects": [{**NEW_LEAD, "ownerID": 1}]},
+    },
+    "updateLeads": {
+        InvalidParameters: {"objects": [{"id": ""}]},
+        UnexpectedArray: {"objects": [{"id": []}]},
+        EntryExists: {"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]},
+        UnknownReference: {"objects": [{"id": "{id}", "ownerID": 1}]},
+        NothingChanged: {"objects": [{"id": "{id}"}]},
+    },
+    "deleteLeads": {
+        InvalidParameters: {"objects": [{}]},
+        UnexpectedArray: {"objects": [{"id": []}]},
+        NothingChanged: {"objects": [{"id": 1}]},
+    },
+    "getLead": {
+        InvalidParameters: {"id": "x"},
+        MissingParameters: {},
+        UnexpectedArray: {"id": []},
+    },
+    "getLeads": {
+        InvalidParameters: {"where": {"x": 1}},
+        MissingParameters: {},
+        UnexpectedArray: {"where": {"id": {}}},
+    },
+    "getLeadsDateRange": {
+        InvalidParameters: {**RANGE, "startDate": "x"},
+        MissingParameters: {},
+        UnexpectedArray: {**RANGE, "startDate": []},
+        WrongValue: {**RANGE, "timestamp": "x"},
+    },
+    "getFields": {
+        InvalidParameters: {"where": {"x": 1}},
+        MissingParameters: {},
+        UnexpectedArray: {"where": {"id": {}}},
+    },
+    "createFields": {
+        InvalidParameters: {"objects": [{}]},
+        UnexpectedArray: {"objects": [{**NEW_FIELD, "label": []}]},
+    },
+    "updateFields": {
+        InvalidParameters: {"objects": [{}]},
+        UnexpectedArray: {"objects": [{"id": []}]},
+        NothingChanged: {"objects": [{"id": 1}]},
+    },
+    "deleteFields": {
+        InvalidParameters: {"objects": [{}]},
+        UnexpectedArray: {"objects": [{"systemName": []}]},
+        NothingChanged: {"objects": [{"systemName": "x"}]},
+        SystemField: {"objects": [{"systemName": "firstName"}]},
+    },
+    "getUserProfiles": {
+        InvalidParameters: {"where": {"x": 1}},
+        UnexpectedArray: {"where": {"id": {}}},
+    },
+}
+PROVOKED["updateLeadsV2"] = PROVOKED["updateLeads"] | {NoSuchRecord: {"objects": [{"id": 1}]}}
+FOR_ALL_WRITES: dict[type[ApiError], dict[str, Any]] = {
+    MissingObjects: {},
+    MalformedObject: {"objects": 5},
+    TooManyObjects: {"objects": [{}] * 501},
+}
+
+
+@every_method
+def test_every_error_that_a_method_declares_happens(method: Method[Any], company: Company) -> None:
+    provoked = PROVOKED[method.name] | (FOR_ALL_WRITES if isinstance(method.result, Writes) else {})
+    lead, _ = company.create({}, {"emailAddress": "other@example.com"})
+
+    seen = {error: codes(company.envelope(method.name, filled(params, lead))) for error, params in provoked.items()}
+
+    assert {error for error, found in seen.items() if error.code not in found} == set()
+    assert set(method.errors) == set(provoked), "declared, or provoked here, and not both"
+
+
+def codes(answer: dict[str, Any]) -> set[int]:
+    """The codes of an answer's errors: the call's own, or those of its objects."""
+    error = answer["error"]
+    return {error["code"]} if isinstance(error, dict) else {one["code"] for one in error or []}
+
+
+# Examples
+
+
+def filled(value: Any, made: int | str) -> Any:
+    """The params of an example with the id that was made in place of `{id}`."""
+    if isinstance(value, dict):
+        return {name: filled(item, made) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [filled(item, made) for item in value]
+    return made if value == "{id}" else value
+
+
+def matches(expected: Any, found: Any) -> bool:
+    """Whether a value is as the example says: `...` stands for any, and keys must come in that order."""
+    if expected is ...:
+        return found is not None
+    if isinstance(expected, dict):
+        return (
+            isinstance(found, dict)
+            and list(found) == list(expected)
+            and all(matches(value, found[name]) for name, value in expected.items())
+        )
+    if isinstance(expected, (list, tuple)):
+        return isinstance(found, list) and len(found) == len(expected) and all(map(matches, expected, found))
+    return type(expected) is type(found) and expected == found
+
+
+def given(company: Company, examples: tuple[Example, ...]) -> int | str:
+    """Do what an example starts from; the last id that was made."""
+    made: int | str = ""
+    for example in examples:
+        result = company.call(example.method, **filled(example.params, made))
+        assert matches(example.result, result)
+        made = next((outcome["id"] for outcome in reversed(result) if "id" in outcome), made)
+    return made
+
+
+EXAMPLES = [(method, example) for method in METHODS for example in method.examples]
+
+
+@pytest.mark.parametrize(
+    ("method", "example"), EXAMPLES, ids=[f"{method.name}: {one.about}" for method, one in EXAMPLES]
+)
+def test_an_example_is_answered_as_it_says(method: Method[Any], example: Example, company: Company) -> None:
+    made = given(company, example.given)
+
+    answer = company.envelope(method.name, filled(example.params, made))
+
+    assert answer["result"] is not None, answer["error"]
+    found = answer["result"][method.result.key]
+    assert matches(example.result, found), found
+    if isinstance(method.result, Writes):
+        assert answer["error"] == [outcome["error"] for outcome in found if not outcome["success"]]
+    else:
+        assert answer["error"] is None
+
+
+def test_only_its_own_row_matches_an_example() -> None:
+    assert matches({"id": ..., "a": ["1"]}, {"id": "5", "a": ["1"]})
+    assert not matches({"id": ..., "a": "1"}, {"a": "1", "id": "5"})
+    assert not matches({"id": ...}, {"id": "5", "a": "1"})
+    assert not matches({"success": True}, {"success": 1})
+    assert not matches([], {})
+    assert not matches([...], [])
