@@ -20,8 +20,10 @@ from rich.table import Table
 from bench import people
 from bench.measure import Pair, Run, paired
 from bench.rig import Rig, encode, machine
+from springhead.model.columns import Column, text
 from springhead.model.leads import LEAD, email_key
 from springhead.store import leads as store
+from springhead.store.filters import Where
 
 console = Console()
 SIZES = (1_000, 100_000, 1_000_000)
@@ -94,7 +96,7 @@ class Bench:
     def bare_update(self, number: int) -> Run:
         """Change 500 by the one statement."""
         batch = self.some(number)
-        query, *arguments = self.insert_arguments(batch)
+        _, *arguments = self.insert_arguments(batch)
         arguments[4] = [0] * len(batch)
         return partial(self.bare.fetch, store.UPDATE, *arguments)
 
@@ -116,18 +118,21 @@ class Bench:
         return run
 
     def one(self, key: str, values: list[Any]) -> tuple[Callable[[int], Run], Callable[[int], Run]]:
-        """One lead by API and bare."""
-        method = "getLead" if key == "id" else "getLeads"
-        column = "id" if key == "id" else "email_key"
-        query = f"select {_COLUMNS}, l.custom from lead l where l.company_id = $1 and l.{column} = $2"
+        """One lead by API, and by the server's own statement on the bare driver."""
+        where = Where(LEAD, {key: values[0]}, first=6)
+        select = store.Select(None, [Column(name=name, kind=text(255)) for name in self.custom])
+        query = (
+            f"select {select.list} from lead l where {select.guard} and {where.condition}"
+            f" order by {where.order} limit $4 offset $5"
+        )
 
         def ours(number: int) -> Run:
             value = values[number % len(values)]
-            body = encode(method, id=value) if key == "id" else encode(method, where={key: value})
+            body = encode("getLead", id=value) if key == "id" else encode("getLeads", where={key: value})
             return partial(self.rig.client.post, body)
 
         def bare(number: int) -> Run:
-            return partial(self.bare.fetchrow, query, 1, values[number % len(values)])
+            return partial(self.bare.fetch, query, 1, "UTC", self.version, 500, 0, values[number % len(values)])
 
         return ours, bare
 
@@ -227,7 +232,7 @@ async def run(data: Path, sizes: list[int], runs: int) -> None:
             )
         before, after, size = bench.streamed()
         console.print(
-            f"getLeadsDateRange, limit 100,000: {size / 1e6:.0f} MB sent; the server's memory went {before} → {after} MB"
+            f"getLeadsDateRange, limit 100,000: {size / 1e6:.0f} MB sent; memory {before} → {after} MB"
         )
         console.print(f"resident memory after all of it: {judged(rig.resident(), RESIDENT_MB, least=False)} MB")
         console.print(f"Taken on {machine()}.")

@@ -81,8 +81,8 @@ async def create_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
         )
         if checked.good and not ids:
             await call.verify(tx, fields)
+        created = {at: ids[key] for key, at in zip(keys, checked.positions, strict=True) if key in ids}
         checked.refuse(await _not_inserted(call, tx, checked, keys, ids))
-    created = {at: ids[email_key(lead.emailAddress)] for lead, at in zip(checked.good, checked.positions, strict=True)}
     return Outcomes(
         [done(created[at]) if at in created else refused(checked.refusals[at]) for at in range(len(objects))]
     )
@@ -244,8 +244,8 @@ async def _rounds(
             call.company.id,
             msgspec.json.encode(good).decode(),
             [_key(lead) for lead in good],
-            form.custom(good),
-            form.nulls(good),
+            custom=form.custom(good),
+            nulls=form.nulls(good),
             version=fields.version,
             skip_locked=skip_locked,
         )

@@ -36,19 +36,21 @@ class Checked(msgspec.Struct):
     good: list[Any]
     positions: list[int]
     refusals: dict[int, ApiError]
+    encoded: bytes | None = None
 
     def refuse(self, wrong: Mapping[int, ApiError]) -> None:
         """Move objects, by position, to the refused ones."""
         if not wrong:
             return
         self.refusals.update(wrong)
+        self.encoded = None
         kept = [(one, at) for one, at in zip(self.good, self.positions, strict=True) if at not in wrong]
         self.good = [one for one, _ in kept]
         self.positions = [at for _, at in kept]
 
     def documents(self) -> str:
         """The right objects as one JSON array, as the store takes them."""
-        return _encode(self.good).decode()
+        return (self.encoded or _encode(self.good)).decode()
 
 
 class Shape:
@@ -88,13 +90,14 @@ class Shape:
             good = msgspec.convert(clean, self._many, strict=False)
         except msgspec.ValidationError:
             return self._check_each(clean)
-        if b"\\u0000" in _encode(good):
+        encoded = _encode(good)
+        if b"\\u0000" in encoded:
             return self._check_each(clean, exact=True)
-        return Checked(good, list(range(len(good))), {})
+        return Checked(good, list(range(len(good))), {}, encoded)
 
     def _without_ignored(self, one: Json) -> Json:
         if not isinstance(one, dict) or self._ignored.isdisjoint(one):
-            return one
+            return one if one != [] else {}  # an empty array of PHP
         return {name: value for name, value in one.items() if name not in self._ignored}
 
     def _check_each(self, objects: Sequence[Json], *, exact: bool = False) -> Checked:

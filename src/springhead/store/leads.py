@@ -166,9 +166,9 @@ async def update(
     company_id: int,
     documents: str,
     keys: Sequence[str | None],
+    *,
     custom: str,
     nulls: Sequence[int],
-    *,
     version: int,
     skip_locked: bool,
 ) -> list[Updated]:

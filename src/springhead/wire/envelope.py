@@ -96,7 +96,7 @@ def _reason(error: Exception) -> str:
 
 def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
     """What a JSON decoder lets pass and two readers of one body could take for two things."""
-    if _too_deep(envelope):
+    if _may_be_deep(body, envelope) and _too_deep(envelope):
         return f"Nested deeper than {DEPTH_MAX} levels"
     # Each key brings one colon. Fewer colons after a round trip: a key stood twice, and the last one won.
     colons = body.count(b":")
@@ -106,6 +106,15 @@ def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
         return None
     name = _repeated_key(body) if len(body) <= _NAMED_UP_TO else None
     return f"The key {name[:100]!r} stands twice in one object" if name else "A key stands twice in one object"
+
+
+def _may_be_deep(body: bytes, envelope: Mapping[str, Json]) -> bool:
+    """Whether there are brackets enough: a way down goes through one of the objects at most."""
+    params = envelope.get("params")
+    objects = cast("Mapping[str, Any]", params).get("objects") if isinstance(params, dict) else None
+    listed = cast("list[object]", objects) if isinstance(objects, list) else []
+    beside = sum(type(one) in _CONTAINERS for one in listed) - 1
+    return body.count(b"{") + body.count(b"[") - beside > DEPTH_MAX
 
 
 def _too_deep(value: Json) -> bool:
