@@ -157,7 +157,7 @@ class Company:
     def code(self, method: str, one: Any) -> int | None:
         """The code of that refusal; None when the object went through."""
         refusal = self.refusal(method, one)
-        return refusal and refusal["code"]
+        return refusal["code"] if refusal else None
 
     def lead(self, lead_id: int) -> dict[str, str | None]:
         """A lead that must be there."""

@@ -546,11 +546,15 @@ def test_a_scalar_for_the_objects_is_208(company: Company, objects: Any) -> None
     assert (error["code"], error["message"]) == (208, "Object is malformed (expected array, got scalar)")
 
 
-@pytest.mark.parametrize("one", [5, "x", None, True, [], ["a"], [{"emailAddress": "a@example.com"}]])
+@pytest.mark.parametrize("one", [5, "x", None, True, ["a"], [{"emailAddress": "a@example.com"}]])
 def test_an_element_that_is_no_object_is_208_alone(company: Company, one: Any) -> None:
     outcomes = company.call("createLeads", objects=[one, {"emailAddress": new_email()}])
 
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [208, None]
+
+
+def test_an_empty_array_of_php_is_an_object_without_members(company: Company) -> None:
+    assert company.refusal("createLeads", []) == company.refusal("createLeads", {})
 
 
 def test_no_object_at_all_is_an_empty_result(company: Company) -> None:
