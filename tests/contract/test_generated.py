@@ -133,6 +133,27 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
         assert isinstance(found, dict)
 
 
+def test_every_schema_names_types_that_json_schema_has() -> None:
+    types = {"array", "boolean", "integer", "null", "number", "object", "string"}
+
+    def check(value: Any) -> None:
+        if isinstance(value, dict):
+            named = value.get("type", [])
+            if isinstance(named, (str, list)):
+                assert set([named] if isinstance(named, str) else named) <= types, value
+            for inner in value.values():
+                check(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                check(inner)
+
+    for schema in DOCUMENT["components"]["schemas"].values():
+        check(schema)
+    for method in DOCUMENT["methods"]:
+        for given in (*method["params"], method["result"]):
+            check(given["schema"])
+
+
 def test_no_open_value_of_an_example_reaches_a_reader() -> None:
     for text in (openrpc().decode(), *reference.pages().values()):
         assert "Ellipsis" not in text

@@ -140,6 +140,10 @@ class Moment(Param):
             raise InvalidParameters(self.wrong(name, f"Expected {times.FORMAT}", required=required))
         return moment
 
+    def schema(self) -> dict[str, Json]:
+        """A text of the wire's form, or a date alone."""
+        return {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?$"}
+
 
 class OneOf(Param):
     """One of a few words; 217 for any other."""
@@ -241,13 +245,14 @@ class Where(Param):
             raise InvalidParameters(column.problem(str(wrong))) from None
 
     def schema(self) -> dict[str, Json]:
-        """An object with the keys that can be filtered on."""
+        """An object with the keys that can be filtered on; PHP writes an empty one as a list."""
         scalar: Json = {"type": ["string", "integer"]}
         either: Json = {"anyOf": [scalar, {"type": "array", "items": scalar, "maxItems": VALUES_MAX}]}
         return {
-            "type": "object",
+            "type": ["object", "array"],
             "properties": dict.fromkeys(self.keys, either),
             "additionalProperties": False,
+            "maxItems": 0,
         }
 
     def empty(self, value: Json) -> bool:  # noqa: ARG002 - the base's signature
