@@ -235,7 +235,7 @@ class Database:
             raise
         finally:
             if connection is not None:
-                if self._waiting or connection.is_closed() or pool.is_closing():
+                if self._waiting or _is_gone(connection) or pool.is_closing():
                     await self._release(pool, connection)
                 else:
                     self._idle.append(connection)
@@ -243,7 +243,7 @@ class Database:
     async def _acquire(self, pool: AnyPool) -> AnyConnection:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.is_closed():
+            if not _is_gone(connection):
                 return connection
             await self._release(pool, connection)
         self._waiting += 1
@@ -269,6 +269,14 @@ class Database:
     def connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them wait for work."""
         return (self._pool.get_size(), self._pool.get_idle_size() + len(self._idle)) if self._pool else (0, 0)
+
+
+def _is_gone(connection: AnyConnection) -> bool:
+    """Whether nobody can use the connection any more: the pool takes back what is lost, and then knows no answer."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _keep(_connection: object) -> None:
