@@ -1,4 +1,4 @@
-"""A bad network between the server and its database: slow, silent, cut at any byte, or not there at all."""
+"""A database that is far: slow, silent, cut off at any byte, full, not there at all, or of another clock."""
 
 import http.client
 import json
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from faults.postgres import Postgres, free_port
 from faults.proxy import Proxy
 from support import Company, Server, eventually, new_email, sql
 
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -272,3 +274,39 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
         return took, {answer["error"]["code"] for answer in answers}
 
     return asyncio.run(fill())
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime")
+def test_a_clock_that_jumps_disturbs_neither_limits_nor_timestamps(
+    remote: Server, postgres: Postgres, tmp_path: Path
+) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    env = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "SPRINGHEAD_DATABASE_URL": postgres.dsn(),
+    }
+    server = Server(tmp_path / "data", env=env)
+    try:
+        with closing(Company(server.url, remote.ready["accountID"], remote.ready["secretKey"])) as company:
+            (lead_id,) = company.create({})
+            for jump in ("+3600", "-86400"):
+                clock.write_text(jump)
+                time.sleep(1.1)
+                begun = time.monotonic()
+                errors = [company.envelope("getLead", {"id": lead_id})["error"] for _ in range(30)]
+                allowed = errors.count(None)
+                assert 10 <= allowed <= 11 + 10 * (time.monotonic() - begun), jump
+                assert {error["code"] for error in errors if error} <= {107}
+                time.sleep(1.1)
+                (outcome,) = company.call("updateLeads", objects=[{"id": lead_id, "title": jump}])
+                assert outcome["success"]
+            updated = datetime.fromisoformat(f"{company.lead(lead_id)['updateTimestamp']}+00:00")
+            assert abs(updated - datetime.now(UTC)) < timedelta(minutes=1), "the database's clock counts"
+        (row,) = sql(postgres.dsn(), "select version from lead where id = $1", lead_id, company_id=1)
+        assert row["version"] == 3
+    finally:
+        assert server.stop() == 0
