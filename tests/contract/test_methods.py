@@ -61,10 +61,11 @@ def test_a_method_has_a_test_file_of_its_own(method: Method[Any]) -> None:
 
 
 def test_every_test_file_belongs_to_a_method() -> None:
-    files = {path.stem.removeprefix("test_") for path in (TESTS / "methods").glob("test_*.py")}
-    known = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in REGISTRY}
+    """A method with too much for one file has more, with a word behind its name."""
+    known = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in REGISTRY]
 
-    assert files - known <= {"get_leads_deep"}
+    for file in (TESTS / "methods").glob("test_*.py"):
+        assert any(f"{file.stem}_".startswith(f"test_{name}_") for name in known), file.name
 
 
 @every_method

@@ -1,0 +1,116 @@
+"""updateLeads: several objects for one lead, and addresses that move, in one call (wire.md 10.2)."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support import Company, new_email
+
+UNKNOWN = 777
+
+
+def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> list[int | None]:
+    """The codes of one call's outcomes; None for those that went through."""
+    answer = company.envelope(method, {"objects": list(objects)})
+    errors = [outcome["error"] for outcome in answer["result"]["updates"]]
+    assert answer["error"] == [error for error in errors if error]
+    return [error and error["code"] for error in errors]
+
+
+def test_objects_for_one_lead_work_in_the_order_sent(company: Company) -> None:
+    (lead_id,) = company.create({"emailAddress": "a@example.com"})
+
+    found = outcomes(
+        company,
+        {"id": lead_id, "title": "1"},
+        {"emailAddress": "a@example.com", "title": "2"},
+        {"id": lead_id, "title": "2"},
+        {"emailAddress": "A@example.com", "title": "3", "city": "x"},
+    )
+
+    assert found == [None, None, 302, None]
+    assert (company.lead(lead_id)["title"], company.lead(lead_id)["city"]) == ("3", "x")
+
+
+def test_an_address_that_moved_means_the_lead_that_has_it_now(company: Company) -> None:
+    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+
+    found = outcomes(
+        company,
+        {"id": one, "emailAddress": "new@example.com"},
+        {"emailAddress": "a@example.com", "title": "nobody"},
+        {"emailAddress": "new@example.com", "title": "one"},
+        {"id": two, "emailAddress": "a@example.com"},
+        {"emailAddress": "a@example.com", "title": "two"},
+    )
+
+    assert found == [None] * 5
+    assert (company.lead(one)["title"], company.lead(two)["title"]) == ("one", "two")
+
+
+def test_two_leads_can_swap_their_addresses_over_a_third_one(company: Company) -> None:
+    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+
+    found = outcomes(
+        company,
+        {"id": one, "emailAddress": "spare@example.com"},
+        {"id": two, "emailAddress": "a@example.com"},
+        {"id": one, "emailAddress": "b@example.com"},
+    )
+
+    assert found == [None, None, None]
+    assert (company.lead(one)["emailAddress"], company.lead(two)["emailAddress"]) == ("b@example.com", "a@example.com")
+
+
+def test_a_straight_swap_is_refused_since_each_address_is_taken_at_its_turn(company: Company) -> None:
+    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+
+    assert outcomes(
+        company, {"id": one, "emailAddress": "b@example.com"}, {"id": two, "emailAddress": "a@example.com"}
+    ) == [301, 301]
+
+
+LETTERS = "abcd"
+ONE_OF_THREE = st.sampled_from([0, 1, 2, 3])  # 3 is none of them
+ADDRESS = st.sampled_from([*LETTERS, "A"])
+TITLE = st.sampled_from(["x", "y"])
+BY_ID = st.fixed_dictionaries({"id": ONE_OF_THREE}, optional={"emailAddress": ADDRESS, "title": TITLE})
+BY_EITHER = st.one_of(
+    st.fixed_dictionaries({}, optional={"id": ONE_OF_THREE, "title": TITLE}),
+    st.fixed_dictionaries({}, optional={"emailAddress": ADDRESS, "title": TITLE}),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.one_of(st.lists(BY_ID, max_size=8), st.lists(BY_EITHER, max_size=8)))
+def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, changes: list[dict[str, Any]]) -> None:
+    domain = f"@{new_email()}"
+    ids = [*company.create(*({"emailAddress": letter + domain} for letter in LETTERS[:3])), UNKNOWN]
+    model: list[dict[str, str | None]] = [{"emailAddress": letter, "title": None} for letter in LETTERS[:3]]
+    expected: list[int | None] = []
+    for change in changes:
+        holder = {str(lead["emailAddress"]).lower(): at for at, lead in enumerate(model)}
+        address = change.get("emailAddress")
+        at = change.get("id", holder.get(address.lower()) if address else None)
+        if at is None or at == 3:
+            expected.append(None)
+        elif address and holder.get(address.lower(), at) != at:
+            expected.append(301)
+        else:
+            after = model[at] | {name: value for name, value in change.items() if name != "id"}
+            expected.append(None if after != model[at] else 302)
+            model[at] = after
+
+    sent = [
+        change
+        | ({"id": ids[change["id"]]} if "id" in change else {})
+        | ({"emailAddress": change["emailAddress"] + domain} if "emailAddress" in change else {})
+        for change in changes
+    ]
+    found = outcomes(company, *sent)
+
+    assert found == expected
+    for lead_id, wanted in zip(ids, model, strict=False):
+        lead = company.lead(lead_id)
+        assert (lead["emailAddress"], lead["title"]) == (f"{wanted['emailAddress']}{domain}", wanted["title"])
