@@ -20,8 +20,8 @@ OPTIONS_SHOWN, OPTIONS_SHOWN_LENGTH = 50, 1_000
 """How many options, and characters of them, an error's sentence names."""
 
 # Accept the days that every month has at C speed; the other three take the slow, exact way.
-_PLAIN_DATE = r"(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
-_PLAIN_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+_PLAIN_DATE = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+_PLAIN_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +91,7 @@ def _joined(items: list[object]) -> str | None:
     return ",".join(str(item) for item in items) if {type(item) for item in items} <= {str, int} else None
 
 
-_URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::\d{1,5})?(?:[/?#]\S*)?|"
+_URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::[0-9]{1,5})?(?:[/?#]\S*)?|"
 
 
 def text(length: int, *, type: str = "varchar") -> Kind:
