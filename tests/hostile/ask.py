@@ -1,0 +1,64 @@
+"""Sending what nobody means well with, and what must be true of every answer to it."""
+
+import json
+import os
+import time
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from springhead.model.errors import ApiError
+from support import Company
+
+SECONDS = 2.0
+_EXAMPLES = int(os.environ.get("SPRINGHEAD_TEST_EXAMPLES", "0"))
+
+
+def subclasses(one: type[ApiError]) -> set[type[ApiError]]:
+    """The class and all that derive from it."""
+    return {one}.union(*(subclasses(other) for other in one.__subclasses__()))
+
+
+CODES = {error.code for error in subclasses(ApiError) if hasattr(error, "code")} - {999}
+
+
+def examples(number: int) -> settings:
+    """So many examples, the same in every run; SPRINGHEAD_TEST_EXAMPLES=5000: that many, new ones each time."""
+    return settings(
+        max_examples=_EXAMPLES or number,
+        derandomize=not _EXAMPLES,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+    )
+
+
+def answer(company: Company, body: bytes, *, seconds: float = SECONDS) -> dict[str, Any]:
+    """The answer to a body: in time, an envelope of the wire, and never an error that is the server's fault."""
+    begun = time.monotonic()
+    status, content = company.send(body)
+    took = time.monotonic() - begun
+    assert status == 200, (status, content[:200])
+    envelope: dict[str, Any] = json.loads(content)
+    assert list(envelope) == ["result", "error", "id"]
+    errors = envelope["error"] or []
+    for error in [errors] if isinstance(errors, dict) else errors:
+        assert list(error) == ["code", "message", "data"]
+        assert error["code"] in CODES, error
+    assert (envelope["result"] is None) == isinstance(envelope["error"], dict)
+    assert took < seconds, (took, body[:200])
+    return envelope
+
+
+def code(company: Company, body: bytes) -> int | None:
+    """The code of the error that a whole call is refused with, or that its only object is; None when all is well."""
+    error = answer(company, body)["error"]
+    if isinstance(error, list):
+        return error[0]["code"] if error else None
+    return error and error["code"]
+
+
+def call(method: str, params: bytes | dict[str, Any], id: bytes = b'"1"') -> bytes:
+    """The body of a call, whose parts may be any bytes."""
+    text = params if isinstance(params, bytes) else json.dumps(params).encode()
+    return b'{"method":"%s","params":%s,"id":%s}' % (method.encode(), text, id)

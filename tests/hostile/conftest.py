@@ -1,0 +1,36 @@
+"""A server for hostile input alone; after all of it, the server must be as it was."""
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support import Server, new_company
+
+GROWTH = 60 * 1024 * 1024
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A running server; at the end it is alive, no larger than it was, and nothing surprised it."""
+    running = Server(Path(tmp_path_factory.mktemp("hostile")) / "data", "--no-limits")
+    company = new_company(running)
+    company.create(*({} for _ in range(500)))
+    company.call("getLeads", where={})
+    before = resident(running)
+    yield running
+    company.call("getLeads", where={})
+    company.close()
+    growth = resident(running) - before
+    assert running.stop() == 0
+    events = [json.loads(line) for line in running.log.read_text().splitlines()]
+    surprises = [event for event in events if event["event"] == "unexpected" or "exception" in event]
+    assert not surprises
+    assert growth < GROWTH, f"{growth / 1024 / 1024:.0f} MB"
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory that the server has."""
+    return psutil.Process(server.process.pid).memory_info().rss

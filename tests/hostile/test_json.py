@@ -1,0 +1,272 @@
+"""JSON that is none, that readers disagree about, or that is too much (reliability.md A15 to A21)."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hostile.ask import answer, call, code, examples
+from hostile.corpus import BODIES, MALFORMED, TAKEN
+from springhead.wire import envelope
+from support import Company, new_email
+
+PLACES: dict[str, bytes] = {
+    "the whole body": b"%s",
+    "the method": b'{"method":%s,"params":{"id":1},"id":"1"}',
+    "the params": b'{"method":"getLead","params":%s,"id":"1"}',
+    "the id": b'{"method":"getLead","params":{"id":1},"id":%s}',
+    "another member": b'{"header":%s,"method":"getLead","params":{"id":1},"id":"1"}',
+    "a lead's id": call("getLead", b'{"id":%s}'),
+    "objects": call("createLeads", b'{"objects":%s}'),
+    "an object": call("createLeads", b'{"objects":[%s]}'),
+    "a description": call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","description":%s}]}'),
+    "an address": call("createLeads", b'{"objects":[{"emailAddress":%s}]}'),
+    "a custom field": call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","FIELD":%s}]}'),
+    "where": call("getLeads", b'{"where":%s}'),
+    "a filter": call("getLeads", b'{"where":{"emailAddress":%s}}'),
+    "a list of a filter": call("getLeads", b'{"where":{"id":[1,%s]}}'),
+    "fields": call("getLeads", b'{"where":{},"fields":%s}'),
+    "a name of fields": call("getLeads", b'{"where":{},"fields":["id",%s]}'),
+    "a limit": call("getLeads", b'{"where":{},"limit":%s,"offset":0}'),
+    "an offset": call("getLeads", b'{"where":{},"offset":%s}'),
+    "a date": call("getLeadsDateRange", b'{"startDate":%s,"endDate":"2999-12-31","timestamp":"create"}'),
+    "a label": call("createFields", b'{"objects":[{"relationship":"lead","dataType":"string","label":%s}]}'),
+    "options": call(
+        "createFields", b'{"objects":[{"relationship":"lead","dataType":"radio","label":"L","options":%s}]}'
+    ),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_no_json_is_101_wherever_it_stands(company: Company, place: str) -> None:
+    body = PLACES[place]
+    if b"FIELD" in body:
+        body = body.replace(b"FIELD", company.field("Size").encode())
+    wrong = {
+        case: found for case, text in MALFORMED.items() if (found := code(company, body.replace(b"%s", text))) != 101
+    }
+    assert not wrong
+    assert company.call("getLeads", where={}) == []
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_what_is_no_call_is_101(company: Company, case: str) -> None:
+    assert answer(company, BODIES[case]) == {
+        "result": None,
+        "error": {
+            "code": 101,
+            "message": "Invalid request data format",
+            "data": {
+                "params": [
+                    {"param": "body", "message": answer(company, BODIES[case])["error"]["data"]["params"][0]["message"]}
+                ]
+            },
+        },
+        "id": None,
+    }
+
+
+def test_what_is_wrong_with_the_json_is_said_and_nothing_of_the_body_with_it(company: Company) -> None:
+    def reason(body: bytes) -> str:
+        return answer(company, body)["error"]["data"]["params"][0]["message"]
+
+    assert reason(b'{"id":1,"secret":nil}') == "JSON is malformed: invalid character (byte 21)"
+    assert reason(b'{"id":1,"secret":"') == "Input data was truncated"
+    assert reason(b'{"id":1,"secret":"\xff"}') == "Not UTF-8"
+    assert reason(b"[" * 100_000) == "Nested deeper than 32 levels"
+    assert reason(b'{"id":1,"a":' + b"[" * 32 + b"]" * 32 + b"}") == "Nested deeper than 32 levels"
+    assert reason(b'{"id":1,"a":' + b"1" * 5000 + b"}") == "A whole number has more digits than anything takes"
+    assert reason(b'{"id":1,"a b":1,"a b":2}') == "The key 'a b' stands twice in one object"
+    assert reason(b"[]") == "Expected an object"
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_what_is_json_is_stored_and_returned_equal(company: Company, case: str) -> None:
+    text, meant = TAKEN[case]
+    field = company.field("Size")
+    address = new_email()
+    new = b'{"emailAddress":"%s","description":%s,"%s":%s}' % (address.encode(), text, field.encode(), text)
+    assert code(company, call("createLeads", b'{"objects":[%s]}' % new)) is None
+    (lead,) = company.call("getLeads", where={"emailAddress": address})
+    assert (lead["description"], lead[field]) == (meant, meant)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_json_is_never_the_servers_fault_wherever_it_stands(company: Company, place: str) -> None:
+    scalars = [text for text, _ in TAKEN.values()]
+    for text in [
+        *scalars,
+        b"null",
+        b"true",
+        b"false",
+        b'""',
+        b"[]",
+        b"{}",
+        b"[[]]",
+        b"[{}]",
+        b"[null]",
+        b'{"":[]}',
+        b"-0",
+    ]:
+        answer(company, PLACES[place].replace(b"%s", text))
+
+
+@pytest.mark.parametrize(
+    "text", [b'""', b'"a\\u0062"', b"0", b"-0", b"12345678901234567890123", b"1.50", b"1e999", b"true"]
+)
+def test_an_id_is_echoed_to_the_letter(company: Company, text: bytes) -> None:
+    _, content = company.send(call("getLead", {"id": 1}, text))
+    assert content.endswith(b'"id":%s}' % text)
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"), [(10, 210), (32, 210), (33, 101), (1_024, 101), (1_025, 101), (100_000, 101)]
+)
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+def test_32_levels_are_taken_and_no_more(
+    company: Company, levels: int, expected: int, opening: bytes, closing: bytes
+) -> None:
+    left = levels - 4  # the body, the params, the objects, the object
+    half = b"[]" if opening.startswith(b"[{") and left % 2 else b"1"
+    times = left // 2 if opening.startswith(b"[{") else left
+    value = opening * times + half + closing * times
+    assert (
+        code(company, call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","city":%s}]}' % value))
+        == expected
+    )
+
+
+@pytest.mark.parametrize(
+    "number", [b"1" * 4_300, b"-" + b"1" * 4_299, b"9223372036854775808", b"-9223372036854775809", b"1.5"]
+)
+@pytest.mark.parametrize("name", ["ownerID", "leadScore", "active"])
+def test_a_number_out_of_its_range_is_205_for_that_field(company: Company, name: str, number: bytes) -> None:
+    lead = b'{"objects":[{"emailAddress":"a@example.com","%s":%s}]}' % (name.encode(), number)
+    error = answer(company, call("createLeads", lead))["error"][0]
+    assert (error["code"], error["data"]["params"][0]["param"]) == (205, name)
+
+
+@pytest.mark.parametrize(("number", "read"), [(b"7.0", "7"), (b"1e3", "1000"), (b"-0", "0"), (b"-0.0", "0")])
+def test_a_whole_number_may_be_written_with_a_point(company: Company, number: bytes, read: str) -> None:
+    new = b'{"objects":[{"emailAddress":"a@example.com","leadScore":%s}]}' % number
+    assert code(company, call("createLeads", new)) is None
+    (lead,) = company.call("getLeads", where={"emailAddress": "a@example.com"})
+    assert lead["leadScore"] == read
+
+
+def test_ten_million_digits_are_refused_at_once(company: Company) -> None:
+    for number in (b"9" * 10_000_000, b"0." + b"9" * 10_000_000, b"1e" + b"9" * 10_000_000):
+        assert code(company, call("getLead", b'{"id":%s}' % number)) in {101, 205}
+
+
+REPEATED = [
+    b'{"method":"getLead","method":"getLead","params":{"id":1},"id":"1"}',
+    b'{"method":"getLead","params":{"id":1},"params":{"id":1},"id":"1"}',
+    b'{"method":"getLead","params":{"id":1},"id":"1","id":"1"}',
+    b'{"method":"getLead","params":{"id":1,"id":2},"id":"1"}',
+    b'{"method":"getLead","params":{"id":1,"\\u0069d":2},"id":"1"}',
+    b'{"method":"getLead","params":{"id":1},"id":"1","header":{"a":{"b":[{"c":1,"c":2}]}}}',
+    call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","emailAddress":"b@example.com"}]}'),
+    call(
+        "createLeads", b'{"objects":[{"emailAddress":"a@example.com"},{"emailAddress":"b@example.com","a:":1,"a:":1}]}'
+    ),
+    call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","a\\u003a":1,"a:":":::"}]}'),
+    call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","":1,"":1}]}'),
+    call("getLeads", b'{"where":{"id":1,"id":2}}'),
+]
+
+
+@pytest.mark.parametrize("body", REPEATED)
+def test_a_key_that_stands_twice_is_101_on_every_level(company: Company, body: bytes) -> None:
+    error = answer(company, body)["error"]
+    assert error["code"] == 101
+    assert "stands twice" in error["data"]["params"][0]["message"]
+    assert company.call("getLeads", where={}) == []
+
+
+_texts = st.text(
+    st.sampled_from(':":\\{}[],/ \0\n\u003aabu003A\u00e9\u2028😀') | st.characters(exclude_categories=["Cs"]),
+    max_size=8,
+)
+_numbers = st.sampled_from(["1.5", "1e5", "-0", "0.0", "-1E-7", "1e999"]) | st.integers(-(10**40), 10**40).map(str)
+_json = st.recursive(
+    st.none() | st.booleans() | _numbers.map(lambda text: ("number", text)) | _texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_texts, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+class Writer:
+    """Writes JSON in one of its many spellings; the `twice`-th object that has a key gets it again."""
+
+    def __init__(self, random: random.Random, twice: int | None = None) -> None:
+        self._random, self._twice = random, twice
+        self.objects = 0
+
+    def write(self, value: Any) -> str:
+        space = self._random.choice(["", "", " ", "\t", "\r\n "])
+        if isinstance(value, tuple):
+            text = value[1]
+        elif isinstance(value, str):
+            text = self._text(value)
+        elif isinstance(value, list):
+            text = f"[{space}{','.join(map(self.write, value))}]"
+        elif isinstance(value, dict):
+            pairs = list(value.items())
+            if pairs:
+                if self.objects == self._twice:
+                    pairs.insert(self._random.randrange(len(pairs) + 1), self._random.choice(pairs))
+                self.objects += 1
+            text = (
+                "{"
+                + ",".join(f"{space}{self._text(name)}{space}:{self.write(one)}" for name, one in pairs)
+                + space
+                + "}"
+            )
+        else:
+            text = json.dumps(value)
+        return space + text + space
+
+    def _text(self, value: str) -> str:
+        return f'"{"".join(map(self._character, value))}"'
+
+    def _character(self, one: str) -> str:
+        if self._random.random() < 0.4:
+            units = one.encode("utf-16-be")
+            form = self._random.choice(["\\u%04x", "\\u%04X"])
+            return "".join(form % int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+        return one if one not in '"\\' and one >= " " else json.dumps(one)[1:-1]
+
+
+@examples(150)
+@given(_json, st.randoms(use_true_random=False))
+def test_a_body_in_which_no_key_stands_twice_is_taken_however_it_is_spelt(value: Any, random: random.Random) -> None:
+    read = envelope.parse(
+        Writer(random).write({"id": "1", "method": "m", "params": {"p": value}, "more": value}).encode()
+    )
+    assert read.error is None
+    assert read.params["p"] == _meant(value)
+
+
+@examples(150)
+@given(_json, st.randoms(use_true_random=False), st.integers(0, 30))
+def test_a_body_in_which_a_key_stands_twice_is_refused_however_it_is_spelt(
+    value: Any, random: random.Random, twice: int
+) -> None:
+    call = {"id": "1", "method": "m", "params": {"p": value}, "more": value}
+    count = Writer(random)
+    count.write(call)
+    error = envelope.parse(Writer(random, twice % count.objects).write(call).encode()).error
+    assert error is not None
+    assert "stands twice" in str(error.data)
+
+
+def _meant(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return int(value[1]) if value[1].lstrip("-").isdigit() else value[1]
+    if isinstance(value, list):
+        return [_meant(one) for one in value]
+    return {name: _meant(one) for name, one in value.items()} if isinstance(value, dict) else value
