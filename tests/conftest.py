@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from springhead import methods
-from support import Company, Server, new_company
+from support import Company, Server, new_companies, new_company
 
 assert methods.leads, "importing the methods registers them"
 
@@ -20,13 +20,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     assert running.stop() == 0
 
 
+@pytest.fixture(scope="session")
+def plain_companies() -> list[Company]:
+    """Companies without settings that no test has had yet: to make many at once saves most of the time."""
+    return []
+
+
 @pytest.fixture
-def given_company(server: Server) -> Generator[Callable[..., Company]]:
+def given_company(server: Server, plain_companies: list[Company]) -> Generator[Callable[..., Company]]:
     """Makes companies on the shared server."""
     made: list[Company] = []
 
     def make(**settings: Any) -> Company:
-        made.append(new_company(server, **settings))
+        if not settings and not plain_companies:
+            plain_companies.extend(new_companies(server, 20))
+        made.append(new_company(server, **settings) if settings else plain_companies.pop())
         return made[-1]
 
     yield make

@@ -221,18 +221,29 @@ def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
 
 def new_company(server: Server, *, time_zone: str = "UTC", plain_success: bool = False, **limits: int) -> Company:
     """A fresh company with one key on a running server."""
+    (company,) = new_companies(server, 1, time_zone=time_zone, plain_success=plain_success, **limits)
+    return company
 
-    async def make(database: Database) -> Company:
+
+def new_companies(
+    server: Server, count: int, *, time_zone: str = "UTC", plain_success: bool = False, **limits: int
+) -> list[Company]:
+    """Fresh companies, each with one key; many at once cost little more than one."""
+
+    async def make(database: Database) -> list[Company]:
+        return [await one(database) for _ in range(count)]
+
+    async def one(database: Database) -> Company:
         company = await companies.create(database, name="Test", time_zone=time_zone, administrator="admin@example.com")
         async with database.everyone() as tx:
             if limits:
                 await companies.change(tx, company.id, dict(limits))
             _, secret = await companies.create_key(tx, company.id, label="test", plain_success=plain_success)
-        return Company(server.url, company.account_id, secret, id=company.id)
+        made = Company(server.url, company.account_id, secret, id=company.id)
+        made.dsn = server.dsn
+        return made
 
-    company = with_database(server.dsn, make)
-    company.dsn = server.dsn
-    return company
+    return with_database(server.dsn, make)
 
 
 def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:
