@@ -194,7 +194,9 @@ def test_a_restart_of_the_database_fails_calls_for_as_long_as_it_takes(
     assert not wrong, wrong[:3]
 
 
-def test_a_server_that_starts_before_its_database_waits_for_it(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_server_that_starts_before_its_database_waits_for_it(
+    remote: Server, postgres: Postgres, tmp_path: Path
+) -> None:
     postgres.stop()
     server = Server(
         tmp_path / "data",
@@ -261,9 +263,11 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
         admin = await asyncpg.connect(postgres.admin)
         held: list[asyncpg.Connection[Any]] = []
         await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'springhead'")
-        with suppress(asyncpg.TooManyConnectionsError):
-            while True:
-                held.append(await asyncpg.connect(postgres.dsn()))
+        for _ in range(3):  # those that were ended need a moment to go
+            with suppress(asyncpg.TooManyConnectionsError):
+                while True:
+                    held.append(await asyncpg.connect(postgres.dsn()))
+            await asyncio.sleep(0.1)
         begun = time.monotonic()
         answers = [await asyncio.to_thread(own.envelope, "getLead", {"id": 1}) for _ in range(3)]
         took = (time.monotonic() - begun) / 3
