@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -389,3 +390,10 @@ def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_co
     assert unclean["error"] == [TAKEN]
     assert company.envelope("createLeads", {"objects": []})["error"] is None
     assert company.error("createLeads")["code"] == 207
+
+
+def test_ids_rise_by_1024_in_the_order_sent(company: Company) -> None:
+    """Walkers page by id, so a batch is read back in the order in which it was written (wire.md 5)."""
+    ids = company.create(*({"emailAddress": f"{name}.{new_email()}"} for name in ("z", "b", "y", "a")))
+
+    assert [later - earlier for earlier, later in pairwise(ids)] == [1024, 1024, 1024]

@@ -46,11 +46,13 @@ def _inserted(column: Column) -> str:
 
 INSERT = statement(
     f"""
-    insert into lead (company_id, email_key, {sql.names(_WRITTEN)}, custom, create_timestamp, update_timestamp)
-    select $1, s.email_key, {", ".join(_inserted(column) for column in _WRITTEN)},
+    insert into lead (company_id, id, email_key, {sql.names(_WRITTEN)}, custom, create_timestamp, update_timestamp)
+    select $1, s.id, s.email_key, {", ".join(_inserted(column) for column in _WRITTEN)},
         jsonb_strip_nulls(coalesce(s.custom, '{{}}')), now(), now()
-    from {_sent(_WRITTEN)}
-        and {_known_owner("s")}
+    from (  -- ids in the order sent, rows in the order of their keys
+        select nextval('lead_id_seq') as id, s.* from {_sent(_WRITTEN)}
+    ) as s
+    where {_known_owner("s")}
     order by s.email_key collate "C"
     on conflict (company_id, email_key) do nothing
     returning email_key, id

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from springhead.settings import Settings
 from springhead.wire.connections import Connections
 from springhead.wire.head import HEADER_BYTES, Refused, check_head, too_large
+from springhead.wire.outlet import Outlet
 
 FRAMING_BYTES = 64 * 1024
 """Most bytes in a row that are not body: an unfinished head, trailers, chunk extensions (431)."""
@@ -36,41 +37,6 @@ unread input is reset, and the client would lose the answer."""
 
 HEAD, IDLE, BODY, WORK, LINGER, CLOSING = range(6)  # what a connection waits for, see Connection.phase
 _DEADLINES = {HEAD: "header", IDLE: "idle", BODY: "body", LINGER: "linger", CLOSING: "write"}
-
-
-class _Exit:
-    """What a request's cycle takes for its transport: a head waits for its body, closing is the connection's.
-
-    uvicorn writes head and body apart, which costs a short answer a system call and its client a second waking.
-    """
-
-    __slots__ = ("_finish", "_head", "_soon", "_write", "is_closing")
-
-    def __init__(self, connection: "Connection") -> None:
-        self._write = connection.transport.write
-        self._soon = connection.loop.call_soon
-        self._finish = connection.finish
-        self._head = b""
-        self.is_closing = connection.transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Write through, but for a head: that goes with what follows it, or alone at the loop's next turn."""
-        if data.startswith(b"HTTP/1.1 "):
-            self._head += data
-            self._soon(self._flush)
-            return
-        self._write(self._head + data if self._head else data)
-        self._head = b""
-
-    def close(self) -> None:
-        """End the answer."""
-        self._flush()
-        self._finish()
-
-    def _flush(self) -> None:
-        if self._head:
-            self._write(self._head)
-            self._head = b""
 
 
 class Connection(HttpToolsProtocol):
@@ -114,7 +80,7 @@ class Connection(HttpToolsProtocol):
             transport.abort()
             return
         super().connection_made(transport)
-        self.exit: Any = _Exit(self)
+        self.exit: Any = Outlet(transport, self.loop, self.finish)
         self.deadline = self.loop.time() + self.settings.header_timeout
 
     def connection_lost(self, exc: Exception | None) -> None:
