@@ -89,6 +89,8 @@ class Shape:
         try:
             good = msgspec.convert(clean, self._many, strict=False)
         except msgspec.ValidationError:
+            good = None
+        if good is None:  # beside the except: the refusals would hold it as their context, and so the whole call
             return self._check_each(clean)
         encoded = _encode(good)
         if b"\\u0000" in encoded:
@@ -109,7 +111,8 @@ class Shape:
                 checked.positions.append(position)
             except WrongParameters as refusal:
                 room -= refusal.weight
-                checked.refusals[position] = refusal if room >= 0 else refusal.brief()
+                # Without its traceback, which would hold this frame, and so the whole call, until a collection.
+                checked.refusals[position] = refusal.with_traceback(None) if room >= 0 else refusal.brief()
         return checked
 
     def _check_one(self, one: Json, *, exact: bool) -> Any:
