@@ -1,5 +1,12 @@
 """Springhead: a lead-management CRM server that speaks the Lead Gen & CRM (SharpSpring) Open API."""
 
-from importlib.metadata import version
+from typing import Any
 
-__version__ = version("springhead")
+
+def __getattr__(name: str) -> Any:
+    """`__version__`, looked up only when asked for: to read package metadata takes a sixth of a start."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 - see above
+
+        return version("springhead")
+    raise AttributeError(name)
