@@ -98,9 +98,9 @@ class PubApi:
     async def _call(self, caller: Caller, body: bytes, request_id: str) -> tuple[Any, dict[str, Any]]:
         call = envelope.parse(body)
         facts: dict[str, Any] = {}
+        if call.error is not None:  # not raised: its traceback would hold the body in memory until a collection
+            return envelope.failure(call.error, call.id), {"code": call.error.code}
         try:
-            if call.error is not None:
-                raise call.error
             method = find(call.method)
             facts["method"] = method.name
             context = Call(server=self._server, company=caller.company, utc=self._utc)
