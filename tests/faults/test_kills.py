@@ -115,7 +115,7 @@ def test_sigterm_lets_calls_in_flight_finish(tmp_path: Path) -> None:
     server = Server(data, "--no-limits")
     path = path_of(server.ready["accountID"], server.ready["secretKey"])
     book = Book()
-    for _ in range(3):
+    for _ in range(2):
         running = clients(book, server.url, path, number=4, lasting=False)
         wait_for_a_call(book)
         begun = time.monotonic()
