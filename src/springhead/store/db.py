@@ -150,7 +150,7 @@ class Database:
         """
         async with self._opening:
             if self._pool is None:
-                self._pool = await asyncpg.create_pool(
+                pool = await asyncpg.create_pool(
                     dsn,
                     min_size=1,
                     max_size=self._size,
@@ -161,10 +161,14 @@ class Database:
                     server_settings=SERVER_SETTINGS,
                     reset=_keep,
                 )
-                async with self.everyone() as tx:
-                    self.distributed = await tx.value(
+                try:
+                    self.distributed = await pool.fetchval(
                         "select exists (select from pg_extension where extname = 'citus')"
                     )
+                except BaseException:
+                    pool.terminate()  # not opened: the next try must ask again
+                    raise
+                self._pool = pool
 
     async def alive(self) -> bool:
         """Whether the database answers right now."""
