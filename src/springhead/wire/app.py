@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from springhead.store.db import Database
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
 from springhead.wire import metrics
-from springhead.wire.answer import SAFE_HEADERS
+from springhead.wire.answer import SAFE_HEADERS, Answer
 from springhead.wire.auth import Keys
 from springhead.wire.limits import Limits
 from springhead.wire.metrics import Metrics
@@ -75,6 +76,8 @@ def create_app(
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         # The API's own addresses skip the layers that pages need: a fifth of a getLead (make bench).
         api = addresses.get(scope["path"]) if scope["type"] == "http" else None
+        if scope["type"] == "http" and b"%" in scope["raw_path"]:  # an address has one spelling, for proxies' rules too
+            api = Answer(b"Not Found", status=404, content_type="text/plain; charset=utf-8")
         await (api or others)(scope, receive, send)
 
     return app
@@ -90,6 +93,13 @@ async def _open_when_there(database: Database, connect: Callable[[], Awaitable[s
             await asyncio.sleep(1)
         else:
             return
+
+
+async def _nothing_here(_request: Request, error: Exception) -> Response:
+    """404 or 405 in a few words."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is what the handler is registered for
+    headers = {**(error.headers or {}), **SAFE_HEADERS}
+    return Response(error.detail, error.status_code, media_type="text/plain", headers=headers)
 
 
 def _others(database: Database, figures: Metrics, lifespan: Lifespan[Starlette]) -> Starlette:
@@ -117,6 +127,7 @@ def _others(database: Database, figures: Metrics, lifespan: Lifespan[Starlette])
             Route("/readyz", ready, methods=["GET"]),
             Route("/metrics", figures_text, methods=["GET"]),
         ],
+        exception_handlers={HTTPException: _nothing_here},
         lifespan=lifespan,
     )
     others.router.redirect_slashes = False
