@@ -61,7 +61,7 @@ def _parse(body: bytes) -> Request:
     identity = envelope.get("id")
     if identity is None or isinstance(identity, (list, dict)):
         return Request(error=MissingRequestId())
-    echo = bytes(_raw(body)["id"])
+    echo = _echo(identity, body)
     method, params = envelope.get("method"), envelope.get("params")
     if method is None or method == "":
         return Request(id=echo, error=MissingMethod())
@@ -69,6 +69,12 @@ def _parse(body: bytes) -> Request:
         params = cast("dict[str, Json]", {})  # PHP's empty array; a list of leads is no `objects` either
     error = None if isinstance(params, dict) else MissingParams()
     return Request(id=echo, method=method, params=params if isinstance(params, dict) else {}, error=error)
+
+
+def _echo(identity: Json, body: bytes) -> bytes:
+    """The `id` as it was written: what the usual ones would be, if it stands there; else it is looked up."""
+    written = _encode(identity)
+    return written if identity != 0 and written in body[:200] + body[-200:] else bytes(_raw(body)["id"])
 
 
 def request_id(body: bytes) -> bytes:
@@ -105,8 +111,11 @@ def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
     # Else see what a round trip leaves of them: where a key stood twice, the last one won and a colon is gone.
     if b"\\u003a" in body or b"\\u003A" in body:
         colons += len(_ESCAPED_COLON.findall(body))
-    if colons == _encode(envelope).count(b":"):
-        return None
+    try:
+        if colons == _encode(envelope).count(b":"):
+            return None
+    except RecursionError:  # an object may nest as deep as the decoder goes, and the encoder goes less deep
+        return f"Nested deeper than {DEPTH_MAX} levels"
     name = _repeated_key(body) if len(body) <= _NAMED_UP_TO else None
     return f"The key {name[:100]!r} stands twice in one object" if name else "A key stands twice in one object"
 
@@ -163,6 +172,8 @@ def _repeated_key(body: bytes) -> str | None:
         json.loads(body, object_pairs_hook=distinct, parse_float=str, parse_int=str)
     except _RepeatedKey as repeated:
         return str(repeated)
+    except RecursionError:
+        return None
     return None
 
 
