@@ -122,21 +122,37 @@ def test_an_id_is_echoed_to_the_letter(company: Company, text: bytes) -> None:
     assert content.endswith(b'"id":%s}' % text)
 
 
-@pytest.mark.parametrize(
-    ("levels", "expected"), [(10, 210), (32, 210), (33, 101), (1_024, 101), (1_025, 101), (100_000, 101)]
-)
-@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
-def test_32_levels_are_taken_and_no_more(
-    company: Company, levels: int, expected: int, opening: bytes, closing: bytes
+def nested(opening: bytes, closing: bytes, levels: int) -> bytes:
+    """A value of so many levels; the brackets may be one level or two."""
+    if opening.startswith(b"[{"):
+        return opening * (levels // 2) + (b"[]" if levels % 2 else b"1") + closing * (levels // 2)
+    return opening * levels + b"1" + closing * levels
+
+
+BRACKETS = [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")]
+
+
+@pytest.mark.parametrize(("opening", "closing"), BRACKETS)
+def test_32_levels_are_taken_and_no_more(company: Company, opening: bytes, closing: bytes) -> None:
+    for levels in (10, 31, 32, 33, 34, 500, 1_024, 1_025, 100_000):
+        value = nested(opening, closing, levels - 2)  # beside the body and the params
+        found = code(company, call("getLead", b'{"id":1,"more":%s}' % value))
+        assert found == (None if levels <= 32 else 101), levels
+        found = code(company, call("getLeads", b'{"where":{"id":%s}}' % value))
+        assert found in ({210} if levels <= 31 else {101}), levels
+
+
+@pytest.mark.parametrize(("opening", "closing"), BRACKETS)
+@pytest.mark.parametrize("name", ["city", "updateTimestamp", "unknown", "FIELD"])
+def test_a_nested_value_of_a_lead_is_refused_with_it_however_deep(
+    company: Company, name: str, opening: bytes, closing: bytes
 ) -> None:
-    left = levels - 4  # the body, the params, the objects, the object
-    half = b"[]" if opening.startswith(b"[{") and left % 2 else b"1"
-    times = left // 2 if opening.startswith(b"[{") else left
-    value = opening * times + half + closing * times
-    assert (
-        code(company, call("createLeads", b'{"objects":[{"emailAddress":"a@example.com","city":%s}]}' % value))
-        == expected
-    )
+    name = name.replace("FIELD", company.field("Any of", "checkbox"))
+    for levels in (2, 28, 32, 33, 100, *range(900, 1_010, 5), 5_000):
+        new = b'{"emailAddress":"a@example.com","%s":%s}' % (name.encode(), nested(opening, closing, levels))
+        for more in (b"", b',"city":"::"'):
+            found = code(company, call("createLeads", b'{"objects":[%s]}' % (new[:-1] + more + b"}")))
+            assert found in ({101, 205, 210} if name != "updateTimestamp" else {None, 301, 101}), levels
 
 
 @pytest.mark.parametrize(
