@@ -1,7 +1,6 @@
 """Fill 1 thousand, 100 thousand and 1 million leads, measure at each size, print a table of ratios."""
 
 import argparse
-import asyncio
 import json
 import random
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -22,8 +22,11 @@ from bench.measure import Pair, Run, paired
 from bench.rig import Rig, encode, machine
 from springhead.model.columns import Column, text
 from springhead.model.leads import LEAD, email_key
+from springhead.store import companies
 from springhead.store import leads as store
+from springhead.store.db import Database
 from springhead.store.filters import Where
+from springhead.wire.limits import Limits
 
 console = Console()
 SIZES = (1_000, 100_000, 1_000_000)
@@ -174,6 +177,22 @@ class Bench:
         await self.bare.execute("delete from lead where company_id = 1 and id > $1", self.top)
         return dict(zip(SCALE, (creating.ours, reading.ours, reading.bare), strict=True))
 
+    async def limits(self) -> float:
+        """Microseconds that the check of a company's calls costs, leases from the database included."""
+        database = Database(pool_size=2)
+        await database.open(self.rig.dsn)
+        limits = Limits(database, alone=True)
+        async with database.everyone() as tx:
+            (company, *_) = await companies.companies(tx)
+        company = msgspec.structs.replace(company, per_second=1_000_000, per_day=50_000)
+        begun = time.perf_counter()
+        for _ in range(20_000):
+            await limits.spend(company)
+        taken = time.perf_counter() - begun
+        await limits.close()
+        await database.close()
+        return taken / 20_000 * 1e6
+
     def streamed(self) -> tuple[int, int, int]:
         """Resident MB before and after an answer of 100,000 leads, and its size in bytes."""
         before = self.rig.resident()
@@ -230,10 +249,11 @@ async def run(data: Path, sizes: list[int], runs: int) -> None:
             console.print(
                 f"{name} (10 text fields, one connection): {judged(milliseconds, SCALE[name], least=False)} ms"
             )
+        cost = await bench.limits()
+        share = cost / 1000 / found[max(found)]["getLead by id"].ours * 100
+        console.print(f"the check of the call limits: {cost:.1f} us, {judged(share, 5, least=False)} % of a getLead")
         before, after, size = bench.streamed()
-        console.print(
-            f"getLeadsDateRange, limit 100,000: {size / 1e6:.0f} MB sent; memory {before} → {after} MB"
-        )
+        console.print(f"getLeadsDateRange, limit 100,000: {size / 1e6:.0f} MB sent; memory {before} → {after} MB")
         console.print(f"resident memory after all of it: {judged(rig.resident(), RESIDENT_MB, least=False)} MB")
         console.print(f"Taken on {machine()}.")
         await bench.bare.close()
@@ -249,7 +269,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sizes = [size for size in SIZES if size < arguments.leads] + [arguments.leads]
     with tempfile.TemporaryDirectory(prefix="springhead-bench-") as folder:
-        asyncio.run(run(Path(folder) / "data", sizes, arguments.runs))
+        uvloop.run(run(Path(folder) / "data", sizes, arguments.runs))
 
 
 if __name__ == "__main__":

@@ -69,22 +69,29 @@ class Client:
         self._socket.sendall(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
         received = bytearray()
         while (end := received.find(b"\r\n\r\n")) < 0:
-            received += self._socket.recv(1 << 20)
+            received += self._more()
         head = bytes(received[:end]).lower()
         if b"content-length: " not in head:
             return self._chunked(received, end + 4)
         length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
         answer = bytearray(received[end + 4 :])
         while len(answer) < length:
-            answer += self._socket.recv(1 << 20)
+            answer += self._more()
         return bytes(answer)
+
+    def _more(self) -> bytes:
+        piece = self._socket.recv(1 << 20)
+        if not piece:
+            message = "the server closed the connection in the middle of an answer"
+            raise ConnectionError(message)
+        return piece
 
     def _chunked(self, received: bytearray, start: int) -> bytes:
         """Read to the last chunk; gives only the number of bytes, as text: long answers are not kept."""
         size = len(received) - start
         tail = bytes(received[-16:])
         while not tail.endswith(b"0\r\n\r\n"):
-            piece = self._socket.recv(1 << 20)
+            piece = self._more()
             size += len(piece)
             tail = (tail + piece)[-16:]
         return str(size).encode()

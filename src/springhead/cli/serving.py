@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import sys
@@ -54,6 +55,8 @@ def run(loaded: Loaded, embedded: Embedded | None, *, as_json: bool) -> None:
     background = embedded.supervise if embedded else start.announce_when_ready
     app = create_app(settings, start.connect, background=background, wait=embedded is not None)
     logging.getLogger("uvicorn.error").addFilter(lambda _record: start.failure is None)  # we say it in a sentence
+    gc.collect()
+    gc.freeze()  # what is imported by now stays: collections need not walk over it again and again
     try:
         serve(cast("Any", app), settings, on_ready=start.listening)
     except OSError as cause:

@@ -74,6 +74,7 @@ class Shape:
             [self._field(column) for column in ordered],
             forbid_unknown_fields=True,
             omit_defaults=True,
+            gc=False,  # it holds nothing that could hold it
         )
         self._many: Any = list[self.struct]  # pyright: ignore - a type that is made at run time
 

@@ -26,6 +26,7 @@ _raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OBJECTS = frozenset((dict,))
 _CONTAINERS = frozenset((dict, list))
 _ESCAPED_COLON = re.compile(rb"(?<!\\)(?:\\\\)*\\u003[aA]")
+_POINTED = re.compile(r"-?\d+[.eE][\d.eE+-]*")
 _NAMED_UP_TO = 1_000_000
 """Bytes of a body in which a key that stands twice is searched and named: the search is slow."""
 
@@ -72,9 +73,13 @@ def _parse(body: bytes) -> Request:
 
 
 def _echo(identity: Json, body: bytes) -> bytes:
-    """The `id` as it was written: what the usual ones would be, if it stands there; else it is looked up."""
+    """The `id` as it was written: an ordinary one as it would be written, any other is looked up in the body."""
     written = _encode(identity)
-    return written if identity != 0 and written in body[:200] + body[-200:] else bytes(_raw(body)["id"])
+    # A number with a point is a text here, and 0 may have been -0.
+    plain = not _POINTED.fullmatch(identity) if isinstance(identity, str) else identity != 0
+    if plain and (b'"id":' + written in body or b'"id": ' + written in body):
+        return written
+    return bytes(_raw(body)["id"])
 
 
 def request_id(body: bytes) -> bytes:
