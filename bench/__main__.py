@@ -141,6 +141,7 @@ class Bench:
 
     async def at_size(self, progress: Progress) -> dict[str, Pair]:
         """Every kind of work at the present size."""
+        self.rig.client.reconnect()
         rows = await self.bare.fetch("select id, email_key from lead where company_id = 1 order by random() limit 500")
         work = {
             "getLead by id": self.one("id", [row["id"] for row in rows]),

@@ -57,12 +57,22 @@ class Client:
 
     def __init__(self, url: str, account_id: str, secret: str) -> None:
         address = urlsplit(url)
-        self._socket = socket.create_connection((address.hostname or "", address.port or 0))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._address = (address.hostname or "", address.port or 0)
+        self._socket = self._connected()
         self._head = (
             f"POST /pubapi/v1.2/ HTTP/1.1\r\nHost: localhost\r\nX-Account-Id: {account_id}\r\n"
             f"Authorization: Bearer {secret}\r\nContent-Type: application/json\r\nContent-Length: "
         ).encode()
+
+    def _connected(self) -> socket.socket:
+        connection = socket.create_connection(self._address)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def reconnect(self) -> None:
+        """Take a new connection: the server closes one that was idle while the database was filled."""
+        self._socket.close()
+        self._socket = self._connected()
 
     def post(self, body: bytes) -> bytes:
         """The answer's body."""

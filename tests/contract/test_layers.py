@@ -136,6 +136,4 @@ def test_an_import_is_seen_in_every_spelling() -> None:
     }
     for source, target in spellings.items():
         assert imports("springhead.store.db", source, modules) == {target}, source
-    assert imports("springhead.store", "from .db import Pool", modules, package=True) == {
-        "springhead.store.db"
-    }
+    assert imports("springhead.store", "from .db import Pool", modules, package=True) == {"springhead.store.db"}

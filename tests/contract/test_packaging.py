@@ -41,15 +41,11 @@ def install(wheel: Path, into: Path) -> Path:
 @contextmanager
 def served(program: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """Starts the installed server in a folder of its own; gives its process and its line of JSON."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SPRINGHEAD_"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SPRINGHEAD_"))}
     command = [program, "serve", "--data", folder / "data", "--port", "0", "--json"]
     with (
         (folder / "log").open("w") as log,
-        subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as server,
+        subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as server,
     ):
         try:
             assert server.stdout
