@@ -170,7 +170,7 @@ same(codes(call('updateLeads', ['objects' => [
     ['emailAddress' => "nobody.$email"],
     new stdClass(),
     [],
-]])), [0, 205, 302, 0, 0, 0, 208]);
+]])), [0, 205, 302, 0, 0, 0, 0]);
 same(codes(call('updateLeadsV2', ['objects' => [['id' => '1', 'firstName' => 'x'], ['id' => $lead['id'], 'city' => 'Y']]])), [404, 0]);
 same(call('getLead', ['id' => $lead['id']])[0]['firstName'], '');
 

@@ -22,6 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     company.call("getLeads", where={})
     before = resident(running)
     yield running
+    company.close()  # the server has closed the kept connection if it was idle for long
     company.call("getLeads", where={})
     company.close()
     growth = resident(running) - before
