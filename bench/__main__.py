@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from bench import people
-from bench.measure import Pair, Run, paired
+from bench.measure import Pair, Run, median, paired
 from bench.rig import Rig, encode, machine
 from springhead.model.columns import Column, text
 from springhead.model.leads import LEAD, email_key
@@ -153,8 +153,7 @@ class Bench:
         task = progress.add_task(f"measure at {self.filled:,}", total=len(work) + 1)
         found: dict[str, Pair] = {}
         for name, (ours, bare) in work.items():
-            runs = self.runs * 10 if "by" in name else self.runs
-            found[name] = await paired(ours, bare, runs=runs)
+            found[name] = await paired(ours, bare, runs=self.runs, block=50 if " by " in name else 1)
             progress.advance(task)
         await self.bare.execute("delete from lead where company_id = 1 and id > $1", self.top)
         await self.bare.execute("vacuum analyze lead")
@@ -173,10 +172,13 @@ class Bench:
         address = await self.bare.fetchval("select email_key from lead where company_id = 1 order by id desc limit 1")
         one = partial(self.rig.client.post, encode("getLeads", where={"emailAddress": address}, fields=names))
         many = partial(self.rig.client.post, encode("getLeads", where={}, fields=names))
-        creating = await paired(created, self.bare_create, runs=self.runs)
-        reading = await paired(lambda _number: one, lambda _number: many, runs=self.runs * 4)
+        times = (
+            await median(created, runs=self.runs),
+            await median(lambda _number: one, runs=self.runs, block=50),
+            await median(lambda _number: many, runs=self.runs),
+        )
         await self.bare.execute("delete from lead where company_id = 1 and id > $1", self.top)
-        return dict(zip(SCALE, (creating.ours, reading.ours, reading.bare), strict=True))
+        return dict(zip(SCALE, times, strict=True))
 
     async def limits(self) -> float:
         """Microseconds that the check of a company's calls costs, leases from the database included."""

@@ -184,7 +184,8 @@ def _root_accounts(data: Path, cluster: Path) -> list[Account]:
     plain = Account(uid, gid, (setpriv, "--pdeathsig", "INT", "--"))
     # Below a folder that is closed to others (/root): the right to pass through and read, and no other.
     # no_setuid_fixup: initdb looks for its programs by access(2), which else forgets the right for who is not root.
-    reader = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search", "--securebits", "+no_setuid_fixup")
+    right = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search")
+    reader = (*right, "--securebits", "+no_setuid_fixup")
     switch = ("--reuid", str(uid), "--regid", str(gid), "--clear-groups")
     through = Account(
         uid,
