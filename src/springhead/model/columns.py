@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -171,6 +171,11 @@ def _listed(options: Sequence[str]) -> str:
     return shown if shown == listed else f"{shown} …"
 
 
+@lru_cache(maxsize=1_000)
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """A column of a noun.
 
@@ -191,7 +196,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sql(self) -> str:
         """The column's name in the database: `firstName` is `first_name` there."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.name).lower()
+        return _snake_case(self.name)
 
     def problem(self, message: str) -> Problem:
         """The entry of `data.params` for a wrong value of this column."""

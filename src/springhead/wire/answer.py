@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from functools import lru_cache
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -15,6 +16,12 @@ SAFE_HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
 }
+
+
+@lru_cache(maxsize=16)
+def _of_type(content_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    named = {"content-type": content_type, **SAFE_HEADERS}
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items())
 
 
 class Answer:
@@ -30,11 +37,13 @@ class Answer:
     ) -> None:
         self.body = body
         self.status = status
-        self._headers = {"content-type": content_type, **SAFE_HEADERS, **(headers or {})}
+        self._headers = [*_of_type(content_type)]
+        if headers:
+            self._headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. Raises ClientDisconnect when nobody is there any more to read the rest."""
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._headers.items()]
+        headers = [*self._headers]
         if isinstance(self.body, bytes):
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})

@@ -80,11 +80,15 @@ class Keys:
 def credentials(request: Request) -> tuple[str | None, str | None]:
     """AccountID and secretKey: the query string wins over the headers; a doubled one counts as none."""
     try:
-        given = parse_qsl(
-            request.query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=100,
+        given = (
+            parse_qsl(
+                request.query.decode("ascii"),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=100,
+            )
+            if request.query
+            else []
         )
     except ValueError:
         return None, None
