@@ -61,6 +61,8 @@ _LOST = (
     OSError,
     TimeoutError,
 )
+_LOST_STATES = ("08", "53", "57", "58", "XX")
+"""Classes of SQLSTATE that are the server's trouble, not a statement's: connections, space, shutdown, files, faults."""
 _RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
@@ -234,7 +236,7 @@ class Database:
                 raise Locked from cause
             if isinstance(cause, _RACE):
                 raise TryAgain from cause
-            if isinstance(cause, _LOST):
+            if _is_lost(cause):
                 raise self._unavailable(cause) from cause
             raise
         finally:
@@ -273,6 +275,13 @@ class Database:
     def connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them wait for work."""
         return (self._pool.get_size(), self._pool.get_idle_size() + len(self._idle)) if self._pool else (0, 0)
+
+
+def _is_lost(cause: BaseException) -> bool:
+    """Whether the database, or the way to it, is in trouble: the same call can succeed later."""
+    if isinstance(cause, asyncpg.PostgresError) and (cause.sqlstate or "").startswith(_LOST_STATES):
+        return True
+    return isinstance(cause, _LOST)
 
 
 def _is_gone(connection: AnyConnection) -> bool:

@@ -1,0 +1,41 @@
+"""What an error of the database means to a caller."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from springhead.model.errors import Unavailable
+from springhead.store.db import Database, TryAgain
+from support import Company, Server
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        (asyncpg.UndefinedFileError, Unavailable),  # 58P01: a file of the server's, not of the statement's
+        (asyncpg.PostgresIOError, Unavailable),  # 58030
+        (asyncpg.DiskFullError, Unavailable),  # 53100
+        (asyncpg.DataCorruptedError, Unavailable),  # XX001
+        (asyncpg.CrashShutdownError, Unavailable),  # 57P02
+        (asyncpg.ConnectionDoesNotExistError, Unavailable),  # 08003
+        (asyncpg.DeadlockDetectedError, TryAgain),  # 40P01
+        (asyncpg.UndefinedColumnError, asyncpg.UndefinedColumnError),  # 42703: a fault of ours, and not hidden
+    ],
+)
+def test_trouble_of_the_server_is_retryable_and_a_fault_of_a_statement_is_not(
+    server: Server, company: Company, error: type[asyncpg.PostgresError], meaning: type[Exception]
+) -> None:
+    async def run() -> None:
+        database = Database(pool_size=1)
+        await database.open(server.dsn)
+        try:
+            with pytest.raises(meaning):
+                async with database.company(company.id):
+                    raise error("trouble")
+            async with database.company(company.id) as tx:
+                assert await tx.value("select true"), "the next call has a connection"
+        finally:
+            await database.close()
+
+    asyncio.run(run())
