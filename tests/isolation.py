@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -160,9 +160,6 @@ class _Bare(Tx):
 
     async def value(self, sql: Sql, *arguments: object) -> Any:
         return await super().value(self._bare(sql), *arguments)
-
-    async def many(self, sql: Sql, arguments: Iterable[tuple[object, ...]]) -> None:
-        await super().many(self._bare(sql), arguments)
 
 
 class _BareDatabase(Database):

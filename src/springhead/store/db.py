@@ -1,7 +1,7 @@
 """The connection pool: who may see what on a connection, what a broken one means, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -96,10 +96,6 @@ class Tx:
     async def value(self, sql: Sql, *arguments: object) -> Any:
         """The first value of the first row, or None."""
         return await self._connection.fetchval(sql, *arguments)
-
-    async def many(self, sql: Sql, arguments: Iterable[tuple[object, ...]]) -> None:
-        """Run a statement once for each tuple of arguments, in one batch and all or nothing."""
-        await self._connection.executemany(sql, arguments)
 
     @asynccontextmanager
     async def atomic(self) -> AsyncGenerator[None]:

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from typing import ClassVar
 from urllib.parse import parse_qsl
 
 from springhead.model.companies import ApiKey, Company, hash_secret
@@ -36,8 +35,6 @@ class Caller:
 
 class Keys:
     """The companies that were asked for lately, unknown ones too, each for two seconds."""
-
-    _kept: ClassVar[int] = KEPT_COMPANIES
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,7 +69,7 @@ class Keys:
             raise Unavailable from cause
         self._known[account_id] = (now + KEPT_SECONDS, access)
         self._known.move_to_end(account_id)
-        while len(self._known) > self._kept:
+        while len(self._known) > KEPT_COMPANIES:
             self._known.popitem(last=False)
         return access
 
