@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import springhead.store
-from springhead.store.leads import Select
+from springhead.store.reads import Select
 from support import Server, sql
 
 STORE = Path(springhead.store.__file__).parent

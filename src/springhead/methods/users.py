@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated
 
+from springhead.methods import reads
 from springhead.methods.call import Call
+from springhead.methods.reads import Limit, Offset
 from springhead.model.errors import Json, UnexpectedArray
 from springhead.model.users import USER_PROFILE
 from springhead.rpc.method import Example, Reads, Rows, method
-from springhead.rpc.params import PAGE, Count, Where
-from springhead.store import users
+from springhead.rpc.params import PAGE, Where
 
 _ADMINISTRATOR = {
     "id": ...,
@@ -47,13 +48,12 @@ async def get_user_profiles(
             required=False,
         ),
     ] = {},
-    limit: Annotated[int, Count("How many at most; 500 is the default and the cap.", cap=PAGE)] = PAGE,
-    offset: Annotated[int, Count("How many to pass over.")] = 0,
+    limit: Limit = PAGE,
+    offset: Offset = 0,
 ) -> Rows:
     """List the users of your company.
 
     Their `id` is what `ownerID` of a lead names. Filters must all match; email addresses are compared
     without regard to case.
     """
-    async with call.tx() as tx:
-        return Rows(await users.find(tx, call.company.id, where, zone=call.zone_name, limit=limit, offset=offset))
+    return await reads.listing(call, USER_PROFILE, where, limit=limit, offset=offset)

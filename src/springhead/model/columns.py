@@ -1,9 +1,9 @@
 """What a column of a noun is: its name on the wire and in SQL, its type, and who may write it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, cast
 
@@ -15,6 +15,9 @@ from springhead.model.errors import Json, Problem
 
 ID_MAX = 2**63 - 1
 SMALL_MAX = 2**15 - 1
+
+WHOLE_DIGITS, DECIMAL_DIGITS = 14, 10
+"""Digits that a number with a point can have before and after it."""
 
 OPTIONS_SHOWN, OPTIONS_SHOWN_LENGTH = 50, 1_000
 """How many options, and characters of them, an error's sentence names."""
@@ -56,6 +59,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         """Take what is right but not in the fast form, or say what is wrong."""
         if self.sql == "text" and isinstance(value, int) and not isinstance(value, bool):
             value = str(value) if abs(value) < 10**30 else value
+        if self.sql == "numeric" and isinstance(value, (int, str)) and not isinstance(value, bool):
+            return self._number(str(value)[:100])
+        if self.sql == "timestamptz" and isinstance(value, str) and (found := times.parse(value)) is not None:
+            return found.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
         if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
             value = str(int(value))
         if self.type == "checkbox" and isinstance(value, list):
@@ -63,6 +70,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(value, str):
             raise ValueError(self.expected)  # noqa: TRY004 - the caller's value is wrong, not our types
         return self._text(value)
+
+    def _number(self, value: str) -> str:
+        try:
+            number = Decimal(value.strip())
+        except InvalidOperation:
+            raise ValueError(self.expected) from None
+        if not number.is_finite():
+            raise ValueError(self.expected)
+        _, digits, exponent = number.as_tuple()
+        if len(digits) + int(exponent) > WHOLE_DIGITS or -int(exponent) > DECIMAL_DIGITS:
+            raise ValueError(self.expected)
+        return f"{number:f}"
 
     def _text(self, value: str) -> str:
         if self.sql != "text":
@@ -134,9 +153,27 @@ def choice(values: Sequence[str]) -> Kind:
     )
 
 
+def number() -> Kind:
+    """A number that may have a point: stored exactly, never rounded."""
+    pattern = f"^-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\\.[0-9]{{1,{DECIMAL_DIGITS}}})?\\Z"
+    limit = 10**WHOLE_DIGITS
+    return Kind(
+        type="double",
+        sql="numeric",
+        accepts=Annotated[int, Meta(gt=-limit, lt=limit)] | Annotated[str, Meta(pattern=pattern)],
+        expected=f"Expected a number of at most {WHOLE_DIGITS} digits before the point and {DECIMAL_DIGITS} after it",
+        length=18,
+    )
+
+
 def moment() -> Kind:
-    """A point in time, read as `YYYY-MM-DD HH:MM:SS` in the zone of the call."""
-    return Kind(type="timestamp", sql="timestamptz", accepts=datetime, expected=f"Expected {times.FORMAT}")
+    """A point in time, `YYYY-MM-DD HH:MM:SS` in the zone of the call; a date alone is its first second."""
+    return Kind(
+        type="timestamp",
+        sql="timestamptz",
+        accepts=Annotated[str, Meta(pattern=f"^{_PLAIN_DATE} {_PLAIN_TIME}\\Z")],
+        expected=f"Expected {times.FORMAT}",
+    )
 
 
 def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
@@ -172,7 +209,8 @@ def _listed(options: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=1_000)
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
+    """A name of the wire as it is in SQL: `firstName` is `first_name` there."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
@@ -182,6 +220,12 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     `writable` is False for what a caller may send and the server ignores (`id`, `updateTimestamp` …).
     `nullable` columns take null as "no value"; others refuse it (wire.md 5). `read` replaces the
     column's own expression in SQL; `asked` columns appear only when `fields` names them.
+
+    `refers` are the tables of which the column holds an id: one, or several between which the words of
+    the column `by` decide (303 when the company has no such row). `reserved` is the word that follows
+    from other objects: to send it changes nothing, and while it stands nothing else replaces it.
+    `normal` is the SQL column of the text's normalised form, by which it is unique and found, and
+    `normalise` what makes it.
     """
 
     name: str
@@ -192,11 +236,16 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     asked: bool = False
     default: str | None = None
     read: str | None = None
+    refers: Mapping[str, str] | str | None = None
+    by: str | None = None
+    reserved: str | None = None
+    normal: str | None = None
+    normalise: Callable[[str], str] | None = None
 
     @property
     def sql(self) -> str:
         """The column's name in the database: `firstName` is `first_name` there."""
-        return _snake_case(self.name)
+        return snake_case(self.name)
 
     def problem(self, message: str) -> Problem:
         """The entry of `data.params` for a wrong value of this column."""
@@ -208,12 +257,21 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A kind of object: its name on the wire, its table, and its columns in the wire's order."""
+    """A kind of object: its name on the wire, its table, and its columns in the wire's order.
+
+    `custom`: whether a company can add fields of its own. `unique`: the columns that no two objects of a
+    company have alike (301). `living`: the flag without which an object is left out of reads of all.
+    `paged`: the columns by which reads of all are filtered, so that a change of one moves pages.
+    """
 
     name: str
     table: str
     columns: tuple[Column, ...]
     about: str
+    custom: bool = False
+    unique: tuple[str, ...] = ()
+    living: str | None = None
+    paged: tuple[str, ...] = ()
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:
@@ -224,6 +282,26 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def written(self) -> tuple[Column, ...]:
         """The columns that a caller may set."""
         return tuple(column for column in self.columns if column.writable)
+
+    @cached_property
+    def nullable(self) -> tuple[Column, ...]:
+        """The columns that a caller may set to null."""
+        return tuple(column for column in self.written if column.nullable)
+
+    @cached_property
+    def required_texts(self) -> tuple[Column, ...]:
+        """The columns that must hold a text, and not an empty one."""
+        return tuple(column for column in self.written if column.required and column.kind.sql == "text")
+
+    @cached_property
+    def referring(self) -> tuple[Column, ...]:
+        """The columns that hold ids of other objects."""
+        return tuple(column for column in self.written if column.refers)
+
+    @cached_property
+    def keyed(self) -> Column | None:
+        """The one column by whose normalised text an object is unique and found, if there is one."""
+        return next((column for column in self.columns if column.normal and column.name in self.unique), None)
 
     @cached_property
     def ignored(self) -> frozenset[str]:

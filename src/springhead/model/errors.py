@@ -42,6 +42,18 @@ class ApiError(Exception):
         return {"code": self.code, "message": self.message, "data": self.data}
 
 
+class Refusal(ApiError):
+    """The refusal of the only object of a call that is about one object: it refuses the whole call."""
+
+    def __init__(self, error: ErrorBody) -> None:
+        super().__init__(error["data"])
+        self._error = error
+
+    def body(self) -> ErrorBody:
+        """The object's own error."""
+        return self._error
+
+
 class WrongParameters(ApiError):
     """Base of the errors whose `data.params` names each wrong parameter or field."""
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import msgspec
 
+from springhead.model.accounts import ACCOUNT
 from springhead.model.columns import Column, Kind, Noun, choice, custom, flag, integer, text
 from springhead.model.errors import Json
 from springhead.model.leads import LEAD
+from springhead.model.opportunities import OPPORTUNITY
 
 RELATIONSHIPS = ("lead", "opportunity", "account")
 SOURCE = "sharpspring"
@@ -98,11 +100,19 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
         return Column(name=self.system_name, kind=kind, nullable=True)
 
 
+class Rule(msgspec.Struct, frozen=True):
+    """A list whose members follow from a filter over the leads (model/filters.py)."""
+
+    list_id: int
+    filter: Any
+
+
 class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The custom fields of a company as of one version; a write checks that the version still holds."""
+    """The custom fields and list rules of a company as of one version; a write checks that it still holds."""
 
     version: int
     fields: tuple[Field, ...]
+    rules: tuple[Rule, ...] = ()
 
     @cached_property
     def columns(self) -> Mapping[str, tuple[Column, ...]]:
@@ -117,7 +127,7 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     @cached_property
-    def derived(self) -> dict[tuple[str, str], Any]:
+    def derived(self) -> dict[tuple[str, ...], Any]:
         """Room for what is made once from this version: statements and shapes of objects."""
         return {}
 
@@ -147,6 +157,7 @@ def _system_type(name: str, kind: Kind) -> str:
         "tinyint": "bit",
         "varchar": "string",
         "timestamp": "datetime",
+        "double": "string",
     }.get(kind.type, kind.type)
 
 
@@ -169,5 +180,9 @@ def _system_fields(noun: Noun, first_id: int, hidden: Iterable[str]) -> tuple[Fi
     )
 
 
-SYSTEM_FIELDS = _system_fields(LEAD, 100_000_512, hidden=("accountID", "active"))
+SYSTEM_FIELDS = (
+    *_system_fields(LEAD, 100_000_512, hidden=("accountID", "active")),
+    *_system_fields(ACCOUNT, 110_000_512, hidden=()),
+    *_system_fields(OPPORTUNITY, 120_000_512, hidden=()),
+)
 """The system's own fields, as getFields lists them: not quite the lead's columns (wire.md 10.8)."""

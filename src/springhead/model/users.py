@@ -1,6 +1,7 @@
 """The user profile: a person of the company (wire.md 15)."""
 
 from springhead.model.columns import Column, Noun, flag, integer, text
+from springhead.model.leads import email_key
 
 USER_PROFILE = Noun(
     name="userProfile",
@@ -11,7 +12,7 @@ USER_PROFILE = Noun(
         Column(name="firstName", kind=text(50)),
         Column(name="lastName", kind=text(50)),
         Column(name="displayName", kind=text(255)),
-        Column(name="emailAddress", kind=text(150)),
+        Column(name="emailAddress", kind=text(150), normal="email_key", normalise=email_key),
         Column(name="isActive", kind=flag()),
         Column(name="isReseller", kind=flag()),
         Column(name="userTimezone", kind=text(255)),

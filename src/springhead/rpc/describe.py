@@ -11,7 +11,7 @@ from springhead.model.errors import ApiError, Json, WrongParameters
 from springhead.model.fields import FIELD, OPTION_LENGTH, OPTIONS_MAX
 from springhead.rpc import samples
 from springhead.rpc.method import REGISTRY, Example, Method, Reads
-from springhead.rpc.params import Objects, Where, noun_schema
+from springhead.rpc.params import Flat, Objects, noun_schema
 
 OPENRPC = "1.3.2"
 API_VERSION = "1.2"
@@ -81,7 +81,6 @@ _ERROR: Mapping[str, Json] = {
 @cache
 def openrpc() -> bytes:
     """The OpenRPC document of every method, as JSON: the same bytes for the same declarations."""
-    nouns = {noun.name: noun for noun in _nouns()}
     document: dict[str, Json] = {
         "openrpc": OPENRPC,
         "info": {
@@ -94,7 +93,7 @@ def openrpc() -> bytes:
         "methods": [_method(method) for method in REGISTRY.values()],
         "components": {
             "schemas": {
-                **{name: _read_schema(noun) for name, noun in nouns.items()},
+                **{name: _read_schema(noun) for name, noun in samples.nouns().items()},
                 **dict(_sent_schemas()),
                 "outcome": _OUTCOME,
                 "error": _ERROR,
@@ -135,18 +134,9 @@ def _server() -> Json:
     }
 
 
-def _nouns() -> Iterator[Noun]:
-    for method in REGISTRY.values():
-        for given in method.params:
-            if isinstance(given.accepts, (Objects, Where)):
-                yield given.accepts.noun
-        if isinstance(method.result, Reads):
-            yield method.result.noun
-
-
 def _method(method: Method[Any]) -> dict[str, Json]:
     items: Json = {
-        "$ref": "#/components/schemas/" + (method.result.key if isinstance(method.result, Reads) else "outcome")
+        "$ref": "#/components/schemas/" + (method.result.noun.name if isinstance(method.result, Reads) else "outcome")
     }
     described: dict[str, Json] = {
         "name": method.name,
@@ -154,31 +144,49 @@ def _method(method: Method[Any]) -> dict[str, Json]:
         "description": method.description,
         "tags": [{"name": "vendor" if method.vendor else "springhead"}, {"name": samples.noun_name(method)}],
         "paramStructure": "by-name",
-        "params": [
-            {
-                "name": given.name,
-                "description": given.accepts.about,
-                "required": given.required,
-                "schema": _sent(method, given.accepts.noun)
-                if isinstance(given.accepts, Objects)
-                else given.accepts.schema(),
-            }
-            for given in method.params
-        ],
-        "result": {
-            "name": "result",
-            "schema": {
-                "type": "object",
-                "required": [method.result.key],
-                "properties": {method.result.key: {"type": "array", "items": items}},
-                "additionalProperties": False,
-            },
-        },
+        "params": list(_params(method)),
+        "result": {"name": "result", "schema": _result(method, items)},
         "errors": [{"$ref": f"#/components/errors/{error.__name__}"} for error in method.errors],
         "examples": [_example(example, method) for example in method.examples],
         "x-since": method.since,
     }
     return described | ({"x-differs": method.differs} if method.differs else {})
+
+
+def _params(method: Method[Any]) -> Iterator[Json]:
+    for given in method.params:
+        accepts = given.accepts
+        flat = isinstance(accepts, Flat)
+        if isinstance(accepts, Flat):
+            shown = accepts.noun.written
+            if not accepts.creating:
+                shown = (accepts.noun.by_name["id"], *shown)
+            for column in shown:
+                required = column.required if accepts.creating else column.name == "id"
+                yield {
+                    "name": column.name,
+                    "description": "Of the one object; not with `objects`.",
+                    "required": required,
+                    "schema": _sent_value(column),
+                }
+        yield {
+            "name": given.name,
+            "description": accepts.about,
+            "required": given.required and not flat,
+            "schema": _sent(method, accepts.noun) if isinstance(accepts, Objects) else accepts.schema(),
+        }
+
+
+def _result(method: Method[Any], items: Json) -> Json:
+    properties: dict[str, Json] = {method.result.key: {"type": "array", "items": items}}
+    if isinstance(method.result, Reads) and method.result.generated:
+        properties["hasMore"] = {"type": "boolean"}
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def _example(example: Example, method: Method[Any]) -> dict[str, Json]:
@@ -200,14 +208,7 @@ def _error(error: type[ApiError]) -> dict[str, Json]:
 
 def _read_schema(noun: Noun) -> dict[str, Json]:
     schema = noun_schema(noun)
-    return (
-        schema | {"additionalProperties": {"type": ["string", "null"]} if _extensible(noun) else False} | _options(noun)
-    )
-
-
-def _extensible(noun: Noun) -> bool:
-    """Whether custom fields stand beside the noun's own columns."""
-    return noun.name in FIELD.by_name["relationship"].kind.options
+    return schema | {"additionalProperties": {"type": ["string", "null"]} if noun.custom else False} | _options(noun)
 
 
 def _options(noun: Noun) -> dict[str, Json]:
@@ -246,8 +247,9 @@ def _sent_schemas() -> Iterator[tuple[str, Json]]:
 
 
 def _sent_schema(noun: Noun, key: str) -> Json:
-    properties: dict[str, Json] = {"id": _sent_value(noun.by_name["id"])}
-    if key == "deletes":
+    identity = noun.by_name.get("id")
+    properties: dict[str, Json] = {"id": _sent_value(identity)} if identity else {}
+    if key == "deletes" and identity:
         name = {"systemName": {"type": "string"}} if "systemName" in noun.by_name else {}
         return {"type": "object", "properties": {**properties, **name}}
     creating = key == "creates"
@@ -262,7 +264,7 @@ def _sent_schema(noun: Noun, key: str) -> Json:
         "type": "object",
         "description": noun.about,
         "properties": properties,
-        "additionalProperties": _extensible(noun),
+        "additionalProperties": noun.custom,
     }
     required = [column.name for column in noun.written if column.required]
     return schema | ({"required": required} if creating and required else {})

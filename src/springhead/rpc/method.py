@@ -8,8 +8,8 @@ from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, get_t
 import msgspec
 
 from springhead.model.columns import Noun
-from springhead.model.errors import ApiError, ErrorBody, InvalidParameters, Json, UnknownMethod
-from springhead.rpc.params import Given, Objects, Param
+from springhead.model.errors import ApiError, ErrorBody, InvalidParameters, Json, Refusal, UnknownMethod
+from springhead.rpc.params import Flat, Given, Objects, Param
 
 Row = dict[str, str | None]
 
@@ -38,10 +38,19 @@ def refused(error: ApiError) -> Done:
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """The rows of a read: a page, or pages that follow one another for an answer of any length."""
+    """The rows of a read: a page, or pages that follow one another for an answer of any length.
+
+    `more` says whether there are rows behind the page, for reads whose answer tells.
+    """
 
     page: Sequence[Mapping[str, Json]] = ()
     pages: AsyncIterator[Sequence[Mapping[str, Json]]] | None = None
+    more: bool = False
+
+    @classmethod
+    def first(cls, found: Sequence[Mapping[str, Json]], limit: int) -> "Rows":
+        """The first `limit` of the rows found, and whether there were more."""
+        return cls(found[:limit], more=len(found) > limit)
 
 
 class Outcomes(msgspec.Struct, frozen=True):
@@ -51,24 +60,33 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 
 class Reads(msgspec.Struct, frozen=True):
-    """The result of a read: a list of rows under the noun's own name, in the singular (wire.md 15)."""
+    """The result of a read: a list of rows under the noun's own name, in the singular (wire.md 15).
+
+    `generated` is the key of the reads that the vendor generates, such as `getWherelistMemberGets`: their
+    answers say twice whether there is more, and their `error` is `[]` (wire.md 3).
+    """
 
     noun: Noun
+    generated: str = ""
 
     @property
     def key(self) -> str:
-        """The result's only key."""
-        return self.noun.name
+        """The result's key, the only one but for `hasMore`."""
+        return self.generated or self.noun.name
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """The result of a bulk write: `creates`, `updates` or `deletes`, an outcome per object."""
+    """The result of a bulk write: an outcome per object."""
 
-    key: Literal["creates", "updates", "deletes"]
+    key: Literal["creates", "updates", "deletes", "converts"]
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A call and its answer, shown in the docs and run as a test; `...` stands for any value."""
+    """A call and its answer, shown in the docs and run as a test; `...` stands for any value.
+
+    `given` are calls made before it. In the params `{id}` stands for the id that was made last, and a noun's
+    name, as in `{dealStage}`, for the last one of that noun; `{userProfile}` is the company's administrator.
+    """
 
     params: Mapping[str, Json]
     result: Any
@@ -102,7 +120,17 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
         for given in self.params:
             if isinstance(given.accepts, Objects):
                 given.accepts.bounded(taken[given.argument], objects_per_call)
-        return await self.run(context, **taken)
+        result = await self.run(context, **taken)
+        if isinstance(result, Outcomes) and self.flat and self.flat.is_flat(params):
+            (only,) = result.results
+            if only["error"]:
+                raise Refusal(only["error"])
+        return result
+
+    @property
+    def flat(self) -> Flat | None:
+        """The parameter that stands for all others, when the call may be about one object without a list."""
+        return next((given.accepts for given in self.params if isinstance(given.accepts, Flat)), None)
 
 
 REGISTRY: dict[str, Method[Any]] = {}

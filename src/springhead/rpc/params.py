@@ -265,8 +265,8 @@ class Objects(Param):
 
     type = "list"
 
-    def __init__(self, noun: Noun, about: str) -> None:
-        self.noun, self.about = noun, about
+    def __init__(self, noun: Noun, about: str, *, creating: bool = True) -> None:
+        self.noun, self.about, self.creating = noun, about, creating
 
     def read(self, name: str, value: Json, *, required: bool) -> list[Json]:
         """The elements in order; the keys of a hash of objects count for nothing (wire.md 2)."""
@@ -297,6 +297,26 @@ class Objects(Param):
             "items": {"$ref": f"#/components/schemas/{self.noun.name}"},
             "maxItems": PAGE,
         }
+
+
+class Flat(Objects):
+    """One object whose columns stand in the params themselves, or a list `objects` of them (wire.md 2).
+
+    Without the list, parameters that are no column mean nothing, and what refuses the object refuses the call.
+    """
+
+    @staticmethod
+    def is_flat(params: Mapping[str, Json]) -> bool:
+        """Whether the call is about one object without a list."""
+        return params.get("objects") in (None, "")
+
+    def one(self, params: Mapping[str, Json]) -> list[Json]:
+        """The one object of a call without a list; a required column that is absent is 206."""
+        one = {column.name: params[column.name] for column in self.noun.columns if column.name in params}
+        absent = [column for column in self.noun.written if column.required and column.name not in one]
+        if absent and self.creating:
+            raise MissingParameters(*(column.problem("Required parameter is missing") for column in absent))
+        return [one]
 
 
 def whole(value: str | int | bool) -> int | None:
@@ -343,6 +363,8 @@ class Given(msgspec.Struct, frozen=True):
 
     def take(self, params: Mapping[str, Json]) -> Any:
         """The parameter's value out of the call's params."""
+        if isinstance(self.accepts, Flat) and self.accepts.is_flat(params):
+            return self.accepts.one(params)
         value = params.get(self.name)
         if (self.name not in params or self.accepts.empty(value)) and self.required:
             raise self.accepts.missing(self.name)

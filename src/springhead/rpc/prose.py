@@ -64,3 +64,10 @@ objects, `[]` when there are none (null then, for a key made with `--plain-succe
 SUMMARY = """\
 Of {all} methods {works} work with no known difference, {differs} work and differ in something that the table names, and
 {missing} are not there yet. A method that is not there is answered with 204, "Invalid method signature"."""
+
+GENERATED = """\
+`hasMore`, outside and inside the result, says whether there are more behind them; `error` is `[]`."""
+
+FLAT = """\
+These stand in `params` themselves. A list `objects` of several such objects is taken too; then what is wrong with one
+refuses it alone, and without the list it refuses the call."""

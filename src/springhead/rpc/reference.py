@@ -1,7 +1,8 @@
 """What is said of the API to people, read off the declarations: the reference pages, the compatibility table."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from springhead.model import errors
@@ -9,14 +10,11 @@ from springhead.model.columns import Column, Kind, Noun
 from springhead.model.errors import ApiError
 from springhead.model.fields import DATA_TYPES, FIELD, OPTION_LENGTH, OPTION_TYPES, OPTIONS_MAX
 from springhead.model.leads import LEAD
-from springhead.model.users import USER_PROFILE
 from springhead.rpc import describe, prose, samples
 from springhead.rpc.method import REGISTRY, Example, Method, Reads
-from springhead.rpc.params import Given, Moment, Names, Objects, OneOf, Where
+from springhead.rpc.params import Flat, Given, Moment, Names, Objects, OneOf, Where
 from springhead.rpc.vendor_methods import UPLOAD, VENDOR_METHODS
 
-NOUN_PAGES: Mapping[str, str] = {"lead": "lead.md", "field": "field.md", "userProfile": "user-profile.md"}
-_NOUNS = (LEAD, FIELD, USER_PROFILE)
 _MADE = "<!-- Made by `make generate`: change the code that this is read off. -->"
 _WHOLE_CALL = (errors.MissingParameters, errors.MissingObjects, errors.TooManyObjects, errors.WrongValue)
 _EITHER = (errors.InvalidParameters, errors.MalformedObject, errors.UnexpectedArray)
@@ -27,7 +25,7 @@ def pages() -> dict[str, str]:
     made = {
         "README.md": _index(),
         "errors.md": _errors_page(),
-        **{NOUN_PAGES[noun.name]: _noun_page(noun) for noun in _NOUNS},
+        **{_noun_file(noun): _noun_page(noun) for noun in samples.nouns().values()},
         **{f"{method.name}.md": _method_page(method) for method in REGISTRY.values()},
     }
     return {name: f"{_MADE}\n{text.strip()}\n" for name, text in made.items()}
@@ -35,12 +33,17 @@ def pages() -> dict[str, str]:
 
 def _index() -> str:
     parts = [prose.INDEX]
-    for noun in _NOUNS:
+    for noun in samples.nouns().values():
         methods = [method for method in REGISTRY.values() if samples.noun_name(method) == noun.name]
-        parts.append(f"## [{noun.name}]({NOUN_PAGES[noun.name]})\n{noun.about}")
+        parts.append(f"## [{noun.name}]({_noun_file(noun)})\n{noun.about}")
         rows = [[f"[{method.name}]({method.name}.md)", method.summary] for method in methods]
-        parts.append(_table(["method", "what it does"], rows))
+        if rows:
+            parts.append(_table(["method", "what it does"], rows))
     return "\n\n".join([*parts, prose.FOR_ALL])
+
+
+def _noun_file(noun: Noun) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", noun.name).lower() + ".md"
 
 
 def _method_page(method: Method[Any]) -> str:
@@ -61,6 +64,8 @@ def _method_page(method: Method[Any]) -> str:
 
 
 def _parameters(method: Method[Any]) -> str:
+    if method.flat:
+        return _columns_as_parameters(method.flat)
     rows = [
         [f"`{given.name}`", _type(given), "yes" if given.required else "no", _default(given), given.accepts.about]
         for given in method.params
@@ -68,10 +73,23 @@ def _parameters(method: Method[Any]) -> str:
     return _table(["name", "type", "required", "when left out", "what it is"], rows)
 
 
+def _columns_as_parameters(flat: Flat) -> str:
+    shown = flat.noun.written if flat.creating else (flat.noun.by_name["id"], *flat.noun.written)
+    rows = [
+        [
+            f"`{column.name}`",
+            column.kind.type,
+            "yes" if (column.required and flat.creating) or column.name == "id" else "no",
+        ]
+        for column in shown
+    ]
+    return f"{_table(['name', 'type', 'required'], rows)}\n\n{prose.FLAT}"
+
+
 def _type(given: Given) -> str:
     match given.accepts:
         case Objects(noun=noun):
-            return f"list of [{noun.name}]({NOUN_PAGES[noun.name]})"
+            return f"list of [{noun.name}]({_noun_file(noun)})"
         case OneOf():
             return "one word"
         case Names():
@@ -99,8 +117,9 @@ def _filters(given: Given) -> str:
 
 def _result(method: Method[Any]) -> str:
     if isinstance(method.result, Reads):
-        noun = f"[{method.result.noun.name}]({NOUN_PAGES[method.result.noun.name]})"
-        return f"`{method.result.key}`: a list of {noun}, empty when there is none. `error` is null."
+        noun = f"[{method.result.noun.name}]({_noun_file(method.result.noun)})"
+        ending = prose.GENERATED if method.result.generated else "`error` is null."
+        return f"`{method.result.key}`: a list of {noun}, empty when there is none. {ending}"
     with_id = ", with the new `id` when it went through" if method.result.key == "creates" else ""
     return prose.WRITE.format(key=method.result.key, with_id=with_id)
 

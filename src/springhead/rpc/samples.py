@@ -6,16 +6,34 @@ from typing import Any, cast
 
 import msgspec
 
+from springhead.model.columns import Noun
 from springhead.model.errors import Json
-from springhead.rpc.method import Example, Method, Reads
-from springhead.rpc.params import Objects
+from springhead.rpc.method import REGISTRY, Example, Method, Reads
+from springhead.rpc.params import Objects, Where
 
 REQUEST_ID = "1"
 WIDE = 116
 """Characters in a line of JSON on a page."""
 
 STEP = 1024
-_FIRST_ID = {"lead": 100_000_000_000, "field": 400_000_000, "userProfile": 300_000_256}
+_FIRST_ID = {
+    "lead": 100_000_000_000,
+    "field": 400_000_000,
+    "userProfile": 300_000_256,
+    "account": 2_000_000_000,
+    "campaign": 350_000_128,
+    "dealStage": 320_000_384,
+    "opportunity": 1_000_000_512,
+    "opportunityLead": 1_100_000_640,
+    "activeList": 420_000_768,
+    "listMember": 1_000_000_000_000,
+    "listTag": 430_000_896,
+    "note": 5_000_000_256,
+    "task": 5_100_000_384,
+    "product": 330_000_512,
+}
+"""The id that the first object of a noun gets in a new database."""
+
 _LIKELY: Mapping[str, Json] = {
     "systemName": "shoe_size_5a0dd86e6e290",
     "createTimestamp": "2026-03-14 09:26:53",
@@ -32,6 +50,9 @@ def request(example: Example, method: Method[Any]) -> dict[str, Json]:
 def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
     """The body of the answer: keys in the wire's order, `error` as wire.md 3 has it."""
     rows = result(example, method)
+    if isinstance(method.result, Reads) and method.result.generated:
+        inner = {method.result.key: rows, "hasMore": False}
+        return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
     errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
     return {"result": {method.result.key: rows}, "error": errors, "id": REQUEST_ID}
 
@@ -70,9 +91,9 @@ def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json
 
 
 def _filled(value: object, method: Method[Any]) -> object:
-    """The parameters with `{id}` as the id of what the steps before have made."""
-    if value == "{id}":
-        return _first_id(method)
+    """The parameters with ids in place of `{id}` (the method's noun) and `{lead}`, `{userProfile}` … (that noun)."""
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return _FIRST_ID.get(value[1:-1]) or _first_id(method)
     if isinstance(value, Mapping):
         return {name: _filled(item, method) for name, item in cast("Mapping[str, object]", value).items()}
     if isinstance(value, list):
@@ -86,11 +107,27 @@ def _objects(example: Example) -> int:
 
 
 def _first_id(method: Method[Any]) -> int:
-    return _FIRST_ID[noun_name(method)]
+    return _FIRST_ID.get(noun_name(method), 100_000_000_000)
+
+
+def noun_of(method: Method[Any]) -> Noun:
+    """The noun that a method is about."""
+    if isinstance(method.result, Reads):
+        return method.result.noun
+    return next(given.accepts.noun for given in method.params if isinstance(given.accepts, Objects))
 
 
 def noun_name(method: Method[Any]) -> str:
-    """The noun that a method is about."""
-    if isinstance(method.result, Reads):
-        return method.result.noun.name
-    return next(given.accepts.noun.name for given in method.params if isinstance(given.accepts, Objects))
+    """Its name."""
+    return noun_of(method).name
+
+
+def nouns() -> dict[str, Noun]:
+    """Every noun of the API by its name, in the order in which the methods come."""
+    found: dict[str, Noun] = {}
+    for method in REGISTRY.values():
+        for given in method.params:
+            if isinstance(given.accepts, (Objects, Where)):
+                found.setdefault(given.accepts.noun.name, given.accepts.noun)
+        found.setdefault(noun_name(method), noun_of(method))
+    return found

@@ -37,6 +37,8 @@ def expression(column: Column) -> str:
             return f"to_char({value} at time zone $2, 'YYYY-MM-DD HH24:MI:SS')"
         case "text":
             return value
+        case "numeric":
+            return f"trim_scale({value})::text"
         case _:
             return f"({value})::text"
 
@@ -59,8 +61,10 @@ def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str]
 
 
 def recordset(columns: Iterable[Column], *, parameter: int) -> str:
-    """`jsonb_to_recordset` over the JSON objects of a parameter, with the wire's names."""
-    typed = ", ".join(f"{quoted(column.name)} {column.kind.sql}" for column in columns)
+    """`jsonb_to_recordset` over the JSON objects of a parameter, with the wire's names; times are still in no zone."""
+    typed = ", ".join(
+        f"{quoted(column.name)} {column.kind.sql.replace('timestamptz', 'timestamp')}" for column in columns
+    )
     return f"jsonb_to_recordset(${parameter}::jsonb) as ({typed})"
 
 

@@ -193,14 +193,18 @@ def success(
     """An answer, whole, or in pieces when it is read while it is sent.
 
     A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
-    through, or null then for a key that is set so (wire.md 3, 14.2).
+    through, or null then for a key that is set so (wire.md 3, 14.2). A generated read has `[]` too.
     """
     head = b'{"result":{"' + shape.key.encode() + b'":'
     if isinstance(result, Outcomes):
-        errors: list[object] | None = [one["error"] for one in result.results if not one["success"]]
+        errors: list[object] | None = [one["error"] for one in result.results if one["error"]]
         if not errors and plain_success:
             errors = None
         return head + _encode(result.results) + b'},"error":' + _encode(errors) + b',"id":' + identity + b"}"
+    if isinstance(shape, Reads) and shape.generated:
+        more = b'"hasMore":' + _encode(result.more)
+        rows = _encode(result.page)
+        return b"{" + more + b"," + head[1:] + rows + b"," + more + b'},"error":[],"id":' + identity + b"}"
     tail = b'},"error":null,"id":' + identity + b"}"
     if result.pages is None:
         return head + _encode(result.page) + tail

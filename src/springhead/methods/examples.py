@@ -1,0 +1,57 @@
+"""What the examples of the methods have in common: outcomes, rows as they are read, objects to start from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from springhead.model.columns import Noun
+from springhead.model.errors import Json
+from springhead.model.leads import LEAD
+from springhead.rpc.method import Example
+
+CREATED = {"success": True, "error": None, "id": ...}
+DONE: dict[str, Json] = {"success": True, "error": None}
+EVER = {"startDate": "2016-11-02 00:00:00", "endDate": "2999-12-31 23:59:59"}
+
+
+def failed(code: int, message: str) -> dict[str, Json]:
+    """A refused object whose error has nothing to add."""
+    return {"success": False, "error": {"code": code, "message": message, "data": []}}
+
+
+TAKEN = failed(301, "Entry already exists")
+NOTHING = failed(302, "No table rows affected")
+
+_DEFAULTS = {"true": "1", "false": "0"}
+
+
+def row(noun: Noun, **values: Any) -> Mapping[str, Any]:
+    """An object as it is read: what is given, and for the rest what a new object has."""
+    return {
+        column.name: values[column.name]
+        if column.name in values
+        else ...
+        if column.name in {"id", "createTimestamp", "updateTimestamp"}
+        else _DEFAULTS.get(column.default or "", column.default and column.default.strip("'"))
+        for column in noun.columns
+        if not column.asked
+    }
+
+
+GIVEN = (
+    Example(
+        {"objects": [{"emailAddress": "lead.one@example.com", "firstName": "Lead"}]},
+        [CREATED],
+        method="createLeads",
+    ),
+)
+"""A lead to start from."""
+
+LEAD_ROW = row(
+    LEAD,
+    firstName="Lead",
+    emailAddress="lead.one@example.com",
+    isQualified="0",
+    isContact="0",
+    isCustomer="0",
+    status="unqualified",
+)

@@ -1,0 +1,151 @@
+"""Reads of any noun: one by id, a page of those that match, or those of a range of time."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Literal
+
+from springhead.methods.call import Call, readable
+from springhead.model.columns import Noun
+from springhead.model.errors import InvalidParameters, Json
+from springhead.model.fields import FieldSet
+from springhead.model.times import second_after, to_utc
+from springhead.rpc.method import Rows
+from springhead.rpc.params import PAGE, Count, Integer, Moment, OneOf
+from springhead.store import reads
+from springhead.store.db import Tx
+
+PIECE = 500
+"""Rows of a long answer that are read and sent at a time: memory does not grow with the answer."""
+
+Id = Annotated[int, Integer("The object's id.")]
+Limit = Annotated[int, Count("How many at most; 500 is the default and the cap.", cap=PAGE)]
+LongLimit = Annotated[int, Count("How many at most; 500 when left out, and there is no cap.")]
+Offset = Annotated[int, Count("How many to pass over.")]
+Start = Annotated[datetime, Moment("The first second of the range.")]
+End = Annotated[datetime, Moment("The last second of the range; it belongs to it.", end=True)]
+Stamp = Annotated[Literal["create", "update"], OneOf("Which time to look at.", "create", "update")]
+
+
+async def get(call: Call, noun: Noun, object_id: int) -> Rows:
+    """One object by its id: a list of one, or an empty one."""
+    return await find(call, noun, {"id": object_id}, limit=1, offset=0)
+
+
+async def listing(
+    call: Call, noun: Noun, where: Mapping[str, Json], names: Sequence[str] | None = None, *, limit: int, offset: int
+) -> Rows:
+    """A page of the objects that match all filters, in the order of their ids; all living ones without a filter."""
+    if set(where) - set(noun.paged):
+        return await find(call, noun, where, names, limit=limit, offset=offset)
+    async with call.tx() as tx:
+        known = await call.fields(tx)
+        chosen = await select(call, tx, noun, known, names)
+        page = partial(reads.page, tx, call.company.id, chosen, where, call.server.walks)
+        rows = await page(zone=call.zone_name, version=known.version, limit=limit, offset=offset)
+        if not rows:
+            await call.verify(tx, known)
+        return Rows(rows)
+
+
+async def find(
+    call: Call,
+    noun: Noun,
+    where: Mapping[str, Json],
+    names: Sequence[str] | None = None,
+    *,
+    limit: int,
+    offset: int,
+    either: bool = False,
+) -> Rows:
+    """The objects that filters choose, living or not; with `either` any filter will do."""
+    async with call.tx() as tx:
+        known = await call.fields(tx)
+        chosen = await select(call, tx, noun, known, names)
+        rows = await reads.find(
+            tx,
+            call.company.id,
+            chosen,
+            where,
+            zone=call.zone_name,
+            version=known.version,
+            limit=limit,
+            offset=offset,
+            either=either,
+        )
+        if not rows:
+            await call.verify(tx, known)
+        return Rows(rows)
+
+
+async def select(
+    call: Call,
+    tx: Tx,
+    noun: Noun,
+    fields: FieldSet,
+    names: Sequence[str] | None = None,
+    *,
+    leaving_out: Sequence[str] = (),
+) -> reads.Select:
+    """What to read, custom fields included, made once for each version of them; 205 for an unknown name."""
+    try:
+        readable(noun, fields, names)
+    except InvalidParameters:
+        await call.verify(tx, fields)
+        raise
+    key = ("select", noun.name, "\0".join(names) if names is not None else f"all but {leaving_out}")
+    found: reads.Select | None = fields.derived.get(key)
+    if found is None:
+        found = reads.Select(noun, names, fields.columns.get(noun.name, ()), leaving_out=leaving_out)
+        if names is None:
+            fields.derived[key] = found
+    return found
+
+
+async def ranged(
+    call: Call,
+    noun: Noun,
+    between: tuple[datetime, datetime],
+    by: Literal["create", "update"],
+    names: Sequence[str] | None = None,
+    *,
+    limit: int,
+    offset: int,
+    leaving_out: Sequence[str] = (),
+) -> Rows:
+    """Objects created or updated between two times of the call's zone, both included, oldest first.
+
+    A long answer is sent while it is read.
+    """
+    start, end = between
+    begin, last_second = to_utc(start, call.zone), to_utc(end, call.zone, later=True)
+    async with call.tx() as tx:
+        known = await call.fields(tx)
+        chosen = await select(call, tx, noun, known, names, leaving_out=leaving_out)
+    piece = partial(
+        reads.in_range,
+        company_id=call.company.id,
+        select=chosen,
+        by=by,
+        between=(begin, second_after(last_second)),
+        zone=call.zone_name,
+        version=known.version,
+    )
+    async with call.tx() as tx:
+        rows, last = await piece(tx, limit=min(limit, PIECE), offset=offset)
+        if not rows:
+            await call.verify(tx, known)
+    if last is None or len(rows) < PIECE or limit <= PIECE:
+        return Rows(rows)
+
+    async def pages() -> AsyncGenerator[Sequence[Mapping[str, Json]]]:
+        page, after, left = rows, last, limit - len(rows)
+        yield page
+        while left and len(page) == PIECE:
+            async with call.tx() as tx:
+                page, after = await piece(tx, limit=min(left, PIECE), offset=0, after=after)
+            left -= len(page)
+            if page:
+                yield page
+
+    return Rows(pages=pages())

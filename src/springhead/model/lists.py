@@ -1,0 +1,95 @@
+"""Lists of leads, and the several shapes in which the wire shows who is on them (wire.md 15, schema.md)."""
+
+from springhead.model.columns import Column, Noun, flag, integer, moment, text
+from springhead.model.leads import LEAD
+
+_ID = integer(18, "bigint")
+
+ACTIVE_LIST = Noun(
+    name="activeList",
+    table="list",
+    about="A list of leads: one that people are put on, or one whose members follow from a filter.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="name", kind=text(255), required=True),
+        Column(name="memberCount", kind=_ID, writable=False),
+        Column(name="removedCount", kind=_ID, writable=False),
+        Column(name="createTimestamp", kind=moment(), writable=False),
+        Column(name="description", kind=text(255)),
+    ),
+)
+
+LIST_MEMBER = Noun(
+    name="listMember",
+    table="list_member",
+    about="That a lead is, or was, on a list.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="listID", kind=_ID, required=True),
+        Column(name="memberID", kind=_ID, required=True, read="l.lead_id"),
+        Column(name="isRemoved", kind=flag(), writable=False),
+    ),
+    unique=("listID", "memberID"),
+    paged=("listID",),
+)
+
+_OF_LEAD = LEAD.by_name
+
+LIST_LEAD = Noun(
+    name="activeListMember",
+    table="list_member",
+    about="A lead on a list, with its name and address.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="listID", kind=_ID, writable=False),
+        Column(
+            name="companyName", kind=_OF_LEAD["companyName"].kind, writable=False, read="coalesce(p.company_name, '')"
+        ),
+        Column(name="leadID", kind=_ID, writable=False),
+        Column(name="firstName", kind=_OF_LEAD["firstName"].kind, writable=False, read="coalesce(p.first_name, '')"),
+        Column(name="lastName", kind=_OF_LEAD["lastName"].kind, writable=False, read="coalesce(p.last_name, '')"),
+        Column(name="emailAddress", kind=_OF_LEAD["emailAddress"].kind, writable=False, read="p.email_address"),
+    ),
+)
+
+REMOVED_MEMBER = Noun(
+    name="removedListMember",
+    table="list_member",
+    about="A lead that does not get what is sent to a list: removed, unsubscribed or bounced.",
+    columns=(
+        Column(name="listMemberID", kind=_ID, writable=False, read="l.id"),
+        Column(name="listID", kind=_ID, writable=False),
+        Column(name="isRemoved", kind=flag(), writable=False),
+        Column(name="isUnsubscribed", kind=flag(), writable=False, read="coalesce(p.is_unsubscribed, false)"),
+        Column(name="hardBounced", kind=flag(), writable=False, read="p.hard_bounced"),
+        Column(name="leadID", kind=_ID, writable=False),
+        Column(name="firstname", kind=_OF_LEAD["firstName"].kind, writable=False, read="coalesce(p.first_name, '')"),
+        Column(name="lastname", kind=_OF_LEAD["lastName"].kind, writable=False, read="coalesce(p.last_name, '')"),
+        Column(name="emailaddress", kind=_OF_LEAD["emailAddress"].kind, writable=False, read="p.email_address"),
+    ),
+)
+
+MEMBERSHIP = Noun(
+    name="listMembership",
+    table="list_member",
+    about="A list that a lead is on.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False, read="l.list_id"),
+        Column(name="name", kind=text(255), writable=False, read="t.name"),
+        Column(
+            name="status", kind=text(50), writable=False, read="case when l.is_removed then 'removed' else 'active' end"
+        ),
+        Column(name="createTimestamp", kind=moment(), writable=False),
+    ),
+)
+
+LIST_TAG = Noun(
+    name="listTag",
+    table="list_tag",
+    about="A label on lists.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="label", kind=text(255), required=True),
+        Column(name="objectType", kind=text(50), writable=False),
+    ),
+)
