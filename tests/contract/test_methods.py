@@ -1,6 +1,7 @@
 """Every method is whole: documented, with a test file of its own, examples that run and errors that happen."""
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +9,10 @@ import pytest
 
 from springhead import methods
 from springhead.model import errors
-from springhead.model.errors import (
-    ApiError,
-    EntryExists,
-    InvalidParameters,
-    MalformedObject,
-    MissingObjects,
-    MissingParameters,
-    NoSuchRecord,
-    NothingChanged,
-    SystemField,
-    TooManyObjects,
-    UnexpectedArray,
-    UnknownReference,
-    WrongValue,
-)
+from springhead.model.columns import Column
+from springhead.model.errors import ApiError
 from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
-from springhead.rpc.params import Objects
+from springhead.rpc.params import Given, Integer, Moment, Objects, OneOf, Where
 from springhead.rpc.samples import noun_name
 from support import Company
 
@@ -103,87 +91,83 @@ def test_an_error_is_documented_and_has_the_wires_message(error: type[ApiError])
     assert list(body) == ["code", "message", "data"]
 
 
-NEW_LEAD = {"emailAddress": "new@example.com"}
-NEW_FIELD = {"relationship": "lead", "dataType": "string", "label": "x"}
-RANGE = {"startDate": "2000-01-01", "endDate": "2001-01-01", "timestamp": "create"}
-PROVOKED: dict[str, dict[type[ApiError], dict[str, Any]]] = {
-    "createLeads": {
-        InvalidParameters: {"objects": [{"emailAddress": ""}]},
-        UnexpectedArray: {"objects": [{"emailAddress": []}]},
-        EntryExists: {"objects": [NEW_LEAD, NEW_LEAD]},
-        UnknownReference: {"objects": [{**NEW_LEAD, "ownerID": 1}]},
-    },
-    "updateLeads": {
-        InvalidParameters: {"objects": [{"id": ""}]},
-        UnexpectedArray: {"objects": [{"id": []}]},
-        EntryExists: {"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]},
-        UnknownReference: {"objects": [{"id": "{id}", "ownerID": 1}]},
-        NothingChanged: {"objects": [{"id": "{id}"}]},
-    },
-    "deleteLeads": {
-        InvalidParameters: {"objects": [{}]},
-        UnexpectedArray: {"objects": [{"id": []}]},
-        NothingChanged: {"objects": [{"id": 1}]},
-    },
-    "getLead": {
-        InvalidParameters: {"id": "x"},
-        MissingParameters: {},
-        UnexpectedArray: {"id": []},
-    },
-    "getLeads": {
-        InvalidParameters: {"where": {"x": 1}},
-        MissingParameters: {},
-        UnexpectedArray: {"where": {"id": {}}},
-    },
-    "getLeadsDateRange": {
-        InvalidParameters: {**RANGE, "startDate": "x"},
-        MissingParameters: {},
-        UnexpectedArray: {**RANGE, "startDate": []},
-        WrongValue: {**RANGE, "timestamp": "x"},
-    },
-    "getFields": {
-        InvalidParameters: {"where": {"x": 1}},
-        MissingParameters: {},
-        UnexpectedArray: {"where": {"id": {}}},
-    },
-    "createFields": {
-        InvalidParameters: {"objects": [{}]},
-        UnexpectedArray: {"objects": [{**NEW_FIELD, "label": []}]},
-    },
-    "updateFields": {
-        InvalidParameters: {"objects": [{}]},
-        UnexpectedArray: {"objects": [{"id": []}]},
-        NothingChanged: {"objects": [{"id": 1}]},
-    },
-    "deleteFields": {
-        InvalidParameters: {"objects": [{}]},
-        UnexpectedArray: {"objects": [{"systemName": []}]},
-        NothingChanged: {"objects": [{"systemName": "x"}]},
-        SystemField: {"objects": [{"systemName": "firstName"}]},
-    },
-    "getUserProfiles": {
-        InvalidParameters: {"where": {"x": 1}},
-        UnexpectedArray: {"where": {"id": {}}},
-    },
+MORE: dict[str, list[dict[str, Any]]] = {
+    "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
+    "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    "createFields": [{"objects": [{"relationship": "lead", "dataType": "string", "label": []}]}],
+    "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
 }
-PROVOKED["updateLeadsV2"] = PROVOKED["updateLeads"] | {NoSuchRecord: {"objects": [{"id": 1}]}}
-FOR_ALL_WRITES: dict[type[ApiError], dict[str, Any]] = {
-    MissingObjects: {},
-    MalformedObject: {"objects": 5},
-    TooManyObjects: {"objects": [{}] * 501},
-}
+"""Calls that go wrong in a way that only this method knows."""
+
+
+def wrong_calls(method: Method[Any]) -> Iterator[dict[str, Any]]:
+    """Calls that go wrong, as they follow from the parameters; then those that only this method knows."""
+    yield {}
+    right: dict[str, Any] = {given.name: value for given in method.params if (value := right_value(given)) is not None}
+    for given in method.params:
+        for value in wrong_values(given, method):
+            yield right | {given.name: value}
+    yield from MORE.get(method.name, [])
+
+
+def right_value(given: Given) -> Any:
+    """Something that the parameter takes."""
+    match given.accepts:
+        case Moment():
+            return "2020-01-01"
+        case OneOf():
+            return given.accepts.schema()["enum"][0]  # type: ignore[index]
+        case Where():
+            return {}
+        case Integer():
+            return 1
+        case _:
+            return None
+
+
+def wrong_values(given: Given, method: Method[Any]) -> Iterator[Any]:
+    """Values that the parameter refuses, or in which an object is refused."""
+    match given.accepts:
+        case Objects(noun=noun):
+            yield from (5, [{}, 5], [{}] * 501)
+            first = (noun.by_name["id"],) if "id" in noun.by_name and method.result.key != "creates" else ()
+            like_it = {column.name: likely(column) for column in noun.written if column.required}
+            yield [{**like_it, column.name: []} for column in (*first, *noun.written[:1])]
+            yield [{"id": "x"}, {"id": 1}, {"id": "{id}"}, {"id": 1, **like_it}]
+            yield [{**like_it, column.name: 1, **about(column)} for column in noun.referring]
+            yield [{"id": "{id}", column.name: 1, **about(column)} for column in noun.referring]
+        case Where(keys=keys):
+            yield from ({"x": 1}, {keys[0]: {}})
+        case _:
+            yield from ("x", [])
+
+
+def likely(column: Column) -> Any:
+    """Something that the column takes, and that no company has where it is an id."""
+    if column.kind.options:
+        return column.kind.options[0]
+    return {"bigint": 1, "numeric": 1, "boolean": 1, "timestamptz": "2020-01-01"}.get(column.kind.sql, "x")
+
+
+def about(column: Column) -> dict[str, Any]:
+    """The word that says of what kind the object is that a column names."""
+    return {column.by: next(iter(column.refers))} if column.by and isinstance(column.refers, Mapping) else {}
 
 
 @every_method
-def test_every_error_that_a_method_declares_happens(method: Method[Any], company: Company) -> None:
-    provoked = PROVOKED[method.name] | (FOR_ALL_WRITES if isinstance(method.result, Writes) else {})
-    lead, _ = company.create({}, {"emailAddress": "other@example.com"})
+def test_the_errors_that_a_method_declares_are_those_that_happen(method: Method[Any], company: Company) -> None:
+    company.create({"emailAddress": "other@example.com"})
+    before = next((example.given for example in method.examples if example.given), ())
+    made = {"{id}": company.create({})[0]} | given(company, before)
 
-    made: Made = {"{id}": lead}
-    seen = {error: codes(company.envelope(method.name, filled(params, made))) for error, params in provoked.items()}
+    seen: set[int] = set()
+    for params in wrong_calls(method):
+        seen |= codes(company.envelope(method.name, filled(params, made)))
 
-    assert {error for error, found in seen.items() if error.code not in found} == set()
-    assert set(method.errors) == set(provoked), "declared, or provoked here, and not both"
+    declared = {error.code for error in method.errors}
+    assert declared - seen == set(), "declared, and nothing here provokes it: say how in MORE"
+    assert seen - declared == set(), "it happens, and the method does not declare it"
 
 
 def codes(answer: dict[str, Any]) -> set[int]:
