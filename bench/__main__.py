@@ -23,9 +23,10 @@ from bench.rig import Rig, encode, machine
 from springhead.model.columns import Column, text
 from springhead.model.leads import LEAD, email_key
 from springhead.store import companies
-from springhead.store import leads as store
 from springhead.store.db import Database
 from springhead.store.filters import Where
+from springhead.store.reads import Select
+from springhead.store.table import table
 from springhead.wire.limits import Limits
 
 console = Console()
@@ -66,7 +67,7 @@ class Bench:
         standard = [{name: value for name, value in lead.items() if name not in self.custom} for lead in batch]
         customs = [{name: lead[name] for name in self.custom} for lead in batch]
         keys = [email_key(lead["emailAddress"]) for lead in batch]
-        return (store.INSERT, 1, json.dumps(standard), keys, json.dumps(customs), [], self.version)
+        return (table(LEAD).insertion, 1, json.dumps(standard), json.dumps(customs), [], self.version, "UTC", keys)
 
     @property
     def version(self) -> int:
@@ -100,8 +101,8 @@ class Bench:
         """Change 500 by the one statement."""
         batch = self.some(number)
         _, *arguments = self.insert_arguments(batch)
-        arguments[4] = [0] * len(batch)
-        return partial(self.bare.fetch, store.UPDATE, *arguments)
+        arguments[3] = [0] * len(batch)
+        return partial(self.bare.fetch, table(LEAD).update_waiting, *arguments)
 
     def page(self, offset: int) -> Callable[[int], Run]:
         """A page of 500 full leads by API."""
@@ -123,7 +124,7 @@ class Bench:
     def one(self, key: str, values: list[Any]) -> tuple[Callable[[int], Run], Callable[[int], Run]]:
         """One lead by API, and by the server's own statement on the bare driver."""
         where = Where(LEAD, {key: values[0]}, first=6)
-        select = store.Select(None, [Column(name=name, kind=text(255)) for name in self.custom])
+        select = Select(LEAD, None, [Column(name=name, kind=text(255)) for name in self.custom])
         query = (
             f"select {select.list} from lead l where {select.guard} and {where.condition}"
             f" order by {where.order} limit $4 offset $5"
@@ -212,25 +213,25 @@ def judged(value: float, limit: float, *, least: bool) -> str:
 
 def report(sizes: dict[int, dict[str, Pair]]) -> None:
     """The table of ratios: milliseconds of ours and of the bare driver, and how much of its speed is left."""
-    table = Table(title="Springhead over HTTP against asyncpg with the bare statement, medians of paired runs")
-    table.add_column("work")
+    figures = Table(title="Springhead over HTTP against asyncpg with the bare statement, medians of paired runs")
+    figures.add_column("work")
     for size in sizes:
-        table.add_column(f"{size:,} leads\nours / bare ms, ratio", justify="right")
+        figures.add_column(f"{size:,} leads\nours / bare ms, ratio", justify="right")
     largest, smallest = max(sizes), min(sizes)
-    table.add_column(f"time at {largest:,}\nto {smallest:,}", justify="right")
+    figures.add_column(f"time at {largest:,}\nto {smallest:,}", justify="right")
     for name, limit in LEAST.items():
         cells = [
             f"{pair.ours:.2f} / {pair.bare:.2f}  {judged(pair.ratio, limit, least=True)}"
             for pair in (found[name] for found in sizes.values())
         ]
         growth = sizes[largest][name].ours / sizes[smallest][name].ours
-        table.add_row(name, *cells, judged(growth, FLAT, least=False))
+        figures.add_row(name, *cells, judged(growth, FLAT, least=False))
     deep = [
         f"{pair.ours:.2f} / {pair.bare:.2f}  {judged(pair.ours / pair.bare, DEEP, least=False)}"
         for pair in (found["deep page"] for found in sizes.values())
     ]
-    table.add_row("last page to first page", *deep, "")
-    console.print(table)
+    figures.add_row("last page to first page", *deep, "")
+    console.print(figures)
 
 
 async def run(data: Path, sizes: list[int], runs: int) -> None:

@@ -31,15 +31,23 @@ class Stranger(msgspec.Struct):
     names: list[str]
     users: list[int]
     user_email: str
+    others: dict[str, list[int]]
+    """The ids of everything else, by table."""
 
     @staticmethod
     def example() -> "Stranger":
         """Any such things, to look at what the cases send."""
-        return Stranger([1, 2, 3], ["a@a.aa", "b@a.aa"], [4, 5], ["name_1", "name_2"], [6], "c@a.aa")
+        others = {table: [10] for table in FURNITURE}
+        return Stranger([1, 2, 3], ["a@a.aa", "b@a.aa"], [4, 5], ["name_1", "name_2"], [6], "c@a.aa", others)
+
+    def ids(self, table: str) -> list[int]:
+        """The ids of the company's rows in a table."""
+        return {"lead": self.leads, "user_profile": self.users, "field": self.fields}.get(table) or self.others[table]
 
     def values(self) -> list[str]:
         """All of it as text."""
-        numbers = [str(number) for number in (*self.leads, *self.fields, *self.users)]
+        others = [one for ids in self.others.values() for one in ids]
+        numbers = [str(number) for number in (*self.leads, *self.fields, *self.users, *others)]
         return [*numbers, *self.emails, *self.names, self.user_email]
 
     def scrub(self, answer: str) -> str:
@@ -53,7 +61,7 @@ class Stranger(msgspec.Struct):
 
 
 def move_in(server: Server, company: Company) -> Stranger:
-    """Fill a company with leads, fields and a user."""
+    """Fill a company with leads, fields, a user and all else that there is."""
     names = [company.field("Their field"), company.field("Their other field", "textarea")]
     user_email = f"user{company.id}@example.com"
     (user,) = sql(
@@ -72,8 +80,48 @@ def move_in(server: Server, company: Company) -> Stranger:
     fields = [int(company.call("getFields", where={"systemName": name})[0]["id"]) for name in names]
     company.create({"emailAddress": "deleted@example.com"})
     (gone,) = company.call("getLeads", where={"emailAddress": "deleted@example.com"}, fields=["id"])
-    assert company.call("deleteLeads", objects=[gone])[0]["success"]  # so that lead_shift has its row
-    return Stranger(leads, emails, fields, names, [user["id"]], user_email)
+    assert company.call("deleteLeads", objects=[gone])[0]["success"]  # so that shift has its row
+    others = furnish(company, leads[0], user["id"], "Secret")
+    return Stranger(leads, emails, fields, names, [user["id"]], user_email, others)
+
+
+FURNITURE = (
+    "account", "campaign", "deal_stage", "opportunity", "opportunity_lead", "list", "list_member", "note", "task",
+    "product",
+)  # fmt: skip
+"""The tables of what stands around a lead."""
+
+
+def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list[int]]:
+    """One of everything around a lead, all texts of it the same; ids by table."""
+
+    def make(method: str, **one: Any) -> int:
+        (outcome,) = company.call(method, objects=[one])
+        assert outcome["success"], outcome
+        return outcome["id"]
+
+    account = make("createAccounts", accountName=text, ownerID=user, website=text)
+    campaign = make("createCampaigns", campaignName=text, ownerID=user)
+    stage = make("createDealStages", dealStageName=text, description=text)
+    references = {"ownerID": user, "dealStageID": stage, "accountID": account, "campaignID": campaign}
+    opportunity = make("createOpportunities", opportunityName=text, closeDate="2030-01-01", **references)
+    link = make("createOpportunityLeads", opportunityID=opportunity, leadID=lead)
+    (static,) = company.call("createList", name=text, description=text)
+    (ruled,) = company.call("createList", name=text, filter={"firstName": text})
+    member = make("addListMembers", listID=static["id"], memberID=lead)
+    about = {"whoID": lead, "whoType": "lead", "whatID": account, "whatType": "account"}
+    return {
+        "account": [account],
+        "campaign": [campaign],
+        "deal_stage": [stage],
+        "opportunity": [opportunity],
+        "opportunity_lead": [link],
+        "list": [static["id"], ruled["id"]],
+        "list_member": [member],
+        "note": [make("createNotes", authorID=user, title=text, note=text, **about)],
+        "task": [make("createTasks", ownerID=user, title=text, description=text, **about)],
+        "product": [make("createProducts", productName=text, productCode=text)],
+    }
 
 
 def absent_like(one: Stranger) -> Stranger:
@@ -85,27 +133,36 @@ def absent_like(one: Stranger) -> Stranger:
         names=[f"{name[:-13]}{'0' * 13}" for name in one.names],
         users=[number + 1 for number in one.users],
         user_email=one.user_email.replace("user", "none"),
+        others={table: [number + 1 for number in ids] for table, ids in one.others.items()},
     )
 
 
 class Attacker:
-    """A fresh company with a lead and a field of its own."""
+    """A fresh company with a lead, a field and one of everything else of its own."""
 
     company: Company
     lead: int
     field: int
+    others: dict[str, list[int]]
 
     def __init__(self, company: Company) -> None:
         self.company = company
         (self.lead,) = company.create({"emailAddress": "own@example.com"})
         name = company.field("My field")
         self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
+        (user,) = company.call("getUserProfiles")
+        self.others = furnish(company, self.lead, int(user["id"]), "Mine") | {"user_profile": [int(user["id"])]}
+
+    def id(self, table: str) -> int:
+        """The id of the company's own row in a table."""
+        return self.lead if table == "lead" else self.others[table][0]
 
     @staticmethod
     def example() -> "Attacker":
         """One without a company, to look at what the cases send."""
         attacker = Attacker.__new__(Attacker)
         attacker.lead, attacker.field = 8, 9
+        attacker.others = {table: [11] for table in (*FURNITURE, "user_profile")}
         return attacker
 
 
