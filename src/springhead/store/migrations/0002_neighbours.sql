@@ -26,12 +26,14 @@ create table account (
     shipping_state text,
     shipping_street_address text,
     custom jsonb not null default '{}',
+    account_key text collate "C" generated always as (lower(account_name)) stored,
     primary key (company_id, id)
 );
+comment on column account.account_key is 'A column, for no index over an expression is used under row-level security: its function could leak.';
 create index account_created on account (company_id, create_timestamp, id);
 create index account_updated on account (company_id, update_timestamp, id);
 create index account_owner on account (company_id, owner_id, id);
-create index account_name on account (company_id, lower(account_name));
+create index account_key on account (company_id, account_key, id);
 
 create table campaign (
     company_id bigint not null,
@@ -187,6 +189,9 @@ create table note (
 );
 create index note_what on note (company_id, what_type, what_id, id) where what_id is not null;
 create index note_who on note (company_id, who_type, who_id, id) where who_id is not null;
+create index note_of_leads on note (company_id, id) where what_type = 'lead' or who_type = 'lead';
+create index note_of_accounts on note (company_id, id) where what_type = 'account' or who_type = 'account';
+create index note_of_opportunities on note (company_id, id) where what_type = 'opportunity' or who_type = 'opportunity';
 
 create table task (
     company_id bigint not null,
@@ -207,6 +212,7 @@ create table task (
     primary key (company_id, id)
 );
 create index task_owner on task (company_id, owner_id, status, id);
+create index task_status on task (company_id, status, id);
 create index task_what on task (company_id, what_type, what_id, id) where what_id is not null;
 create index task_who on task (company_id, who_type, who_id, id) where who_id is not null;
 
@@ -247,10 +253,11 @@ alter table user_profile
 
 alter table lead
     add column num_bounces bigint not null default 0,
-    add column hard_bounced boolean not null default false;
+    add column hard_bounced boolean not null default false,
+    add column email_domain text collate "C" generated always as (split_part(email_key, '@', -1)) stored;
 create index lead_account on lead (company_id, account_id, id) where account_id is not null;
 create index lead_campaign on lead (company_id, campaign_id, id) where campaign_id is not null;
-create index lead_domain on lead (company_id, split_part(email_key, '@', -1), id);
+create index lead_domain on lead (company_id, email_domain, id) where active;
 
 -- Until now there was no account and no campaign that a lead could belong to, though any id was taken.
 alter table lead no force row level security;
@@ -270,11 +277,13 @@ create table pass (
     kind text not null,
     subject_id bigint not null,
     cursor bigint not null default 0,
+    failures integer not null default 0,
     due_at timestamptz not null,
     created_at timestamptz not null
 );
 comment on table pass is 'Work that grows with a company, done in steps (store/passes.py): each step moves the cursor in the transaction that does it.';
 create index pass_due on pass (due_at, id);
+create index pass_subject on pass (company_id, kind, subject_id, id);
 
 alter table account enable row level security, force row level security;
 alter table campaign enable row level security, force row level security;
