@@ -126,6 +126,11 @@ class Table:
             for table, ids in sorted(meant.items())
         )
 
+    def _known_first(self) -> str:
+        """A condition that locks what the objects refer to before the objects themselves, as a delete of it does."""
+        tables = sorted({name for column in self.noun.referring for name in _targets(column)})
+        return "".join(f" and (select count(*) from known_{name}) >= 0" for name in tables)
+
     def _unknown(self) -> str:
         """The bits of `unknown` for the row `s`."""
         bits = [
@@ -222,7 +227,7 @@ class Table:
             ),
             locked as materialized (  -- in the order of ids, so that two calls never wait for each other
                 select l.id from {noun.table} l
-                where l.company_id = $1 and l.id in (select id from first)
+                where l.company_id = $1 and l.id in (select id from first){self._known_first()}
                 order by l.id {lock}
             ),
             judged as materialized (
@@ -252,7 +257,9 @@ class Table:
 
     def _moves(self) -> str:
         """Whether the object that was sent may move its row from one page of a read to another."""
-        return " or ".join(f"s.{self.noun.by_name[name].sql} is not null" for name in self.noun.paged) or "false"
+        given = [f"s.{self.noun.by_name[name].sql} is not null" for name in self.noun.paged]
+        bits = sum(1 << bit for bit, column in enumerate(self.noun.nullable) if column.name in self.noun.paged)
+        return " or ".join([*given, *([f"s.nulls & {bits} <> 0"] if bits else [])]) or "false"
 
     def _shift(self, moved: str) -> str:
         """A CTE that ends the remembered page starts of the noun when rows have moved or gone."""
