@@ -17,6 +17,7 @@ from springhead.store import companies
 from springhead.store.db import Database, Tx
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
+from springhead.store.passes import Passes
 from springhead.store.sql import Sql, Statement
 from springhead.wire import envelope
 from support import Company, Server, sql
@@ -242,7 +243,7 @@ class _InProcess:
         self._runner = asyncio.Runner()
         self._database = database
         self._runner.run(self._database.open(dsn))
-        self._shared = Shared(self._database, FieldCache(), Walks())
+        self._shared = Shared(self._database, FieldCache(), Walks(), Passes(self._database))
 
     def ask(self, company: Company, method: str, params: dict[str, Any]) -> bytes:
         """The answer that the company gets."""

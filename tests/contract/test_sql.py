@@ -15,7 +15,7 @@ from springhead.store.reads import Select
 from support import Server, sql
 
 STORE = Path(springhead.store.__file__).parent
-GLOBAL = {"company", "api_key", "migration"}
+GLOBAL = {"company", "api_key", "migration", "pass"}
 """Small tables that every machine would hold a copy of; all the others hold companies' data."""
 
 _VERB = re.compile(r"\b(select|insert into|update|delete from|merge into|with)\b", re.IGNORECASE)

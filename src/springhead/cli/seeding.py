@@ -21,6 +21,7 @@ from springhead.rpc.method import Outcomes, find
 from springhead.store.db import Database, TryAgain
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
+from springhead.store.passes import Passes
 
 TRIES = 5
 LINE_SECONDS = 2.0
@@ -33,7 +34,7 @@ async def fill(database: Database, company: Company, leads: int) -> str:
 
     Raises Failure when one is refused for anything but being there already.
     """
-    call = Call(server=Server(database, FieldCache(), Walks()), company=company, utc=True)
+    call = Call(server=Server(database, FieldCache(), Walks(), Passes(database)), company=company, utc=True)
     created, begun = 0, time.monotonic()
     with _progress(leads) as advance:
         for start in range(0, leads, BATCH):

@@ -14,16 +14,18 @@ from springhead.rpc.objects import Shape
 from springhead.store.db import Database, Tx
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
+from springhead.store.passes import Passes
 
 _UTC = ZoneInfo("UTC")
 
 
 class Server(msgspec.Struct, frozen=True):
-    """What lives as long as the server does: the database and what is remembered of it."""
+    """What lives as long as the server does: the database, what is remembered of it, and the work beside the calls."""
 
     database: Database
     fields: FieldCache
     walks: Walks
+    passes: Passes
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from springhead.settings import Settings
 from springhead.store.db import Database
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
+from springhead.store.passes import Passes
 from springhead.wire import metrics
 from springhead.wire.answer import SAFE_HEADERS, Answer
 from springhead.wire.auth import Keys
@@ -45,7 +46,7 @@ def create_app(
     it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
     """
     database = Database(pool_size=settings.pool_size)
-    server = Server(database, FieldCache(), Walks())
+    server = Server(database, FieldCache(), Walks(), Passes(database))
     keys = Keys(database)
     limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
     figures = Metrics(database)
@@ -57,6 +58,7 @@ def create_app(
             await database.open(await connect())
         else:
             beside.append(_open_when_there(database, connect))
+        beside.append(server.passes.serve())
         tasks = [asyncio.create_task(work) for work in beside]
         yield
         for task in tasks:

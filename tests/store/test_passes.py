@@ -1,0 +1,334 @@
+"""Passes: steps that commit one by one, shared by several runners, and no error that stops them for good."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from springhead.store import passes
+from springhead.store.db import Database, TryAgain, Tx
+from springhead.store.passes import STEPS, Passes, Step, start
+from support import Company, Server, eventually, sql
+
+KIND = "a kind that no server knows"
+
+
+@pytest.fixture
+def step() -> Generator[Callable[[Step], Step]]:
+    """Declares what the passes of KIND do; the running server does not know the kind and leaves them alone."""
+
+    def declare(step: Step) -> Step:
+        STEPS[KIND] = step
+        return step
+
+    yield declare
+    del STEPS[KIND]
+
+
+@asynccontextmanager
+async def opened(server: Server) -> AsyncGenerator[Database]:
+    database = Database(pool_size=6)
+    await database.open(server.dsn)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def run(server: Server, work: Callable[[Database], Awaitable[None]]) -> None:
+    async def inside() -> None:
+        async with opened(server) as database:
+            await work(database)
+
+    asyncio.run(inside())
+
+
+async def begin(database: Database, company: Company, subject: int = 1, *, kind: str = KIND, delay: float = 0) -> None:
+    async with database.company(company.id) as tx:
+        await start(tx, company.id, kind, subject, delay=delay)
+
+
+def left(server: Server, company: Company) -> list[Any]:
+    return sql(server.dsn, "select * from pass where company_id = $1 order by id", company.id)
+
+
+async def insert_account(tx: Tx, company_id: int, name: str) -> None:
+    await tx.rows(
+        """
+        insert into account (company_id, create_timestamp, update_timestamp, account_name, number_of_employees)
+        values ($1, now(), now(), $2, 0)
+        """,
+        company_id,
+        name,
+    )
+
+
+def accounts(company: Company) -> list[str]:
+    return [row["accountName"] for row in company.call("getAccounts")]
+
+
+def test_a_pass_does_step_after_step_until_there_is_no_next_cursor(
+    server: Server, company: Company, step: Callable[[Step], Step]
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    @step
+    async def _(_tx: Tx, _company_id: int, subject: int, cursor: int) -> int | None:
+        seen.append((subject, cursor))
+        return cursor + 10 if cursor < 30 else None
+
+    async def work(database: Database) -> None:
+        await begin(database, company, 7)
+        await Passes(database).finish(company.id, 5)
+
+    run(server, work)
+    assert seen == [(7, 0), (7, 10), (7, 20), (7, 30)]
+    assert left(server, company) == []
+
+
+def test_a_step_sees_the_rows_of_its_company_and_no_others(
+    server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
+) -> None:
+    one, other = given_company(), given_company()
+    one.create({}, {})
+    other.create({})
+    seen: dict[int, int] = {}
+
+    @step
+    async def _(tx: Tx, company_id: int, _subject: int, _cursor: int) -> int | None:
+        seen[company_id] = await tx.value("select count(*) from lead")
+        return None
+
+    async def work(database: Database) -> None:
+        runner = Passes(database)
+        for company in (one, other):
+            await begin(database, company)
+        for company in (one, other):
+            await runner.finish(company.id, 5)
+
+    run(server, work)
+    assert seen == {one.id: 2, other.id: 1}
+
+
+def test_finish_leaves_other_companies_delayed_passes_and_what_takes_longer(
+    server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
+) -> None:
+    company, other = given_company(), given_company()
+    seen: list[int] = []
+
+    @step
+    async def _(_tx: Tx, company_id: int, subject: int, cursor: int) -> int | None:
+        assert company_id == company.id
+        seen.append(subject)
+        await asyncio.sleep(0.05)
+        return cursor + 1 if subject == 1 else None
+
+    async def work(database: Database) -> None:
+        await begin(database, other)
+        await begin(database, company, 2, delay=60)
+        await begin(database, company, 1)
+        await Passes(database).finish(company.id, 0.3)
+
+    run(server, work)
+    assert 2 not in seen
+    assert 3 <= len(seen) <= 7
+    assert [row["cursor"] for row in left(server, company)] == [0, len(seen)]
+    assert len(left(server, other)) == 1
+
+
+def test_a_step_that_fails_leaves_nothing_is_logged_and_comes_again_later_and_later(
+    server: Server, company: Company, step: Callable[[Step], Step], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tries: list[int] = []
+
+    @step
+    async def _(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
+        tries.append(cursor)
+        await insert_account(tx, company_id, f"try {len(tries)}")
+        if len(tries) in {2, 3}:
+            raise ZeroDivisionError("a fault of ours")
+        return cursor + 1 if len(tries) < 4 else None
+
+    def waits() -> float:
+        statement = "select extract(epoch from due_at - now())::float as wait from pass where company_id = $1"
+        return sql(server.dsn, statement, company.id)[0]["wait"]
+
+    def hurry() -> None:
+        sql(server.dsn, "update pass set due_at = now() where company_id = $1", company.id)
+
+    async def work(database: Database) -> None:
+        runner = Passes(database)
+        await begin(database, company)
+        await runner.finish(company.id, 5)
+        assert tries == [0, 1]
+        first = await asyncio.to_thread(waits)
+        await asyncio.to_thread(hurry)
+        await runner.finish(company.id, 5)
+        assert tries == [0, 1, 1], "it is tried from where it was"
+        assert 1.0 <= await asyncio.to_thread(waits) / first <= 4.0
+        await asyncio.to_thread(hurry)
+        await runner.finish(company.id, 5)
+
+    run(server, work)
+    assert left(server, company) == []
+    assert accounts(company) == ["try 1", "try 4"], "what a failed step wrote is gone"
+    logged = capsys.readouterr()
+    assert "pass failed" in logged.out + logged.err
+
+
+def test_a_lost_race_is_tried_again_without_alarm(
+    server: Server, company: Company, step: Callable[[Step], Step], capsys: pytest.CaptureFixture[str]
+) -> None:
+    @step
+    async def _(_tx: Tx, _company_id: int, _subject: int, _cursor: int) -> int | None:
+        raise TryAgain
+
+    async def work(database: Database) -> None:
+        await begin(database, company)
+        await Passes(database).finish(company.id, 5)
+
+    run(server, work)
+    (row,) = left(server, company)
+    assert row["failures"] == 1
+    logged = capsys.readouterr()
+    assert "pass delayed" in logged.out + logged.err
+    assert "Traceback" not in logged.out + logged.err
+
+
+def test_runners_share_passes_and_none_does_a_step_twice(
+    server: Server, company: Company, step: Callable[[Step], Step]
+) -> None:
+    running: set[int] = set()
+    seen: list[tuple[int, int]] = []
+    most = 0
+
+    @step
+    async def _(_tx: Tx, _company_id: int, subject: int, cursor: int) -> int | None:
+        nonlocal most
+        assert subject not in running, "two at one pass"
+        running.add(subject)
+        most = max(most, len(running))
+        await asyncio.sleep(0.01)
+        running.remove(subject)
+        seen.append((subject, cursor))
+        return cursor + 1 if cursor < 9 else None
+
+    async def inside() -> None:
+        async with opened(server) as one, opened(server) as other:
+            for subject in range(5):
+                await begin(one, company, subject)
+            await asyncio.gather(*(Passes(database).finish(company.id, 20) for database in (one, other)))
+
+    asyncio.run(inside())
+    assert sorted(seen) == [(subject, cursor) for subject in range(5) for cursor in range(10)]
+    assert most == 2
+    assert left(server, company) == []
+
+
+def test_a_runner_that_dies_in_a_step_leaves_it_to_the_next_one(
+    server: Server, company: Company, step: Callable[[Step], Step]
+) -> None:
+    die = True
+    there = asyncio.Event()
+
+    @step
+    async def _(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
+        await insert_account(tx, company_id, f"step {cursor}")
+        if cursor == 2 and die:
+            there.set()
+            await asyncio.sleep(60)
+        return cursor + 1 if cursor < 4 else None
+
+    async def inside() -> None:
+        nonlocal die
+        async with opened(server) as database:
+            await begin(database, company)
+            task = asyncio.create_task(Passes(database).serve())
+            await there.wait()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            die = False
+        async with opened(server) as database:
+            await Passes(database).finish(company.id, 5)
+
+    asyncio.run(inside())
+    assert accounts(company) == [f"step {number}" for number in range(5)], "each step is done once"
+
+
+def test_a_pass_takes_the_place_of_earlier_ones_for_the_same_subject(
+    server: Server, company: Company, step: Callable[[Step], Step]
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    @step
+    async def _(_tx: Tx, _company_id: int, subject: int, cursor: int) -> int | None:
+        seen.append((subject, cursor))
+        return cursor + 1 if cursor < 2 else None
+
+    async def work(database: Database) -> None:
+        for subject in (1, 1, 2, 1):
+            await begin(database, company, subject)
+        await Passes(database).finish(company.id, 5)
+
+    run(server, work)
+    assert sorted(seen) == [(subject, cursor) for subject in (1, 2) for cursor in range(3)]
+    assert left(server, company) == []
+
+
+def test_a_pass_whose_call_fails_is_never_started(
+    server: Server, company: Company, step: Callable[[Step], Step]
+) -> None:
+    @step
+    async def _(_tx: Tx, _company_id: int, _subject: int, _cursor: int) -> int | None:
+        return None
+
+    async def call(database: Database) -> None:
+        async with database.company(company.id) as tx, tx.atomic():
+            await start(tx, company.id, KIND, 1)
+            raise ZeroDivisionError
+
+    async def work(database: Database) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await call(database)
+
+    run(server, work)
+    assert left(server, company) == []
+
+
+def test_a_server_serves_what_another_has_started_or_what_it_is_woken_for(
+    server: Server, company: Company, step: Callable[[Step], Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @step
+    async def _(tx: Tx, company_id: int, subject: int, _cursor: int) -> int | None:
+        await insert_account(tx, company_id, f"subject {subject}")
+        return None
+
+    async def inside() -> None:
+        async with opened(server) as database, opened(server) as other:
+            runner = Passes(database)
+            serving = asyncio.create_task(runner.serve())
+            await begin(other, company, 1)
+            await asyncio.to_thread(eventually, lambda: left(server, company) == [])
+            monkeypatch.setattr(passes, "POLL", 60.0)
+            await asyncio.sleep(1.1)
+            await begin(other, company, 2)
+            runner.wake()
+            await asyncio.to_thread(eventually, lambda: left(server, company) == [], seconds=2)
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(inside())
+    assert accounts(company) == ["subject 1", "subject 2"]
+
+
+def test_a_kind_that_a_server_does_not_know_is_left_to_one_that_does(server: Server, company: Company) -> None:
+    async def work(database: Database) -> None:
+        await begin(database, company, kind="of a later version")
+        await Passes(database).finish(company.id, 1)
+
+    run(server, work)
+    (row,) = left(server, company)
+    assert (row["cursor"], row["failures"]) == (0, 0)
+    sql(server.dsn, "delete from pass where company_id = $1", company.id)
