@@ -148,6 +148,12 @@ class Company:
         assert all(outcome["success"] for outcome in outcomes), outcomes
         return [outcome["id"] for outcome in outcomes]
 
+    def make(self, method: str, *objects: dict[str, Any]) -> list[int]:
+        """Create objects that must all go through; their ids."""
+        outcomes = self.call(method, objects=list(objects))
+        assert all(outcome["success"] for outcome in outcomes), outcomes
+        return [outcome["id"] for outcome in outcomes]
+
     def refusal(self, method: str, one: Any) -> dict[str, Any] | None:
         """Why the only object of a bulk write was refused; None when it went through."""
         (outcome,) = self.call(method, objects=[one])

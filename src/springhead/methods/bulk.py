@@ -1,6 +1,6 @@
 """Bulk writes of any noun: what a noun adds are its rules, before the objects are stored and after."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,6 +34,12 @@ WRITE_ERRORS = (MissingObjects, MalformedObject, TooManyObjects, UnexpectedArray
 Examine = Callable[[Any], ApiError | None]
 """A noun's rule about one object: None when it is right; it may also complete the object."""
 
+Before = Callable[[Call, Tx, FieldSet, Sequence[Any]], Awaitable[None]]
+"""What comes before these objects are stored, in the same transaction: locks, and a look at what is there."""
+
+Kept = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[Mapping[int, ApiError]]]
+"""Which of the objects with these ids cannot be deleted, and why; it locks what could change that."""
+
 Then = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[None]]
 """What follows in the same transaction from the objects with these ids having been written."""
 
@@ -41,14 +47,16 @@ Then = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[None]]
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a noun adds to the common way of writing.
 
-    `examine` sees each object that is well-formed. `then` runs after the objects of a create or an update
-    are stored, `before_delete` before and `after_delete` after a delete, each with the ids and in the
-    same transaction. `needed` says whether there is anything to follow, so that calls without it are
-    spared the transaction.
+    `examine` sees each object that is well-formed. `before` runs before the right objects of a create or an
+    update are stored, `then` after that with the ids; `before_delete` before and `after_delete` after a delete,
+    from which `kept` spares some objects: each in the same transaction. `needed` says whether there is anything
+    to follow, so that calls without it are spared the transaction.
     """
 
     examine: Examine | None = None
+    before: Before | None = None
     then: Then | None = None
+    kept: Kept | None = None
     before_delete: Then | None = None
     after_delete: Then | None = None
     needed: Callable[[FieldSet], bool] = lambda _fields: True
@@ -75,7 +83,9 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
         checked = await _check(call, tx, noun, fields, objects, rules=rules, creating=True)
         follows = rules.then is not None and rules.needed(fields)
         outcomes: dict[int, Done] = {}
-        async with _together(tx, atomic=follows):
+        async with _together(tx, atomic=follows or rules.before is not None):
+            if checked.good and rules.before:
+                await rules.before(call, tx, fields, checked.good)
             batch = _batch(call, noun, fields, checked, creating=True)
             inserted = await table(noun).insert(tx, call.company.id, batch) if checked.good else []
             if checked.good and not inserted:
@@ -113,6 +123,8 @@ async def update(
 
         async def run(*, skip_locked: bool) -> dict[int, Done]:
             async with tx.atomic():
+                if checked.good and rules.before:
+                    await rules.before(call, tx, fields, checked.good)
                 rounds = _Rounds(call, noun, fields, missing, skip_locked=skip_locked)
                 outcomes = await rounds.run(tx, checked)
                 if rounds.changed and follows:
@@ -130,9 +142,13 @@ async def delete(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
     """Delete the objects, each given as `{id}` or as the bare id; 302 for one that is not there."""
     wanted: list[int | ApiError] = [id_of(one, noun) for one in objects]
     ids = list(dict.fromkeys(one for one in wanted if isinstance(one, int)))
+    kept: Mapping[int, ApiError] = {}
     async with call.tx() as tx:
         fields = await call.fields(tx)
-        async with _together(tx, atomic=bool(rules.before_delete or rules.after_delete)):
+        async with _together(tx, atomic=bool(rules.kept or rules.before_delete or rules.after_delete)):
+            if rules.kept:
+                kept = await rules.kept(call, tx, fields, ids)
+                ids = [one for one in ids if one not in kept]
             if rules.before_delete:
                 await rules.before_delete(call, tx, fields, ids)
             gone = await table(noun).delete(tx, call.company.id, ids)
@@ -142,6 +158,8 @@ async def delete(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
     for one in wanted:
         if isinstance(one, ApiError):
             outcomes.append(refused(one))
+        elif one in kept:
+            outcomes.append(refused(kept[one]))
         elif one in gone:
             gone.remove(one)
             outcomes.append(done())
