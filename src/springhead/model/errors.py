@@ -5,7 +5,7 @@ should change stands in `data`, never in the message, because clients compare me
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NotRequired, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict
 
 Json = None | bool | int | float | str | Sequence[Any] | Mapping[str, Any]
 """Any value of JSON; what lists and objects hold is not spelt out, since signatures are read at run time."""
@@ -30,8 +30,8 @@ class ErrorBody(TypedDict):
 class ApiError(Exception):
     """The base of all errors that reach a caller; `data` is `[]` when there is nothing to add."""
 
-    code: ClassVar[int]
-    message: ClassVar[str]
+    code: int
+    message: str
 
     def __init__(self, data: Json = ()) -> None:
         super().__init__(self.message)
@@ -46,6 +46,7 @@ class Refusal(ApiError):
     """The refusal of the only object of a call that is about one object: it refuses the whole call."""
 
     def __init__(self, error: ErrorBody) -> None:
+        self.code, self.message = error["code"], error["message"]
         super().__init__(error["data"])
         self._error = error
 
