@@ -1,6 +1,6 @@
 """Accounts (wire.md 15)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from springhead.methods import bulk, reads
@@ -17,13 +17,23 @@ from springhead.model.errors import (
     UnknownReference,
     WrongValue,
 )
+from springhead.model.fields import FieldSet
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
+from springhead.store import notes
+from springhead.store.db import Tx
 
 _OBJECTS = "The accounts, each a hash by system name; 500 a call at most."
 _NAME = "Acme Inc."
 _GIVEN = (Example({"objects": [{"accountName": _NAME}]}, [CREATED], method="createAccounts"),)
 _ROW = row(ACCOUNT, accountName=_NAME)
+
+
+async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await notes.forget(tx, call.company.id, "account", ids)
+
+
+_RULES = bulk.Rules(after_delete=_after_delete)
 
 
 @method(
@@ -81,9 +91,10 @@ async def delete_accounts(
 ) -> Outcomes:
     """Delete up to 500 accounts for good, by id.
 
-    Their leads and opportunities stay and belong to no account from then on.
+    Their leads and opportunities stay and belong to no account from then on. Notes about nothing else go
+    with them; tasks stay.
     """
-    return await bulk.delete(call, ACCOUNT, objects)
+    return await bulk.delete(call, ACCOUNT, objects, _RULES)
 
 
 @method(

@@ -1,5 +1,6 @@
 """Leads: create, change and delete them (wire.md 8, 10.1 to 10.4)."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from springhead.methods import bulk
@@ -7,14 +8,22 @@ from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, GIVEN, TAKEN
 from springhead.model.errors import EntryExists, Json, NoSuchRecord, NothingChanged, UnknownReference
+from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
 from springhead.rpc.params import Objects
+from springhead.store import notes
+from springhead.store.db import Tx
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
 _OBJECTS = "The leads, each a hash by system name; 500 a call at most."
 
-RULES = bulk.Rules()
+
+async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await notes.forget(tx, call.company.id, "lead", ids)
+
+
+RULES = bulk.Rules(after_delete=_after_delete)
 
 
 @method(
@@ -135,6 +144,7 @@ async def delete_leads(
 ) -> Outcomes:
     """Delete up to 500 leads for good, by id.
 
-    An email address does not work as a key. Their addresses are free again at once.
+    An email address does not work as a key. Their addresses are free again at once. Notes about nothing else
+    go with them; tasks stay.
     """
     return await bulk.delete(call, LEAD, objects, RULES)

@@ -1,6 +1,11 @@
 """Notes about leads, opportunities and accounts (wire.md 15, schema.md), and tasks, whose columns are our choice."""
 
+from typing import Any
+
+from msgspec import UNSET
+
 from springhead.model.columns import Column, Noun, choice, flag, integer, moment, text
+from springhead.model.errors import InvalidParameters
 
 _ID = integer(18, "bigint")
 
@@ -9,6 +14,9 @@ TABLES = {"lead": "lead", "opportunity": "opportunity", "account": "account"}
 
 PRIORITIES = ("low", "normal", "high")
 TASK_STATUSES = ("open", "inProgress", "completed")
+
+PAIRS = (("whatID", "whatType"), ("whoID", "whoType"))
+"""The two associations of a note or task: an id, and of what kind of object it is."""
 
 _ABOUT = (
     Column(name="whatID", kind=_ID, nullable=True, refers=TABLES, by="whatType"),
@@ -31,6 +39,7 @@ NOTE = Noun(
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="updateTimestamp", kind=moment(), writable=False),
     ),
+    paged=("whatType", "whoType"),
 )
 
 TASK = Noun(
@@ -51,3 +60,32 @@ TASK = Noun(
     ),
     paged=("ownerID", "status", "priority", "whatID", "whatType", "whoID", "whoType"),
 )
+
+
+def half(noun: Noun, one: Any) -> InvalidParameters | None:
+    """205 for an association of which only the id or only the type is given, or only one of them is null."""
+    problems = [
+        noun.by_name[absent].problem(f"{id_name} and {type_name} go together")
+        for id_name, type_name in PAIRS
+        if (absent := _absent(one, id_name, type_name))
+    ]
+    return InvalidParameters(*problems) if problems else None
+
+
+def _absent(one: Any, id_name: str, type_name: str) -> str | None:
+    """The name that lacks a value, or was not sent at all, while the other one has a value or was sent."""
+    an_id, a_type = (getattr(one, name) for name in (id_name, type_name))
+    for name, value, other in ((id_name, an_id, a_type), (type_name, a_type, an_id)):
+        if (value is UNSET and other is not UNSET) or (value is None and other not in (None, UNSET)):
+            return name
+    return None
+
+
+def unattached(one: Any, *, creating: bool) -> InvalidParameters | None:
+    """205 for a note that is about nothing; a change that takes one association away must name the other one."""
+    pairs = [tuple(getattr(one, name) for name in pair) for pair in PAIRS]
+    taken = [pair for pair in pairs if None in pair]
+    if any(None not in pair and UNSET not in pair for pair in pairs) or not (creating or taken):
+        return None
+    message = "A note is about something: give whatID and whatType, or whoID and whoType"
+    return InvalidParameters(NOTE.by_name["whatID"].problem(message))

@@ -38,6 +38,9 @@ _LIKELY: Mapping[str, Json] = {
     "systemName": "shoe_size_5a0dd86e6e290",
     "createTimestamp": "2026-03-14 09:26:53",
     "updateTimestamp": "2026-03-14 09:26:53",
+    "authorID": str(_FIRST_ID["userProfile"]),
+    "whatID": str(_FIRST_ID["account"]),
+    "whoID": str(_FIRST_ID["lead"]),
 }
 
 

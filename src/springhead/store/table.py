@@ -285,7 +285,7 @@ class Table:
 def shift(noun: Noun, moved: str) -> str:
     """A CTE, begun with a comma, that ends the noun's remembered page starts when `moved` has rows."""
     return f""",
-            shifted as (
+            shifted_{noun.table} as (
                 insert into shift as g (company_id, noun, generation)
                 select $1, '{noun.table}', 1 where exists (select from {moved})
                 on conflict (company_id, noun) do update set generation = g.generation + excluded.generation

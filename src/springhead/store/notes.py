@@ -1,0 +1,111 @@
+"""Notes by what they are about, and what becomes of notes and tasks when that is deleted."""
+
+from collections.abc import Sequence
+
+from springhead.model.notes import NOTE, TASK
+from springhead.store import sql
+from springhead.store.db import Tx
+from springhead.store.reads import Rows, Select
+from springhead.store.sql import Statement, statement
+from springhead.store.table import shift
+
+
+def about_any(word: str) -> str:
+    """The condition on a note `l` that it is about some lead, account or opportunity; each has an index."""
+    return f"(l.what_type = {sql.literal(word)} or l.who_type = {sql.literal(word)})"
+
+
+async def about(
+    tx: Tx,
+    company_id: int,
+    select: Select,
+    word: str,
+    ids: Sequence[int],
+    *,
+    zone: str,
+    version: int,
+    limit: int,
+    offset: int,
+    pinned_first: bool,
+) -> Rows:
+    """The notes about these leads, accounts or opportunities, in the order of their ids or the pinned and newest first.
+
+    The cost grows with the number of notes of these objects. No rows can also mean that the field version has changed.
+    """
+    order = "l.pinned desc, l.create_timestamp desc, l.id desc" if pinned_first else "l.id"
+    query = statement(
+        f"""
+        select {select.list}
+        from note l
+        where {select.guard} and l.id in ({_meant("note", word, ids="$6")})
+        order by {order}
+        limit $4 offset $5
+        """
+    )
+    rows = await tx.rows(query, company_id, zone, version, limit, offset, ids)
+    return [dict(row) for row in rows]
+
+
+def _meant(table: str, word: str, *, ids: str) -> Statement:
+    """The ids of the rows that are about one of these objects."""
+    return statement(
+        *(
+            f"""
+            {union} select m.id from {table} m
+            where m.company_id = $1 and m.{role}_type = {sql.literal(word)} and m.{role}_id = any({ids}::bigint[])
+            """
+            for union, role in (("", "what"), ("union all", "who"))
+        )
+    )
+
+
+async def forget(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None:
+    """Take deleted leads, accounts or opportunities out of the notes and tasks about them.
+
+    A note that is about nothing else goes with them; a task stays. To be called in the transaction of the
+    delete, in a statement after it: whoever writes a note or task locks what it is about, so all are seen here.
+    """
+    await tx.rows(_FORGET[word], company_id, ids)
+
+
+def _forget(word: str) -> Statement:
+    gone = {
+        role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any($2::bigint[]), false)"
+        for role in _ROLES
+    }
+    left = " and ".join(f"(l.{role}_id is null or {gone[role]})" for role in _ROLES)
+    sets = ", ".join(
+        f"{role}_{part} = case when {gone[role]} then null else l.{role}_{part} end"
+        for role in _ROLES
+        for part in ("id", "type")
+    )
+    changed = f"set {sets}, version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)"
+    return statement(
+        f"""
+        with notes as materialized (
+            select l.id, {left} as alone from note l
+            where l.company_id = $1 and l.id in ({_meant("note", word, ids="$2")})
+            order by l.id for update
+        ),
+        tasks as materialized (
+            select l.id from task l
+            where l.company_id = $1 and l.id in ({_meant("task", word, ids="$2")})
+            order by l.id for update
+        ),
+        removed as (
+            delete from note l using notes n where l.company_id = $1 and l.id = n.id and n.alone returning l.id
+        ),
+        kept as (
+            update note l {changed} from notes n where l.company_id = $1 and l.id = n.id and not n.alone
+            returning l.id
+        ),
+        freed as (
+            update task l {changed} from tasks t where l.company_id = $1 and l.id = t.id returning l.id
+        ){shift(NOTE, "notes")}{shift(TASK, "tasks")}
+        select
+        """
+    )
+
+
+_ROLES = ("what", "who")
+_FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}
