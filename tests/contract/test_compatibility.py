@@ -107,10 +107,12 @@ def test_a_required_custom_field_is_read_as_such_and_not_enforced(company: Compa
     assert company.lead(lead_id)[name] == ""
 
 
-def test_accounts_and_campaigns_are_stored_as_sent(company: Company) -> None:
-    (lead_id,) = company.create({"accountID": 77, "campaignID": "88"})
-    lead = company.lead(lead_id)
-    assert (lead["accountID"], lead["campaignID"]) == ("77", "88")
+def test_a_reference_that_the_company_does_not_have_is_303(company: Company) -> None:
+    for name in ("accountID", "campaignID", "ownerID"):
+        refusal = company.refusal("createLeads", {"emailAddress": "lead@example.com", name: 77})
+        assert refusal is not None
+        assert refusal["code"] == 303
+        assert [problem["param"] for problem in refusal["data"]["params"]] == [name]
 
 
 def test_a_text_comes_back_as_it_was_sent(company: Company) -> None:

@@ -67,15 +67,17 @@ def test_when_all_goes_well_the_error_is_an_empty_list(company: Company) -> None
 
 
 def test_a_created_lead_is_read_back_as_it_was_written(company: Company) -> None:
+    (account_id,) = company.make("createAccounts", {"accountName": "Company One"})
+    (campaign_id,) = company.make("createCampaigns", {"campaignName": "Campaign One"})
     written = {
-        "accountID": "2023607298", "companyName": "Company One", "title": "VPOP", "firstName": "Lead",
+        "accountID": str(account_id), "companyName": "Company One", "title": "VPOP", "firstName": "Lead",
         "lastName": "One", "street": "555 SW 5th St", "city": "Gainesville", "country": "United States",
         "state": "FL", "zipcode": "32601",
         "emailAddress": "Lead.One@Example.com", "website": "www.leadone.com", "phoneNumber": "5555555555",
         "officePhoneNumber": "0987654321", "phoneNumberExtension": "55", "mobilePhoneNumber": "3333333333",
         "faxNumber": "8888888888",
         "description": 'a < b & "c" &lt; \u65e5\u672c\u8a9e \U0001f600\n',
-        "campaignID": "357630978",
+        "campaignID": str(campaign_id),
         "leadScore": "20", "industry": "Finance", "active": "1", "isUnsubscribed": "0", "leadScoreWeighted": "20",
         "leadStatus": "qualified", "persona": "Buyer", "trackingID": "54ff",
     }  # fmt: skip

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from springhead.model.accounts import ACCOUNT
 from springhead.model.fields import SYSTEM_FIELDS
+from springhead.model.opportunities import OPPORTUNITY
 from support import Company
 
 CAPTURED = {
@@ -67,6 +69,17 @@ def test_system_fields_come_first_then_custom_ones_of_all_relationships_in_the_o
     assert len({field["id"] for field in fields}) == len(fields)
 
 
+def test_every_relationship_lists_its_system_fields(company: Company) -> None:
+    by_relationship = {
+        relationship: [field["systemName"] for field in company.call("getFields", where={"relationship": relationship})]
+        for relationship in ("lead", "opportunity", "account")
+    }
+
+    assert by_relationship["account"] == [column.name for column in ACCOUNT.columns]
+    assert by_relationship["opportunity"] == [column.name for column in OPPORTUNITY.columns]
+    assert sum(map(len, by_relationship.values())) == len(SYSTEM_FIELDS)
+
+
 def test_the_systems_list_is_the_captured_one_not_the_leads_columns(company: Company) -> None:
     names = {field["systemName"] for field in company.call("getFields", where={"relationship": "lead"})}
 
@@ -113,13 +126,14 @@ def test_fields_are_filtered(three: Company, where: dict[str, Any], expected: li
 
 
 def test_a_field_is_found_by_id_and_by_system_name_custom_or_not(three: Company) -> None:
-    fields = three.call("getFields", where={})
+    fields = {field["label"]: field for field in three.call("getFields", where={})}
 
-    for field in (fields[0], fields[-1]):
+    for field in (fields["Email address"], fields["Hotline"]):
         assert three.call("getFields", where={"id": field["id"]}) == [field]
         assert three.call("getFields", where={"id": int(field["id"])}) == [field]
         assert three.call("getFields", where={"systemName": field["systemName"]}) == [field]
-    assert three.call("getFields", where={"id": [field["id"] for field in fields[-2:]]}) == fields[-2:]
+    two = [fields["Region"], fields["Hotline"]]
+    assert three.call("getFields", where={"id": [field["id"] for field in two]}) == two
 
 
 def test_a_page_of_fields(three: Company) -> None:

@@ -50,12 +50,14 @@ def test_the_examples_of_the_reference_are_answered_to_the_letter(company: Compa
 
 
 def test_every_scalar_is_a_string_or_null(company: Company) -> None:
-    company.create({"leadScore": 5, "active": 1, "isUnsubscribed": 0, "accountID": 7})
+    (account_id,) = company.make("createAccounts", {"accountName": "Acme Inc."})
+    company.create({"leadScore": 5, "active": 1, "isUnsubscribed": 0, "accountID": account_id})
 
     (lead,) = company.call("getLeads", where={})
 
     assert {type(value) for value in lead.values()} == {str, type(None)}
-    assert [lead[name] for name in ("leadScore", "active", "isUnsubscribed", "accountID")] == ["5", "1", "0", "7"]
+    assert [lead[name] for name in ("leadScore", "active", "isUnsubscribed")] == ["5", "1", "0"]
+    assert lead["accountID"] == str(account_id)
 
 
 # where
