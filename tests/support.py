@@ -147,12 +147,6 @@ class Company:
         return self.make("createLeads", *({"emailAddress": new_email(), **lead} for lead in leads))
 
     def make(self, method: str, *objects: dict[str, Any]) -> list[int]:
-        """Create objects by a bulk method that must all go through; their ids."""
-        outcomes = self.call(method, objects=list(objects))
-        assert all(outcome["success"] for outcome in outcomes), outcomes
-        return [outcome["id"] for outcome in outcomes]
-
-    def make(self, method: str, *objects: dict[str, Any]) -> list[int]:
         """Create objects that must all go through; their ids."""
         outcomes = self.call(method, objects=list(objects))
         assert all(outcome["success"] for outcome in outcomes), outcomes
