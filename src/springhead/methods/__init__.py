@@ -1,5 +1,29 @@
 """The API, one file per noun. Importing this package registers every method."""
 
-from springhead.methods import accounts, campaigns, deal_stages, fields, lead_reads, leads, notes, products, users
+from springhead.methods import (
+    accounts,
+    campaigns,
+    deal_stages,
+    fields,
+    lead_reads,
+    leads,
+    notes,
+    products,
+    related_leads,
+    tasks,
+    users,
+)
 
-__all__ = ["accounts", "campaigns", "deal_stages", "fields", "lead_reads", "leads", "notes", "products", "users"]
+__all__ = [
+    "accounts",
+    "campaigns",
+    "deal_stages",
+    "fields",
+    "lead_reads",
+    "leads",
+    "notes",
+    "products",
+    "related_leads",
+    "tasks",
+    "users",
+]

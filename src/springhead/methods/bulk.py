@@ -44,6 +44,16 @@ Then = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[None]]
 """What follows in the same transaction from the objects with these ids having been written."""
 
 
+def in_turn(*steps: Then) -> Then:
+    """Several things that follow, one after the other."""
+
+    async def all_of_them(call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+        for step in steps:
+            await step(call, tx, fields, ids)
+
+    return all_of_them
+
+
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a noun adds to the common way of writing.
 

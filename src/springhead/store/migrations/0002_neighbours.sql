@@ -96,6 +96,7 @@ create table opportunity (
     primary_lead_id bigint,
     custom jsonb not null default '{}',
     primary key (company_id, id),
+    constraint opportunity_won_is_closed check (is_closed or not is_won),
     constraint opportunity_deal_stage foreign key (company_id, deal_stage_id) references deal_stage (company_id, id)
 );
 create index opportunity_created on opportunity (company_id, create_timestamp, id);
@@ -209,6 +210,7 @@ create table task (
     what_type text,
     who_id bigint,
     who_type text,
+    completed_timestamp timestamptz,
     primary key (company_id, id)
 );
 create index task_owner on task (company_id, owner_id, status, id);

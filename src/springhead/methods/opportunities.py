@@ -1,0 +1,236 @@
+"""Opportunities: possible sales, and what they make of their leads (wire.md 8, 15)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from msgspec import UNSET
+
+from springhead.methods import bulk, deal_stages, reads
+from springhead.methods.bulk import WRITE_ERRORS, Rules
+from springhead.methods.call import Call
+from springhead.methods.examples import CREATED, DONE, EVER, NOTHING, row
+from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
+from springhead.model.errors import (
+    InvalidParameters,
+    Json,
+    MissingParameters,
+    NothingChanged,
+    UnexpectedArray,
+    UnknownReference,
+    WrongValue,
+)
+from springhead.model.fields import FieldSet
+from springhead.model.opportunities import OPPORTUNITY
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.params import PAGE, Objects, Where
+from springhead.store import lead_status, opportunities
+from springhead.store.db import Tx
+from springhead.store.opportunities import State
+
+_OBJECTS = "The opportunities, each a hash by system name; 500 a call at most."
+_NEW = {"opportunityName": "A new roof", "dealStageID": "{dealStage}", "closeDate": "2030-01-31", "amount": 12500}
+_GIVEN = (*deal_stages.GIVEN, Example({"objects": [_NEW]}, [CREATED], method="createOpportunities"))
+_ROW = row(
+    OPPORTUNITY,
+    dealStageID=...,
+    opportunityName="A new roof",
+    probability="40",
+    amount="12500",
+    closeDate="2030-01-31 00:00:00",
+)
+_NAMING = ("primaryLeadID", "originatingLeadID")
+_TELLING = (*_NAMING, "dealStageID", "isClosed", "isWon", "isActive")
+"""What can matter to the leads of an opportunity that is changed."""
+
+
+def _examine(one: Any) -> InvalidParameters | None:
+    """Won is closed: complete what was not sent, refuse what contradicts itself."""
+    if one.isWon is True and one.isClosed is False:
+        return InvalidParameters(OPPORTUNITY.by_name["isClosed"].problem("A won opportunity is closed"))
+    if one.isWon is True:
+        one.isClosed = True
+    elif one.isClosed is False:
+        one.isWon = False
+    return None
+
+
+def _named(objects: Sequence[Any]) -> set[int]:
+    """The leads that objects name."""
+    return {lead for one in objects for name in _NAMING if isinstance(lead := getattr(one, name), int)}
+
+
+class _Followed:
+    """What one call does to opportunities: what they were before it, and what follows for their leads."""
+
+    def __init__(self) -> None:
+        self._naming = False
+        self._before: Mapping[int, State] = {}
+        self._leads: set[int] = set()
+
+    @property
+    def creating(self) -> Rules:
+        """The rules of a create."""
+        return Rules(examine=_examine, before=self._before_create, then=self._created)
+
+    @property
+    def updating(self) -> Rules:
+        """The rules of an update."""
+        return Rules(examine=_examine, before=self._before_update, then=self._updated)
+
+    @property
+    def deleting(self) -> Rules:
+        """The rules of a delete."""
+        return Rules(before_delete=self._before_delete, after_delete=self._deleted)
+
+    async def _before_create(self, call: Call, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
+        named = _named(objects)
+        self._naming = bool(named)
+        await lead_status.lock(tx, call.company.id, named)
+
+    async def _created(self, call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+        if self._naming:
+            await opportunities.follow(tx, call.company.id, fields, ids)
+
+    async def _before_update(self, call: Call, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
+        self._before = {}
+        telling = any(getattr(one, name) is not UNSET for one in objects for name in _TELLING)
+        ids = [one.id for one in objects if isinstance(one.id, int)]
+        if telling and ids:
+            await opportunities.hold(tx, call.company.id, ids, named=_named(objects))
+            self._before = await opportunities.states(tx, call.company.id, ids)
+
+    async def _updated(self, call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+        if self._before:
+            await opportunities.follow(tx, call.company.id, fields, ids, self._before)
+
+    async def _before_delete(self, call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+        links = await opportunities.hold(tx, call.company.id, ids)
+        self._leads = {link.lead_id for link in links}
+        await opportunities.unlink(tx, call.company.id, opportunity_ids=ids)
+
+    async def _deleted(self, call: Call, tx: Tx, fields: FieldSet, _ids: Sequence[int]) -> None:
+        await lead_status.refresh(tx, call.company.id, fields, self._leads)
+
+
+@method(
+    *WRITE_ERRORS,
+    UnknownReference,
+    result=Writes("creates"),
+    section="wire.md 15",
+    examples=[
+        Example({"objects": [_NEW]}, [CREATED], "What a new roof may bring, until when.", given=deal_stages.GIVEN)
+    ],
+)
+async def create_opportunities(
+    call: Call, *, objects: Annotated[list[Json], Objects(OPPORTUNITY, _OBJECTS)]
+) -> Outcomes:
+    """Create up to 500 opportunities and say, for each, whether it was created.
+
+    `opportunityName`, `dealStageID` and `closeDate` are required; `probability` is that of the deal stage when not
+    given. `isWon` 1 means `isClosed` 1. The leads of `primaryLeadID` and `originatingLeadID` are linked to it, as
+    createOpportunityLeads does: an open opportunity (not closed, and active) makes its leads contactWithOpp, a won
+    one makes them customers.
+    """
+    return await bulk.create(call, OPPORTUNITY, objects, _Followed().creating)
+
+
+@method(
+    *WRITE_ERRORS,
+    UnknownReference,
+    NothingChanged,
+    result=Writes("updates"),
+    section="wire.md 15",
+    examples=[
+        Example({"objects": [{"id": "{id}", "isWon": 1}]}, [DONE], "It is won, and so closed.", given=_GIVEN),
+        Example({"objects": [{"id": 1, "isWon": 1}]}, [NOTHING], "An id that no opportunity has."),
+    ],
+)
+async def update_opportunities(
+    call: Call, *, objects: Annotated[list[Json], Objects(OPPORTUNITY, _OBJECTS)]
+) -> Outcomes:
+    """Change up to 500 opportunities, each found by its `id`.
+
+    What is given overwrites, what is not given stays. `isWon` 1 closes it and makes its leads customers; `isClosed`
+    0 opens it again and takes back that it was won, but its leads stay customers. When the last open opportunity of
+    a lead is closed or set inactive, the lead goes from contactWithOpp to contact. An opportunity that is not there, or
+    that is already as asked for, gets 302.
+    """
+    return await bulk.update(call, OPPORTUNITY, objects, _Followed().updating)
+
+
+@method(
+    *WRITE_ERRORS,
+    NothingChanged,
+    result=Writes("deletes"),
+    section="wire.md 15",
+    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "An opportunity.", given=_GIVEN)],
+)
+async def delete_opportunities(
+    call: Call,
+    *,
+    objects: Annotated[list[Json], Objects(OPPORTUNITY, "The opportunities, each as `{id}` or as the bare id.")],
+) -> Outcomes:
+    """Delete up to 500 opportunities for good, by id.
+
+    Their leads stay, linked to them no more: one without another open opportunity goes from contactWithOpp to
+    contact.
+    """
+    return await bulk.delete(call, OPPORTUNITY, objects, _Followed().deleting)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(OPPORTUNITY),
+    section="wire.md 15",
+    examples=[Example({"id": "{id}"}, [_ROW], "An opportunity.", given=_GIVEN)],
+)
+async def get_opportunity(call: Call, *, id: Id) -> Rows:
+    """Read one opportunity by its id: a list of one, or an empty one when there is none."""
+    return await reads.get(call, OPPORTUNITY, id)
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(OPPORTUNITY),
+    section="wire.md 15",
+    examples=[
+        Example({"where": {"dealStageID": "{dealStage}"}}, [_ROW], "Those in one deal stage.", given=_GIVEN),
+    ],
+)
+async def get_opportunities(
+    call: Call,
+    *,
+    where: Annotated[
+        Mapping[str, Json],
+        Where(OPPORTUNITY, "id", "ownerID", "dealStageID", "accountID", "campaignID", required=False),
+    ] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read a page of the opportunities that match all filters, in the order of their ids.
+
+    Closed and inactive ones are among them.
+    """
+    return await reads.listing(call, OPPORTUNITY, where, limit=limit, offset=offset)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    WrongValue,
+    result=Reads(OPPORTUNITY),
+    section="wire.md 15",
+    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
+)
+async def get_opportunities_date_range(
+    call: Call,
+    *,
+    start_date: Start,
+    end_date: End,
+    timestamp: Stamp,
+    limit: LongLimit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the opportunities that were created or updated between two times, both included, oldest first."""
+    return await reads.ranged(call, OPPORTUNITY, (start_date, end_date), timestamp, limit=limit, offset=offset)

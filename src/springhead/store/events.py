@@ -1,0 +1,28 @@
+"""The events of leads: written in the transaction of what happened, and never changed."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from springhead.model.events import Event
+from springhead.store.db import Tx
+
+
+async def write(tx: Tx, company_id: int, events: Sequence[Event]) -> None:
+    """Write events in the order given; those of one transaction have the same time, that of its beginning."""
+    if not events:
+        return
+    await tx.rows(
+        """
+        insert into event
+            (company_id, lead_id, create_timestamp, event_name, event_source, what_type, what_id, event_data)
+        select $1, lead_id, now(), name, source, what_type, what_id, nullif(data, 'null'::jsonb)
+        from rows from (
+            jsonb_to_recordset($2::jsonb)
+            as (lead_id bigint, name text, source text, what_type text, what_id bigint, data jsonb)
+        ) with ordinality as sent (lead_id, name, source, what_type, what_id, data, position)
+        order by position
+        """,
+        company_id,
+        msgspec.json.encode(events).decode(),
+    )
