@@ -55,6 +55,7 @@ TASK = Noun(
         Column(name="priority", kind=choice(PRIORITIES), default="'normal'"),
         Column(name="status", kind=choice(TASK_STATUSES), default="'open'"),
         *_ABOUT,
+        Column(name="completedTimestamp", kind=moment(), writable=False),
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="updateTimestamp", kind=moment(), writable=False),
     ),
