@@ -18,6 +18,6 @@ PUBLIC = frozenset(_PUBLIC.split())
 
 
 def company_domain(address: str) -> str | None:
-"""The domain that an address shares with its owner's colleagues; None without one, or at a public provider."""
+    """The domain that an address shares with its owner's colleagues; None without one, or at a public provider."""
     _, at, domain = email_key(address).rpartition("@")
     return domain if at and domain and domain not in PUBLIC else None
