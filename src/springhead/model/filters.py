@@ -39,6 +39,9 @@ TESTS = 100
 VALUES = 1_000
 """How many values the list of `in` can have."""
 
+VALUES_IN_ALL = 10_000
+"""How many values the lists of a filter can have together: they are looked at with every lead that is written."""
+
 LENGTH = 1_000
 """Characters that a text in a filter can have."""
 
@@ -185,7 +188,7 @@ class _Reading:
     def __init__(self, columns: Columns, zone: ZoneInfo) -> None:
         self.problems: list[Problem] = []
         self._columns, self._zone = columns, zone
-        self._tests = 0
+        self._tests = self._values = 0
         self._unknown = False
 
     def refuse(self) -> NoReturn:
@@ -274,6 +277,10 @@ class _Reading:
         given = cast("list[Json]", value) if isinstance(value, list) else []
         if not 1 <= len(given) <= VALUES:
             return self._wrong(path, f"Expected a list of 1 to {VALUES} values")
+        self._values += len(given)
+        if self._values > VALUES_IN_ALL:
+            self._wrong(path, f"Expected at most {VALUES_IN_ALL} values in all lists of a filter")
+            self.refuse()
         values: list[Value] = []
         for place, item in enumerate(given):
             here = f"{path}[{place}]"
@@ -325,13 +332,13 @@ def _time(value: Json, *, end: bool, zone: ZoneInfo | None) -> datetime | str:
     return times.to_utc(found, zone, later=end) if zone else found.isoformat(" ", "seconds")
 
 
-_DATE = custom("date", 10, ())
+_DATE, _NUMBER = custom("date", LENGTH, ()), number()
 _READ: Mapping[str, Callable[[Json], Value]] = {
     "text": text(LENGTH).read,
     "checkbox": text(LENGTH).read,
     "flag": flag().read,
     "whole number": integer(20, "bigint", low=-ID_MAX - 1).read,
-    "number": lambda value: Decimal(number().read(str(value))),
+    "number": lambda value: Decimal(_NUMBER.read(str(value))),
     "date": lambda value: date.fromisoformat(_DATE.read(value)),
     "written date": _DATE.read,
 }

@@ -44,10 +44,11 @@ _CHECKBOX = {
     "equals": "lower({a}) = any(string_to_array(lower({x}), ','))",
     "in": "string_to_array(lower({x}), ',') && array(select lower(v) from unnest({a}) as v)",
 }
-_Put: TypeAlias = Callable[[object, str], str]  # a value and its SQL type to the parameter with its cast
-
 _TYPES = {"smallint": "bigint", "integer": "bigint", "double precision": "numeric"}
 """How a parameter is cast, where it is not by the column's own type."""
+
+_Put: TypeAlias = Callable[[object, str], str]
+"""Keeps a value as a parameter of an SQL type, and gives its place in the text."""
 
 
 def condition(filter: Filter, columns: Columns, parameters: list[object], *, first: int) -> str:
