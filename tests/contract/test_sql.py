@@ -1,25 +1,39 @@
 """The SQL that works on one PostgreSQL and, later, on a cluster of them (design.md 1, citus.md 4)."""
 
 import ast
+import asyncio
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import springhead.store
+from springhead import methods
+from springhead.model.columns import Noun
+from springhead.model.leads import LEAD
+from springhead.rpc.samples import nouns
+from springhead.store import paging, reads
+from springhead.store.db import Tx
+from springhead.store.paging import Walks
 from springhead.store.reads import Select
+from springhead.store.table import Table
 from support import Server, sql
 
+assert methods.leads, "importing the methods registers them"
 STORE = Path(springhead.store.__file__).parent
 GLOBAL = {"company", "api_key", "migration", "pass"}
 """Small tables that every machine would hold a copy of; all the others hold companies' data."""
 
+_LOCK = r"\bfor (?:no key )?(?:update|key share|share)\b|\{lock\}"
 _VERB = re.compile(r"\b(select|insert into|update|delete from|merge into|with)\b", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?:from|join|into|update|using)\s+(?:only\s+)?([a-z_]+)\b", re.IGNORECASE)
+_ALIAS = re.compile(r"\b(?:from|join|update|using)\s+([a-z_]+)\s+(?:as\s+)?([a-z])\b", re.IGNORECASE)
 _VOLATILE = re.compile(
     r"\b(now|clock_timestamp|statement_timestamp|random|gen_random_uuid|nextval)\s*\(|current_(?:timestamp|date)"
 )
@@ -46,6 +60,17 @@ def test_every_table_is_global_or_holds_companies_data(server: Server) -> None:
     tables = {table["name"] for table in _tables(server)}
     assert tables >= GLOBAL | {"lead", "field", "user_profile"}
     assert _names_of_data() == tables - GLOBAL
+
+
+def test_the_queue_of_passes_which_no_wall_parts_holds_ids_and_no_data(server: Server) -> None:
+    columns = sql(
+        server.dsn,
+        "select column_name::text as name from information_schema.columns"
+        " where table_name = 'pass' and table_schema = current_schema()",
+    )
+    assert {column["name"] for column in columns} == {
+        "id", "company_id", "kind", "subject_id", "cursor", "failures", "due_at", "created_at"
+    }  # fmt: skip
 
 
 def test_company_id_comes_first_in_every_primary_key_and_unique_index(server: Server) -> None:
@@ -140,10 +165,70 @@ def _statements() -> Iterator[tuple[str, str]]:
                 continue
             if _VERB.match(text.strip()):
                 yield f"{path.name}:{node.lineno}", text
+    yield from _of_modules()
+    for noun in _machine_nouns():
+        yield from _of_machine(noun)
+
+
+def _of_modules() -> Iterator[tuple[str, str]]:
     for module in pkgutil.iter_modules([str(STORE)]):
         for name, value in vars(importlib.import_module(f"springhead.store.{module.name}")).items():
-            if isinstance(value, str) and not name.startswith("__") and _VERB.match(value.strip()):
-                yield f"{module.name}.{name.lstrip('_')}", value
+            found = cast("Mapping[object, object]", value) if isinstance(value, dict) else {"": value}
+            for key, text in found.items():
+                if isinstance(text, str) and not name.startswith("__") and _VERB.match(text.strip()):
+                    yield f"{module.name}.{name.lstrip('_')}{key and f'[{key}]'}", text
+
+
+def _migrations() -> str:
+    return "".join(path.read_text() for path in sorted((STORE / "migrations").glob("*.sql")))
+
+
+def _machine_nouns() -> list[Noun]:
+    """The nouns whose rows the machine can write: their tables have its columns."""
+    columns = dict(re.findall(r"^create table (\w+) \((.*?)^\)", _migrations(), re.MULTILINE | re.DOTALL))
+    machine = ("create_timestamp", "update_timestamp", "version")
+    return [
+        noun
+        for noun in nouns().values()
+        if all(re.search(rf"^    {one} ", columns.get(noun.table, ""), re.MULTILINE) for one in machine)
+    ]
+
+
+class _Recorder(Tx):
+    """Keeps the statements that the store composes, and finds nothing."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def rows(self, sql: str, *arguments: object) -> list[Any]:
+        assert arguments
+        self.seen.append(sql)
+        return []
+
+
+def _of_machine(noun: Noun) -> Iterator[tuple[str, str]]:
+    """What the machine composes for a noun: its writes, and its reads with every filter there is."""
+    made = Table(noun)
+    for name in ("insertion", "update_waiting", "update_unlocked", "deletion"):
+        yield f"{noun.name}.{name}", getattr(made, name)
+    tx, select, walks = _Recorder(), Select(noun), Walks()
+    more: dict[str, Any] = {"zone": "UTC", "version": 1, "limit": 5}
+    filters = dict.fromkeys(noun.paged, 1)
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def read() -> None:
+        await reads.find(tx, 1, select, {"id": [1]}, offset=0, **more)
+        for offset in (0, 5, 10):
+            walks.keep(paging.walk(1, noun.name, filters, "true"), 10, 1, 1)
+            await reads.page(tx, 1, select, filters, walks, offset=offset, **more)
+        for after in (None, (moment, 1)):
+            await reads.in_range(
+                tx, company_id=1, select=select, by="update", between=(moment, moment), offset=0, after=after, **more
+            )
+
+    asyncio.run(read())
+    for number, text in enumerate(tx.seen):
+        yield f"{noun.name}.read{number}", text
 
 
 STATEMENTS = list(_statements())
@@ -151,7 +236,8 @@ STATEMENTS = list(_statements())
 
 def test_the_statements_are_found() -> None:
     places = {place.partition(":")[0] for place, _ in STATEMENTS}
-    assert {"leads.py", "fields.py", "companies.py", "users.py", "leads.INSERT", "leads.UPDATE"} <= places
+    assert {"fields.py", "companies.py", "passes.py", "notes.FORGET[lead]"} <= places
+    assert {"lead.insertion", "account.update_waiting", "campaign.deletion", "product.read0", "account.read6"} <= places
     assert len(STATEMENTS) > 20
 
 
@@ -164,8 +250,14 @@ class TestEveryStatement:
 
     def test_joins_and_subqueries_name_company_id_once_for_each_table(self, place: str, text: str) -> None:
         tables = [name for name in _TABLE.findall(text) if name in _names_of_data()]
-        named = len(re.findall(r"company_id|\{select\.guard\}|\{generation\}|\{_known_owner\(.*?\)\}", text))
+        named = len(re.findall(r"company_id|\{select\.guard\}", text))
         assert named >= len(tables), f"{place} names {tables}, and company_id {named} times"
+
+    def test_every_alias_of_company_data_is_held_to_the_company(self, place: str, text: str) -> None:
+        aliases = [alias for table, alias in _ALIAS.findall(text) if table in _names_of_data()]
+        for alias in aliases:
+            held = len(re.findall(rf"\b{alias}\.company_id = |\{{select\.guard\}}", text))
+            assert held >= aliases.count(alias), f"{place}: {alias} is held to the company {held} times"
 
     def test_has_nothing_volatile_in_do_update_set_or_in_update_set(self, place: str, text: str) -> None:
         plain = text.lower()
@@ -188,17 +280,20 @@ class TestEveryStatement:
             assert not _VOLATILE.search(part), place
 
     def test_locks_rows_of_one_company_only_and_in_an_order(self, place: str, text: str) -> None:
-        if re.search(r"\bfor update\b|\{lock\}", text) and _TABLE.search(text):
-            assert "order by" in text, f"{place} locks rows in no order"
+        for before in re.split(_LOCK, text)[:-1]:
+            query = re.split(r"\bselect\b", before)[-1]
+            assert "order by" in query or not _TABLE.search(query), f"{place} locks rows in no order"
 
 
+@cache
 def _names_of_data() -> set[str]:
-    text = "".join(path.read_text() for path in sorted((STORE / "migrations").glob("*.sql")))
-    return set(re.findall(r"^create table (?:if not exists )?(\w+)", text, re.MULTILINE)) - GLOBAL
+    made = re.findall(r"^create table (?:if not exists )?(\w+)", _migrations(), re.MULTILINE)
+    renamed = dict(re.findall(r"^alter table (\w+) rename to (\w+)", _migrations(), re.MULTILINE))
+    return {renamed.get(name, name) for name in made} - GLOBAL
 
 
 def test_the_guard_of_reads_names_company_id() -> None:
-    assert "l.company_id = $1" in Select(None, []).guard
+    assert "l.company_id = $1" in Select(LEAD).guard
 
 
 def test_migrations_use_nothing_that_a_cluster_refuses() -> None:
@@ -208,7 +303,24 @@ def test_migrations_use_nothing_that_a_cluster_refuses() -> None:
             assert word not in text, f"{path.name}: {word}"
 
 
-def test_bulk_writes_are_sorted_by_their_key() -> None:
-    texts = {place: text for place, text in STATEMENTS if place in {"leads.INSERT", "leads.UPDATE"}}
-    assert 'order by s.email_key collate "C"' in texts["leads.INSERT"]
-    assert "order by l.id for update" in texts["leads.UPDATE"]
+@pytest.mark.parametrize("noun", _machine_nouns(), ids=lambda noun: noun.name)
+def test_bulk_writes_lock_in_the_order_of_their_keys(noun: Noun) -> None:
+    made = Table(noun)
+
+    if noun.keyed:
+        assert 'order by s.normal_key collate "C", s.position' in made.insertion
+    for name in noun.unique if not noun.keyed else ():
+        assert re.search(rf"order by .*s\.{noun.by_name[name].sql}\b.*, s\.position", made.insertion)
+    assert re.search(r"order by l\.id for update\s+\)", made.update_waiting)
+    assert "order by l.id for update skip locked" in made.update_unlocked
+    assert "order by id for update" in made.deletion
+    referred = {table for column in noun.referring for table in _tables_of(column.refers)}
+    for statement in (made.insertion, made.update_waiting, made.update_unlocked):
+        assert set(re.findall(r"known_(\w+) as materialized", statement)) == referred
+        assert len(re.findall(r"order by r\.id for key share", statement)) == len(referred)
+    for table in referred:  # a delete locks what is referred to before what refers to it, so an update must too
+        assert f"from known_{table}) >= 0" in made.update_waiting
+
+
+def _tables_of(refers: Mapping[str, str] | str | None) -> set[str]:
+    return {refers} if isinstance(refers, str) else set((refers or {}).values())
