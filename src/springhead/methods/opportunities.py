@@ -23,7 +23,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.opportunities import OPPORTUNITY
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
-from springhead.store import lead_status, opportunities
+from springhead.store import lead_status, notes, opportunities
 from springhead.store.db import Tx
 from springhead.store.opportunities import State
 
@@ -108,8 +108,9 @@ class _Followed:
         self._leads = {link.lead_id for link in links}
         await opportunities.unlink(tx, call.company.id, opportunity_ids=ids)
 
-    async def _deleted(self, call: Call, tx: Tx, fields: FieldSet, _ids: Sequence[int]) -> None:
+    async def _deleted(self, call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         await lead_status.refresh(tx, call.company.id, fields, self._leads)
+        await notes.forget(tx, call.company.id, "opportunity", ids)
 
 
 @method(

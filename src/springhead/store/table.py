@@ -162,7 +162,7 @@ class Table:
                 insert into {noun.table} (company_id, id, {", ".join(names)}, create_timestamp, update_timestamp)
                 select $1, s.new_id, {", ".join(values)}, now(), now()
                 from sent s
-                where {self._unknown()} = 0
+                where {self._unknown()} = 0{self._known_first()}
                 order by {f"{order}, " if order else ""}s.position
                 {f"on conflict (company_id, {conflict}) do nothing" if conflict else ""}
                 returning id
