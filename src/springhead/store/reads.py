@@ -82,11 +82,13 @@ async def page(
     limit: int,
     offset: int,
     condition: str = "true",
+    ahead: bool = False,
 ) -> Rows:
     """A page of the living objects that match, in the order of their ids, at the same cost however deep it lies.
 
     A start that nobody has walked to costs one pass over an index. `filters` are over the noun's `paged`
-    columns; `condition` is further SQL on `l`, the same for all pages of a walk.
+    columns; `condition` is further SQL on `l`, the same for all pages of a walk. With `ahead` there is one row
+    more when others follow the page.
     """
     noun = select.noun
     walk = paging.walk(company_id, noun.name, filters, condition)
@@ -114,7 +116,7 @@ async def page(
         """
     )
     begins: tuple[int, int | None] = (start.after, start.generation) if start else (offset, None)
-    found = await tx.rows(query, company_id, zone, version, limit, *begins, *where.parameters)
+    found = await tx.rows(query, company_id, zone, version, limit + ahead, *begins, *where.parameters)
     if start and not found:
         walks.forget(walk, offset)
         return await page(
@@ -128,10 +130,11 @@ async def page(
             limit=limit,
             offset=offset,
             condition=condition,
+            ahead=ahead,
         )
     rows = [dict(row) for row in found]
     marks = [(row.pop("#id"), row.pop("#generation")) for row in rows]
-    _remember(walks, walk, offset, marks)
+    _remember(walks, walk, offset, marks[:limit])
     return rows
 
 
