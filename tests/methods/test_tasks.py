@@ -1,0 +1,348 @@
+"""Tasks, rule by rule (wire.md 15); their columns are our choice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support import Company, new_company, sql
+
+NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
+TARGETS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "lead": ("createLeads", "deleteLeads", {"emailAddress": "lead@example.com"}),
+    "account": ("createAccounts", "deleteAccounts", {"accountName": "Acme"}),
+    "opportunity": (
+        "createOpportunities",
+        "deleteOpportunities",
+        {"opportunityName": "A roof", "closeDate": "2030-01-31"},
+    ),
+}
+
+
+def user(company: Company) -> str:
+    (found,) = company.call("getUserProfiles")
+    return found["id"]
+
+
+def target(company: Company, word: str) -> int:
+    """A new lead, account or opportunity."""
+    method, _, new = TARGETS[word]
+    if word == "opportunity":
+        new = {**new, "dealStageID": company.make("createDealStages", {"dealStageName": "Offer"})[0]}
+    return company.make(method, new)[0]
+
+
+def make(company: Company, *several: dict[str, Any]) -> list[int]:
+    return company.make("createTasks", *({"title": "Call back", **one} for one in several))
+
+
+def ids(company: Company, **where: Any) -> list[int]:
+    return [int(one["id"]) for one in company.call("getTasks", where=where)]
+
+
+def task(company: Company, task_id: int) -> dict[str, str | None]:
+    (found,) = company.call("getTasks", where={"id": task_id})
+    return found
+
+
+def names(error: dict[str, Any] | None) -> list[str]:
+    assert error
+    return [one["param"] for one in error["data"]["params"]]
+
+
+# Create
+
+
+def test_a_task_has_its_columns_as_strings_in_order(company: Company) -> None:
+    (lead,) = company.create({})
+    new = {
+        "ownerID": user(company),
+        "title": "Call back",
+        "description": "About the roof",
+        "dueDate": "2026-03-20 09:00:00",
+        "priority": "high",
+        "status": "inProgress",
+        "whoID": lead,
+        "whoType": "lead",
+    }
+
+    (made,) = company.make("createTasks", new)
+
+    answer = company.envelope("getTasks", {"where": {"id": made}})
+    assert answer["error"] is None
+    (read,) = answer["result"]["task"]
+    assert list(read.items())[:12] == [
+        ("id", str(made)),
+        ("ownerID", user(company)),
+        ("title", "Call back"),
+        ("description", "About the roof"),
+        ("dueDate", "2026-03-20 09:00:00"),
+        ("priority", "high"),
+        ("status", "inProgress"),
+        ("whatID", None),
+        ("whatType", None),
+        ("whoID", str(lead)),
+        ("whoType", "lead"),
+        ("completedTimestamp", None),
+    ]
+    assert list(read)[12:] == ["createTimestamp", "updateTimestamp"]
+
+
+def test_a_title_is_enough(company: Company) -> None:
+    (made,) = make(company, {})
+
+    read = task(company, made)
+
+    assert (read["status"], read["priority"]) == ("open", "normal")
+    assert {read[name] for name in ("ownerID", "description", "dueDate", "whatID", "whoID")} == {None}
+    for one in ({}, {"title": ""}, {"title": " "}, {"title": None}):
+        assert names(company.refusal("createTasks", one)) == ["title"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("title", "x" * 256, 205),
+        ("title", "a\0b", 205),
+        ("title", ["x"], 210),
+        ("description", "x" * 65_536, 205),
+        ("description", None, 205),
+        ("dueDate", "tomorrow", 205),
+        ("dueDate", "infinity", 205),
+        ("dueDate", "2026-02-30", 205),
+        ("dueDate", "2026-03-20 25:00:00", 205),
+        ("dueDate", "", 205),
+        ("dueDate", 1, 205),
+        ("dueDate", [], 210),
+        ("priority", "urgent", 205),
+        ("priority", "HIGH", 205),
+        ("priority", None, 205),
+        ("status", "done", 205),
+        ("status", "", 205),
+        ("status", ["open"], 210),
+        ("ownerID", "me", 205),
+        ("ownerID", 1, 303),
+        ("ownerID", [1], 210),
+        ("whoID", 1, 205),
+        ("whatType", "lead", 205),
+        ("color", "red", 205),
+    ],
+)
+def test_a_wrong_value_refuses_its_task_alone(name: str, value: Any, code: int, company: Company) -> None:
+    outcomes = company.call("createTasks", objects=[{"title": "a"}, {"title": "b", name: value}, {"title": "c"}])
+
+    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, code, None]
+    assert [one["title"] for one in company.call("getTasks")] == ["a", "c"]
+
+
+@pytest.mark.parametrize("role", ["what", "who"])
+@pytest.mark.parametrize("word", TARGETS)
+def test_a_task_may_be_about_what_the_company_has(
+    word: str, role: str, company: Company, given_company: Callable[..., Company]
+) -> None:
+    mine, theirs = target(company, word), target(given_company(), word)
+
+    (made,) = make(company, {f"{role}ID": mine, f"{role}Type": word})
+
+    assert (task(company, made)[f"{role}ID"], task(company, made)[f"{role}Type"]) == (str(mine), word)
+    for wrong in (theirs, 1):
+        for method, one in (("createTasks", {"title": "x"}), ("updateTasks", {"id": made})):
+            refusal = company.refusal(method, {**one, f"{role}ID": wrong, f"{role}Type": word})
+            assert refusal
+            assert (refusal["code"], names(refusal)) == (303, [f"{role}ID"])
+    other = "account" if word == "lead" else "lead"
+    assert company.code("createTasks", {"title": "x", f"{role}ID": mine, f"{role}Type": other}) == 303
+
+
+# Update and delete
+
+
+def test_what_is_given_overwrites_what_is_not_given_stays_and_null_takes_away(company: Company) -> None:
+    (lead,) = company.create({})
+    (made,) = make(
+        company,
+        {"ownerID": user(company), "dueDate": "2026-03-20", "whoID": lead, "whoType": "lead", "priority": "low"},
+    )
+
+    assert company.refusal("updateTasks", {"id": made, "title": "Write"}) is None
+    read = task(company, made)
+    assert (read["title"], read["priority"], read["dueDate"]) == ("Write", "low", "2026-03-20 00:00:00")
+    for half in ({"whoID": None}, {"whoType": None}, {"whatID": lead}, {"whatType": "lead"}):
+        assert company.code("updateTasks", {"id": made, **half}) == 205
+    empty = {"ownerID": None, "dueDate": None, "whoID": None, "whoType": None}
+    assert company.refusal("updateTasks", {"id": made, **empty}) is None
+    read = task(company, made)
+    assert {read[name] for name in empty} == {None}
+    assert company.refusal("updateTasks", {"id": made, **empty}) == NOTHING
+    sent_back = {name: value for name, value in read.items() if name != "description"}  # null is no text (wire.md 5)
+    assert company.refusal("updateTasks", sent_back) == NOTHING
+    assert company.refusal("updateTasks", {"id": 1, "title": "x"}) == NOTHING
+
+
+def test_a_task_knows_when_it_was_completed(company: Company) -> None:
+    new, done = make(company, {}, {"status": "completed", "completedTimestamp": "2001-01-01 00:00:00"})
+    assert task(company, new)["completedTimestamp"] is None
+    first = task(company, done)["completedTimestamp"]
+    assert first == task(company, done)["createTimestamp"]
+
+    sql(
+        company.dsn,
+        "update task set completed_timestamp = completed_timestamp - interval '1 day'",
+        company_id=company.id,
+    )
+    earlier = task(company, done)["completedTimestamp"]
+    assert company.refusal("updateTasks", {"id": done, "title": "Called"}) is None
+    assert task(company, done)["completedTimestamp"] == earlier != first, "it was completed then"
+    assert company.refusal("updateTasks", {"id": done, "status": "open"}) is None
+    assert task(company, done)["completedTimestamp"] is None
+    assert company.call("updateTasks", objects=[{"id": new, "status": one} for one in ("open", "completed")])
+    assert task(company, new)["completedTimestamp"] == task(company, new)["updateTimestamp"]
+
+
+def test_a_deleted_task_is_gone_and_what_it_was_about_stays(company: Company) -> None:
+    (lead,) = company.create({})
+    gone, bare, kept = make(company, *[{"whoID": lead, "whoType": "lead"}] * 3)
+
+    outcomes = company.call("deleteTasks", objects=[{"id": gone}, str(bare), gone, 1, "x", [kept], {}])
+
+    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, None, 302, 302, 208, 210, 205]
+    assert ids(company) == [kept]
+    assert company.lead(lead)
+
+
+@pytest.mark.parametrize("role", ["what", "who"])
+@pytest.mark.parametrize("word", TARGETS)
+def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, company: Company) -> None:
+    gone = target(company, word)
+    other = company.make("createAccounts", {"accountName": "Other"})[0]
+    other_role = {"what": "who", "who": "what"}[role]
+    alone, both = make(
+        company,
+        {f"{role}ID": gone, f"{role}Type": word},
+        {f"{role}ID": gone, f"{role}Type": word, f"{other_role}ID": other, f"{other_role}Type": "account"},
+    )
+
+    assert company.refusal(TARGETS[word][1], gone) is None
+
+    assert ids(company) == [alone, both]
+    for one in (alone, both):
+        assert (task(company, one)[f"{role}ID"], task(company, one)[f"{role}Type"]) == (None, None)
+    assert task(company, both)[f"{other_role}ID"] == str(other)
+    assert ids(company, **{f"{role}ID": gone}) == []
+
+
+# Read
+
+
+def test_filters_must_all_match_and_a_list_is_any_of_it(company: Company) -> None:
+    one, two = company.create({}, {})
+    account = target(company, "account")
+    mine = {"ownerID": user(company)}
+    a, b, c, d = make(
+        company,
+        {**mine, "whoID": one, "whoType": "lead", "priority": "high"},
+        {"whoID": two, "whoType": "lead", "whatID": account, "whatType": "account"},
+        {**mine, "status": "completed"},
+        {"whatID": one, "whatType": "lead", "status": "inProgress"},
+    )
+
+    assert ids(company) == [a, b, c, d]
+    assert ids(company, id=[d, str(a), 1]) == [a, d]
+    assert ids(company, **mine) == [a, c]
+    assert ids(company, **mine, status="open") == [a]
+    assert ids(company, status=["open", "inProgress"]) == [a, b, d]
+    assert ids(company, priority="high") == [a]
+    assert ids(company, whoType="lead") == [a, b]
+    assert ids(company, whoID=two) == ids(company, whoID=[two], whoType="lead") == [b]
+    assert ids(company, whoID=[one, two]) == [a, b]
+    assert ids(company, whatID=one) == [d]
+    assert ids(company, whatID=account, whatType="lead") == []
+    assert ids(company, whatType=["account", "lead"], whatID=[account, one]) == [b, d]
+    assert ids(company, id=a, status="completed") == []
+    assert ids(company, status=[]) == []
+
+
+def test_pages_come_in_the_order_of_ids(company: Company) -> None:
+    made = make(company, *[{}] * 5)
+
+    pages = [company.call("getTasks", where=[], limit=2, offset=at) for at in (0, 2, 4, 6)]
+
+    assert [[int(one["id"]) for one in page] for page in pages] == [made[:2], made[2:4], made[4:], []]
+    assert len(company.call("getTasks")) == 5
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ({"title": "x"}, 205),
+        ({"status": "done"}, 205),
+        ({"priority": 1}, 205),
+        ({"id": "x"}, 205),
+        ({"ownerID": None}, 205),
+        ({"whoID": {}}, 210),
+        ({"whoType": [["lead"]]}, 210),
+        ({"id": [2**63]}, 205),
+        ([1], 205),
+        ("x", 205),
+    ],
+)
+def test_a_wrong_filter_refuses_the_call(where: Any, code: int, company: Company) -> None:
+    assert company.error("getTasks", where=where)["code"] == code
+
+
+def test_times_are_the_companys_at_v1_and_utc_at_v1_2(server: Any) -> None:
+    own = new_company(server, time_zone="America/New_York")
+    v12 = own.at("v1.2")
+    (summer,) = make(own, {"dueDate": "2026-07-01 08:00:00"})
+    (winter,) = make(v12, {"dueDate": "2026-01-01 12:00:00"})
+
+    assert task(v12, summer)["dueDate"] == "2026-07-01 12:00:00"
+    assert task(own, winter)["dueDate"] == "2026-01-01 07:00:00"
+    assert own.refusal("updateTasks", {"id": winter, "dueDate": "2026-01-01 07:00:00"}) == NOTHING
+    assert v12.refusal("updateTasks", {"id": winter, "dueDate": "2026-01-01 07:00:00"}) is None
+    assert task(own, winter)["dueDate"] == "2026-01-01 02:00:00"
+    own.close()
+
+
+def test_a_deep_page_is_right_after_tasks_are_done_given_away_or_about_nothing(company: Company) -> None:
+    (lead,) = company.create({})
+    mine = {"ownerID": user(company), "whoID": lead, "whoType": "lead"}
+    made = make(company, *[mine] * 10)
+    sql(company.dsn, "update task set create_timestamp = now() - interval '1 day'", company_id=company.id)
+
+    def pages(**where: Any) -> list[int]:
+        found = [company.call("getTasks", where=where, limit=3, offset=at) for at in range(0, 15, 3)]
+        return [int(one["id"]) for page in found for one in page]
+
+    for where in ({"status": "open"}, {"ownerID": mine["ownerID"]}, {"whoID": lead}, {"whoType": "lead"}):
+        assert pages(**where) == pages(**where) == made
+    assert company.refusal("updateTasks", {"id": made[2], "status": "completed"}) is None
+    assert pages(status="open") == [*made[:2], *made[3:]]
+    assert company.refusal("updateTasks", {"id": made[4], "ownerID": None}) is None
+    assert pages(ownerID=mine["ownerID"]) == [*made[:4], *made[5:]]
+    assert company.refusal("updateTasks", {"id": made[6], "whoID": None, "whoType": None}) is None
+    assert pages(whoID=lead) == pages(whoType="lead") == [*made[:6], *made[7:]]
+    assert company.refusal("deleteLeads", lead) is None
+    assert pages(whoID=lead) == pages(whoType="lead") == []
+    assert pages() == made
+
+
+def test_no_company_sees_or_changes_anothers_tasks(company: Company, given_company: Callable[..., Company]) -> None:
+    other = given_company()
+    (made,) = make(company, {})
+
+    assert ids(other) == ids(other, id=made) == []
+    assert other.refusal("updateTasks", {"id": made, "title": "Mine"}) == NOTHING
+    assert other.refusal("deleteTasks", {"id": made}) == NOTHING
+    assert task(company, made)["title"] == "Call back"
+
+
+def test_500_tasks_go_through_in_one_call(company: Company) -> None:
+    made = make(company, *[{}] * 500)
+
+    outcomes = company.call("updateTasks", objects=[{"id": one, "status": "completed"} for one in made])
+
+    assert all(one["success"] for one in outcomes)
+    assert ids(company, status="completed") == made
+    assert all(one["completedTimestamp"] for one in company.call("getTasks"))
+    assert company.error("createTasks", objects=[{}] * 501)["code"] == 209
