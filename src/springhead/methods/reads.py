@@ -33,19 +33,30 @@ async def get(call: Call, noun: Noun, object_id: int) -> Rows:
 
 
 async def listing(
-    call: Call, noun: Noun, where: Mapping[str, Json], names: Sequence[str] | None = None, *, limit: int, offset: int
+    call: Call,
+    noun: Noun,
+    where: Mapping[str, Json],
+    names: Sequence[str] | None = None,
+    *,
+    limit: int,
+    offset: int,
+    ahead: bool = False,
 ) -> Rows:
-    """A page of the objects that match all filters, in the order of their ids; all living ones without a filter."""
+    """A page of the objects that match all filters, in the order of their ids; all living ones without a filter.
+
+    With `ahead` it says whether there are more.
+    """
     if set(where) - set(noun.paged):
-        return await find(call, noun, where, names, limit=limit, offset=offset)
+        found = await find(call, noun, where, names, limit=limit + ahead, offset=offset)
+        return Rows.first(found.page, limit) if ahead else found
     async with call.tx() as tx:
         known = await call.fields(tx)
         chosen = await select(call, tx, noun, known, names)
         page = partial(reads.page, tx, call.company.id, chosen, where, call.server.walks)
-        rows = await page(zone=call.zone_name, version=known.version, limit=limit, offset=offset)
+        rows = await page(zone=call.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
         if not rows:
             await call.verify(tx, known)
-        return Rows(rows)
+        return Rows.first(rows, limit) if ahead else Rows(rows)
 
 
 async def find(

@@ -256,6 +256,17 @@ async def follow(
     await lead_status.refresh(tx, company_id, fields, touched | won, won=won)
 
 
+async def follow_links(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Link]) -> None:
+    """What follows from links that were made by hand: an event each, and the statuses of their leads.
+
+    The leads must be locked.
+    """
+    now = await states(tx, company_id, [link.opportunity_id for link in new])
+    await write(tx, company_id, [_linked(now[link.opportunity_id], link.lead_id) for link in new])
+    won = {link.lead_id for link in new if now[link.opportunity_id].is_won}
+    await lead_status.refresh(tx, company_id, fields, {link.lead_id for link in new}, won=won)
+
+
 def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Iterator[Event]:
     def event(source: str, name: str, **data: str) -> Event:
         return Event(
@@ -270,7 +281,7 @@ def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Ite
     if was is None:
         yield event(events.OPPORTUNITY_CREATED, "Opportunity created", dealStage=now.stage)
     elif linked:
-        yield linked_event(now, lead_id)
+        yield _linked(now, lead_id)
     if was and was.stage_id != now.stage_id:
         yield event(
             events.STAGE_CHANGED, f"Deal stage changed to {now.stage}", dealStage=now.stage, formerDealStage=was.stage
@@ -279,7 +290,7 @@ def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Ite
         yield event(now.outcome, "Opportunity won" if now.is_won else "Opportunity lost")
 
 
-def linked_event(state: State, lead_id: int) -> Event:
+def _linked(state: State, lead_id: int) -> Event:
     """That a lead was linked to an opportunity that was there before."""
     return Event(
         lead_id=lead_id,
