@@ -60,7 +60,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     `examine` sees each object that is well-formed. `before` runs before the right objects of a create or an
     update are stored, `then` after that with the ids; `before_delete` before and `after_delete` after a delete,
     from which `kept` spares some objects: each in the same transaction. `needed` says whether there is anything
-    to follow, so that calls without it are spared the transaction.
+    to follow, so that calls without it are spared the transaction. `passes` says that a delete may start passes
+    (store/passes.py): the call drives them for a while, so that small companies find all done.
     """
 
     examine: Examine | None = None
@@ -70,9 +71,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     before_delete: Then | None = None
     after_delete: Then | None = None
     needed: Callable[[FieldSet], bool] = lambda _fields: True
+    passes: bool = False
 
 
 PLAIN = Rules()
+PASS_SECONDS = 2.0
+"""For how long a call drives the passes that it has started; what is left goes on beside the calls."""
+
 _NOTHING = NothingChanged()
 
 
@@ -164,6 +169,8 @@ async def delete(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
             gone = await table(noun).delete(tx, call.company.id, ids)
             if rules.after_delete and gone:
                 await rules.after_delete(call, tx, fields, sorted(gone))
+    if rules.passes and gone:
+        await call.server.passes.finish(call.company.id, PASS_SECONDS)
     outcomes: list[Done] = []
     for one in wanted:
         if isinstance(one, ApiError):
