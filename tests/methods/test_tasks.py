@@ -5,31 +5,10 @@ from typing import Any
 
 import pytest
 
+from neighbours import DELETES, ROLES, WORDS, target, user
 from support import Company, new_company, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
-TARGETS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "lead": ("createLeads", "deleteLeads", {"emailAddress": "lead@example.com"}),
-    "account": ("createAccounts", "deleteAccounts", {"accountName": "Acme"}),
-    "opportunity": (
-        "createOpportunities",
-        "deleteOpportunities",
-        {"opportunityName": "A roof", "closeDate": "2030-01-31"},
-    ),
-}
-
-
-def user(company: Company) -> str:
-    (found,) = company.call("getUserProfiles")
-    return found["id"]
-
-
-def target(company: Company, word: str) -> int:
-    """A new lead, account or opportunity."""
-    method, _, new = TARGETS[word]
-    if word == "opportunity":
-        new = {**new, "dealStageID": company.make("createDealStages", {"dealStageName": "Offer"})[0]}
-    return company.make(method, new)[0]
 
 
 def make(company: Company, *several: dict[str, Any]) -> list[int]:
@@ -135,8 +114,8 @@ def test_a_wrong_value_refuses_its_task_alone(name: str, value: Any, code: int, 
     assert [one["title"] for one in company.call("getTasks")] == ["a", "c"]
 
 
-@pytest.mark.parametrize("role", ["what", "who"])
-@pytest.mark.parametrize("word", TARGETS)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("word", WORDS)
 def test_a_task_may_be_about_what_the_company_has(
     word: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
@@ -210,8 +189,8 @@ def test_a_deleted_task_is_gone_and_what_it_was_about_stays(company: Company) ->
     assert company.lead(lead)
 
 
-@pytest.mark.parametrize("role", ["what", "who"])
-@pytest.mark.parametrize("word", TARGETS)
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("word", WORDS)
 def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, company: Company) -> None:
     gone = target(company, word)
     other = company.make("createAccounts", {"accountName": "Other"})[0]
@@ -222,7 +201,7 @@ def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, com
         {f"{role}ID": gone, f"{role}Type": word, f"{other_role}ID": other, f"{other_role}Type": "account"},
     )
 
-    assert company.refusal(TARGETS[word][1], gone) is None
+    assert company.refusal(DELETES[word], gone) is None
 
     assert ids(company) == [alone, both]
     for one in (alone, both):

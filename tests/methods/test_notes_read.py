@@ -1,0 +1,102 @@
+"""How notes are read: by what they are about (wire.md 15)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neighbours import READS, SEVERAL, WORDS, about, delete, ids_of, make_notes, notes_of, target
+from support import Company, new_company, sql
+
+NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
+
+
+def test_the_notes_of_one_lead_come_pinned_first_and_then_the_newest_first_in_pages(company: Company) -> None:
+    (lead,) = company.create({})
+    made = make_notes(company, *({"pinned": at in (1, 3), **about("who", "lead", lead)} for at in range(6)))
+    order = [made[at] for at in (3, 1, 5, 4, 2, 0)]
+
+    assert [int(one["id"] or 0) for one in notes_of(company, "lead", lead)] == order
+    pages = [notes_of(company, "lead", lead, limit=2, offset=at) for at in (0, 2, 4, 6)]
+    assert [[int(one["id"] or 0) for one in page] for page in pages] == [order[:2], order[2:4], order[4:], []]
+    sql(
+        company.dsn,
+        "update note set create_timestamp = now() + interval '1 hour' where id = $1",
+        made[0],
+        company_id=company.id,
+    )
+    assert [one["id"] for one in notes_of(company, "lead", lead, limit=1, offset=2)] == [str(made[0])]
+
+
+def test_the_notes_of_several_are_chosen_by_id_and_come_in_the_order_of_their_ids(company: Company) -> None:
+    one, two, three = company.create({}, {}, {})
+    made = make_notes(company, *(about("who", "lead", lead) for lead in (three, one, two, one)))
+
+    assert ids_of(company, "lead", where={"id": [one, str(three), 1]}) == [made[0], made[1], made[3]]
+    assert ids_of(company, "lead", where={"id": one}, limit=1, offset=1) == [made[3]]
+    assert ids_of(company, "lead", where={"id": []}) == []
+    for everything in ({}, [], None, ""):
+        assert ids_of(company, "lead", where=everything) == made
+    assert ids_of(company, "lead", limit=2, offset=1) == made[1:3]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_an_unknown_id_has_no_notes_and_none_is_206(word: str, company: Company) -> None:
+    assert notes_of(company, word, 1) == notes_of(company, word, -5) == []
+    method = f"get{READS[word]}Notes"
+    assert company.error(method)["code"] == 206
+    for wrong, code in (("x", 205), ([1], 210), (2**63, 205)):
+        assert company.error(method, id=wrong)["code"] == code
+    several = f"get{SEVERAL[word]}Notes"
+    for where, code in (({"authorID": 1}, 205), ({"id": {}}, 210), ({"id": "x"}, 205), ([1], 205), (5, 205)):
+        assert company.error(several, where=where)["code"] == code
+    for name in ("limit", "offset"):
+        assert company.error(several, **{name: -1})["code"] == 205
+        assert company.error(method, id=1, **{name: "x"})["code"] == 205
+
+
+def test_no_company_reads_changes_or_deletes_anothers_notes(
+    company: Company, given_company: Callable[..., Company]
+) -> None:
+    other = given_company()
+    (lead,) = company.create({})
+    (note,) = make_notes(company, about("who", "lead", lead))
+
+    assert other.call("getContactNotes", id=lead) == []
+    assert ids_of(other, "lead") == ids_of(other, "lead", where={"id": lead}) == []
+    assert other.refusal("updateNotes", {"id": note, "note": "Mine"}) == NOTHING
+    assert other.refusal("deleteNotes", {"id": note}) == NOTHING
+    assert notes_of(company, "lead", lead)[0]["note"] == "n"
+
+
+def test_times_are_the_companys_at_v1_and_utc_at_v1_2(company: Company, server: Any) -> None:
+    own = new_company(server, time_zone="America/New_York")
+    (lead,) = own.create({})
+    make_notes(own, about("who", "lead", lead))
+    sql(own.dsn, "update note set create_timestamp = '2026-07-01 12:00:00+00'", company_id=own.id)
+
+    assert [one["createTimestamp"] for one in notes_of(own, "lead", lead)] == ["2026-07-01 08:00:00"]
+    assert [one["createTimestamp"] for one in notes_of(own.at("v1.2"), "lead", lead)] == ["2026-07-01 12:00:00"]
+    own.close()
+
+
+def test_a_deep_page_is_right_after_notes_have_gone_or_are_about_something_else(company: Company) -> None:
+    one, two, gone = company.create({}, {}, {})
+    account = target(company, "account")
+    made = make_notes(company, *(about("who", "lead", gone if at in (2, 7) else one) for at in range(12)))
+    sql(company.dsn, "update note set create_timestamp = now() - interval '1 day'", company_id=company.id)
+
+    def pages() -> list[int]:
+        return [note for at in range(0, 16, 3) for note in ids_of(company, "lead", limit=3, offset=at)]
+
+    assert pages() == pages() == made
+    delete(company, "lead", gone)
+    left = [note for at, note in enumerate(made) if at not in (2, 7)]
+    assert pages() == pages() == left
+    moved: dict[str, Any] = {**about("what", "account", account), "whoID": None, "whoType": None}
+    assert company.refusal("updateNotes", {"id": left[1], **moved}) is None
+    assert pages() == pages() == [left[0], *left[2:]]
+    assert company.refusal("updateNotes", {"id": left[1], **about("who", "lead", two)}) is None
+    assert pages() == left
+    assert company.refusal("deleteNotes", left[0]) is None
+    assert pages() == left[1:]
