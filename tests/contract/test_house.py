@@ -9,7 +9,7 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 LOCKS = sorted(TOP.glob("requirements*.lock"))
-REQUIREMENT = re.compile(r"[a-z0-9-]+==[\w.+]+( ; [\w .'<>=()]+)? \\")
+REQUIREMENT = re.compile(r"[a-z0-9-]+==[\w.+]+( ; [\w .'<>=!()]+)? \\")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
 
