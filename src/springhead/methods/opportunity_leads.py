@@ -34,6 +34,7 @@ _ROW = row(OPPORTUNITY_LEAD, opportunityID=..., leadID=...)
 
 
 async def _before(call: Call, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
+    await opportunities.share(tx, call.company.id, {one.opportunityID for one in objects})
     await lead_status.lock(tx, call.company.id, {one.leadID for one in objects})
 
 
@@ -51,8 +52,8 @@ class _Unlinked:
 
     async def _before(self, call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
         meant = await opportunities.links_by_id(tx, call.company.id, ids)
+        await opportunities.lock(tx, call.company.id, {link.opportunity_id for link in meant})
         await lead_status.lock(tx, call.company.id, {link.lead_id for link in meant})
-        await opportunities.lock(tx, call.company.id, [link.opportunity_id for link in meant])
         self._links = await opportunities.links_by_id(tx, call.company.id, ids)
 
     async def _deleted(self, call: Call, tx: Tx, fields: FieldSet, _ids: Sequence[int]) -> None:

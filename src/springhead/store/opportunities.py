@@ -1,11 +1,12 @@
 """Opportunities, the leads that are linked to them, and what follows for the leads: links, events, statuses.
 
-Whoever changes an opportunity or a link locks first the leads that it touches, then the opportunities, each in a
-statement of its own and in the order of ids: what a later statement sees of them holds until the commit.
+Whoever changes an opportunity or a link locks first the opportunity, then the leads that it touches, each in a
+statement of its own and in the order of ids. Who holds an opportunity knows its leads, for nobody links another one
+meanwhile; and what a later statement sees of the leads' opportunities holds until the commit.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -75,12 +76,21 @@ async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> li
     return [row["id"] for row in rows]
 
 
-async def lock(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Lock opportunities; the leads that they touch must be locked before."""
+async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
+    """Lock opportunities, so that nobody else changes them, links them or unlinks them until the commit."""
     await tx.rows(
         "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for update",
         company_id,
-        ids,
+        list(ids),
+    )
+
+
+async def share(tx: Tx, company_id: int, ids: Collection[int]) -> None:
+    """Keep opportunities as they are until the commit, and let others do the same."""
+    await tx.rows(
+        "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for key share",
+        company_id,
+        list(ids),
     )
 
 
@@ -100,7 +110,7 @@ async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, State
     return {row["id"]: State(*row.values()) for row in rows}
 
 
-async def links(tx: Tx, company_id: int, opportunity_ids: Sequence[int]) -> list[Link]:
+async def links(tx: Tx, company_id: int, opportunity_ids: Collection[int]) -> list[Link]:
     """Who is linked to the opportunities."""
     rows = await tx.rows(
         """
@@ -109,7 +119,7 @@ async def links(tx: Tx, company_id: int, opportunity_ids: Sequence[int]) -> list
         order by id
         """,
         company_id,
-        opportunity_ids,
+        list(opportunity_ids),
     )
     return [Link(*row.values()) for row in rows]
 
@@ -128,16 +138,11 @@ async def links_by_id(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]
     return [Link(*row.values()) for row in rows]
 
 
-async def hold(tx: Tx, company_id: int, ids: Sequence[int], *, named: Iterable[int] = ()) -> list[Link]:
-    """Lock the leads of opportunities and those named, then the opportunities; gives their links.
-
-    A lead that was linked before its opportunity was locked, and after the leads were looked for, is locked last.
-    """
-    leads = {link.lead_id for link in await links(tx, company_id, ids)} | set(named)
-    await lead_status.lock(tx, company_id, leads)
+async def hold(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable[int] = ()) -> list[Link]:
+    """Lock opportunities, then the leads that are linked to them and those named; gives the links."""
     await lock(tx, company_id, ids)
     found = await links(tx, company_id, ids)
-    await lead_status.lock(tx, company_id, {link.lead_id for link in found} - leads)
+    await lead_status.lock(tx, company_id, {link.lead_id for link in found} | set(named))
     return found
 
 
@@ -200,30 +205,32 @@ async def unname(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
     )
 
 
+_UNNAME = statement(
+    """
+    with named as materialized (
+        select id from opportunity
+        where company_id = $1 and (primary_lead_id = any($2::bigint[]) or originating_lead_id = any($2::bigint[]))
+        order by id for update
+    )
+    update opportunity o set
+        primary_lead_id = case when o.primary_lead_id = any($2::bigint[]) then null else o.primary_lead_id end,
+        originating_lead_id =
+            case when o.originating_lead_id = any($2::bigint[]) then null else o.originating_lead_id end,
+        version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
+    from named n
+    where o.company_id = $1 and o.id = n.id
+    """
+)
+
+
 async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
     """Take leads that are being deleted out of the opportunities: their links go, nobody names them any more.
 
-    To be called before the leads are deleted; locks them.
+    To be called before the leads are deleted; locks them, after the opportunities that name them.
     """
+    await tx.rows(_UNNAME, company_id, lead_ids)
     await lead_status.lock(tx, company_id, lead_ids)
-    await tx.rows(
-        """
-        with named as materialized (
-            select id from opportunity
-            where company_id = $1 and (primary_lead_id = any($2::bigint[]) or originating_lead_id = any($2::bigint[]))
-            order by id for update
-        )
-        update opportunity o set
-            primary_lead_id = case when o.primary_lead_id = any($2::bigint[]) then null else o.primary_lead_id end,
-            originating_lead_id =
-                case when o.originating_lead_id = any($2::bigint[]) then null else o.originating_lead_id end,
-            version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
-        from named n
-        where o.company_id = $1 and o.id = n.id
-        """,
-        company_id,
-        lead_ids,
-    )
+    await tx.rows(_UNNAME, company_id, lead_ids)  # those that came to name one before it was locked
     await unlink(tx, company_id, lead_ids=lead_ids)
 
 
