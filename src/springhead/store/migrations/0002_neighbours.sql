@@ -247,6 +247,8 @@ create table event (
 );
 comment on table event is 'What happened to a lead, written with the change itself; nothing in it is ever changed.';
 create index event_of_lead on event (company_id, lead_id, create_timestamp, id);
+create index event_time on event (company_id, create_timestamp, id);
+create index event_source on event (company_id, event_source, create_timestamp, id);
 
 alter table user_profile rename column created_at to create_timestamp;
 alter table user_profile
@@ -256,7 +258,7 @@ alter table user_profile
 alter table lead
     add column num_bounces bigint not null default 0,
     add column hard_bounced boolean not null default false,
-    add column email_domain text collate "C" generated always as (split_part(email_key, '@', -1)) stored;
+    add column email_domain text collate "C" generated always as (nullif(split_part(email_key, '@', -1), email_key)) stored;
 create index lead_account on lead (company_id, account_id, id) where account_id is not null;
 create index lead_campaign on lead (company_id, campaign_id, id) where campaign_id is not null;
 create index lead_domain on lead (company_id, email_domain, id) where active;
