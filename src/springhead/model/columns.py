@@ -27,6 +27,11 @@ _PLAIN_DATE = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
 _PLAIN_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
+_NUMBER_LENGTH = 100
+_DECIMAL = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)? *")
+"""What is a number; Python's own reading would also take NaN, underscores and the digits of other scripts."""
+
+
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A type of value.
 
@@ -59,8 +64,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         """Take what is right but not in the fast form, or say what is wrong."""
         if self.sql == "text" and isinstance(value, int) and not isinstance(value, bool):
             value = str(value) if abs(value) < 10**30 else value
-        if self.sql == "numeric" and isinstance(value, (int, str)) and not isinstance(value, bool):
-            return self._number(str(value)[:100])
+        if self.sql == "numeric" and isinstance(value, str):
+            return self._number(value)
         if self.sql == "timestamptz" and isinstance(value, str) and (found := times.parse(value)) is not None:
             return found.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
         if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
@@ -72,12 +77,12 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         return self._text(value)
 
     def _number(self, value: str) -> str:
-        try:
-            number = Decimal(value.strip())
-        except InvalidOperation:
-            raise ValueError(self.expected) from None
-        if not number.is_finite():
+        if len(value) > _NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
             raise ValueError(self.expected)
+        try:
+            number = Decimal(value.strip(" "))
+        except InvalidOperation:  # an exponent of many digits
+            raise ValueError(self.expected) from None
         _, digits, exponent = number.as_tuple()
         if len(digits) + int(exponent) > WHOLE_DIGITS or -int(exponent) > DECIMAL_DIGITS:
             raise ValueError(self.expected)

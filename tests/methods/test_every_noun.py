@@ -1,0 +1,238 @@
+"""What holds for every noun that the machine writes: create, update, delete, value by value (wire.md 3, 5, 10)."""
+
+from collections.abc import Callable
+
+from nouns import NOTHING, Case, cases, changed, full, least, made, named, of_type, read, with_its_kin, without
+from springhead.rpc.method import REGISTRY
+from springhead.rpc.params import Flat
+from support import Company
+
+# Create and read back
+
+
+@cases()
+def test_an_object_is_read_back_as_it_was_written_in_the_declared_order(company: Company, case: Case) -> None:
+    written = full(company, case)
+
+    (object_id,) = company.make(case.create, written)
+
+    row = read(company, case, object_id)
+    assert row is not None
+    assert list(row) == [column.name for column in case.noun.columns if not column.asked]
+    assert {name: row[name] for name in written} == written
+    assert row["id"] == str(object_id)
+    assert {type(found) for found in row.values()} <= {str, type(None)}
+
+
+@cases()
+def test_what_is_not_given_is_the_default_or_null(company: Company, case: Case) -> None:
+    given = least(company, case)
+
+    row = read(company, case, made(company, case))
+
+    assert row is not None
+    for column in case.noun.written:
+        if column.name not in given and not column.default:
+            assert row[column.name] is None
+        elif column.name not in given:
+            assert row[column.name] is not None
+
+
+@cases()
+def test_ids_are_integers_that_rise_by_1024_in_the_order_sent(company: Company, case: Case) -> None:
+    objects = [least(company, case) for _ in range(4)]
+
+    answer = company.envelope(case.create, {"objects": objects})
+
+    ids = [outcome["id"] for outcome in answer["result"]["creates"]]
+    assert [one - ids[0] for one in ids] == [0, 1024, 2048, 3072]
+    assert ids[-1] < 2**53
+    assert [list(outcome) for outcome in answer["result"]["creates"]] == [["success", "error", "id"]] * 4
+    assert answer["error"] == []
+
+
+@cases()
+def test_what_the_system_sets_is_ignored_in_a_create(company: Company, case: Case) -> None:
+    ignored = {column.name: "17" for column in case.noun.columns if not column.writable}
+
+    row = read(company, case, made(company, case, **ignored))
+
+    assert row is not None
+    assert all(row[name] != "17" for name in ignored if name in row)
+
+
+@cases()
+def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order(company: Company, case: Case) -> None:
+    right = least(company, case)
+
+    answer = company.envelope(case.create, {"objects": [right, {**right, "nothing": 1}, right, 5, right]})
+
+    outcomes = answer["result"]["creates"]
+    assert [outcome["success"] for outcome in outcomes] == [True, False, True, False, True]
+    assert answer["error"] == [outcomes[1]["error"], outcomes[3]["error"]]
+    assert [error["code"] for error in answer["error"]] == [205, 208]
+    assert all(read(company, case, outcomes[at]["id"]) for at in (0, 2, 4))
+
+
+# What is wrong
+
+
+@cases()
+def test_what_is_required_must_be_there_and_say_something(company: Company, case: Case) -> None:
+    right = least(company, case)
+    required = [column for column in case.noun.written if column.required]
+
+    assert set(named(company.refusal(case.create, dict(case.always)))) == {column.name for column in required}
+    for column in required:
+        without_it = {name: given for name, given in right.items() if name != column.name}
+        assert named(company.refusal(case.create, without_it)) == [column.name]
+        assert named(company.refusal(case.create, {**right, column.name: None})) == [column.name]
+        for blank in ("", " \n\t "):
+            assert named(company.refusal(case.create, {**right, column.name: blank})) == [column.name]
+
+
+@cases()
+def test_an_unknown_name_is_205_and_the_valid_ones_are_listed(company: Company, case: Case) -> None:
+    columns = [column.name for column in case.noun.written]
+    wrong = columns[-1].upper()
+
+    on_create = company.refusal(case.create, {**least(company, case), wrong: 1})
+    on_update = changed(company, case, id=made(company, case), **{wrong: 1})
+
+    for refusal, valid in ((on_create, columns), (on_update, ["id", *columns])):
+        assert named(refusal) == [wrong]
+        assert refusal is not None
+        assert refusal["data"]["validParams"] == valid
+
+
+@cases()
+def test_calls_that_are_no_lists_of_objects_are_refused_whole(company: Company, case: Case) -> None:
+    for method in (case.create, case.update, case.delete):
+        flat = any(isinstance(given.accepts, Flat) for given in REGISTRY[method].params)
+        if not flat:
+            assert [company.error(method)["code"], company.error(method, objects=None)["code"]] == [207, 207]
+        assert [company.error(method, objects=wrong)["code"] for wrong in (5, "x", True)] == [208, 208, 208]
+        assert company.error(method, objects=[{}] * 501)["code"] == 209
+        assert company.call(method, objects=[]) == []
+        assert company.code(method, 5.5) in {205, 208}
+        assert company.code(method, []) == (210 if method == case.delete else company.code(method, {}))
+
+
+@cases()
+def test_a_reference_to_what_the_company_does_not_have_is_303(
+    company: Company, given_company: Callable[..., Company], case: Case
+) -> None:
+    other = given_company()
+    right, foreign = full(company, case), full(other, case)
+    object_id = made(company, case)
+    before = read(company, case, object_id)
+
+    for column in case.noun.referring:
+        for unknown in (foreign[column.name], 1, 2**63 - 1):
+            assert named(company.refusal(case.create, {**right, column.name: unknown}), 303) == [column.name]
+            about = {column.by: right[column.by]} if column.by else {}
+            assert named(changed(company, case, id=object_id, **about, **{column.name: unknown}), 303) == [column.name]
+
+    assert read(company, case, object_id) == before
+
+
+# Update
+
+
+@cases()
+def test_an_update_overwrites_what_is_given_and_nothing_else(company: Company, case: Case) -> None:
+    (object_id,) = company.make(case.create, full(company, case))
+    other = full(company, case, 1)
+
+    while other:
+        before = read(company, case, object_id)
+        names = with_its_kin(case, case.noun.by_name[next(iter(other))])
+        change = {name: other.pop(name) for name in names}
+
+        assert changed(company, case, id=object_id, **change) is None
+
+        assert without(read(company, case, object_id)) == without(before) | change
+
+
+@cases()
+def test_null_unsets_what_is_nullable_and_nothing_else(company: Company, case: Case) -> None:
+    (object_id,) = company.make(case.create, full(company, case))
+
+    nullable = {column.name for column in case.noun.nullable}
+    while nullable:
+        before = read(company, case, object_id)
+        nulls = dict.fromkeys(with_its_kin(case, case.noun.by_name[nullable.pop()]))
+        nullable -= nulls.keys()
+        assert changed(company, case, id=object_id, **nulls) is None
+        assert without(read(company, case, object_id)) == without(before) | nulls
+        assert changed(company, case, id=object_id, **nulls) == NOTHING
+
+    for column in case.noun.written:
+        if not column.nullable:
+            assert named(changed(company, case, id=object_id, **{column.name: None})) == [column.name]
+
+
+@cases()
+def test_an_update_that_changes_nothing_or_finds_nothing_is_302(company: Company, case: Case) -> None:
+    written = full(company, case)
+    (object_id,) = company.make(case.create, written)
+    before = read(company, case, object_id)
+
+    assert changed(company, case, id=object_id, **written) == NOTHING
+    assert changed(company, case, id=object_id) == NOTHING
+    assert changed(company, case, **written) == NOTHING  # without an id nothing is meant
+    for unknown in (1, "1", 2**63 - 1):
+        assert changed(company, case, id=unknown, **written) == NOTHING
+    assert read(company, case, object_id) == before
+
+
+@cases()
+def test_an_id_that_is_none_is_205_or_210(company: Company, case: Case) -> None:
+    right = least(company, case)
+
+    for wrong in ("", "x", "1.5", True, -1, 2**63):
+        assert named(changed(company, case, **right | {"id": wrong})) == ["id"]
+        assert named(company.refusal(case.delete, {"id": wrong})) == ["id"]
+    assert named(changed(company, case, **right | {"id": [1]}), 210) == ["id"]
+    assert named(company.refusal(case.delete, {"id": [1]}), 210) == ["id"]
+
+
+@cases("text")
+def test_objects_for_one_row_work_one_after_the_other(company: Company, case: Case) -> None:
+    column = of_type(case.noun, "text")[0]
+    first, second = made(company, case), made(company, case)
+
+    outcomes = company.call(
+        case.update,
+        objects=[
+            {"id": first, column.name: "a"},
+            {"id": second, column.name: "b"},
+            {"id": str(first), column.name: "c"},
+            {"id": first, column.name: "c"},
+            {"id": first, column.name: "d"},
+            {"id": first, column.name: True},
+        ],
+    )
+
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, None, None, 302, None, 205]
+    assert [(read(company, case, one) or {})[column.name] for one in (first, second)] == ["d", "b"]
+
+
+# Delete
+
+
+@cases()
+def test_what_is_deleted_is_gone_and_the_rest_is_not(company: Company, case: Case) -> None:
+    ids = company.make(case.create, *(least(company, case) for _ in range(5)))
+
+    answer = company.envelope(
+        case.delete, {"objects": [{"id": ids[0]}, {"id": str(ids[1])}, ids[2], {"id": ids[0]}, {"id": 1}, {}, "x"]}
+    )
+
+    outcomes = answer["result"]["deletes"]
+    codes = [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
+    assert codes == [None, None, None, 302, 302, 205, 208]
+    assert answer["error"] == [outcome["error"] for outcome in outcomes[3:]]
+    assert [read(company, case, one) is not None for one in ids] == [False, False, False, True, True]
+    assert changed(company, case, **least(company, case) | {"id": ids[0]}) == NOTHING
+    assert company.code(case.delete, ids[0]) == 302

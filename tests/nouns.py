@@ -1,0 +1,200 @@
+"""The nouns of the machine as tests write them: their methods, and right values for any of their columns."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+
+from springhead import methods
+from springhead.model.accounts import ACCOUNT
+from springhead.model.campaigns import CAMPAIGN
+from springhead.model.columns import Column, Noun
+from springhead.model.notes import TASK
+from springhead.model.opportunities import DEAL_STAGE, OPPORTUNITY
+from springhead.model.products import PRODUCT
+from springhead.rpc.method import REGISTRY
+from springhead.rpc.params import Where
+from support import Company, new_email, sql
+
+assert methods.leads, "importing the methods registers them"
+
+
+NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
+
+
+class Case(NamedTuple):
+    """A noun and its methods; `always` are values that every object of it must have beside the required ones.
+
+    `together` are columns of which one can follow from another: tests change them in one go.
+    Without `get` an object is read by a filter of `listing`, where that can be filtered by id.
+    """
+
+    noun: Noun
+    create: str
+    update: str
+    delete: str
+    listing: str = ""
+    get: str = ""
+    ranged: str = ""
+    always: Mapping[str, Any] = {}
+    together: frozenset[str] = frozenset()
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The columns that the listing can be filtered by."""
+        if not self.listing:
+            return ()
+        given = next(given for given in REGISTRY[self.listing].params if isinstance(given.accepts, Where))
+        return given.accepts.keys if isinstance(given.accepts, Where) else ()
+
+
+def _plain(noun: Noun, plural: str, **more: Any) -> Case:
+    """A noun with the seven methods that most have."""
+    one = noun.name[0].upper() + noun.name[1:]
+    return Case(
+        noun,
+        f"create{plural}",
+        f"update{plural}",
+        f"delete{plural}",
+        f"get{plural}",
+        f"get{one}",
+        f"get{plural}DateRange",
+        **more,
+    )
+
+
+CASES = [
+    _plain(ACCOUNT, "Accounts"),
+    _plain(CAMPAIGN, "Campaigns"),
+    Case(PRODUCT, "createProducts", "updateProduct", "deleteProduct", "getProducts"),
+    _plain(DEAL_STAGE, "DealStages"),
+    _plain(OPPORTUNITY, "Opportunities", together=frozenset({"isClosed", "isWon"})),
+    Case(TASK, "createTasks", "updateTasks", "deleteTasks", "getTasks"),
+]
+"""A new noun is a row here."""
+
+
+def cases(*wanted: str) -> pytest.MarkDecorator:
+    """Run a test for each noun that has these methods, or columns of these types."""
+
+    def has(case: Case, what: str) -> bool:
+        return bool(getattr(case, what)) if what in Case._fields else bool(of_type(case.noun, what))
+
+    chosen = [case for case in CASES if all(has(case, what) for what in wanted)]
+    assert chosen
+    return pytest.mark.parametrize("case", chosen, ids=[case.noun.name for case in chosen])
+
+
+def of_type(noun: Noun, sql_type: str) -> list[Column]:
+    """The columns of that type that a caller writes and that mean nothing but themselves."""
+    return [column for column in noun.written if column.kind.sql == sql_type and not column.refers]
+
+
+def least(company: Company, case: Case) -> dict[str, Any]:
+    """The least that an object needs, by wire names."""
+    needed = {column.name: value(company, column) for column in case.noun.written if column.required}
+    return needed | dict(case.always)
+
+
+def with_its_kin(case: Case, column: Column) -> set[str]:
+    """The names of a column and of those that go with it: an id and its type, columns that follow from each other."""
+    kin = case.together if column.name in case.together else frozenset({column.name})
+    return {
+        *kin,
+        *([column.by] if column.by else []),
+        *(one.name for one in case.noun.written if one.by == column.name),
+    }
+
+
+def full(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
+    """A right value for every column; another one in each column where `number` is another."""
+    values = {column.name: value(company, column, number) for column in case.noun.written}
+    for column in case.noun.written:
+        if isinstance(column.refers, Mapping):
+            word = sorted(column.refers)[number % len(column.refers)]
+            values |= {column.by or "": word, column.name: referred(company, column.refers[word], number)}
+    return values
+
+
+def value(company: Company, column: Column, number: int = 0) -> Any:
+    """A right value for a column, as it is read back."""
+    if isinstance(column.refers, str):
+        return referred(company, column.refers, number)
+    if column.kind.options:
+        return column.kind.options[number % len(column.kind.options)]
+    return {
+        "text": f"{column.name} {number} \u65e5 <b>&amp;"[: column.kind.length],
+        "bigint": str(7 + number),
+        "numeric": f"{12 + number}.5",
+        "boolean": str((number + 1) % 2),
+        "timestamptz": f"20{30 + number}-01-31 10:20:30",
+    }[column.kind.sql]
+
+
+def referred(company: Company, table: str, number: int = 0) -> str:
+    """The id of a new object for a column to name; of users, the `number`th of the company."""
+    match table:
+        case "user_profile":
+            return _user(company, number)
+        case "lead":
+            return str(company.create({"emailAddress": new_email()})[0])
+        case _:
+            case = next(case for case in CASES if case.noun.table == table)
+            return str(company.make(case.create, least(company, case))[0])
+
+
+def _user(company: Company, number: int) -> str:
+    users = [user["id"] for user in company.call("getUserProfiles")]
+    while len(users) <= number:
+        (row,) = sql(
+            company.dsn,
+            """
+            insert into user_profile (company_id, first_name, last_name, display_name, email_address, email_key,
+                is_active, is_reseller, create_timestamp)
+            values ($1, '', '', 'Another', $2, $2, true, false, now()) returning id
+            """,
+            company.id,
+            new_email(),
+            company_id=company.id,
+        )
+        users.append(str(row["id"]))
+    return users[number]
+
+
+def read(company: Company, case: Case, object_id: Any) -> dict[str, Any] | None:
+    """The object with that id, or None."""
+    if case.get:
+        rows = company.call(case.get, id=object_id)
+    elif "id" in case.filters:
+        rows = company.call(case.listing, where={"id": object_id})
+    else:
+        rows = [row for row in company.call(case.listing) if row["id"] == str(object_id)]
+    assert len(rows) <= 1
+    return rows[0] if rows else None
+
+
+def made(company: Company, case: Case, **more: Any) -> int:
+    (object_id,) = company.make(case.create, least(company, case) | more)
+    return object_id
+
+
+def changed(company: Company, case: Case, **one: Any) -> dict[str, Any] | None:
+    """Why the change of one object was refused; None when it went through."""
+    return company.refusal(case.update, one)
+
+
+def named(refusal: dict[str, Any] | None, code: int = 205) -> list[str]:
+    """Which columns a refusal names."""
+    assert refusal is not None
+    assert refusal["code"] == code, refusal
+    return [problem["param"] for problem in refusal["data"]["params"]]
+
+
+def without(row: dict[str, Any] | None, *names: str) -> dict[str, Any]:
+    assert row is not None
+    return {name: found for name, found in row.items() if name not in {*names, "updateTimestamp"}}
+
+
+def settle(company: Company, case: Case) -> None:
+    """Let all objects be a day old: page starts of settled ones are remembered."""
+    sql(company.dsn, f"update {case.noun.table} set create_timestamp = now() - interval '1 day'", company_id=company.id)
