@@ -27,7 +27,7 @@ from support import Server, sql
 
 assert methods.leads, "importing the methods registers them"
 STORE = Path(springhead.store.__file__).parent
-GLOBAL = {"company", "api_key", "migration", "pass"}
+GLOBAL = {"company", "api_key", "migration", "pass", "site"}
 """Small tables that every machine would hold a copy of; all the others hold companies' data."""
 
 _LOCK = r"\bfor (?:no key )?(?:update|key share|share)\b|\{lock\}"
@@ -190,7 +190,8 @@ def _machine_nouns() -> list[Noun]:
     return [
         noun
         for noun in nouns().values()
-        if all(re.search(rf"^    {one} ", columns.get(noun.table, ""), re.MULTILINE) for one in machine)
+        if "id" in noun.by_name
+        and all(re.search(rf"^    {one} ", columns.get(noun.table, ""), re.MULTILINE) for one in machine)
     ]
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from springhead.model.companies import ApiKey, Company, hash_secret, new_account_id, new_secret
 from springhead.model.leads import email_key
+from springhead.store import sites
 from springhead.store.db import Database, Tx
 
 
@@ -53,7 +54,7 @@ async def companies(tx: Tx) -> list[Company]:
 
 async def create(database: Database, *, name: str, time_zone: str, administrator: str) -> Company:
     """Make a company with one administrator, whose email address is given."""
-    async with database.everyone() as tx:
+    async with database.everyone() as tx, tx.atomic():
         row = await tx.row(
             """
             insert into company (account_id, name, time_zone) values ($1, $2, $3)
@@ -63,8 +64,9 @@ async def create(database: Database, *, name: str, time_zone: str, administrator
             name,
             time_zone,
         )
-    assert row is not None  # noqa: S101 - `insert … returning` always gives its row
-    company = Company(**dict(row))
+        assert row is not None  # noqa: S101 - `insert … returning` always gives its row
+        company = Company(**dict(row))
+        await sites.create(tx, company.id)
     async with database.company(company.id) as tx:
         await tx.rows(
             """

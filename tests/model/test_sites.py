@@ -1,0 +1,51 @@
+import time
+
+import pytest
+
+from springhead.model.sites import PATTERN_LENGTH, TOKEN_LENGTH, is_important, new_token
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "important"),
+    [
+        ("/pricing", "/pricing", True),
+        ("/pricing", "/pricing/", True),
+        ("/pricing/", "/pricing", True),
+        ("/pricing", "/pricing/teams", False),
+        ("/pricing", "/en/pricing", False),
+        ("/pricing*", "/pricing/teams", True),
+        ("*/pricing", "/en/pricing", True),
+        ("/shop/*/buy", "/shop/shoes/red/buy", True),
+        ("/shop/*/buy", "/shop/buy", False),
+        ("/a*b*b", "/ab", False),
+        ("/a*b*b", "/abb", True),
+        ("*", "/", True),
+        ("/", "/", True),
+        ("/", "/a", False),
+        ("/Preise", "/preise", False),
+        ("/preise für alle", "/preise%20f%C3%BCr%20alle", True),
+        ("/a.c", "/abc", False),
+        ("/[ab]", "/a", False),
+    ],
+)
+def test_a_pattern_matches_a_path(pattern: str, path: str, important: bool) -> None:
+    assert is_important(["/never", pattern], path) is important
+
+
+def test_no_patterns_no_important_page() -> None:
+    assert not is_important([], "/pricing")
+
+
+def test_a_hostile_pattern_costs_no_time() -> None:
+    begun = time.perf_counter()
+
+    is_important(["*a" * (PATTERN_LENGTH // 2) + "b"] * 100, "/" + "a" * 2_000)
+
+    assert time.perf_counter() - begun < 0.5
+
+
+def test_a_token_is_128_random_bits() -> None:
+    tokens = {new_token() for _ in range(1_000)}
+
+    assert len(tokens) == 1_000
+    assert {len(token) for token in tokens} == {TOKEN_LENGTH}
