@@ -12,22 +12,30 @@ from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
 from springhead.rpc.params import Objects
-from springhead.store import notes, opportunities
+from springhead.store import members, notes, opportunities, rules
 from springhead.store.db import Tx
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
 _OBJECTS = "The leads, each a hash by system name; 500 a call at most."
 
 
+async def _then(call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+    await rules.follow(tx, call.company.id, fields, ids)
+
+
 async def _before_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await members.hold_leads(tx, call.company.id, ids)
     await opportunities.forget_leads(tx, call.company.id, ids)
+    await members.forget_leads(tx, call.company.id, ids)
 
 
 async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await notes.forget(tx, call.company.id, "lead", ids)
 
 
-RULES = bulk.Rules(before_delete=_before_delete, after_delete=_after_delete)
+RULES = bulk.Rules(
+    then=_then, needed=lambda fields: bool(fields.rules), before_delete=_before_delete, after_delete=_after_delete
+)
 
 
 @method(

@@ -173,11 +173,32 @@ class SystemField(WrongParameters):
     message = "Only custom fields can be deleted"
 
 
+class AlreadyMember(ApiError):
+    """The lead is on the list already."""
+
+    code = 213
+    message = "The lead you tried to add is already a member"
+
+
+class NoSuchLead(ApiError):
+    """The company has no lead with that id or email address."""
+
+    code = 214
+    message = "The lead you tried to add does not exist for this account"
+
+
 class WrongValue(WrongParameters):
     """A parameter that takes one of a few words was given another."""
 
     code = 217
     message = "Incorrect parameter value supplied"
+
+
+class TooManyLeads(WrongParameters):
+    """More leads than getLeadListMemberships answers for in one call."""
+
+    code = 222
+    message = "You have exceeded the amount of leads to process. A max of 100 leads is allowed"
 
 
 class EntryExists(WrongParameters):

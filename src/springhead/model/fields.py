@@ -101,10 +101,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A list whose members follow from a filter over the leads (model/filters.py)."""
+    """A list whose members follow from a filter over the leads: JSON text in its canonical form (model/filters.py)."""
 
     list_id: int
-    filter: Any
+    filter: str
 
 
 class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -1,9 +1,35 @@
 """Lists of leads, and the several shapes in which the wire shows who is on them (wire.md 15, schema.md)."""
 
-from springhead.model.columns import Column, Noun, flag, integer, moment, text
+from typing import Any
+
+from springhead.model.columns import Column, Kind, Noun, flag, integer, moment, text
+from springhead.model.fields import FieldSet
+from springhead.model.filters import Columns
 from springhead.model.leads import LEAD
 
 _ID = integer(18, "bigint")
+_FILTER = Kind(
+    type="hash",
+    sql="jsonb",
+    accepts=dict[str, Any],
+    expected='Expected a filter: an object such as {"city": "Berlin"}, or null',
+)
+
+RULES_MAX = 100
+"""How many lists of a company can have a filter: every one is looked at with every lead that is written."""
+
+REMOVED_FLAGS = ("removed", "unsubscribed", "hardbounced")
+"""Why a lead does not get what is sent to a list (wire.md 15)."""
+
+
+def filterable(fields: FieldSet) -> Columns:
+    """The fields that the filter of a list can name: those of the lead itself, and the company's own.
+
+    Not what is computed from other tables: a change there is no change of the lead, and no list would follow.
+    """
+    standard = {column.name: column for column in LEAD.columns if not (column.asked and column.read)}
+    return Columns(standard, {column.name: column for column in fields.columns["lead"]})
+
 
 ACTIVE_LIST = Noun(
     name="activeList",
@@ -16,6 +42,7 @@ ACTIVE_LIST = Noun(
         Column(name="removedCount", kind=_ID, writable=False),
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="description", kind=text(255)),
+        Column(name="filter", kind=_FILTER, nullable=True, asked=True),
     ),
 )
 
@@ -29,8 +56,44 @@ LIST_MEMBER = Noun(
         Column(name="memberID", kind=_ID, required=True, read="l.lead_id"),
         Column(name="isRemoved", kind=flag(), writable=False),
     ),
-    unique=("listID", "memberID"),
-    paged=("listID",),
+)
+
+LIST_ADDRESS = Noun(
+    name="listAddress",
+    table="list_member",
+    about="A list, and a lead by its email address.",
+    columns=(
+        Column(name="listID", kind=_ID, required=True),
+        Column(name="emailAddress", kind=LEAD.by_name["emailAddress"].kind, required=True),
+    ),
+)
+
+LIST_CONTACT = Noun(
+    name="listContact",
+    table="list_member",
+    about="A list, and a lead by its id, which has two names here: send one of them.",
+    columns=(
+        Column(name="listID", kind=_ID, required=True),
+        Column(name="contactID", kind=_ID),
+        Column(name="memberID", kind=_ID),
+    ),
+)
+
+WHOLE_LIST = Noun(
+    name="wholeList",
+    table="list",
+    about="A list with everybody on it.",
+    columns=(Column(name="listID", kind=_ID, required=True),),
+)
+
+LEAD_LIST = Noun(
+    name="leadList",
+    table="list_member",
+    about="That a lead is on a list.",
+    columns=(
+        Column(name="memberID", kind=_ID, writable=False, read="l.lead_id"),
+        Column(name="listID", kind=_ID, writable=False),
+    ),
 )
 
 _OF_LEAD = LEAD.by_name
@@ -50,6 +113,7 @@ LIST_LEAD = Noun(
         Column(name="lastName", kind=_OF_LEAD["lastName"].kind, writable=False, read="coalesce(p.last_name, '')"),
         Column(name="emailAddress", kind=_OF_LEAD["emailAddress"].kind, writable=False, read="p.email_address"),
     ),
+    paged=("listID",),
 )
 
 REMOVED_MEMBER = Noun(

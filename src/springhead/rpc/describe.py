@@ -278,6 +278,8 @@ def _sent_value(column: Column) -> Json:
         schema = {"type": ["integer", "string"], "pattern": "^-?[0-9]+$", "maximum": ID_MAX}
         if kind.sql == "smallint":
             schema |= {"minimum": -(2**15), "maximum": 2**15 - 1}
+    elif kind.sql == "jsonb":
+        schema = {"type": "object"}
     elif kind.sql == "boolean":
         schema = {"enum": [0, 1, "0", "1", False, True]}
     elif kind.options:

@@ -200,6 +200,7 @@ class Where(Param):
 
     def __init__(self, noun: Noun, *keys: str, required: bool = True) -> None:
         self.noun, self.keys, self.required = noun, keys, required
+        self.columns: Mapping[str, Column] = {key: noun.by_name[key] for key in keys}
         self.about = f"Which objects: any of {', '.join(keys)}; empty for all."
 
     def read(self, name: str, value: Json, *, required: bool) -> dict[str, Json]:
@@ -208,7 +209,6 @@ class Where(Param):
             return {}
         if not isinstance(value, dict):
             raise InvalidParameters(self.wrong(name, "Expected a hash of filters", required=required))
-        columns = self.noun.by_name
         unknown = [key for key in value if key not in self.keys]
         if unknown:
             message = f"Expected one of: {', '.join(self.keys)}"
@@ -216,7 +216,7 @@ class Where(Param):
                 *(Problem(param=key[:255], message=f"Unknown filter. {message}") for key in unknown[:100]),
                 validParams=list(self.keys),
             )
-        return {key: self._filter(columns[key], item) for key, item in value.items()}
+        return {key: self._filter(self.columns[key], item) for key, item in value.items()}
 
     def _filter(self, column: Column, value: Json) -> Json:
         if isinstance(value, list):
@@ -330,6 +330,8 @@ def whole(value: str | int | bool) -> int | None:
 
 def kind_schema(kind: Kind) -> dict[str, Json]:
     """What a read value of that kind looks like: always a string or null (wire.md 5)."""
+    if kind.sql == "jsonb":
+        return {"type": "object"}
     described: dict[str, Json] = {"type": ["string", "null"]}
     if kind.sql == "text" and kind.length:
         described["maxLength"] = kind.length

@@ -11,6 +11,7 @@ from springhead.model.errors import ApiError
 from springhead.model.fields import DATA_TYPES, FIELD, OPTION_LENGTH, OPTION_TYPES, OPTIONS_MAX
 from springhead.model.leads import LEAD
 from springhead.rpc import describe, prose, samples
+from springhead.rpc.keys import Which
 from springhead.rpc.method import REGISTRY, Example, Method, Reads
 from springhead.rpc.params import Flat, Given, Moment, Names, Objects, OneOf, Where
 from springhead.rpc.vendor_methods import UPLOAD, VENDOR_METHODS
@@ -109,9 +110,9 @@ def _default(given: Given) -> str:
 def _filters(given: Given) -> str:
     where = given.accepts
     assert isinstance(where, Where)  # noqa: S101 - the caller looked
-    columns = [where.noun.by_name[key] for key in where.keys]
-    rows = [[f"`{column.name}`", _kind(column.kind)] for column in columns]
-    about = f"Keys of `{given.name}`, each with one value or a list of them; any other key is refused with 205:"
+    rows = [[f"`{column.name}`", _kind(column.kind)] for column in where.columns.values()]
+    values = "one value" if isinstance(where, Which) else "one value or a list of them"
+    about = f"Keys of `{given.name}`, each with {values}; any other key is refused with 205:"
     return f"{about}\n\n{_table(['key', 'type'], rows)}"
 
 
@@ -238,7 +239,7 @@ def _notes(column: Column) -> str:
         value = {"true": "1", "false": "0"}.get(column.default, column.default.strip("'"))
         notes.append(f"`{value}` when not given")
     if column.asked:
-        notes.append("only when `fields` names it")
+        notes.append("only where there is one" if column.kind.sql == "jsonb" else "only when `fields` names it")
     return "; ".join(notes)
 
 

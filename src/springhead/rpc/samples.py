@@ -27,6 +27,7 @@ _FIRST_ID = {
     "opportunityLead": 1_100_000_640,
     "activeList": 420_000_768,
     "listMember": 1_000_000_000_000,
+    "listAddress": 1_000_000_000_000,
     "listTag": 430_000_896,
     "note": 5_000_000_256,
     "task": 5_100_000_384,
@@ -41,6 +42,10 @@ _LIKELY: Mapping[str, Json] = {
     "authorID": str(_FIRST_ID["userProfile"]),
     "whatID": str(_FIRST_ID["account"]),
     "whoID": str(_FIRST_ID["lead"]),
+    "leadID": str(_FIRST_ID["lead"]),
+    "memberID": str(_FIRST_ID["lead"]),
+    "listID": str(_FIRST_ID["activeList"]),
+    "listMemberID": str(_FIRST_ID["listMember"]),
 }
 
 

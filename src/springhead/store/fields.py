@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from springhead.model.fields import Field, FieldSet
+from springhead.model.fields import Field, FieldSet, Rule
 from springhead.store.db import TryAgain, Tx
 from springhead.store.sql import statement
 
@@ -50,7 +50,10 @@ _REPLACE = statement(
 
 
 async def load(tx: Tx, company_id: int) -> FieldSet:
-    """The custom fields of a company and the version that they are of."""
+    """The custom fields and list rules of a company and the version that they are of.
+
+    The version is read first: what is newer than it makes the next write begin anew.
+    """
     rows = await tx.rows(
         """
         select c.field_version, f.id, f.relationship, f.system_name, f.label, f.source,
@@ -72,7 +75,13 @@ async def load(tx: Tx, company_id: int) -> FieldSet:
         for row in rows
         if row["id"] is not None
     )
-    return FieldSet(version=rows[0]["field_version"], fields=fields)
+    rules = await tx.rows(
+        "select id, filter::text as filter from list where company_id = $1 and filter is not null order by id",
+        company_id,
+    )
+    return FieldSet(
+        version=rows[0]["field_version"], fields=fields, rules=tuple(Rule(row["id"], row["filter"]) for row in rules)
+    )
 
 
 async def version(tx: Tx, company_id: int) -> int:

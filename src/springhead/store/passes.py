@@ -23,13 +23,17 @@ STEP_ROWS = 5_000
 POLL = 1.0
 """Seconds after which a server looks for passes that another process has started."""
 
+WITHIN_A_CALL = 2.0
+"""Seconds of a call that go into passes which it has started."""
+
 RETRY, RETRY_MAX = 1.0, 300.0
 """Seconds until a step that failed is tried again: doubled with every failure in a row, up to the second one."""
 
 _RESTING_MAX = 0.5
 
 Step = Callable[[Tx, int, int, int], Awaitable[int | None]]
-"""One step, in a transaction of its own: `(tx, company_id, subject_id, cursor)`, the cursor beginning at 0.
+"""One step, in a transaction of its own: `(tx, company_id, subject_id, cursor)`, the cursor beginning at 0
+unless it was started elsewhere.
 
 Gives the next cursor, or None when the pass is done. A step may run again after a crash that followed it, and
 never twice at the same time for one pass.
@@ -39,17 +43,18 @@ STEPS: dict[str, Step] = {}
 """What the passes of each kind do; the module that holds the statements puts its steps here."""
 
 
-async def start(tx: Tx, company_id: int, kind: str, subject_id: int, *, delay: float = 0) -> None:
-    """Start a pass when the caller's transaction commits, or `delay` seconds after it began."""
+async def start(tx: Tx, company_id: int, kind: str, subject_id: int, *, delay: float = 0, cursor: int = 0) -> None:
+    """Start a pass when the caller's transaction commits, or `delay` seconds after it began, at a cursor."""
     await tx.rows(
         """
-        insert into pass (company_id, kind, subject_id, due_at, created_at)
-        values ($1, $2, $3, now() + make_interval(secs => $4), now())
+        insert into pass (company_id, kind, subject_id, cursor, due_at, created_at)
+        values ($1, $2, $3, $5, now() + make_interval(secs => $4), now())
         """,
         company_id,
         kind,
         subject_id,
         float(delay),
+        cursor,
     )
 
 
@@ -64,7 +69,7 @@ class Passes:
         """Look for due passes now: one was just started."""
         self._woken.set()
 
-    async def finish(self, company_id: int, seconds: float) -> None:
+    async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:
         """Do the company's due passes now, for about that long; what is left goes on beside the calls.
 
         A small company sees everything done when its call returns. Never raises for what goes wrong in a step,

@@ -1,10 +1,280 @@
-"""Lists whose members follow from a filter: kept right with every change of a lead, without rescanning the company."""
+"""Lists whose members follow from a filter: kept right with every change of a lead, without rescanning the company.
 
-from collections.abc import Sequence
+Active leads that match are on the list, all others are not; nobody is "removed" from it. A filter that is new fills
+its list in a pass over the leads. A write that was under way with the old filters may commit behind that pass: a
+second one looks, when no such write can be left, once more at the leads that were changed about then.
+"""
 
-from springhead.model.fields import FieldSet
-from springhead.store.db import Tx
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from springhead.model import filters
+from springhead.model.fields import FieldSet, Rule
+from springhead.model.lists import LIST_MEMBER, filterable
+from springhead.store import fields as fieldsets
+from springhead.store import passes
+from springhead.store.conditions import condition
+from springhead.store.db import TryAgain, Tx
+from springhead.store.members import JOINED, counted
+from springhead.store.passes import STEP_ROWS, STEPS
+from springhead.store.sql import Statement, statement
+from springhead.store.table import shift
+
+_FILL, _SWEEP = "fill_list", "sweep_list"
+
+LAST_WRITE = 15
+"""Seconds after which no call is still writing that began before (wire/pubapi.py PATIENCE)."""
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """The statement that compares leads with rules, and what stands in it for the filters' values."""
+
+    query: Statement
+    parameters: tuple[object, ...]
+
+
+class _Move(msgspec.Struct, frozen=True):
+    """A lead that must join a list, or leave it."""
+
+    list_id: int
+    lead_id: int
+    joins: bool
 
 
 async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
-    """Let the rules-based lists follow these leads, which the same transaction has changed."""
+    """Let the rules-based lists follow these leads, which the same transaction has changed, or locked.
+
+    `fields` may be out of date: it is loaded anew then. Costs one statement, and another when a lead joins or leaves.
+    """
+    if not lead_ids:
+        return
+    found = await _look(tx, company_id, fields, fields.rules, lead_ids)
+    if found is None:
+        fields = await fieldsets.load(tx, company_id)
+        found = await _look(tx, company_id, fields, fields.rules, lead_ids)
+    if found is None:
+        raise TryAgain
+    if found:
+        await _move(tx, company_id, fields.rules, found)
+
+
+async def changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
+    """The filters of these lists were made, changed or dropped in this transaction: fill the lists that have one.
+
+    Gives the number of the company's lists with a filter. Whoever remembers its fields must forget them.
+    """
+    await fieldsets.bump(tx, company_id)
+    rows = await tx.rows(
+        "select id from list where company_id = $1 and filter is not null order by id",
+        company_id,
+    )
+    await fill(tx, company_id, sorted({row["id"] for row in rows} & set(list_ids)))
+    return len(rows)
+
+
+async def fill(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
+    """Evaluate the filters of these lists for all leads, in passes."""
+    for list_id in list_ids:
+        await passes.start(tx, company_id, _FILL, list_id)
+
+
+def naming(fields: FieldSet, names: Collection[str]) -> list[int]:
+    """The ids of the lists whose filter speaks of one of these fields."""
+    columns = filterable(fields)
+    wanted = set(names)
+    return [
+        rule.list_id
+        for rule in fields.rules
+        if filters.names(filters.load(msgspec.json.decode(rule.filter), columns)) & wanted
+    ]
+
+
+async def _look(
+    tx: Tx, company_id: int, fields: FieldSet, rules: Sequence[Rule], lead_ids: Sequence[int]
+) -> list[_Move] | None:
+    """Which of the leads must join or leave; None when the fields and rules are no longer of that version."""
+    key = ("rules", *(str(rule.list_id) for rule in rules))
+    look: _Look | None = fields.derived.get(key)
+    if look is None:
+        look = fields.derived[key] = _made(fields, rules)
+    rows = await tx.rows(look.query, company_id, lead_ids, *look.parameters)
+    if rows[0]["version"] != fields.version:
+        return None
+    return [_Move(row["list_id"], row["lead_id"], row["joins"]) for row in rows if row["list_id"] is not None]
+
+
+def _made(fields: FieldSet, rules: Sequence[Rule]) -> _Look:
+    columns = filterable(fields)
+    parameters: list[object] = []
+    values = [
+        f"({rule.list_id}::bigint, l.active and "
+        + condition(filters.load(msgspec.json.decode(rule.filter), columns), columns, parameters, first=3)
+        + ")"
+        for rule in rules
+    ] or ["(null::bigint, false)"]
+    text = f"""
+        select c.field_version as version, d.list_id, d.lead_id, d.joins
+        from company c
+        left join (
+            select r.list_id, l.id as lead_id, r.fits as joins
+            from lead l
+            cross join lateral (values {", ".join(values)}) as r (list_id, fits)
+            left join list_member m on m.company_id = $1 and m.lead_id = l.id and m.list_id = r.list_id
+            where l.company_id = $1 and l.id = any($2::bigint[])
+                and case when r.fits then m.id is null or m.is_removed else m.id is not null end
+        ) d on true
+        where c.id = $1
+        """
+    return _Look(statement(text), tuple(parameters))
+
+
+_MOVE = statement(
+    f"""
+    with sent as materialized (
+        select s.list_id, s.lead_id, s.joins, case when s.joins then nextval('list_member_id_seq') end as new_id
+        from unnest($2::bigint[], $3::bigint[], $4::boolean[]) as s (list_id, lead_id, joins)
+    ),
+    lists as materialized (  -- of one that has another filter by now, the filling takes care
+        select t.id from list t
+        join unnest($5::bigint[], $6::text[]) as r (id, filter) on r.id = t.id
+        where t.company_id = $1 and t.filter = r.filter::jsonb
+        order by t.id for update of t
+    ),
+    made as (
+        insert into list_member as m (company_id, id, list_id, lead_id, create_timestamp, update_timestamp)
+        select $1, s.new_id, s.list_id, s.lead_id, now(), now()
+        from sent s join lists h on h.id = s.list_id
+        where s.joins
+        order by s.list_id, s.lead_id
+        {JOINED}
+    ),
+    joined as materialized (
+        select m.list_id, m.id <> s.new_id as back
+        from made m join sent s on s.list_id = m.list_id and s.lead_id = m.lead_id
+    ),
+    gone as (
+        delete from list_member m
+        using sent s, lists h
+        where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id and h.id = s.list_id and not s.joins
+        returning m.list_id, m.is_removed
+    ){
+        counted('''
+            select list_id, 1 as active, -back::int as removed from joined
+            union all
+            select list_id, (not is_removed)::int * -1, -is_removed::int from gone
+        ''')
+    },
+    moved as (
+        select from joined where back union all select from gone
+    ){shift(LIST_MEMBER, "moved")}
+    select
+    """
+)
+
+
+async def _move(tx: Tx, company_id: int, rules: Sequence[Rule], moves: Sequence[_Move]) -> None:
+    lists = {move.list_id for move in moves}
+    concerned = [rule for rule in rules if rule.list_id in lists]
+    await tx.rows(
+        _MOVE,
+        company_id,
+        [move.list_id for move in moves],
+        [move.lead_id for move in moves],
+        [move.joins for move in moves],
+        [rule.list_id for rule in concerned],
+        [rule.filter for rule in concerned],
+    )
+
+
+async def _evaluate(tx: Tx, company_id: int, list_id: int, lead_ids: Sequence[int]) -> None:
+    """Let one list follow these leads, which somebody may be changing right now."""
+    fields = await fieldsets.load(tx, company_id)
+    rules = [rule for rule in fields.rules if rule.list_id == list_id]
+    # Only those who must move are locked; a change that is under way evaluates for itself, or is swept up later.
+    found = await _look(tx, company_id, fields, rules, lead_ids) if rules and lead_ids else []
+    concerned = sorted(move.lead_id for move in found or ())
+    if concerned:
+        await tx.rows(
+            "select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for share",
+            company_id,
+            concerned,
+        )
+        found = await _look(tx, company_id, fields, rules, concerned)
+    if found is None:
+        raise TryAgain
+    if found:
+        await _move(tx, company_id, rules, found)
+
+
+async def _fill_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
+    rows = await tx.rows(
+        "select id from lead where company_id = $1 and id > $2 order by id limit $3", company_id, cursor, STEP_ROWS
+    )
+    if cursor == 0:
+        await _begin_sweep(tx, company_id, list_id)
+    await _evaluate(tx, company_id, list_id, [row["id"] for row in rows])
+    return rows[-1]["id"] if len(rows) == STEP_ROWS else None
+
+
+async def _begin_sweep(tx: Tx, company_id: int, list_id: int) -> None:
+    """Sweep when no write can be left that knows nothing of the filter, from before the filter was made."""
+    begun = await tx.value(
+        """
+        select (extract(epoch from max(created_at)) * 1000000)::bigint from pass
+        where company_id = $1 and kind = $2 and subject_id = $3
+        """,
+        company_id,
+        _FILL,
+        list_id,
+    )
+    await passes.start(tx, company_id, _SWEEP, list_id, delay=LAST_WRITE, cursor=begun - LAST_WRITE * 1_000_000)
+
+
+async def _sweep_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
+    """First the active leads by the time of their last change, in microseconds; then, with a cursor below 0, members.
+
+    An inactive lead stands in no index by time: but one that is still on the list is found among its members.
+    """
+    if cursor < 0:
+        return await _sweep_members(tx, company_id, list_id, -cursor)
+    rows = await tx.rows(
+        """
+        select l.id, (extract(epoch from l.update_timestamp) * 1000000)::bigint as stamp
+        from lead l
+        where l.company_id = $1 and l.active
+            and l.update_timestamp >= timestamptz 'epoch' + $2::bigint * interval '1 microsecond'
+        order by l.update_timestamp
+        fetch first ($3) rows with ties
+        """,
+        company_id,
+        cursor,
+        STEP_ROWS,
+    )
+    await _evaluate(tx, company_id, list_id, [row["id"] for row in rows])
+    return rows[-1]["stamp"] + 1 if len(rows) >= STEP_ROWS else -1
+
+
+async def _sweep_members(tx: Tx, company_id: int, list_id: int, after: int) -> int | None:
+    rows = await tx.rows(
+        """
+        select m.id, m.lead_id, l.active
+        from (
+            select id, lead_id from list_member
+            where company_id = $1 and list_id = $2 and not is_removed and id > $3
+            order by id limit $4
+        ) as m
+        join lead l on l.company_id = $1 and l.id = m.lead_id
+        order by m.id
+        """,
+        company_id,
+        list_id,
+        after,
+        STEP_ROWS,
+    )
+    await _evaluate(tx, company_id, list_id, [row["lead_id"] for row in rows if not row["active"]])
+    return -rows[-1]["id"] if len(rows) == STEP_ROWS else None
+
+
+STEPS[_FILL] = _fill_step
+STEPS[_SWEEP] = _sweep_step
