@@ -21,6 +21,8 @@ async def related(
     The cost is that of `limit` leads, however many the company has. No rows can also mean that the field
     version has changed.
     """
+    # Where one domain is everybody's, an equality would let the planner walk all leads by id; a range and its order
+    # have no other way than the index.
     query = statement(
         f"""
         with self as materialized (
@@ -28,16 +30,16 @@ async def related(
         ),
         colleagues as materialized (
             select l.id from lead l
-            where l.company_id = $1 and l.account_id = (select account_id from self) and l.active
-                and l.id <> (select id from self)
-            order by l.id
+            where l.company_id = $1 and l.active and l.id <> (select id from self)
+                and l.account_id between (select account_id from self) and (select account_id from self)
+            order by l.account_id, l.id
             limit $4
         ),
         neighbours as materialized (  -- only when there is room: so few are passed over as colleagues
             select l.id from lead l
-            where l.company_id = $1 and l.email_domain = $6 and l.active and l.email_key <> $5
+            where l.company_id = $1 and l.email_domain between $6 and $6 and l.active and l.email_key <> $5
                 and (select count(*) from colleagues) < $4 and l.id not in (select id from colleagues)
-            order by l.id
+            order by l.email_domain, l.id
             limit $4
         ),
         chosen as (
