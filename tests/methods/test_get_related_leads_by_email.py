@@ -176,8 +176,8 @@ def test_the_cost_is_that_of_the_answer_however_many_leads_there_are(company: Co
     ):
         rows = sql(
             company.dsn,
-            f"explain (format json) select l.id from lead l where l.company_id = $1 and {column} between {value} and {value}"
-            f" and l.active order by {column}, l.id limit 500",
+            "explain (format json) select l.id from lead l where l.company_id = $1 and l.active"
+            f" and {column} between {value} and {value} order by {column}, l.id limit 500",
             company.id,
             company_id=company.id,
         )
