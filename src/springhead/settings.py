@@ -58,6 +58,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Annotated[str, Meta(min_length=1)], ...],
         _about("Host names that requests may name; none means any", expects="names such as crm.example.com"),
     ] = ()
+    public_url: Annotated[
+        Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")] | None,
+        _about(
+            "Where the public reaches this server: forms, scripts and links begin with it",
+            expects="an address without a path, such as https://crm.example.com",
+        ),
+    ] = None
     pool_size: Annotated[int, Meta(ge=1, le=1_000), _about("Most connections to the database")] = 16
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("Least important lines that the log shows")

@@ -1,7 +1,7 @@
 """What every method is handed: who calls, in which zone, and how to reach the company's data."""
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,20 +20,28 @@ _UTC = ZoneInfo("UTC")
 
 
 class Server(msgspec.Struct, frozen=True):
-    """What lives as long as the server does: the database, what is remembered of it, and the work beside the calls."""
+    """What lives as long as the server does: the database, what is remembered of it, and the work beside the calls.
+
+    `public_url` is where the public reaches it, such as `https://crm.example.com`; empty when nobody has said.
+    """
 
     database: Database
     fields: FieldCache
     walks: Walks
     passes: Passes
+    public_url: str = ""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (wire.md 6)."""
+    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (wire.md 6).
+
+    With `inside` every statement of the call belongs to that transaction, which somebody else ends.
+    """
 
     server: Server
     company: Company
     utc: bool
+    inside: Tx | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -47,7 +55,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     def tx(self) -> AbstractAsyncContextManager[Tx]:
         """A connection that sees this company only."""
-        return self.server.database.company(self.company.id)
+        return nullcontext(self.inside) if self.inside else self.server.database.company(self.company.id)
 
     async def fields(self, tx: Tx) -> FieldSet:
         """The company's custom fields, remembered; a statement that uses them checks their version."""

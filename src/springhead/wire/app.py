@@ -46,7 +46,7 @@ def create_app(
     it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
     """
     database = Database(pool_size=settings.pool_size)
-    server = Server(database, FieldCache(), Walks(), Passes(database))
+    server = Server(database, FieldCache(), Walks(), Passes(database), settings.public_url or "")
     keys = Keys(database)
     limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
     figures = Metrics(database)
