@@ -22,9 +22,12 @@ def key() -> None:
 @click.argument("account")
 @click.option("--label", default="key", show_default=True, help="What the key is for.")
 @click.option("--plain-success", is_flag=True, help="Successful writes answer error: null instead of [].")
+@click.option("--captured-calls", is_flag=True, help="logCalls answers an outcome for each call, not success alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_settings()
-def create(loaded: Loaded, *, account: str, label: str, plain_success: bool, as_json: bool) -> None:
+def create(
+    loaded: Loaded, *, account: str, label: str, plain_success: bool, captured_calls: bool, as_json: bool
+) -> None:
     """Make a key for the company ACCOUNT (its accountID or id), and show the secretKey once."""
     if not label.strip() or not label.isprintable() or len(label) > 255:
         raise click.BadParameter("a label has 1 to 255 printable characters", param_hint="--label")
@@ -34,7 +37,10 @@ def create(loaded: Loaded, *, account: str, label: str, plain_success: bool, as_
     async def work(database: "Database") -> "tuple[Company, int, str]":
         found = await company_of(database, account)
         async with database.everyone() as tx:
-            return found, *await companies.create_key(tx, found.id, label=label, plain_success=plain_success)
+            made = await companies.create_key(
+                tx, found.id, label=label, plain_success=plain_success, captured_calls=captured_calls
+            )
+            return found, *made
 
     show_key(*with_database(loaded.settings, work), as_json=as_json)
 
@@ -59,6 +65,7 @@ def list_(loaded: Loaded, *, account: str, as_json: bool) -> None:
             "id": row["id"],
             "label": row["label"],
             "plainSuccess": row["plain_success"],
+            "capturedCalls": row["captured_calls"],
             "created": _moment(row["created_at"]),
             "revoked": _moment(row["revoked_at"]),
         }

@@ -2,6 +2,7 @@
 
 from springhead.methods import (
     accounts,
+    calls,
     campaigns,
     deal_stages,
     fields,
@@ -16,11 +17,13 @@ from springhead.methods import (
     products,
     related_leads,
     tasks,
+    timeline,
     users,
 )
 
 __all__ = [
     "accounts",
+    "calls",
     "campaigns",
     "deal_stages",
     "fields",
@@ -35,5 +38,6 @@ __all__ = [
     "products",
     "related_leads",
     "tasks",
+    "timeline",
     "users",
 ]

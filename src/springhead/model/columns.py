@@ -261,12 +261,26 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """What the writes of a noun leave as events of a lead's timeline: each the source, and a sentence.
+
+    `special` are the columns whose change has a source of its own; the sentence of a change is followed by
+    the names of the fields.
+    """
+
+    created: tuple[str, str]
+    changed: tuple[str, str]
+    deleted: tuple[str, str]
+    special: Mapping[str, tuple[str, str]]
+
+
 class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A kind of object: its name on the wire, its table, and its columns in the wire's order.
 
     `custom`: whether a company can add fields of its own. `unique`: the columns that no two objects of a
     company have alike (301). `living`: the flag without which an object is left out of reads of all.
     `paged`: the columns by which reads of all are filtered, so that a change of one moves pages.
+    `story`: the events that its writes leave, for the lead itself.
     """
 
     name: str
@@ -277,6 +291,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     unique: tuple[str, ...] = ()
     living: str | None = None
     paged: tuple[str, ...] = ()
+    story: Story | None = None
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

@@ -35,13 +35,15 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """An API key without its secret, which is shown once and kept as a hash.
 
     `plain_success`: successful writes answer `error: null`, for clients written from the vendor's
-    documents (wire.md 14.2).
+    documents (wire.md 14.2). `captured_calls`: logCalls answers an outcome for each call, as was
+    captured, not `success` alone (wire.md 14.6).
     """
 
     id: int
     label: str
     secret_sha256: bytes
     plain_success: bool
+    captured_calls: bool = False
 
 
 def new_account_id() -> str:

@@ -201,6 +201,20 @@ class TooManyLeads(WrongParameters):
     message = "You have exceeded the amount of leads to process. A max of 100 leads is allowed"
 
 
+class WrongEventSource(WrongParameters):
+    """An `eventSource` that there is not."""
+
+    code = 219
+    message = "Incorrect `eventSource` value supplied"
+
+
+class WrongWho(WrongParameters):
+    """`whoID` is missing, or no id."""
+
+    code = 220
+    message = "Please supply a valid `whoID`"
+
+
 class EntryExists(WrongParameters):
     """Another object of the company already has this unique value, such as a lead's email address."""
 

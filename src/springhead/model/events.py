@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from springhead.model.columns import Column, Noun, integer, moment, text
 from springhead.model.errors import Json
 
 NAME_LENGTH = 255
@@ -18,6 +19,62 @@ OPPORTUNITY_LINKED = "oppLink"
 
 CONVERTED = "leadConversion"
 """Our own: a lead went through convertLeads."""
+
+
+CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
+"""The source of a logged call, by its direction."""
+
+SOURCES = (
+    # the vendor's (schema.md)
+    "callConvert", "cartComplete", STATUS_CHANGED, STAGE_CHANGED, "emailSent", "emailOpened", "emailClick",
+    "emailBounce", "emailSpamComplaint", "emailUnsubscribe", "emailVisit", "formSubmit", "importantPageVisit",
+    "incomingCall", "leadCreation", "leadOwnerChange", "mailboxRecv", "mailboxSend", "mailboxEmailOpen", "mediaOpen",
+    OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
+    "shoppingCartAbandoned",
+    # ours, where the vendor has none
+    "leadUpdate", "leadDeletion", CONVERTED, OPPORTUNITY_LINKED, "listJoin", "listLeave", "noteCreate", "taskCreate",
+)  # fmt: skip
+"""Every source that there is."""
+
+_ID = integer(18, "bigint")
+_WHAT_TYPE = Column(name="whatType", kind=text(255), writable=False)
+_WHAT_ID = Column(name="whatID", kind=_ID, writable=False)
+_NAME = Column(name="eventName", kind=text(NAME_LENGTH), writable=False)
+_SOURCE = Column(name="eventSource", kind=text(255), writable=False)
+_DATA = Column(name="eventData", kind=text(65_535, type="text"), writable=False, read="l.event_data::text")
+_TIME = Column(name="createTimestamp", kind=moment(), writable=False)
+
+EVENT = Noun(
+    name="event",
+    table="event",
+    about="Something that happened to a lead.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="leadID", kind=_ID, writable=False),
+        _NAME,
+        _WHAT_ID,
+        _WHAT_TYPE,
+        _DATA,
+        _TIME,
+        _SOURCE,
+    ),
+)
+
+TIMELINE_EVENT = Noun(
+    name="leadTimeline",
+    table="event",
+    about="Something that happened to a lead, as its timeline shows it.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="whoID", kind=_ID, writable=False, read="l.lead_id"),
+        _WHAT_TYPE,
+        _WHAT_ID,
+        _NAME,
+        _SOURCE,
+        _DATA,
+        _TIME,
+    ),
+)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import idna
 
-from springhead.model.columns import Column, Noun, choice, flag, integer, moment, text
+from springhead.model.columns import Column, Noun, Story, choice, flag, integer, moment, text
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
 """What leadStatus can be (wire.md 8, 14.15); `contactWithOpp` follows from opportunities, nobody sets it."""
@@ -102,4 +102,14 @@ LEAD = Noun(
     unique=("emailAddress",),
     living="active",
     paged=("active",),
+    story=Story(
+        created=("leadCreation", "Lead created"),
+        changed=("leadUpdate", "Lead changed: "),
+        deleted=("leadDeletion", "Lead deleted"),
+        special={
+            "leadStatus": ("changeLeadStatus", "Lead changed: "),
+            "ownerID": ("leadOwnerChange", "Lead changed: "),
+            "isUnsubscribed": ("emailUnsubscribe", "Lead changed: "),
+        },
+    ),
 )

@@ -10,7 +10,7 @@ from springhead.model.columns import ID_MAX, Column, Noun
 from springhead.model.errors import ApiError, Json, WrongParameters
 from springhead.model.fields import FIELD, OPTION_LENGTH, OPTIONS_MAX
 from springhead.rpc import samples
-from springhead.rpc.method import REGISTRY, Example, Method, Reads
+from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
 from springhead.rpc.params import Flat, Objects, noun_schema
 
 OPENRPC = "1.3.2"
@@ -28,12 +28,15 @@ strings; in answers every value of an object that is read is a string or null.""
 
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
-    "description": "What became of one object of a write; `id` only after a successful create.",
+    "description": "What became of one object of a write. After success a create adds `id`, convertLeads the last three.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},
         "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/error"}]},
         "id": {"type": "integer"},
+        "leadID": {"type": "integer"},
+        "accountID": {"type": ["integer", "null"]},
+        "opportunityID": {"type": ["integer", "null"]},
     },
     "additionalProperties": False,
 }
@@ -178,7 +181,13 @@ def _params(method: Method[Any]) -> Iterator[Json]:
 
 
 def _result(method: Method[Any], items: Json) -> Json:
-    properties: dict[str, Json] = {method.result.key: {"type": "array", "items": items}}
+    rows: Json = {"type": "array", "items": items}
+    if isinstance(method.result, Writes) and method.result.only_success:
+        rows = {"type": "boolean"}
+        return {"type": "object", "required": ["success"], "properties": {"success": rows}}
+    if isinstance(method.result, Reads) and method.result.by:
+        return {"type": "object", "additionalProperties": rows}
+    properties: dict[str, Json] = {method.result.key: rows}
     if isinstance(method.result, Reads) and method.result.generated:
         properties["hasMore"] = {"type": "boolean"}
     return {
@@ -195,7 +204,7 @@ def _example(example: Example, method: Method[Any]) -> dict[str, Json]:
     return {
         "name": example.about,
         "params": [{"name": name, "value": value} for name, value in sent.items()],
-        "result": {"name": "result", "value": {method.result.key: samples.result(example, method)}},
+        "result": {"name": "result", "value": samples.answer(example, method)["result"]},
     }
 
 

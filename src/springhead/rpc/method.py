@@ -15,14 +15,17 @@ Row = dict[str, str | None]
 
 
 class Done(TypedDict):
-    """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create.
+    """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create (wire.md 3.1).
 
-    wire.md 3.1.
+    What convertLeads did comes with the lead, and the account and opportunity that it has now.
     """
 
     success: bool
     error: ErrorBody | None
     id: NotRequired[int]
+    leadID: NotRequired[int]
+    accountID: NotRequired[int | None]
+    opportunityID: NotRequired[int | None]
 
 
 def done(object_id: int | None = None) -> Done:
@@ -46,6 +49,7 @@ class Rows(msgspec.Struct, frozen=True):
     page: Sequence[Mapping[str, Json]] = ()
     pages: AsyncIterator[Sequence[Mapping[str, Json]]] | None = None
     more: bool = False
+    groups: Mapping[str, Sequence[Mapping[str, Json]]] | None = None
 
     @classmethod
     def first(cls, found: Sequence[Mapping[str, Json]], limit: int) -> "Rows":
@@ -63,11 +67,13 @@ class Reads(msgspec.Struct, frozen=True):
     """The result of a read: a list of rows under the noun's own name, in the singular (wire.md 15).
 
     `generated` is the key of the reads that the vendor generates, such as `getWherelistMemberGets`: their
-    answers say twice whether there is more, and their `error` is `[]` (wire.md 3).
+    answers say twice whether there is more, and their `error` is `[]` (wire.md 3). With `by` the result has a
+    list for each word of that parameter, under the word itself.
     """
 
     noun: Noun
     generated: str = ""
+    by: str = ""
 
     @property
     def key(self) -> str:
@@ -76,9 +82,14 @@ class Reads(msgspec.Struct, frozen=True):
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """The result of a bulk write: an outcome per object."""
+    """The result of a bulk write: an outcome per object.
+
+    With `only_success` the answer says no more than whether all went through, as the vendor documents
+    logCalls, unless the caller's key asks for the outcomes.
+    """
 
     key: Literal["creates", "updates", "deletes", "converts"]
+    only_success: bool = False
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -136,6 +147,9 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
 REGISTRY: dict[str, Method[Any]] = {}
 """Every method by its name on the wire, in the order declared."""
 
+ALIASES: dict[str, str] = {}
+"""Other spellings of names that the vendor's own pages have."""
+
 
 def method(
     *errors: type[ApiError],
@@ -145,12 +159,14 @@ def method(
     differs: str = "",
     since: str = "0.1",
     section: str = "",
+    aliases: Sequence[str] = (),
 ) -> Callable[[Callable[..., Awaitable[Rows | Outcomes]]], Callable[..., Awaitable[Rows | Outcomes]]]:
     """Declare an API method.
 
     The function's name gives the wire's (`create_leads` is `createLeads`), its keyword-only parameters,
     annotated with a Param each, the request; its docstring the reference page. `differs` says where a
-    method of the vendor's behaves otherwise on purpose, `section` where its rules come from.
+    method of the vendor's behaves otherwise on purpose, `section` where its rules come from, `aliases` are
+    other spellings of the name.
     """
 
     def declare(
@@ -159,6 +175,7 @@ def method(
         summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
         name = _wire_name(function.__name__)
         params = _params(function)
+        ALIASES.update(dict.fromkeys(aliases, name))
         REGISTRY[name] = Method(
             name=name,
             summary=summary,
@@ -179,12 +196,13 @@ def method(
 
 
 def _wire_name(python: str) -> str:
-    return re.sub(r"_(\w)", lambda part: part[1].upper(), python)
+    name = re.sub(r"_id(s?)$", r"_ID\1", python)
+    return re.sub(r"_(\w)", lambda part: part[1].upper(), name)
 
 
 def find(name: Json) -> Method[Any]:
     """The method of that name; 204 for anything else."""
-    found = REGISTRY.get(name) if isinstance(name, str) else None
+    found = REGISTRY.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if found is None:
         raise UnknownMethod
     return found

@@ -71,3 +71,10 @@ GENERATED = """\
 FLAT = """\
 These stand in `params` themselves. A list `objects` of several such objects is taken too; then what is wrong with one
 refuses it alone, and without the list it refuses the call."""
+
+GROUPED = """\
+A list of {noun} for each word of `{by}`, under the word itself, empty when there is none. `error` is null."""
+
+ONLY_SUCCESS = """\
+`success`: whether every object went through. `error` is null then, and otherwise the list of the errors of the refused
+objects. A key made with `--captured-calls` gets an outcome for each object instead, in the list `creates`."""

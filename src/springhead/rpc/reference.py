@@ -119,8 +119,12 @@ def _filters(given: Given) -> str:
 def _result(method: Method[Any]) -> str:
     if isinstance(method.result, Reads):
         noun = f"[{method.result.noun.name}]({_noun_file(method.result.noun)})"
+        if method.result.by:
+            return prose.GROUPED.format(by=method.result.by, noun=noun)
         ending = prose.GENERATED if method.result.generated else "`error` is null."
         return f"`{method.result.key}`: a list of {noun}, empty when there is none. {ending}"
+    if method.result.only_success:
+        return prose.ONLY_SUCCESS
     with_id = ", with the new `id` when it went through" if method.result.key == "creates" else ""
     return prose.WRITE.format(key=method.result.key, with_id=with_id)
 

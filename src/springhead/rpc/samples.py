@@ -8,7 +8,7 @@ import msgspec
 
 from springhead.model.columns import Noun
 from springhead.model.errors import Json
-from springhead.rpc.method import REGISTRY, Example, Method, Reads
+from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
 from springhead.rpc.params import Objects, Where
 
 REQUEST_ID = "1"
@@ -32,6 +32,9 @@ _FIRST_ID = {
     "note": 5_000_000_256,
     "task": 5_100_000_384,
     "product": 330_000_512,
+    "call": 5_200_000_512,
+    "event": 6_000_000_128,
+    "leadTimeline": 6_000_000_128,
 }
 """The id that the first object of a noun gets in a new database."""
 
@@ -57,7 +60,11 @@ def request(example: Example, method: Method[Any]) -> dict[str, Json]:
 
 def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
     """The body of the answer: keys in the wire's order, `error` as wire.md 3 has it."""
+    if isinstance(method.result, Writes) and method.result.only_success:
+        return {"result": {"success": example.result}, "error": None, "id": REQUEST_ID}
     rows = result(example, method)
+    if isinstance(method.result, Reads) and method.result.by:
+        return {"result": {str(example.params[method.result.by]): rows}, "error": None, "id": REQUEST_ID}
     if isinstance(method.result, Reads) and method.result.generated:
         inner = {method.result.key: rows, "hasMore": False}
         return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}

@@ -20,7 +20,7 @@ async def access(tx: Tx, account_id: str) -> Access | None:
     rows = await tx.rows(
         """
         select c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call,
-            k.id as key_id, k.label, k.secret_sha256, k.plain_success
+            k.id as key_id, k.label, k.secret_sha256, k.plain_success, k.captured_calls
         from company c
         left join api_key k on k.company_id = c.id and k.revoked_at is null
         where c.account_id = $1
@@ -37,6 +37,7 @@ async def access(tx: Tx, account_id: str) -> Access | None:
             label=row["label"],
             secret_sha256=row["secret_sha256"],
             plain_success=row["plain_success"],
+            captured_calls=row["captured_calls"],
         )
         for row in rows
         if row["key_id"] is not None
@@ -97,18 +98,22 @@ async def change(tx: Tx, company_id: int, settings: dict[str, object]) -> None:
     )
 
 
-async def create_key(tx: Tx, company_id: int, *, label: str, plain_success: bool = False) -> tuple[int, str]:
+async def create_key(
+    tx: Tx, company_id: int, *, label: str, plain_success: bool = False, captured_calls: bool = False
+) -> tuple[int, str]:
     """Make an API key; gives its id and its secret, which is stored nowhere and cannot be shown again."""
     secret = new_secret()
     key_id = await tx.value(
         """
-        insert into api_key (company_id, label, secret_sha256, plain_success) values ($1, $2, $3, $4)
+        insert into api_key (company_id, label, secret_sha256, plain_success, captured_calls)
+        values ($1, $2, $3, $4, $5)
         returning id
         """,
         company_id,
         label,
         hash_secret(secret),
         plain_success,
+        captured_calls,
     )
     return key_id, secret
 
@@ -117,7 +122,7 @@ async def keys(tx: Tx, company_id: int) -> list[dict[str, object]]:
     """The keys of a company, revoked ones too, without secrets."""
     rows = await tx.rows(
         """
-        select id, label, plain_success, created_at, revoked_at from api_key
+        select id, label, plain_success, captured_calls, created_at, revoked_at from api_key
         where company_id = $1
         order by id
         """,

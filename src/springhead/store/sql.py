@@ -27,9 +27,9 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def expression(column: Column) -> str:
+def expression(column: Column, *, table: str = "l") -> str:
     """A column as the wire shows it: text or null; `$2` is the time zone of the call (wire.md 5, 6)."""
-    value = column.read or f"l.{column.sql}"
+    value = column.read or f"{table}.{column.sql}"
     match column.kind.sql:
         case "boolean":
             return f"({value})::int::text"

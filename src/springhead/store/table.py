@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from springhead.model.columns import Column, Noun, snake_case
-from springhead.store import sql
+from springhead.store import sql, story
 from springhead.store.db import Tx
 from springhead.store.sql import Statement, statement
 
@@ -149,6 +149,8 @@ class Table:
         if noun.custom:
             names.append("custom")
             values.append("jsonb_strip_nulls(coalesce(s.custom, '{}'))")
+        # The time of creation is the caller's to say where it is a column that can be set.
+        stamps = [name for name in ("create_timestamp", "update_timestamp") if name not in names]
         unique = self._unique()
         # In the order of the unique key, so that two calls never wait for each other.
         order = ", ".join(f"s.{name}" for name in unique).replace("s.normal_key", 's.normal_key collate "C"')
@@ -159,14 +161,14 @@ class Table:
                 select s.*, nextval('{noun.table}_id_seq') as new_id from {self._sent(written)}
             ),{self._known()}
             made as (
-                insert into {noun.table} (company_id, id, {", ".join(names)}, create_timestamp, update_timestamp)
-                select $1, s.new_id, {", ".join(values)}, now(), now()
+                insert into {noun.table} (company_id, id, {", ".join([*names, *stamps])})
+                select $1, s.new_id, {", ".join([*values, *("now()" for _ in stamps)])}
                 from sent s
                 where {self._unknown()} = 0{self._known_first()}
                 order by {f"{order}, " if order else ""}s.position
                 {f"on conflict (company_id, {conflict}) do nothing" if conflict else ""}
                 returning id
-            )
+            ){story.of_insertion(noun)}
             select m.id, {self._unknown()} as unknown
             from sent s
             left join made m on m.id = s.new_id
@@ -226,7 +228,7 @@ class Table:
                 select distinct on (id) id, position from meant order by id, position
             ),
             locked as materialized (  -- in the order of ids, so that two calls never wait for each other
-                select l.id from {noun.table} l
+                select {"l.*" if noun.story else "l.id"} from {noun.table} l
                 where l.company_id = $1 and l.id in (select id from first){self._known_first()}
                 order by l.id {lock}
             ),
@@ -244,8 +246,8 @@ class Table:
                 from sent s join judged j on j.position = s.position
                 where l.company_id = $1 and l.id = j.id and j.locked and j.unknown = 0 and not j.taken
                     and ({before}) is distinct from ({after})
-                returning s.position, {self._moves()} as moves
-            ){self._shift("changed where moves")}
+                returning s.position, {self._moves()} as moves{", l.*" if noun.story else ""}
+            ){self._shift("changed where moves")}{story.of_update(noun)}
             select s.position, m.id, j.first, j.locked, j.unknown, j.taken, c.position is not null as changed
             from sent s
             join judged j on j.position = s.position
@@ -276,7 +278,7 @@ class Table:
             ),
             gone as (
                 delete from {table} l using locked where l.company_id = $1 and l.id = locked.id returning l.id
-            ){self._shift("gone")}
+            ){self._shift("gone")}{story.of_deletion(self.noun)}
             select id from gone
             """
         )

@@ -188,27 +188,42 @@ def failure(error: ApiError, identity: bytes) -> bytes:
 
 
 def success(
-    shape: Reads | Writes, result: Rows | Outcomes, identity: bytes, *, plain_success: bool
+    shape: Reads | Writes,
+    result: Rows | Outcomes,
+    identity: bytes,
+    *,
+    plain_success: bool,
+    captured_calls: bool = False,
 ) -> bytes | AsyncGenerator[bytes]:
     """An answer, whole, or in pieces when it is read while it is sent.
 
     A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
     through, or null then for a key that is set so (wire.md 3, 14.2). A generated read has `[]` too.
     """
-    head = b'{"result":{"' + shape.key.encode() + b'":'
     if isinstance(result, Outcomes):
-        errors: list[object] | None = [one["error"] for one in result.results if one["error"]]
-        if not errors and plain_success:
-            errors = None
-        return head + _encode(result.results) + b'},"error":' + _encode(errors) + b',"id":' + identity + b"}"
+        return _written(shape, result, identity, plain_success=plain_success, captured_calls=captured_calls)
+    head = b'{"result":{"' + shape.key.encode() + b'":'
     if isinstance(shape, Reads) and shape.generated:
         more = b'"hasMore":' + _encode(result.more)
         rows = _encode(result.page)
         return b"{" + more + b"," + head[1:] + rows + b"," + more + b'},"error":[],"id":' + identity + b"}"
+    if result.groups is not None:
+        return b'{"result":' + _encode(result.groups) + b',"error":null,"id":' + identity + b"}"
     tail = b'},"error":null,"id":' + identity + b"}"
     if result.pages is None:
         return head + _encode(result.page) + tail
     return _pieces(head, result.pages, tail)
+
+
+def _written(
+    shape: Reads | Writes, outcomes: Outcomes, identity: bytes, *, plain_success: bool, captured_calls: bool
+) -> bytes:
+    errors: list[object] | None = [one["error"] for one in outcomes.results if one["error"]]
+    if isinstance(shape, Writes) and shape.only_success and not captured_calls:
+        done, errors = {"success": not errors}, errors or None
+    else:
+        done, errors = {shape.key: outcomes.results}, None if plain_success and not errors else errors
+    return b'{"result":' + _encode(done) + b',"error":' + _encode(errors) + b',"id":' + identity + b"}"
 
 
 async def _pieces(

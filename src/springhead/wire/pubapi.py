@@ -109,8 +109,10 @@ class PubApi:
             )
             if isinstance(result, Outcomes):
                 facts |= self._count(method.name, result)
-            plain = caller.key.plain_success
-            return envelope.success(method.result, result, call.id, plain_success=plain), facts
+            key = caller.key
+            return envelope.success(
+                method.result, result, call.id, plain_success=key.plain_success, captured_calls=key.captured_calls
+            ), facts
         except ApiError as error:
             return envelope.failure(error, call.id), facts | {"code": error.code}
         except Exception:
