@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from neighbours import READS, SEVERAL, WORDS, about, delete, ids_of, make_notes, notes_of, target
+from neighbours import about, delete, ids_of, make_notes, notes_of, target
 from support import Company, new_company, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -40,14 +40,20 @@ def test_the_notes_of_several_are_chosen_by_id_and_come_in_the_order_of_their_id
     assert ids_of(company, "lead", limit=2, offset=1) == made[1:3]
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_an_unknown_id_has_no_notes_and_none_is_206(word: str, company: Company) -> None:
-    assert notes_of(company, word, 1) == notes_of(company, word, -5) == []
-    method = f"get{READS[word]}Notes"
+@pytest.mark.parametrize(
+    ("method", "several"),
+    [
+        ("getContactNotes", "getContactsNotes"),
+        ("getAccountNotes", "getAccountsNotes"),
+        ("getOpportunityNotes", "getOpportunitiesNotes"),
+    ],
+)
+def test_an_unknown_id_has_no_notes_and_none_is_206(method: str, several: str, company: Company) -> None:
+    assert company.call(method, id=1) == company.call(method, id=-5) == []
+    assert company.call(several, where={"id": [1, -5]}) == []
     assert company.error(method)["code"] == 206
     for wrong, code in (("x", 205), ([1], 210), (2**63, 205)):
         assert company.error(method, id=wrong)["code"] == code
-    several = f"get{SEVERAL[word]}Notes"
     for where, code in (({"authorID": 1}, 205), ({"id": {}}, 210), ({"id": "x"}, 205), ([1], 205), (5, 205)):
         assert company.error(several, where=where)["code"] == code
     for name in ("limit", "offset"):
