@@ -182,7 +182,7 @@ def method(
             description=rest.strip(),
             params=params,
             result=result,
-            errors=tuple(dict.fromkeys((InvalidParameters, *errors))),
+            errors=tuple(dict.fromkeys((*([InvalidParameters] if params else []), *errors))),
             examples=tuple(examples),
             vendor=vendor,
             differs=differs,

@@ -1,0 +1,242 @@
+"""getLeadTimeline, getEvents and getEventsByType, rule by rule (wire.md 10.12, 15, schema.md)."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from springhead.model.events import SOURCES
+from support import Company, sql
+
+VENDORS = (
+    "callConvert cartComplete changeLeadStatus dealStageChange emailSent emailOpened emailClick emailBounce "
+    "emailSpamComplaint emailUnsubscribe emailVisit formSubmit importantPageVisit incomingCall leadCreation "
+    "leadOwnerChange mailboxRecv mailboxSend mailboxEmailOpen mediaOpen oppCreate oppLost oppWon outgoingCall pageVisit "
+    "referredOnTheForm shoppingCartAbandoned"
+).split()
+
+
+def timeline(company: Company, lead: int, **where: Any) -> list[dict[str, Any]]:
+    return company.call("getLeadTimeline", where={"whoID": lead, **where})
+
+
+def sources(events: list[dict[str, Any]]) -> list[str]:
+    return [event["eventSource"] for event in events]
+
+
+def user(company: Company) -> str:
+    return company.call("getUserProfiles")[0]["id"]
+
+
+def test_an_event_has_the_keys_that_clients_read(company: Company) -> None:
+    (lead,) = company.create({})
+
+    (event,) = timeline(company, lead)
+
+    assert list(event) == [
+        "id", "whoID", "whatType", "whatID", "eventName", "eventSource", "eventData", "createTimestamp",
+    ]  # fmt: skip
+    assert event["whoID"] == str(lead)
+    assert event["eventSource"] == "leadCreation"
+
+
+def test_every_change_of_a_lead_is_an_event_with_the_old_and_the_new_values(company: Company) -> None:
+    field = company.field("Size")
+    (lead,) = company.create({"city": "Rome", field: "S"})
+
+    company.call(
+        "updateLeads",
+        objects=[
+            {"id": lead, "city": "Oslo", "title": "CEO", field: "M", "leadStatus": "open", "ownerID": user(company)},
+            {"id": lead, "isUnsubscribed": 1, "ownerID": None},
+        ],
+    )
+
+    _, *changes = timeline(company, lead)
+    told = [(event["eventSource"], json.loads(event["eventData"])) for event in changes]
+    assert sorted(told, key=str) == sorted(
+        [
+            ("changeLeadStatus", {"leadStatus": ["unqualified", "open"]}),
+            ("leadOwnerChange", {"ownerID": [None, user(company)]}),
+            ("leadUpdate", {"city": ["Rome", "Oslo"], "title": [None, "CEO"], field: ["S", "M"]}),
+            ("emailUnsubscribe", {"isUnsubscribed": [None, "1"]}),
+            ("leadOwnerChange", {"ownerID": [user(company), None]}),
+        ],
+        key=str,
+    )
+    assert changes[2]["eventName"].startswith("Lead changed: ")
+
+
+def test_what_changes_nothing_or_is_refused_is_no_event(company: Company) -> None:
+    (lead,) = company.create({"city": "Rome", "emailAddress": "taken@example.com"})
+
+    company.call(
+        "updateLeads",
+        objects=[{"id": lead, "city": "Rome"}, {"id": lead, "ownerID": 1}, {"id": lead, "leadStatus": "none"}],
+    )
+    company.call("createLeads", objects=[{"emailAddress": "taken@example.com"}])
+
+    assert sources(timeline(company, lead)) == ["leadCreation"]
+
+
+def test_an_unset_custom_field_is_told_with_null(company: Company) -> None:
+    field = company.field("Size")
+    (lead,) = company.create({field: "S"})
+    company.call("updateLeads", objects=[{"id": lead, field: ""}])
+
+    assert json.loads(timeline(company, lead)[-1]["eventData"]) == {field: ["S", None]}
+
+
+def test_five_hundred_changes_are_five_hundred_events(company: Company) -> None:
+    leads = company.create(*({} for _ in range(500)))
+    company.call("updateLeads", objects=[{"id": lead, "city": "Oslo"} for lead in leads])
+
+    events = company.call("getEventsByType", eventSource="leadUpdate", createTimestamp="2000-01-01", limit=500)
+
+    assert [event["leadID"] for event in events] == [str(lead) for lead in leads]
+
+
+def test_a_deleted_lead_leaves_the_event_of_its_end(company: Company) -> None:
+    (lead,) = company.create({})
+    company.call("deleteLeads", objects=[{"id": lead}])
+
+    assert sources(timeline(company, lead)) == ["leadCreation", "leadDeletion"]
+
+
+def test_filters_must_all_match_and_take_one_value_or_several(company: Company) -> None:
+    (lead,) = company.create({})
+    company.call("updateLeads", objects=[{"id": lead, "leadStatus": "open"}])
+
+    assert sources(timeline(company, lead, eventSource="leadCreation")) == ["leadCreation"]
+    assert sources(timeline(company, lead, eventSource=["leadCreation", "changeLeadStatus"])) == [
+        "leadCreation",
+        "changeLeadStatus",
+    ]
+    assert timeline(company, lead, eventSource="leadCreation", eventName="x") == []
+    assert len(timeline(company, lead, eventName="Lead created")) == 1
+    assert timeline(company, lead, whatType="form") == []
+    assert len(timeline(company, lead, createTimestamp="2000-01-01")) == 2
+    assert timeline(company, lead, createTimestamp="2999-01-01 00:00:00") == []
+
+
+@pytest.mark.parametrize("where", [{}, [], None, {"whoID": ""}, {"whoID": "x"}, {"whoID": []}, {"eventName": "x"}])
+def test_without_a_valid_lead_it_is_220(company: Company, where: Any) -> None:
+    assert company.error("getLeadTimeline", where=where)["code"] == 220
+
+
+def test_an_unknown_lead_has_no_events(company: Company) -> None:
+    assert timeline(company, 1) == []
+
+
+@pytest.mark.parametrize("source", ["", "x", "LeadCreation", "leadCreation,x", ["leadCreation", "x"]])
+def test_a_source_that_there_is_not_is_219(company: Company, source: Any) -> None:
+    assert company.error("getLeadTimeline", where={"whoID": 1, "eventSource": source})["code"] == 219
+
+
+def test_every_source_of_the_vendors_can_be_asked_for(company: Company) -> None:
+    (lead,) = company.create({})
+    assert set(VENDORS) <= set(SOURCES)
+    assert len(VENDORS) == 27
+    assert sources(timeline(company, lead, eventSource=list(SOURCES))) == ["leadCreation"]
+    answer = company.envelope("getEventsByType", {"leadID": lead, "eventSource": ",".join(VENDORS)})
+    assert list(answer["result"]) == VENDORS
+    assert [name for name, events in answer["result"].items() if events] == ["leadCreation"]
+
+
+def test_pages_follow_one_another(company: Company) -> None:
+    (lead,) = company.create({})
+    for number in range(6):
+        company.call("updateLeads", objects=[{"id": lead, "city": str(number)}])
+    whole = timeline(company, lead)
+
+    pages = [company.call("getLeadTimeline", where={"whoID": lead}, limit=3, offset=offset) for offset in (0, 3, 6, 9)]
+
+    assert [event for page in pages for event in page] == whole
+    assert len(whole) == 7
+
+
+# getEvents
+
+
+def test_get_events_has_the_captured_keys_and_the_source_behind_them(company: Company) -> None:
+    (lead,) = company.create({})
+
+    (event,) = company.call("getEvents", where={"leadID": lead})
+
+    captured = ["id", "leadID", "eventName", "whatID", "whatType", "eventData", "createTimestamp"]
+    assert list(event) == [*captured, "eventSource"]
+
+
+def test_get_events_gives_everything_after_a_time(company: Company) -> None:
+    first, second = company.create({}, {})
+    sql(
+        company.dsn,
+        "update event set create_timestamp = '2020-01-01 10:00:00+00' where company_id = $1 and lead_id = $2",
+        company.id,
+        first,
+        company_id=company.id,
+    )
+
+    def found(**where: Any) -> list[str]:
+        return [event["leadID"] for event in company.call("getEvents", where=where)]
+
+    assert found() == [str(first), str(second)]
+    assert found(createTimestamp="2020-01-01 09:59:59") == [str(first), str(second)]
+    assert found(createTimestamp="2020-01-01 10:00:00") == [str(second)]
+    assert found(createTimestamp="2020-01-01 09:00:00", leadID=first) == [str(first)]
+
+
+def test_get_events_needs_its_where_and_one_value_for_each_filter(company: Company) -> None:
+    assert company.error("getEvents")["code"] == 206
+    assert company.error("getEvents", where={"leadID": [1]})["code"] == 210
+    assert company.error("getEvents", where={"createTimestamp": ["2020-01-01"]})["code"] == 210
+    assert company.error("getEvents", where={"createTimestamp": "x"})["code"] == 205
+    assert company.error("getEvents", where={"eventName": "x"})["code"] == 205
+
+
+# getEventsByType
+
+
+def test_events_of_each_source_come_by_themselves_under_both_spellings(company: Company) -> None:
+    (lead,) = company.create({})
+    company.call("updateLeads", objects=[{"id": lead, "leadStatus": "open", "city": "Rome"}])
+    params = {"leadID": lead, "eventSource": "changeLeadStatus, leadCreation"}
+
+    answer = company.envelope("getEventsByType", params)
+    _, other = company.send(json.dumps({"method": "getEventsbyType", "params": params, "id": "1"}).encode())
+
+    assert list(answer["result"]) == ["changeLeadStatus", "leadCreation"]
+    assert [len(events) for events in answer["result"].values()] == [1, 1]
+    assert answer["error"] is None
+    assert json.loads(other) == answer
+
+
+def test_a_lead_or_a_time_must_be_given(company: Company) -> None:
+    error = company.error("getEventsByType", eventSource="leadCreation")
+    assert error["code"] == 206
+    assert {problem["param"] for problem in error["data"]["params"]} == {"leadID", "createTimestamp"}
+    assert company.error("getEventsByType", leadID=1)["code"] == 206
+    assert company.error("getEventsByType", leadID=1, eventSource="x")["code"] == 219
+
+
+def test_the_limit_counts_for_each_source(company: Company) -> None:
+    (lead,) = company.create({})
+    for number in range(4):
+        company.call("updateLeads", objects=[{"id": lead, "city": str(number)}])
+
+    answer = company.envelope("getEventsByType", {"leadID": lead, "eventSource": "leadUpdate,leadCreation", "limit": 2})
+
+    assert [len(events) for events in answer["result"].values()] == [2, 1]
+
+
+def test_times_are_in_the_zone_of_the_address(given_company: Callable[..., Company]) -> None:
+    company = given_company(time_zone="Asia/Tokyo")
+    (lead,) = company.create({})
+    (local,) = timeline(company, lead)
+    (utc,) = timeline(company.at("v1.2"), lead)
+
+    assert local["createTimestamp"] > utc["createTimestamp"]
+    # Times have fractions that are not shown: who asks again with the last time seen misses nothing of its second.
+    assert timeline(company, lead, createTimestamp=local["createTimestamp"]) == [local]
+    assert timeline(company.at("v1.2"), lead, createTimestamp=local["createTimestamp"]) == []
