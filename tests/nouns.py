@@ -75,9 +75,11 @@ CASES = [
 
 
 def cases(*wanted: str) -> pytest.MarkDecorator:
-    """Run a test for each noun that has these methods, or columns of these types."""
+    """Run a test for each noun that has these methods, columns of these types, or custom fields."""
 
     def has(case: Case, what: str) -> bool:
+        if what == "custom fields":
+            return case.noun.custom
         return bool(getattr(case, what)) if what in Case._fields else bool(of_type(case.noun, what))
 
     chosen = [case for case in CASES if all(has(case, what) for what in wanted)]
