@@ -43,6 +43,9 @@ Kept = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[Mapping[int, ApiE
 Then = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[None]]
 """What follows in the same transaction from the objects with these ids having been written."""
 
+Carried = Callable[[Call, Tx, Sequence[tuple[int, Any]]], Awaitable[None]]
+"""What follows in the same transaction from a value having been written: ids and values, in the order sent."""
+
 
 def in_turn(*steps: Then) -> Then:
     """Several things that follow, one after the other."""
@@ -61,7 +64,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     update are stored, `then` after that with the ids; `before_delete` before and `after_delete` after a delete,
     from which `kept` spares some objects: each in the same transaction. `needed` says whether there is anything
     to follow, so that calls without it are spared the transaction. `passes` says that a delete may start passes
-    (store/passes.py): the call drives them for a while, so that small companies find all done.
+    (store/passes.py): the call drives them for a while, so that small companies find all done. `carried` follows,
+    by column, from objects that were written and came with a value for it; calls without one pay nothing for it.
     """
 
     examine: Examine | None = None
@@ -72,8 +76,18 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     after_delete: Then | None = None
     needed: Callable[[FieldSet], bool] = lambda _fields: True
     passes: bool = False
+    carried: Mapping[str, Carried] = {}
+
+    def carrying(self, good: Sequence[Any]) -> Mapping[str, Carried]:
+        """What is to follow for the columns that any of the objects has a value for."""
+        return {name: step for name, step in self.carried.items() if any(_carries(one, name) for one in good)}
 
 
+def _carries(one: Any, name: str) -> bool:
+    return getattr(one, name) not in _NO_VALUE
+
+
+_NO_VALUE = (msgspec.UNSET, None, "")
 PLAIN = Rules()
 PASS_SECONDS = 2.0
 """For how long a call drives the passes that it has started; what is left goes on beside the calls."""
@@ -97,8 +111,9 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
         fields = await call.fields(tx)
         checked = await _check(call, tx, noun, fields, objects, rules=rules, creating=True)
         follows = rules.then is not None and rules.needed(fields)
+        carrying = rules.carrying(checked.good)
         outcomes: dict[int, Done] = {}
-        async with _together(tx, atomic=follows or rules.before is not None):
+        async with _together(tx, atomic=follows or bool(carrying) or rules.before is not None):
             if checked.good and rules.before:
                 await rules.before(call, tx, fields, checked.good)
             batch = _batch(call, noun, fields, checked, creating=True)
@@ -115,6 +130,8 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
                     outcomes[at] = refused(_unknown(noun, row.unknown) if row.unknown else EntryExists())
             if made and follows and rules.then:
                 await rules.then(call, tx, fields, made)
+            written = [(row.id, one) for row, one in zip(inserted, checked.good, strict=False) if row.id is not None]
+            await _carry(call, tx, carrying, written)
     return _in_order(objects, outcomes, checked)
 
 
@@ -135,6 +152,7 @@ async def update(
         fields = await call.fields(tx)
         checked = await _check(call, tx, noun, fields, objects, rules=rules, creating=False)
         follows = rules.then if rules.then and rules.needed(fields) else None
+        carrying = rules.carrying(checked.good)
 
         async def run(*, skip_locked: bool) -> dict[int, Done]:
             async with tx.atomic():
@@ -144,6 +162,7 @@ async def update(
                 outcomes = await rounds.run(tx, checked)
                 if rounds.changed and follows:
                     await follows(call, tx, fields, sorted(rounds.changed))
+                await _carry(call, tx, carrying, rounds.written())
                 return outcomes
 
         try:
@@ -203,6 +222,13 @@ def id_of(one: Json, noun: Noun, name: str = "id") -> int | ApiError:
 
 def _in_order(objects: Sequence[Json], outcomes: dict[int, Done], checked: Checked) -> Outcomes:
     return Outcomes([outcomes[at] if at in outcomes else refused(checked.refusals[at]) for at in range(len(objects))])
+
+
+async def _carry(call: Call, tx: Tx, carrying: Mapping[str, Carried], written: Sequence[tuple[int, Any]]) -> None:
+    for name, step in carrying.items():
+        values = [(row_id, getattr(one, name)) for row_id, one in written if _carries(one, name)]
+        if values:
+            await step(call, tx, values)
 
 
 async def _check(
@@ -292,6 +318,7 @@ class _Rounds:
         self._skip_locked = skip_locked
         self._table: Table = table(noun)
         self.changed: set[int] = set()
+        self._written: list[tuple[int, int, Any]] = []
 
     async def run(self, tx: Tx, checked: Checked) -> dict[int, Done]:
         """What became of each right object, by its position in the call."""
@@ -308,10 +335,17 @@ class _Rounds:
                 raise TryAgain
             again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
             outcomes |= {now[row.position - 1][1]: self._outcome(row) for row in found if row.position not in again}
-            self.changed |= {row.id for row in found if row.changed and row.id is not None}
+            for row in found:
+                if row.changed and row.id is not None:
+                    self.changed.add(row.id)
+                    self._written.append((now[row.position - 1][1], row.id, now[row.position - 1][0]))
             # Sorted by their place in the call, so that objects for one row stay in the order sent.
             left = sorted([now[at - 1] for at in again] + later, key=lambda pair: pair[1])
         return outcomes
+
+    def written(self) -> list[tuple[int, Any]]:
+        """The ids of what was changed, with the objects that did it, in the order sent."""
+        return [(row_id, one) for _, row_id, one in sorted(self._written, key=lambda entry: entry[0])]
 
     def _marks(self, one: Any) -> set[object]:
         return {

@@ -12,7 +12,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
 from springhead.rpc.params import Objects
-from springhead.store import members, notes, opportunities, rules
+from springhead.store import members, notes, opportunities, rules, visitors
 from springhead.store.db import Tx
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
@@ -33,8 +33,16 @@ async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int
     await notes.forget(tx, call.company.id, "lead", ids)
 
 
+async def _visited(call: Call, tx: Tx, links: Sequence[tuple[int, str]]) -> None:
+    await visitors.link(tx, call.company.id, links)
+
+
 RULES = bulk.Rules(
-    then=_then, needed=lambda fields: bool(fields.rules), before_delete=_before_delete, after_delete=_after_delete
+    then=_then,
+    needed=lambda fields: bool(fields.rules),
+    before_delete=_before_delete,
+    after_delete=_after_delete,
+    carried={"trackingID": _visited},
 )
 
 
@@ -61,8 +69,9 @@ async def create_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
 
     `emailAddress` is required and unique in your company, whatever its case, inactive leads included: a
     taken one is refused with 301. `id`, `updateTimestamp`, `createTimestamp` and the flags that follow
-    from `leadStatus` are ignored. `leadStatus` is `unqualified` when not given. A refused lead does not
-    stop the others; outcomes come back in the order sent.
+    from `leadStatus` are ignored. `leadStatus` is `unqualified` when not given. A `trackingID` is the value of a
+    visitor's cookie `__ss_tk`: what the visitor has seen joins the timeline. A refused lead does not stop the
+    others; outcomes come back in the order sent.
     """
     return await bulk.create(call, LEAD, objects, RULES)
 
@@ -98,7 +107,8 @@ async def update_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
 
     What is given overwrites, what is not given stays; with an `id`, `emailAddress` is the new address.
     A lead that is not there is answered with success, as the vendor does (updateLeadsV2 says 404). A lead
-    that is already as asked for gets 302. Objects work one after the other: two may change the same lead.
+    that is already as asked for gets 302. Objects work one after the other: two may change the same lead. A new
+    `trackingID` links the visitor to this lead from now on, and brings what it saw before it had one.
     """
     return await bulk.update(call, LEAD, objects, RULES, missing=None)
 

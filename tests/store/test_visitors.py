@@ -1,0 +1,196 @@
+"""What visitors see, and whose timeline it joins."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from springhead.store import visitors
+from springhead.store.db import Database
+from springhead.store.passes import STEP_ROWS
+from springhead.store.visitors import View
+from support import Company, eventually, sql, with_database
+
+ANN = "202611|5fb6a1c2e5e4a70b0c4b7d71"
+BEN = "5fb6a1c2e5e4a70b0c4b7d715fb6a1c2"
+
+
+def view(tracking_id: str, page: str, *, seen: float | None = None) -> View:
+    return View(
+        tracking_id=tracking_id,
+        seen=time.time() if seen is None else seen,
+        source="pageVisit",
+        name=page,
+        data={"url": f"https://example.com/{page}"},
+    )
+
+
+def look(company: Company, *views: View) -> None:
+    async def take(database: Database) -> None:
+        async with database.company(company.id) as tx:
+            await visitors.take(tx, company.id, views)
+
+    with_database(company.dsn, take)
+
+
+def rows(company: Company, statement: str, *arguments: object) -> list[dict[str, Any]]:
+    return [dict(row) for row in sql(company.dsn, statement, company.id, *arguments, company_id=company.id)]
+
+
+def story(company: Company, lead: int) -> list[str]:
+    """The pages on a lead's timeline, in the order of time."""
+    found = rows(
+        company,
+        "select event_name from event where company_id = $1 and lead_id = $2 and event_source = 'pageVisit'"
+        " order by create_timestamp, id",
+        lead,
+    )
+    return [row["event_name"] for row in found]
+
+
+def waiting(company: Company) -> int:
+    return rows(company, "select count(*) as waiting from page_view where company_id = $1")[0]["waiting"]
+
+
+def test_what_a_visitor_saw_joins_the_timeline_when_the_lead_is_created(company: Company) -> None:
+    now = time.time()
+    look(company, view(ANN, "first", seen=now - 100), view(BEN, "other"), view(ANN, "second", seen=now - 50))
+    assert waiting(company) == 3
+
+    (lead,) = company.create({"trackingID": ANN})
+
+    assert story(company, lead) == ["first", "second"]
+    assert waiting(company) == 1
+    (row,) = rows(
+        company,
+        "select extract(epoch from create_timestamp)::float8 as at, what_type, what_id, event_data::text as data"
+        " from event where company_id = $1 and event_name = 'first'",
+    )
+    assert abs(row["at"] - (now - 100)) < 0.001
+    assert (row["what_type"], row["what_id"], row["data"]) == ("page", None, '{"url": "https://example.com/first"}')
+
+
+def test_what_a_visitor_sees_later_is_the_leads_at_once(company: Company) -> None:
+    (lead,) = company.create({"trackingID": ANN})
+    look(company, view(ANN, "first"))
+    look(company, view(ANN, "second"), view(BEN, "other"), view(ANN, "third"))
+
+    assert story(company, lead) == ["first", "second", "third"]
+    assert waiting(company) == 1
+
+
+def test_an_update_with_a_tracking_id_links_too(company: Company) -> None:
+    look(company, view(ANN, "first"))
+    (lead,) = company.create({})
+    assert story(company, lead) == []
+
+    assert company.refusal("updateLeads", {"id": lead, "trackingID": ANN}) is None
+
+    assert story(company, lead) == ["first"]
+
+
+def test_of_two_leads_with_one_tracking_id_the_last_one_sent_gets_what_comes(company: Company) -> None:
+    (ann,) = company.create({"trackingID": ANN})
+    look(company, view(ANN, "first"))
+    (ben,) = company.create({"trackingID": ANN})
+    look(company, view(ANN, "second"))
+    assert (story(company, ann), story(company, ben)) == (["first"], ["second"])
+
+    assert company.refusal("updateLeads", {"id": ann, "title": "CEO"}) is None  # says nothing about the visitor
+    look(company, view(ANN, "third"))
+    assert (story(company, ann), story(company, ben)) == (["first"], ["second", "third"])
+
+
+def test_within_a_call_too_the_last_one_sent_wins(company: Company) -> None:
+    ann, ben = company.create({}, {})
+    changes = [{"id": ben, "trackingID": ANN}, {"id": ann, "trackingID": ANN}]
+    assert all(outcome["success"] for outcome in company.call("updateLeads", objects=changes))
+    look(company, view(ANN, "first"))
+    assert (story(company, ann), story(company, ben)) == (["first"], [])
+
+    one, two = company.create({"trackingID": BEN}, {"trackingID": BEN})
+    look(company, view(BEN, "second"))
+    assert (story(company, one), story(company, two)) == ([], ["second"])
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+def test_no_tracking_id_links_nothing(company: Company, nothing: str | None) -> None:
+    look(company, view(ANN, "first"))
+    company.call("createLeads", objects=[{"emailAddress": "a@example.com", "trackingID": nothing}])
+
+    assert waiting(company) == 1
+    assert rows(company, "select from visitor where company_id = $1 and lead_id is not null") == []
+
+
+def test_a_refused_lead_links_nothing(company: Company) -> None:
+    look(company, view(ANN, "first"))
+    company.create({"emailAddress": "taken@example.com"})
+
+    assert company.code("createLeads", {"emailAddress": "taken@example.com", "trackingID": ANN}) == 301
+    assert company.code("createLeads", {"emailAddress": "b@example.com", "ownerID": 1, "trackingID": ANN}) == 303
+
+    assert waiting(company) == 1
+
+
+def test_a_deleted_lead_takes_its_visitors_with_it(company: Company) -> None:
+    (lead,) = company.create({"trackingID": ANN})
+    look(company, view(ANN, "first"))
+
+    assert company.refusal("deleteLeads", {"id": lead}) is None
+
+    assert rows(company, "select from visitor where company_id = $1") == []
+    look(company, view(ANN, "second"))
+    assert waiting(company) == 1
+    assert "second" not in story(company, lead)
+
+
+def test_a_lead_can_be_several_visitors(company: Company) -> None:
+    look(company, view(ANN, "phone"), view(BEN, "laptop"))
+    (lead,) = company.create({"trackingID": ANN})
+    assert company.refusal("updateLeads", {"id": lead, "trackingID": BEN}) is None
+    look(company, view(ANN, "phone again"))
+
+    assert story(company, lead) == ["phone", "laptop", "phone again"]
+
+
+def test_one_companys_visitor_means_nothing_to_another(company: Company, given_company: Callable[..., Company]) -> None:
+    other = given_company()
+    (lead,) = other.create({"trackingID": ANN})
+    look(company, view(ANN, "first"))
+
+    assert story(other, lead) == []
+    (own,) = company.create({"trackingID": ANN})
+    assert story(company, own) == ["first"]
+
+
+def test_a_great_many_views_follow_beside_the_call(company: Company) -> None:
+    many = STEP_ROWS * 2 + 10
+    look(company, *(view(ANN, str(number)) for number in range(many)))
+
+    (lead,) = company.create({"trackingID": ANN})
+
+    eventually(lambda: waiting(company) == 0)
+    assert len(story(company, lead)) == many
+
+
+def test_no_view_falls_between_a_link_and_the_views_that_come_in(company: Company) -> None:
+    """Views are taken in small batches while the lead is created: each is on the timeline, none twice."""
+
+    async def race(database: Database) -> None:
+        async def take(batch: int) -> None:
+            async with database.company(company.id) as tx:
+                await visitors.take(tx, company.id, [view(ANN, f"{batch}.{number}") for number in range(5)])
+
+        async def link() -> None:
+            await asyncio.sleep(0.02)
+            await asyncio.to_thread(company.create, {"trackingID": ANN})
+
+        await asyncio.gather(link(), *(take(batch) for batch in range(40)))
+
+    with_database(company.dsn, race)
+
+    assert waiting(company) == 0
+    (lead,) = [row["id"] for row in rows(company, "select id from lead where company_id = $1")]
+    assert sorted(story(company, lead)) == sorted(f"{batch}.{number}" for batch in range(40) for number in range(5))
