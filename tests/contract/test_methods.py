@@ -157,6 +157,8 @@ def likely(column: Column) -> Any:
     """Something that the column takes, and that no company has where it is an id."""
     if column.kind.options:
         return column.kind.options[0]
+    if column.kind.sql == "jsonb":
+        return [{"systemName": "emailAddress"}]
     return {"bigint": 1, "numeric": 1, "boolean": 1, "timestamptz": "2020-01-01"}.get(column.kind.sql, "x")
 
 

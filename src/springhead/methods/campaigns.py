@@ -20,7 +20,7 @@ from springhead.model.errors import (
 from springhead.model.fields import FieldSet
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
-from springhead.store import references
+from springhead.store import forms, references
 from springhead.store.db import Tx
 
 _OBJECTS = "The campaigns, each a hash by system name; 500 a call at most."
@@ -32,6 +32,7 @@ _TYPES = "lengths and types of the columns are our choice, for the vendor's are 
 
 async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await references.forget(tx, call.company.id, "campaign", ids)
+    await forms.forget(tx, call.company.id, campaigns=ids)
 
 
 _RULES = bulk.Rules(after_delete=_after_delete, passes=True)

@@ -25,7 +25,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.lists import ACTIVE_LIST, LIST_TAG, RULES_MAX, filterable
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Flat, Where
-from springhead.store import lists, rules
+from springhead.store import forms, lists, rules
 from springhead.store.db import Tx
 
 FLAT_ERRORS = (MalformedObject, TooManyObjects, UnexpectedArray)
@@ -134,6 +134,7 @@ async def update_list(
 
 async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await lists.purge(tx, call.company.id, ids)
+    await forms.forget(tx, call.company.id, lists=ids)
     await rules.changed(tx, call.company.id, ids)
 
 

@@ -179,5 +179,5 @@ class Shape:
 def _several(column: Column, value: Json) -> bool:
     """Whether the value is a list or an object and the column one that takes it."""
     if column.kind.sql == "jsonb":
-        return isinstance(value, dict)
+        return isinstance(value, list if column.kind.type == "list" else dict)
     return isinstance(value, list) and column.kind.type == "checkbox"

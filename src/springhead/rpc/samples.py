@@ -32,6 +32,7 @@ _FIRST_ID = {
     "note": 5_000_000_256,
     "task": 5_100_000_384,
     "product": 330_000_512,
+    "form": 360_000_640,
     "call": 5_200_000_512,
     "event": 6_000_000_128,
     "leadTimeline": 6_000_000_128,
@@ -49,6 +50,10 @@ _LIKELY: Mapping[str, Json] = {
     "memberID": str(_FIRST_ID["lead"]),
     "listID": str(_FIRST_ID["activeList"]),
     "listMemberID": str(_FIRST_ID["listMember"]),
+    "publicID": "Zc3tD0pYqk1vB7nR5sXw2g",
+    "hostedURL": "https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g",
+    "formAction": "https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g",
+    "embedCode": '<script async src="https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g.js"></script>',
 }
 
 
@@ -102,6 +107,8 @@ def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json
         return cast("Json", value)
     if name == "id":
         return str(next(ids)) if reads else next(ids)
+    if name.endswith("ID") and (first := _FIRST_ID.get(name.removesuffix("ID"))):
+        return str(first) if reads else first
     return _LIKELY[name]  # a KeyError here asks for a likely value above
 
 
