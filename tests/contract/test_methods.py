@@ -93,11 +93,36 @@ def test_an_error_is_documented_and_has_the_wires_message(error: type[ApiError])
     assert list(body) == ["code", "message", "data"]
 
 
+NAMED = (
+    ("emailAddress", "x"),
+    ("emailAddress", "other@example.com"),
+    ("memberID", "{lead}"),
+    ("memberID", 1),
+)
+"""Leads by address and by id, some of which are there."""
+
 MORE: dict[str, list[dict[str, Any]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "createFields": [{"objects": [{"relationship": "lead", "dataType": "string", "label": []}]}],
+    "getListMemberships": [{"emailAddress": "x" * 300}],
+    "getLeadListMemberships": [{"memberIDs": [1] * 101}, {"memberIDs": [[]]}],
+    **{
+        f"addListMember{several}{by}": [
+            {"objects": [{"listID": on, name: lead}] * 2} for on in ("{activeList}", 1) for name, lead in NAMED
+        ]
+        for several in ("", "s")
+        for by in ("", "EmailAddress")
+    },
+    **{
+        f"removeListMember{several}{by}": [
+            {"objects": [{"listID": on, name: lead}]} for on in ("{activeList}", 1) for name, lead in NAMED
+        ]
+        for several in ("", "s")
+        for by in ("", "EmailAddress")
+    },
+    "removeListMembersAll": [{"listID": "{activeList}"}] * 2 + [{"listID": 1}],
     "createOpportunityLeads": [{"objects": [{"opportunityID": "{opportunity}", "leadID": "{lead}"}] * 2}],
     "getLeadTimeline": [
         {"where": {"whoID": 1, **more}} for more in ({"eventSource": "x"}, {"createTimestamp": []}, {"x": 1})

@@ -1,0 +1,109 @@
+"""Lists as tests make them and look at them."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from support import Company, Server, sql
+
+
+def new_list(company: Company, name: str = "A list", **more: Any) -> int:
+    """Make a list; its id."""
+    (made,) = company.call("createList", name=name, **more)
+    assert made["success"], made
+    return made["id"]
+
+
+def put_on(company: Company, list_id: int, *leads: int) -> list[int]:
+    """Put leads on a list, who must all be new on it; the ids of the memberships."""
+    return company.make("addListMembers", *({"listID": list_id, "memberID": lead} for lead in leads))
+
+
+def counts(company: Company, list_id: int) -> tuple[int, int]:
+    """memberCount and removedCount."""
+    (row,) = company.call("getActiveLists", where={"id": list_id})
+    return int(row["memberCount"]), int(row["removedCount"])
+
+
+def members(company: Company, list_id: int) -> list[int]:
+    """The leads on a list, in the order of the wire."""
+    found: list[int] = []
+    while True:
+        page = company.call("getListMembers", where={"id": list_id}, offset=len(found))
+        found += [int(row["leadID"]) for row in page]
+        if len(page) < 500:
+            return found
+
+
+def true_counts(server: Server, company: Company, list_id: int) -> tuple[int, int]:
+    """The counts as the rows of members have them."""
+    (row,) = sql(
+        server.dsn,
+        """
+        select count(*) filter (where not is_removed)::int as active, count(*) filter (where is_removed)::int as gone
+        from list_member where company_id = $1 and list_id = $2
+        """,
+        company.id,
+        list_id,
+        company_id=company.id,
+    )
+    return row["active"], row["gone"]
+
+
+def fill(server: Server, company: Company, list_id: int, number: int) -> None:
+    """Fill a list with new leads, as the methods would, but in the time of a test."""
+    sql(
+        server.dsn,
+        """
+        with leads as (
+            insert into lead (company_id, email_key, lead_score, lead_score_weighted, active, create_timestamp,
+                update_timestamp, lead_status, email_address)
+            select $1, n || '@fill.example', 0, 0, true, now() - interval '1 hour', now() - interval '1 hour', 'open',
+                n || '@fill.example'
+            from generate_series(1, $3::int) as n
+            returning id
+        ),
+        made as (
+            insert into list_member (company_id, create_timestamp, update_timestamp, list_id, lead_id)
+            select $1, now() - interval '1 hour', now() - interval '1 hour', $2, id from leads order by id
+        )
+        update list set member_count = member_count + $3 where company_id = $1 and id = $2
+        """,
+        company.id,
+        list_id,
+        number,
+        company_id=company.id,
+    )
+
+
+def twin(company: Company, server: Server | None = None) -> Company:
+    """The same company on a connection of its own, or on another server."""
+    other = Company(server.url if server else company.url, company.account_id, company.secret, id=company.id)
+    other.dsn = company.dsn
+    return other
+
+
+def at_once(companies: Sequence[Company], work: Callable[[Company, int], Any]) -> list[Any]:
+    """Do something with each company's connection at the same moment; what each gave, or what it failed with."""
+    results: list[Any] = [None] * len(companies)
+    together = threading.Barrier(len(companies))
+
+    def run(at: int) -> None:
+        try:
+            companies[at].envelope("getLead", {"id": 1})  # connected
+            together.wait()
+            results[at] = work(companies[at], at)
+        except Exception as cause:  # noqa: BLE001 - for the test to see
+            results[at] = cause
+        finally:
+            companies[at].close()
+
+    threads = [threading.Thread(target=run, args=(at,)) for at in range(len(companies))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
