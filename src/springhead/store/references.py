@@ -34,8 +34,7 @@ def _detachment(noun: Noun, name: str) -> Statement:
         changed as (
             update {noun.table} l set {column} = null,
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-            from named n
-            where l.company_id = $1 and l.id = n.id
+            where l.company_id = $1 and l.id = any(array(select id from named))  -- a join could be planned row by row
             returning l.id
         ){shift(noun, "changed") if name in noun.paged else ""}
         select id from changed order by id
