@@ -1,9 +1,10 @@
 """The connection pool: who may see what on a connection, what a broken one means, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import asyncpg
 import structlog
@@ -21,7 +22,10 @@ else:  # asyncpg's classes are generic in its type stubs only
     AnyPool = object
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
+TRIES = 10
+"""How often what lost a race is begun anew before its caller is asked to come back."""
 ACQUIRE_TIMEOUT = 5.0
 ALIVE_TIMEOUT = 3.0
 COMMAND_TIMEOUT = 10.5
@@ -41,6 +45,21 @@ SERVER_SETTINGS = {
 
 class TryAgain(Exception):
     """Nothing was written, and the same call can succeed at once: a deadlock, a lost race, a stale plan."""
+
+
+async def until_settled(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written.
+
+    Raises Unavailable when that has not helped for TRIES times.
+    """
+    for number in range(TRIES):
+        try:
+            return await attempt()
+        except TryAgain as cause:
+            log.debug("begun anew", number=number, cause=type(cause.__cause__).__name__)
+            # Longer each time, up to a third of a second: who meets again should not meet at once.
+            await asyncio.sleep(secrets.randbelow(20 << min(number, 4)) / 1000)
+    raise Unavailable
 
 
 class Locked(Unavailable):

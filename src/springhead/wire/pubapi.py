@@ -13,7 +13,7 @@ from springhead.methods.call import Call, Server
 from springhead.model.errors import ApiError, Unavailable, Unexpected
 from springhead.rpc.method import Outcomes, find
 from springhead.settings import Settings
-from springhead.store.db import TryAgain
+from springhead.store.db import TryAgain, until_settled
 from springhead.wire import envelope
 from springhead.wire.answer import Answer
 from springhead.wire.auth import UNAUTHORIZED, Caller, Keys, Throttle
@@ -23,8 +23,6 @@ from springhead.wire.request import Request
 
 log = structlog.get_logger()
 
-TRIES = 10
-"""How often a call that lost a race is begun anew before the caller is asked to come back."""
 PATIENCE = 11.0
 """Seconds that a call may take in the database (and all its tries), after its key was looked up."""
 
@@ -104,7 +102,7 @@ class PubApi:
             method = find(call.method)
             facts["method"] = method.name
             context = Call(server=self._server, company=caller.company, utc=self._utc)
-            result = await _until_settled(
+            result = await until_settled(
                 lambda: method.call(context, call.params, objects_per_call=caller.company.objects_per_call)
             )
             if isinstance(result, Outcomes):
@@ -125,15 +123,3 @@ class PubApi:
         for code in bad:
             self._metrics.refused(method, code)
         return {"objects": len(outcomes.results), "refused": len(bad)}
-
-
-async def _until_settled(attempt: Any) -> Any:
-    """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written."""
-    for number in range(TRIES):
-        try:
-            return await attempt()
-        except TryAgain as cause:
-            log.debug("begun anew", number=number, cause=type(cause.__cause__).__name__)
-            # Longer each time, up to a third of a second: who meets again should not meet at once.
-            await asyncio.sleep(secrets.randbelow(20 << min(number, 4)) / 1000)
-    raise Unavailable
