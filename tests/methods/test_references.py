@@ -1,14 +1,19 @@
 """What leads and opportunities refer to, and what becomes of them when it is deleted (wire.md 8, 11; code 303)."""
 
+import asyncio
 import random
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from support import Company, eventually, new_email, sql
+from springhead.model.leads import LEAD
+from springhead.store.db import Database
+from springhead.store.table import Batch, table
+from support import Company, eventually, new_email, sql, with_database
 
 NAMES = {"accountID": "Account", "campaignID": "Campaign"}
 
@@ -188,7 +193,7 @@ def test_twelve_thousand_leads_are_let_go_while_calls_go_on(company: Company, na
 @pytest.mark.parametrize("name", NAMES)
 def test_no_reference_is_left_behind_however_writes_and_deletes_race(company: Company, name: str) -> None:
     targets = [target(company, name) for _ in range(12)]
-    leads = company.create(*[{}] * 20)
+    leads = company.create(*[{}] * 100)
     (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
     seen: set[int | None] = set()
     together = threading.Barrier(6)
@@ -197,7 +202,7 @@ def test_no_reference_is_left_behind_however_writes_and_deletes_race(company: Co
         caller, chance = twin(company), random.Random(number)
         together.wait(30)
         for turn in range(12):
-            named = [{name: chance.choice(targets[turn:])} for _ in range(20)]
+            named = [{name: chance.choice(targets[turn : turn + 2])} for _ in range(100)]
             if number == 0:
                 outcomes = caller.call(f"delete{NAMES[name]}s", objects=[targets[turn]])
             elif number % 3 == 1:
@@ -224,3 +229,33 @@ def test_no_reference_is_left_behind_however_writes_and_deletes_race(company: Co
         rows = company.call(method, startDate="2000-01-01", endDate="2999-12-31", timestamp="create", limit=5_000)
         assert rows
         assert {row[name] for row in rows} == {None}
+
+
+def test_a_delete_waits_for_a_write_that_names_its_object_and_then_takes_it_back(company: Company) -> None:
+    account = target(company, "accountID")
+    deleted: list[int | None] = []
+    caller = twin(company)
+    deletion = threading.Thread(target=lambda: deleted.extend(delete(caller, "accountID", account)))
+
+    async def write(database: Database) -> None:
+        new = Batch(
+            documents=f'[{{"emailAddress":"late@example.com","accountID":{account}}}]',
+            keys=["late@example.com"],
+            version=1,
+            zone="UTC",
+        )
+        async with database.company(company.id) as tx, tx.atomic():
+            version = await tx.value("select field_version from company where id = $1", company.id)
+            (made,) = await table(LEAD).insert(tx, company.id, msgspec.structs.replace(new, version=version))
+            assert made.id
+            deletion.start()
+            await asyncio.sleep(0.5)
+            assert deleted == [], "it did not wait"
+
+    with_database(company.dsn, write)
+    deletion.join(10)
+    caller.close()
+
+    assert deleted == [None]
+    assert [lead["accountID"] for lead in company.call("getLeads", where={})] == [None]
+    assert company.code("createLeads", {"emailAddress": new_email(), "accountID": account}) == 303
