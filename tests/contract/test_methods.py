@@ -106,6 +106,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "createFields": [{"objects": [{"relationship": "lead", "dataType": "string", "label": []}]}],
+    "deleteDealStages": [{"objects": [{"id": "{dealStage}"}]}],
+    "convertLeads": [{"objects": [{"id": "{lead}", **more}] * 2} for more in ({"accountID": 1}, {}, {})],
     "getListMemberships": [{"emailAddress": "x" * 300}],
     "getLeadListMemberships": [{"memberIDs": [1] * 101}, {"memberIDs": [[]]}],
     **{

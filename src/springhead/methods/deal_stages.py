@@ -19,7 +19,7 @@ from springhead.model.errors import (
 )
 from springhead.model.fields import FieldSet
 from springhead.model.opportunities import DEAL_STAGE
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method, refused
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store import opportunities
 from springhead.store.db import Tx
@@ -33,11 +33,15 @@ GIVEN = (Example({"objects": [_STAGE]}, [CREATED], method="createDealStages"),)
 """A deal stage to start from."""
 
 
+_IN_USE = UnknownReference(DEAL_STAGE.by_name["id"].problem("There are opportunities in this deal stage"))
+_ROOF = {"opportunityName": "A new roof", "dealStageID": "{dealStage}", "closeDate": "2030-01-31"}
+_USED = (*GIVEN, Example({"objects": [_ROOF]}, [CREATED], method="createOpportunities"))
+
+
 async def _kept(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> Mapping[int, ApiError]:
     """303 for the stages that have opportunities in them."""
     used = await opportunities.stages_in_use(tx, call.company.id, ids)
-    problem = DEAL_STAGE.by_name["id"].problem("There are opportunities in this deal stage")
-    return {stage: UnknownReference(problem) for stage in used}
+    return dict.fromkeys(used, _IN_USE)
 
 
 _RULES = bulk.Rules(kept=_kept)
@@ -84,7 +88,10 @@ async def update_deal_stages(call: Call, *, objects: Annotated[list[Json], Objec
     UnknownReference,
     result=Writes("deletes"),
     section="wire.md 15",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A deal stage.", given=GIVEN)],
+    examples=[
+        Example({"objects": [{"id": "{dealStage}"}]}, [refused(_IN_USE)], "One that is in use.", given=_USED),
+        Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A deal stage.", given=GIVEN),
+    ],
 )
 async def delete_deal_stages(
     call: Call,

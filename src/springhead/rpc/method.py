@@ -35,6 +35,17 @@ def done(object_id: int | None = None) -> Done:
     return {"success": True, "error": None, "id": object_id}
 
 
+def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) -> Done:
+    """A lead that was converted, with its account and its new opportunity."""
+    return {
+        "success": True,
+        "error": None,
+        "leadID": lead_id,
+        "accountID": account_id,
+        "opportunityID": opportunity_id,
+    }
+
+
 def refused(error: ApiError) -> Done:
     """An object that was refused alone."""
     return {"success": False, "error": error.body()}

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
-from springhead.model.events import STATUS_CHANGED, Event
+from springhead.model.events import Event
 from springhead.model.fields import FieldSet
+from springhead.model.leads import LEAD
 from springhead.store import events, rules
 from springhead.store.db import Tx
 from springhead.store.sql import statement
@@ -66,14 +67,12 @@ async def refresh(
     await events.write(
         tx,
         company_id,
-        [
-            Event(
-                lead_id=row["id"],
-                source=STATUS_CHANGED,
-                name=f"Lead status changed to {row['after']}",
-                data={"leadStatus": row["after"], "formerLeadStatus": row["before"]},
-            )
-            for row in changed
-        ],
+        [changed_event(row["id"], row["before"], row["after"]) for row in changed],
     )
     await rules.follow(tx, company_id, fields, [row["id"] for row in changed])
+
+
+def changed_event(lead_id: int, before: str, after: str) -> Event:
+    """That the status of a lead has changed, as a write of leads tells it (store/story.py)."""
+    source, name = LEAD.story.special["leadStatus"] if LEAD.story else ("", "")
+    return Event(lead_id=lead_id, source=source, name=f"{name}leadStatus", data={"leadStatus": [before, after]})

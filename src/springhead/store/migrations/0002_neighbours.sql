@@ -26,7 +26,7 @@ create table account (
     shipping_state text,
     shipping_street_address text,
     custom jsonb not null default '{}',
-    account_key text collate "C" generated always as (lower(account_name)) stored,
+    account_key text collate "C" generated always as (lower(btrim(account_name, E' \t\r\n'))) stored,
     primary key (company_id, id)
 );
 comment on column account.account_key is 'A column, for no index over an expression is used under row-level security: its function could leak.';
