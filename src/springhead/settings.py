@@ -65,6 +65,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             expects="an address without a path, such as https://crm.example.com",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?$")], ...],
+        _about(
+            "Proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed",
+            expects="addresses or networks such as 127.0.0.1, 10.0.0.0/8",
+        ),
+    ] = ()
     pool_size: Annotated[int, Meta(ge=1, le=1_000), _about("Most connections to the database")] = 16
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("Least important lines that the log shows")

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from springhead.model.sites import PATTERN_LENGTH, TOKEN_LENGTH, is_important, new_token
+from springhead.model.sites import PATTERN_LENGTH, is_important, is_token, new_token
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,11 @@ def test_a_token_is_128_random_bits() -> None:
     tokens = {new_token() for _ in range(1_000)}
 
     assert len(tokens) == 1_000
-    assert {len(token) for token in tokens} == {TOKEN_LENGTH}
+    assert all(is_token(token) for token in tokens)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A" * 21, "A" * 23, "\0" * 22, "é" * 22, "A" * 21 + "\n", "A" * 22 + "\n", "٣" * 22]
+)
+def test_nothing_else_is_a_token(text: str) -> None:
+    assert not is_token(text)

@@ -1,5 +1,6 @@
 """What a company is to the public: its token, its signing key, and how page views are taken."""
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Literal
@@ -9,8 +10,7 @@ import msgspec
 
 from springhead.model.companies import Company
 
-TOKEN_LENGTH = 22
-"""Characters of a token: 128 bits, url-safe."""
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22}")
 
 PATTERNS_MAX = 100
 PATTERN_LENGTH = 255
@@ -37,6 +37,11 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 def new_token() -> str:
     """A fresh token: 128 random bits."""
     return secrets.token_urlsafe(16)
+
+
+def is_token(text: str) -> bool:
+    """Whether this can be the token of a site: 22 characters for 128 bits, url-safe."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def new_signing_key() -> bytes:

@@ -11,7 +11,7 @@ import msgspec
 
 from springhead.model.companies import Company
 from springhead.model.errors import Unavailable
-from springhead.model.sites import TOKEN_LENGTH, KeepAddresses, Site, new_signing_key, new_token
+from springhead.model.sites import KeepAddresses, Site, is_token, new_signing_key, new_token
 from springhead.store.db import Database, TryAgain, Tx
 
 KEPT_SECONDS = 2.0
@@ -109,7 +109,7 @@ class Sites:
 
         Raises Unavailable when nobody can say; a site that was known is taken as it was then.
         """
-        if len(token) != TOKEN_LENGTH or not token.isascii():
+        if not is_token(token):
             return None
         found = self._known.get(token)
         if found and found[0] > time.monotonic():

@@ -1,8 +1,9 @@
-"""The HTTP surface: the API's addresses, its description, health and figures, and nothing else."""
+"""The HTTP surface: the API, what the public reaches, the description, health and figures, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import asyncpg
 from starlette.applications import Starlette
@@ -11,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from springhead import methods
+from springhead.capture import Capture
 from springhead.methods.call import Server
 from springhead.rpc.describe import openrpc
 from springhead.settings import Settings
@@ -49,7 +52,8 @@ def create_app(
     server = Server(database, FieldCache(), Walks(), Passes(database), settings.public_url or "")
     keys = Keys(database)
     limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
-    figures = Metrics(database)
+    capture = Capture(server)
+    figures = Metrics(database, capture.figures)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -58,9 +62,10 @@ def create_app(
             await database.open(await connect())
         else:
             beside.append(_open_when_there(database, connect))
-        beside.append(server.passes.serve())
+        beside += [server.passes.serve(), capture.serve()]
         tasks = [asyncio.create_task(work) for work in beside]
         yield
+        await capture.close()
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -68,20 +73,23 @@ def create_app(
         await limits.close()
         await database.close()
 
-    others = _others(database, figures, lifespan)
-    addresses = {
+    others = _others(database, figures, capture.routes, lifespan)
+    addresses: dict[str, ASGIApp] = {
         path: PubApi(server, keys, limits, figures, settings, utc=utc)
         for version, utc in VERSIONS.items()
         for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
     }
+    addresses |= capture.addresses
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        # The API's own addresses skip the layers that pages need: a fifth of a getLead (make bench).
+        # The API's own addresses, and those of page views, skip the layers that pages need: a fifth of a getLead.
         api = addresses.get(scope["path"]) if scope["type"] == "http" else None
         if scope["type"] == "http" and b"%" in scope["raw_path"]:  # an address has one spelling, for proxies' rules too
             api = Answer(b"Not Found", status=404, content_type="text/plain; charset=utf-8")
         await (api or others)(scope, receive, send)
 
+    if settings.trusted_proxies:
+        return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(settings.trusted_proxies)))
     return app
 
 
@@ -104,7 +112,7 @@ async def _nothing_here(_request: Request, error: Exception) -> Response:
     return Response(error.detail, error.status_code, media_type="text/plain", headers=headers)
 
 
-def _others(database: Database, figures: Metrics, lifespan: Lifespan[Starlette]) -> Starlette:
+def _others(database: Database, figures: Metrics, routes: Sequence[Route], lifespan: Lifespan[Starlette]) -> Starlette:
     """Everything but the API's own addresses."""
 
     async def health(_request: Request) -> Response:
@@ -128,6 +136,7 @@ def _others(database: Database, figures: Metrics, lifespan: Lifespan[Starlette])
             Route("/healthz", health, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             Route("/metrics", figures_text, methods=["GET"]),
+            *routes,
         ],
         exception_handlers={HTTPException: _nothing_here},
         lifespan=lifespan,

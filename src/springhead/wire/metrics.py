@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -21,10 +21,11 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Metrics:
     """The figures of one server process."""
 
-    def __init__(self, database: "Database") -> None:
+    def __init__(self, database: "Database", page_views: "Callable[[], Mapping[str, int]]") -> None:
         self._registry = CollectorRegistry()
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_Pool(database))
+        self._registry.register(_PageViews(page_views))
         self._calls = Counter(
             "springhead_calls",
             "Calls by method and error code (0: none).",
@@ -80,6 +81,18 @@ class _Pool(Collector):
         pool.add_metric(["busy"], size - idle)
         pool.add_metric(["idle"], idle)
         yield pool
+
+
+class _PageViews(Collector):
+    def __init__(self, page_views: "Callable[[], Mapping[str, int]]") -> None:
+        self._page_views = page_views
+
+    def collect(self) -> "Iterable[Metric]":
+        """What became of page views so far."""
+        views = CounterMetricFamily("springhead_page_views", "Page views by what became of them.", labels=["what"])
+        for what, count in self._page_views().items():
+            views.add_metric([what], count)
+        yield views
 
 
 class _Http(Collector):

@@ -1,0 +1,41 @@
+"""What the public reaches: the page script, page views, links of emails, forms. Nobody here has a key."""
+
+from collections.abc import Mapping
+
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from springhead.capture.intake import Intake
+from springhead.capture.views import PageScript, PageViews
+from springhead.methods.call import Server
+from springhead.store.sites import Sites
+
+
+class Capture:
+    """Everything for the public, on the server that everybody else uses too.
+
+    `addresses` are looked up by path before any route: what must be fast. `routes` are the others.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.sites = Sites(server.database)
+        self.intake = Intake(server.database)
+        self.views = PageViews(self.sites, self.intake)
+        self.addresses: Mapping[str, ASGIApp] = {
+            "/t": self.views.report,
+            "/t.gif": self.views.pixel,
+            "/t.js": PageScript(),
+        }
+        self.routes: list[Route] = []
+
+    def figures(self) -> Mapping[str, int]:
+        """What became of page views so far, for /metrics."""
+        return {**self.views.counts, "written": self.intake.written, "lost": self.intake.lost}
+
+    async def serve(self) -> None:
+        """Write what comes in, beside the requests, until `close`."""
+        await self.intake.serve()
+
+    async def close(self) -> None:
+        """Write what is still in memory; nothing comes in any more."""
+        await self.intake.close()

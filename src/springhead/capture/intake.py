@@ -1,0 +1,164 @@
+"""Page views on their way to the database: answered at once, kept in memory, written together four times a second.
+
+What waits is bounded, by company and in all. It is written when the server stops in order; a server that is killed
+loses what came within the last moments (docs/capture.md says how much).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from springhead.model.errors import Unavailable
+from springhead.model.sites import Site
+from springhead.model.visitors import network, page_event
+from springhead.store import visitors
+from springhead.store.db import Database, TryAgain
+from springhead.store.visitors import View
+
+log = structlog.get_logger()
+
+FLUSH_SECONDS = 0.2
+"""How long a view waits at most when the database keeps up; the statement itself comes on top."""
+
+BATCH = 2_000
+"""Most views in one statement; so many of one company are written before their time."""
+
+VIEWS_MAX = 50_000
+"""Most views that wait, half of them of one company: ten seconds of 5,000 a second."""
+
+CHARACTERS_MAX = 64 * 1024 * 1024
+"""Most characters in all of them."""
+
+WRITERS = 4
+"""Most companies whose views are written at a time."""
+
+RETRY_SECONDS = 0.5
+CLOSE_SECONDS = 5.0
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """A page view as it came in; `address` is the visitor's, of which no more than the network is ever kept."""
+
+    site: Site
+    tracking_id: str
+    at: float
+    url: str
+    title: str
+    referrer: str
+    address: str
+
+    @property
+    def size(self) -> int:
+        """Its characters, roughly."""
+        return 100 + len(self.tracking_id) + len(self.url) + len(self.title) + len(self.referrer)
+
+
+class Intake:
+    """The page views of this process that are not yet written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[int, list[Seen]] = {}
+        self._views = 0
+        self._characters = 0
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._ended = asyncio.Event()
+        self._serving = False
+        self.written = 0
+        """Views that are in the database."""
+        self.lost = 0
+        """Views that were answered and could not be written: the server stopped first, or something failed."""
+
+    def put(self, seen: Seen) -> bool:
+        """Take a view; False when there is no room for it."""
+        company = self._waiting.setdefault(seen.site.company.id, [])
+        full = self._views >= VIEWS_MAX or self._characters >= CHARACTERS_MAX or len(company) >= VIEWS_MAX // 2
+        if full or self._closing:
+            return False
+        company.append(seen)
+        self._views += 1
+        self._characters += seen.size
+        if len(company) == BATCH:
+            self._wake.set()
+        return True
+
+    async def serve(self) -> None:
+        """Write what comes in, until `close`."""
+        self._serving = True
+        try:
+            while not self._closing:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_SECONDS):
+                        await self._wake.wait()
+                self._wake.clear()
+                if not await self._flush() and not self._closing:
+                    await asyncio.sleep(RETRY_SECONDS)
+            await self._finish()
+        finally:
+            if self._views:
+                self.lost += self._views
+                log.error("page views lost", views=self._views)
+            self._ended.set()
+
+    async def close(self) -> None:
+        """Take nothing more, and write what is there: for five seconds and a little at most."""
+        self._closing = True
+        self._wake.set()
+        if self._serving:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS + 5):
+                    await self._ended.wait()
+
+    async def _finish(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._views:
+                    if not await self._flush():
+                        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _flush(self) -> bool:
+        """Write what waits; False when the database could not take all of it."""
+        left = list(self._waiting)
+
+        async def write() -> bool:
+            done = True
+            while left:
+                done = await self._flush_company(left.pop()) and done
+            return done
+
+        return all(await asyncio.gather(*(write() for _ in left[:WRITERS])))
+
+    async def _flush_company(self, company_id: int) -> bool:
+        waiting = self._waiting[company_id]
+        left = len(waiting)  # what comes in meanwhile is for the next time
+        while left > 0:
+            batch = waiting[: min(left, BATCH)]
+            try:
+                async with self._database.company(company_id) as tx:
+                    await visitors.take(tx, company_id, _events(batch))
+                self.written += len(batch)
+            except (Unavailable, TryAgain):
+                return False
+            except Exception:
+                log.exception("page views lost", views=len(batch), company=company_id)
+                self.lost += len(batch)
+            del waiting[: len(batch)]
+            left -= len(batch)
+            self._views -= len(batch)
+            self._characters -= sum(seen.size for seen in batch)
+        if not waiting:
+            del self._waiting[company_id]
+        return True
+
+
+def _events(batch: Sequence[Seen]) -> list[View]:
+    views: list[View] = []
+    for seen in batch:
+        kept = network(seen.address) if seen.site.keep_addresses == "truncated" else None
+        source, name, data = page_event(seen.site.important_pages, seen.url, seen.title, seen.referrer, kept)
+        views.append(View(tracking_id=seen.tracking_id, seen=seen.at, source=source, name=name, data=data))
+    return views

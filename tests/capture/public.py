@@ -1,0 +1,95 @@
+"""How tests are the public: requests without a key, to the addresses that every browser may reach."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from support import Company, sql
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+ANN = "202611|5fb6a1c2e5e4a70b0c4b7d71"
+BEN = "5fb6a1c2e5e4a70b0c4b7d715fb6a1c2"
+
+
+class Answer:
+    """Status, headers and body of an answer."""
+
+    def __init__(self, answer: http.client.HTTPResponse) -> None:
+        self.status = answer.status
+        self.headers = answer.headers
+        self.body = answer.read()
+
+
+class Public:
+    """Somebody with a browser, before the site of a company."""
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+        self.url = company.url
+        self.token: str = self.site("token")
+        self.user_agent = BROWSER
+        address = urlsplit(company.url)
+        self.connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+
+    def site(self, column: str) -> Any:
+        """What stands in the company's row of `site`."""
+        (row,) = sql(self.company.dsn, "select * from site where company_id = $1", self.company.id)
+        return row[column]
+
+    def ask(
+        self, path: str, *, verb: str = "GET", body: bytes | str | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """One request; the path may be a whole address."""
+        path = path.removeprefix(self.url)
+        known = {"User-Agent": self.user_agent} if self.user_agent else {}
+        self.connection.request(verb, path, body, known | (headers or {}))
+        return Answer(self.connection.getresponse())
+
+    def report(self, page: str = "page", *, headers: dict[str, str] | None = None, **more: Any) -> int:
+        """Report a page view as the script does; the status."""
+        seen = {"site": self.token, "visitor": ANN, "url": f"https://example.com/{page}", **more}
+        return self.send(json.dumps(seen), headers=headers)
+
+    def send(self, body: bytes | str, headers: dict[str, str] | None = None) -> int:
+        """A report of any bytes; the status."""
+        found = self.ask("/t", verb="POST", body=body, headers={"Content-Type": "text/plain", **(headers or {})})
+        if found.status == 204:
+            assert found.body == b""
+        return found.status
+
+    def rows(self, statement: str, *arguments: object) -> list[dict[str, Any]]:
+        """Rows of the company, as the database has them; `$1` is the company."""
+        found = sql(self.company.dsn, statement, self.company.id, *arguments, company_id=self.company.id)
+        return [dict(row) for row in found]
+
+    def views(self) -> list[dict[str, Any]]:
+        """The views of visitors without a lead, oldest first: source, name, data."""
+        found = self.rows(
+            "select event_source, event_name, event_data::text as data from page_view where company_id = $1 order by id"
+        )
+        return [{**row, "data": json.loads(row["data"])} for row in found]
+
+    def events(self, lead: int, *sources: str) -> list[dict[str, Any]]:
+        """What the public did on a lead's timeline, oldest first."""
+        found = self.rows(
+            "select event_source, event_name, what_type, what_id, event_data::text as data from event"
+            " where company_id = $1 and lead_id = $2 and event_source not in ('leadCreation', 'leadUpdate')"
+            " and (event_source = any($3::text[]) or cardinality($3::text[]) = 0) order by create_timestamp, id",
+            lead,
+            list(sources),
+        )
+        return [{**row, "data": json.loads(row["data"] or "null")} for row in found]
+
+    def change(self, **columns: Any) -> None:
+        """Change the site behind everybody's back."""
+        for name, value in columns.items():
+            sql(
+                self.company.dsn,
+                f"update site set {name} = $2 where company_id = $1",
+                self.company.id,
+                value,
+            )
+
+    def close(self) -> None:
+        self.connection.close()
