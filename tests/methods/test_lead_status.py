@@ -94,6 +94,19 @@ def test_winning_makes_customers_and_they_stay_it(company: Company) -> None:
     assert status(company, lead) == "customer"
 
 
+def test_a_customer_who_is_made_something_else_is_what_the_open_opportunities_say(company: Company) -> None:
+    stage_id = stage(company)
+    busy, idle = company.create({"leadStatus": "customer"}, {"leadStatus": "customer"})
+    made = opportunity(company, stage_id, primaryLeadID=busy)
+    assert status(company, busy) == "customer"
+
+    company.call("updateLeads", objects=[{"id": lead, "leadStatus": "open"} for lead in (busy, idle)])
+
+    assert (status(company, busy), status(company, idle)) == ("contactWithOpp", "open")
+    change(company, made, isActive=0)
+    assert status(company, busy) == "contact"
+
+
 def test_whoever_is_linked_to_a_won_opportunity_is_a_customer(company: Company) -> None:
     stage_id = stage(company)
     by_name, by_hand, later = company.create({}, {}, {})

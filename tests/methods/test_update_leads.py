@@ -233,7 +233,9 @@ def test_one_refused_object_does_not_stop_the_others(company: Company) -> None:
 
 def test_contact_with_opp_is_neither_set_nor_unset(company: Company) -> None:
     plain, derived = company.create({"leadStatus": "open"}, {})
-    sql(company.dsn, "update lead set lead_status = 'contactWithOpp' where id = $1", derived, company_id=company.id)
+    (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
+    sale = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", "primaryLeadID": derived}
+    company.make("createOpportunities", sale)
 
     assert outcomes(company, {"id": plain, "leadStatus": "contactWithOpp", "title": "x"}) == [None]
     assert outcomes(company, {"id": derived, "leadStatus": "open", "title": "x"}) == [None]

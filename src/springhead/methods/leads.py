@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated
 
+import msgspec
+
 from springhead.methods import bulk
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call
@@ -12,7 +14,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
 from springhead.rpc.params import Objects
-from springhead.store import members, notes, opportunities, rules, visitors
+from springhead.store import lead_status, members, notes, opportunities, rules, visitors
 from springhead.store.db import Tx
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
@@ -24,6 +26,7 @@ async def _then(call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> Non
 
 
 async def _before_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await opportunities.unname_leads(tx, call.company.id, ids)
     await members.hold_leads(tx, call.company.id, ids)
     await opportunities.forget_leads(tx, call.company.id, ids)
     await members.forget_leads(tx, call.company.id, ids)
@@ -37,6 +40,12 @@ async def _visited(call: Call, tx: Tx, links: Sequence[tuple[int, str]]) -> None
     await visitors.link(tx, call.company.id, links)
 
 
+async def _status_set(call: Call, tx: Tx, changed: Sequence[tuple[int, str]]) -> None:
+    """A customer who is made something else and has an open opportunity is a contact with one."""
+    leads = [lead for lead, status in changed if status != "customer"]
+    await lead_status.refresh(tx, call.company.id, await call.fields(tx), leads)
+
+
 RULES = bulk.Rules(
     then=_then,
     needed=lambda fields: bool(fields.rules),
@@ -44,6 +53,7 @@ RULES = bulk.Rules(
     after_delete=_after_delete,
     carried={"trackingID": _visited},
 )
+_UPDATING = msgspec.structs.replace(RULES, carried={**RULES.carried, "leadStatus": _status_set})
 
 
 @method(
@@ -110,7 +120,7 @@ async def update_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
     that is already as asked for gets 302. Objects work one after the other: two may change the same lead. A new
     `trackingID` links the visitor to this lead from now on, and brings what it saw before it had one.
     """
-    return await bulk.update(call, LEAD, objects, RULES, missing=None)
+    return await bulk.update(call, LEAD, objects, _UPDATING, missing=None)
 
 
 @method(
@@ -138,7 +148,7 @@ async def update_leads_v2(call: Call, *, objects: Annotated[list[Json], Objects(
 
     404 also answers an object with neither `id` nor a known `emailAddress`.
     """
-    return await bulk.update(call, LEAD, objects, RULES, missing=NoSuchRecord())
+    return await bulk.update(call, LEAD, objects, _UPDATING, missing=NoSuchRecord())
 
 
 @method(

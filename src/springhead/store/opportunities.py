@@ -223,13 +223,13 @@ _UNNAME = statement(
 )
 
 
-async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Take leads that are being deleted out of the opportunities: their links go, nobody names them any more.
-
-    To be called before the leads are deleted; locks them, after the opportunities that name them.
-    """
+async def unname_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Let opportunities no longer name leads, as primary or originating; to be called before the leads are locked."""
     await tx.rows(_UNNAME, company_id, lead_ids)
-    await lead_status.lock(tx, company_id, lead_ids)
+
+
+async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Take leads that are about to be deleted, and are locked, out of the opportunities: nobody names or links them."""
     await tx.rows(_UNNAME, company_id, lead_ids)  # those that came to name one before it was locked
     await unlink(tx, company_id, lead_ids=lead_ids)
 
