@@ -9,6 +9,8 @@ from springhead.store.reads import Rows, Select
 from springhead.store.sql import Statement, statement
 from springhead.store.table import shift
 
+_ROLES = ("what", "who")
+
 
 def about_any(word: str) -> str:
     """The condition on a note `l` that it is about some lead, account or opportunity; each has an index."""
@@ -37,7 +39,7 @@ async def about(
         f"""
         select {select.list}
         from note l
-        where {select.guard} and l.id in ({_meant("note", word, ids="$6")})
+        where {select.guard} and l.id = any({_meant("note", word, ids="$6")})
         order by {order}
         limit $4 offset $5
         """
@@ -46,17 +48,19 @@ async def about(
     return [dict(row) for row in rows]
 
 
-def _meant(table: str, word: str, *, ids: str) -> Statement:
-    """The ids of the rows that are about one of these objects."""
-    return statement(
-        *(
-            f"""
-            {union} select m.id from {table} m
-            where m.company_id = $1 and m.{role}_type = {sql.literal(word)} and m.{role}_id = any({ids}::bigint[])
-            """
-            for union, role in (("", "what"), ("union all", "who"))
-        )
+def _meant(table: str, word: str, *, ids: str) -> str:
+    """The ids of the rows that are about one of these objects, as an array.
+
+    An array, and no join: of rows that others change while we wait for them, a locking query that joins can lose some,
+    for it looks at them anew with a part of its plan that has already run dry.
+    """
+    parts = (
+        f"""
+            select m.id from {table} m
+            where m.company_id = $1 and m.{role}_type = {sql.literal(word)} and m.{role}_id = any({ids}::bigint[])"""
+        for role in _ROLES
     )
+    return f"array({' union all '.join(parts)})"
 
 
 async def forget(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None:
@@ -73,6 +77,7 @@ def _forget(word: str) -> Statement:
         role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any($2::bigint[]), false)"
         for role in _ROLES
     }
+    either = " or ".join(gone.values())
     left = " and ".join(f"(l.{role}_id is null or {gone[role]})" for role in _ROLES)
     sets = ", ".join(
         f"{role}_{part} = case when {gone[role]} then null else l.{role}_{part} end"
@@ -84,12 +89,12 @@ def _forget(word: str) -> Statement:
         f"""
         with notes as materialized (
             select l.id, {left} as alone from note l
-            where l.company_id = $1 and l.id in ({_meant("note", word, ids="$2")})
+            where l.company_id = $1 and l.id = any({_meant("note", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
         tasks as materialized (
             select l.id from task l
-            where l.company_id = $1 and l.id in ({_meant("task", word, ids="$2")})
+            where l.company_id = $1 and l.id = any({_meant("task", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
         removed as (
@@ -107,5 +112,4 @@ def _forget(word: str) -> Statement:
     )
 
 
-_ROLES = ("what", "who")
 _FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}

@@ -131,8 +131,12 @@ class Table:
         )
 
     def _known_first(self) -> str:
-        """A condition that locks what the objects refer to before the objects themselves, as a delete of it does."""
-        tables = sorted({name for column in self.noun.referring for name in _targets(column)})
+        """A condition that locks what the objects refer to before the objects themselves, as a delete of it does.
+
+        Leads come last: whoever changes an opportunity locks it before its leads.
+        """
+        tables = {name for column in self.noun.referring for name in _targets(column)}
+        tables = sorted(tables, key=lambda name: (name == "lead", name))
         return "".join(f" and (select count(*) from known_{name}) >= 0" for name in tables)
 
     def _unknown(self) -> str:
