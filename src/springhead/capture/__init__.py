@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from springhead.capture.forms import Forms
 from springhead.capture.intake import Intake
 from springhead.capture.views import PageScript, PageViews
 from springhead.methods.call import Server
+from springhead.settings import Settings
 from springhead.store.sites import Sites
 
 
@@ -17,7 +19,7 @@ class Capture:
     `addresses` are looked up by path before any route: what must be fast. `routes` are the others.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, settings: Settings) -> None:
         self.sites = Sites(server.database)
         self.intake = Intake(server.database)
         self.views = PageViews(self.sites, self.intake)
@@ -26,7 +28,7 @@ class Capture:
             "/t.gif": self.views.pixel,
             "/t.js": PageScript(),
         }
-        self.routes: list[Route] = []
+        self.routes: list[Route] = [*Forms(server, settings).routes()]
 
     def figures(self) -> Mapping[str, int]:
         """What became of page views so far, for /metrics."""

@@ -23,6 +23,7 @@ from springhead.store.db import Database
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
 from springhead.store.passes import Passes
+from springhead.store.scoring import Scorer
 from springhead.wire import metrics
 from springhead.wire.answer import SAFE_HEADERS, Answer
 from springhead.wire.auth import Keys
@@ -52,7 +53,7 @@ def create_app(
     server = Server(database, FieldCache(), Walks(), Passes(database), settings.public_url or "")
     keys = Keys(database)
     limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
-    capture = Capture(server)
+    capture = Capture(server, settings)
     figures = Metrics(database, capture.figures)
 
     @asynccontextmanager

@@ -1,0 +1,267 @@
+"""Forms over HTTP: a page of our own, a script for somebody else's page, and posts of any page (docs/forms.md)."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from urllib.parse import quote
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from springhead.capture import bodies, pages, submits
+from springhead.capture.bodies import Unreadable
+from springhead.capture.exchange import SAFE_HEADERS
+from springhead.capture.filled import Refused, Sent, Served, sent_with, submit_of
+from springhead.capture.pace import Pace
+from springhead.capture.pages import Filled
+from springhead.capture.submits import Became, NotStored
+from springhead.methods.call import Call, Server
+from springhead.model import signing
+from springhead.model.errors import Unavailable
+from springhead.model.forms import Form, inputs, is_web_address
+from springhead.model.sites import is_token
+from springhead.settings import Settings
+from springhead.store import forms, sites
+from springhead.store.db import TryAgain
+
+log = structlog.get_logger()
+
+PURPOSE = "form"
+TOO_FAST_SECONDS = 2
+LOOKS = Pace(per_second=2, burst=60)
+"""Pages and scripts of forms for one address."""
+
+SENDS = Pace(per_second=0.5, burst=30)
+"""Submits of pages of ours by one address; behind one there can be an office."""
+
+PLAIN_SENDS = Pace(per_second=0.2, burst=15)
+"""Posts of other pages, which carry no token, by one address."""
+
+OF_A_FORM = Pace(per_second=20, burst=400)
+PLAIN_OF_A_FORM = Pace(per_second=5, burst=100)
+"""Submits of one form by everybody."""
+
+UPLOADS = 4
+"""Most submits with files that are being stored at a time: each may be as large as a body can be."""
+
+PATIENCE = 11.0
+"""Seconds that a page, or the storing of a submit, may take."""
+
+
+class Forms:
+    """The addresses of forms and of the files that came with them."""
+
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server, self._limited, self._body_limit = server, settings.limits, settings.body_limit
+        self._uploads = asyncio.Semaphore(UPLOADS)
+
+    def routes(self) -> list[Route]:
+        """What the app serves."""
+        return [
+            Route("/f/{public_id}.js", self._guarded(self._script), methods=["GET"]),
+            Route("/f/{public_id}/thanks", self._guarded(self._thanks), methods=["GET"]),
+            Route("/f/{public_id}", self._guarded(self._page), methods=["GET"]),
+            Route("/f/{public_id}", self._guarded(self._post), methods=["POST"]),
+            Route("/files/{site}/{token}", self._guarded(self._download), methods=["GET"]),
+        ]
+
+    def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            try:
+                if request.method != "POST" and not self._allowed((LOOKS, _address(request))):
+                    return pages.text_page("One moment", _TOO_MANY, status=429)
+                async with asyncio.timeout(PATIENCE if request.method != "POST" else None):
+                    return await handler(request)
+            except (Unavailable, TryAgain, TimeoutError):
+                return pages.text_page("One moment", _LATER, status=503)
+
+        return guarded
+
+    def _allowed(self, *paces: tuple[Pace, str]) -> bool:
+        return not self._limited or all(pace.allows(key) for pace, key in paces)
+
+    # What is shown
+
+    async def _page(self, request: Request) -> Response:
+        served = await self._find(request)
+        if served is None:
+            return _gone()
+        return pages.form_page(served.form, served.inputs, Filled(), _token(served))
+
+    async def _script(self, request: Request) -> Response:
+        served = await self._find(request)
+        if served is None:
+            return Response("", 404, SAFE_HEADERS, media_type="text/javascript")
+        return pages.script(served.form, served.inputs, _token(served))
+
+    async def _thanks(self, request: Request) -> Response:
+        served = await self._find(request)
+        if served is None:
+            return _gone()
+        return pages.text_page(served.form.name, served.form.thank_you_text or pages.THANKS)
+
+    async def _download(self, request: Request) -> Response:
+        """A file, for whoever has its address; never shown as a page of ours."""
+        async with self._server.database.everyone() as tx:
+            site = await sites.of_token(tx, request.path_params["site"])
+        token = request.path_params["token"]
+        if site is None or not is_token(token):
+            return _gone()
+        async with self._server.database.company(site.company.id) as tx:
+            upload = await forms.kept(tx, site.company.id, token)
+        if upload is None:
+            return _gone()
+        plain = upload.name.encode("ascii", "replace").decode().translate({ord(one): "_" for one in '"\\?'})
+        headers = {
+            **SAFE_HEADERS,
+            "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(upload.name, safe='')}",
+            "content-security-policy": "default-src 'none'; sandbox",
+        }
+        return Response(upload.data, 200, headers, media_type="application/octet-stream")
+
+    async def _find(self, request: Request) -> Served | None:
+        """The active form with that public id, or None."""
+        public_id = request.path_params["public_id"]
+        if not is_token(public_id):
+            return None
+        async with self._server.database.everyone() as tx:
+            company_id = await forms.company_of(tx, public_id)
+            if company_id is None:
+                return None
+            site = await sites.of_company(tx, company_id)
+        call = Call(server=self._server, company=site.company, utc=True)
+        async with call.tx() as tx:
+            form = await forms.of_public_id(tx, company_id, public_id)
+            fields = await call.fields(tx)
+        if form is None:
+            return None
+        return Served(form=form, site=site, fields=fields, inputs=inputs(form, fields), call=call)
+
+    # What is sent
+
+    async def _post(self, request: Request) -> Response:
+        begun = time.monotonic()
+        of_script = "application/json" in request.headers.get("accept", "")
+        served = await self._find(request)
+        if served is None:
+            return pages.answer({"ok": False, "message": _GONE}, status=404) if of_script else _gone()
+        try:
+            became, status = await self._take(request, served), 200
+        except Refused as refusal:
+            became, status = refusal, refusal.status
+        except ClientDisconnect:
+            return Response(status_code=400)
+        told = became.name.lower() if isinstance(became, Became) else "refused"
+        log.info(
+            "form",
+            form=served.form.id,
+            company=served.site.company.account_id,
+            became=told,
+            status=status,
+            duration_ms=round((time.monotonic() - begun) * 1000, 2),
+        )
+        if isinstance(became, Refused):
+            return _refusal(served, became, of_script=of_script)
+        return _thanked(served.form, of_script=of_script)
+
+    async def _take(self, request: Request, served: Served) -> Became:
+        # Before the body is read: who is refused for being too many costs no more than the head.
+        if not self._allowed((SENDS, _address(request)), (OF_A_FORM, served.form.public_id)):
+            raise Refused(Filled(message=_TOO_MANY), 429, retry_after=30)
+        try:
+            async with bodies.opened(request, self._body_limit) as body:
+                return await self._settle(request, served, sent_with(body, served))
+        except Unreadable as cause:
+            raise Refused(Filled(message=f"{cause}."), cause.status) from None
+
+    async def _settle(self, request: Request, served: Served, sent: Sent) -> Became:
+        nonce = self._checked(served, sent, _address(request))
+        submit = submit_of(request, served, sent, nonce)
+        try:
+            async with asyncio.timeout(PATIENCE), self._uploads if submit.files else nullcontext():
+                files = {name: await file.loaded() for name, file in submit.files.items()}
+                submit = msgspec.structs.replace(submit, files=files)
+                became = await submits.store(served.call, served.form, submit)
+        except (Unavailable, TryAgain, TimeoutError):
+            raise Refused(Filled(values=sent.typed, message=_LATER), 503, retry_after=5) from None
+        except NotStored as cause:
+            log.warning("form not stored", form=served.form.id, cause=str(cause))
+            raise Refused(Filled(values=sent.typed, message=_LATER), 503, retry_after=5) from None
+        if became is Became.SPENT:
+            raise Refused(Filled(values=sent.typed, message=_ANEW))
+        return became
+
+    def _checked(self, served: Served, sent: Sent, address: str) -> str:
+        """The nonce of the page that was filled in; "" for a page that is not ours. Raises Refused for machines."""
+
+        def refusal(message: str) -> Refused:
+            return Refused(Filled(values=sent.typed, message=message))
+
+        extra = sent.extra
+        if extra.get(pages.TRAP):
+            raise refusal(_TRAPPED)
+        if pages.TOKEN not in extra:
+            if not served.form.allow_plain_posts:
+                raise refusal(_CONFIRM)
+            if not self._allowed((PLAIN_SENDS, address), (PLAIN_OF_A_FORM, served.form.public_id)):
+                raise Refused(Filled(values=sent.typed, message=_TOO_MANY), 429, retry_after=30)
+            return ""
+        match signing.verify(served.site.signing_key, PURPOSE, extra[pages.TOKEN]):
+            case (int(form_id), int(issued), str(nonce)) if form_id == served.form.id:
+                age = time.time() - issued
+            case _:
+                raise refusal(_ANEW)
+        if age > forms.TOKEN_SECONDS - 600:  # no longer than what was sent with it is remembered
+            raise refusal(_ANEW)
+        if age < TOO_FAST_SECONDS:
+            raise refusal(_TOO_FAST)
+        return nonce
+
+
+_TOO_MANY = "Too many forms were sent just now. Please try again in a minute."
+_LATER = "We could not take this just now. Please try again in a moment."
+_GONE = "There is no such form, or it takes no more answers."
+_TRAPPED = "Please leave the field that says so empty, and send the form again."
+_CONFIRM = "Please look at what you have entered and send it once more."
+_ANEW = "This page was open for a long time or sent before. Please send the form again."
+_TOO_FAST = "That was very fast. Please send the form again."
+
+
+def _gone() -> Response:
+    return pages.text_page("Nothing here", _GONE, status=404)
+
+
+def _token(served: Served, *, age: int = 0) -> str:
+    """A token for a page, as if it had been made `age` seconds ago."""
+    issued = int(time.time()) - age
+    return signing.sign(served.site.signing_key, PURPOSE, served.form.id, issued, secrets.token_urlsafe(12))
+
+
+def _refusal(served: Served, refusal: Refused, *, of_script: bool) -> Response:
+    """The form as it was filled in, with a fresh token, and what to do about it."""
+    filled = refusal.filled
+    if of_script:
+        told = {"ok": False, "message": filled.message, "errors": filled.errors, "token": _token(served)}
+        return pages.answer(told, status=refusal.status, retry_after=refusal.retry_after)
+    answer = pages.form_page(served.form, served.inputs, filled, _token(served), status=refusal.status)
+    if refusal.retry_after:
+        answer.headers["retry-after"] = str(refusal.retry_after)
+    return answer
+
+
+def _thanked(form: Form, *, of_script: bool) -> Response:
+    # Held against the rule once more: it is the only address that we ever send a browser to.
+    target = form.redirect_url if form.redirect_url and is_web_address(form.redirect_url) else None
+    if of_script:
+        return pages.answer({"ok": True, "message": form.thank_you_text or pages.THANKS, "redirect": target})
+    return RedirectResponse(target or f"/f/{form.public_id}/thanks", 303, {**SAFE_HEADERS})
+
+
+def _address(request: Request) -> str:
+    """Whose limits count: the other end, or whom a trusted proxy speaks for."""
+    return request.client.host if request.client else "-"
