@@ -47,16 +47,6 @@ Carried = Callable[[Call, Tx, Sequence[tuple[int, Any]]], Awaitable[None]]
 """What follows in the same transaction from a value having been written: ids and values, in the order sent."""
 
 
-def in_turn(*steps: Then) -> Then:
-    """Several things that follow, one after the other."""
-
-    async def all_of_them(call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
-        for step in steps:
-            await step(call, tx, fields, ids)
-
-    return all_of_them
-
-
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a noun adds to the common way of writing.
 

@@ -226,7 +226,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     `nullable` columns take null as "no value"; others refuse it (wire.md 5). `read` replaces the
     column's own expression in SQL; `asked` columns appear only when `fields` names them.
 
-    `refers` are the tables of which the column holds an id: one, or several between which the words of
+    `default` is SQL for a value that is not given, and `default_is` says in words what that is where it is no
+    plain value. `refers` are the tables of which the column holds an id: one, or several between which the words of
     the column `by` decide (303 when the company has no such row). `reserved` is the word that follows
     from other objects: to send it changes nothing, and while it stands nothing else replaces it.
     `normal` is the SQL column of the text's normalised form, by which it is unique and found, and
@@ -240,6 +241,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     writable: bool = True
     asked: bool = False
     default: str | None = None
+    default_is: str = ""
     read: str | None = None
     refers: Mapping[str, str] | str | None = None
     by: str | None = None
@@ -264,8 +266,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What the writes of a noun leave as events of a lead's timeline: each the source, and a sentence.
 
-    `special` are the columns whose change has a source of its own; the sentence of a change is followed by
-    the names of the fields.
+    `special` are the columns whose change has a source of its own.
     """
 
     created: tuple[str, str]

@@ -32,7 +32,12 @@ OPPORTUNITY = Noun(
         Column(name="accountID", kind=_ID, nullable=True, refers="account"),
         Column(name="campaignID", kind=_ID, nullable=True, refers="campaign"),
         Column(name="opportunityName", kind=text(255), required=True),
-        Column(name="probability", kind=number(), default=f"coalesce({_STAGE_PROBABILITY}, 0)"),
+        Column(
+            name="probability",
+            kind=number(),
+            default=f"coalesce({_STAGE_PROBABILITY}, 0)",
+            default_is="the deal stage's",
+        ),
         Column(name="amount", kind=number(), default="0"),
         Column(name="isClosed", kind=flag(), default="false"),
         Column(name="isWon", kind=flag(), default="false"),

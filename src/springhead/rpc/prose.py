@@ -37,6 +37,9 @@ NOUN = """\
 Columns come in this order, all of them. What is read is a string or null: numbers as digits, flags as `0` or `1`, times
 as `YYYY-MM-DD HH:MM:SS`. Lengths of texts are in characters."""
 
+SENT = """\
+These can be sent; no method reads such an object. Lengths of texts are in characters."""
+
 ASKED = """\
 A read with `fields` gives the columns that it names and no others."""
 

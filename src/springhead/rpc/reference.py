@@ -125,7 +125,10 @@ def _result(method: Method[Any]) -> str:
         return f"`{method.result.key}`: a list of {noun}, empty when there is none. {ending}"
     if method.result.only_success:
         return prose.ONLY_SUCCESS
-    with_id = ", with the new `id` when it went through" if method.result.key == "creates" else ""
+    with_id = {
+        "creates": ", with the new `id` when it went through",
+        "converts": ", with `leadID`, and `accountID` and `opportunityID` or null, when it went through",
+    }.get(method.result.key, "")
     return prose.WRITE.format(key=method.result.key, with_id=with_id)
 
 
@@ -206,7 +209,12 @@ def _noun_page(noun: Noun) -> str:
     ]
     table = _table(["column", "type", "length", "can be set", "null", "notes"], rows)
     asked = [prose.ASKED] if any(_asks(method, noun) for method in REGISTRY.values()) else []
-    return "\n\n".join([f"# {noun.name}", noun.about, prose.NOUN, *asked, table, *_more(noun)])
+    about = prose.NOUN if _is_read(noun) else prose.SENT
+    return "\n\n".join([f"# {noun.name}", noun.about, about, *asked, table, *_more(noun)])
+
+
+def _is_read(noun: Noun) -> bool:
+    return any(isinstance(method.result, Reads) and method.result.noun is noun for method in REGISTRY.values())
 
 
 def _asks(method: Method[Any], noun: Noun) -> bool:
@@ -241,7 +249,7 @@ def _notes(column: Column) -> str:
     notes: list[str] = []
     if column.default is not None:
         value = {"true": "1", "false": "0"}.get(column.default, column.default.strip("'"))
-        notes.append(f"`{value}` when not given")
+        notes.append(f"{column.default_is or f'`{value}`'} when not given")
     if column.asked:
         notes.append("only where there is one" if column.kind.sql == "jsonb" else "only when `fields` names it")
     return "; ".join(notes)
