@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import people
+from bench import neighbours, people
 from bench.measure import Pair, Run, median, paired
+from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
 from springhead.model.columns import Column, text
 from springhead.model.leads import LEAD, email_key
@@ -234,6 +235,22 @@ def report(sizes: dict[int, dict[str, Pair]]) -> None:
     console.print(figures)
 
 
+def report_neighbours(size: int, found: dict[str, Pair]) -> None:
+    """The table of what stands around the leads."""
+    figures = Table(title=f"Around {size:,} leads, with a list of nearly all of them")
+    figures.add_column("work")
+    figures.add_column("ours / bare ms, ratio", justify="right")
+    for name, pair in found.items():
+        deep = name == neighbours.DEEP
+        ratio = (
+            judged(pair.ours / pair.bare, DEEP, least=False)
+            if deep
+            else judged(pair.ratio, neighbours.LEAST[name], least=True)
+        )
+        figures.add_row(name, f"{pair.ours:.2f} / {pair.bare:.2f}  {ratio}")
+    console.print(figures)
+
+
 async def run(data: Path, sizes: list[int], runs: int) -> None:
     """The whole bench."""
     rig = Rig(data)
@@ -249,6 +266,14 @@ async def run(data: Path, sizes: list[int], runs: int) -> None:
                 await bench.fill(size, progress)
                 found[size] = await bench.at_size(progress)
         report(found)
+        around = Neighbours(rig, bench.bare, version=bench.version, runs=runs)
+        with Progress(*bars, console=console) as progress:
+            task = progress.add_task("a list of nearly all leads", total=2)
+            await around.fill()
+            progress.advance(task)
+            near = await around.measure()
+            progress.advance(task)
+        report_neighbours(max(found), near)
         for name, milliseconds in (await bench.scale()).items():
             console.print(
                 f"{name} (10 text fields, one connection): {judged(milliseconds, SCALE[name], least=False)} ms"

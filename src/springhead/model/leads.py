@@ -104,12 +104,12 @@ LEAD = Noun(
     paged=("active",),
     story=Story(
         created=("leadCreation", "Lead created"),
-        changed=("leadUpdate", "Lead changed: "),
+        changed=("leadUpdate", "Lead changed"),
         deleted=("leadDeletion", "Lead deleted"),
         special={
-            "leadStatus": ("changeLeadStatus", "Lead changed: "),
-            "ownerID": ("leadOwnerChange", "Lead changed: "),
-            "isUnsubscribed": ("emailUnsubscribe", "Lead changed: "),
+            "leadStatus": ("changeLeadStatus", "Lead status changed"),
+            "ownerID": ("leadOwnerChange", "Lead owner changed"),
+            "isUnsubscribed": ("emailUnsubscribe", "Subscription changed"),
         },
     ),
 )

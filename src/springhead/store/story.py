@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from springhead.model.columns import Column, Noun
-from springhead.model.events import NAME_LENGTH
 from springhead.store import sql
 
 _INTO = "insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)"
@@ -32,17 +31,15 @@ def of_update(noun: Noun) -> str:
     rest = [column for column in noun.written if column.name not in noun.story.special]
     lines = [f"({sql.literal(source)}, {sql.literal(name)}, {_difference(columns)})" for source, name, columns in told]
     source, name = noun.story.changed
-    plain = f"{_difference(rest)} || {_custom_difference()}" if noun.custom else _difference(rest)
-    lines.append(f"({sql.literal(source)}, {sql.literal(name)}, {plain})")
+    lines.append(f"({sql.literal(source)}, {sql.literal(name)}, {_difference(rest, custom=noun.custom)})")
     return f""",
             told as (
                 {_INTO}
-                select $1, c.id, now(), t.source,
-                    left(t.name || (select string_agg(k, ', ') from jsonb_object_keys(t.data) k), {NAME_LENGTH}), t.data
+                select $1, c.id, now(), t.source, t.name, ('{{' || t.data || '}}')::jsonb
                 from changed c
                 join locked o on o.id = c.id
                 cross join lateral (values {", ".join(lines)}) as t (source, name, data)
-                where t.data <> '{{}}'
+                where t.data <> ''
                 order by c.id
             )"""
 
@@ -59,19 +56,21 @@ def of_deletion(noun: Noun) -> str:
             )"""
 
 
-def _difference(columns: Sequence[Column]) -> str:
-    """An object of the columns that differ between `o` and `c`; the array keeps a null that was or became the value."""
-    pairs = [
-        f"{sql.literal(column.name)}, case when c.{column.sql} is distinct from o.{column.sql}"
-        f" then jsonb_build_array({sql.expression(column, table='o')}, {sql.expression(column, table='c')}) end"
+def _difference(columns: Sequence[Column], *, custom: bool = False) -> str:
+    """The members of a JSON object, as text: one for each column that differs between `o` and `c`.
+
+    As text because it is read once, in the end: built as jsonb, member by member, it took twice as long.
+    """
+    members = [
+        f"case when c.{column.sql} is distinct from o.{column.sql} then"
+        f" '\"{column.name}\":' || json_build_array({sql.expression(column, table='o')}, {sql.expression(column, table='c')})::text end"
         for column in columns
     ]
-    return f"jsonb_strip_nulls(jsonb_build_object({', '.join(pairs)}))"
+    return f"concat_ws(',', {', '.join([*members, *([_CUSTOM] if custom else [])])})"
 
 
-def _custom_difference() -> str:
-    return """case when c.custom = o.custom then '{}' else (
-                    select coalesce(jsonb_object_agg(k, jsonb_build_array(o.custom->k, c.custom->k)), '{}')
+_CUSTOM = """case when c.custom is distinct from o.custom then (
+                    select string_agg(to_json(k)::text || ':' || json_build_array(o.custom->k, c.custom->k)::text, ',')
                     from jsonb_object_keys(o.custom || c.custom) k
                     where o.custom->k is distinct from c.custom->k
                 ) end"""

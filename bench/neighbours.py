@@ -1,0 +1,119 @@
+"""What stands around a lead, at the present size: bulk writes of other nouns, and a list of nearly all leads."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import asyncpg
+
+from bench.measure import Pair, Run, paired
+from bench.rig import Rig, encode
+from springhead.model.accounts import ACCOUNT
+from springhead.model.columns import Noun
+from springhead.model.opportunities import OPPORTUNITY
+from springhead.store import members
+from springhead.store.db import Tx
+from springhead.store.table import Batch, table
+
+Sides = tuple[Callable[[int], Run], Callable[[int], Run]]
+"""Ours and the bare driver's."""
+
+LEAST = {"addListMembers, 500": 0.60, "removeListMembers, 500": 0.60, "createAccounts, 500": 0.60,
+         "createOpportunities, 500": 0.60, "getListMembers, page of 500": 0.50}  # fmt: skip
+DEEP = "getListMembers, last page to first"
+SPARE = 40_000
+"""Leads that are not on the list at first: those that the runs add."""
+
+
+class Neighbours:
+    """The works, and what they need: a deal stage, and a list with all leads but the spare ones."""
+
+    def __init__(self, rig: Rig, bare: asyncpg.Connection, *, version: int, runs: int) -> None:
+        self._rig, self._bare, self._version, self._runs = rig, bare, version, runs
+        self._list = 0
+        self._stage = 0
+        self._leads: list[int] = []
+        self._listed = 0
+
+    async def fill(self) -> None:
+        """Make the list and put the leads on it by SQL, in the order of their ids."""
+        call = self._rig.client.call
+        (stage,) = call("createDealStages", objects=[{"dealStageName": "Offer"}])
+        (made,) = call("createList", name="Nearly all")
+        self._stage, self._list = stage["id"], made["id"]
+        rows = await self._bare.fetch("select id from lead where company_id = 1 order by id")
+        listed, self._leads = [row["id"] for row in rows[:-SPARE]], [row["id"] for row in rows[-SPARE:]]
+        self._listed = len(listed)
+        await self._bare.execute(
+            """
+            insert into list_member (company_id, list_id, lead_id, create_timestamp, update_timestamp)
+            select 1, $1, lead_id, now() - interval '1 day', now() - interval '1 day'
+            from unnest($2::bigint[]) as lead_id
+            """,
+            self._list,
+            listed,
+        )
+        count = "update list set member_count = $2 where company_id = 1 and id = $1"
+        await self._bare.execute(count, self._list, self._listed)
+        await self._bare.execute("vacuum analyze list_member")
+
+    async def measure(self) -> dict[str, Pair]:
+        """Every work once against its own statement on the bare driver, and the last page against the first."""
+        self._rig.client.reconnect()
+        adding, removing = self._batches(), self._batches()
+        page = {"where": {"id": self._list}, "limit": 500}
+        first, last = (encode("getListMembers", **page, offset=offset) for offset in (0, self._listed - 1_000))
+        works: dict[str, Sides] = {
+            "addListMembers, 500": self._members("addListMembers", members.add, adding),
+            "removeListMembers, 500": self._members("removeListMembers", members.remove, removing),
+            "createAccounts, 500": self._creates(
+                "createAccounts", ACCOUNT, {"accountName": "Acme", "industry": "Roofs"}
+            ),
+            "createOpportunities, 500": self._creates(
+                "createOpportunities",
+                OPPORTUNITY,
+                {"opportunityName": "A roof", "dealStageID": self._stage, "closeDate": "2030-01-01 00:00:00"},
+            ),
+            "getListMembers, page of 500": (self._post(first), self._bare_page),
+            DEEP: (self._post(last), self._post(first)),
+        }
+        return {name: await paired(ours, bare, runs=self._runs) for name, (ours, bare) in works.items()}
+
+    def _batches(self) -> Iterator[list[int]]:
+        """500 leads at a time that no run had before."""
+        return (self._leads[at : at + 500] for at in range(0, len(self._leads), 500))
+
+    def _members(self, method: str, store: Any, batches: Iterator[list[int]]) -> Sides:
+        def ours(_number: int) -> Run:
+            objects = [{"listID": self._list, "memberID": lead} for lead in next(batches)]
+            return partial(self._rig.client.post, encode(method, objects=objects))
+
+        def bare(_number: int) -> Run:
+            leads = next(batches)
+            return partial(store, Tx(self._bare), 1, [self._list] * len(leads), leads)
+
+        return ours, bare
+
+    def _creates(self, method: str, noun: Noun, one: dict[str, Any]) -> Sides:
+        body = encode(method, objects=[one] * 500)
+        batch = Batch(documents=json.dumps([one] * 500), version=self._version, zone="UTC")
+        return self._post(body), lambda _number: partial(table(noun).insert, Tx(self._bare), 1, batch)
+
+    def _post(self, body: bytes) -> Callable[[int], Run]:
+        return lambda _number: partial(self._rig.client.post, body)
+
+    def _bare_page(self, _number: int) -> Run:
+        async def run() -> bytes:
+            rows = await self._bare.fetch(
+                """
+                select m.id, m.list_id, p.company_name, m.lead_id, p.first_name, p.last_name, p.email_address
+                from list_member m join lead p on p.company_id = m.company_id and p.id = m.lead_id
+                where m.company_id = 1 and m.list_id = $1 and not m.is_removed
+                order by m.id limit 500
+                """,
+                self._list,
+            )
+            return json.dumps([dict(row) for row in rows]).encode()
+
+        return run
