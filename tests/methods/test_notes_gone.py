@@ -135,6 +135,32 @@ def test_a_lead_that_is_being_deleted_gets_no_more_notes_and_tasks(method: str, 
     assert stored(company) == {note: (None, None, "lead", other)}
 
 
+def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company) -> None:
+    """With many notes the planner once joined here, and lost the rows that it had to look at anew: they dangled."""
+    sale = target(company, "opportunity")
+    leads = company.create(*[{}] * 5)
+    notes = make_notes(company, *({**about("what", "opportunity", sale), **about("who", "lead", one)} for one in leads))
+    sql(
+        company.dsn,
+        """
+        insert into note
+            (company_id, create_timestamp, update_timestamp, author_id, note, pinned,
+            what_type, what_id, who_type, who_id)
+        select $1, now(), now(), 1, 'n', false, 'opportunity', n, 'lead', n from generate_series(1, 20000) n
+        """,
+        company.id,
+        company_id=company.id,
+    )
+    sql(company.dsn, "analyze note")
+    forgotten = "update note set who_id = null, who_type = null where company_id = $1 and who_id = any($2::bigint[])"
+
+    took = meanwhile(company, [(forgotten, (company.id, leads[:3]))], lambda: delete(company, "opportunity", sale))
+
+    assert took > 0.4
+    left = stored(company)
+    assert [left.get(one) for one in notes] == [None] * 3 + [(None, None, "lead", one) for one in leads[3:]]
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_no_note_and_no_task_dangles_however_writes_and_deletes_meet(word: str, company: Company) -> None:
     """Many rounds of creates and updates of both kinds against deletes, with nothing held."""

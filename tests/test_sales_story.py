@@ -1,0 +1,174 @@
+"""A sale from the campaign to the customer, over HTTP as a client makes it, and everything read back."""
+
+import json
+from typing import Any
+
+from support import Company, Server, new_company
+
+PAST = "2026-03-13 17:30:00"
+
+
+def one(company: Company, method: str, **params: Any) -> dict[str, Any]:
+    """The only row of a read."""
+    (row,) = company.call(method, **params)
+    return row
+
+
+def done(company: Company, method: str, *objects: Any) -> None:
+    """Write objects, all of which must go through."""
+    outcomes = company.call(method, objects=list(objects))
+    assert [outcome["error"] for outcome in outcomes] == [None] * len(objects)
+
+
+def counts(company: Company) -> dict[str, tuple[str, str]]:
+    """Members and removed ones of each list, as the lists say; and that reading the members says the same."""
+    found: dict[str, tuple[str, str]] = {}
+    for row in company.call("getActiveLists"):
+        members = company.call("getListMembers", where={"id": row["id"]})
+        removed = company.call("getRemovedListMembers", where={"id": row["id"], "flag": "removed"})
+        assert (row["memberCount"], row["removedCount"]) == (str(len(members)), str(len(removed))), row["name"]
+        found[row["name"]] = (row["memberCount"], row["removedCount"])
+    return found
+
+
+def members(company: Company, list_id: int) -> set[str]:
+    return {row["emailAddress"] for row in company.call("getListMembers", where={"id": list_id})}
+
+
+def sources(company: Company, lead: int) -> list[str]:
+    """What happened to a lead, in order."""
+    return [row["eventSource"] for row in company.call("getLeadTimeline", where={"whoID": lead})]
+
+
+def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
+    company = new_company(server, time_zone="Europe/Rome")
+    user = one(company, "getUserProfiles")["id"]
+
+    # What stands ready: where leads come from, how far sales are, who belongs together.
+    (campaign,) = company.make("createCampaigns", {"campaignName": "Spring fair", "ownerID": user})
+    offer, agreed = company.make(
+        "createDealStages",
+        {"dealStageName": "Offer", "defaultProbability": 40},
+        {"dealStageName": "Agreed", "defaultProbability": 90},
+    )
+    (dinner,) = [row["id"] for row in company.call("createList", name="Dinner")]
+    (customers,) = [
+        row["id"] for row in company.call("createList", name="Customers", filter={"leadStatus": "customer"})
+    ]
+    (fair,) = [row["id"] for row in company.call("createList", name="Fair", filter={"campaignID": campaign})]
+
+    # Three leads, one of them already known and not from the fair.
+    (old,) = company.create({"emailAddress": "alan@machines.test", "companyName": "Machines"})
+    ada, grace = company.create(
+        {"emailAddress": "ada@engines.test", "firstName": "Ada", "campaignID": campaign, "ownerID": user},
+        {"emailAddress": "grace@compilers.test", "companyName": "Compilers", "campaignID": campaign},
+    )
+    assert members(company, fair) == {"ada@engines.test", "grace@compilers.test"}
+    assert company.lead(ada)["campaignID"] == one(company, "getCampaign", id=campaign)["id"]
+
+    # Put on a list by id and by address, taken off it again, and not put on one that follows its filter.
+    company.call("addListMember", listID=dinner, memberID=ada)
+    company.call("addListMemberEmailAddress", listID=dinner, emailAddress="GRACE@compilers.test")
+    done(company, "addListMembers", {"listID": dinner, "memberID": old})
+    company.call("removeListMember", listID=dinner, contactID=old)
+    assert company.error("addListMember", listID=customers, memberID=ada)["code"] == 205
+    assert counts(company) == {"Dinner": ("2", "1"), "Customers": ("0", "0"), "Fair": ("2", "0")}
+
+    # A call, a note, a task.
+    call = {"userID": user, "leadID": ada, "direction": "incoming", "createTimestamp": PAST, "callResult": "connected"}
+    company.envelope("logCalls", {"objects": [call]})
+    (note,) = company.make(
+        "createNotes", {"authorID": user, "note": "Wants an engine.", "whoID": ada, "whoType": "lead"}
+    )
+    (task,) = company.make("createTasks", {"title": "Offer", "ownerID": user, "whoID": ada, "whoType": "lead"})
+
+    # An opportunity: the lead's status follows, and so do the notes and tasks that are about it too.
+    (sale,) = company.make(
+        "createOpportunities",
+        {
+            "opportunityName": "Engine",
+            "dealStageID": offer,
+            "closeDate": "2030-06-30",
+            "amount": "12500.50",
+            "primaryLeadID": ada,
+            "campaignID": campaign,
+        },
+    )
+    lead = company.lead(ada)
+    assert (lead["leadStatus"], lead["isContact"], lead["isCustomer"]) == ("contactWithOpp", "1", "0")
+    assert company.code("updateLeads", {"id": ada, "leadStatus": "qualified"}) == 302, "it follows from the opportunity"
+    link = company.envelope("getOpportunityLeads", {"where": {"leadID": ada}})["result"]["getWhereopportunityLeads"]
+    assert [row["opportunityID"] for row in link] == [str(sale)]
+    done(company, "updateNotes", {"id": note, "whatID": sale, "whatType": "opportunity", "pinned": 1})
+    done(company, "updateTasks", {"id": task, "status": "completed"})
+    done(company, "updateOpportunities", {"id": sale, "dealStageID": agreed})
+
+    # Another lead is converted in one call, with an account and an opportunity of its own.
+    done(
+        company,
+        "convertLeads",
+        {
+            "id": grace,
+            "account": 1,
+            "opportunityName": "Compiler",
+            "dealStageID": offer,
+            "closeDate": "2030-09-30",
+            "amount": 8000,
+        },
+    )
+    account = one(company, "getAccounts")
+    assert account["accountName"] == "Compilers"
+    second = one(company, "getOpportunities", where={"accountID": account["id"]})
+    assert (second["opportunityName"], second["primaryLeadID"]) == ("Compiler", str(grace))
+    lead = company.lead(grace)
+    assert (lead["accountID"], lead["leadStatus"]) == (account["id"], "contactWithOpp")
+
+    # Won, and lost: a customer, and a contact again.
+    done(company, "updateOpportunities", {"id": sale, "isWon": 1}, {"id": second["id"], "isClosed": 1})
+    lead = company.lead(ada)
+    assert (lead["leadStatus"], lead["isContact"], lead["isCustomer"]) == ("customer", "0", "1")
+    assert company.lead(grace)["leadStatus"] == "contact"
+    assert members(company, customers) == {"ada@engines.test"}
+    assert counts(company) == {"Dinner": ("2", "1"), "Customers": ("1", "0"), "Fair": ("2", "0")}
+
+    # Read back: all of it is there, at either address of the API.
+    won = one(company, "getOpportunity", id=sale)
+    assert (won["dealStageID"], won["probability"], won["amount"]) == (str(agreed), "40", "12500.5")
+    assert (won["isClosed"], won["isWon"], won["closeDate"]) == ("1", "1", "2030-06-30 00:00:00")
+    assert one(company.at("v1.2"), "getOpportunity", id=sale)["closeDate"] == "2030-06-29 22:00:00"
+    for word, an_id in (("Contact", ada), ("Opportunity", sale)):
+        assert one(company, f"get{word}Notes", id=an_id)["id"] == str(note)
+    assert one(company, "getTasks", where={"ownerID": user, "status": "completed"})["id"] == str(task)
+    assert [row["listID"] for row in company.call("getContactListMemberships", where={"contactID": ada})] == [
+        str(dinner),
+        str(customers),
+        str(fair),
+    ]
+    happened = sources(company, ada)
+    assert [source for source in happened if source not in {"changeLead", "listAdd"}][:2] == [
+        "incomingCall",
+        "leadCreation",
+    ]
+    for source in ("oppCreate", "dealStageChange", "oppWon", "changeLeadStatus"):
+        assert source in happened
+    call_event = one(company, "getLeadTimeline", where={"whoID": ada, "eventSource": "incomingCall"})
+    assert (call_event["createTimestamp"], json.loads(call_event["eventData"])["callResult"]) == (PAST, "connected")
+    assert {"oppCreate", "oppLost"} <= set(sources(company, grace))
+    related = company.call("getRelatedLeadsByEmail", where={"emailAddress": "charles@engines.test"})
+    assert [row["id"] for row in related] == [str(ada)]
+
+    # What goes takes along what is only about it: nothing is left that names what is not there.
+    done(company, "deleteOpportunities", sale)
+    assert one(company, "getContactNotes", id=ada)["whatID"] is None
+    assert company.lead(ada)["leadStatus"] == "customer"
+    done(company, "deleteLeads", ada)
+    assert company.call("getContactsNotes") == []
+    assert one(company, "getTasks")["whoID"] is None
+    assert counts(company) == {"Dinner": ("1", "1"), "Customers": ("0", "0"), "Fair": ("1", "0")}
+    done(company, "deleteAccounts", account["id"])
+    assert company.lead(grace)["accountID"] is None
+    done(company, "deleteCampaigns", campaign)
+    assert company.lead(grace)["campaignID"] is None
+    assert counts(company)["Fair"] == ("0", "0")
+    assert len(company.call("getLeads", where={})) == 2
+    company.close()
