@@ -93,3 +93,75 @@ def test_the_captured_answer_is_given_to_the_letter(call: dict[str, str], compan
     _, body = company.send(names.fill(call["request"]))
 
     assert names.hide(body) == call["answer"]
+
+
+def _sent(company: Company, method: str, **params: Any) -> str:
+    """The answer of a call as it went over the wire, ids and times hidden."""
+    _, body = company.send(json.dumps({"method": method, "params": params, "id": ""}).encode())
+    return transcripts.Names().hide(body)
+
+
+def test_lists_and_their_members_are_answered_to_the_letter(company: Company) -> None:
+    (lead,) = company.create({"emailAddress": "person.1@example.com", "firstName": "Person", "lastName": "1"})
+    (made,) = company.call("createList", name="API List", description="…")
+
+    added = _sent(company, "addListMember", listID=str(made["id"]), memberID=str(lead))
+    lists = _sent(company, "getActiveLists", where={"id": made["id"]})
+    members = _sent(company, "getListMembers", where={"id": made["id"]}, limit=5, offset=0)
+
+    assert added == '{"result":{"creates":[{"success":true,"error":null,"id":<id:1>}]},"error":[],"id":""}'
+    assert lists == (
+        '{"result":{"activeList":[{"id":"<id:1>","name":"API List","memberCount":"1","removedCount":"0",'
+        '"createTimestamp":"<time>","description":"…"}]},"error":null,"id":""}'
+    )
+    assert members == (
+        '{"hasMore":false,"result":{"getWherelistMemberGets":[{"id":"<id:1>","listID":"<id:2>","companyName":"",'
+        '"leadID":"<id:3>","firstName":"Person","lastName":"1","emailAddress":"person.1@example.com"}],'
+        '"hasMore":false},"error":[],"id":""}'
+    )
+
+
+def test_a_lead_that_is_on_the_list_refuses_the_whole_call_of_one_and_its_own_object_of_several(
+    company: Company,
+) -> None:
+    (lead,) = company.create({})
+    (made,) = company.call("createList", name="API List")
+    pair = {"listID": made["id"], "memberID": lead}
+    company.call("addListMember", **pair)
+    error = '{"code":213,"message":"The lead you tried to add is already a member","data":[]}'
+
+    assert _sent(company, "addListMember", **pair) == f'{{"result":null,"error":{error},"id":""}}'
+    assert _sent(company, "addListMembers", objects=[pair]) == (
+        f'{{"result":{{"creates":[{{"success":false,"error":{error}}}]}},"error":[{error}],"id":""}}'
+    )
+
+
+ACCOUNT = [
+    "id", "ownerID", "accountName", "industry", "phone", "annualRevenue", "numberOfEmployees", "website", "yearStarted",
+    "fax", "billingCity", "billingCountry", "billingPostalCode", "billingState", "billingStreetAddress", "shippingCity",
+    "shippingCountry", "shippingPostalCode", "shippingState", "shippingStreetAddress",
+]  # fmt: skip
+
+
+def test_an_account_is_as_captured(company: Company) -> None:
+    company.call("createAccounts", objects=[{"accountName": "Acme"}])
+
+    (account,) = _rows(company, "getAccounts", where={})
+
+    assert list(account) == ACCOUNT
+    assert (account["numberOfEmployees"], account["website"]) == ("0", None)
+
+
+def test_removed_members_have_the_captured_lower_case_keys(company: Company) -> None:
+    (lead,) = company.create({"firstName": "Person"})
+    (made,) = company.call("createList", name="API List")
+    pair = {"listID": made["id"], "memberID": lead}
+    company.call("addListMember", **pair)
+    company.call("removeListMember", **pair)
+
+    (row,) = company.call("getRemovedListMembers", where={"id": made["id"], "flag": "removed"})
+
+    assert list(row) == [
+        "listMemberID", "listID", "isRemoved", "isUnsubscribed", "hardBounced", "leadID", "firstname", "lastname",
+        "emailaddress",
+    ]  # fmt: skip
