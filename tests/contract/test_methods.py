@@ -133,6 +133,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "getEventsByType": [
         {"eventSource": source, "leadID": lead} for source, lead in (("x", 1), ([], 1), ("leadCreation", "x"))
     ],
+    "updateScoring": [{"halfLifeDays": 30}],
     "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
 }
 """Calls that go wrong in a way that only this method knows."""
@@ -186,7 +187,9 @@ def likely(column: Column) -> Any:
         return column.kind.options[0]
     if column.kind.sql == "jsonb":
         return [{"systemName": "emailAddress"}]
-    return {"bigint": 1, "numeric": 1, "boolean": 1, "timestamptz": "2020-01-01"}.get(column.kind.sql, "x")
+    return {"bigint": 1, "smallint": 1, "numeric": 1, "boolean": 1, "timestamptz": "2020-01-01"}.get(
+        column.kind.sql, "x"
+    )
 
 
 def about(column: Column) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
 
+import msgspec
+
 from springhead.methods.call import Call, readable
 from springhead.model.columns import Noun
 from springhead.model.errors import InvalidParameters, Json
@@ -160,3 +162,13 @@ async def ranged(
                 yield page
 
     return Rows(pages=pages())
+
+
+def documents(noun: Noun, row: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A row with what its columns of JSON hold, in place of the text of it."""
+    return {
+        name: msgspec.json.decode(value)
+        if isinstance(value, str) and name in noun.by_name and noun.by_name[name].kind.sql == "jsonb"
+        else value
+        for name, value in row.items()
+    }

@@ -33,6 +33,7 @@ _FIRST_ID = {
     "task": 5_100_000_384,
     "product": 330_000_512,
     "form": 360_000_640,
+    "scoreRule": 340_000_128,
     "call": 5_200_000_512,
     "event": 6_000_000_128,
     "leadTimeline": 6_000_000_128,
@@ -42,6 +43,8 @@ _FIRST_ID = {
 _LIKELY: Mapping[str, Json] = {
     "systemName": "shoe_size_5a0dd86e6e290",
     "createTimestamp": "2026-03-14 09:26:53",
+    "startTimestamp": "2026-03-14 09:26:53",
+    "endTimestamp": "2026-03-14 09:26:54",
     "updateTimestamp": "2026-03-14 09:26:53",
     "authorID": str(_FIRST_ID["userProfile"]),
     "whatID": str(_FIRST_ID["account"]),

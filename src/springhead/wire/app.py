@@ -63,7 +63,7 @@ def create_app(
             await database.open(await connect())
         else:
             beside.append(_open_when_there(database, connect))
-        beside += [server.passes.serve(), capture.serve()]
+        beside += [server.passes.serve(), Scorer(database).serve(), capture.serve()]
         tasks = [asyncio.create_task(work) for work in beside]
         yield
         await capture.close()
