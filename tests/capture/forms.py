@@ -1,0 +1,111 @@
+"""How tests fill in forms: as browsers do, as scripts do, and as anything else that can post."""
+
+import html
+import json
+import re
+import secrets
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+from capture.public import Answer, Public
+from springhead.model import signing
+from support import Company
+
+EMAIL = {"systemName": "emailAddress"}
+URLENCODED = "application/x-www-form-urlencoded"
+BOUNDARY = "xYzZy"
+
+
+class FormOf:
+    """A form of a company, and somebody before it."""
+
+    def __init__(self, public: Public, *fields: str | dict[str, Any], **more: Any) -> None:
+        self.public, self.company = public, public.company
+        asked = [{"systemName": one} if isinstance(one, str) else one for one in fields]
+        new = {"name": "Contact", "fields": [EMAIL, *asked], **more}
+        (self.id,) = self.company.make("createForms", new)
+        (row,) = self.company.call("getForms", where={"id": self.id})
+        self.path: str = row["hostedURL"]
+        self.public_id: str = row["publicID"]
+
+    def token(self, *, age: float = 60, form: int = 0, nonce: str = "", key: bytes = b"") -> str:
+        """A token as our pages have it, of any age."""
+        key = key or self.public.site("signing_key")
+        return signing.sign(key, "form", form or self.id, int(time.time() - age), nonce or secrets.token_urlsafe(12))
+
+    def post(self, *pairs: tuple[str, str], token: str | None = "", script: bool = False, **values: str) -> Answer:
+        """Send values; with a good token of our page unless another, or None, is given."""
+        good = self.token() if token == "" else token
+        body = [*values.items(), *pairs, *([("_token", good)] if good is not None else [])]
+        return self.raw(urlencode(body).encode(), script=script)
+
+    def raw(
+        self, body: bytes, *, kind: str = URLENCODED, script: bool = False, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send any bytes."""
+        accept = {"Accept": "application/json"} if script else {}
+        return self.public.ask(
+            self.path, verb="POST", body=body, headers={"Content-Type": kind, **accept, **(headers or {})}
+        )
+
+    def files(self, *parts: tuple[str, str | tuple[str, bytes]], token: str | None = "") -> Answer:
+        """Send parts, of which a pair is a file's name and its bytes."""
+        good = self.token() if token == "" else token
+        return self.raw(
+            multipart(*parts, *([("_token", good)] if good is not None else [])),
+            kind=f"multipart/form-data; boundary={BOUNDARY}",
+        )
+
+    def leads(self) -> list[dict[str, str | None]]:
+        """All leads of the company."""
+        return self.company.call("getLeads", where={})
+
+    def lead(self) -> dict[str, str | None]:
+        """The only lead."""
+        (lead,) = self.leads()
+        return lead
+
+    def submits(self) -> list[dict[str, Any]]:
+        """What the formSubmit events say, oldest first."""
+        events = self.public.rows(
+            "select event_name, what_type, what_id, lead_id, event_data::text as data from event"
+            " where company_id = $1 and event_source = 'formSubmit' order by id"
+        )
+        return [{**event, "data": json.loads(event["data"])} for event in events]
+
+
+def multipart(*parts: tuple[str, str | tuple[str, bytes]]) -> bytes:
+    """A body of parts, whose names and values stand in it as they are."""
+    made = b""
+    for name, value in parts:
+        named = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'.encode()
+        if isinstance(value, str):
+            made += named + b"\r\n\r\n" + value.encode() + b"\r\n"
+        else:
+            file, content = value
+            made += named + f'; filename="{file}"\r\nContent-Type: text/html\r\n\r\n'.encode() + content + b"\r\n"
+    return made + f"--{BOUNDARY}--\r\n".encode()
+
+
+def inputs(page: Answer) -> dict[str, str]:
+    """The inputs of a page with what stands in them."""
+    text = page.body.decode()
+    found = re.findall(r'<input[^>]* name="([^"]*)"[^>]*? value="([^"]*)"', text)
+    areas = re.findall(r'<textarea[^>]* name="([^"]*)"[^>]*>\n(.*?)</textarea>', text, re.DOTALL)
+    return {name: html.unescape(value) for name, value in [*found, *areas]}
+
+
+def told(page: Answer) -> dict[str, str]:
+    """What a page says is wrong: by field, and under "" on the whole."""
+    text = page.body.decode()
+    found = {
+        name: html.unescape(said) for name, said in re.findall(r'<p class="wrong" id="(.*?)-wrong">(.*?)</p>', text)
+    }
+    whole = re.search(r'<p class="told" role="alert">(.*?)</p>', text)
+    return found | ({"": html.unescape(whole[1])} if whole else {})
+
+
+def custom(company: Company, label: str, data_type: str, **more: Any) -> str:
+    """A custom field that forms can ask for."""
+    return company.field(label, data_type, isAvailableInForms=1, **more)
