@@ -263,6 +263,17 @@ create index lead_account on lead (company_id, account_id, id) where account_id 
 create index lead_campaign on lead (company_id, campaign_id, id) where campaign_id is not null;
 create index lead_domain on lead (company_id, email_domain, id) where active;
 
+-- Forget what was known of company_id: see store/migrate.py, which keeps PostgreSQL from learning it again.
+drop policy own on lead;
+drop policy own on field;
+drop policy own on user_profile;
+alter table lead alter column company_id type bigint;
+alter table field alter column company_id type bigint;
+alter table user_profile alter column company_id type bigint;
+create policy own on lead using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
+create policy own on field using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
+create policy own on user_profile using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
+
 -- Until now there was no account and no campaign that a lead could belong to, though any id was taken.
 alter table lead no force row level security;
 update lead set account_id = null, campaign_id = null where account_id is not null or campaign_id is not null;
