@@ -16,7 +16,8 @@ from support import Company
 
 NASTY = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'onmouseover='alert(1)", "{{ 7*7 }}",
-    "</textarea><script>x</script>", "{% raw %}", "</style><script>x</script>", "javascript:alert(1)", "--><script>x</script>", "${7*7}",
+    "</textarea><script>x</script>",
+    "{% raw %}", "</style><script>x</script>", "javascript:alert(1)", "--><script>x</script>", "${7*7}",
     "\u202e\u2028\u2029", "%3Cscript%3E", "<!--", "]]>", "\x1b[31m", "a\tb", "=cmd|' /C calc'!A0",
     "&lt;b&gt;", "\ud7ff\ue000",
 )  # fmt: skip
@@ -75,7 +76,7 @@ def test_nul_and_half_characters_are_not_stored(public: Public) -> None:
     "kind",
     [
         "", "text/plain", "application/json", "multipart/form-data", "multipart/form-data; boundary=",
-        "multipart/mixed; boundary=x", f"multipart/form-data; boundary={'x' * 300}", 
+        "multipart/mixed; boundary=x", f"multipart/form-data; boundary={'x' * 300}",
         "application/x-www-form-urlencoded; charset=idna",
         "application/x-www-form-urlencoded; charset=punycode", "multipart/form-data; boundary=x; charset=utf-16",
         'multipart/form-data; boundary="\\"', "multipart/form-data; boundary=é", "\x01", "a/b;" * 100,

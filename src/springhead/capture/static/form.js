@@ -118,7 +118,12 @@
 
   function visitor() {
     var found = document.cookie.match(/(?:^|;\s*)__ss_tk=([^;]*)/);
-    return found ? found[1] : "";
+    if (!found) return "";
+    try {
+      return decodeURIComponent(found[1]);
+    } catch (_) {
+      return found[1];
+    }
   }
 
   function sent() {

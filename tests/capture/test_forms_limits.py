@@ -1,0 +1,126 @@
+"""How often forms may be sent, and what kill -9 costs: on servers of the test's own."""
+
+import http.client
+import random
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+
+from capture.forms import URLENCODED, FormOf, told
+from capture.public import Public
+from support import Server, new_company, sql
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Generator[Public]:
+    """Somebody before the site of a company on a server with limits, behind a proxy that it trusts."""
+    server = Server(tmp_path / "data", "--trusted-proxies", "127.0.0.1")
+    company = new_company(server)
+    public = Public(company)
+    yield public
+    public.close()
+    company.close()
+    assert server.stop() == 0
+
+
+def test_one_address_is_slowed_down_plain_posts_sooner_and_others_are_not(limited: Public) -> None:
+    form = FormOf(limited)
+
+    def plain(address: str, number: int) -> int:
+        body = f"email=a{number}@example.com".encode()
+        return form.raw(body, headers={"X-Forwarded-For": address}).status
+
+    first = [plain("198.51.100.1", number) for number in range(20)]
+    assert first.count(303) == 15
+    assert set(first[15:]) == {429}
+    assert plain("198.51.100.2", 100) == 303
+
+    page = form.raw(b"email=kept@example.com", headers={"X-Forwarded-For": "198.51.100.1"})
+    assert page.headers["retry-after"] == "30"
+    assert told(page) == {"": "Too many forms were sent just now. Please try again in a minute."}
+    assert "kept@example.com" in page.body.decode()
+
+    ours = [form.post(token=form.token(), emailAddress=f"b{number}@example.com").status for number in range(40)]
+    assert ours.count(303) in {30, 31}
+    assert set(ours[31:]) == {429}
+    assert len(form.leads()) == 16 + ours.count(303)
+
+
+def test_one_form_is_slowed_down_however_many_addresses_send(limited: Public) -> None:
+    form, other = FormOf(limited), FormOf(limited)
+    statuses = [
+        form.raw(b"email=a@example.com", headers={"X-Forwarded-For": f"198.51.{number // 250}.{number % 250}"}).status
+        for number in range(130)
+    ]
+    assert 100 <= statuses.count(303) < 125
+    assert 429 in statuses
+    assert other.raw(b"email=a@example.com", headers={"X-Forwarded-For": "203.0.113.7"}).status == 303
+
+
+def test_pages_are_limited_for_an_address_as_well(limited: Public) -> None:
+    form = FormOf(limited)
+    statuses = [limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.9"}).status for _ in range(80)]
+    assert 60 <= statuses.count(200) < 75
+    assert limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.10"}).status == 200
+
+
+@pytest.mark.timeout(180)
+def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = Server(data, "--no-limits")
+    company = new_company(server)
+    public = Public(company)
+    form = FormOf(public, "firstName")
+    key = public.site("signing_key")
+    acknowledged: set[str] = set()
+    asked: set[str] = set()
+    for kill in range(5):
+        address = urlsplit(server.url)
+
+        def send(
+            worker: int, kill: int = kill, host: str = address.hostname or "", port: int = address.port or 0
+        ) -> None:
+            connection = http.client.HTTPConnection(host, port, timeout=10)
+            number = 0
+            try:
+                while True:
+                    email = f"a{kill}.{worker}.{number}@example.com"
+                    asked.add(email)
+                    body = urlencode({"email": email, "firstName": "Ann", "_token": form.token(key=key)})
+                    connection.request("POST", form.path, body, {"Content-Type": URLENCODED})
+                    answer = connection.getresponse()
+                    answer.read()
+                    assert answer.status == 303
+                    acknowledged.add(email)
+                    number += 1
+            except (OSError, http.client.HTTPException):
+                connection.close()
+
+        threads = [threading.Thread(target=send, args=(worker,)) for worker in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(random.uniform(0.2, 0.6))
+        server.kill()
+        for thread in threads:
+            thread.join(20)
+        server = Server(data, "--no-limits")
+    rows = sql(
+        server.dsn,
+        "select l.email_address, (select count(*) from event e where e.company_id = $1 and e.lead_id = l.id"
+        " and e.event_source = 'formSubmit') as submits from lead l where l.company_id = $1",
+        company.id,
+        company_id=company.id,
+    )
+    stored = {row["email_address"]: row["submits"] for row in rows}
+    assert len(acknowledged) > 20
+    assert acknowledged - stored.keys() == set()
+    assert stored.keys() - asked == set()
+    assert set(stored.values()) == {1}, "a lead without its event, or with two, is a half"
+    print(f"{len(acknowledged)} acknowledged, {len(stored)} stored, 5 kills")
+    public.close()
+    company.close()
+    assert server.stop() == 0
