@@ -28,7 +28,7 @@ strings; in answers every value of an object that is read is a string or null.""
 
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
-    "description": "What became of one object of a write. After success a create adds `id`, convertLeads the last three.",
+    "description": "What became of one object of a write; after success with `id` (creates) or the last three (convertLeads).",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},
@@ -161,11 +161,7 @@ def _params(method: Method[Any]) -> Iterator[Json]:
         accepts = given.accepts
         flat = isinstance(accepts, Flat)
         if isinstance(accepts, Flat):
-            shown = accepts.noun.written
-            if not accepts.creating:
-                shown = (accepts.noun.by_name["id"], *shown)
-            for column in shown:
-                required = column.required if accepts.creating else column.name == "id"
+            for column, required in accepts.shown(deleting=method.result.key == "deletes"):
                 yield {
                     "name": column.name,
                     "description": "Of the one object; not with `objects`.",

@@ -310,6 +310,14 @@ class Flat(Objects):
         """Whether the call is about one object without a list."""
         return params.get("objects") in (None, "")
 
+    def shown(self, *, deleting: bool) -> list[tuple[Column, bool]]:
+        """The columns that the one object can have, and whether each must be there."""
+        identity = self.noun.by_name.get("id")
+        if self.creating or identity is None:
+            return [(column, column.required) for column in self.noun.written]
+        others = () if deleting else self.noun.written
+        return [(identity, True), *((column, False) for column in others)]
+
     def one(self, params: Mapping[str, Json]) -> list[Json]:
         """The one object of a call without a list; a required column that is absent is 206."""
         one = {column.name: params[column.name] for column in self.noun.columns if column.name in params}

@@ -12,7 +12,7 @@ from springhead.model.fields import DATA_TYPES, FIELD, OPTION_LENGTH, OPTION_TYP
 from springhead.model.leads import LEAD
 from springhead.rpc import describe, prose, samples
 from springhead.rpc.keys import Which
-from springhead.rpc.method import REGISTRY, Example, Method, Reads
+from springhead.rpc.method import ALIASES, REGISTRY, Example, Method, Reads
 from springhead.rpc.params import Flat, Given, Moment, Names, Objects, OneOf, Where
 from springhead.rpc.vendor_methods import UPLOAD, VENDOR_METHODS
 
@@ -66,7 +66,7 @@ def _method_page(method: Method[Any]) -> str:
 
 def _parameters(method: Method[Any]) -> str:
     if method.flat:
-        return _columns_as_parameters(method.flat)
+        return _columns_as_parameters(method.flat, deleting=method.result.key == "deletes")
     rows = [
         [f"`{given.name}`", _type(given), "yes" if given.required else "no", _default(given), given.accepts.about]
         for given in method.params
@@ -74,15 +74,10 @@ def _parameters(method: Method[Any]) -> str:
     return _table(["name", "type", "required", "when left out", "what it is"], rows)
 
 
-def _columns_as_parameters(flat: Flat) -> str:
-    shown = flat.noun.written if flat.creating else (flat.noun.by_name["id"], *flat.noun.written)
+def _columns_as_parameters(flat: Flat, *, deleting: bool) -> str:
     rows = [
-        [
-            f"`{column.name}`",
-            column.kind.type,
-            "yes" if (column.required and flat.creating) or column.name == "id" else "no",
-        ]
-        for column in shown
+        [f"`{column.name}`", column.kind.type, "yes" if required else "no"]
+        for column, required in flat.shown(deleting=deleting)
     ]
     return f"{_table(['name', 'type', 'required'], rows)}\n\n{prose.FLAT}"
 
@@ -282,7 +277,9 @@ def compatibility() -> str:
         )
     ]
     for group, members in VENDOR_METHODS.items():
-        rows = [[_link(name) if name in REGISTRY else f"`{name}`", *states[name]] for name in members]
+        rows = [
+            [_link(name) if ALIASES.get(name, name) in REGISTRY else f"`{name}`", *states[name]] for name in members
+        ]
         parts.append(f"### {group}\n{_table(['method', 'state', 'how it differs'], rows)}")
     if own := [method for method in REGISTRY.values() if not method.vendor]:
         parts.append("### Springhead's own additions")
@@ -291,14 +288,14 @@ def compatibility() -> str:
 
 
 def _state(name: str) -> tuple[str, str]:
-    method = REGISTRY.get(name)
+    method = REGISTRY.get(ALIASES.get(name, name))
     if method is None:
         return "not yet", "an address of its own, `POST /pubapi/<version>/uploadFiles`" if name == UPLOAD else ""
     return ("differs", method.differs) if method.differs else ("works", "")
 
 
 def _link(name: str) -> str:
-    return f"[{name}](reference/{name}.md)"
+    return f"[{name}](reference/{ALIASES.get(name, name)}.md)"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

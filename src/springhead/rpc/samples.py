@@ -46,6 +46,15 @@ _LIKELY: Mapping[str, Json] = {
     "startTimestamp": "2026-03-14 09:26:53",
     "endTimestamp": "2026-03-14 09:26:54",
     "updateTimestamp": "2026-03-14 09:26:53",
+    "siteToken": "q3v8Zk1xT0yWm5cRb7NdLA",
+    "scriptSnippet": '<script async src="https://crm.example.com/t.js" data-site="q3v8Zk1xT0yWm5cRb7NdLA"></script>',
+    "pixelSnippet": '<noscript><img src="https://crm.example.com/t.gif?site=q3v8Zk1xT0yWm5cRb7NdLA" …></noscript>',
+    "links": {
+        "https://www.example.com/spring?utm_source=mail": "https://crm.example.com/e/q3v8Zk1xT0yWm5cRb7NdLA.pUjX…"
+    },
+    "openPixel": "https://crm.example.com/o/q3v8Zk1xT0yWm5cRb7NdLA.Hs0w….gif",
+    "unsubscribeURL": "https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…",
+    "listUnsubscribe": "<https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…>",
     "authorID": str(_FIRST_ID["userProfile"]),
     "whatID": str(_FIRST_ID["account"]),
     "whoID": str(_FIRST_ID["lead"]),
