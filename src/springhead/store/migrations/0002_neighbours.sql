@@ -117,11 +117,9 @@ create table opportunity_lead (
     opportunity_id bigint not null,
     lead_id bigint not null,
     primary key (company_id, id),
-    constraint opportunity_lead_pair unique (company_id, opportunity_id, lead_id),
-    constraint opportunity_lead_opportunity foreign key (company_id, opportunity_id)
-        references opportunity (company_id, id) on delete cascade,
-    constraint opportunity_lead_lead foreign key (company_id, lead_id) references lead (company_id, id) on delete cascade
+    constraint opportunity_lead_pair unique (company_id, opportunity_id, lead_id)
 );
+comment on table opportunity_lead is 'Without foreign keys: whoever writes or deletes locks both ends first (store/opportunities.py), and their checks would double the cost of a link.';
 create index opportunity_lead_created on opportunity_lead (company_id, create_timestamp, id);
 create index opportunity_lead_updated on opportunity_lead (company_id, update_timestamp, id);
 create index opportunity_lead_of_lead on opportunity_lead (company_id, lead_id, id);
