@@ -207,11 +207,15 @@ def check_declared(method: str, result: Any) -> None:
             assert (outcome["error"] is None) == outcome["success"]
 
 
+PLAIN_JSON = {"options", "filter", "fields", "importantPages", "links"}
+"""What stands in rows as lists and hashes; all else is a string or null."""
+
+
 def check_rows(declared: Reads, rows: Any) -> None:
     """Hold rows against their noun: strings or null in the declared order."""
     known = [column.name for column in declared.noun.columns]
     for row in rows:
-        plain = {name: value for name, value in row.items() if name not in {"options", "filter", "fields"}}
+        plain = {name: value for name, value in row.items() if name not in PLAIN_JSON}
         assert all(value is None or isinstance(value, str) for value in plain.values()), row
         standard = [name for name in row if name in known]
         assert standard == sorted(standard, key=known.index), "columns out of the declared order"

@@ -134,6 +134,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"eventSource": source, "leadID": lead} for source, lead in (("x", 1), ([], 1), ("leadCreation", "x"))
     ],
     "updateScoring": [{"halfLifeDays": 30}],
+    "updateCaptureSettings": [{"keepAddresses": "none"}],
+    "getTrackedLinks": [{"leadID": 1, "campaignID": 1}, {"leadID": [[1]]}, {"leadID": 1, "urls": ["ftp://x"]}],
     "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
 }
 """Calls that go wrong in a way that only this method knows."""

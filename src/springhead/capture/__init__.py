@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from springhead.capture.forms import Forms
 from springhead.capture.intake import Intake
+from springhead.capture.links import Links
 from springhead.capture.views import PageScript, PageViews
 from springhead.methods.call import Server
 from springhead.settings import Settings
@@ -28,7 +29,7 @@ class Capture:
             "/t.gif": self.views.pixel,
             "/t.js": PageScript(),
         }
-        self.routes: list[Route] = [*Forms(server, settings).routes()]
+        self.routes: list[Route] = [*Links(server, self.sites).routes(), *Forms(server, settings).routes()]
 
     def figures(self) -> Mapping[str, int]:
         """What became of page views so far, for /metrics."""

@@ -81,10 +81,18 @@ def text_page(title: str, text: str, *, status: int = 200) -> Response:
     return _page(page, status, target="'none'")
 
 
-def _page(text: str, status: int, *, target: str) -> Response:
+def button_page(title: str, text: str, button: str, *, action: str) -> Response:
+    """A page with a few words and a button that posts; no other site can show it, and have it clicked unseen."""
+    template = _TEMPLATES.get_template("button.html")
+    style = Markup(_STYLE)  # noqa: S704 - our own files
+    page = template.render(title=title, text=text, button=button, action=action, style=style, inputs=())
+    return _page(page, 200, target="'self'", frames="'none'")
+
+
+def _page(text: str, status: int, *, target: str, frames: str = "*") -> Response:
     policy = (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {target}; base-uri 'none'; "
-        "frame-ancestors *"
+        f"frame-ancestors {frames}"
     )
     headers = {**SAFE_HEADERS, "content-security-policy": policy}
     return Response(text, status, headers, media_type="text/html")

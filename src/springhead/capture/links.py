@@ -1,0 +1,142 @@
+"""Links of messages that somebody else sends: clicks, the pixel of an opened one, and the way out (RFC 8058)."""
+
+from collections.abc import Mapping
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from springhead.capture import pages
+from springhead.capture.bots import is_bot, is_mail_proxy
+from springhead.capture.exchange import SAFE_HEADERS, TooLarge, body, header, objects
+from springhead.capture.pace import Pace
+from springhead.capture.views import GIF
+from springhead.methods.call import Call, Server
+from springhead.methods.leads import update_leads_v2
+from springhead.model import emails
+from springhead.model.emails import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.errors import NoSuchRecord, NothingChanged, Unavailable
+from springhead.model.events import Event
+from springhead.model.sites import Site
+from springhead.rpc.method import Outcomes, Rows
+from springhead.store import emails as told_emails
+from springhead.store.db import until_settled
+from springhead.store.sites import Sites
+
+log = structlog.get_logger()
+
+_NO_LINK = "This link is not one of ours, or it was cut on its way. Please copy the whole of it."
+_LATER = "We could not store that just now. Please try again in a minute."
+
+
+class Links:
+    """Answers the addresses that getTrackedLinks makes. Whatever a request says, only what was signed counts."""
+
+    def __init__(self, server: Server, sites: Sites) -> None:
+        self._server, self._sites = server, sites
+        self._lately = Pace(per_second=1 / 60, burst=1)
+
+    def routes(self) -> list[Route]:
+        """The addresses."""
+        return [
+            Route("/e/{token}", self.clicked, methods=["GET"]),
+            Route("/o/{token}.gif", self.opened, methods=["GET"]),
+            Route("/u/{token}", self.unsubscribing, methods=["GET"]),
+            Route("/u/{token}", self.unsubscribed, methods=["POST"]),
+        ]
+
+    async def clicked(self, request: Request) -> Response:
+        """Note the click, and lead to where the signed link does, even when it cannot be noted."""
+        try:
+            site, link = await self._read(request, CLICK)
+        except Unavailable:
+            return pages.text_page("Just a moment", _LATER, status=503)
+        if site is None or link is None or not link.url:
+            return pages.text_page("Not found", _NO_LINK, status=404)
+        if not is_bot(header(request.scope["headers"], b"user-agent")):
+            data: Mapping[str, str] = {"url": link.url}
+            await self._tell(
+                request,
+                site,
+                link,
+                _event(link, emails.CLICKED, f"Clicked {link.url}", data),
+                _event(link, emails.VISITED, f"Visited {link.url}", data),
+            )
+        return Response(status_code=302, headers={**SAFE_HEADERS, "location": link.url})  # as it was signed
+
+    async def opened(self, request: Request) -> Response:
+        """Note that the message was opened; always a picture."""
+        user_agent = header(request.scope["headers"], b"user-agent")
+        try:
+            site, link = await self._read(request, OPEN)
+        except Unavailable:
+            site = link = None
+        if site and link and (is_mail_proxy(user_agent) or not is_bot(user_agent)):
+            await self._tell(request, site, link, _event(link, emails.OPENED, "Opened an email"))
+        return Response(GIF, 200, SAFE_HEADERS, media_type="image/gif")
+
+    async def unsubscribing(self, request: Request) -> Response:
+        """A page with a button: programs that follow every link in a message unsubscribe nobody."""
+        try:
+            site, link = await self._read(request, UNSUBSCRIBE)
+        except Unavailable:
+            return pages.text_page("Just a moment", _LATER, status=503)
+        if site is None or link is None:
+            return pages.text_page("Not found", _NO_LINK, status=404)
+        text = f"You will get no more emails from {site.company.name}."
+        return pages.button_page("Unsubscribe", text, "Unsubscribe", action=request.url.path)
+
+    async def unsubscribed(self, request: Request) -> Response:
+        """Unsubscribe the lead, in one step as RFC 8058 has it; whoever is unsubscribed already stays so."""
+        try:
+            await body(request.scope, request.receive)  # it says List-Unsubscribe=One-Click, and is not needed
+            site, link = await self._read(request, UNSUBSCRIBE)
+            if site is None or link is None:
+                return pages.text_page("Not found", _NO_LINK, status=404)
+            call = Call(server=self._server, company=site.company, utc=True)
+            change = {"id": link.lead_id, "isUnsubscribed": 1}
+            _settled(await until_settled(lambda: update_leads_v2(call, objects=[change])))
+        except TooLarge:
+            return pages.text_page("Too large", _NO_LINK, status=413)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Unavailable:
+            return pages.text_page("Just a moment", _LATER, status=503)
+        return pages.text_page("Unsubscribed", f"You will get no more emails from {site.company.name}.")
+
+    async def _read(self, request: Request, purpose: str) -> tuple[Site | None, Link | None]:
+        """What the address says, and whose it is. Raises Unavailable when nobody can say."""
+        token = request.path_params["token"]
+        site = await self._sites.find(emails.site_token(token))
+        return site, emails.read(site, purpose, token) if site else None
+
+    async def _tell(self, request: Request, site: Site, link: Link, *happened: Event) -> None:
+        """Write the events, once a minute: what cannot be written keeps nobody from reading on."""
+        objected = site.respects_signals and objects(request.scope["headers"])
+        if request.method != "GET" or objected or not self._lately.allows(request.path_params["token"]):
+            return
+        try:
+            async with self._server.database.company(site.company.id) as tx, tx.atomic():
+                await told_emails.told(tx, site.company.id, link.lead_id, happened)
+        except Exception as cause:  # noqa: BLE001 - the reader does not care
+            log.warning("email event lost", company=site.company.id, error=type(cause).__name__)
+
+
+def _settled(result: Rows | Outcomes) -> None:
+    """Raise Unavailable unless the lead is unsubscribed now, or was before, or is gone."""
+    assert isinstance(result, Outcomes)  # noqa: S101 - that of a write
+    error = result.results[0]["error"]
+    if error and error["code"] not in {NothingChanged.code, NoSuchRecord.code}:
+        raise Unavailable
+
+
+def _event(link: Link, source: str, name: str, data: Mapping[str, str] | None = None) -> Event:
+    return Event(
+        lead_id=link.lead_id,
+        source=source,
+        name=name,
+        what_type="campaign" if link.campaign_id else None,
+        what_id=link.campaign_id,
+        data=data,
+    )

@@ -1,0 +1,312 @@
+"""Links of messages: clicks, the pixel, and the way out. Nobody can make one, or make one lead elsewhere."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from capture.public import Public
+from springhead.model import emails, signing
+from springhead.model.emails import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.events import Event
+from springhead.store import emails as store
+from springhead.store.db import Database
+from support import Company, Server, new_company, sql, with_database
+
+SPRING = "https://www.example.com/spring;x=1?a=b&c=%20d|e~'(f)#top"
+
+
+class Message:
+    """What a message to a new lead has, and what its reader does with it."""
+
+    def __init__(self, public: Public, *, campaign: bool = False) -> None:
+        self.public, company = public, public.company
+        (self.lead,) = company.create({"firstName": "Ann"})
+        self.campaign = company.make("createCampaigns", {"campaignName": "Spring"})[0] if campaign else None
+        named = {"campaignID": self.campaign} if campaign else {}
+        (row,) = company.call("getTrackedLinks", leadID=self.lead, urls=[SPRING], **named)
+        self.link: str = row["links"][SPRING]
+        self.pixel: str = row["openPixel"]
+        self.out: str = row["unsubscribeURL"]
+
+    def told(self) -> list[str]:
+        return [event["event_source"] for event in self.public.events(self.lead)]
+
+    def unsubscribed(self) -> str | None:
+        return self.public.company.lead(self.lead)["isUnsubscribed"]
+
+
+def test_a_click_leads_where_it_should_and_is_on_the_timeline(public: Public) -> None:
+    message = Message(public, campaign=True)
+    answer = public.ask(message.link)
+
+    assert (answer.status, answer.headers["location"], answer.body) == (302, SPRING, b"")
+    assert answer.headers["cache-control"] == "no-store"
+    clicked, visited = public.events(message.lead)
+    assert clicked == {
+        "event_source": "emailClick",
+        "event_name": f"Clicked {SPRING}",
+        "what_type": "campaign",
+        "what_id": message.campaign,
+        "data": {"url": SPRING},
+    }
+    assert visited == {**clicked, "event_source": "emailVisit", "event_name": f"Visited {SPRING}"}
+
+
+def test_an_opened_message_is_on_the_timeline(public: Public) -> None:
+    message = Message(public)
+    answer = public.ask(message.pixel)
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/gif")
+    assert answer.body.startswith(b"GIF89a")
+    (opened,) = public.events(message.lead)
+    assert (opened["event_source"], opened["what_type"], opened["what_id"]) == ("emailOpened", None, None)
+
+
+def test_a_mailbox_that_fetches_pictures_for_its_reader_opens_the_message(public: Public) -> None:
+    message = Message(public)
+    public.user_agent = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+    public.ask(message.pixel)
+
+    assert message.told() == ["emailOpened"]
+
+
+def test_what_is_done_again_and_again_is_told_once_a_minute(public: Public) -> None:
+    message = Message(public)
+    for _ in range(5):
+        assert public.ask(message.link).status == 302
+        assert public.ask(message.pixel).status == 200
+    (again,) = public.company.call("getTrackedLinks", leadID=message.lead, urls=[SPRING, "https://example.com/other"])
+    public.ask(again["links"]["https://example.com/other"])
+
+    assert message.told() == ["emailClick", "emailVisit", "emailOpened", "emailClick", "emailVisit"]
+
+
+def test_the_minute_is_that_of_all_servers(public: Public) -> None:
+    """Another process remembers nothing of the click: the database does."""
+    message = Message(public)
+    public.ask(message.link)
+    token = message.link.removeprefix("/e/")
+    site = emails.site_token(token)
+    link = Link(lead_id=message.lead, url=SPRING)
+    twin = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
+    assert twin == token, "the same token, since the same is signed"
+
+    async def again(database: Database) -> None:
+        async with database.company(public.company.id) as tx, tx.atomic():
+            event = Event(lead_id=message.lead, source="emailClick", name=f"Clicked {SPRING}", data={"url": SPRING})
+            assert await store.told(tx, public.company.id, message.lead, [event])
+
+    with_database(public.company.dsn, again)
+    assert message.told() == ["emailClick", "emailVisit"]
+
+
+@pytest.mark.parametrize("headers", [{"DNT": "1"}, {"Sec-GPC": "1"}, {"User-Agent": "curl/8.5.0"}, {"User-Agent": ""}])
+def test_who_objects_and_who_is_a_bot_is_led_on_and_not_told_of(public: Public, headers: dict[str, str]) -> None:
+    message = Message(public)
+
+    assert public.ask(message.link, headers=headers).headers["location"] == SPRING
+    assert public.ask(message.pixel, headers=headers).status == 200
+    assert message.told() == []
+
+
+def test_a_head_tells_nothing(public: Public) -> None:
+    message = Message(public)
+
+    assert public.ask(message.link, verb="HEAD").headers["location"] == SPRING
+    assert public.ask(message.pixel, verb="HEAD").status == 200
+    assert public.ask(message.out, verb="HEAD").status == 200
+    assert (message.told(), message.unsubscribed()) == ([], None)
+
+
+# The way out
+
+
+def test_looking_at_the_way_out_unsubscribes_nobody(public: Public) -> None:
+    message = Message(public)
+    page = public.ask(message.out)
+
+    assert page.status == 200
+    assert b'<form method="post"' in page.body
+    assert message.unsubscribed() is None
+    policy = page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "form-action 'self'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_the_name_of_the_company_stands_on_the_page_as_text(
+    public: Public, given_company: Callable[..., Company]
+) -> None:
+
+    sql(public.company.dsn, "update company set name = '<b>\"Ann''s\" & co' where id = $1", public.company.id)
+    page = public.ask(Message(public).out)
+
+    assert b"&lt;b&gt;" in page.body
+    assert b"<b>" not in page.body
+
+
+@pytest.mark.parametrize("body", ["List-Unsubscribe=One-Click", "", "anything=else"])
+def test_a_post_unsubscribes_in_one_step(public: Public, body: str) -> None:
+    message = Message(public)
+    answer = public.ask(
+        message.out,
+        verb="POST",
+        body=body,
+        headers={"Content-Type": "application/x-www-form-urlencoded", "User-Agent": ""},
+    )
+
+    assert answer.status == 200
+    assert b"Unsubscribed" in answer.body
+    assert message.unsubscribed() == "1"
+    assert message.told().count("emailUnsubscribe") == 1
+
+
+def test_to_unsubscribe_twice_is_to_unsubscribe_once(public: Public) -> None:
+    message = Message(public)
+    for _ in range(2):
+        assert public.ask(message.out, verb="POST").status == 200
+
+    assert message.unsubscribed() == "1"
+    assert message.told().count("emailUnsubscribe") == 1
+
+
+def test_lists_and_other_rules_follow_an_unsubscription(public: Public) -> None:
+    company = public.company
+    (made,) = company.call("createList", name="Out", filter={"isUnsubscribed": "1"})
+    message = Message(public)
+    assert public.ask(message.out, verb="POST").status == 200
+
+    members = company.call("getActiveLists", where={"id": made["id"]})
+    assert members[0]["memberCount"] == "1"
+
+
+def test_a_giant_body_is_refused(public: Public) -> None:
+    message = Message(public)
+
+    assert public.ask(message.out, verb="POST", body=b"x" * 70_000).status == 413
+    assert message.unsubscribed() is None
+
+
+def test_the_links_of_a_deleted_lead_still_lead_on_and_tell_nobody(public: Public) -> None:
+    message = Message(public)
+    assert public.company.refusal("deleteLeads", {"id": message.lead}) is None
+    before = len(public.events(message.lead))
+
+    assert public.ask(message.link).status == 302
+    assert public.ask(message.pixel).status == 200
+    assert public.ask(message.out, verb="POST").status == 200
+    assert len(public.events(message.lead)) == before
+
+
+# Forgeries
+
+
+def forgeries(public: Public, purpose: str, parts: tuple[Any, ...], other: Public) -> list[str]:
+    """Tokens that look right and are not this company's for this purpose."""
+    key, theirs = public.site("signing_key"), other.site("signing_key")
+    own, broken = other.token, "https://e.example/\r\nx: y"
+    return [
+        "",
+        ".",
+        public.token,
+        f"{public.token}.",
+        f"{public.token}.{'A' * 60}",
+        f".{signing.sign(key, purpose, *parts)}",
+        f"{public.token}.{signing.sign(secrets.token_bytes(32), purpose, *parts)}",
+        f"{public.token}.{signing.sign(b'', purpose, *parts)}",
+        f"{public.token}.{signing.sign(theirs, purpose, *parts)}",
+        f"{own}.{signing.sign(key, purpose, *parts)}",
+        f"{public.token}.{signing.sign(key, 'form', *parts)}",
+        f"{public.token}.{signing.sign(key, purpose)}",
+        f"{public.token}.{signing.sign(key, purpose, *parts, 'more')}",
+        f"{public.token}.{signing.sign(key, purpose, 'x', None, '')}",
+        f"{public.token}.{signing.sign(key, purpose, parts[0], None, 'javascript:alert(1)')}",
+        f"{public.token}.{signing.sign(key, purpose, parts[0], None, broken)}",
+        f"{public.token}.{signing.sign(key, purpose, *parts)}.",
+        f"{public.token}.{signing.sign(key, purpose, *parts)}A",
+        f"{'A' * 22}.{signing.sign(key, purpose, *parts)}",
+        "A" * 9_000,
+    ]
+
+
+def test_nobody_can_make_a_link(public: Public, given_company: Callable[..., Company]) -> None:
+    other = Public(given_company())
+    message = Message(public)
+    for purpose, path, parts in (
+        (CLICK, "/e/{}", (message.lead, None, SPRING)),
+        (OPEN, "/o/{}.gif", (message.lead, None, "")),
+        (UNSUBSCRIBE, "/u/{}", (message.lead, None, "")),
+    ):
+        for token in forgeries(public, purpose, parts, other):
+            for verb in ("GET", "POST") if purpose == UNSUBSCRIBE else ("GET",):
+                answer = public.ask(path.format(token), verb=verb)
+                assert answer.status == (200 if purpose == OPEN and token else 404), token
+                assert "location" not in answer.headers
+                assert "x" not in answer.headers
+    assert (message.told(), message.unsubscribed()) == ([], None)
+    other.close()
+
+
+def test_a_link_for_one_thing_does_no_other(public: Public) -> None:
+    message = Message(public)
+    click, pixel, out = message.link[3:], message.pixel[3:-4], message.out[3:]
+
+    for token in (pixel, out):
+        assert public.ask(f"/e/{token}").status == 404
+    for token in (click, pixel):
+        assert public.ask(f"/u/{token}", verb="POST").status == 404
+    for token in (click, out):
+        assert public.ask(f"/o/{token}.gif").status == 200
+    assert (message.told(), message.unsubscribed()) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "?url=https://evil.example/",
+        "?next=//evil.example",
+        "//evil.example",
+        "/../../evil.example",
+        "@evil.example",
+        "%0d%0aLocation:%20https://evil.example",
+        "%2e%2e",
+    ],
+)
+def test_nothing_in_a_request_can_make_a_link_lead_elsewhere(public: Public, more: str) -> None:
+    message = Message(public)
+    headers = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Original-URL": "https://evil.example",
+        "Referer": "https://evil.example",
+    }
+    answer = public.ask(message.link + more, headers=headers)
+
+    assert answer.status in {302, 404}
+    assert answer.headers.get("location") in {SPRING, None}
+    assert "evil" not in str(answer.headers)
+
+
+def test_a_guess_costs_no_more_time_than_a_look(public: Public) -> None:
+    begun = time.perf_counter()
+    for _ in range(200):
+        assert public.ask(f"/e/{secrets.token_urlsafe(16)}.{secrets.token_urlsafe(60)}").status == 404
+
+    assert time.perf_counter() - begun < 5
+
+
+def test_links_begin_with_the_address_that_the_server_is_reached_at(tmp_path: Any) -> None:
+    server = Server(tmp_path / "data", "--public-url", "https://crm.example.com")
+    company = new_company(server)
+    try:
+        (lead,) = company.create({})
+        (row,) = company.call("getTrackedLinks", leadID=lead, urls=[SPRING])
+        for text in (row["links"][SPRING], row["openPixel"], row["unsubscribeURL"]):
+            assert text.startswith("https://crm.example.com/")
+        (settings,) = company.call("getCaptureSettings")
+        assert 'src="https://crm.example.com/t.js"' in settings["scriptSnippet"]
+    finally:
+        company.close()
+        assert server.stop() == 0
