@@ -215,6 +215,7 @@ class Table:
                 union all
                 select s.position, l.id from sent s
                 join {noun.table} l on l.company_id = $1 and l.{keyed.normal} = s.normal_key
+                    and l.{keyed.normal} = any(array(select normal_key from sent where id is null))
                 where s.id is null""" if keyed else ""  # fmt: skip
         taken = (
             f"""s.id is not null and s.normal_key is not null and exists (
@@ -230,14 +231,16 @@ class Table:
                 select s.* from {self._sent([self._id, *written])}
             ),{self._known()}
             meant as materialized (  -- the row that each object means, by key when it has no id
-                select s.position, l.id from sent s join {noun.table} l on l.company_id = $1 and l.id = s.id{by_key}
+                select s.position, l.id from sent s
+                join {noun.table} l on l.company_id = $1 and l.id = s.id
+                    and l.id = any(array(select id from sent))  -- so that no plan reads all rows of the company{by_key}
             ),
             first as materialized (  -- a statement changes a row once; further objects for it wait for the next round
                 select distinct on (id) id, position from meant order by id, position
             ),
             locked as materialized (  -- in the order of ids, so that two calls never wait for each other
                 select {"l.*" if noun.story else "l.id"} from {noun.table} l
-                where l.company_id = $1 and l.id in (select id from first){self._known_first()}
+                where l.company_id = $1 and l.id = any(array(select id from first)){self._known_first()}
                 order by l.id {lock}
             ),
             judged as materialized (
