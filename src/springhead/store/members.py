@@ -1,7 +1,8 @@
 """Who is on which list, and the counts of the lists, which change in the statement that changes the members.
 
 Everybody locks in one order: the leads by id, then the lists by id, then members. A lead that is being deleted and
-a list that is being deleted are so waited for, and nobody joins or joins to what is gone.
+a list that is being deleted are so waited for, and nobody joins or joins to what is gone. What locks has no join: a row
+that somebody changed while it was waited for could be lost in one.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from springhead.model.errors import Json
+from springhead.model.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.store.db import Tx
 from springhead.store.reads import Rows, Select
@@ -38,18 +40,20 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def counted(changes: str) -> str:
-    """A CTE, begun with a comma, that brings the counts of lists along.
+    """CTEs, begun with a comma, that bring the counts of lists along.
 
     `changes` is a select of list_id, active and removed: by how much each count changes with a row. The lists must
-    be locked by an earlier CTE that it depends on.
+    be locked by an earlier CTE that it depends on. What is summed is a CTE of its own: of a list that somebody
+    changed while it was waited for, the row is joined anew, and a subquery in that place would give nothing then.
     """
     return f""",
+            summed as materialized (
+                select list_id, sum(active)::bigint as active, sum(removed)::bigint as removed
+                from ({changes}) as change group by list_id
+            ),
             counted as (
                 update list t set member_count = t.member_count + c.active, removed_count = t.removed_count + c.removed
-                from (
-                    select list_id, sum(active)::bigint as active, sum(removed)::bigint as removed
-                    from ({changes}) as change group by list_id
-                ) c
+                from summed c
                 where t.company_id = $1 and t.id = c.list_id
             )"""
 
@@ -65,13 +69,17 @@ JOINED = """
 
 
 def _sent(*, by_address: bool) -> str:
-    """What was sent as rows of list_id, lead_id and position."""
+    """What was sent as rows of list_id, lead_id and position.
+
+    Not as arrays: PostgreSQL takes those of a prepared statement for ten rows, and plans loops in loops.
+    """
+    rows = f"""rows from (
+                jsonb_to_recordset($2::jsonb) as (list_id bigint, lead {"text" if by_address else "bigint"})
+            ) with ordinality as s (list_id, lead, position)"""
     if not by_address:
-        return """select s.list_id, s.lead_id, s.position
-            from unnest($2::bigint[], $3::bigint[]) with ordinality as s (list_id, lead_id, position)"""
-    return """select s.list_id, p.id as lead_id, s.position
-            from unnest($2::bigint[], $3::text[]) with ordinality as s (list_id, key, position)
-            left join lead p on p.company_id = $1 and p.email_key = s.key"""
+        return f"select s.list_id, s.lead as lead_id, s.position from {rows}"
+    return f"""select s.list_id, p.id as lead_id, s.position from {rows}
+            left join lead p on p.company_id = $1 and p.email_key = s.lead"""
 
 
 def _addition(*, by_address: bool) -> Statement:
@@ -82,11 +90,12 @@ def _addition(*, by_address: bool) -> Statement:
         ),
         leads as materialized (
             select p.id from lead p
-            where p.company_id = $1 and p.id in (select lead_id from sent) order by p.id for key share
+            where p.company_id = $1 and p.id = any(array(select lead_id from sent)) order by p.id for key share
         ),
         lists as materialized (  -- after the leads, whom it therefore counts
             select t.id, t.filter is not null as ruled from list t
-            where t.company_id = $1 and t.id in (select list_id from sent) and (select count(*) from leads) >= 0
+            where t.company_id = $1 and t.id = any(array(select list_id from sent))
+                and (select count(*) from leads) >= 0
             order by t.id for update
         ),
         first as materialized (  -- a statement changes a row once
@@ -125,7 +134,7 @@ def _removal(*, by_address: bool) -> Statement:
         ),
         lists as materialized (
             select t.id, t.filter is not null as ruled from list t
-            where t.company_id = $1 and t.id in (select list_id from sent) order by t.id for update
+            where t.company_id = $1 and t.id = any(array(select list_id from sent)) order by t.id for update
         ),
         first as materialized (
             select distinct on (s.list_id, s.lead_id) s.list_id, s.lead_id, s.position
@@ -153,7 +162,7 @@ _REMOVE = {by_address: _removal(by_address=by_address) for by_address in (False,
 
 async def add(tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]) -> list[Judged]:
     """Put leads on lists, pair by pair; a lead is an id or the key of its email address, all of one kind."""
-    rows = await tx.rows(_ADD[_by_address(leads)], company_id, list_ids, leads)
+    rows = await tx.rows(_ADD[_by_address(leads)], company_id, _pairs(list_ids, leads))
     return [Judged(*row.values()) for row in rows]
 
 
@@ -161,8 +170,13 @@ async def remove(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[Judged]:
     """Take leads off lists, pair by pair: their rows stay, as removed."""
-    rows = await tx.rows(_REMOVE[_by_address(leads)], company_id, list_ids, leads)
+    rows = await tx.rows(_REMOVE[_by_address(leads)], company_id, _pairs(list_ids, leads))
     return [Judged(*row.values()) for row in rows]
+
+
+def _pairs(list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]) -> str:
+    pairs = [{"list_id": list_id, "lead": lead} for list_id, lead in zip(list_ids, leads, strict=True)]
+    return msgspec.json.encode(pairs).decode()
 
 
 def _by_address(leads: Sequence[int] | Sequence[str]) -> bool:
@@ -173,35 +187,39 @@ _FORGET = statement(
     f"""
     with lists as materialized (
         select t.id from list t
-        where t.company_id = $1 and t.id in (
+        where t.company_id = $1 and t.id = any(array(
             select m.list_id from list_member m where m.company_id = $1 and m.lead_id = any($2::bigint[])
-        )
+        ))
         order by t.id for update
     ),
     gone as (
         delete from list_member m
         where m.company_id = $1 and m.lead_id = any($2::bigint[]) and (select count(*) from lists) >= 0
         returning m.list_id, m.is_removed
-    ){counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")},
-    shifted as (  -- that of leads first, as everybody who touches both does
-        insert into shift as g (company_id, noun, generation)
-        select $1, noun, 1 from unnest(array['lead', 'list_member']) with ordinality as s (noun, place)
-        where exists (select from gone)
-        order by place
-        on conflict (company_id, noun) do update set generation = g.generation + excluded.generation
-    )
-    select
+    ){counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")}{
+        shift(LIST_MEMBER, "gone")
+    }
+    select count(*) from gone
+    """
+)
+
+
+_HOLD = statement(
+    f"""
+    with held as materialized (
+        select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update
+    ){shift(LEAD, "held")}
+    select count(*) from held  -- all of them, and before the page starts: what nobody asks for is not locked
     """
 )
 
 
 async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Lock leads that are about to be deleted, and wait for all who are putting them on a list."""
-    await tx.rows(
-        "select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update",
-        company_id,
-        lead_ids,
-    )
+    """Lock leads that are about to be deleted, and wait for all who are putting them on a list.
+
+    Ends their remembered page starts here already: whoever changes leads does so before he locks lists.
+    """
+    await tx.rows(_HOLD, company_id, lead_ids)
 
 
 async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:

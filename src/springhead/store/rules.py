@@ -133,19 +133,18 @@ _MOVE = statement(
     f"""
     with sent as materialized (
         select s.list_id, s.lead_id, s.joins, case when s.joins then nextval('list_member_id_seq') end as new_id
-        from unnest($2::bigint[], $3::bigint[], $4::boolean[]) as s (list_id, lead_id, joins)
+        from jsonb_to_recordset($2::jsonb) as s (list_id bigint, lead_id bigint, joins boolean)
     ),
     lists as materialized (  -- of one that has another filter by now, the filling takes care
         select t.id from list t
-        join unnest($5::bigint[], $6::text[]) as r (id, filter) on r.id = t.id
-        where t.company_id = $1 and t.filter = r.filter::jsonb
-        order by t.id for update of t
+        where t.company_id = $1 and t.id = any($3::bigint[]) and t.filter = $4::jsonb -> t.id::text
+        order by t.id for update
     ),
     made as (
         insert into list_member as m (company_id, id, list_id, lead_id, create_timestamp, update_timestamp)
         select $1, s.new_id, s.list_id, s.lead_id, now(), now()
         from sent s join lists h on h.id = s.list_id
-        where s.joins
+        where s.joins and (select count(*) from lists) >= 0  -- all are locked before the first member
         order by s.list_id, s.lead_id
         {JOINED}
     ),
@@ -157,6 +156,7 @@ _MOVE = statement(
         delete from list_member m
         using sent s, lists h
         where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id and h.id = s.list_id and not s.joins
+            and (select count(*) from lists) >= 0
         returning m.list_id, m.is_removed
     ){
         counted('''
@@ -168,7 +168,7 @@ _MOVE = statement(
     moved as (
         select from joined where back union all select from gone
     ){shift(LIST_MEMBER, "moved")}
-    select
+    select (select count(*) from joined), (select count(*) from gone)
     """
 )
 
@@ -179,11 +179,9 @@ async def _move(tx: Tx, company_id: int, rules: Sequence[Rule], moves: Sequence[
     await tx.rows(
         _MOVE,
         company_id,
-        [move.list_id for move in moves],
-        [move.lead_id for move in moves],
-        [move.joins for move in moves],
+        msgspec.json.encode(moves).decode(),
         [rule.list_id for rule in concerned],
-        [rule.filter for rule in concerned],
+        msgspec.json.encode({str(rule.list_id): msgspec.Raw(rule.filter.encode()) for rule in concerned}).decode(),
     )
 
 

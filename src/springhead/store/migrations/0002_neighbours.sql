@@ -134,12 +134,12 @@ create table list (
     name text not null,
     description text,
     filter jsonb,
-    member_count bigint not null default 0 check (member_count >= 0),
-    removed_count bigint not null default 0 check (removed_count >= 0),
+    member_count bigint not null default 0,
+    removed_count bigint not null default 0,
     primary key (company_id, id)
 ) with (fillfactor = 70);
 comment on column list.filter is 'Of a list whose members follow from it (model/filters.py); null when people are put on the list.';
-comment on column list.member_count is 'Changes in the transaction that changes a member; whoever changes members locks the list first.';
+comment on column list.member_count is 'Changes in the transaction that changes a member; whoever changes members locks the list first. Without a check: PostgreSQL would make it on the row as it was before the wait for the lock.';
 create index list_rules on list (company_id, id) where filter is not null;
 
 create table list_member (

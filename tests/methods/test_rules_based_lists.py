@@ -1,0 +1,618 @@
+"""Lists whose members follow from a filter, rule by rule, and against an evaluation from scratch (wire.md 13)."""
+
+import asyncio
+import json
+import random
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from lists import at_once, counts, fill, members, new_list, put_on, true_counts, twin
+from support import Company, Server, eventually, new_email, sql
+
+NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
+
+
+def kept(company: Company, list_id: int) -> Any:
+    """The filter as the list shows it, None when it shows none."""
+    (row,) = company.call("getActiveLists", where={"id": list_id})
+    return row.get("filter")
+
+
+def change(company: Company, *leads: dict[str, Any]) -> None:
+    outcomes = company.call("updateLeads", objects=list(leads))
+    assert all(outcome["success"] for outcome in outcomes), outcomes
+
+
+def hurry(server: Server, company: Company) -> None:
+    """Have every pass done that is waiting for its time."""
+    sql(server.dsn, "update pass set due_at = now() where company_id = $1", company.id)
+    eventually(lambda: not sql(server.dsn, "select from pass where company_id = $1", company.id), seconds=30)
+
+
+# Making one
+
+
+def test_a_new_list_has_those_who_match_already_when_the_call_returns(company: Company) -> None:
+    berlin, _, lower, _ = company.create({"city": "Berlin"}, {"city": "Bonn"}, {"city": "BERLIN"}, {})
+
+    list_id = new_list(company, filter={"city": "Berlin"})
+
+    assert members(company, list_id) == [berlin, lower]
+    assert counts(company, list_id) == (2, 0)
+
+
+def test_the_filter_is_shown_as_the_last_key_of_lists_that_have_one(company: Company) -> None:
+    plain, ruled = new_list(company), new_list(company, filter={"city": "Berlin", "leadScore": {"atLeast": "10"}})
+
+    rows = company.call("getActiveLists")
+
+    assert "filter" not in rows[0]
+    assert list(rows[1])[-1] == "filter"
+    assert rows[1]["filter"] == {"and": [{"city": {"equals": "Berlin"}}, {"leadScore": {"atLeast": 10}}]}
+    assert [row["id"] for row in rows] == [str(plain), str(ruled)]
+
+
+def test_what_is_shown_can_be_sent_again_and_means_the_same(company: Company) -> None:
+    company.create({"city": "Berlin"}, {"city": "Bonn", "leadScore": 20})
+    wanted = {"or": [{"city": "berlin"}, {"not": {"leadScore": {"between": [0, 10]}}}], "title": {"empty": True}}
+    one = new_list(company, filter=wanted)
+
+    other = new_list(company, filter=kept(company, one))
+
+    assert kept(company, one) == kept(company, other)
+    assert members(company, one) == members(company, other) != []
+    assert company.error("updateList", id=one, filter=wanted) == NOTHING
+
+
+def test_times_are_of_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
+    company = given_company(time_zone="Asia/Tokyo")
+
+    list_id = new_list(company, filter={"createTimestamp": {"atLeast": "2030-05-01 12:00:00"}})
+
+    assert kept(company, list_id) == {"createTimestamp": {"atLeast": "2030-05-01 12:00:00"}}
+    assert kept(company.at("v1.2"), list_id) == {"createTimestamp": {"atLeast": "2030-05-01 03:00:00"}}
+
+
+@pytest.mark.parametrize(
+    ("filter", "code", "named"),
+    [
+        ({"cit": "Berlin"}, 205, "filter.cit"),
+        ({"hasOpportunity": 1}, 205, "filter.hasOpportunity"),
+        ({"leadScore": "many"}, 205, "filter.leadScore"),
+        ({"city": {"above": 1}}, 205, "filter.city.above"),
+        ({}, 205, "filter"),
+        ("Berlin", 205, "filter"),
+        ([], 210, "filter"),
+        ([{"city": "Berlin"}], 210, "filter"),
+    ],
+)
+def test_a_wrong_filter_is_refused_and_the_place_is_named(company: Company, filter: Any, code: int, named: str) -> None:
+    error = company.error("createList", name="x", filter=filter)
+
+    assert error["code"] == code
+    assert error["data"]["params"][0]["param"] == named
+    assert company.call("getActiveLists") == []
+
+
+def test_a_refused_filter_does_not_stop_other_lists(company: Company) -> None:
+    (lead,) = company.create({"city": "Berlin"})
+
+    outcomes = company.call(
+        "createList",
+        objects=[{"name": "a", "filter": {"x": 1}}, {"name": "b", "filter": {"city": "Berlin"}}, {"name": "c"}],
+    )
+
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [205, None, None]
+    assert members(company, outcomes[1]["id"]) == [lead]
+    assert counts(company, outcomes[2]["id"]) == (0, 0)
+
+
+def test_a_company_can_have_100_lists_with_a_filter(company: Company) -> None:
+    lists = [{"name": str(at), "filter": {"city": str(at)}} for at in range(100)]
+    ids = company.make("createList", *lists)
+    (lead,) = company.create({"city": "42"})
+    assert members(company, ids[42]) == [lead]
+
+    error = company.error("createList", name="x", filter={"city": "x"})
+
+    assert error["code"] == 205
+    assert error["data"]["params"][0]["message"] == "A company can have 100 lists with a filter"
+    company.call("deleteList", id=ids[7])
+    new_list(company, filter={"city": "x"})
+    assert company.error("updateList", id=new_list(company), filter={"city": "y"})["code"] == 205
+
+
+# Following
+
+
+def test_a_lead_joins_and_leaves_with_the_call_that_changes_it(company: Company) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    one, other = company.create({"city": "Berlin"}, {"city": "Bonn"})
+    assert members(company, list_id) == [one]
+
+    change(company, {"id": one, "city": "Bonn"}, {"id": other, "city": "berlin"})
+    assert members(company, list_id) == [other]
+    assert counts(company, list_id) == (1, 0), "who leaves by the filter was not removed by anybody"
+
+    change(company, {"id": one, "city": "Berlin"})
+    assert sorted(members(company, list_id)) == [one, other]
+    assert counts(company, list_id) == (2, 0)
+
+
+def test_every_way_to_change_a_lead_is_followed(company: Company) -> None:
+    list_id = new_list(company, filter={"title": "CEO"})
+    address = new_email()
+    (lead,) = company.create({"emailAddress": address})
+
+    for method, one in (
+        ("updateLeads", {"id": lead}),
+        ("updateLeadsV2", {"id": lead}),
+        ("updateLeads", {"emailAddress": address}),
+        ("updateLeadsV2", {"emailAddress": address.upper()}),
+    ):
+        assert company.code(method, {**one, "title": "CEO"}) is None
+        assert members(company, list_id) == [lead], method
+        assert company.code(method, {**one, "title": ""}) is None
+        assert members(company, list_id) == [], method
+
+
+def test_a_call_that_changes_one_lead_twice_counts_as_it_ended(company: Company) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    (lead,) = company.create({})
+
+    change(company, {"id": lead, "city": "Berlin"}, {"id": lead, "city": "Bonn"})
+    assert members(company, list_id) == []
+    change(company, {"id": lead, "city": "Rome"}, {"id": lead, "city": "Berlin"})
+    assert members(company, list_id) == [lead]
+
+
+def test_one_lead_can_be_on_several_lists_and_move_between_them(company: Company) -> None:
+    berlin, bonn = (new_list(company, filter={"city": city}) for city in ("Berlin", "Bonn"))
+    everybody = new_list(company, filter={"city": {"empty": False}})
+    (lead,) = company.create({"city": "Berlin"})
+    assert [members(company, one) for one in (berlin, bonn, everybody)] == [[lead], [], [lead]]
+
+    change(company, {"id": lead, "city": "Bonn"})
+
+    assert [members(company, one) for one in (berlin, bonn, everybody)] == [[], [lead], [lead]]
+
+
+def test_custom_fields_are_followed(company: Company) -> None:
+    size, news = company.field("Size"), company.field("News", "checkbox", options=["sport", "arts"])
+    list_id = new_list(company, filter={"or": [{size: "XL"}, {news: "arts"}]})
+    one, other = company.create({size: "xl"}, {news: "sport,arts"})
+    assert members(company, list_id) == [one, other]
+
+    change(company, {"id": one, size: None}, {"id": other, news: "sport"})
+    assert members(company, list_id) == []
+    change(company, {"id": one, news: ["arts"]})
+    assert members(company, list_id) == [one]
+
+
+def test_a_field_that_is_made_after_the_list_can_be_in_its_next_filter(company: Company) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    size = company.field("Size")
+    (lead,) = company.create({size: "XL"})
+
+    company.call("updateList", id=list_id, filter={size: "XL"})
+
+    assert members(company, list_id) == [lead]
+
+
+def test_statuses_are_followed_also_those_that_opportunities_give(company: Company) -> None:
+    contacts = new_list(company, filter={"isContact": 1})
+    buying = new_list(company, filter={"leadStatus": ["contactWithOpp", "customer"]})
+    (lead,) = company.create({"leadStatus": "contact"})
+    assert (members(company, contacts), members(company, buying)) == ([lead], [])
+
+    (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
+    (deal,) = company.make(
+        "createOpportunities",
+        {"opportunityName": "x", "dealStageID": stage, "closeDate": "2030-01-01", "primaryLeadID": lead},
+    )
+    assert (members(company, contacts), members(company, buying)) == ([lead], [lead])
+
+    company.call("updateOpportunities", objects=[{"id": deal, "isClosed": 1, "isWon": 1}])
+    assert (members(company, contacts), members(company, buying)) == ([], [lead])
+
+    change(company, {"id": lead, "leadStatus": "open"})
+    assert (members(company, contacts), members(company, buying)) == ([], [])
+
+
+@pytest.mark.parametrize("noun", ["Account", "Campaign"])
+def test_leads_of_what_is_deleted_are_followed(company: Company, noun: str) -> None:
+    column, name = f"{noun.lower()}ID", f"{noun.lower()}Name"
+    (target,) = company.make(f"create{noun}s", {name: "x"})
+    having = new_list(company, filter={column: target})
+    without = new_list(company, filter={column: {"empty": True}})
+    (lead,) = company.create({column: target})
+    assert (members(company, having), members(company, without)) == ([lead], [])
+
+    company.call(f"delete{noun}s", objects=[{"id": target}])
+
+    eventually(lambda: company.lead(lead)[column] is None)
+    assert (members(company, having), members(company, without)) == ([], [lead])
+
+
+def test_a_lead_that_is_deactivated_leaves_and_comes_back(company: Company) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    lead, _ = company.create({"city": "Berlin"}, {"city": "Berlin", "active": 0})
+    assert members(company, list_id) == [lead]
+
+    change(company, {"id": lead, "active": 0})
+    assert (members(company, list_id), counts(company, list_id)) == ([], (0, 0))
+    change(company, {"id": lead, "active": 1})
+    assert (members(company, list_id), counts(company, list_id)) == ([lead], (1, 0))
+
+
+def test_a_deleted_lead_leaves_and_the_count_says_so(company: Company, server: Server) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    one, other = company.create({"city": "Berlin"}, {"city": "Berlin"})
+
+    company.call("deleteLeads", objects=[one])
+
+    assert members(company, list_id) == [other]
+    assert counts(company, list_id) == true_counts(server, company, list_id) == (1, 0)
+
+
+def test_500_leads_of_a_call_are_followed(company: Company) -> None:
+    list_id = new_list(company, filter={"leadScore": {"atLeast": 250}})
+    ids = company.create(*({"leadScore": score} for score in range(500)))
+    assert members(company, list_id) == ids[250:]
+
+    change(company, *({"id": one, "leadScore": 499 - at} for at, one in enumerate(ids)))
+
+    assert sorted(members(company, list_id)) == ids[:250]
+    assert counts(company, list_id) == (250, 0)
+
+
+def test_a_page_of_members_begins_where_its_offset_says_when_somebody_before_it_leaves(
+    company: Company, server: Server
+) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    ids = company.create(*({"city": "Berlin"} for _ in range(12)))
+    sql(server.dsn, "update list_member set create_timestamp = now() - interval '1 hour'", company_id=company.id)
+
+    def page(offset: int) -> list[int]:
+        rows = company.call("getListMembers", where={"id": list_id}, limit=4, offset=offset)
+        return [int(row["leadID"]) for row in rows]
+
+    assert [page(at) for at in (0, 4, 8)] * 2 == [page(at) for at in (0, 4, 8)] * 2 == [ids[:4], ids[4:8], ids[8:]] * 2
+    change(company, {"id": ids[1], "city": "Bonn"})
+    assert [page(at) for at in (4, 8)] == [ids[5:9], ids[9:]]
+
+
+def test_a_company_follows_its_own_filters_only(given_company: Callable[..., Company]) -> None:
+    company, other = given_company(), given_company()
+    mine, theirs = new_list(company, filter={"city": "Berlin"}), new_list(other, filter={"city": "Berlin"})
+
+    (lead,) = company.create({"city": "Berlin"})
+
+    assert members(company, mine) == [lead]
+    assert members(other, theirs) == []
+
+
+# By hand
+
+
+def test_nobody_is_put_on_or_taken_off_by_hand(company: Company) -> None:
+    list_id = new_list(company, filter={"city": "Berlin"})
+    inside, outside = company.create({"city": "Berlin"}, {})
+    address = company.lead(inside)["emailAddress"]
+
+    errors = [
+        company.error("addListMember", listID=list_id, memberID=outside),
+        company.error("addListMember", listID=list_id, memberID=inside),
+        company.error("addListMemberEmailAddress", listID=list_id, emailAddress=address),
+        company.error("removeListMember", listID=list_id, contactID=inside),
+        company.error("removeListMemberEmailAddress", listID=list_id, emailAddress=address),
+        company.error("removeListMembersAll", listID=list_id),
+    ]
+
+    assert {error["code"] for error in errors} == {205}
+    assert {error["data"]["params"][0]["param"] for error in errors} == {"listID"}
+    assert company.code("addListMembers", {"listID": list_id, "memberID": outside}) == 205
+    assert members(company, list_id) == [inside]
+
+
+# Changing the filter
+
+
+def test_with_another_filter_the_list_has_other_members(company: Company) -> None:
+    berlin, bonn, both = company.create(
+        {"city": "Berlin"}, {"city": "Bonn", "title": "x"}, {"city": "Berlin", "title": "x"}
+    )
+    list_id = new_list(company, filter={"city": "Berlin"})
+    assert members(company, list_id) == [berlin, both]
+
+    company.call("updateList", id=list_id, filter={"title": "x"})
+
+    assert sorted(members(company, list_id)) == [bonn, both]
+    assert counts(company, list_id) == (2, 0)
+    change(company, {"id": berlin, "title": "X"}, {"id": both, "city": ""})
+    assert sorted(members(company, list_id)) == [berlin, bonn, both]
+
+
+def test_a_new_name_leaves_the_filter_and_the_members(company: Company) -> None:
+    (lead,) = company.create({"city": "Berlin"})
+    list_id = new_list(company, filter={"city": "Berlin"})
+
+    company.call("updateList", id=list_id, name="Another")
+
+    assert kept(company, list_id) == {"city": {"equals": "Berlin"}}
+    assert members(company, list_id) == [lead]
+    (other,) = company.create({"city": "Berlin"})
+    assert members(company, list_id) == [lead, other]
+
+
+def test_without_its_filter_a_list_keeps_its_members_and_is_changed_by_hand(company: Company) -> None:
+    lead, other = company.create({"city": "Berlin"}, {})
+    list_id = new_list(company, filter={"city": "Berlin"})
+
+    company.call("updateList", id=list_id, filter=None)
+
+    assert kept(company, list_id) is None
+    change(company, {"id": lead, "city": "Bonn"}, {"id": other, "city": "Berlin"})
+    assert members(company, list_id) == [lead]
+    put_on(company, list_id, other)
+    company.call("removeListMember", listID=list_id, contactID=lead)
+    assert (members(company, list_id), counts(company, list_id)) == ([other], (1, 1))
+    assert company.error("updateList", id=list_id, filter=None) == NOTHING
+
+
+def test_a_list_that_gets_a_filter_has_those_who_match_and_no_trace_of_the_others(
+    company: Company, server: Server
+) -> None:
+    list_id = new_list(company)
+    stays, back, goes, forgotten, joins = company.create(
+        {"city": "Berlin"}, {"city": "Berlin"}, {}, {}, {"city": "Berlin"}
+    )
+    put_on(company, list_id, stays, back, goes, forgotten)
+    company.call("removeListMembers", objects=[{"listID": list_id, "contactID": one} for one in (back, forgotten)])
+    assert counts(company, list_id) == (2, 2)
+
+    company.call("updateList", id=list_id, filter={"city": "Berlin"})
+
+    assert sorted(members(company, list_id)) == sorted([stays, back, joins])
+    assert counts(company, list_id) == true_counts(server, company, list_id) == (3, 0)
+
+
+def test_a_deleted_list_follows_no_more(company: Company, server: Server) -> None:
+    company.create({"city": "Berlin"})
+    list_id = new_list(company, filter={"city": "Berlin"})
+
+    company.call("deleteList", id=list_id)
+
+    company.create({"city": "Berlin"})
+    hurry(server, company)
+    assert true_counts(server, company, list_id) == (0, 0)
+
+
+def test_a_deleted_custom_field_is_unset_to_the_filters_that_name_it(company: Company) -> None:
+    size, other = company.field("Size"), company.field("Other")
+    one, two = company.create({size: "XL"}, {size: "S", other: "x"})
+    big = new_list(company, filter={size: "XL"})
+    no_size = new_list(company, filter={size: {"empty": True}})
+    others = new_list(company, filter={other: "x"})
+    assert [members(company, on) for on in (big, no_size, others)] == [[one], [], [two]]
+
+    company.call("deleteFields", objects=[{"systemName": size}])
+
+    assert members(company, big) == []
+    assert sorted(members(company, no_size)) == [one, two]
+    assert members(company, others) == [two]
+    assert counts(company, no_size) == (2, 0)
+    assert kept(company, big) == {size: {"equals": "XL"}}
+    (three,) = company.create({})
+    assert three in members(company, no_size)
+
+
+# Great companies, and writes under way
+
+
+def test_a_great_company_is_filled_beside_the_calls(company: Company, server: Server) -> None:
+    fill(server, company, 1, 20_000)
+    sql(server.dsn, "update lead set city = 'Berlin' where id % 3 = 0", company_id=company.id)
+    (row,) = sql(server.dsn, "select count(*)::int as n from lead where id % 3 = 0", company_id=company.id)
+
+    list_id = new_list(company, filter={"city": "Berlin"})
+
+    company.create({"city": "Berlin"})
+    eventually(lambda: counts(company, list_id)[0] == row["n"] + 1, seconds=60)
+    assert true_counts(server, company, list_id) == (row["n"] + 1, 0)
+
+
+def under_way(company: Company, statement: str, meanwhile: Callable[[], None], *arguments: object) -> None:
+    """Do something while a write that knows nothing of filters is under way; it commits afterwards."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(company.dsn)
+        await connection.execute("select set_config('app.company_id', $1, false)", str(company.id))
+        async with connection.transaction():
+            await connection.execute(statement, *arguments)
+            await asyncio.to_thread(meanwhile)
+        await connection.close()
+
+    asyncio.run(run())
+
+
+def test_a_write_that_was_under_way_when_the_filter_was_made_is_seen_to_a_little_later(
+    company: Company, server: Server
+) -> None:
+    (lead,) = company.create({})
+    made: list[int] = []
+
+    under_way(
+        company,
+        "update lead set city = 'Berlin', update_timestamp = now() where id = $1",
+        lambda: made.append(new_list(company, filter={"city": "Berlin"})),
+        lead,
+    )
+
+    assert members(company, made[0]) == []
+    hurry(server, company)
+    assert members(company, made[0]) == [lead]
+    assert counts(company, made[0]) == (1, 0)
+
+
+@pytest.mark.parametrize("write", ["city = 'Bonn'", "active = false"])
+def test_a_write_under_way_that_makes_somebody_leave_is_seen_to_a_little_later(
+    company: Company, server: Server, write: str
+) -> None:
+    (lead,) = company.create({"city": "Berlin"})
+    list_id = new_list(company, filter={"city": "Berlin"})
+
+    under_way(
+        company,
+        f"update lead set {write}, update_timestamp = now() where id = $1",
+        lambda: company.call("updateList", id=list_id, filter={"city": ["Berlin", "Rome"]}),
+        lead,
+    )
+
+    assert members(company, list_id) == [lead]
+    hurry(server, company)
+    assert members(company, list_id) == []
+    assert counts(company, list_id) == true_counts(server, company, list_id) == (0, 0)
+
+
+def test_the_later_look_begins_when_no_write_can_be_under_way_any_more(company: Company, server: Server) -> None:
+    new_list(company, filter={"city": "Berlin"})
+
+    (row,) = sql(
+        server.dsn,
+        """
+        select kind, extract(epoch from due_at - now())::float as wait,
+            extract(epoch from created_at)::float - cursor / 1e6 as back
+        from pass where company_id = $1
+        """,
+        company.id,
+    )
+
+    assert row["kind"] == "sweep_list"
+    assert 10 < row["wait"] <= 15
+    assert 14.9 < row["back"] < 17
+
+
+# Several servers
+
+
+@pytest.fixture
+def second(server: Server, tmp_path: Path) -> Generator[Server]:
+    """Another server on the same database."""
+    running = Server(tmp_path / "second", "--no-limits", "--database-url", server.dsn)
+    yield running
+    assert running.stop() == 0
+
+
+def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: Company, second: Server) -> None:
+    there = twin(company, second)
+    assert there.create({"city": "Berlin"})  # it knows the company from before
+
+    list_id = new_list(company, filter={"city": "Berlin"})
+    there.create({"city": "Berlin"})
+    assert counts(company, list_id) == counts(there, list_id) == (2, 0)
+
+    company.call("updateList", id=list_id, filter={"city": "Bonn"})
+    there.create({"city": "Berlin"}, {"city": "Bonn"})
+    assert counts(company, list_id) == counts(there, list_id) == (1, 0)
+    there.close()
+
+
+def test_a_status_that_follows_on_a_server_with_old_filters_is_followed_by_the_lists(
+    company: Company, second: Server
+) -> None:
+    there = twin(company, second)
+    (lead,) = there.create({})
+    (stage,) = there.make("createDealStages", {"dealStageName": "Offer"})
+    (deal,) = there.make(
+        "createOpportunities",
+        {"opportunityName": "x", "dealStageID": stage, "closeDate": "2030-01-01", "primaryLeadID": lead},
+    )
+    list_id = new_list(company, filter={"leadStatus": "contactWithOpp"})
+    assert members(company, list_id) == [lead]
+
+    assert there.call("deleteOpportunities", objects=[deal])[0]["success"]
+
+    assert members(company, list_id) == []
+    there.close()
+
+
+CITIES = ("Berlin", "Bonn", "Rome", "")
+FILTERS: tuple[tuple[Any, Callable[[dict[str, Any]], bool]], ...] = (
+    ({"city": "berlin"}, lambda one: one["city"] == "Berlin"),
+    ({"city": {"empty": True}}, lambda one: not one["city"]),
+    ({"leadScore": {"atLeast": 50}}, lambda one: int(one["leadScore"]) >= 50),
+    (
+        {"or": [{"city": ["Bonn", "Rome"]}, {"leadScore": {"less": 10}}]},
+        lambda one: one["city"] in {"Bonn", "Rome"} or int(one["leadScore"]) < 10,
+    ),
+    ({"not": {"isContact": 1}}, lambda one: one["leadStatus"] != "contact"),
+    ({"FIELD": {"startsWith": "x"}}, lambda one: one["FIELD"].startswith("x")),
+    ({"FIELD": "x1", "isQualified": 1}, lambda one: one["FIELD"] == "x1" and one["leadStatus"] == "qualified"),
+)
+
+
+def some_lead(dice: random.Random, field: str) -> dict[str, Any]:
+    values = {
+        "city": dice.choice(CITIES),
+        "leadScore": dice.randrange(100),
+        "leadStatus": dice.choice(("open", "qualified", "contact")),
+        "active": dice.choice((1, 1, 1, 0)),
+        field: dice.choice(("", "x1", "x2", "y")),
+    }
+    return dict(dice.sample(list(values.items()), dice.randrange(1, 6)))
+
+
+def test_random_writes_on_two_servers_end_as_an_evaluation_from_scratch(
+    company: Company, server: Server, second: Server
+) -> None:
+    field = company.field("Field")
+    known = company.create(*(some_lead(random.Random(at), field) for at in range(150)))
+    texts = [json.loads(json.dumps(one).replace("FIELD", field)) for one, _ in FILTERS]
+    lists = [new_list(company, filter=one) for one in texts]
+    lock = threading.Lock()
+    now = list(range(len(lists)))
+
+    def work(own: Company, at: int) -> None:
+        dice = random.Random(at)
+        for _ in range(25):
+            some = dice.sample(known, 30)
+            match dice.randrange(8):
+                case 0:
+                    new = [{"emailAddress": new_email(), **some_lead(dice, field)} for _ in range(20)]
+                    known.extend(one["id"] for one in own.call("createLeads", objects=new) if one["success"])
+                case 1:
+                    own.call("deleteLeads", objects=some[:3])
+                case 2 if at < 3:
+                    with lock:
+                        which, what = dice.randrange(len(lists)), dice.randrange(len(texts))
+                        answer = own.envelope("updateList", {"id": lists[which], "filter": texts[what]})
+                        assert answer["result"] or answer["error"]["code"] == 302, answer
+                        now[which] = what
+                case 3 if at == 3:
+                    own.call("createFields", objects=[{"relationship": "lead", "dataType": "string", "label": "x"}])
+                case _:
+                    answer = own.envelope(
+                        "updateLeads", {"objects": [{"id": one, **some_lead(dice, field)} for one in some]}
+                    )
+                    assert answer["result"], answer
+
+    at_once([twin(company, where) for where in (server, second) for _ in range(3)], work)
+
+    hurry(server, company)
+    leads: list[dict[str, Any]] = []
+    while page := company.call("getLeads", where={}, offset=len(leads)):
+        leads += page
+    assert len(leads) > 100
+    for list_id, which in zip(lists, now, strict=True):
+        matches = FILTERS[which][1]
+        right = {int(one["id"]) for one in leads if matches({**one, "FIELD": one[field], "city": one["city"] or ""})}
+        found = members(company, list_id)
+        assert len(found) == len(set(found))
+        assert set(found) == right, texts[which]
+        assert counts(company, list_id) == true_counts(server, company, list_id) == (len(right), 0)
