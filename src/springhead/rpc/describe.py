@@ -28,7 +28,7 @@ strings; in answers every value of an object that is read is a string or null.""
 
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
-    "description": "What became of one object of a write; after success with `id` (creates) or the last three (convertLeads).",
+    "description": "What became of one object of a write; a create adds `id`, convertLeads the last three.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},

@@ -62,8 +62,8 @@ def _difference(columns: Sequence[Column], *, custom: bool = False) -> str:
     As text because it is read once, in the end: built as jsonb, member by member, it took twice as long.
     """
     members = [
-        f"case when c.{column.sql} is distinct from o.{column.sql} then"
-        f" '\"{column.name}\":' || json_build_array({sql.expression(column, table='o')}, {sql.expression(column, table='c')})::text end"
+        f"""case when c.{column.sql} is distinct from o.{column.sql} then '"{column.name}":'
+            || json_build_array({sql.expression(column, table="o")}, {sql.expression(column, table="c")})::text end"""
         for column in columns
     ]
     return f"concat_ws(',', {', '.join([*members, *([_CUSTOM] if custom else [])])})"
