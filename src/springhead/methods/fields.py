@@ -38,7 +38,7 @@ from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, 
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import PAGE, Count, Objects, Where, whole
 from springhead.store import fields as store
-from springhead.store import rules
+from springhead.store import rules, scoring
 from springhead.store.db import Tx
 
 _ERRORS = (MissingObjects, MalformedObject, TooManyObjects, UnexpectedArray)
@@ -329,7 +329,7 @@ async def delete_fields(
     """Delete custom fields.
 
     Their values disappear from every object, and their system names never come back. To the filter of a list
-    that names one it is unset for every lead from then on.
+    that names one, and to a score rule, it is unset for every lead from then on.
     """
     async with _changing(call) as (tx, known):
         by_name = {field.system_name: field.id for field in known.fields}
@@ -348,9 +348,11 @@ async def delete_fields(
             gone.append(field_id)
             outcomes.append(done())
         await store.delete(tx, call.company.id, gone)
-        named = rules.naming(known, [field.system_name for field in known.fields if field.id in gone])
+        names = [field.system_name for field in known.fields if field.id in gone]
+        named = rules.naming(known, names)
         await rules.fill(tx, call.company.id, named)
-    if named:
+        scored = await scoring.fields_gone(tx, call.company.id, known, names)
+    if named or scored:
         await call.server.passes.finish(call.company.id)
     return Outcomes(outcomes)
 

@@ -5,13 +5,15 @@ time. Nobody can add one meanwhile, for whoever writes a reference locks what it
 delete waits for those who came before, and those who come later find nothing to refer to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from springhead.model.columns import Noun
+from springhead.model.errors import Json
+from springhead.model.events import Event
 from springhead.model.leads import LEAD
 from springhead.model.opportunities import OPPORTUNITY
-from springhead.store import fields, passes, rules
+from springhead.store import events, fields, passes, rules
 from springhead.store.db import Tx
 from springhead.store.sql import Statement, statement
 from springhead.store.table import shift
@@ -76,11 +78,18 @@ async def _step(tx: Tx, company_id: int, subject_id: int, cursor: int, *, name: 
         known = await fields.load(tx, company_id)
         leads = await _ids(tx, _DETACH["lead", name], company_id, subject_id, cursor, room)
         await rules.follow(tx, company_id, known, leads)
+        await events.write(tx, company_id, [_told(lead, name, subject_id) for lead in leads])
         if len(leads) == room:
             return leads[-1]
         room -= len(leads)
     opportunities = await _ids(tx, _DETACH["opportunity", name], company_id, subject_id, max(-cursor, 0), room)
     return -opportunities[-1] if len(opportunities) == room else None
+
+
+def _told(lead_id: int, name: str, subject_id: int) -> Event:
+    """As a call that changes the column tells it (story.py)."""
+    data: Mapping[str, Json] = {name: [str(subject_id), None]}
+    return Event(lead_id=lead_id, source="leadUpdate", name=f"Lead changed: {name}", data=data)
 
 
 async def _ids(tx: Tx, sql: Statement, *arguments: object) -> list[int]:

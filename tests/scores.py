@@ -1,0 +1,65 @@
+"""Scoring as tests drive it: events of any age, and a look at them without waiting for the server's own."""
+
+import json
+from typing import Any
+
+from springhead.store.scoring import Scorer
+from support import Company, sql, with_database
+
+CREATED = {"name": "Came", "part": "engagement", "points": 4, "eventSource": "leadCreation"}
+
+
+def happened(
+    company: Company,
+    lead: int,
+    source: str,
+    *,
+    days: float = 0,
+    name: str = "x",
+    url: str | None = None,
+    times: int = 1,
+) -> None:
+    """Events of a lead, that many days ago."""
+    sql(
+        company.dsn,
+        """
+        insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)
+        select $1, $2, now() - make_interval(secs => $3), $4, $5, $6::jsonb from generate_series(1, $7)
+        """,
+        company.id,
+        lead,
+        days * 86_400,
+        source,
+        name,
+        json.dumps({"url": url}) if url else None,
+        times,
+        company_id=company.id,
+    )
+
+
+def look(company: Company, *, until_done: bool = True) -> None:
+    """Score the leads of new events now, as the server does every few seconds."""
+    more = True
+    while more:
+        sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
+        with_database(company.dsn, lambda database: Scorer(database).look(company.id))
+        (state,) = sql(
+            company.dsn, "select is_active and due_at <= now() as more from scoring where company_id = $1", company.id
+        )
+        more = until_done and state["more"]
+
+
+def scores(company: Company, lead: int) -> tuple[int, int]:
+    """leadScore and leadScoreWeighted."""
+    row = company.lead(lead)
+    return int(row["leadScore"] or ""), int(row["leadScoreWeighted"] or "")
+
+
+def lines(company: Company, lead: int) -> list[dict[str, Any]]:
+    """The explanation of a lead's score."""
+    return company.call("getScoreExplanation", leadID=lead)
+
+
+def settle(company: Company) -> None:
+    """Let the time pass after which events that became visible late are looked for."""
+    sql(company.dsn, "update scoring set marked_at = now() - interval '1 minute' where company_id = $1", company.id)
