@@ -40,7 +40,7 @@ def answer(company: Company, body: bytes, *, seconds: float = SECONDS) -> dict[s
     took = time.monotonic() - begun
     assert status == 200, (status, content[:200])
     envelope: dict[str, Any] = json.loads(content)
-    assert list(envelope) == ["result", "error", "id"]
+    assert list(envelope) in (["result", "error", "id"], ["hasMore", "result", "error", "id"])
     errors = envelope["error"] or []
     for error in [errors] if isinstance(errors, dict) else errors:
         assert list(error) == ["code", "message", "data"]

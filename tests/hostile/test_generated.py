@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostile.ask import answer, call, examples
-from springhead.model.fields import FIELD
 from springhead.model.leads import LEAD, email_key
 from springhead.rpc.method import REGISTRY
+from springhead.rpc.samples import nouns
 from support import Company, Server, new_company, new_email
 
 METHODS = sorted(REGISTRY)
 PARAMS = sorted({given.name for method in REGISTRY.values() for given in method.params})
-NAMES = [*(column.name for column in (*LEAD.columns, *FIELD.columns)), "options"]
+NAMES = sorted({column.name for noun in nouns().values() for column in noun.columns} | {"options", "filter"})
 TIMES = ["2020-01-01", "2020-01-01 00:00:00", "2999-12-31 23:59:59", "0001-01-01", "9999-12-31"]
 WORDS = [
     "lead",
