@@ -165,6 +165,28 @@ def test_the_change_shows_in_the_date_range_of_updates(company: Company) -> None
     assert [row["id"] for row in company.call("getLeadsDateRange", **range_)] == [str(lead)]
 
 
+def test_lists_follow_the_status_at_once(company: Company) -> None:
+    stage_id = stage(company)
+    busy, buyers = (
+        company.call("createList", name=value, filter={"leadStatus": value})[0]["id"]
+        for value in ("contactWithOpp", "customer")
+    )
+    lead, other = company.create({}, {})
+
+    def on(list_id: int) -> list[str]:
+        return [row["leadID"] for row in company.call("getListMembers", where={"id": list_id})]
+
+    made = opportunity(company, stage_id, primaryLeadID=lead)
+    sale = {"opportunityName": "A roof", "dealStageID": stage_id, "closeDate": "2030-01-31"}
+    company.call("convertLeads", objects=[{"id": other, **sale}])
+    assert (on(busy), on(buyers)) == ([str(lead), str(other)], [])
+
+    change(company, made, isWon=1)
+    assert (on(busy), on(buyers)) == ([str(other)], [str(lead)])
+    company.call("convertLeads", objects=[{"id": other, "leadStatus": "customer"}])
+    assert (on(busy), on(buyers)) == ([], [str(lead), str(other)])
+
+
 def test_another_companys_leads_do_not_change(company: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     (theirs,) = other.create({})

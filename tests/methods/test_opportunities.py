@@ -361,13 +361,13 @@ def test_what_happens_to_an_opportunity_is_written_to_its_leads(company: Company
 
     assert events(company, lead) == [
         ("oppCreate", "Opportunity created: A roof"),
-        ("changeLeadStatus", "Lead changed: leadStatus"),
+        ("changeLeadStatus", "Lead status changed"),
         ("dealStageChange", "Deal stage changed to Talks: A roof"),
         ("oppLost", "Opportunity lost: A roof"),
-        ("changeLeadStatus", "Lead changed: leadStatus"),
-        ("changeLeadStatus", "Lead changed: leadStatus"),
+        ("changeLeadStatus", "Lead status changed"),
+        ("changeLeadStatus", "Lead status changed"),
         ("oppWon", "Opportunity won: A roof"),
-        ("changeLeadStatus", "Lead changed: leadStatus"),
+        ("changeLeadStatus", "Lead status changed"),
     ]
     assert [source for source, _ in events(company, other)] == [
         "oppLink",

@@ -179,7 +179,7 @@ def test_a_link_that_is_made_by_hand_is_an_event_of_the_lead(company: Company) -
     )
     assert [tuple(row) for row in rows] == [
         ("oppLink", "Linked to opportunity: A roof", opportunity),
-        ("changeLeadStatus", "Lead changed: leadStatus", None),
+        ("changeLeadStatus", "Lead status changed", None),
     ]
 
 

@@ -39,8 +39,8 @@ _ROW = row(
     closeDate="2030-01-31 00:00:00",
 )
 _NAMING = ("primaryLeadID", "originatingLeadID")
-_TELLING = (*_NAMING, "dealStageID", "isClosed", "isWon", "isActive")
-"""What can matter to the leads of an opportunity that is changed."""
+_MOVING = (*_NAMING, "isClosed", "isWon", "isActive")
+"""What can change links or the status of leads; a deal stage that changes is no more than told to them."""
 
 
 def _examine(one: Any) -> InvalidParameters | None:
@@ -93,11 +93,14 @@ class _Followed:
 
     async def _before_update(self, call: Call, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
         self._before = {}
-        telling = any(getattr(one, name) is not UNSET for one in objects for name in _TELLING)
         ids = [one.id for one in objects if isinstance(one.id, int)]
-        if telling and ids:
+        if any(getattr(one, name) is not UNSET for one in objects for name in _MOVING):
             await opportunities.hold(tx, call.company.id, ids, named=_named(objects))
-            self._before = await opportunities.states(tx, call.company.id, ids)
+        elif any(one.dealStageID is not UNSET for one in objects):
+            await opportunities.lock(tx, call.company.id, ids)
+        else:
+            return
+        self._before = await opportunities.states(tx, call.company.id, ids)
 
     async def _updated(self, call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         if self._before:

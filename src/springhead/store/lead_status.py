@@ -75,4 +75,4 @@ async def refresh(
 def changed_event(lead_id: int, before: str, after: str) -> Event:
     """That the status of a lead has changed, as a write of leads tells it (store/story.py)."""
     source, name = LEAD.story.special["leadStatus"] if LEAD.story else ("", "")
-    return Event(lead_id=lead_id, source=source, name=f"{name}leadStatus", data={"leadStatus": [before, after]})
+    return Event(lead_id=lead_id, source=source, name=name, data={"leadStatus": [before, after]})
