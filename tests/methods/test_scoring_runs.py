@@ -1,0 +1,294 @@
+"""When leads are scored: by the server itself, in passes beside the calls, by several servers, and as time goes by."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from scores import CREATED, happened, lines, look, scores, settle
+from springhead.store import scoring
+from springhead.store.db import Database
+from springhead.store.scorecards import Scorecard
+from springhead.store.scoring import Scorer
+from support import Company, eventually, sql, with_database
+
+FORMS = {"name": "Forms", "part": "engagement", "points": 100, "eventSource": "formSubmit"}
+
+
+def state(company: Company) -> Any:
+    (row,) = sql(company.dsn, "select *, decay_at - now() as decays_in from scoring where company_id = $1", company.id)
+    return row
+
+
+def fill(company: Company, count: int) -> None:
+    """Leads by SQL, each with the event of its creation, half of them in Rome."""
+    sql(
+        company.dsn,
+        """
+        with made as (
+            insert into lead (company_id, email_key, email_address, city, lead_score, lead_score_weighted, active,
+                lead_status, create_timestamp, update_timestamp)
+            select $1, i || '@fill.example', i || '@fill.example', case when i % 2 = 0 then 'Rome' end, 0, 0, true,
+                'unqualified', now(), now()
+            from generate_series(1, $2) i
+            returning id
+        )
+        insert into event (company_id, lead_id, create_timestamp, event_source, event_name)
+        select $1, id, now(), 'leadCreation', 'Lead created' from made
+        """,
+        company.id,
+        count,
+        company_id=company.id,
+    )
+
+
+def counted(company: Company) -> dict[int, int]:
+    """How many leads have which score."""
+    rows = sql(
+        company.dsn,
+        "select lead_score, count(*)::int as leads from lead where company_id = $1 group by 1",
+        company.id,
+        company_id=company.id,
+    )
+    return {row["lead_score"]: row["leads"] for row in rows}
+
+
+def test_a_lead_is_scored_within_seconds_of_what_happens_to_it(company: Company) -> None:
+    company.make("createScoreRules", CREATED, {"name": "x", "part": "fit", "points": 10, "filter": {"city": "Rome"}})
+    (lead,) = company.create({})
+    eventually(lambda: scores(company, lead) == (4, 4), seconds=15)
+
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome"}])
+    eventually(lambda: scores(company, lead) == (14, 14), seconds=15)
+
+
+def test_an_event_that_became_visible_late_is_found_when_no_later_one_can_come(company: Company) -> None:
+    early, late = company.create({}, {})
+    company.make("createScoreRules", FORMS)
+    happened(company, late, "formSubmit")
+    (seen,) = sql(company.dsn, "select max(id) as id from event", company_id=company.id)
+    look(company)
+    assert scores(company, late)[0] == 100
+    settle(company)
+    look(company)  # remembers how far it was
+    insert = """
+        insert into event (company_id, id, lead_id, create_timestamp, event_source, event_name)
+        values ($1, $2, $3, now(), 'formSubmit', 'late')
+    """
+    happened(company, late, "formSubmit")
+    look(company)
+    sql(company.dsn, "update scoring set settled_id = $2 where company_id = $1", company.id, seen["id"] - 2_048)
+    sql(company.dsn, insert, company.id, seen["id"] - 1, early, company_id=company.id)
+    look(company)
+    assert scores(company, early)[0] == 0, "it lies before what was seen, and not all are looked at each time"
+
+    settle(company)
+    look(company)
+    assert scores(company, early)[0] == 100
+
+
+def test_an_event_of_the_past_counts_when_it_comes(company: Company) -> None:
+    company.make("createScoreRules", {**FORMS, "eventSource": "outgoingCall"})
+    (lead,) = company.create({})
+    (user,) = company.call("getUserProfiles")
+    look(company)
+    logged = {"userID": user["id"], "leadID": lead, "direction": "outgoing", "createTimestamp": "2020-01-01 00:00:00"}
+    company.envelope("logCalls", {"objects": [logged]})
+    look(company)
+
+    assert scores(company, lead) == (100, 0)
+
+
+def test_more_events_than_one_look_takes_are_scored_in_several(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "EVENTS", 7)
+    company.make("createScoreRules", CREATED)
+    leads = company.create(*[{}] * 20)
+    look(company)
+
+    assert [scores(company, lead)[0] for lead in leads] == [4] * 20
+    settle(company)
+    look(company)
+    assert state(company)["settled_id"] == state(company)["seen_id"] or state(company)["mark_id"] > 0
+
+
+def test_two_servers_share_the_work_and_do_nothing_twice(company: Company) -> None:
+    company.make("createScoreRules", CREATED)
+    leads = company.create(*[{}] * 50)
+
+    async def both(one: Database) -> list[bool]:
+        other = Database(pool_size=2)
+        await other.open(company.dsn)
+        try:
+            async with one.everyone() as tx:
+                await tx.rows("update scoring set due_at = now() where company_id = $1", company.id)
+            return list(await asyncio.gather(*(Scorer(database).look(company.id) for database in (one, other))))
+        finally:
+            await other.close()
+
+    assert sum(with_database(company.dsn, both)) <= 1, "the server itself may have been faster than both"
+    eventually(lambda: [scores(company, lead)[0] for lead in leads] == [4] * 50)
+
+
+def test_what_fails_is_tried_again_later_and_keeps_nobody_waiting(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.make("createScoreRules", CREATED)
+    (lead,) = company.create({})
+
+    async def fail(*_: Any) -> list[int]:
+        raise ZeroDivisionError("a fault of ours")
+
+    async def work(database: Database) -> None:
+        async with database.everyone() as tx:
+            await tx.rows("update scoring set due_at = now() - interval '1 year' where company_id = $1", company.id)
+        with pytest.raises(ZeroDivisionError):
+            await Scorer(database)._round()  # pyright: ignore[reportPrivateUsage]
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Scorecard, "score", fail)
+        with_database(company.dsn, work)
+    (row,) = sql(
+        company.dsn,
+        "select due_at > now() + interval '10 seconds' as later from scoring where company_id = $1",
+        company.id,
+    )
+    assert row["later"]
+    look(company)
+    assert scores(company, lead)[0] == 4
+
+
+# All leads
+
+
+def test_a_changed_rule_scores_all_leads_beside_the_calls_with_visible_progress(company: Company) -> None:
+    fill(company, 20_000)
+    seen: list[dict[str, Any]] = []
+    slowest, over = 0.0, threading.Event()
+    watching = company.at("v1.2")
+
+    def watch() -> None:
+        nonlocal slowest
+        while not over.is_set():
+            begun = time.monotonic()
+            seen.append(watching.call("getScoring")[0])
+            watching.create({})
+            slowest = max(slowest, time.monotonic() - begun)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        begun = time.monotonic()
+        (rule,) = company.make(
+            "createScoreRules", {"name": "x", "part": "fit", "points": 9, "filter": {"city": "Rome"}}
+        )
+        assert time.monotonic() - begun < 6
+        eventually(lambda: company.call("getScoring")[0]["isRunning"] == "0", seconds=60)
+    finally:
+        over.set()
+        watcher.join()
+
+    assert counted(company)[9] == 10_000
+    assert slowest < 3
+    steps = [int(row["leadsDone"]) for row in seen if row["isRunning"] == "1"]
+    assert steps == sorted(steps)
+    assert any(0 < step < 20_000 for step in steps)
+    (last,) = company.call("getScoring")
+    assert last["leadsDone"] == last["leadsTotal"]
+    assert last["endTimestamp"] >= last["startTimestamp"]
+    company.call("deleteScoreRules", objects=[rule])
+    eventually(lambda: company.call("getScoring")[0]["isRunning"] == "0", seconds=60)
+    assert set(counted(company)) == {0}
+
+
+def test_a_newer_change_takes_the_place_of_a_running_one(company: Company) -> None:
+    fill(company, 5_000)
+    (rule,) = company.make("createScoreRules", {**CREATED, "points": 1})
+    threads = [
+        threading.Thread(target=company.at("v1").call, args=("updateScoreRules",), kwargs={"objects": [change]})
+        for change in [{"id": rule, "points": points} for points in (2, 3)]
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    company.call("updateScoreRules", objects=[{"id": rule, "points": 5}])
+    eventually(lambda: company.call("getScoring")[0]["isRunning"] == "0", seconds=60)
+
+    assert counted(company) == {5: 5_000}
+    assert sql(company.dsn, "select from pass where company_id = $1 and kind = 'score'", company.id) == []
+
+
+def test_a_change_of_the_rules_waits_for_who_scores_by_the_old_ones(company: Company) -> None:
+    (rule,) = company.make("createScoreRules", CREATED)
+    (lead,) = company.create({})
+
+    async def hold(database: Database) -> bool:
+        async with database.company(company.id) as tx, tx.atomic():
+            await tx.rows(
+                "select 1 from scoring where company_id = $1 order by company_id for no key update", company.id
+            )
+            changing = asyncio.create_task(
+                asyncio.to_thread(company.call, "updateScoreRules", objects=[{"id": rule, "points": 9}])
+            )
+            await asyncio.sleep(0.3)
+            waited = not changing.done()
+        assert (await changing)[0]["success"]
+        return waited
+
+    assert with_database(company.dsn, hold)
+    assert scores(company, lead)[0] == 9
+
+
+# Time
+
+
+@pytest.mark.parametrize(("half_life", "hours"), [(30, 24), (365, 24), (15, 12), (1, 0.8)])
+def test_all_scores_sink_once_a_day_or_a_thirtieth_of_the_half_life(
+    company: Company, half_life: int, hours: float
+) -> None:
+    company.call("updateScoring", halfLifeDays=half_life) if half_life != 30 else None
+    company.make("createScoreRules", FORMS)
+    (lead,) = company.create({})
+    happened(company, lead, "formSubmit")
+    look(company)
+    assert scores(company, lead) == (100, 100)
+    assert state(company)["decays_in"].total_seconds() == pytest.approx(hours * 3600, abs=60)
+
+    sql(
+        company.dsn,
+        "update event set create_timestamp = create_timestamp - make_interval(days => $1)",
+        half_life,
+        company_id=company.id,
+    )
+    look(company)
+    assert scores(company, lead) == (100, 100), "not before its time"
+    sql(company.dsn, "update scoring set decay_at = now() where company_id = $1", company.id)
+    look(company)
+    eventually(lambda: scores(company, lead) == (100, 50))
+    assert state(company)["decays_in"].total_seconds() == pytest.approx(hours * 3600, abs=60)
+
+
+def test_where_nothing_decays_no_lead_is_looked_at_for_it(company: Company) -> None:
+    company.make("createScoreRules", {"name": "x", "part": "completeness", "points": 9, "fields": ["city"]})
+    begun = state(company)["started_at"]
+    sql(company.dsn, "update scoring set decay_at = now() where company_id = $1", company.id)
+    look(company)
+
+    assert state(company)["started_at"] == begun
+    assert state(company)["decays_in"].total_seconds() > 80_000
+
+
+def test_a_lead_with_very_many_events_is_scored_by_its_newest_ones(company: Company) -> None:
+    (lead,) = company.create({})
+    happened(company, lead, "formSubmit", days=1)
+    happened(company, lead, "leadUpdate", times=3_000)
+    company.make("createScoreRules", FORMS)
+    assert scores(company, lead)[0] == 0
+
+    happened(company, lead, "formSubmit")
+    look(company)
+    assert [line["points"] for line in lines(company, lead)] == ["100"]
