@@ -35,11 +35,16 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):
-    """A submit that was not taken: what the person should read, and HTTP's status."""
+    """A submit that was not taken: what the person should read, and HTTP's status.
+
+    `age` are the seconds since the page was made that was filled in, 0 when it is not known to be ours: the page
+    that answers counts as no younger.
+    """
 
     def __init__(self, filled: Filled, status: int = 422, *, retry_after: int = 0) -> None:
         super().__init__(filled.message)
         self.filled, self.status, self.retry_after = filled, status, retry_after
+        self.age = 0.0
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):

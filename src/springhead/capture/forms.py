@@ -19,7 +19,7 @@ from springhead.capture.exchange import SAFE_HEADERS
 from springhead.capture.filled import Refused, Sent, Served, sent_with, submit_of
 from springhead.capture.pace import Pace
 from springhead.capture.pages import Filled
-from springhead.capture.submits import Became, NotStored
+from springhead.capture.submits import Became, NotStored, Submit
 from springhead.methods.call import Call, Server
 from springhead.model import signing
 from springhead.model.errors import Unavailable
@@ -33,6 +33,9 @@ log = structlog.get_logger()
 
 PURPOSE = "form"
 TOO_FAST_SECONDS = 2
+TOKEN_GOOD_SECONDS = forms.TOKEN_SECONDS - 600
+"""How old a page may be: what was sent with it is remembered for longer."""
+
 LOOKS = Pace(per_second=2, burst=60)
 """Pages and scripts of forms for one address."""
 
@@ -166,7 +169,7 @@ class Forms:
             duration_ms=round((time.monotonic() - begun) * 1000, 2),
         )
         if isinstance(became, Refused):
-            return _refusal(served, became, of_script=of_script)
+            return _refused(served, became, of_script=of_script)
         return _thanked(served.form, of_script=of_script)
 
     async def _take(self, request: Request, served: Served) -> Became:
@@ -180,47 +183,63 @@ class Forms:
             raise Refused(Filled(message=f"{cause}."), cause.status) from None
 
     async def _settle(self, request: Request, served: Served, sent: Sent) -> Became:
-        nonce = self._checked(served, sent, _address(request))
-        submit = submit_of(request, served, sent, nonce)
+        page = _page_of(served, sent)
+        try:
+            self._check(served, sent, page, _address(request))
+            return await self._store(served, sent, submit_of(request, served, sent, page.nonce if page else ""))
+        except Refused as refusal:
+            refusal.age = page.age if page else 0.0
+            raise
+
+    async def _store(self, served: Served, sent: Sent, submit: Submit) -> Became:
         try:
             async with asyncio.timeout(PATIENCE), self._uploads if submit.files else nullcontext():
                 files = {name: await file.loaded() for name, file in submit.files.items()}
                 submit = msgspec.structs.replace(submit, files=files)
                 became = await submits.store(served.call, served.form, submit)
         except (Unavailable, TryAgain, TimeoutError):
-            raise Refused(Filled(values=sent.typed, message=_LATER), 503, retry_after=5) from None
+            raise _refusal(sent, _LATER, 503, retry_after=5) from None
         except NotStored as cause:
             log.warning("form not stored", form=served.form.id, cause=str(cause))
-            raise Refused(Filled(values=sent.typed, message=_LATER), 503, retry_after=5) from None
+            raise _refusal(sent, _LATER, 503, retry_after=5) from None
         if became is Became.SPENT:
-            raise Refused(Filled(values=sent.typed, message=_ANEW))
+            raise _refusal(sent, _ANEW)
         return became
 
-    def _checked(self, served: Served, sent: Sent, address: str) -> str:
-        """The nonce of the page that was filled in; "" for a page that is not ours. Raises Refused for machines."""
-
-        def refusal(message: str) -> Refused:
-            return Refused(Filled(values=sent.typed, message=message))
-
-        extra = sent.extra
-        if extra.get(pages.TRAP):
-            raise refusal(_TRAPPED)
-        if pages.TOKEN not in extra:
+    def _check(self, served: Served, sent: Sent, page: "Page | None", address: str) -> None:
+        """Raise Refused for machines, and for pages that are too old."""
+        if sent.extra.get(pages.TRAP):
+            raise _refusal(sent, _TRAPPED)
+        if pages.TOKEN not in sent.extra:
             if not served.form.allow_plain_posts:
-                raise refusal(_CONFIRM)
+                raise _refusal(sent, _CONFIRM)
             if not self._allowed((PLAIN_SENDS, address), (PLAIN_OF_A_FORM, served.form.public_id)):
-                raise Refused(Filled(values=sent.typed, message=_TOO_MANY), 429, retry_after=30)
-            return ""
-        match signing.verify(served.site.signing_key, PURPOSE, extra[pages.TOKEN]):
-            case (int(form_id), int(issued), str(nonce)) if form_id == served.form.id:
-                age = time.time() - issued
-            case _:
-                raise refusal(_ANEW)
-        if age > forms.TOKEN_SECONDS - 600:  # no longer than what was sent with it is remembered
-            raise refusal(_ANEW)
-        if age < TOO_FAST_SECONDS:
-            raise refusal(_TOO_FAST)
-        return nonce
+                raise _refusal(sent, _TOO_MANY, 429, retry_after=30)
+        elif page is None or page.age > TOKEN_GOOD_SECONDS:
+            raise _refusal(sent, _ANEW)
+        elif page.age < TOO_FAST_SECONDS:
+            raise _refusal(sent, _TOO_FAST)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of ours that was filled in: its name, and how many seconds ago it was made."""
+
+    nonce: str
+    age: float
+
+
+def _page_of(served: Served, sent: Sent) -> Page | None:
+    """The page that the token names; None when there is no token, or none of ours for this form."""
+    match signing.verify(served.site.signing_key, PURPOSE, sent.extra.get(pages.TOKEN, "")):
+        case (int(form_id), int(issued), str(nonce)) if form_id == served.form.id:
+            return Page(nonce, time.time() - issued)
+        case _:
+            return None
+
+
+def _refusal(sent: Sent, message: str, status: int = 422, *, retry_after: int = 0) -> Refused:
+    """What was typed stays."""
+    return Refused(Filled(values=sent.typed, message=message), status, retry_after=retry_after)
 
 
 _TOO_MANY = "Too many forms were sent just now. Please try again in a minute."
@@ -236,19 +255,20 @@ def _gone() -> Response:
     return pages.text_page("Nothing here", _GONE, status=404)
 
 
-def _token(served: Served, *, age: int = 0) -> str:
-    """A token for a page, as if it had been made `age` seconds ago."""
-    issued = int(time.time()) - age
+def _token(served: Served, age: float = 0) -> str:
+    """A token for a page, as if it had been made `age` seconds ago, a few at most."""
+    issued = int(time.time() - min(max(age, 0), TOO_FAST_SECONDS + 1))
     return signing.sign(served.site.signing_key, PURPOSE, served.form.id, issued, secrets.token_urlsafe(12))
 
 
-def _refusal(served: Served, refusal: Refused, *, of_script: bool) -> Response:
+def _refused(served: Served, refusal: Refused, *, of_script: bool) -> Response:
     """The form as it was filled in, with a fresh token, and what to do about it."""
+    token = _token(served, refusal.age)
     filled = refusal.filled
     if of_script:
-        told = {"ok": False, "message": filled.message, "errors": filled.errors, "token": _token(served)}
+        told = {"ok": False, "message": filled.message, "errors": filled.errors, "token": token}
         return pages.answer(told, status=refusal.status, retry_after=refusal.retry_after)
-    answer = pages.form_page(served.form, served.inputs, filled, _token(served), status=refusal.status)
+    answer = pages.form_page(served.form, served.inputs, filled, token, status=refusal.status)
     if refusal.retry_after:
         answer.headers["retry-after"] = str(refusal.retry_after)
     return answer

@@ -1,0 +1,91 @@
+"""A real browser, and a site on another origin than ours."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+from capture.public import Public
+from support import Company
+
+CHROMIUM, DRIVER = "chromium", "chromedriver"
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
+"""What Chromium says with a window; without one it calls itself headless, which bots do."""
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[webdriver.Chrome]:
+    """Debian's Chromium without a window; .ci/test-tools installs it where it may."""
+    program, driver = shutil.which(CHROMIUM), shutil.which(DRIVER)
+    if not (program and driver):
+        if os.geteuid() != 0:
+            pytest.skip("chromium and chromium-driver are not installed, and only root can install them")
+        pytest.fail("chromium and chromium-driver are missing: run .ci/test-tools")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    profile = tmp_path_factory.mktemp("chromium")
+    for argument in (
+        "--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", f"--user-data-dir={profile}",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--lang=en-GB",
+        f"--user-agent={AGENT}",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options, Service(driver))
+    running.set_page_load_timeout(30)
+    running.set_script_timeout(30)
+    yield running
+    running.quit()
+
+
+class Pages(SimpleHTTPRequestHandler):
+    """Static files, with a policy as strict as a careful site's: only our origin may add to it."""
+
+    policy = ""
+
+    def end_headers(self) -> None:
+        if self.policy:
+            self.send_header("Content-Security-Policy", self.policy)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Generator[Callable[..., str]]:
+    """Serves pages, given by name, from an origin of their own; gives its address. `policy` is their CSP."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def serve(policy: str = "", **pages: str) -> str:
+        folder = tmp_path / f"site{len(servers)}"
+        folder.mkdir()
+        for name, text in pages.items():
+            (folder / f"{name}.html").write_text(text)
+        handler = type("Handler", (Pages,), {"policy": policy})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def public(company: Company) -> Generator[Public]:
+    """The public before the site of the test's own company."""
+    somebody = Public(company)
+    yield somebody
+    somebody.close()
