@@ -9,6 +9,7 @@ from springhead import methods
 from springhead.model.accounts import ACCOUNT
 from springhead.model.campaigns import CAMPAIGN
 from springhead.model.columns import Column, Noun
+from springhead.model.lists import ACTIVE_LIST
 from springhead.model.notes import TASK
 from springhead.model.opportunities import DEAL_STAGE, OPPORTUNITY
 from springhead.model.products import PRODUCT
@@ -69,6 +70,7 @@ CASES = [
     Case(PRODUCT, "createProducts", "updateProduct", "deleteProduct", "getProducts"),
     _plain(DEAL_STAGE, "DealStages"),
     _plain(OPPORTUNITY, "Opportunities", together=frozenset({"isClosed", "isWon"})),
+    Case(ACTIVE_LIST, "createList", "updateList", "deleteList", "getActiveLists"),
     Case(TASK, "createTasks", "updateTasks", "deleteTasks", "getTasks"),
 ]
 """A new noun is a row here."""
@@ -92,6 +94,11 @@ def of_type(noun: Noun, sql_type: str) -> list[Column]:
     return [column for column in noun.written if column.kind.sql == sql_type and not column.refers]
 
 
+def shown(case: Case) -> list[Column]:
+    """The columns that a caller writes and every read shows."""
+    return [column for column in case.noun.written if not column.asked]
+
+
 def least(company: Company, case: Case) -> dict[str, Any]:
     """The least that an object needs, by wire names."""
     needed = {column.name: value(company, column) for column in case.noun.written if column.required}
@@ -109,8 +116,8 @@ def with_its_kin(case: Case, column: Column) -> set[str]:
 
 
 def full(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
-    """A right value for every column; another one in each column where `number` is another."""
-    values = {column.name: value(company, column, number) for column in case.noun.written}
+    """A right value for every column that is read back; another one in each where `number` is another."""
+    values = {column.name: value(company, column, number) for column in shown(case)}
     for column in case.noun.written:
         if isinstance(column.refers, Mapping):
             word = sorted(column.refers)[number % len(column.refers)]

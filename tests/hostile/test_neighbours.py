@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hostile.ask import answer, call, code, examples
 from hostile.corpus import NAUGHTY
-from nouns import CASES, Case, cases, least, made, of_type, read
+from nouns import CASES, Case, cases, least, made, of_type, read, shown
 from springhead.model.columns import DECIMAL_DIGITS, WHOLE_DIGITS, Column
 from springhead.rpc.method import REGISTRY, Method
 from springhead.rpc.params import Flat, Objects, Where
@@ -187,7 +187,7 @@ def as_read(column: Column, sent: Any) -> str:
 
 def plain(case: Case) -> list[Column]:
     """The columns that mean nothing but themselves."""
-    return [column for column in case.noun.written if not column.refers and column.name not in case.together]
+    return [column for column in shown(case) if not column.refers and column.name not in case.together]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nouns import NOTHING, Case, cases, changed, full, least, made, named, of_type, read, with_its_kin, without
+from nouns import NOTHING, Case, cases, changed, full, least, made, named, of_type, read, shown, with_its_kin, without
 from springhead.rpc.method import REGISTRY
 from springhead.rpc.params import Flat
 from support import Company
@@ -31,7 +31,7 @@ def test_what_is_not_given_is_the_default_or_null(company: Company, case: Case) 
     row = read(company, case, made(company, case))
 
     assert row is not None
-    for column in case.noun.written:
+    for column in shown(case):
         if column.name not in given and not column.default:
             assert row[column.name] is None
         elif column.name not in given:
@@ -158,7 +158,7 @@ def test_an_update_overwrites_what_is_given_and_nothing_else(company: Company, c
 def test_null_unsets_what_is_nullable_and_nothing_else(company: Company, case: Case) -> None:
     (object_id,) = company.make(case.create, full(company, case))
 
-    nullable = {column.name for column in case.noun.nullable}
+    nullable = {column.name for column in shown(case) if column.nullable}
     while nullable:
         before = read(company, case, object_id)
         nulls = dict.fromkeys(with_its_kin(case, case.noun.by_name[nullable.pop()]))

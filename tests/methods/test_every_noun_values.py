@@ -60,7 +60,7 @@ def test_a_list_or_a_hash_instead_of_a_value_is_210(company: Company, case: Case
     right = least(company, case)
 
     for column in case.noun.written:
-        for wrong in ([], [1], {}, {"a": 1}):
+        for wrong in ([], [1], {}, {"a": 1}) if column.kind.sql != "jsonb" else ():
             assert named(company.refusal(case.create, {**right, column.name: wrong}), 210) == [column.name]
 
 
