@@ -194,3 +194,38 @@ def test_no_view_falls_between_a_link_and_the_views_that_come_in(company: Compan
     assert waiting(company) == 0
     (lead,) = [row["id"] for row in rows(company, "select id from lead where company_id = $1")]
     assert sorted(story(company, lead)) == sorted(f"{batch}.{number}" for batch in range(40) for number in range(5))
+
+
+def test_who_has_no_lead_and_does_not_come_back_is_forgotten(company: Company) -> None:
+    now = time.time()
+    long_ago = now - 396 * 86_400
+    look(company, view(ANN, "old", seen=long_ago), view(BEN, "recent", seen=now - 390 * 86_400))
+    (lead,) = company.create({"trackingID": "the-visitor-of-a-lead"})
+    look(company, view("the-visitor-of-a-lead", "of a lead", seen=long_ago))
+    sql(company.dsn, "update visitor set last_seen = to_timestamp($2) where company_id = $1 and lead_id is not null",
+        company.id, long_ago, company_id=company.id)  # fmt: skip
+
+    async def forget(database: Database) -> None:
+        async with database.company(company.id) as tx:
+            assert await visitors.forget(tx, company.id) is False
+
+    with_database(company.dsn, forget)
+
+    left = rows(company, "select tracking_id from visitor where company_id = $1 order by tracking_id")
+    assert [row["tracking_id"] for row in left] == [BEN, "the-visitor-of-a-lead"]
+    assert waiting(company) == 1
+    assert story(company, lead) == ["of a lead"]
+
+
+def test_a_visitor_is_remembered_from_the_first_visit_to_the_last_one(company: Company) -> None:
+    now = time.time()
+    for days in (300, 299.9, 10, 9.9, 20):
+        look(company, view(ANN, "page", seen=now - days * 86_400))
+
+    (row,) = rows(
+        company,
+        "select extract(epoch from now() - first_seen)::float8 / 86400 as first,"
+        " extract(epoch from now() - last_seen)::float8 / 86400 as last from visitor where company_id = $1",
+    )
+    assert abs(row["first"] - 300) < 0.01
+    assert abs(row["last"] - 10) < 1

@@ -1,10 +1,12 @@
 """What the public reaches: the page script, page views, links of emails, forms. Nobody here has a key."""
 
+import asyncio
 from collections.abc import Mapping
 
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from springhead.capture.bots import is_bot
 from springhead.capture.forms import Forms
 from springhead.capture.intake import Intake
 from springhead.capture.links import Links
@@ -37,7 +39,9 @@ class Capture:
 
     async def serve(self) -> None:
         """Write what comes in, beside the requests, until `close`."""
-        await self.intake.serve()
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(asyncio.to_thread(is_bot, b"-"))  # what is slow the first time
+            beside.create_task(self.intake.serve())
 
     async def close(self) -> None:
         """Write what is still in memory; nothing comes in any more."""

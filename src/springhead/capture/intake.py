@@ -5,6 +5,7 @@ loses what came within the last moments (docs/capture.md says how much).
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -35,6 +36,9 @@ CHARACTERS_MAX = 64 * 1024 * 1024
 WRITERS = 4
 """Most companies whose views are written at a time."""
 
+FORGET_SECONDS = 3_600.0
+"""How often visitors who have not come for long are looked for, in a company whose views come in."""
+
 RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 
@@ -64,6 +68,7 @@ class Intake:
         self._waiting: dict[int, list[Seen]] = {}
         self._views = 0
         self._characters = 0
+        self._forget_at: dict[int, float] = {}
         self._wake = asyncio.Event()
         self._closing = False
         self._ended = asyncio.Event()
@@ -152,7 +157,19 @@ class Intake:
             self._characters -= sum(seen.size for seen in batch)
         if not waiting:
             del self._waiting[company_id]
+        await self._forget(company_id)
         return True
+
+    async def _forget(self, company_id: int) -> None:
+        """Forget a few of the visitors who have not come for long, when it is time."""
+        now = time.monotonic()
+        if self._forget_at.get(company_id, 0) > now or self._closing:
+            return
+        more = False
+        with suppress(Unavailable, TryAgain):
+            async with self._database.company(company_id) as tx:
+                more = await visitors.forget(tx, company_id)
+        self._forget_at[company_id] = now + (FLUSH_SECONDS if more else FORGET_SECONDS)
 
 
 def _events(batch: Sequence[Seen]) -> list[View]:

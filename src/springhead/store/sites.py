@@ -17,6 +17,9 @@ from springhead.store.db import Database, TryAgain, Tx
 KEPT_SECONDS = 2.0
 """How long a site is remembered: a changed setting is followed after that by every server process."""
 
+PATIENCE, PATIENCE_KNOWN = 3.5, 0.25
+"""Seconds that a look-up may take: of a site that nobody knows, and of one that is known as it was."""
+
 KEPT_SITES = 10_000
 LOOKUPS, LOOKUPS_WAITING = 4, 200
 """Most sites that are looked up at a time, and that wait for it: made-up tokens must not take the connections."""
@@ -115,11 +118,13 @@ class Sites:
         if found and found[0] > time.monotonic():
             return found[1]
         try:
-            return await asyncio.shield(self._asking.get(token) or self._begin(token))
-        except (Unavailable, TryAgain) as cause:
-            if found and found[1]:
-                return found[1]
-            raise Unavailable from cause
+            async with asyncio.timeout(PATIENCE_KNOWN if found and found[1] else PATIENCE):
+                return await asyncio.shield(self._asking.get(token) or self._begin(token))
+        except (Unavailable, TryAgain, TimeoutError) as cause:
+            if not found or not found[1]:
+                raise Unavailable from cause
+            self._known[token] = (time.monotonic() + KEPT_SECONDS, found[1])  # so that not everybody waits
+            return found[1]
 
     def forget(self, company_id: int) -> None:
         """Look the site up anew: its settings have changed."""

@@ -9,9 +9,16 @@ from collections.abc import Sequence
 import msgspec
 
 from springhead.model.errors import Json
+from springhead.model.visitors import COOKIE_SECONDS
 from springhead.store import passes
 from springhead.store.db import Tx
 from springhead.store.passes import STEP_ROWS, STEPS
+
+FORGOTTEN_AFTER = COOKIE_SECONDS
+"""Seconds after which a visitor without a lead is forgotten: by then the browser has forgotten its name, too."""
+
+FORGOTTEN_AT_ONCE = 100
+"""Most visitors that are forgotten in one statement, since each may have seen a lot."""
 
 _MOVE = "pageViews"
 
@@ -43,7 +50,9 @@ async def take(tx: Tx, company_id: int, views: Sequence[View]) -> None:
             from sent s
             group by s.tracking_id
             order by s.tracking_id collate "C"
-            on conflict (company_id, tracking_id) do update set last_seen = greatest(p.last_seen, excluded.last_seen)
+            on conflict (company_id, tracking_id) do update set last_seen = case
+                when excluded.last_seen > p.last_seen + interval '1 day' then excluded.last_seen else p.last_seen
+            end
             returning id, tracking_id, lead_id
         ),
         told as (
@@ -62,6 +71,32 @@ async def take(tx: Tx, company_id: int, views: Sequence[View]) -> None:
         company_id,
         msgspec.json.encode(views).decode(),
     )
+
+
+async def forget(tx: Tx, company_id: int) -> bool:
+    """Forget visitors without a lead who were not seen for 13 months, and what they saw; says whether more are left."""
+    gone = await tx.value(
+        """
+        with old as materialized (
+            select id from visitor
+            where company_id = $1 and lead_id is null and last_seen < now() - make_interval(secs => $2)
+            order by last_seen, id
+            limit $3
+            for update skip locked
+        ),
+        unseen as (
+            delete from page_view v using old where v.company_id = $1 and v.visitor_id = old.id
+        ),
+        gone as (
+            delete from visitor p using old where p.company_id = $1 and p.id = old.id returning p.id
+        )
+        select count(*) from gone
+        """,
+        company_id,
+        float(FORGOTTEN_AFTER),
+        FORGOTTEN_AT_ONCE,
+    )
+    return gone == FORGOTTEN_AT_ONCE
 
 
 async def link(tx: Tx, company_id: int, links: Sequence[tuple[int, str]]) -> None:

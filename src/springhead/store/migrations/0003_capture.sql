@@ -31,7 +31,9 @@ create table visitor (
     constraint visitor_lead foreign key (company_id, lead_id) references lead (company_id, id) on delete cascade
 ) with (fillfactor = 80);
 comment on column visitor.tracking_id is 'The value of the cookie __ss_tk, which is the trackingID of a lead.';
+comment on column visitor.last_seen is 'To a day: an index holds it, and most views should not touch that.';
 create index visitor_of_lead on visitor (company_id, lead_id) where lead_id is not null;
+create index visitor_unknown on visitor (company_id, last_seen) where lead_id is null;
 
 create table page_view (
     company_id bigint not null,

@@ -1,0 +1,145 @@
+"""What waits for the database is bounded, and nothing of it is forgotten."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from capture.public import Public
+from springhead.capture.intake import BATCH, CHARACTERS_MAX, VIEWS_MAX, Intake, Seen
+from springhead.capture.pace import KEYS_MAX, Pace
+from springhead.model.sites import Site
+from springhead.store import sites, visitors
+from springhead.store.db import Database
+from springhead.store.visitors import View
+from support import Company, eventually, with_database
+
+
+def seen(site: Site, number: int, *, url: str = "https://example.com/") -> Seen:
+    return Seen(
+        site=site,
+        tracking_id=f"visitor-{number:010}",
+        at=time.time(),
+        url=url,
+        title="",
+        referrer="",
+        address="127.0.0.1",
+    )
+
+
+async def site_of(database: Database, company: Company) -> Site:
+    async with database.everyone() as tx:
+        return await sites.of_company(tx, company.id)
+
+
+def test_a_burst_of_more_visitors_than_there_is_room_for_is_refused_and_not_forgotten(public: Public) -> None:
+    """Half of the room is one company's: whoever sends more is told so, and what was taken is written."""
+    company = public.company
+
+    async def burst(database: Database) -> tuple[int, Intake]:
+        site = await site_of(database, company)
+        intake = Intake(database)
+        taken = sum(intake.put(seen(site, number)) for number in range(100_000))
+        assert taken == VIEWS_MAX // 2
+        serving = asyncio.create_task(intake.serve())
+        await intake.close()
+        await serving
+        return taken, intake
+
+    taken, intake = with_database(company.dsn, burst)
+
+    assert (intake.written, intake.lost) == (taken, 0)
+    assert public.rows("select count(*) from visitor where company_id = $1")[0]["count"] == taken
+    assert public.rows("select count(*) from page_view where company_id = $1")[0]["count"] == taken
+
+
+def test_there_is_room_for_so_many_characters_and_no_more(
+    public: Public, given_company: Callable[..., Company]
+) -> None:
+    long = "https://example.com/" + "x" * 1_980
+
+    async def fill(database: Database) -> int:
+        ours, theirs = [await site_of(database, one) for one in (public.company, given_company())]
+        intake = Intake(database)
+        return sum(intake.put(seen(site, number, url=long)) for number in range(25_000) for site in (ours, theirs))
+
+    taken = with_database(public.company.dsn, fill)
+    assert taken == -(-CHARACTERS_MAX // (100 + len("visitor-0000000000") + len(long)))
+
+
+def test_views_of_several_companies_are_written_to_each(public: Public, given_company: Callable[..., Company]) -> None:
+    companies = [public.company, *(given_company() for _ in range(6))]
+
+    async def many(database: Database) -> Intake:
+        intake = Intake(database)
+        for count, company in enumerate(companies, 1):
+            site = await site_of(database, company)
+            assert all(intake.put(seen(site, number)) for number in range(count))
+        serving = asyncio.create_task(intake.serve())
+        await intake.close()
+        await serving
+        return intake
+
+    intake = with_database(public.company.dsn, many)
+    assert (intake.written, intake.lost) == (28, 0)
+    for count, company in enumerate(companies, 1):
+        somebody = Public(company)
+        assert len(somebody.views()) == count
+        somebody.close()
+
+
+def test_a_full_batch_does_not_wait_for_its_time(public: Public) -> None:
+    async def fill(database: Database) -> None:
+        site = await site_of(database, public.company)
+        intake = Intake(database)
+        assert all(intake.put(seen(site, number)) for number in range(BATCH - 1))
+        assert not intake._wake.is_set()
+        assert intake.put(seen(site, BATCH))
+        assert intake._wake.is_set()
+
+    with_database(public.company.dsn, fill)
+
+
+def test_nothing_is_taken_that_nobody_would_write(public: Public) -> None:
+    async def close(database: Database) -> None:
+        site = await site_of(database, public.company)
+        intake = Intake(database)
+        await intake.close()
+        assert not intake.put(seen(site, 1))
+
+    with_database(public.company.dsn, close)
+
+
+def test_a_visitor_who_has_not_come_for_long_is_forgotten_when_others_come(public: Public) -> None:
+    async def before(database: Database) -> None:
+        async with database.company(public.company.id) as tx:
+            old = View(tracking_id="old" * 10, seen=time.time() - 400 * 86_400, source="pageVisit", name="x", data={})
+            await visitors.take(tx, public.company.id, [old])
+
+    with_database(public.company.dsn, before)
+    assert public.report() == 204
+
+    eventually(lambda: public.rows("select count(*) from visitor where company_id = $1")[0]["count"] == 1)
+    eventually(lambda: len(public.views()) == 1)
+
+
+# Pace
+
+
+def test_a_pace_allows_a_burst_and_then_so_many_a_second() -> None:
+    pace = Pace(per_second=20, burst=5)
+
+    assert [pace.allows("a") for _ in range(7)] == [True] * 5 + [False] * 2
+    assert pace.allows("b")
+    time.sleep(0.12)
+    assert [pace.allows("a") for _ in range(4)] == [True] * 2 + [False] * 2
+
+
+def test_a_pace_remembers_so_many_and_no_more() -> None:
+    pace = Pace(per_second=0.001, burst=1)
+    assert pace.allows("first")
+    assert not pace.allows("first")
+    for number in range(KEYS_MAX):
+        pace.allows(number)
+
+    assert pace.allows("first")
+    assert not pace.allows(KEYS_MAX - 1)

@@ -1,0 +1,82 @@
+"""Page views while the database is away: what was answered is kept, and written when it is back."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+
+import pytest
+
+from capture.public import Public
+from faults.postgres import Postgres
+from faults.proxy import Proxy
+from support import Company, Server, eventually, sql
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def public(remote: Server, postgres: Postgres) -> Generator[Public]:
+    """The public of the server's first company."""
+    with closing(Company(remote.url, remote.ready["accountID"], remote.ready["secretKey"])) as company:
+        company.dsn = postgres.dsn()
+        (row,) = sql(company.dsn, "select id from company where account_id = $1", company.account_id)
+        company.id = row["id"]
+        with closing(Public(company)) as somebody:
+            yield somebody
+
+
+def written(public: Public, mark: str) -> int:
+    (row,) = public.rows(
+        "select count(*)::int as n from page_view where company_id = $1 and event_name like $2", f"%{mark}%"
+    )
+    return row["n"]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "hole"])
+def test_views_that_come_while_the_database_is_away_are_written_when_it_is_back(
+    public: Public, line: Proxy, fault: str
+) -> None:
+    assert public.report(f"{fault}.before") == 204
+    eventually(lambda: written(public, f"{fault}.before") == 1)
+    setattr(line, fault, True)
+    if fault == "refuse":
+        line.reset_all()
+    taken, end = 0, time.monotonic() + 4
+    while time.monotonic() < end:
+        taken += public.report(f"{fault}.while") == 204
+        time.sleep(0.05)
+    setattr(line, fault, False)
+    line.reset_all()
+
+    assert taken > 30, "the site was known: it is taken as it was"
+    eventually(lambda: written(public, f"{fault}.while") >= taken, seconds=30)
+    # A statement whose answer never came is made again, though it may have been carried out.
+    assert fault == "hole" or written(public, f"{fault}.while") == taken
+
+
+def test_a_site_that_nobody_knows_right_now_is_503(public: Public, line: Proxy) -> None:
+    line.refuse = True
+    line.reset_all()
+    try:
+        assert public.report(site="A" * 21 + "B") == 503
+        assert public.ask(f"/t.gif?site={'A' * 21}C", headers={"Referer": "https://example.com/"}).status == 200
+        assert public.ask(f"/u/{'A' * 21}D.{'A' * 40}").status == 503
+    finally:
+        line.refuse = False
+    eventually(lambda: public.report(site="A" * 21 + "B") == 404)
+
+
+def test_a_click_leads_on_while_the_database_is_away(public: Public, line: Proxy) -> None:
+    (lead,) = public.company.create({})
+    (row,) = public.company.call("getTrackedLinks", leadID=lead, urls=["https://example.com/spring"])
+    assert public.ask(row["openPixel"]).status == 200  # so that the site is known
+    line.refuse = True
+    line.reset_all()
+    try:
+        answer = public.ask(row["links"]["https://example.com/spring"])
+        assert (answer.status, answer.headers["location"]) == (302, "https://example.com/spring")
+        assert public.ask(row["unsubscribeURL"], verb="POST").status == 503
+    finally:
+        line.refuse = False
+    eventually(lambda: public.ask(row["unsubscribeURL"], verb="POST").status == 200)
+    assert public.company.lead(lead)["isUnsubscribed"] == "1"
