@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from enum import Enum
 from urllib.parse import quote
 
 import msgspec
@@ -36,18 +37,23 @@ TOO_FAST_SECONDS = 2
 TOKEN_GOOD_SECONDS = forms.TOKEN_SECONDS - 600
 """How old a page may be: what was sent with it is remembered for longer."""
 
-LOOKS = Pace(per_second=2, burst=60)
-"""Pages and scripts of forms for one address."""
 
-SENDS = Pace(per_second=0.5, burst=30)
-"""Submits of pages of ours by one address; behind one there can be an office."""
+class Rate(Enum):
+    """How often something may happen: so many a second, and so many at once."""
 
-PLAIN_SENDS = Pace(per_second=0.2, burst=15)
-"""Posts of other pages, which carry no token, by one address."""
+    LOOKS = (2.0, 60)
+    """Pages and scripts of forms for one address."""
 
-OF_A_FORM = Pace(per_second=20, burst=400)
-PLAIN_OF_A_FORM = Pace(per_second=5, burst=100)
-"""Submits of one form by everybody."""
+    SENDS = (0.5, 30)
+    """Submits of pages of ours by one address; behind one there can be an office."""
+
+    PLAIN_SENDS = (0.2, 15)
+    """Posts of other pages, which carry no token, by one address."""
+
+    OF_A_FORM = (20.0, 400)
+    PLAIN_OF_A_FORM = (5.0, 100)
+    """Submits of one form by everybody."""
+
 
 UPLOADS = 4
 """Most submits with files that are being stored at a time: each may be as large as a body can be."""
@@ -62,6 +68,7 @@ class Forms:
     def __init__(self, server: Server, settings: Settings) -> None:
         self._server, self._limited, self._body_limit = server, settings.limits, settings.body_limit
         self._uploads = asyncio.Semaphore(UPLOADS)
+        self._paces = {rate: Pace(per_second=rate.value[0], burst=rate.value[1]) for rate in Rate}
 
     def routes(self) -> list[Route]:
         """What the app serves."""
@@ -76,7 +83,7 @@ class Forms:
     def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             try:
-                if request.method != "POST" and not self._allowed((LOOKS, _address(request))):
+                if request.method != "POST" and not self._allowed((Rate.LOOKS, _address(request))):
                     return pages.text_page("One moment", _TOO_MANY, status=429)
                 async with asyncio.timeout(PATIENCE if request.method != "POST" else None):
                     return await handler(request)
@@ -85,8 +92,8 @@ class Forms:
 
         return guarded
 
-    def _allowed(self, *paces: tuple[Pace, str]) -> bool:
-        return not self._limited or all(pace.allows(key) for pace, key in paces)
+    def _allowed(self, *counted: tuple[Rate, str]) -> bool:
+        return not self._limited or all(self._paces[rate].allows(key) for rate, key in counted)
 
     # What is shown
 
@@ -174,7 +181,7 @@ class Forms:
 
     async def _take(self, request: Request, served: Served) -> Became:
         # Before the body is read: who is refused for being too many costs no more than the head.
-        if not self._allowed((SENDS, _address(request)), (OF_A_FORM, served.form.public_id)):
+        if not self._allowed((Rate.SENDS, _address(request)), (Rate.OF_A_FORM, served.form.public_id)):
             raise Refused(Filled(message=_TOO_MANY), 429, retry_after=30)
         try:
             async with bodies.opened(request, self._body_limit) as body:
@@ -213,7 +220,7 @@ class Forms:
         if pages.TOKEN not in sent.extra:
             if not served.form.allow_plain_posts:
                 raise _refusal(sent, _CONFIRM)
-            if not self._allowed((PLAIN_SENDS, address), (PLAIN_OF_A_FORM, served.form.public_id)):
+            if not self._allowed((Rate.PLAIN_SENDS, address), (Rate.PLAIN_OF_A_FORM, served.form.public_id)):
                 raise _refusal(sent, _TOO_MANY, 429, retry_after=30)
         elif page is None or page.age > TOKEN_GOOD_SECONDS:
             raise _refusal(sent, _ANEW)

@@ -1,0 +1,69 @@
+"""What docs/forms.md says is true: its calls are made, its forms are filled in, its numbers are the code's."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from capture.forms import URLENCODED
+from capture.public import Public
+from springhead.capture import bodies, forms
+from springhead.capture.forms import Rate
+
+PAGE = (Path(__file__).parents[2] / "docs" / "forms.md").read_text()
+OPEN = {"id", "publicID", "hostedURL", "formAction", "embedCode", "createTimestamp", "updateTimestamp"}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def test_its_calls_make_its_form(public: Public) -> None:
+    create, get, shown = (json.loads(text) for text in blocks("json"))
+    assert public.company.envelope(create["method"], create["params"])["error"] == []
+    (row,) = public.company.call(get["method"], **get["params"])
+    assert list(row) == list(shown)
+    assert {name: value for name, value in row.items() if name not in OPEN} == {
+        name: value for name, value in shown.items() if name not in OPEN
+    }
+    # with a public url in front, its addresses are those of the page
+    same = {name: row[name].replace(row["publicID"], shown["publicID"]) for name in OPEN - {"id"}}
+    assert shown["hostedURL"] == shown["formAction"] == f"https://crm.example.com{same['hostedURL']}"
+    assert shown["embedCode"] == same["embedCode"].replace('src="', 'src="https://crm.example.com')
+    assert blocks("html")[0] == shown["embedCode"]
+    assert f'<form action="{shown["formAction"]}" method="post">' in blocks("html")[1]
+
+
+def test_its_plain_form_works(public: Public) -> None:
+    create, *_ = (json.loads(text) for text in blocks("json"))
+    public.company.call(create["method"], **create["params"])
+    (row,) = public.company.call("getForms")
+    names = re.findall(r'name="(\w+)"', blocks("html")[1])
+    assert names == ["email", "first_name", "message"]
+    sent = public.ask(
+        row["formAction"],
+        verb="POST",
+        body="email=ann@example.com&first_name=Ann&message=Hello",
+        headers={"Content-Type": URLENCODED},
+    )
+    assert sent.status == 303
+    (lead,) = public.company.call("getLeads", where={})
+    assert (lead["emailAddress"], lead["firstName"], lead["description"]) == ("ann@example.com", "Ann", "Hello")
+
+
+def test_its_limits_are_the_codes() -> None:
+    def rate(of: Rate, seconds: int) -> tuple[int, int]:
+        per_second, burst = of.value
+        return burst, round(per_second * seconds)
+
+    def row(title: str) -> list[Any]:
+        (found,) = [line.strip("|").split("|")[1:] for line in PAGE.splitlines() if line.startswith(f"| {title}")]
+        return [tuple(map(int, re.findall(r"\d+", cell))) for cell in found]
+
+    assert row("submits of one address") == [rate(Rate.SENDS, 60), rate(Rate.PLAIN_SENDS, 60)]
+    assert row("submits of one form") == [rate(Rate.OF_A_FORM, 1), rate(Rate.PLAIN_OF_A_FORM, 1)]
+    assert row("looks at forms") == [rate(Rate.LOOKS, 60), ()]
+    assert row("text of a submit")[0] == (bodies.TEXT_BYTES // 1024,)
+    assert row("fields of a submit")[0] == (bodies.PARTS,)
+    assert row("files of a submit")[0] == (bodies.FILES, bodies.FILE_BYTES // 1024 // 1024)
+    assert forms.TOO_FAST_SECONDS == 2
