@@ -1,6 +1,8 @@
 """How leads get their scores: what each part gives, how it decays, and who is touched (docs/scoring.md)."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -214,6 +216,20 @@ def test_an_event_is_worth_half_after_a_half_life_and_a_quarter_after_two(compan
     assert [scores(company, lead)[1] for lead in leads] == [100, 71, 50, 0, 100]
     company.call("updateScoring", halfLifeDays=1)
     assert [scores(company, lead)[1] for lead in leads] == [100, 0, 0, 0, 100]
+
+
+def test_the_table_of_the_documentation_is_what_an_explanation_says(company: Company) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text()
+    table = re.findall(r"^\| (just sent|\d+ days) \| ([\d.]+) \| ([\d.]+) \|$", page, re.MULTILINE)
+    assert len(table) == 4
+    (lead,) = company.create({})
+    for age, _, _ in table:
+        happened(company, lead, "formSubmit", days=float(age.removesuffix(" days")) if age != "just sent" else 0)
+    company.make("createScoreRules", {"name": "x", "part": "engagement", "points": 20, "eventSource": "formSubmit"})
+
+    assert [line["pointsWeighted"] for line in lines(company, lead)][:4] == [row[1] for row in table]
+    company.call("updateScoring", halfLifeDays=14)
+    assert [line["pointsWeighted"] for line in lines(company, lead)][:4] == [row[2] for row in table]
 
 
 def test_of_capped_events_the_newest_count(company: Company) -> None:
