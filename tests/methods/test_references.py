@@ -259,3 +259,24 @@ def test_a_delete_waits_for_a_write_that_names_its_object_and_then_takes_it_back
     assert deleted == [None]
     assert [lead["accountID"] for lead in company.call("getLeads", where={})] == [None]
     assert company.code("createLeads", {"emailAddress": new_email(), "accountID": account}) == 303
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rules_based_lists_follow_leads_whose_target_is_deleted(company: Company, name: str) -> None:
+    gone, kept = target(company, name), target(company, name)
+    company.create({name: gone}, {name: kept}, {name: gone})
+    with_it, without = company.make(
+        "createList",
+        {"name": "With it", "filter": {name: [str(gone), str(kept)]}},
+        {"name": "Without", "filter": {name: {"empty": True}}},
+    )
+
+    def counts() -> list[str]:
+        rows = {row["id"]: row for row in company.call("getActiveLists")}
+        return [rows[str(one)]["memberCount"] for one in (with_it, without)]
+
+    eventually(lambda: counts() == ["3", "0"])
+
+    assert delete(company, name, gone) == [None]
+
+    eventually(lambda: counts() == ["1", "2"])
