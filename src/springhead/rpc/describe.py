@@ -284,7 +284,7 @@ def _sent_value(column: Column) -> Json:
         if kind.sql == "smallint":
             schema |= {"minimum": -(2**15), "maximum": 2**15 - 1}
     elif kind.sql == "jsonb":
-        schema = {"type": "object"}
+        schema = {"type": "array" if kind.type == "list" else "object"}
     elif kind.sql == "boolean":
         schema = {"enum": [0, 1, "0", "1", False, True]}
     elif kind.options:

@@ -337,9 +337,9 @@ def whole(value: str | int | bool) -> int | None:
 
 
 def kind_schema(kind: Kind) -> dict[str, Json]:
-    """What a read value of that kind looks like: always a string or null (wire.md 5)."""
+    """What a read value of that kind looks like: a string or null (wire.md 5), but for our own lists and objects."""
     if kind.sql == "jsonb":
-        return {"type": "object"}
+        return {"type": ["array" if kind.type == "list" else "object", "null"]}
     described: dict[str, Json] = {"type": ["string", "null"]}
     if kind.sql == "text" and kind.length:
         described["maxLength"] = kind.length
