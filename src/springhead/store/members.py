@@ -82,6 +82,21 @@ def _sent(*, by_address: bool) -> str:
             left join lead p on p.company_id = $1 and p.email_key = s.lead"""
 
 
+def among(value: str, rows: str) -> str:
+    """Whether the value is one of the rows; looked up in a hash table, where a join could be planned as a loop."""
+    return f"(({value} in ({rows})) is true)"
+
+
+_FOUND = """
+        select array(select lead_id from sent order by position) as leads,
+            array(select id from lists) as lists,
+            array(select id from lists where ruled) as ruled,
+            array(select id from changed) as ids,
+            array(select list_id from changed) as id_lists,
+            array(select lead_id from changed) as id_leads"""
+"""What was found, in one row: the lead of each pair, the lists, and the members that were changed."""
+
+
 def _addition(*, by_address: bool) -> Statement:
     return statement(
         f"""
@@ -99,10 +114,10 @@ def _addition(*, by_address: bool) -> Statement:
             order by t.id for update
         ),
         first as materialized (  -- a statement changes a row once
-            select distinct on (s.list_id, s.lead_id) s.list_id, s.lead_id, s.new_id, s.position
+            select distinct on (s.list_id, s.lead_id) s.list_id, s.lead_id, s.new_id
             from sent s
-            join leads k on k.id = s.lead_id
-            join lists h on h.id = s.list_id and not h.ruled
+            where {among("s.lead_id", "select id from leads")}
+                and {among("s.list_id", "select id from lists where not ruled")}
             order by s.list_id, s.lead_id, s.position
         ),
         made as (
@@ -110,18 +125,12 @@ def _addition(*, by_address: bool) -> Statement:
             select $1, f.new_id, f.list_id, f.lead_id, now(), now() from first f order by f.list_id, f.lead_id
             {JOINED}
         ),
-        judged as materialized (
-            select f.position, m.id, m.list_id, m.id <> f.new_id as back
-            from made m join first f on f.list_id = m.list_id and f.lead_id = m.lead_id
-        ){counted("select list_id, 1 as active, -back::int as removed from judged")}{
-            shift(LIST_MEMBER, "judged where back")
+        changed as materialized (
+            select m.*, not {among("m.id", "select new_id from sent")} as back from made m
+        ){counted("select list_id, 1 as active, -back::int as removed from changed")}{
+            shift(LIST_MEMBER, "changed where back")
         }
-        select j.id, h.id is not null as listed, coalesce(h.ruled, false) as ruled, k.id is not null as known
-        from sent s
-        left join leads k on k.id = s.lead_id
-        left join lists h on h.id = s.list_id
-        left join judged j on j.position = s.position
-        order by s.position
+        {_FOUND}, array(select id from leads) as known
         """
     )
 
@@ -137,21 +146,16 @@ def _removal(*, by_address: bool) -> Statement:
             where t.company_id = $1 and t.id = any(array(select list_id from sent)) order by t.id for update
         ),
         first as materialized (
-            select distinct on (s.list_id, s.lead_id) s.list_id, s.lead_id, s.position
-            from sent s join lists h on h.id = s.list_id and not h.ruled
-            order by s.list_id, s.lead_id, s.position
+            select distinct s.list_id, s.lead_id from sent s
+            where {among("s.list_id", "select id from lists where not ruled")}
         ),
-        gone as (
+        changed as (
             update list_member m set is_removed = true, update_timestamp = now()
             from first f
             where m.company_id = $1 and m.list_id = f.list_id and m.lead_id = f.lead_id and not m.is_removed
-            returning m.id, m.list_id, f.position
-        ){counted("select list_id, -1 as active, 1 as removed from gone")}{shift(LIST_MEMBER, "gone")}
-        select g.id, h.id is not null as listed, coalesce(h.ruled, false) as ruled, true as known
-        from sent s
-        left join lists h on h.id = s.list_id
-        left join gone g on g.position = s.position
-        order by s.position
+            returning m.id, m.list_id, m.lead_id
+        ){counted("select list_id, -1 as active, 1 as removed from changed")}{shift(LIST_MEMBER, "changed")}
+        {_FOUND}, '{{}}'::bigint[] as known
         """
     )
 
@@ -162,16 +166,26 @@ _REMOVE = {by_address: _removal(by_address=by_address) for by_address in (False,
 
 async def add(tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]) -> list[Judged]:
     """Put leads on lists, pair by pair; a lead is an id or the key of its email address, all of one kind."""
-    rows = await tx.rows(_ADD[_by_address(leads)], company_id, _pairs(list_ids, leads))
-    return [Judged(*row.values()) for row in rows]
+    return await _change(tx, _ADD[_by_address(leads)], company_id, list_ids, leads)
 
 
 async def remove(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[Judged]:
     """Take leads off lists, pair by pair: their rows stay, as removed."""
-    rows = await tx.rows(_REMOVE[_by_address(leads)], company_id, _pairs(list_ids, leads))
-    return [Judged(*row.values()) for row in rows]
+    return await _change(tx, _REMOVE[_by_address(leads)], company_id, list_ids, leads)
+
+
+async def _change(
+    tx: Tx, query: Statement, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
+) -> list[Judged]:
+    (row,) = await tx.rows(query, company_id, _pairs(list_ids, leads))
+    lists, ruled, known = set(row["lists"]), set(row["ruled"]), set(row["known"])
+    ids = dict(zip(zip(row["id_lists"], row["id_leads"], strict=True), row["ids"], strict=True))
+    return [  # of pairs that are sent twice, the first one was it
+        Judged(ids.pop((list_id, lead), None), list_id in lists, list_id in ruled, lead in known)
+        for list_id, lead in zip(list_ids, row["leads"], strict=True)
+    ]
 
 
 def _pairs(list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]) -> str:

@@ -11,12 +11,13 @@ import msgspec
 
 from springhead.model import filters
 from springhead.model.fields import FieldSet, Rule
+from springhead.model.filters import Columns, Filter
 from springhead.model.lists import LIST_MEMBER, filterable
 from springhead.store import fields as fieldsets
 from springhead.store import passes
 from springhead.store.conditions import condition
 from springhead.store.db import TryAgain, Tx
-from springhead.store.members import JOINED, counted
+from springhead.store.members import JOINED, among, counted
 from springhead.store.passes import STEP_ROWS, STEPS
 from springhead.store.sql import Statement, statement
 from springhead.store.table import shift
@@ -83,11 +84,7 @@ def naming(fields: FieldSet, names: Collection[str]) -> list[int]:
     """The ids of the lists whose filter speaks of one of these fields."""
     columns = filterable(fields)
     wanted = set(names)
-    return [
-        rule.list_id
-        for rule in fields.rules
-        if filters.names(filters.load(msgspec.json.decode(rule.filter), columns)) & wanted
-    ]
+    return [rule.list_id for rule in fields.rules if filters.names(_filter(rule, columns)) & wanted]
 
 
 async def _look(
@@ -101,33 +98,56 @@ async def _look(
     rows = await tx.rows(look.query, company_id, lead_ids, *look.parameters)
     if rows[0]["version"] != fields.version:
         return None
-    return [_Move(row["list_id"], row["lead_id"], row["joins"]) for row in rows if row["list_id"] is not None]
+    moves: list[_Move] = []
+    for row in rows:
+        if row["lead_id"] is not None:
+            fits, active = set(row["fits"]), set(row["active"])
+            moves += [_Move(one, row["lead_id"], joins=True) for one in fits - active]
+            moves += [_Move(one, row["lead_id"], joins=False) for one in (active | set(row["removed"])) - fits]
+    return moves
+
+
+def _filter(rule: Rule, columns: Columns) -> Filter:
+    return filters.load(msgspec.json.decode(rule.filter), columns)
 
 
 def _made(fields: FieldSet, rules: Sequence[Rule]) -> _Look:
     columns = filterable(fields)
     parameters: list[object] = []
-    values = [
-        f"({rule.list_id}::bigint, l.active and "
-        + condition(filters.load(msgspec.json.decode(rule.filter), columns), columns, parameters, first=3)
-        + ")"
+    fits = [
+        f"case when {condition(_filter(rule, columns), columns, parameters, first=3)} then {rule.list_id}::bigint end"
         for rule in rules
-    ] or ["(null::bigint, false)"]
+    ]
+    # The sets of lists are compared as arrays in order. "offset 0": what fits is computed once, not for every use.
     text = f"""
-        select c.field_version as version, d.list_id, d.lead_id, d.joins
+        select c.field_version as version, d.*
         from company c
         left join (
-            select r.list_id, l.id as lead_id, r.fits as joins
+            select l.id as lead_id, f.fits, m.active, m.removed
             from lead l
-            cross join lateral (values {", ".join(values)}) as r (list_id, fits)
-            left join list_member m on m.company_id = $1 and m.lead_id = l.id and m.list_id = r.list_id
+            cross join lateral (
+                select case when l.active then array_remove(array[{", ".join(fits)}]::bigint[], null) else '{{}}' end
+                    as fits
+                offset 0
+            ) f
+            cross join lateral (
+                select
+                    coalesce(array_agg(m.list_id order by m.list_id) filter (where not m.is_removed), '{{}}') as active,
+                    coalesce(array_agg(m.list_id) filter (where m.is_removed), '{{}}') as removed
+                from list_member m
+                where m.company_id = $1 and m.lead_id = l.id
+                    and m.list_id = any('{{{",".join(str(rule.list_id) for rule in rules)}}}'::bigint[])
+            ) m
             where l.company_id = $1 and l.id = any($2::bigint[])
-                and case when r.fits then m.id is null or m.is_removed else m.id is not null end
+                and (f.fits <> m.active or m.removed <> '{{}}')
         ) d on true
         where c.id = $1
         """
     return _Look(statement(text), tuple(parameters))
 
+
+# All of them are locked before the first member.
+_AMONG_LISTS = f"{among('s.list_id', 'select id from lists')} and (select count(*) from lists) >= 0"
 
 _MOVE = statement(
     f"""
@@ -143,20 +163,18 @@ _MOVE = statement(
     made as (
         insert into list_member as m (company_id, id, list_id, lead_id, create_timestamp, update_timestamp)
         select $1, s.new_id, s.list_id, s.lead_id, now(), now()
-        from sent s join lists h on h.id = s.list_id
-        where s.joins and (select count(*) from lists) >= 0  -- all are locked before the first member
+        from sent s
+        where s.joins and {_AMONG_LISTS}
         order by s.list_id, s.lead_id
         {JOINED}
     ),
     joined as materialized (
-        select m.list_id, m.id <> s.new_id as back
-        from made m join sent s on s.list_id = m.list_id and s.lead_id = m.lead_id
+        select m.list_id, not {among("m.id", "select new_id from sent")} as back from made m
     ),
     gone as (
         delete from list_member m
-        using sent s, lists h
-        where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id and h.id = s.list_id and not s.joins
-            and (select count(*) from lists) >= 0
+        using sent s
+        where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id and not s.joins and {_AMONG_LISTS}
         returning m.list_id, m.is_removed
     ){
         counted('''
