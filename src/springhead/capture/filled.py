@@ -11,7 +11,7 @@ from springhead.capture.exchange import objects, visitor
 from springhead.capture.pages import Filled
 from springhead.capture.submits import Submit
 from springhead.methods.call import Call
-from springhead.model.fields import Field, FieldSet
+from springhead.model.fields import FieldSet
 from springhead.model.forms import EMAIL, Form, Input, Wrong, askable, named, read, spelling
 from springhead.model.sites import Site
 from springhead.model.visitors import COOKIE, URL_LENGTH, is_tracking_id, is_url, plain
@@ -27,11 +27,6 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     fields: FieldSet
     inputs: Sequence[Input]
     call: Call
-
-    @property
-    def known(self) -> Mapping[str, Field]:
-        """What forms of the company can ask for."""
-        return askable(self.fields)
 
 
 class Refused(Exception):
@@ -80,6 +75,7 @@ def submit_of(request: Request, served: Served, sent: Sent, nonce: str) -> Submi
     values: dict[str, str] = {}
     files: dict[str, File] = {}
     errors: dict[str, str] = {}
+    known = askable(served.fields)
     for one in served.inputs:
         given: Sequence[str] = () if one.type == "file" else sent.typed.get(one.name, ())
         if one.type == "file" and (file := sent.files.get(one.name)):
@@ -88,7 +84,7 @@ def submit_of(request: Request, served: Served, sent: Sent, nonce: str) -> Submi
         try:
             if one.name in sent.too_large:
                 raise Wrong(_TOO_LARGE)
-            value = read(one, served.known[one.name], given)
+            value = read(one, known[one.name], given)
         except Wrong as wrong:
             errors[one.name] = str(wrong)
         else:
