@@ -305,6 +305,11 @@ def test_links_begin_with_the_address_that_the_server_is_reached_at(tmp_path: An
         (row,) = company.call("getTrackedLinks", leadID=lead, urls=[SPRING])
         for text in (row["links"][SPRING], row["openPixel"], row["unsubscribeURL"]):
             assert text.startswith("https://crm.example.com/")
+        public = Public(company)
+        headers = {"Referer": "https://www.example.com/", "Sec-Fetch-Site": "same-site"}
+        pixel = public.ask(f"/t.gif?site={public.token}", headers=headers)
+        assert pixel.headers["set-cookie"].endswith("; SameSite=Lax; Secure")
+        public.close()
         (settings,) = company.call("getCaptureSettings")
         assert 'src="https://crm.example.com/t.js"' in settings["scriptSnippet"]
     finally:

@@ -25,7 +25,7 @@ class Capture:
     def __init__(self, server: Server, settings: Settings) -> None:
         self.sites = Sites(server.database)
         self.intake = Intake(server.database)
-        self.views = PageViews(self.sites, self.intake)
+        self.views = PageViews(self.sites, self.intake, public_url=server.public_url)
         self.addresses: Mapping[str, ASGIApp] = {
             "/t": self.views.report,
             "/t.gif": self.views.pixel,

@@ -65,8 +65,8 @@ def _read(content: bytes) -> Report | None:
 class PageViews:
     """Takes page views, and counts what became of them in `counts`."""
 
-    def __init__(self, sites: Sites, intake: Intake) -> None:
-        self._sites, self._intake = sites, intake
+    def __init__(self, sites: Sites, intake: Intake, *, public_url: str = "") -> None:
+        self._sites, self._intake, self._secure = sites, intake, public_url.startswith("https:")
         self._pace = Pace(per_second=PER_SECOND, burst=BURST)
         self.counts: dict[str, int] = dict.fromkeys(
             ("taken", "bot", "objected", "unknown", "malformed", "too_many", "full", "anonymous"), 0
@@ -165,7 +165,8 @@ class PageViews:
         cookie = None
         if known is None and header(headers, b"sec-fetch-site") in {b"same-site", b"same-origin"}:
             known = new_tracking_id()
-            cookie = f"{COOKIE}={known}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax"
+            secure = "; Secure" if self._secure or scope["scheme"] == "https" else ""
+            cookie = f"{COOKIE}={known}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{secure}"
         if known is None:
             self._count("anonymous", 200)
             return None

@@ -74,10 +74,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _carries(one: Any, name: str) -> bool:
-    return getattr(one, name) not in _NO_VALUE
+    value = getattr(one, name)
+    return value is not msgspec.UNSET and value is not None and value != ""
 
 
-_NO_VALUE = (msgspec.UNSET, None, "")
 PLAIN = Rules()
 PASS_SECONDS = 2.0
 """For how long a call drives the passes that it has started; what is left goes on beside the calls."""
