@@ -54,11 +54,11 @@ _EMPTY_STEP = statement(
     ),
     gone as (
         update list_member m set is_removed = true, update_timestamp = now()
-        from piece s
-        where m.company_id = $1 and m.id = s.id and not m.is_removed and m.update_timestamp <= (
+        where m.company_id = $1 and m.id = any(array(select id from piece)) and not m.is_removed
+            and m.update_timestamp <= (
             select max(created_at) from pass where company_id = $1 and kind = '{_EMPTY}' and subject_id = $2
         )
-        returning m.list_id
+        returning m.list_id, m.lead_id
     ){counted("select list_id, -1 as active, 1 as removed from gone")}{shift(LIST_MEMBER, "gone")}
     select count(*) as rows, max(id) as last from piece
     """
@@ -85,7 +85,7 @@ async def _purge_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
             order by m.lead_id limit $4
         ),
         gone as (
-            delete from list_member m using piece s where m.company_id = $1 and m.id = s.id
+            delete from list_member m where m.company_id = $1 and m.id = any(array(select id from piece))
         )
         select count(*) as rows, max(lead_id) as last from piece
         """,

@@ -146,13 +146,16 @@ def _removal(*, by_address: bool) -> Statement:
             where t.company_id = $1 and t.id = any(array(select list_id from sent)) order by t.id for update
         ),
         first as materialized (
-            select distinct s.list_id, s.lead_id from sent s
+            select (
+                select m.id from list_member m
+                where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id
+            ) as id
+            from sent s
             where {among("s.list_id", "select id from lists where not ruled")}
         ),
         changed as (
             update list_member m set is_removed = true, update_timestamp = now()
-            from first f
-            where m.company_id = $1 and m.list_id = f.list_id and m.lead_id = f.lead_id and not m.is_removed
+            where m.company_id = $1 and m.id = any(array(select id from first)) and not m.is_removed
             returning m.id, m.list_id, m.lead_id
         ){counted("select list_id, -1 as active, 1 as removed from changed")}{shift(LIST_MEMBER, "changed")}
         {_FOUND}, '{{}}'::bigint[] as known

@@ -36,11 +36,11 @@ class _Look(msgspec.Struct, frozen=True):
 
 
 class _Move(msgspec.Struct, frozen=True):
-    """A lead that must join a list, or leave it."""
+    """A lead that must join a list, or a membership that must go."""
 
     list_id: int
     lead_id: int
-    joins: bool
+    member_id: int | None = None
 
 
 async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
@@ -101,10 +101,18 @@ async def _look(
     moves: list[_Move] = []
     for row in rows:
         if row["lead_id"] is not None:
-            fits, active = set(row["fits"]), set(row["active"])
-            moves += [_Move(one, row["lead_id"], joins=True) for one in fits - active]
-            moves += [_Move(one, row["lead_id"], joins=False) for one in (active | set(row["removed"])) - fits]
+            fits = set(row["fits"])
+            active, removed = (dict(zip(row[name], row[f"{name}_ids"], strict=True)) for name in ("active", "removed"))
+            moves += [_Move(one, row["lead_id"]) for one in fits - active.keys()]
+            moves += [_Move(one, row["lead_id"], mine) for one, mine in (active | removed).items() if one not in fits]
     return moves
+
+
+_aggregated = [
+    f"coalesce(array_agg(m.{column} order by m.list_id) filter (where {which}), '{{}}') as {name}"
+    for which, of in (("not m.is_removed", "active"), ("m.is_removed", "removed"))
+    for column, name in (("list_id", of), ("id", f"{of}_ids"))
+]
 
 
 def _filter(rule: Rule, columns: Columns) -> Filter:
@@ -123,7 +131,7 @@ def _made(fields: FieldSet, rules: Sequence[Rule]) -> _Look:
         select c.field_version as version, d.*
         from company c
         left join (
-            select l.id as lead_id, f.fits, m.active, m.removed
+            select l.id as lead_id, f.fits, m.*
             from lead l
             cross join lateral (
                 select case when l.active then array_remove(array[{", ".join(fits)}]::bigint[], null) else '{{}}' end
@@ -131,9 +139,7 @@ def _made(fields: FieldSet, rules: Sequence[Rule]) -> _Look:
                 offset 0
             ) f
             cross join lateral (
-                select
-                    coalesce(array_agg(m.list_id order by m.list_id) filter (where not m.is_removed), '{{}}') as active,
-                    coalesce(array_agg(m.list_id) filter (where m.is_removed), '{{}}') as removed
+                select {", ".join(_aggregated)}
                 from list_member m
                 where m.company_id = $1 and m.lead_id = l.id
                     and m.list_id = any('{{{",".join(str(rule.list_id) for rule in rules)}}}'::bigint[])
@@ -147,13 +153,13 @@ def _made(fields: FieldSet, rules: Sequence[Rule]) -> _Look:
 
 
 # All of them are locked before the first member.
-_AMONG_LISTS = f"{among('s.list_id', 'select id from lists')} and (select count(*) from lists) >= 0"
+_AMONG_LISTS = f"{among('{}', 'select id from lists')} and (select count(*) from lists) >= 0"
 
 _MOVE = statement(
     f"""
     with sent as materialized (
-        select s.list_id, s.lead_id, s.joins, case when s.joins then nextval('list_member_id_seq') end as new_id
-        from jsonb_to_recordset($2::jsonb) as s (list_id bigint, lead_id bigint, joins boolean)
+        select s.list_id, s.lead_id, nextval('list_member_id_seq') as new_id
+        from jsonb_to_recordset($2::jsonb) as s (list_id bigint, lead_id bigint)
     ),
     lists as materialized (  -- of one that has another filter by now, the filling takes care
         select t.id from list t
@@ -164,18 +170,17 @@ _MOVE = statement(
         insert into list_member as m (company_id, id, list_id, lead_id, create_timestamp, update_timestamp)
         select $1, s.new_id, s.list_id, s.lead_id, now(), now()
         from sent s
-        where s.joins and {_AMONG_LISTS}
+        where {_AMONG_LISTS.format("s.list_id")}
         order by s.list_id, s.lead_id
         {JOINED}
     ),
     joined as materialized (
-        select m.list_id, not {among("m.id", "select new_id from sent")} as back from made m
+        select m.list_id, m.lead_id, not {among("m.id", "select new_id from sent")} as back from made m
     ),
     gone as (
         delete from list_member m
-        using sent s
-        where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id and not s.joins and {_AMONG_LISTS}
-        returning m.list_id, m.is_removed
+        where m.company_id = $1 and m.id = any($5::bigint[]) and {_AMONG_LISTS.format("m.list_id")}
+        returning m.list_id, m.lead_id, m.is_removed
     ){
         counted('''
             select list_id, 1 as active, -back::int as removed from joined
@@ -197,9 +202,10 @@ async def _move(tx: Tx, company_id: int, rules: Sequence[Rule], moves: Sequence[
     await tx.rows(
         _MOVE,
         company_id,
-        msgspec.json.encode(moves).decode(),
+        msgspec.json.encode([move for move in moves if move.member_id is None]).decode(),
         [rule.list_id for rule in concerned],
         msgspec.json.encode({str(rule.list_id): msgspec.Raw(rule.filter.encode()) for rule in concerned}).decode(),
+        [move.member_id for move in moves if move.member_id is not None],
     )
 
 
@@ -274,14 +280,10 @@ async def _sweep_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
 async def _sweep_members(tx: Tx, company_id: int, list_id: int, after: int) -> int | None:
     rows = await tx.rows(
         """
-        select m.id, m.lead_id, l.active
-        from (
-            select id, lead_id from list_member
-            where company_id = $1 and list_id = $2 and not is_removed and id > $3
-            order by id limit $4
-        ) as m
-        join lead l on l.company_id = $1 and l.id = m.lead_id
-        order by m.id
+        select m.id, m.lead_id, (select l.active from lead l where l.company_id = $1 and l.id = m.lead_id) as active
+        from list_member m
+        where m.company_id = $1 and m.list_id = $2 and not m.is_removed and m.id > $3
+        order by m.id limit $4
         """,
         company_id,
         list_id,
