@@ -253,6 +253,14 @@ def test_values_of_the_form_stand_in_it_and_its_labels_are_its_own(public: Publi
     assert told(form.post(emailAddress="ann@example.com"))["firstName"] == "Please fill in this field."
 
 
+def test_what_is_chosen_at_first_can_be_several(public: Public) -> None:
+    several = custom(public.company, "Colours", "checkbox", options=["red", "green", "blue"])
+    one = custom(public.company, "Size", "radio", options=["S", "M"])
+    form = FormOf(public, {"systemName": several, "value": "red,blue"}, {"systemName": one, "value": "M"})
+    text = public.ask(form.path).body.decode()
+    assert re.findall(r'value="(\w+)" checked', text) == ["red", "blue", "M"]
+
+
 def test_every_input_has_a_label_and_every_message_belongs_to_its_input(public: Public) -> None:
     names = [custom(public.company, f"Thing {kind}", kind, **more) for kind, more, *_ in TYPES if kind != "hidden"]
     form = FormOf(public, *names, "description")

@@ -55,7 +55,7 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
 
 def form_page(form: Form, inputs: Sequence[Input], filled: Filled, token: str, *, status: int = 200) -> Response:
     """The hosted page. It works without a script, and other sites may show it in a frame."""
-    values = {one.name: filled.values.get(one.name) or ([one.value] if one.value else []) for one in inputs}
+    values = {one.name: filled.values.get(one.name) or _at_first(one) for one in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
         style=Markup(_STYLE),  # noqa: S704 - our own files
@@ -72,6 +72,13 @@ def form_page(form: Form, inputs: Sequence[Input], filled: Filled, token: str, *
     # A browser holds `form-action` against where a redirect leads, too, and that may redirect again.
     target = "'self' https: http:" if form.redirect_url else "'self'"
     return _page(text, status, target=target)
+
+
+def _at_first(one: Input) -> Sequence[str]:
+    """What stands in a field before anybody has typed."""
+    if one.type == "checkboxes":
+        return one.value.split(",")
+    return [one.value] if one.value else []
 
 
 def text_page(title: str, text: str, *, status: int = 200) -> Response:

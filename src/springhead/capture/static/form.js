@@ -73,9 +73,11 @@
     made.field = one.name;
     if (several) {
       made.appendChild(caption(make("legend"), one));
+      var radio = one.type === "radio";
+      var chosen = radio ? [one.value] : (one.value || "").split(",");
       one.options.forEach(function (option) {
-        var radio = one.type === "radio";
-        made.appendChild(choice(radio ? "radio" : "checkbox", one, option, option, radio && one.required, option === one.value));
+        var checked = chosen.indexOf(option) >= 0;
+        made.appendChild(choice(radio ? "radio" : "checkbox", one, option, option, radio && one.required, checked));
       });
     } else if (one.type === "checkbox") {
       made.appendChild(choice("checkbox", one, "1", "", one.required, one.value === "1"));
