@@ -179,6 +179,52 @@ def test_pages_follow_one_another(company: Company) -> None:
     assert len(whole) == 7
 
 
+def test_joining_and_leaving_a_list_are_events_of_the_lead(company: Company) -> None:
+    (lead,) = company.create({})
+    (made,) = company.call("createList", name="Fair 2026")
+    pair = {"listID": made["id"], "memberID": lead}
+    for method in ("addListMember", "removeListMember", "addListMember"):
+        company.call(method, **pair)
+    company.error("addListMember", **pair)
+    company.call("removeListMembersAll", listID=made["id"])
+
+    events = timeline(company, lead, eventSource=["listJoin", "listLeave"])
+
+    assert sources(events) == ["listJoin", "listLeave", "listJoin", "listLeave"]
+    assert [event["eventName"] for event in events[:2]] == ["Joined list: Fair 2026", "Left list: Fair 2026"]
+    assert {(event["whatType"], event["whatID"]) for event in events} == {("list", str(made["id"]))}
+
+
+def test_a_rules_based_list_tells_who_joined_and_left(company: Company) -> None:
+    (lead,) = company.create({"city": "Rome"})
+    company.call("createList", name="Romans", filter={"city": "Rome"})
+    company.call("updateLeads", objects=[{"id": lead, "city": "Oslo"}])
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome"}])
+
+    assert sources(timeline(company, lead, eventSource=["listJoin", "listLeave"])) == [
+        "listJoin",
+        "listLeave",
+        "listJoin",
+    ]
+
+
+def test_notes_and_tasks_about_a_lead_are_events_of_it(company: Company) -> None:
+    lead, other = company.create({}, {})
+    (note,) = company.call(
+        "createNotes",
+        objects=[{"authorID": user(company), "note": "Called back", "whoID": lead, "whoType": "lead"}],
+    )
+    both = {"whoID": lead, "whoType": "lead", "whatID": other, "whatType": "lead"}
+    company.call("createTasks", objects=[{"title": "Call", **both}, {"title": "About nobody"}])
+
+    _, written, made = timeline(company, lead)
+
+    assert (written["eventSource"], written["whatType"], written["whatID"]) == ("noteCreate", "note", str(note["id"]))
+    assert json.loads(written["eventData"]) == {"title": None, "note": "Called back"}
+    assert (made["eventSource"], json.loads(made["eventData"])["title"]) == ("taskCreate", "Call")
+    assert sources(timeline(company, other)) == ["leadCreation", "taskCreate"]
+
+
 # getEvents
 
 

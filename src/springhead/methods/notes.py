@@ -17,6 +17,7 @@ from springhead.model.errors import (
     UnexpectedArray,
     UnknownReference,
 )
+from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.model.notes import NOTE, half, unattached
 from springhead.model.opportunities import OPPORTUNITY
@@ -24,6 +25,7 @@ from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Integer, Objects, Where
 from springhead.store import notes
 from springhead.store import reads as pages
+from springhead.store.db import Tx
 
 _OBJECTS = "The notes, each a hash by system name; 500 a call at most."
 _KEY = "the result key `note` follows from the vendor's naming rule; there is no capture"
@@ -49,6 +51,10 @@ _ROW = row(NOTE, authorID=..., note=_TEXT, whoID=..., whoType="lead")
 _ACCOUNT_ROW = row(NOTE, authorID=..., note=_TEXT, whatID=..., whatType="account")
 
 
+async def _tell(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await notes.tell_notes(tx, call.company.id, ids)
+
+
 def _new(one: object) -> ApiError | None:
     return half(NOTE, one) or unattached(one, creating=True)
 
@@ -72,7 +78,7 @@ async def create_notes(call: Call, *, objects: Annotated[list[Json], Objects(NOT
     without its type, a type without its id, and a note about nothing get 205; an unknown author or target
     gets 303. A refused note does not stop the others.
     """
-    return await bulk.create(call, NOTE, objects, Rules(examine=_new))
+    return await bulk.create(call, NOTE, objects, Rules(examine=_new, then=_tell))
 
 
 @method(

@@ -13,7 +13,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.notes import PAIRS, TABLES, TASK, half
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
-from springhead.store import tasks
+from springhead.store import notes, tasks
 from springhead.store.db import Tx
 
 _OBJECTS = "The tasks, each a hash by system name; 500 a call at most."
@@ -31,7 +31,13 @@ async def _stamp(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> N
     await tasks.stamp(tx, call.company.id, ids)
 
 
+async def _made(call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+    await _stamp(call, tx, fields, ids)
+    await notes.tell_tasks(tx, call.company.id, ids)
+
+
 _RULES = Rules(examine=_right, then=_stamp)
+_NEW = Rules(examine=_right, then=_made)
 
 
 @method(
@@ -56,7 +62,7 @@ async def create_tasks(call: Call, *, objects: Annotated[list[Json], Objects(TAS
     or target gets 303. `status` is `open` and `priority` is `normal` when not given; `completedTimestamp`
     follows from `status` and is ignored.
     """
-    return await bulk.create(call, TASK, objects, _RULES)
+    return await bulk.create(call, TASK, objects, _NEW)
 
 
 @method(

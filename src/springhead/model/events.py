@@ -17,6 +17,12 @@ OPPORTUNITY_LOST = "oppLost"
 OPPORTUNITY_LINKED = "oppLink"
 """Our own: a lead was linked to an opportunity that was there before."""
 
+LIST_JOINED, LIST_LEFT = "listJoin", "listLeave"
+"""Our own: a lead was put on a list or taken off it, by somebody or by the list's filter."""
+
+NOTE_WRITTEN, TASK_MADE = "noteCreate", "taskCreate"
+"""Our own: a note or a task about the lead was made."""
+
 CONVERTED = "leadConversion"
 """Our own: a lead went through convertLeads."""
 
@@ -32,7 +38,7 @@ SOURCES = (
     OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
     "shoppingCartAbandoned",
     # ours, where the vendor has none
-    "leadUpdate", "leadDeletion", CONVERTED, OPPORTUNITY_LINKED, "listJoin", "listLeave", "noteCreate", "taskCreate",
+    "leadUpdate", "leadDeletion", CONVERTED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT, NOTE_WRITTEN, TASK_MADE,
 )  # fmt: skip
 """Every source that there is."""
 

@@ -7,7 +7,7 @@ import msgspec
 from springhead.model.lists import LIST_MEMBER
 from springhead.store import passes
 from springhead.store.db import Tx
-from springhead.store.members import counted
+from springhead.store.members import counted, told
 from springhead.store.passes import STEP_ROWS, STEPS
 from springhead.store.sql import statement
 from springhead.store.table import shift
@@ -59,7 +59,9 @@ _EMPTY_STEP = statement(
             select max(created_at) from pass where company_id = $1 and kind = '{_EMPTY}' and subject_id = $2
         )
         returning m.list_id, m.lead_id
-    ){counted("select list_id, -1 as active, 1 as removed from gone")}{shift(LIST_MEMBER, "gone")}
+    ){counted("select list_id, -1 as active, 1 as removed from gone")}{shift(LIST_MEMBER, "gone")}{
+        told("select list_id, lead_id, false as joins from gone")
+    }
     select count(*) as rows, max(id) as last from piece
     """
 )

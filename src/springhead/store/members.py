@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from springhead.model.errors import Json
+from springhead.model.events import LIST_JOINED, LIST_LEFT, NAME_LENGTH
 from springhead.model.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.store.db import Tx
@@ -55,6 +56,21 @@ def counted(changes: str) -> str:
                 update list t set member_count = t.member_count + c.active, removed_count = t.removed_count + c.removed
                 from summed c
                 where t.company_id = $1 and t.id = c.list_id
+            )"""
+
+
+def told(changes: str) -> str:
+    """A CTE, begun with a comma, that tells leads of lists; `changes` is a select of list_id, lead_id and joins."""
+    return f""",
+            told as (
+                insert into event
+                    (company_id, lead_id, create_timestamp, event_source, event_name, what_type, what_id)
+                select $1, c.lead_id, now(), case when c.joins then '{LIST_JOINED}' else '{LIST_LEFT}' end,
+                    left(case when c.joins then 'Joined list: ' else 'Left list: ' end || (
+                        select t.name from list t where t.company_id = $1 and t.id = c.list_id
+                    ), {NAME_LENGTH}), 'list', c.list_id
+                from ({changes}) as c
+                order by c.lead_id, c.list_id
             )"""
 
 
@@ -129,7 +145,7 @@ def _addition(*, by_address: bool) -> Statement:
             select m.*, not {among("m.id", "select new_id from sent")} as back from made m
         ){counted("select list_id, 1 as active, -back::int as removed from changed")}{
             shift(LIST_MEMBER, "changed where back")
-        }
+        }{told("select list_id, lead_id, true as joins from changed")}
         {_FOUND}, array(select id from leads) as known
         """
     )
@@ -157,7 +173,9 @@ def _removal(*, by_address: bool) -> Statement:
             update list_member m set is_removed = true, update_timestamp = now()
             where m.company_id = $1 and m.id = any(array(select id from first)) and not m.is_removed
             returning m.id, m.list_id, m.lead_id
-        ){counted("select list_id, -1 as active, 1 as removed from changed")}{shift(LIST_MEMBER, "changed")}
+        ){counted("select list_id, -1 as active, 1 as removed from changed")}{shift(LIST_MEMBER, "changed")}{
+            told("select list_id, lead_id, false as joins from changed")
+        }
         {_FOUND}, '{{}}'::bigint[] as known
         """
     )

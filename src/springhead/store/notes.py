@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from springhead.model.events import NOTE_WRITTEN, TASK_MADE
 from springhead.model.notes import NOTE, TASK
 from springhead.store import sql
 from springhead.store.db import Tx
@@ -113,3 +114,36 @@ def _forget(word: str) -> Statement:
 
 
 _FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}
+
+
+def _telling(table: str, text: str, source: str, sentence: str) -> Statement:
+    return statement(
+        f"""
+        insert into event
+            (company_id, lead_id, create_timestamp, event_source, event_name, what_type, what_id, event_data)
+        select $1, a.lead_id, now(), {sql.literal(source)}, {sql.literal(sentence)}, '{table}', n.id,
+            jsonb_build_object('title', n.title, '{text}', n.{text})
+        from {table} n
+        cross join lateral (
+            select n.who_id as lead_id where n.who_type = 'lead'
+            union
+            select n.what_id where n.what_type = 'lead'
+        ) as a
+        where n.company_id = $1 and n.id = any($2::bigint[])
+        order by n.id, a.lead_id
+        """
+    )
+
+
+_TELL_NOTES = _telling("note", "note", NOTE_WRITTEN, "Note written")
+_TELL_TASKS = _telling("task", "description", TASK_MADE, "Task made")
+
+
+async def tell_notes(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Write, for the leads that these new notes are about, the event of it."""
+    await tx.rows(_TELL_NOTES, company_id, ids)
+
+
+async def tell_tasks(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Write, for the leads that these new tasks are about, the event of it."""
+    await tx.rows(_TELL_TASKS, company_id, ids)

@@ -17,7 +17,7 @@ from springhead.store import fields as fieldsets
 from springhead.store import passes
 from springhead.store.conditions import condition
 from springhead.store.db import TryAgain, Tx
-from springhead.store.members import JOINED, among, counted
+from springhead.store.members import JOINED, among, counted, told
 from springhead.store.passes import STEP_ROWS, STEPS
 from springhead.store.sql import Statement, statement
 from springhead.store.table import shift
@@ -190,7 +190,13 @@ _MOVE = statement(
     },
     moved as (
         select from joined where back union all select from gone
-    ){shift(LIST_MEMBER, "moved")}
+    ){shift(LIST_MEMBER, "moved")}{
+        told('''
+            select list_id, lead_id, true as joins from joined
+            union all
+            select list_id, lead_id, false from gone where not is_removed
+        ''')
+    }
     select (select count(*) from joined), (select count(*) from gone)
     """
 )
