@@ -12,7 +12,8 @@ import pytest
 
 from capture.forms import URLENCODED, FormOf, custom, told
 from capture.public import Public
-from support import Server, new_company, sql
+from faults.postgres import kill, postmaster
+from support import Server, eventually, new_company, sql
 
 
 @pytest.fixture
@@ -87,6 +88,25 @@ def test_pages_are_limited_for_an_address_as_well(limited: Public) -> None:
     assert limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.10"}).status == 200
 
 
+def test_a_database_that_is_away_is_told_and_nothing_is_acknowledged(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = Server(data, "--no-limits")
+    company = new_company(server)
+    public = Public(company)
+    form = FormOf(public)
+    kill(postmaster(data / "postgres"))
+
+    away = form.raw(b"email=a@example.com")
+    assert away.status in {303, 503}
+    assert away.status == 303 or "try again in a moment" in away.body.decode()
+    eventually(lambda: form.raw(b"email=b@example.com").status == 303, seconds=30)
+
+    assert len(form.leads()) == (2 if away.status == 303 else 1)
+    public.close()
+    company.close()
+    assert server.stop() == 0
+
+
 @pytest.mark.timeout(180)
 def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -97,17 +117,17 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
     key = public.site("signing_key")
     acknowledged: set[str] = set()
     asked: set[str] = set()
-    for kill in range(3):
+    for round_ in range(3):
         address = urlsplit(server.url)
 
         def send(
-            worker: int, kill: int = kill, host: str = address.hostname or "", port: int = address.port or 0
+            worker: int, round_: int = round_, host: str = address.hostname or "", port: int = address.port or 0
         ) -> None:
             connection = http.client.HTTPConnection(host, port, timeout=10)
             number = 0
             try:
                 while True:
-                    email = f"a{kill}.{worker}.{number}@example.com"
+                    email = f"a{round_}.{worker}.{number}@example.com"
                     asked.add(email)
                     body = urlencode({"email": email, "firstName": "Ann", "_token": form.token(key=key)})
                     connection.request("POST", form.path, body, {"Content-Type": URLENCODED})
