@@ -21,7 +21,7 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) 
 """What Chromium says with a window; without one it calls itself headless, which bots do."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[webdriver.Chrome]:
     """Debian's Chromium without a window; .ci/test-tools installs it where it may."""
     program, driver = shutil.which(CHROMIUM), shutil.which(DRIVER)
