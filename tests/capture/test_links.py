@@ -173,6 +173,13 @@ def test_to_unsubscribe_twice_is_to_unsubscribe_once(public: Public) -> None:
     assert message.told().count("emailUnsubscribe") == 1
 
 
+def test_a_way_out_that_is_asked_for_again_and_again_waits(public: Public) -> None:
+    message = Message(public)
+
+    assert [public.ask(message.out, verb="POST").status for _ in range(7)] == [200] * 5 + [429] * 2
+    assert public.ask(Message(public).out, verb="POST").status == 200
+
+
 def test_lists_and_other_rules_follow_an_unsubscription(public: Public) -> None:
     company = public.company
     (made,) = company.call("createList", name="Out", filter={"isUnsubscribed": "1"})

@@ -36,6 +36,7 @@ class Links:
     def __init__(self, server: Server, sites: Sites) -> None:
         self._server, self._sites = server, sites
         self._lately = Pace(per_second=1 / 60, burst=1)
+        self._ways_out = Pace(per_second=1 / 10, burst=5)
 
     def routes(self) -> list[Route]:
         """The addresses."""
@@ -94,6 +95,8 @@ class Links:
             site, link = await self._read(request, UNSUBSCRIBE)
             if site is None or link is None:
                 return pages.text_page("Not found", _NO_LINK, status=404)
+            if not self._ways_out.allows(request.path_params["token"]):
+                return pages.text_page("Just a moment", _LATER, status=429)
             call = Call(server=self._server, company=site.company, utc=True)
             change = {"id": link.lead_id, "isUnsubscribed": 1}
             _settled(await until_settled(lambda: update_leads_v2(call, objects=[change])))

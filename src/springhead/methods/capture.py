@@ -209,7 +209,7 @@ async def get_tracked_links(
     `listUnsubscribe` and `listUnsubscribePost` are the values of the headers List-Unsubscribe and
     List-Unsubscribe-Post, with which mail programs do it in one step (RFC 8058). All are signed for this lead
     and campaign, work for ever and lead nowhere else. A lead that is not there has no row; send nothing to one whose
-    `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting `public_url`.
+    `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting `public_url`, and are paths without it.
     """
     async with call.tx() as tx:
         if campaign_id is not None and not await emails.campaign_is_there(tx, call.company.id, campaign_id):

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote
 
@@ -49,7 +49,7 @@ def new_signing_key() -> bytes:
     return secrets.token_bytes(32)
 
 
-def is_important(patterns: Sequence[str], path: str) -> bool:
+def is_important(patterns: tuple[str, ...], path: str) -> bool:
     """Whether the path of an address matches one of the patterns.
 
     `*` stands for any characters, none and slashes included; all else for itself, after percent-decoding. A
@@ -58,16 +58,22 @@ def is_important(patterns: Sequence[str], path: str) -> bool:
     if not patterns:
         return False
     plain = _plain(path)
-    return any(_matches(_plain(pattern), plain) for pattern in patterns)
+    return any(_matches(pieces, plain) for pieces in _pieces(patterns))
 
 
 def _plain(path: str) -> str:
     return unquote(path).removesuffix("/")
 
 
-def _matches(pattern: str, path: str) -> bool:
+@lru_cache(maxsize=1_000)
+def _pieces(patterns: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Each pattern as what stands between its stars."""
+    return tuple(tuple(_plain(pattern).split("*")) for pattern in patterns)
+
+
+def _matches(pieces: tuple[str, ...], path: str) -> bool:
     """Piece by piece, each as early as it can be: never more than one look along the path for a piece."""
-    first, *others = pattern.split("*")
+    first, *others = pieces
     if not others:
         return path == first
     last = others.pop()

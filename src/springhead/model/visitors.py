@@ -3,7 +3,6 @@
 import ipaddress
 import re
 import secrets
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from springhead.model.errors import Json
@@ -49,7 +48,7 @@ def plain(text: str, longest: int) -> str:
 
 
 def page_event(
-    patterns: Sequence[str], url: str, title: str, referrer: str, network: str | None
+    patterns: tuple[str, ...], url: str, title: str, referrer: str, network: str | None
 ) -> tuple[str, str, dict[str, Json]]:
     """The source, name and data of a page view's event. An important page makes an importantPageVisit and no other."""
     data: dict[str, Json] = {"url": url}
