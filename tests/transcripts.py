@@ -18,6 +18,8 @@ _ID = re.compile(rb"\b\d{9,16}\b")
 _SYSTEM_NAME = re.compile(rb"\b[a-z][a-z0-9_]*_[0-9a-f]{13}\b")
 _WHY = re.compile(rb'(?<="param":"body","message":")[^"]*')
 """What is wrong with a body that is no JSON: the decoder's words, which may change."""
+_TOKEN = re.compile(rb'(/[feou]/|site=(?:\\")?|"siteToken":"|"publicID":")[\w-]{22}(?:\.[\w-]+)?')
+"""What is random or signed in an address that the public gets."""
 _TIME = re.compile(rb"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
 
 
@@ -37,6 +39,7 @@ class Names:
 
     def hide(self, answer: bytes) -> str:
         """An answer with names for the values."""
+        answer = _TOKEN.sub(rb"\1<token>", answer)
         for pattern, kind in ((_SYSTEM_NAME, b"name"), (_ID, b"id")):
             answer = pattern.sub(lambda found, kind=kind: self._name(found[0], kind), answer)
         return _WHY.sub(b"<why>", _TIME.sub(b"<time>", answer)).decode()
