@@ -126,11 +126,6 @@ class Sites:
             self._known[token] = (time.monotonic() + KEPT_SECONDS, found[1])  # so that not everybody waits
             return found[1]
 
-    def forget(self, company_id: int) -> None:
-        """Look the site up anew: its settings have changed."""
-        for token in [token for token, (_, site) in self._known.items() if site and site.company.id == company_id]:
-            del self._known[token]
-
     def _begin(self, token: str) -> asyncio.Task[Site | None]:
         if len(self._asking) >= LOOKUPS_WAITING:
             raise Unavailable
