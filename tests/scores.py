@@ -37,16 +37,12 @@ def happened(
     )
 
 
-def look(company: Company, *, until_done: bool = True) -> None:
+def look(company: Company) -> None:
     """Score the leads of new events now, as the server does every few seconds."""
     more = True
     while more:
         sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
-        with_database(company.dsn, lambda database: Scorer(database).look(company.id))
-        (state,) = sql(
-            company.dsn, "select is_active and due_at <= now() as more from scoring where company_id = $1", company.id
-        )
-        more = until_done and state["more"]
+        more = with_database(company.dsn, lambda database: Scorer(database).look(company.id))
 
 
 def scores(company: Company, lead: int) -> tuple[int, int]:

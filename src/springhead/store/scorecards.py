@@ -120,7 +120,10 @@ class Scorecard:
         if rule.filter is not None:
             tested = condition(filters.load(rule.filter, columns), columns, self._parameters, first=4)
             fits = f"({tested})"
-            return f"case when {fits} then {hundredths} else 0 end", f"case when {fits} then 'fits' else 'does not fit' end"
+            return (
+                f"case when {fits} then {hundredths} else 0 end",
+                f"case when {fits} then 'fits' else 'does not fit' end",
+            )
         known = fillable(columns)
         filled = {name: _is_filled(known[name], custom=name in columns.custom) for name in rule.fields if name in known}
         if not filled:  # all of them were deleted
@@ -150,14 +153,14 @@ class Scorecard:
                 else lower(e.event_name) like any(r.likes) end)"""
 
     def _scoring(self) -> Statement:
+        # Of each lead beside it, and not joined: the planner takes a few rows for one, and would compare all with all.
         counted = f"""
-            counted as materialized (
-                select w.id, sum(c.points) as points, sum(c.weighted) as weighted
-                from wanted w cross join lateral ({self._counted()}) as c
-                where c.place <= c.most
-                group by w.id
-            )"""
-        none = "counted as (select w.id, 0 as points, 0 as weighted from wanted w where false)"
+                cross join lateral (
+                    select coalesce(sum(c.points), 0) as points, coalesce(sum(c.weighted), 0) as weighted
+                    from ({self._counted()}) as c
+                    where c.place <= c.most
+                ) as c"""
+        none = "cross join (values (0, 0)) as c (points, weighted)"
         return statement(
             f"""
             with {self._given},
@@ -166,11 +169,9 @@ class Scorecard:
                 from lead l
                 where l.company_id = $1 and l.id = any($2::bigint[]) and $3::float8 > 0
             ),
-            {counted if self.decays else none},
             scored as materialized (
-                select w.id, {_whole("w.points + coalesce(c.points, 0)")} as points,
-                    {_whole("w.points + coalesce(c.weighted, 0)")} as weighted
-                from wanted w left join counted c on c.id = w.id
+                select w.id, {_whole("w.points + c.points")} as points, {_whole("w.points + c.weighted")} as weighted
+                from wanted w {counted if self.decays else none}
             ),
             moved as materialized (
                 select l.id, s.points, s.weighted

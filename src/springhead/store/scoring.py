@@ -36,16 +36,17 @@ EVENTS = 2_000
 SETTLED_AFTER = 20
 """Seconds after which no transaction is left that has an id of an event and has not committed it."""
 
-LEADS, STEP_SECONDS = 500, 0.4
+LEADS, STEP_SECONDS = 250, 0.4
 """Leads of one statement, and for how long a step of a pass begins another one."""
 
 POLL, DELAY = 1.0, 15.0
-"""Seconds between two looks for due companies; until a company is tried again whose look has failed."""
+"""Seconds that a round over all companies rests at least; until a company is tried again whose look has failed."""
 
 _KIND = "score"
 _STEP = 1024
-_STRAGGLERS = 200_000
-"""How many ids of events before the newest one may not be visible yet when a company begins to score."""
+_STRAGGLERS = 5_000 * SETTLED_AFTER
+"""Events before the newest one whose leads are scored once more when a company begins to score: as many as are written
+until nothing from before can come, at a high rate."""
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,40 +161,62 @@ class Scorer:
         self._database = database
 
     async def serve(self) -> None:
-        """Score for ever; half of the time is left to the calls."""
+        """Score for ever; half of the time that it takes is left to the calls."""
         while True:
             begun = time.monotonic()
             try:
-                worked = await self._round()
+                more = await self._round()
             except (Unavailable, TryAgain):
-                worked = False
+                more = False
             except Exception:
                 log.exception("scoring stumbled")
-                worked = False
-            await asyncio.sleep(min(time.monotonic() - begun, POLL) if worked else POLL)
+                more = False
+            await asyncio.sleep(0 if more else max(POLL, LOOK_EVERY - (time.monotonic() - begun)))
 
     async def look(self, company_id: int) -> bool:
-        """Score the leads of a company's new events, up to EVENTS of them, if it is time; False when it is not."""
-        return await until_settled(lambda: self._look(company_id))
+        """Score the leads of a company's new events, EVENTS of them at most; says whether there are more."""
+        return await self._is_needed(company_id) and await until_settled(lambda: self._look(company_id))
 
     async def _round(self) -> bool:
+        """Look once at every company that is due; says whether one of them has more."""
         async with self._database.everyone() as tx:
-            company_id = await tx.value(
-                "select company_id from scoring where is_active and due_at <= now() order by due_at limit 1"
+            due = await tx.rows("select company_id from scoring where is_active and due_at <= now() order by due_at")
+        more = False
+        for row in due:
+            begun = time.monotonic()
+            try:
+                more = await self.look(row["company_id"]) or more
+            except Exception as cause:
+                if isinstance(cause, Unavailable):
+                    log.warning("scoring delayed", company=row["company_id"], error=type(cause).__name__)
+                else:
+                    log.exception("scoring failed", company=row["company_id"])
+                await self._delay(row["company_id"])
+            await asyncio.sleep(min(time.monotonic() - begun, POLL))
+        return more
+
+    async def _delay(self, company_id: int) -> None:
+        """Leave the company alone for a while: what fails may fail again."""
+        async with self._database.everyone() as tx:
+            await tx.rows(
+                "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1",
+                company_id,
+                DELAY,
             )
-        if company_id is None:
-            return False
-        try:
-            return await self.look(company_id)
-        except Exception:
-            # Behind the others, which are not to wait for what may fail again.
-            async with self._database.everyone() as tx:
-                await tx.rows(
-                    "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1",
-                    company_id,
-                    DELAY,
-                )
-            raise
+
+    async def _is_needed(self, company_id: int) -> bool:
+        """Whether there is anything to do; where nothing happens, this is all that is done, and nothing is written."""
+        async with self._database.company(company_id) as tx:
+            return await tx.value(
+                """
+                select exists (select from event e where e.company_id = $1 and e.id > s.seen_id)
+                    or (s.settled_id < s.seen_id and s.marked_at <= now() - make_interval(secs => $2))
+                    or s.decay_at <= now()
+                from scoring s where s.company_id = $1
+                """,
+                company_id,
+                float(SETTLED_AFTER),
+            )
 
     async def _look(self, company_id: int) -> bool:
         async with self._database.company(company_id) as tx, tx.atomic():
@@ -231,11 +254,11 @@ class Scorer:
                 mark,
                 settled,
                 state["settled"] and len(again) < EVENTS,
-                0.0 if more else LOOK_EVERY,
+                0.0 if more else LOOK_EVERY - POLL,  # due again when this server comes round
             )
             if state["decays"] and state["idle"]:
                 await _start(tx, company_id, is_active=True, needed=card.decays)
-            return True
+            return more
 
 
 async def _events(tx: Tx, company_id: int, after: int, until: int | None) -> list[tuple[int, int]]:
@@ -268,7 +291,7 @@ async def _fields(tx: Tx, company_id: int) -> FieldSet:
     A list that is given a filter looks once at all leads and then at those that calls have changed since: it would
     not find what is scored meanwhile.
     """
-    await tx.rows("select id from company where id = $1 order by id for share", company_id)
+    await tx.rows("select field_version from company where id = $1 order by id for share", company_id)
     return await fieldsets.load(tx, company_id)
 
 
