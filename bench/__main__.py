@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import neighbours, people
+from bench import events, neighbours, people
 from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
@@ -251,7 +251,25 @@ def report_neighbours(size: int, found: dict[str, Pair]) -> None:
     console.print(figures)
 
 
-async def run(data: Path, sizes: list[int], runs: int) -> None:
+def report_views(taken: events.Taken) -> None:
+    """Page views a second, and whether all that were acknowledged are there."""
+    console.print(
+        f"page views: {judged(taken.rate, events.VIEWS_LEAST, least=True)} a second over HTTP, "
+        f"{taken.bare_rate:,.0f} with the bare statement; {taken.acknowledged:,} acknowledged, {taken.stored:,} stored"
+    )
+
+
+def report_timelines(found: dict[int, Pair]) -> None:
+    """The first page of a timeline among few and among many events."""
+    (few, small), (many, large) = found.items()
+    console.print(
+        f"getLeadTimeline, first page: {small.ours:.2f} / {small.bare:.2f} ms among {few:,} events, "
+        f"{large.ours:.2f} / {large.bare:.2f} ms among {many:,}: "
+        f"{judged(large.ours / small.ours, events.GROWTH, least=False)} times"
+    )
+
+
+async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None:
     """The whole bench."""
     rig = Rig(data)
     try:
@@ -274,6 +292,12 @@ async def run(data: Path, sizes: list[int], runs: int) -> None:
             near = await around.measure()
             progress.advance(task)
         report_neighbours(max(found), near)
+        report_views(await events.page_views(rig, bench.bare))
+        with Progress(*bars, console=console) as progress:
+            task = progress.add_task(f"{most_events:,} events", total=1)
+            lines = await events.timelines(rig, bench.bare, most_events, runs=runs)
+            progress.advance(task)
+        report_timelines(lines)
         for name, milliseconds in (await bench.scale()).items():
             console.print(
                 f"{name} (10 text fields, one connection): {judged(milliseconds, SCALE[name], least=False)} ms"
@@ -295,10 +319,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--leads", type=int, default=max(SIZES), help="the largest size (default: 1,000,000)")
     parser.add_argument("--runs", type=int, default=30, help="paired runs of each work (default: 30)")
+    parser.add_argument("--events", type=int, default=5_000_000, help="events around a timeline (default: 5,000,000)")
     arguments = parser.parse_args()
     sizes = [size for size in SIZES if size < arguments.leads] + [arguments.leads]
     with tempfile.TemporaryDirectory(prefix="springhead-bench-") as folder:
-        uvloop.run(run(Path(folder) / "data", sizes, arguments.runs))
+        uvloop.run(run(Path(folder) / "data", sizes, arguments.runs, arguments.events))
 
 
 if __name__ == "__main__":

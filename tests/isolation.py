@@ -200,7 +200,7 @@ def dump(server: Server, company: Company) -> dict[str, list[str]]:
 
 
 _CONDITION = re.compile(r"\b(?:\w+\.)?company_id = (?:\$\d+|\w+\.\w+)")
-_GLOBAL = re.compile(r"(select field_version from|update) company (set .*)?where id = \$1", re.DOTALL)
+_GLOBAL = re.compile(r"(select \w+ from|update) company (set .*)?where id = \$1", re.DOTALL)
 
 
 class _Bare(Tx):
