@@ -91,6 +91,16 @@ def test_every_change_of_a_lead_is_an_event_with_the_old_and_the_new_values(comp
     assert changes[2]["eventName"] == "Lead changed"
 
 
+def test_to_be_subscribed_again_is_a_change_like_any(company: Company) -> None:
+    (lead,) = company.create({"isUnsubscribed": 1})
+    company.call("updateLeads", objects=[{"id": lead, "isUnsubscribed": 0}, {"id": lead, "isUnsubscribed": 1}])
+
+    _, again, off = timeline(company, lead)
+
+    assert (again["eventSource"], json.loads(again["eventData"])) == ("leadUpdate", {"isUnsubscribed": ["1", "0"]})
+    assert (off["eventSource"], off["eventName"]) == ("emailUnsubscribe", "Unsubscribed")
+
+
 def test_what_changes_nothing_or_is_refused_is_no_event(company: Company) -> None:
     (lead,) = company.create({"city": "Rome", "emailAddress": "taken@example.com"})
 

@@ -1,6 +1,7 @@
 """When leads are scored: by the server itself, in passes beside the calls, by several servers, and as time goes by."""
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -320,3 +321,49 @@ def test_a_lead_with_very_many_events_is_scored_by_its_newest_ones(company: Comp
     happened(company, lead, "formSubmit")
     look(company)
     assert [line["points"] for line in lines(company, lead)] == ["100"]
+
+
+def test_in_a_storm_of_changes_of_all_kinds_nothing_is_refused_and_all_is_right_in_the_end(company: Company) -> None:
+    leads = company.create(*[{}] * 40)
+    rules = company.make(
+        "createScoreRules", FORMS, {"name": "x", "part": "fit", "points": 7, "filter": {"city": "Rome"}}
+    )
+    (a_list,) = company.make("createList", {"name": "Hot", "filter": {"leadScore": {"atLeast": 5}}})
+    end, refused = time.monotonic() + 4, list[Any]()
+
+    def storm(number: int) -> None:
+        chance, client = random.Random(number), company.at("v1")
+        while time.monotonic() < end:
+            objects: list[dict[str, Any]] = {
+                0: [{"id": one, "city": chance.choice(["Rome", "Oslo"])} for one in chance.sample(leads, 20)],
+                1: [{"id": rules[number % 2], "points": chance.randrange(1, 99)}],
+                2: [{"id": a_list, "filter": {"leadScore": {"atLeast": chance.randrange(1, 99)}}}],
+                3: [{"id": chance.choice(leads), "leadScore": chance.randrange(99)}],
+            }[number % 4]
+            method = ("updateLeads", "updateScoreRules", "updateList", "updateLeads")[number % 4]
+            answers = [client.envelope(method, {"objects": objects})]
+            answers.append(client.envelope("getScoreExplanation", {"leadID": chance.choice(leads)}))
+            happened(company, chance.choice(leads), "formSubmit")
+            refused.extend(one["error"] for one in answers if isinstance(one["error"], dict))
+            refused.extend(error for one in answers for error in one["error"] or () if error["code"] != 302)
+
+    threads = [threading.Thread(target=storm, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == []
+    eventually(lambda: company.call("getScoring")[0]["isRunning"] == "0", seconds=30)
+    look(company)
+    settle(company)
+    look(company)
+
+    stored = {lead: scores(company, lead) for lead in leads}
+    assert len(set(stored.values())) > 1
+    for lead in leads:
+        lines(company, lead)
+        assert scores(company, lead)[0] == stored[lead][0]
+    (kept,) = company.call("getActiveLists", where={"id": a_list})
+    most = kept["filter"]["leadScore"]["atLeast"]
+    on_it = {int(one["leadID"]) for one in company.call("getListMembers", where={"id": a_list})}
+    assert on_it == {lead for lead in leads if stored[lead][0] >= most}

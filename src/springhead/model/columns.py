@@ -266,7 +266,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What the writes of a noun leave as events of a lead's timeline: each the source, and a sentence.
 
-    `special` are the columns whose change has a source of its own.
+    `special` are the columns whose change has a source of its own; that of a flag is for its being set.
     """
 
     created: tuple[str, str]

@@ -109,7 +109,7 @@ LEAD = Noun(
         special={
             "leadStatus": ("changeLeadStatus", "Lead status changed"),
             "ownerID": ("leadOwnerChange", "Lead owner changed"),
-            "isUnsubscribed": ("emailUnsubscribe", "Subscription changed"),
+            "isUnsubscribed": ("emailUnsubscribe", "Unsubscribed"),
         },
     ),
 )

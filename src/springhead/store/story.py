@@ -27,11 +27,11 @@ def of_update(noun: Noun) -> str:
     """
     if not noun.story:
         return ""
-    told = [(*words, [noun.by_name[name]]) for name, words in noun.story.special.items()]
-    rest = [column for column in noun.written if column.name not in noun.story.special]
-    lines = [f"({sql.literal(source)}, {sql.literal(name)}, {_difference(columns)})" for source, name, columns in told]
-    source, name = noun.story.changed
-    lines.append(f"({sql.literal(source)}, {sql.literal(name)}, {_difference(rest, custom=noun.custom)})")
+    special = {noun.by_name[name]: words for name, words in noun.story.special.items()}
+    lines = [_line(words, [_member(column, flagged=True)]) for column, words in special.items()]
+    plain = [_member(column) for column in noun.written if column.name not in noun.story.special]
+    plain += [_member(column, flagged=False) for column in special if column.kind.sql == "boolean"]
+    lines.append(_line(noun.story.changed, [*plain, *([_CUSTOM] if noun.custom else [])]))
     return f""",
             told as (
                 {_INTO}
@@ -56,17 +56,21 @@ def of_deletion(noun: Noun) -> str:
             )"""
 
 
-def _difference(columns: Sequence[Column], *, custom: bool = False) -> str:
-    """The members of a JSON object, as text: one for each column that differs between `o` and `c`.
+def _line(words: tuple[str, str], members: Sequence[str]) -> str:
+    """A row of source, sentence, and the members of a JSON object, as text: "" when nothing was changed.
 
     As text because it is read once, in the end: built as jsonb, member by member, it took twice as long.
     """
-    members = [
-        f"""case when c.{column.sql} is distinct from o.{column.sql} then '"{column.name}":'
+    source, name = words
+    return f"({sql.literal(source)}, {sql.literal(name)}, concat_ws(',', {', '.join(members)}))"
+
+
+def _member(column: Column, *, flagged: bool | None = None) -> str:
+    """The member of a column that differs between `o` and `c`, else null; of a flag only when it became `flagged`."""
+    became = {True: f" and c.{column.sql}", False: f" and c.{column.sql} is not true"}
+    only = became[flagged] if flagged is not None and column.kind.sql == "boolean" else ""
+    return f"""case when c.{column.sql} is distinct from o.{column.sql}{only} then '"{column.name}":'
             || json_build_array({sql.expression(column, table="o")}, {sql.expression(column, table="c")})::text end"""
-        for column in columns
-    ]
-    return f"concat_ws(',', {', '.join([*members, *([_CUSTOM] if custom else [])])})"
 
 
 _CUSTOM = """case when c.custom is distinct from o.custom then (
