@@ -10,13 +10,20 @@ _INTO = "insert into event (company_id, lead_id, create_timestamp, event_source,
 
 def of_insertion(noun: Noun) -> str:
     """A CTE, begun with a comma, that tells of the rows of `made`."""
-    if not noun.story:
-        return ""
-    source, name = noun.story.created
+    return _told(noun.story.created, "made") if noun.story else ""
+
+
+def of_deletion(noun: Noun) -> str:
+    """A CTE that tells of the rows of `gone`."""
+    return _told(noun.story.deleted, "gone") if noun.story else ""
+
+
+def _told(words: tuple[str, str], rows: str) -> str:
+    source, name = words
     return f""",
             told as (
                 {_INTO}
-                select $1, m.id, now(), {sql.literal(source)}, {sql.literal(name)}, null from made m order by m.id
+                select $1, r.id, now(), {sql.literal(source)}, {sql.literal(name)}, null from {rows} r order by r.id
             )"""
 
 
@@ -41,18 +48,6 @@ def of_update(noun: Noun) -> str:
                 cross join lateral (values {", ".join(lines)}) as t (source, name, data)
                 where t.data <> ''
                 order by c.id
-            )"""
-
-
-def of_deletion(noun: Noun) -> str:
-    """A CTE that tells of the rows of `gone`."""
-    if not noun.story:
-        return ""
-    source, name = noun.story.deleted
-    return f""",
-            told as (
-                {_INTO}
-                select $1, g.id, now(), {sql.literal(source)}, {sql.literal(name)}, null from gone g order by g.id
             )"""
 
 
