@@ -105,6 +105,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    "upsertLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "createFields": [{"objects": [{"relationship": "lead", "dataType": "string", "label": []}]}],
     "deleteDealStages": [{"objects": [{"id": "{dealStage}"}]}],
     "convertLeads": [{"objects": [{"id": "{lead}", **more}] * 2} for more in ({"accountID": 1}, {}, {})],

@@ -122,6 +122,7 @@ def _result(method: Method[Any]) -> str:
         return prose.ONLY_SUCCESS
     with_id = {
         "creates": ", with the new `id` when it went through",
+        "upserts": ", with the lead's `id`, and in `created` whether it is new, when it went through",
         "converts": ", with `leadID`, and `accountID` and `opportunityID` or null, when it went through",
     }.get(method.result.key, "")
     return prose.WRITE.format(key=method.result.key, with_id=with_id)
