@@ -64,7 +64,7 @@ def test_a_method_is_documented(method: Method[Any]) -> None:
 
 @every_method
 def test_what_a_method_reads_and_writes_follows_from_its_name(method: Method[Any]) -> None:
-    reads = method.name.startswith("get")
+    reads = method.name.startswith(("get", "search"))
     verb = re.match("[a-z]+", method.name)
 
     assert verb is not None
