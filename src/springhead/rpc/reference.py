@@ -117,6 +117,8 @@ def _result(method: Method[Any]) -> str:
         if method.result.by:
             return prose.GROUPED.format(by=method.result.by, noun=noun)
         ending = prose.GENERATED if method.result.generated else "`error` is null."
+        if beside := method.result.beside:
+            ending = f"Beside it: {', '.join(f'`{name}`' for name in beside)}. {ending}"
         return f"`{method.result.key}`: a list of {noun}, empty when there is none. {ending}"
     if method.result.only_success:
         return prose.ONLY_SUCCESS
