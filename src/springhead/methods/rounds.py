@@ -179,10 +179,10 @@ class Upserts(Rounds):
         first: list[Pair] = []
         for pair in left:
             key = key_of(self._noun.keyed, pair[0])
-            if pair[0].id is not msgspec.UNSET:
+            if pair[0].id is msgspec.UNSET:
+                first += [pair] if key not in promised else []
+            elif key is not None:
                 promised.add(key)
-            elif key not in promised:
-                first.append(pair)
         outcomes = await self._make(tx, first)
         self._freed = bool(promised or outcomes.keys() - {at for at, _, _ in self._written})
         return outcomes | await super().run(tx, [pair for pair in left if pair[1] not in outcomes])
