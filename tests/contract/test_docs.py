@@ -44,7 +44,7 @@ def test_every_answer_on_a_page_of_calls_is_what_the_server_answers(page: Path, 
 
 
 class Same:
-    """Whether an answer is the page's, but for ids, times, cursors and system names: one of theirs is always one of ours."""
+    """Whether an answer is the page's, but for ids, times, cursors and names: one of theirs is always one of ours."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}

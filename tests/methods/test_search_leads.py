@@ -215,8 +215,21 @@ def test_a_cursor_is_refused_that_is_not_of_this_search(people: Company) -> None
         assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, "cursor"), params
     time = whole(people, sort="updateTimestamp", limit=1)["cursor"]
     raw = json.loads(base64.urlsafe_b64decode(time + "=="))
-    for value in ("now", "infinity", "2026-01-01", "2026-01-01T00:00:00", None, 5):
+    for value in ("now", "infinity", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:00", None, 5):
         assert people.error("searchLeads", sort="updateTimestamp", cursor=forged(raw, [value, 1]))["code"] == 205
+
+
+def test_a_forged_cursor_is_no_more_than_another_place(people: Company) -> None:
+    for sort, values, letters in (
+        ("leadScore", [2**60, 1], ""),
+        ("leadScore", [-(2**60), 1], "eacdb"),
+        ("city", ["'; drop table lead; --", 1], "dabce"),
+        ("updateTimestamp", ["0001-01-01T00:00:00+00:00", 1], "abcde"),
+        ("updateTimestamp", ["9999-12-31T23:59:59.999999+00:00", 1], ""),
+        ("id", [-1], "abcde"),
+    ):
+        raw = json.loads(base64.urlsafe_b64decode(whole(people, sort=sort, limit=1)["cursor"] + "=="))
+        assert found(people, sort=sort, cursor=forged(raw, values)) == letters, sort
 
 
 def forged(raw: list[Any], values: Any) -> str:

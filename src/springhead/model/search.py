@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -147,7 +147,7 @@ def _value(key: Key, value: str | bool | int | None) -> Json:
         return None
     if key.sql_type == "timestamptz" and isinstance(value, str):
         moment = datetime.fromisoformat(value)
-        if moment.utcoffset() is not None:
+        if moment.utcoffset() == timedelta(0):
             return moment  # type: ignore[return-value]
     elif type(value) is _TYPES.get(key.sql_type, str):
         if isinstance(value, int) and abs(value) <= ID_MAX:
