@@ -194,8 +194,9 @@ def check_declared(method: str, result: Any) -> None:
         for rows in result.values():
             check_rows(declared.result, rows)
         return
+    beside = declared.result.beside if isinstance(declared.result, Reads) else {}
     generated = isinstance(declared.result, Reads) and declared.result.generated
-    assert list(result) == [declared.result.key, *(["hasMore"] if generated else [])]
+    assert list(result) == [declared.result.key, *(["hasMore"] if generated else []), *beside]
     rows = result[declared.result.key]
     assert isinstance(rows, list)
     if isinstance(declared.result, Reads):

@@ -64,7 +64,7 @@ def test_a_method_is_documented(method: Method[Any]) -> None:
 
 @every_method
 def test_what_a_method_reads_and_writes_follows_from_its_name(method: Method[Any]) -> None:
-    reads = method.name.startswith("get")
+    reads = method.name.startswith(("get", "search"))
     verb = re.match("[a-z]+", method.name)
 
     assert verb is not None
@@ -105,6 +105,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    "upsertLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "createFields": [{"objects": [{"relationship": "lead", "dataType": "string", "label": []}]}],
     "deleteDealStages": [{"objects": [{"id": "{dealStage}"}]}],
     "convertLeads": [{"objects": [{"id": "{lead}", **more}] * 2} for more in ({"accountID": 1}, {}, {})],

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from springhead.methods.call import Call, shape
-from springhead.model.columns import Column, Noun
+from springhead.methods.rounds import Rounds, Upserts, batch_of, unknown_reference
+from springhead.model.columns import Noun
 from springhead.model.errors import (
     ApiError,
     EntryExists,
@@ -15,18 +16,17 @@ from springhead.model.errors import (
     Json,
     MalformedObject,
     MissingObjects,
+    NoSuchRecord,
     NothingChanged,
     TooManyObjects,
-    Unavailable,
     UnexpectedArray,
-    UnknownReference,
 )
 from springhead.model.fields import FieldSet
 from springhead.rpc.method import Done, Outcomes, done, refused
 from springhead.rpc.objects import Checked
 from springhead.rpc.params import whole
 from springhead.store.db import Locked, TryAgain, Tx
-from springhead.store.table import Batch, Table, Updated, table
+from springhead.store.table import table
 
 WRITE_ERRORS = (MissingObjects, MalformedObject, TooManyObjects, UnexpectedArray)
 """What every bulk write can answer, besides 205."""
@@ -106,7 +106,7 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
         async with _together(tx, atomic=follows or bool(carrying) or rules.before is not None):
             if checked.good and rules.before:
                 await rules.before(call, tx, fields, checked.good)
-            batch = _batch(call, noun, fields, checked, creating=True)
+            batch = batch_of(call, noun, fields, checked.good, checked.documents(), creating=True)
             inserted = await table(noun).insert(tx, call.company.id, batch) if checked.good else []
             if checked.good and not inserted:
                 call.server.fields.forget(call.company.id)
@@ -117,7 +117,7 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
                     made.append(row.id)
                     outcomes[at] = done(row.id)
                 else:
-                    outcomes[at] = refused(_unknown(noun, row.unknown) if row.unknown else EntryExists())
+                    outcomes[at] = refused(unknown_reference(noun, row.unknown) if row.unknown else EntryExists())
             if made and follows and rules.then:
                 await rules.then(call, tx, fields, made)
             written = [(row.id, one) for row, one in zip(inserted, checked.good, strict=False) if row.id is not None]
@@ -138,6 +138,18 @@ async def update(
     Runs in rounds: a round changes an object once, what it leaves over goes into the next. A call in which
     no two objects mean the same one is one round, one statement.
     """
+    return await _in_rounds(call, noun, objects, rules, kind=Rounds, missing=missing)
+
+
+async def upsert(call: Call, noun: Noun, objects: list[Json], rules: Rules) -> Outcomes:
+    """Change the objects that are there, make the others, and say what became of each; 404 for an unknown id."""
+    return await _in_rounds(call, noun, objects, rules, kind=Upserts, missing=NoSuchRecord())
+
+
+async def _in_rounds(
+    call: Call, noun: Noun, objects: list[Json], rules: Rules, *, kind: type[Rounds], missing: ApiError | None
+) -> Outcomes:
+    """Write objects in rounds of that kind, and all that follows, in one transaction."""
     async with call.tx() as tx:
         fields = await call.fields(tx)
         checked = await _check(call, tx, noun, fields, objects, rules=rules, creating=False)
@@ -148,8 +160,8 @@ async def update(
             async with tx.atomic():
                 if checked.good and rules.before:
                     await rules.before(call, tx, fields, checked.good)
-                rounds = _Rounds(call, noun, fields, missing, skip_locked=skip_locked)
-                outcomes = await rounds.run(tx, checked)
+                rounds = kind(call, noun, fields, missing, skip_locked=skip_locked)
+                outcomes = await rounds.run(tx, list(zip(checked.good, checked.positions, strict=True)))
                 if rounds.changed and follows:
                     await follows(call, tx, fields, sorted(rounds.changed))
                 await _carry(call, tx, carrying, rounds.written())
@@ -251,134 +263,3 @@ def _blank(noun: Noun, one: Any) -> InvalidParameters | None:
 
 
 _NO_ADDRESS = "Expected an email address, not an empty text"
-
-
-def _batch(call: Call, noun: Noun, fields: FieldSet, checked: Checked, *, creating: bool) -> Batch:
-    return _batch_of(call, noun, fields, checked.good, checked.documents(), creating=creating)
-
-
-def _batch_of(
-    call: Call, noun: Noun, fields: FieldSet, good: Sequence[Any], documents: str, *, creating: bool
-) -> Batch:
-    form = shape(noun, fields, creating=creating)
-    return Batch(
-        documents=documents,
-        custom=form.custom(good),
-        nulls=[] if creating else form.nulls(good),
-        keys=[_key(noun.keyed, one) for one in good] if noun.keyed else [],
-        version=fields.version,
-        zone=call.zone_name,
-    )
-
-
-def _key(keyed: Column | None, one: Any) -> str | None:
-    """The normalised text by which an object is found, when it carries one."""
-    value = getattr(one, keyed.name) if keyed else msgspec.UNSET
-    return keyed.normalise(value) if keyed and keyed.normalise and isinstance(value, str) else None
-
-
-def _unknown(noun: Noun, bits: int) -> UnknownReference:
-    """303 that names the references of which the company has no object."""
-    return UnknownReference(
-        *(
-            column.problem(f"Your company has no {_SEEN.get(str(column.refers), 'such object')} with that id")
-            for bit, column in enumerate(noun.referring)
-            if bits & 1 << bit
-        )
-    )
-
-
-_SEEN = {
-    "user_profile": "user",
-    "account": "account",
-    "campaign": "campaign",
-    "lead": "lead",
-    "opportunity": "opportunity",
-    "deal_stage": "deal stage",
-}
-
-
-class _Rounds:
-    """The rounds of one update."""
-
-    def __init__(
-        self, call: Call, noun: Noun, fields: FieldSet, missing: ApiError | None, *, skip_locked: bool
-    ) -> None:
-        self._call, self._noun, self._fields, self._missing = call, noun, fields, missing
-        self._skip_locked = skip_locked
-        self._table: Table = table(noun)
-        self.changed: set[int] = set()
-        self._written: list[tuple[int, int, Any]] = []
-
-    async def run(self, tx: Tx, checked: Checked) -> dict[int, Done]:
-        """What became of each right object, by its position in the call."""
-        outcomes: dict[int, Done] = {}
-        left = list(zip(checked.good, checked.positions, strict=True))
-        while left:
-            now, later = self._apart(left)
-            good = [one for one, _ in now]
-            documents = msgspec.json.encode(good).decode()
-            batch = _batch_of(self._call, self._noun, self._fields, good, documents, creating=False)
-            found = await self._table.update(tx, self._call.company.id, batch, skip_locked=self._skip_locked)
-            if not found:
-                self._call.server.fields.forget(self._call.company.id)
-                raise TryAgain
-            again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
-            outcomes |= {now[row.position - 1][1]: self._outcome(row) for row in found if row.position not in again}
-            for row in found:
-                if row.changed and row.id is not None:
-                    self.changed.add(row.id)
-                    self._written.append((now[row.position - 1][1], row.id, now[row.position - 1][0]))
-            # Sorted by their place in the call, so that objects for one row stay in the order sent.
-            left = sorted([now[at - 1] for at in again] + later, key=lambda pair: pair[1])
-        return outcomes
-
-    def written(self) -> list[tuple[int, Any]]:
-        """The ids of what was changed, with the objects that did it, in the order sent."""
-        return [(row_id, one) for _, row_id, one in sorted(self._written, key=lambda entry: entry[0])]
-
-    def _marks(self, one: Any) -> set[object]:
-        return {
-            mark for mark in (one.id, _key(self._noun.keyed, one)) if mark is not None and mark is not msgspec.UNSET
-        }
-
-    def _apart(self, left: Sequence[tuple[Any, int]]) -> tuple[list[tuple[Any, int]], list[tuple[Any, int]]]:
-        """The objects that surely mean different rows and keys, and those that must wait for them.
-
-        Keys move in the order sent: one that may move waits when an earlier one does.
-        """
-        seen: set[object] = set()
-        now: list[tuple[Any, int]] = []
-        later: list[tuple[Any, int]] = []
-        waiting = False
-        for pair in left:
-            marks = self._marks(pair[0])
-            moves = len(marks) == 2
-            if seen & marks or (moves and waiting):
-                later.append(pair)
-                waiting = waiting or moves
-            else:
-                now.append(pair)
-            seen |= marks
-        return now, later
-
-    def _perhaps_free(self, found: Sequence[Updated], good: Sequence[Any]) -> set[int]:
-        """The objects whose key was taken before the round, and may have been given up in it before their turn.
-
-        They wait for the next round; so leads can swap their addresses in one call.
-        """
-        moved = [row.position for row in found if row.changed and _key(self._noun.keyed, good[row.position - 1])]
-        first = min(moved, default=len(good))
-        return {row.position for row in found if row.taken and row.first and row.position > first}
-
-    def _outcome(self, row: Updated) -> Done:
-        # What was waited for and is not there was deleted meanwhile.
-        if not row.found or not (row.locked or self._skip_locked):
-            return refused(self._missing) if self._missing else done()
-        if not row.locked:
-            return refused(Unavailable())
-        if row.unknown:
-            return refused(_unknown(self._noun, row.unknown))
-        if row.taken:
-            return refused(EntryExists())
-        return done() if row.changed else refused(NothingChanged())

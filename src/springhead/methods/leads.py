@@ -1,15 +1,23 @@
 """Leads: create, change and delete them (wire.md 8, 10.1 to 10.4)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET
 
 from springhead.methods import bulk
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call
-from springhead.methods.examples import CREATED, GIVEN, TAKEN
-from springhead.model.errors import EntryExists, Json, NoSuchRecord, NothingChanged, UnknownReference
+from springhead.methods.examples import CREATED, GIVEN, TAKEN, failed
+from springhead.model.errors import (
+    EntryExists,
+    InvalidParameters,
+    Json,
+    NoSuchRecord,
+    NothingChanged,
+    UnknownReference,
+)
 from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
@@ -54,6 +62,17 @@ RULES = bulk.Rules(
     carried={"trackingID": _visited},
 )
 _UPDATING = msgspec.structs.replace(RULES, carried={**RULES.carried, "leadStatus": _status_set})
+
+
+def _named(one: Any) -> InvalidParameters | None:
+    """205 for a lead that nothing says which it is."""
+    if one.id is UNSET and one.emailAddress is UNSET:
+        return InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing"))
+    return None
+
+
+_UPSERTING = msgspec.structs.replace(_UPDATING, examine=_named)
+_UPSERTED = {"success": True, "error": None, "id": ..., "created": True}
 
 
 @method(
@@ -149,6 +168,46 @@ async def update_leads_v2(call: Call, *, objects: Annotated[list[Json], Objects(
     404 also answers an object with neither `id` nor a known `emailAddress`.
     """
     return await bulk.update(call, LEAD, objects, _UPDATING, missing=NoSuchRecord())
+
+
+@method(
+    *_WRITE_ERRORS,
+    NoSuchRecord,
+    result=Writes("upserts"),
+    vendor=False,
+    section="own",
+    examples=[
+        Example(
+            {
+                "objects": [
+                    {"emailAddress": "Lead.One@example.com", "city": "Orlando"},
+                    {"emailAddress": "lead.two@example.com"},
+                ]
+            },
+            [{**_UPSERTED, "created": False}, _UPSERTED],
+            "A lead that is there, whatever the case of its address, and one that is new.",
+            given=GIVEN,
+        ),
+        Example(
+            {"objects": [{"id": 1, "title": "CEO"}]},
+            [failed(404, "A record with that ID does not exist")],
+            "An id that no lead has.",
+        ),
+    ],
+)
+async def upsert_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
+    """Make up to 500 leads be as asked for: each is changed when it is there, else created.
+
+    A lead is found by `id`, or by `emailAddress` when it has no `id`; one of them is required. An address that no lead
+    has makes a new one, an unknown `id` is refused with 404. With an `id`, `emailAddress` is the new address, and that
+    of another lead is refused with 301. All else is as in createLeads and updateLeads, but that a lead which is already
+    as asked for is a success.
+
+    The outcome of each has its `id`, and in `created` whether it is new. Objects work one after the other: a second one
+    for the same lead changes what the first has made. Calls that race for an address make one lead: one of them
+    creates, the others change it.
+    """
+    return await bulk.upsert(call, LEAD, objects, _UPSERTING)
 
 
 @method(

@@ -61,8 +61,12 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "written date": (*_EQUAL, *_ORDER, "empty"),
     "time": (*_EQUAL, *_ORDER, "empty"),
     "written time": (*_EQUAL, *_ORDER, "empty"),
+    "membership": (*_EQUAL, "empty"),
 }
-"""The operators by what a field holds; `written` is what a custom field keeps as a text, in no zone."""
+"""The operators by what a field holds; `written` is what a custom field keeps as a text, in no zone.
+
+`membership` is no field but the lists that a lead is on: searches can ask for them.
+"""
 
 Value: TypeAlias = str | int | bool | Decimal | date | datetime
 """A value as the column stores it; a datetime is in UTC, a time or date of a custom field a text."""
@@ -178,7 +182,8 @@ _BY_SQL = {
     "numeric": "number", "double precision": "number", "timestamptz": "time", "date": "date",
 }  # fmt: skip
 _BY_TYPE = {
-    "boolean": "flag", "bit": "flag", "checkbox": "checkbox", "date": "written date", "datetime": "written time"
+    "boolean": "flag", "bit": "flag", "checkbox": "checkbox", "date": "written date", "datetime": "written time",
+    "membership": "membership",
 }  # fmt: skip
 
 
@@ -338,6 +343,7 @@ _READ: Mapping[str, Callable[[Json], Value]] = {
     "checkbox": text(LENGTH).read,
     "flag": flag().read,
     "whole number": integer(20, "bigint", low=-ID_MAX - 1).read,
+    "membership": integer(20, "bigint").read,
     "number": lambda value: Decimal(_NUMBER.read(str(value))),
     "date": lambda value: date.fromisoformat(_DATE.read(value)),
     "written date": _DATE.read,

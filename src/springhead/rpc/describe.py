@@ -28,12 +28,14 @@ strings; in answers every value of an object that is read is a string or null.""
 
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
-    "description": "What became of one object of a write; a create adds `id`, convertLeads the last three.",
+    "description": "What became of one object of a write; a create adds `id`, an upsert `created` as well, "
+    "convertLeads the last three.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},
         "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/error"}]},
         "id": {"type": "integer"},
+        "created": {"type": "boolean"},
         "leadID": {"type": "integer"},
         "accountID": {"type": ["integer", "null"]},
         "opportunityID": {"type": ["integer", "null"]},
@@ -186,6 +188,8 @@ def _result(method: Method[Any], items: Json) -> Json:
     properties: dict[str, Json] = {method.result.key: rows}
     if isinstance(method.result, Reads) and method.result.generated:
         properties["hasMore"] = {"type": "boolean"}
+    if isinstance(method.result, Reads):
+        properties |= method.result.beside
     return {
         "type": "object",
         "required": list(properties),

@@ -1,7 +1,7 @@
 """The parameters that say by keys and ids what a read is about, where a filter over columns (Where) does not fit."""
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
 
 from springhead.model.columns import ID_MAX, Column, Noun
 from springhead.model.errors import InvalidParameters, Json, MissingParameters, UnexpectedArray, WrongParameters
@@ -55,6 +55,71 @@ class Text(Param):
             message = f"Expected at most {self.length} characters, got {len(found)}"
             raise InvalidParameters(self.wrong(name, message, required=required))
         return found
+
+
+class Hash(Param):
+    """A hash whose keys are the method's business; [], {}, "" and null are none."""
+
+    type = "hash"
+
+    def __init__(self, about: str) -> None:
+        self.about = about
+
+    def read(self, name: str, value: Json, *, required: bool) -> Mapping[str, Json]:
+        """The hash; 205 for anything else."""
+        if not isinstance(value, dict):
+            raise InvalidParameters(self.wrong(name, "Expected a hash", required=required))
+        return cast("dict[str, Json]", value)
+
+    def schema(self) -> dict[str, Json]:
+        """An object; PHP writes an empty one as a list."""
+        return {"type": ["object", "array"], "maxItems": 0}
+
+    def empty(self, value: Json) -> bool:
+        """Nothing asked for."""
+        return value in (None, "", [], {})
+
+
+class Sort(Param):
+    """By which fields to sort: a name, or up to `most` names or `{field, direction}`; read as (name, descending)."""
+
+    type = "list"
+
+    def __init__(self, about: str, *, most: int = 3) -> None:
+        self.about, self._most = about, most
+
+    def read(self, name: str, value: Json, *, required: bool) -> list[tuple[str, bool]]:
+        """The fields in their order; 205 for what is none of these forms, or twice the same field."""
+        given = cast("list[Json]", value) if isinstance(value, list) else [value]
+        if len(given) > self._most:
+            raise InvalidParameters(self.wrong(name, f"Expected at most {self._most} fields", required=required))
+        found: list[tuple[str, bool]] = []
+        for place, one in enumerate(given):
+            entry = cast("dict[str, Json]", one) if isinstance(one, dict) else {"field": one}
+            field, direction = entry.get("field"), entry.get("direction", "asc")
+            if not isinstance(field, str) or direction not in ("asc", "desc") or set(entry) - {"field", "direction"}:
+                message = 'Expected a field, or {"field": its name, "direction": "asc" or "desc"}'
+                raise InvalidParameters(self.wrong(f"{name}[{place}]", message, required=required))
+            if field in {other for other, _ in found}:
+                message = "Expected each field once"
+                raise InvalidParameters(self.wrong(f"{name}[{place}]", message, required=required))
+            found.append((field, direction == "desc"))
+        return found
+
+    def schema(self) -> dict[str, Json]:
+        """A name, or a list of names and of objects."""
+        field: Json = {
+            "type": "object",
+            "required": ["field"],
+            "properties": {"field": {"type": "string"}, "direction": {"enum": ["asc", "desc"]}},
+            "additionalProperties": False,
+        }
+        one: Json = {"anyOf": [{"type": "string"}, field]}
+        return {"anyOf": [{"type": "string"}, field, {"type": "array", "items": one, "maxItems": self._most}]}
+
+    def empty(self, value: Json) -> bool:
+        """By nothing but the id."""
+        return value in (None, "", [], {})
 
 
 Excess: TypeAlias = type[WrongParameters]

@@ -17,12 +17,14 @@ Row = dict[str, str | None]
 class Done(TypedDict):
     """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create (wire.md 3.1).
 
-    What convertLeads did comes with the lead, and the account and opportunity that it has now.
+    What convertLeads did comes with the lead, and the account and opportunity that it has now; upsertLeads says of the
+    lead whether it was created.
     """
 
     success: bool
     error: ErrorBody | None
     id: NotRequired[int]
+    created: NotRequired[bool]
     leadID: NotRequired[int]
     accountID: NotRequired[int | None]
     opportunityID: NotRequired[int | None]
@@ -33,6 +35,11 @@ def done(object_id: int | None = None) -> Done:
     if object_id is None:
         return {"success": True, "error": None}
     return {"success": True, "error": None, "id": object_id}
+
+
+def upserted(object_id: int, *, created: bool) -> Done:
+    """An object that is there now as asked for, and whether it is new."""
+    return {"success": True, "error": None, "id": object_id, "created": created}
 
 
 def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) -> Done:
@@ -54,13 +61,15 @@ def refused(error: ApiError) -> Done:
 class Rows(msgspec.Struct, frozen=True):
     """The rows of a read: a page, or pages that follow one another for an answer of any length.
 
-    `more` says whether there are rows behind the page, for reads whose answer tells.
+    `more` says whether there are rows behind the page, for reads whose answer tells. `beside` are the further
+    members of the result.
     """
 
     page: Sequence[Mapping[str, Json]] = ()
     pages: AsyncIterator[Sequence[Mapping[str, Json]]] | None = None
     more: bool = False
     groups: Mapping[str, Sequence[Mapping[str, Json]]] | None = None
+    beside: Mapping[str, Json] | None = None
 
     @classmethod
     def first(cls, found: Sequence[Mapping[str, Json]], limit: int) -> "Rows":
@@ -79,12 +88,14 @@ class Reads(msgspec.Struct, frozen=True):
 
     `generated` is the key of the reads that the vendor generates, such as `getWherelistMemberGets`: their
     answers say twice whether there is more, and their `error` is `[]` (wire.md 3). With `by` the result has a
-    list for each word of that parameter, under the word itself.
+    list for each word of that parameter, under the word itself. `beside` are the members that come after the
+    rows in reads of our own, each with its JSON Schema.
     """
 
     noun: Noun
     generated: str = ""
     by: str = ""
+    beside: Mapping[str, Json] = {}
 
     @property
     def key(self) -> str:
@@ -99,7 +110,7 @@ class Writes(msgspec.Struct, frozen=True):
     logCalls, unless the caller's key asks for the outcomes.
     """
 
-    key: Literal["creates", "updates", "deletes", "converts"]
+    key: Literal["creates", "updates", "deletes", "converts", "upserts"]
     only_success: bool = False
 
 

@@ -117,11 +117,14 @@ def _result(method: Method[Any]) -> str:
         if method.result.by:
             return prose.GROUPED.format(by=method.result.by, noun=noun)
         ending = prose.GENERATED if method.result.generated else "`error` is null."
+        if beside := method.result.beside:
+            ending = f"Beside it: {', '.join(f'`{name}`' for name in beside)}. {ending}"
         return f"`{method.result.key}`: a list of {noun}, empty when there is none. {ending}"
     if method.result.only_success:
         return prose.ONLY_SUCCESS
     with_id = {
         "creates": ", with the new `id` when it went through",
+        "upserts": ", with the lead's `id`, and in `created` whether it is new, when it went through",
         "converts": ", with `leadID`, and `accountID` and `opportunityID` or null, when it went through",
     }.get(method.result.key, "")
     return prose.WRITE.format(key=method.result.key, with_id=with_id)

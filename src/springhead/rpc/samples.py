@@ -86,7 +86,8 @@ def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
         inner = {method.result.key: rows, "hasMore": False}
         return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
     errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
-    return {"result": {method.result.key: rows}, "error": errors, "id": REQUEST_ID}
+    beside = dict.fromkeys(method.result.beside) if isinstance(method.result, Reads) else {}
+    return {"result": {method.result.key: rows, **beside}, "error": errors, "id": REQUEST_ID}
 
 
 def result(example: Example, method: Method[Any]) -> list[dict[str, Any]]:

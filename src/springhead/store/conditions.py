@@ -81,6 +81,8 @@ def condition(filter: Filter, columns: Columns, parameters: list[object], *, fir
 
 
 def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
+    if column.kind.type == "membership":
+        return _membership(operator, values, put)
     field = f"({column.read})" if column.read else f"l.{column.sql}"
     sql_type = column.kind.sql
     if operator == "empty":
@@ -103,6 +105,14 @@ def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -
     stored = [str(int(value) if isinstance(value, bool) else value) for value in values]
     operands = [put(value, "text") for value in _operands(operator, stored)]
     return f"coalesce({_compared(templates[operator], field, operands)}, false)"
+
+
+def _membership(operator: str, values: Sequence[Value], put: _Put) -> str:
+    """Whether a lead is on one of the lists, or on any; it is not on those that it was removed from."""
+    found = "select from list_member m where m.company_id = l.company_id and m.lead_id = l.id and not m.is_removed"
+    if operator == "empty":
+        return f"({'not ' * bool(values[0])}exists ({found}))"
+    return f"exists ({found} and m.list_id = any({put(list(values), 'bigint')}))"
 
 
 def _empty(field: str, *, empty: bool) -> str:

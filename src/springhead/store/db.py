@@ -62,6 +62,10 @@ async def until_settled(attempt: Callable[[], Awaitable[T]]) -> T:
     raise Unavailable
 
 
+class TookTooLong(Exception):
+    """A statement was given up: it had the time that it was given, and has changed nothing."""
+
+
 class Locked(Unavailable):
     """A row that the statement needs stayed locked by somebody else for two seconds."""
 
@@ -124,6 +128,19 @@ class Tx:
                 yield
         except asyncpg.LockNotAvailableError as cause:
             raise Locked from cause
+
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncGenerator[None]:
+        """Like `atomic`, and each statement inside ends after so long. Raises TookTooLong."""
+        left = int(seconds * 1000)
+        if left < 1:
+            raise TookTooLong
+        try:
+            async with self.atomic():
+                await self._connection.execute(f"set local statement_timeout = {left}")
+                yield
+        except asyncpg.QueryCanceledError as cause:
+            raise TookTooLong from cause
 
 
 @asynccontextmanager

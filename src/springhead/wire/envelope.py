@@ -209,7 +209,8 @@ def success(
         return b"{" + more + b"," + head[1:] + rows + b"," + more + b'},"error":[],"id":' + identity + b"}"
     if result.groups is not None:
         return b'{"result":' + _encode(result.groups) + b',"error":null,"id":' + identity + b"}"
-    tail = b'},"error":null,"id":' + identity + b"}"
+    beside = b"," + _encode(result.beside)[1:-1] if result.beside else b""
+    tail = beside + b'},"error":null,"id":' + identity + b"}"
     if result.pages is None:
         return head + _encode(result.page) + tail
     return _pieces(head, result.pages, tail)

@@ -9,9 +9,10 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from springhead.methods import idempotency
 from springhead.methods.call import Call, Server
 from springhead.model.errors import ApiError, Unavailable, Unexpected
-from springhead.rpc.method import Outcomes, find
+from springhead.rpc.method import Outcomes, Writes, find
 from springhead.settings import Settings
 from springhead.store.db import TryAgain, until_settled
 from springhead.wire import envelope
@@ -23,6 +24,7 @@ from springhead.wire.request import Request
 
 log = structlog.get_logger()
 
+_ONCE = idempotency.HEADER.lower().encode()
 PATIENCE = 11.0
 """Seconds that a call may take in the database (and all its tries), after its key was looked up."""
 
@@ -77,7 +79,7 @@ class PubApi:
             body = await request.body(self._body_limit)
             async with asyncio.timeout(PATIENCE):
                 await self._limits.spend(caller.company)
-                content, more = await self._call(caller, body, facts["request_id"])
+                content, more = await self._call(caller, request, body, facts["request_id"])
         except ApiError as error:
             return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
         except TimeoutError:
@@ -93,7 +95,7 @@ class PubApi:
             body = b""
         return Answer(envelope.failure(error, envelope.request_id(body)))
 
-    async def _call(self, caller: Caller, body: bytes, request_id: str) -> tuple[Any, dict[str, Any]]:
+    async def _call(self, caller: Caller, request: Request, body: bytes, request_id: str) -> tuple[Any, dict[str, Any]]:
         call = envelope.parse(body)
         facts: dict[str, Any] = {}
         if call.error is not None:  # not raised: its traceback would hold the body in memory until a collection
@@ -102,14 +104,24 @@ class PubApi:
             method = find(call.method)
             facts["method"] = method.name
             context = Call(server=self._server, company=caller.company, utc=self._utc)
-            result = await until_settled(
-                lambda: method.call(context, call.params, objects_per_call=caller.company.objects_per_call)
-            )
+            most = caller.company.objects_per_call
+            keys = request.header(_ONCE) if isinstance(method.result, Writes) else []
+            if keys:
+                key = idempotency.key_of(keys)
+                result = await until_settled(
+                    lambda: idempotency.once(context, method, call.params, key=key, objects_per_call=most)
+                )
+            else:
+                result = await until_settled(lambda: method.call(context, call.params, objects_per_call=most))
             if isinstance(result, Outcomes):
                 facts |= self._count(method.name, result)
-            key = caller.key
+            caller_key = caller.key
             return envelope.success(
-                method.result, result, call.id, plain_success=key.plain_success, captured_calls=key.captured_calls
+                method.result,
+                result,
+                call.id,
+                plain_success=caller_key.plain_success,
+                captured_calls=caller_key.captured_calls,
             ), facts
         except ApiError as error:
             return envelope.failure(error, call.id), facts | {"code": error.code}

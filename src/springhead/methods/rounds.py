@@ -1,0 +1,226 @@
+"""The rounds in which the objects of a call change rows: each changes a row once, in one statement."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from springhead.methods.call import Call, shape
+from springhead.model.columns import Column, Noun
+from springhead.model.errors import (
+    ApiError,
+    EntryExists,
+    NoSuchRecord,
+    NothingChanged,
+    Unavailable,
+    UnknownReference,
+)
+from springhead.model.fields import FieldSet
+from springhead.rpc.method import Done, done, refused, upserted
+from springhead.store.db import TryAgain, Tx
+from springhead.store.table import Batch, Table, Updated, table
+
+Pair = tuple[Any, int]
+"""An object and its position in the call."""
+
+
+def batch_of(call: Call, noun: Noun, fields: FieldSet, good: Sequence[Any], documents: str, *, creating: bool) -> Batch:
+    """The objects as the store takes them; `documents` are the same as JSON."""
+    form = shape(noun, fields, creating=creating)
+    return Batch(
+        documents=documents,
+        custom=form.custom(good),
+        nulls=[] if creating else form.nulls(good),
+        keys=[key_of(noun.keyed, one) for one in good] if noun.keyed else [],
+        version=fields.version,
+        zone=call.zone_name,
+    )
+
+
+def key_of(keyed: Column | None, one: Any) -> str | None:
+    """The normalised text by which an object is found, when it carries one."""
+    value = getattr(one, keyed.name) if keyed else msgspec.UNSET
+    return keyed.normalise(value) if keyed and keyed.normalise and isinstance(value, str) else None
+
+
+def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
+    """303 that names the references of which the company has no object."""
+    return UnknownReference(
+        *(
+            column.problem(f"Your company has no {_SEEN.get(str(column.refers), 'such object')} with that id")
+            for bit, column in enumerate(noun.referring)
+            if bits & 1 << bit
+        )
+    )
+
+
+_SEEN = {
+    "user_profile": "user",
+    "account": "account",
+    "campaign": "campaign",
+    "lead": "lead",
+    "opportunity": "opportunity",
+    "deal_stage": "deal stage",
+}
+
+
+class Rounds:
+    """The rounds of one update; `changed` are the ids of what was changed."""
+
+    def __init__(
+        self, call: Call, noun: Noun, fields: FieldSet, missing: ApiError | None, *, skip_locked: bool
+    ) -> None:
+        self._call, self._noun, self._fields, self._missing = call, noun, fields, missing
+        self._skip_locked = skip_locked
+        self._table: Table = table(noun)
+        self.changed: set[int] = set()
+        self._written: list[tuple[int, int, Any]] = []
+
+    async def run(self, tx: Tx, left: Sequence[Pair]) -> dict[int, Done]:
+        """What became of each object, by its position in the call."""
+        outcomes: dict[int, Done] = {}
+        while left:
+            now, later = self._apart(left)
+            good = [one for one, _ in now]
+            documents = msgspec.json.encode(good).decode()
+            batch = batch_of(self._call, self._noun, self._fields, good, documents, creating=False)
+            found = await self._table.update(tx, self._call.company.id, batch, skip_locked=self._skip_locked)
+            if not found:
+                self._call.server.fields.forget(self._call.company.id)
+                raise TryAgain
+            again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
+            absent: list[Pair] = []
+            for row in found:
+                if row.position in again:
+                    continue
+                if not row.found or not (row.locked or self._skip_locked):
+                    absent.append(now[row.position - 1])  # what was waited for and is not there was deleted meanwhile
+                else:
+                    outcomes[now[row.position - 1][1]] = self._outcome(row)
+                if row.changed and row.id is not None:
+                    self.changed.add(row.id)
+                    self._written.append((now[row.position - 1][1], row.id, now[row.position - 1][0]))
+            # Sorted by their place in the call, so that objects for one row stay in the order sent.
+            left = sorted([now[at - 1] for at in again] + later, key=lambda pair: pair[1])
+            if absent:
+                outcomes |= await self._absent(tx, absent)
+        return outcomes
+
+    async def _absent(self, _tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
+        """What becomes of the objects whose row is not there."""
+        return {at: refused(self._missing) if self._missing else done() for _, at in pairs}
+
+    def written(self) -> list[tuple[int, Any]]:
+        """The ids of what was changed, with the objects that did it, in the order sent."""
+        return [(row_id, one) for _, row_id, one in sorted(self._written, key=lambda entry: entry[0])]
+
+    def _marks(self, one: Any) -> set[object]:
+        return {
+            mark for mark in (one.id, key_of(self._noun.keyed, one)) if mark is not None and mark is not msgspec.UNSET
+        }
+
+    def _apart(self, left: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+        """The objects that surely mean different rows and keys, and those that must wait for them.
+
+        Keys move in the order sent: one that may move waits when an earlier one does.
+        """
+        seen: set[object] = set()
+        now: list[Pair] = []
+        later: list[Pair] = []
+        waiting = False
+        for pair in left:
+            marks = self._marks(pair[0])
+            moves = len(marks) == 2
+            if seen & marks or (moves and waiting):
+                later.append(pair)
+                waiting = waiting or moves
+            else:
+                now.append(pair)
+            seen |= marks
+        return now, later
+
+    def _perhaps_free(self, found: Sequence[Updated], good: Sequence[Any]) -> set[int]:
+        """The objects whose key was taken before the round, and may have been given up in it before their turn.
+
+        They wait for the next round; so leads can swap their addresses in one call.
+        """
+        moved = [row.position for row in found if row.changed and key_of(self._noun.keyed, good[row.position - 1])]
+        first = min(moved, default=len(good))
+        return {row.position for row in found if row.taken and row.first and row.position > first}
+
+    def _outcome(self, row: Updated) -> Done:
+        if not row.locked:
+            return refused(Unavailable())
+        if row.unknown:
+            return refused(unknown_reference(self._noun, row.unknown))
+        if row.taken:
+            return refused(EntryExists())
+        return self._told(row)
+
+    def _told(self, row: Updated) -> Done:
+        """What is said of an object whose row is there and was, or already is, as asked for."""
+        return done() if row.changed else refused(NothingChanged())
+
+
+class Upserts(Rounds):
+    """The rounds of one upsert: what is not there is made. To be there already as asked for is a success."""
+
+    _freed = False
+    """Whether the call's own objects can have made a key free since it was found taken."""
+
+    async def run(self, tx: Tx, left: Sequence[Pair]) -> dict[int, Done]:
+        """What became of each object, by its position in the call.
+
+        What can be made is made before anything is changed: keys are locked before rows, each in order, so that upserts
+        do not block each other in a circle. A key that is taken is left to the rounds, and so is one that an earlier
+        object may take for its row.
+        """
+        promised: set[object] = set()
+        first: list[Pair] = []
+        for pair in left:
+            key = key_of(self._noun.keyed, pair[0])
+            if pair[0].id is msgspec.UNSET:
+                first += [pair] if key not in promised else []
+            elif key is not None:
+                promised.add(key)
+        outcomes = await self._make(tx, first)
+        self._freed = bool(promised or outcomes.keys() - {at for at, _, _ in self._written})
+        return outcomes | await super().run(tx, [pair for pair in left if pair[1] not in outcomes])
+
+    async def _absent(self, tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
+        """404 for an id; a key that an earlier object has given up, or not taken after all, makes a row.
+
+        That locks a key after rows. Where only a delete can have made the key free, begin anew instead.
+        """
+        free = [pair for pair in pairs if pair[0].id is msgspec.UNSET]
+        if free and not self._freed:
+            raise TryAgain
+        outcomes = {at: refused(self._missing or NoSuchRecord()) for one, at in pairs if one.id is not msgspec.UNSET}
+        outcomes |= await self._make(tx, free)
+        if len(outcomes) < len(pairs):  # somebody else made it meanwhile
+            raise TryAgain
+        return outcomes
+
+    async def _make(self, tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
+        """Make rows; says nothing of the objects whose key is taken."""
+        if not pairs:
+            return {}
+        good = [one for one, _ in pairs]
+        documents = msgspec.json.encode(good).decode()
+        batch = batch_of(self._call, self._noun, self._fields, good, documents, creating=True)
+        made = await self._table.insert(tx, self._call.company.id, batch)
+        if not made:
+            self._call.server.fields.forget(self._call.company.id)
+            raise TryAgain
+        outcomes: dict[int, Done] = {}
+        for row, (one, at) in zip(made, pairs, strict=True):
+            if row.id is not None:
+                outcomes[at] = upserted(row.id, created=True)
+                self.changed.add(row.id)
+                self._written.append((at, row.id, one))
+            elif row.unknown:
+                outcomes[at] = refused(unknown_reference(self._noun, row.unknown))
+        return outcomes
+
+    def _told(self, row: Updated) -> Done:
+        return upserted(row.id, created=False) if row.id is not None else refused(NoSuchRecord())

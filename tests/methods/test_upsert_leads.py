@@ -1,0 +1,334 @@
+"""upsertLeads, rule by rule: our own, by id or by address."""
+
+import random
+import threading
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from lists import members, new_list
+from support import Company, Server, new_email, sql
+
+
+def upsert(company: Company, *leads: Any) -> list[dict[str, Any]]:
+    """The outcomes of an upsert."""
+    return company.call("upsertLeads", objects=list(leads))
+
+
+def codes(outcomes: list[dict[str, Any]]) -> list[int | bool]:
+    """Of each outcome the code of its error, or whether the lead was created."""
+    return [outcome["error"]["code"] if outcome["error"] else outcome["created"] for outcome in outcomes]
+
+
+def story(company: Company, lead_id: int) -> list[str]:
+    """The sources of a lead's events, the oldest first."""
+    events = company.call("getLeadTimeline", where={"whoID": lead_id})
+    return [event["eventSource"] for event in sorted(events, key=lambda event: int(event["id"]))]
+
+
+def at_once(company: Company, number: int, work: Any) -> list[Any]:
+    """Do something `number` times at the same moment, each on a connection of its own."""
+    results: list[Any] = [None] * number
+    together = threading.Barrier(number)
+
+    def run(at: int) -> None:
+        own = Company(company.url, company.account_id, company.secret, id=company.id)
+        own.envelope("getLead", {"id": 1})  # connected
+        together.wait()
+        try:
+            results[at] = work(own, at)
+        finally:
+            own.close()
+
+    threads = [threading.Thread(target=run, args=(at,)) for at in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+# One after the other
+
+
+def test_a_lead_that_is_there_is_changed_and_another_is_created(company: Company) -> None:
+    (there,) = company.create({"emailAddress": "there@example.com", "firstName": "There"})
+
+    answer = company.envelope(
+        "upsertLeads",
+        {
+            "objects": [
+                {"emailAddress": "THERE@example.com", "city": "Rome"},
+                {"emailAddress": "new@example.com", "city": "Paris"},
+                {"id": str(there), "title": "CEO"},
+            ]
+        },
+    )
+
+    first, second, third = answer["result"]["upserts"]
+    assert first == {"success": True, "error": None, "id": there, "created": False}
+    assert second == {"success": True, "error": None, "id": second["id"], "created": True}
+    assert third == first
+    assert answer["error"] == []
+    assert list(second) == ["success", "error", "id", "created"]
+    lead = company.lead(there)
+    assert (lead["emailAddress"], lead["firstName"], lead["city"], lead["title"]) == (
+        "THERE@example.com", "There", "Rome", "CEO",
+    )  # fmt: skip
+    new = company.lead(second["id"])
+    assert (new["emailAddress"], new["city"], new["leadStatus"], new["active"]) == (
+        "new@example.com", "Paris", "unqualified", "1",
+    )  # fmt: skip
+
+
+def test_a_lead_that_is_as_asked_for_is_a_success_and_does_not_change(company: Company, server: Server) -> None:
+    lead = {"emailAddress": "same@example.com", "firstName": "Same", "ownerID": None}
+    (first,) = upsert(company, lead)
+
+    again = upsert(company, lead, lead, {"id": first["id"]})
+
+    assert codes(again) == [False] * 3
+    assert {outcome["id"] for outcome in again} == {first["id"]}
+    (row,) = sql(server.dsn, "select version from lead", company_id=company.id)
+    assert row["version"] == 1
+    assert story(company, first["id"]) == ["leadCreation"]
+
+
+def test_a_second_object_changes_what_the_first_has_made(company: Company, server: Server) -> None:
+    outcomes = upsert(
+        company,
+        {"emailAddress": "a@example.com", "firstName": "One", "city": "Rome"},
+        {"emailAddress": "A@example.com", "firstName": "Two"},
+        {"emailAddress": "a@example.com ", "title": "CEO"},
+    )
+
+    assert codes(outcomes) == [True, False, False]
+    assert len({outcome["id"] for outcome in outcomes}) == 1
+    lead = company.lead(outcomes[0]["id"])
+    assert (lead["firstName"], lead["city"], lead["title"]) == ("Two", "Rome", "CEO")
+    assert len(sql(server.dsn, "select from lead", company_id=company.id)) == 1
+
+
+def test_refused_objects_do_not_stop_the_others(company: Company) -> None:
+    company.create({"emailAddress": "there@example.com"})
+    objects = [
+        {"id": 1, "title": "x"},
+        {"emailAddress": "a@example.com"},
+        {"firstName": "Nobody"},
+        {"emailAddress": " "},
+        {"emailAddress": "b@example.com", "ownerID": 1},
+        {"emailAddress": "there@example.com", "ownerID": 1},
+        5,
+        {"emailAddress": "b@example.com"},
+        {"id": "x"},
+        {"emailAddress": "c@example.com", "title": []},
+        {},
+    ]
+
+    answer = company.envelope("upsertLeads", {"objects": objects})
+
+    outcomes = answer["result"]["upserts"]
+    assert codes(outcomes) == [404, True, 205, 205, 303, 303, 208, True, 205, 210, 205]
+    assert answer["error"] == [outcome["error"] for outcome in outcomes if outcome["error"]]
+    assert outcomes[2]["error"]["data"]["params"] == [
+        {
+            "param": "emailAddress",
+            "message": "Required parameter is missing",
+            "validFormat": {"type": "varchar", "length": 150, "required": True},
+        }
+    ]
+
+
+def test_an_address_that_another_lead_has_is_refused_for_an_id(company: Company) -> None:
+    one, _ = company.create({"emailAddress": "one@example.com"}, {"emailAddress": "two@example.com"})
+
+    assert codes(upsert(company, {"id": one, "emailAddress": "two@example.com"})) == [301]
+    assert company.lead(one)["emailAddress"] == "one@example.com"
+
+
+def test_an_address_that_was_given_up_in_the_call_makes_a_new_lead(company: Company) -> None:
+    (one,) = company.create({"emailAddress": "old@example.com"})
+
+    moved, made, same = upsert(
+        company,
+        {"id": one, "emailAddress": "moved@example.com"},
+        {"emailAddress": "old@example.com", "firstName": "New"},
+        {"emailAddress": "moved@example.com", "firstName": "Moved"},
+    )
+
+    assert codes([moved, made, same]) == [False, True, False]
+    assert (moved["id"], same["id"]) == (one, one)
+    assert company.lead(one)["firstName"] == "Moved"
+    assert company.lead(made["id"])["firstName"] == "New"
+
+
+def test_an_address_that_the_call_has_made_is_taken_for_an_id_that_comes_later(company: Company) -> None:
+    (one,) = company.create({"emailAddress": "old@example.com"})
+
+    outcomes = upsert(company, {"emailAddress": "new@example.com"}, {"id": one, "emailAddress": "new@example.com"})
+
+    assert codes(outcomes) == [True, 301]
+
+
+def test_an_address_that_a_refused_object_would_have_taken_is_free(company: Company) -> None:
+    (one,) = company.create({})
+
+    outcomes = upsert(
+        company, {"id": one, "emailAddress": "new@example.com", "ownerID": 1}, {"emailAddress": "new@example.com"}
+    )
+
+    assert codes(outcomes) == [303, True]
+
+
+def test_what_is_read_only_or_null_is_as_in_the_other_writes(company: Company) -> None:
+    (made,) = upsert(
+        company, {"emailAddress": "a@example.com", "createTimestamp": "x", "active": None, "isQualified": 1}
+    )
+    assert company.lead(made["id"])["active"] == "1"
+
+    upsert(company, {"id": made["id"], "active": 0, "leadStatus": "contactWithOpp", "updateTimestamp": ""})
+    lead = company.lead(made["id"])
+    assert (lead["active"], lead["leadStatus"]) == ("0", "unqualified")
+
+
+def test_500_go_in_one_call_half_of_them_new(company: Company, server: Server) -> None:
+    emails = [new_email() for _ in range(500)]
+    ids = company.create(*({"emailAddress": email} for email in emails[::2]))
+
+    outcomes = upsert(company, *({"emailAddress": email, "title": email} for email in emails))
+    again = upsert(company, *({"id": one["id"], "emailAddress": email} for one, email in zip(outcomes, emails)))  # noqa: B905
+
+    assert codes(outcomes) == [False, True] * 250
+    assert [outcome["id"] for outcome in outcomes[::2]] == ids
+    assert again == [outcome | {"created": False} for outcome in outcomes]
+    rows = sql(server.dsn, "select title from lead", company_id=company.id)
+    assert {row["title"] for row in rows} == set(emails)
+    assert company.error("upsertLeads", objects=[{"emailAddress": "x"}] * 501)["code"] == 209
+
+
+# What follows
+
+
+def test_custom_fields_are_written(company: Company) -> None:
+    shoe = company.field("Shoe size")
+    hat = company.field("Hat")
+
+    (made,) = upsert(company, {"emailAddress": "a@example.com", shoe: "12", hat: "L"})
+    (changed,) = upsert(company, {"emailAddress": "a@example.com", hat: ""})
+
+    assert codes([made, changed]) == [True, False]
+    lead = company.lead(made["id"])
+    assert (lead[shoe], lead[hat]) == ("12", "")
+    assert codes(upsert(company, {"emailAddress": "a@example.com", "shoe_0": "1"})) == [205]
+
+
+def test_events_tell_what_was_created_and_what_was_changed(company: Company) -> None:
+    (made,) = upsert(company, {"emailAddress": "a@example.com", "leadStatus": "open"})
+    upsert(
+        company,
+        {"emailAddress": "a@example.com", "leadStatus": "contact", "city": "Rome"},
+        {"emailAddress": "A@example.com", "city": "Paris"},
+    )
+
+    events = story(company, made["id"])
+
+    assert Counter(events) == {"leadCreation": 1, "leadUpdate": 2, "changeLeadStatus": 1}
+    assert events[0] == "leadCreation"
+
+
+def test_rules_based_lists_follow(company: Company) -> None:
+    rome = new_list(company, filter={"city": "Rome"})
+    one, two, three = company.create({"city": "Rome"}, {}, {})
+
+    outcomes = upsert(
+        company,
+        {"id": one, "city": "Paris"},
+        {"id": two, "city": "Rome"},
+        {"emailAddress": "new@example.com", "city": "Rome"},
+        {"emailAddress": "other@example.com", "city": "Rome"},
+        {"emailAddress": "other@example.com", "city": "Oslo"},
+    )
+
+    assert set(members(company, rome)) == {two, outcomes[2]["id"]}
+    assert three not in members(company, rome)
+
+
+def test_a_customer_with_an_open_opportunity_who_is_made_something_else_is_a_contact_with_one(company: Company) -> None:
+    (lead,) = company.create({"emailAddress": "a@example.com"})
+    (stage,) = company.make("createDealStages", {"dealStageName": "Talks"})
+    (user,) = company.call("getUserProfiles")
+    company.make(
+        "createOpportunities",
+        {
+            "opportunityName": "Roof", "ownerID": user["id"], "dealStageID": stage, "closeDate": "2030-01-01",
+            "primaryLeadID": lead,
+        },
+    )  # fmt: skip
+    assert company.lead(lead)["leadStatus"] == "contactWithOpp"
+    sql(company.dsn, "update lead set lead_status = 'customer' where id = $1", lead, company_id=company.id)
+
+    assert codes(upsert(company, {"emailAddress": "a@example.com", "leadStatus": "open"})) == [False]
+    assert company.lead(lead)["leadStatus"] == "contactWithOpp"
+
+
+def test_a_tracking_id_links_the_visitor(company: Company, server: Server) -> None:
+    (there,) = company.create({"emailAddress": "there@example.com"})
+
+    upsert(company, {"emailAddress": "there@example.com", "trackingID": "t1"})
+    (made,) = upsert(company, {"emailAddress": "new@example.com", "trackingID": "t2"})
+
+    rows = sql(server.dsn, "select tracking_id, lead_id from visitor", company_id=company.id)
+    assert {row["tracking_id"]: row["lead_id"] for row in rows} == {"t1": there, "t2": made["id"]}
+
+
+# At once
+
+
+@pytest.mark.timeout(120)
+def test_calls_that_race_for_the_same_addresses_make_one_lead_each_and_none_fails(
+    company: Company, server: Server
+) -> None:
+    emails = [new_email() for _ in range(200)]
+
+    def work(own: Company, at: int) -> list[dict[str, Any]]:
+        shuffled = random.sample(emails, 200)
+        outcomes = upsert(own, *({"emailAddress": email, "title": f"t{at}"} for email in shuffled))
+        return [outcome | {"emailAddress": email} for email, outcome in zip(shuffled, outcomes, strict=True)]
+
+    answers = at_once(company, 8, work)
+
+    outcomes = [outcome for answer in answers for outcome in answer]
+    assert all(outcome["success"] for outcome in outcomes), Counter(map(str, codes(outcomes)))
+    created = [outcome for outcome in outcomes if outcome["created"]]
+    assert Counter(outcome["emailAddress"] for outcome in created) == dict.fromkeys(emails, 1)
+    ids = {outcome["emailAddress"]: outcome["id"] for outcome in created}
+    assert all(ids[outcome["emailAddress"]] == outcome["id"] for outcome in outcomes)
+    rows = sql(server.dsn, "select version from lead", company_id=company.id)
+    assert [row["version"] for row in rows] == [8] * 200
+
+
+@pytest.mark.timeout(120)
+def test_upserts_beside_creates_updates_and_deletes_never_fail(company: Company, server: Server) -> None:
+    emails = [new_email() for _ in range(60)]
+
+    def work(own: Company, at: int) -> list[int | bool]:
+        seen: list[int | bool] = []
+        for number in range(12):
+            some = random.sample(emails, 40)
+            if at == 0:
+                gone = own.call("getLeads", where={"emailAddress": some}, fields=["id"])
+                own.call("deleteLeads", objects=[{"id": row["id"]} for row in gone])
+            elif at == 1:
+                own.call("createLeads", objects=[{"emailAddress": email} for email in some])
+            elif at == 2:
+                own.call("updateLeads", objects=[{"emailAddress": email, "city": str(number)} for email in some])
+            else:
+                seen += codes(upsert(own, *({"emailAddress": email, "title": f"{at}.{number}"} for email in some)))
+        return seen
+
+    answers = at_once(company, 6, work)
+
+    assert set().union(*map(set, answers)) <= {True, False}
+    keys = [row["email_key"] for row in sql(server.dsn, "select email_key from lead", company_id=company.id)]
+    assert len(keys) == len(set(keys)) <= 60
