@@ -28,7 +28,10 @@ from springhead.rpc.params import whole
 from springhead.store.db import Locked, TryAgain, Tx
 from springhead.store.table import table
 
-WRITE_ERRORS = (MissingObjects, MalformedObject, TooManyObjects, UnexpectedArray)
+FLAT_ERRORS = (MalformedObject, TooManyObjects, UnexpectedArray)
+"""What every write about one object, or a list of them, can answer besides 205."""
+
+WRITE_ERRORS = (MissingObjects, *FLAT_ERRORS)
 """What every bulk write can answer, besides 205."""
 
 Examine = Callable[[Any], ApiError | None]
@@ -79,9 +82,6 @@ def _carries(one: Any, name: str) -> bool:
 
 
 PLAIN = Rules()
-PASS_SECONDS = 2.0
-"""For how long a call drives the passes that it has started; what is left goes on beside the calls."""
-
 _NOTHING = NothingChanged()
 
 
@@ -102,7 +102,7 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
         checked = await _check(call, tx, noun, fields, objects, rules=rules, creating=True)
         follows = rules.then is not None and rules.needed(fields)
         carrying = rules.carrying(checked.good)
-        outcomes: dict[int, Done] = {}
+        outcomes = checked.refused()
         async with _together(tx, atomic=follows or bool(carrying) or rules.before is not None):
             if checked.good and rules.before:
                 await rules.before(call, tx, fields, checked.good)
@@ -120,9 +120,10 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
                     outcomes[at] = refused(unknown_reference(noun, row.unknown) if row.unknown else EntryExists())
             if made and follows and rules.then:
                 await rules.then(call, tx, fields, made)
-            written = [(row.id, one) for row, one in zip(inserted, checked.good, strict=False) if row.id is not None]
-            await _carry(call, tx, carrying, written)
-    return _in_order(objects, outcomes, checked)
+            if carrying:
+                pairs = zip(inserted, checked.good, strict=True)
+                await _carry(call, tx, carrying, [(row.id, one) for row, one in pairs if row.id is not None])
+    return Outcomes.in_order(outcomes)
 
 
 async def update(
@@ -161,7 +162,7 @@ async def _in_rounds(
                 if checked.good and rules.before:
                     await rules.before(call, tx, fields, checked.good)
                 rounds = kind(call, noun, fields, missing, skip_locked=skip_locked)
-                outcomes = await rounds.run(tx, list(zip(checked.good, checked.positions, strict=True)))
+                outcomes = await rounds.run(tx, checked.placed())
                 if rounds.changed and follows:
                     await follows(call, tx, fields, sorted(rounds.changed))
                 await _carry(call, tx, carrying, rounds.written())
@@ -171,7 +172,7 @@ async def _in_rounds(
             outcomes = await run(skip_locked=False)
         except Locked:
             outcomes = await run(skip_locked=True)
-    return _in_order(objects, outcomes, checked)
+    return Outcomes.in_order(checked.refused() | outcomes)
 
 
 async def delete(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLAIN) -> Outcomes:
@@ -191,7 +192,7 @@ async def delete(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
             if rules.after_delete and gone:
                 await rules.after_delete(call, tx, fields, sorted(gone))
     if rules.passes and gone:
-        await call.server.passes.finish(call.company.id, PASS_SECONDS)
+        await call.server.passes.finish(call.company.id)
     outcomes: list[Done] = []
     for one in wanted:
         if isinstance(one, ApiError):
@@ -222,10 +223,6 @@ def id_of(one: Json, noun: Noun, name: str = "id") -> int | ApiError:
     return number
 
 
-def _in_order(objects: Sequence[Json], outcomes: dict[int, Done], checked: Checked) -> Outcomes:
-    return Outcomes([outcomes[at] if at in outcomes else refused(checked.refusals[at]) for at in range(len(objects))])
-
-
 async def _carry(call: Call, tx: Tx, carrying: Mapping[str, Carried], written: Sequence[tuple[int, Any]]) -> None:
     for name, step in carrying.items():
         values = [(row_id, getattr(one, name)) for row_id, one in written if _carries(one, name)]
@@ -240,7 +237,7 @@ async def _check(
     checked = shape(noun, fields, creating=creating).check(objects)
     examine = rules.examine
     wrong: dict[int, ApiError] = {}
-    for one, at in zip(checked.good, checked.positions, strict=True):
+    for one, at in checked.placed():
         refusal = _blank(noun, one) or (examine(one) if examine else None)
         if refusal:
             wrong[at] = refusal

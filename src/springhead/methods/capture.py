@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from msgspec import UNSET
 
+from springhead.methods.bulk import FLAT_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import DONE, GIVEN
 from springhead.model.capture import (
@@ -21,16 +22,14 @@ from springhead.model.emails import LINK_LENGTH, Link, is_link
 from springhead.model.errors import (
     InvalidParameters,
     Json,
-    MalformedObject,
     MissingParameters,
     NothingChanged,
-    TooManyObjects,
     UnexpectedArray,
     UnknownReference,
 )
 from springhead.model.sites import Site
 from springhead.rpc.keys import Ids
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import PAGE, Flat, Integer, Param
 from springhead.store import emails, sites
@@ -79,9 +78,7 @@ def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
 
 
 @method(
-    MalformedObject,
-    TooManyObjects,
-    UnexpectedArray,
+    *FLAT_ERRORS,
     NothingChanged,
     result=Writes("updates"),
     vendor=False,
@@ -99,9 +96,9 @@ async def update_capture_settings(
     pages need the new `scriptSnippet`. Every server follows within two seconds.
     """
     checked = _SHAPE.check(objects)
-    outcomes: dict[int, Done] = {at: refused(error) for at, error in checked.refusals.items()}
+    outcomes = checked.refused()
     async with call.tx() as tx, tx.atomic():
-        for one, at in zip(checked.good, checked.positions, strict=True):
+        for one, at in checked.placed():
             changed = await sites.change(
                 tx,
                 call.company.id,
@@ -110,7 +107,7 @@ async def update_capture_settings(
                 respects_signals=_sent(one.respectSignals),
             )
             outcomes[at] = done() if changed else refused(NothingChanged())
-    return Outcomes([outcomes[at] for at in range(len(objects))])
+    return Outcomes.in_order(outcomes)
 
 
 def _sent(value: Any) -> Any:

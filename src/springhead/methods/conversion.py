@@ -100,13 +100,12 @@ async def convert_leads(call: Call, *, objects: Annotated[list[Json], Objects(CO
     async with call.tx() as tx:
         fields = await call.fields(tx)
         checked = shape(CONVERSION, fields, creating=True).check(objects)
-        looked = zip(checked.good, checked.positions, strict=True)
-        checked.refuse({at: problem for one, at in looked if (problem := examine(one))})
-        outcomes = {at: refused(error) for at, error in checked.refusals.items()}
+        checked.refuse({at: problem for one, at in checked.placed() if (problem := examine(one))})
+        outcomes = checked.refused()
         if checked.good:
             async with tx.atomic():
                 outcomes |= await _Conversion(call, tx, fields).run(checked)
-    return Outcomes([outcomes[at] for at in range(len(objects))])
+    return Outcomes.in_order(outcomes)
 
 
 class _Plan(msgspec.Struct):

@@ -6,17 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 
+from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.model.errors import (
     ApiError,
     InvalidParameters,
     Json,
     MalformedObject,
-    MissingObjects,
     MissingParameters,
     NothingChanged,
     SystemField,
-    TooManyObjects,
     UnexpectedArray,
 )
 from springhead.model.fields import (
@@ -41,7 +40,6 @@ from springhead.store import fields as store
 from springhead.store import rules, scoring
 from springhead.store.db import Tx
 
-_ERRORS = (MissingObjects, MalformedObject, TooManyObjects, UnexpectedArray)
 _NEW = Shape(FIELD, creating=True)
 _CHANGED = Shape(FIELD, creating=False)
 _COLUMNS = FIELD.by_name
@@ -121,7 +119,7 @@ def _matches(field: Field, where: Mapping[str, Json]) -> bool:
 
 
 @method(
-    *_ERRORS,
+    *WRITE_ERRORS,
     result=Writes("creates"),
     section="wire.md 9, 15",
     differs="`options` of picklist, radio and checkbox fields is our addition",
@@ -142,7 +140,7 @@ async def create_fields(
     checked = _NEW.check(objects)
     wrong: dict[int, ApiError] = {}
     fields: dict[int, Field] = {}
-    for one, at in zip(checked.good, checked.positions, strict=True):
+    for one, at in checked.placed():
         try:
             fields[at] = _new_field(one, options.get(at))
         except InvalidParameters as refusal:
@@ -241,7 +239,7 @@ async def _changing(call: Call) -> AsyncGenerator[tuple[Tx, FieldSet]]:
 
 
 @method(
-    *_ERRORS,
+    *WRITE_ERRORS,
     NothingChanged,
     result=Writes("updates"),
     section="wire.md 9, 15",
@@ -267,11 +265,11 @@ async def update_fields(
     """
     objects, options = _apart(objects)
     checked = _CHANGED.check(objects)
-    outcomes: dict[int, Done] = {at: refused(error) for at, error in checked.refusals.items()}
+    outcomes = checked.refused()
     async with _changing(call) as (tx, known):
         fields = {field.id: field for field in known.fields}
         changed: dict[int, Field] = {}
-        for one, at in zip(checked.good, checked.positions, strict=True):
+        for one, at in checked.placed():
             try:
                 field = _changed(fields, one, options.get(at))
             except ApiError as refusal:
@@ -280,7 +278,7 @@ async def update_fields(
             fields[field.id] = changed[field.id] = field
             outcomes[at] = done()
         await store.replace(tx, call.company.id, list(changed.values()))
-    return Outcomes([outcomes[at] for at in range(len(objects))])
+    return Outcomes.in_order(outcomes)
 
 
 def _changed(fields: Mapping[int, Field], one: Any, options: Json) -> Field:
@@ -302,7 +300,7 @@ def _changed(fields: Mapping[int, Field], one: Any, options: Json) -> Field:
 
 
 @method(
-    *_ERRORS,
+    *WRITE_ERRORS,
     SystemField,
     NothingChanged,
     result=Writes("deletes"),

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from springhead.methods.bulk import WRITE_ERRORS
+from springhead.methods.bulk import FLAT_ERRORS, WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, failed
-from springhead.methods.lists import FLAT_ERRORS, GIVEN_LIST
+from springhead.methods.lists import GIVEN_LIST
 from springhead.model.columns import Noun
 from springhead.model.errors import (
     AlreadyMember,
@@ -228,11 +228,11 @@ async def remove_list_members_all(
     say how far it is; who is put on the list meanwhile stays. 302 when nobody is on it.
     """
     checked = _shape(WHOLE_LIST).check(objects)
-    outcomes = _refusals(checked)
+    outcomes = checked.refused()
     async with call.tx() as tx, tx.atomic():
         found = await lists.lock(tx, call.company.id, [one.listID for one in checked.good])
         seen: set[int] = set()
-        for one, at in zip(checked.good, checked.positions, strict=True):
+        for one, at in checked.placed():
             state = found.get(one.listID)
             if state is None or state.ruled:
                 outcomes[at] = refused(_wrong_list(WHOLE_LIST, ruled=state is not None))
@@ -244,7 +244,7 @@ async def remove_list_members_all(
                 await lists.empty(tx, call.company.id, state.id)
     if seen:
         await call.server.passes.finish(call.company.id)
-    return _in_order(outcomes)
+    return Outcomes.in_order(outcomes)
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -257,7 +257,7 @@ class _Change(msgspec.Struct, frozen=True):
 async def _by_id(call: Call, objects: list[Json], noun: Noun, change: _Change) -> Outcomes:
     checked = _shape(noun).check(objects)
     if noun is LIST_CONTACT:
-        checked.refuse({at: wrong for one, at in _placed(checked) if (wrong := _contact(one))})
+        checked.refuse({at: wrong for one, at in checked.placed() if (wrong := _contact(one))})
     return await _judge(call, checked, noun, [one.memberID for one in checked.good], change)
 
 
@@ -268,14 +268,14 @@ async def _by_address(call: Call, objects: list[Json], change: _Change) -> Outco
 
 
 async def _judge(call: Call, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
-    outcomes = _refusals(checked)
+    outcomes = checked.refused()
     if checked.good:
         async with call.tx() as tx:
             judged = await change.store(tx, call.company.id, [one.listID for one in checked.good], leads)
         for one, at in zip(judged, checked.positions, strict=True):
             by_hand = one.listed and not one.ruled
             outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, ruled=one.ruled))
-    return _in_order(outcomes)
+    return Outcomes.in_order(outcomes)
 
 
 def _added(one: Judged) -> Done:
@@ -313,15 +313,3 @@ _SHAPES: dict[str, Shape] = {}
 
 def _shape(noun: Noun) -> Shape:
     return _SHAPES.setdefault(noun.name, Shape(noun, creating=True))
-
-
-def _placed(checked: Checked) -> list[tuple[Any, int]]:
-    return list(zip(checked.good, checked.positions, strict=True))
-
-
-def _refusals(checked: Checked) -> dict[int, Done]:
-    return {at: refused(error) for at, error in checked.refusals.items()}
-
-
-def _in_order(outcomes: dict[int, Done]) -> Outcomes:
-    return Outcomes([outcomes[at] for at in range(len(outcomes))])

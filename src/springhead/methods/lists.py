@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from springhead.methods import bulk, reads
-from springhead.methods.bulk import Rules
+from springhead.methods.bulk import FLAT_ERRORS, Rules
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
@@ -15,10 +15,8 @@ from springhead.model.errors import (
     ApiError,
     InvalidParameters,
     Json,
-    MalformedObject,
     MissingParameters,
     NothingChanged,
-    TooManyObjects,
     UnexpectedArray,
 )
 from springhead.model.fields import FieldSet
@@ -27,9 +25,6 @@ from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Flat, Where
 from springhead.store import forms, lists, rules
 from springhead.store.db import Tx
-
-FLAT_ERRORS = (MalformedObject, TooManyObjects, UnexpectedArray)
-"""What a write about one object, or a list of them, can answer besides 205 and its own."""
 
 _FILTER = "a list can have a `filter`, our addition"
 _NAME = "Customers in Berlin"

@@ -4,23 +4,20 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from springhead.methods import bulk, reads
-from springhead.methods.bulk import WRITE_ERRORS
+from springhead.methods.bulk import FLAT_ERRORS, WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.errors import (
     Json,
-    MalformedObject,
     MissingParameters,
     NothingChanged,
-    TooManyObjects,
     UnexpectedArray,
 )
 from springhead.model.products import PRODUCT
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Flat, Objects, Where
 
-_FLAT_ERRORS = (MalformedObject, TooManyObjects, UnexpectedArray)
 _NAME = "Spring water, 12 bottles"
 _CHOICE = "the columns are our choice, for the vendor's schema is not known"
 _GIVEN = (Example({"productName": _NAME, "price": "7.90"}, [CREATED], method="createProduct"),)
@@ -28,7 +25,7 @@ _ROW = row(PRODUCT, productName=_NAME, price="7.9")
 
 
 @method(
-    *_FLAT_ERRORS,
+    *FLAT_ERRORS,
     MissingParameters,
     result=Writes("creates"),
     section="wire.md 15",
@@ -97,7 +94,7 @@ async def get_products(
 
 
 @method(
-    *_FLAT_ERRORS,
+    *FLAT_ERRORS,
     NothingChanged,
     result=Writes("updates"),
     section="wire.md 15",
@@ -121,7 +118,7 @@ async def update_product(
 
 
 @method(
-    *_FLAT_ERRORS,
+    *FLAT_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
     section="wire.md 15",

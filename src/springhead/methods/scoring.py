@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
+from springhead.methods.bulk import FLAT_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, GIVEN
 from springhead.model.errors import (
     InvalidParameters,
     Json,
-    MalformedObject,
     MissingParameters,
     NothingChanged,
-    TooManyObjects,
     UnexpectedArray,
 )
 from springhead.model.scores import HALF_LIFE, HALF_LIFE_MAX, SCORE_LINE, SCORING, Line, shown
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import Flat, Integer
 from springhead.store import scoring
@@ -84,9 +83,7 @@ def _moment(call: Call, moment: datetime | None) -> str | None:
 
 
 @method(
-    MalformedObject,
-    TooManyObjects,
-    UnexpectedArray,
+    *FLAT_ERRORS,
     MissingParameters,
     NothingChanged,
     result=Writes("updates"),
@@ -103,9 +100,9 @@ async def update_scoring(
     `leadScoreWeighted`, after twice as many a quarter. All leads are scored anew. 302 when it is so already.
     """
     checked = _SHAPE.check(objects)
-    outcomes: dict[int, Done] = {at: refused(error) for at, error in checked.refusals.items()}
+    outcomes = checked.refused()
     async with call.tx() as tx, tx.atomic():
-        for one, at in zip(checked.good, checked.positions, strict=True):
+        for one, at in checked.placed():
             if one.halfLifeDays > HALF_LIFE_MAX:
                 problem = SCORING.by_name["halfLifeDays"].problem(f"Expected at most {HALF_LIFE_MAX} days")
                 outcomes[at] = refused(InvalidParameters(problem))
@@ -115,7 +112,7 @@ async def update_scoring(
                 outcomes[at] = refused(NothingChanged())
     if any(outcome["success"] for outcome in outcomes.values()):
         await call.server.passes.finish(call.company.id)
-    return Outcomes([outcomes[at] for at in range(len(objects))])
+    return Outcomes.in_order(outcomes)
 
 
 _LINE = {

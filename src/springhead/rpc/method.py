@@ -82,6 +82,11 @@ class Outcomes(msgspec.Struct, frozen=True):
 
     results: Sequence[Done]
 
+    @classmethod
+    def in_order(cls, outcomes: Mapping[int, Done]) -> "Outcomes":
+        """The outcomes by the position of their objects in the call, of which none is missing."""
+        return cls([outcomes[at] for at in range(len(outcomes))])
+
 
 class Reads(msgspec.Struct, frozen=True):
     """The result of a read: a list of rows under the noun's own name, in the singular (wire.md 15).

@@ -16,6 +16,7 @@ from springhead.model.errors import (
     UnexpectedArray,
     WrongParameters,
 )
+from springhead.rpc.method import Done, refused
 
 PROBLEMS_MAX = 100
 """How many problems of one object are named."""
@@ -47,6 +48,14 @@ class Checked(msgspec.Struct):
         kept = [(one, at) for one, at in zip(self.good, self.positions, strict=True) if at not in wrong]
         self.good = [one for one, _ in kept]
         self.positions = [at for _, at in kept]
+
+    def placed(self) -> list[tuple[Any, int]]:
+        """The right objects with their positions in the call."""
+        return list(zip(self.good, self.positions, strict=True))
+
+    def refused(self) -> dict[int, Done]:
+        """The outcomes of the refused objects, by their positions: what the others' outcomes are added to."""
+        return {at: refused(error) for at, error in self.refusals.items()}
 
     def documents(self) -> str:
         """The right objects as one JSON array, as the store takes them."""
