@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from typing import Annotated, cast
 
+from springhead.methods import reads
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, GIVEN
 from springhead.methods.lists import GIVEN_LIST
 from springhead.methods.reads import Limit, Offset
 from springhead.model.columns import Column, integer, text
 from springhead.model.errors import Json, MissingParameters, TooManyLeads, UnexpectedArray
+from springhead.model.fields import FieldSet
 from springhead.model.leads import email_key
 from springhead.model.lists import LEAD_LIST, LIST_LEAD, LIST_MEMBER, MEMBERSHIP, REMOVED_FLAGS, REMOVED_MEMBER
 from springhead.rpc.keys import Ids, Text, Which
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE
-from springhead.store import members, reads
+from springhead.store import members
+from springhead.store import reads as pages
+from springhead.store.db import Tx
 from springhead.store.reads import Select
 
 LEADS_MAX = 100
@@ -72,9 +76,9 @@ async def get_list_members(
 
     `id` is that of the list. A deep page costs no more than the first. Of an unknown list there are none.
     """
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        rows = await reads.page(
+
+    async def page(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await pages.page(
             tx,
             call.company.id,
             _LIST_LEADS,
@@ -87,9 +91,8 @@ async def get_list_members(
             condition=_ON_LIST,
             ahead=True,
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows.first(rows, limit)
+
+    return Rows.first(await reads.asked(call, page), limit)
 
 
 @method(
@@ -134,9 +137,9 @@ async def get_removed_list_members(
     flag = cast("str", where.get("flag", REMOVED_FLAGS[0]))
     if flag not in REMOVED_FLAGS:
         return Rows()
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        rows = await members.removed(
+
+    async def removed(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await members.removed(
             tx,
             call.company.id,
             _REMOVED,
@@ -147,9 +150,8 @@ async def get_removed_list_members(
             limit=limit + 1,
             offset=offset,
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows.first(rows, limit)
+
+    return Rows.first(await reads.asked(call, removed), limit)
 
 
 @method(
@@ -233,11 +235,9 @@ async def get_lead_list_memberships(
 
 
 async def _of_leads(call: Call, select: Select, leads: list[int] | list[str], *, active: bool = False) -> Rows:
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        rows = await members.of_leads(
+    async def memberships(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await members.of_leads(
             tx, call.company.id, select, leads, zone=call.zone_name, version=known.version, active=active
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows(rows)
+
+    return Rows(await reads.asked(call, memberships))

@@ -249,9 +249,9 @@ async def _of_many(call: Call, word: str, where: Mapping[str, Json], limit: int,
     if where:
         ids = where["id"] if isinstance(where["id"], list) else [where["id"]]
         return await _about(call, word, cast("Sequence[int]", ids), limit, offset, pinned_first=False)
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        rows = await pages.page(
+
+    async def page(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await pages.page(
             tx,
             call.company.id,
             await reads.select(call, tx, NOTE, known),
@@ -263,15 +263,13 @@ async def _of_many(call: Call, word: str, where: Mapping[str, Json], limit: int,
             offset=offset,
             condition=notes.about_any(word),
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows(rows)
+
+    return Rows(await reads.asked(call, page))
 
 
 async def _about(call: Call, word: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool) -> Rows:
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        rows = await notes.about(
+    async def about(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await notes.about(
             tx,
             call.company.id,
             await reads.select(call, tx, NOTE, known),
@@ -283,6 +281,5 @@ async def _about(call: Call, word: str, ids: Sequence[int], limit: int, offset: 
             offset=offset,
             pinned_first=pinned_first,
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows(rows)
+
+    return Rows(await reads.asked(call, about))

@@ -1,6 +1,6 @@
 """Reads of any noun: one by id, a page of those that match, or those of a range of time."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
@@ -51,14 +51,28 @@ async def listing(
     if set(where) - set(noun.paged):
         found = await find(call, noun, where, names, limit=limit + ahead, offset=offset)
         return Rows.first(found.page, limit) if ahead else found
+
+    async def page(tx: Tx, known: FieldSet) -> reads.Rows:
+        chosen = await select(call, tx, noun, known, names)
+        read = partial(reads.page, tx, call.company.id, chosen, where, call.server.walks)
+        return await read(zone=call.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
+
+    rows = await asked(call, page)
+    return Rows.first(rows, limit) if ahead else Rows(rows)
+
+
+Read = Callable[[Tx, FieldSet], Awaitable[reads.Rows]]
+"""A read whose statement was made with these fields; none of its rows come when the company's are others by now."""
+
+
+async def asked(call: Call, read: Read) -> reads.Rows:
+    """The rows that are read; before there are none, it is made sure that the fields are still those asked with."""
     async with call.tx() as tx:
         known = await call.fields(tx)
-        chosen = await select(call, tx, noun, known, names)
-        page = partial(reads.page, tx, call.company.id, chosen, where, call.server.walks)
-        rows = await page(zone=call.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
+        rows = await read(tx, known)
         if not rows:
             await call.verify(tx, known)
-        return Rows.first(rows, limit) if ahead else Rows(rows)
+        return rows
 
 
 async def find(
@@ -72,13 +86,12 @@ async def find(
     either: bool = False,
 ) -> Rows:
     """The objects that filters choose, living or not; with `either` any filter will do."""
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        chosen = await select(call, tx, noun, known, names)
-        rows = await reads.find(
+
+    async def chosen(tx: Tx, known: FieldSet) -> reads.Rows:
+        return await reads.find(
             tx,
             call.company.id,
-            chosen,
+            await select(call, tx, noun, known, names),
             where,
             zone=call.zone_name,
             version=known.version,
@@ -86,9 +99,8 @@ async def find(
             offset=offset,
             either=either,
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows(rows)
+
+    return Rows(await asked(call, chosen))
 
 
 async def select(

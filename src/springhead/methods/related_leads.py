@@ -8,10 +8,13 @@ from springhead.methods.call import Call
 from springhead.methods.examples import GIVEN, LEAD_ROW
 from springhead.methods.reads import Limit
 from springhead.model.errors import Json, MissingParameters, UnexpectedArray
+from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD, email_key
 from springhead.model.mail import company_domain
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Where
+from springhead.store import reads as pages
+from springhead.store.db import Tx
 from springhead.store.related import related
 
 _ADDRESS = LEAD.by_name["emailAddress"]
@@ -49,9 +52,9 @@ async def get_related_leads_by_email(
         raise MissingParameters(_ADDRESS.problem("Required parameter is missing"))
     if not isinstance(address, str):
         raise UnexpectedArray(_ADDRESS.problem("Expected a single value"))
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        rows = await related(
+
+    async def belonging(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await related(
             tx,
             call.company.id,
             await reads.select(call, tx, LEAD, known),
@@ -61,6 +64,5 @@ async def get_related_leads_by_email(
             version=known.version,
             limit=limit,
         )
-        if not rows:
-            await call.verify(tx, known)
-        return Rows(rows)
+
+    return Rows(await reads.asked(call, belonging))
