@@ -241,7 +241,7 @@ async def remove_list_members_all(
             else:
                 seen.add(state.id)
                 outcomes[at] = done()
-                await lists.empty(tx, call.company.id, state.id)
+        await lists.empty(tx, call.company.id, sorted(seen))
     if seen:
         await call.server.passes.finish(call.company.id)
     return Outcomes.in_order(outcomes)

@@ -59,7 +59,10 @@ async def search_leads(
     *,
     filter: Annotated[Mapping[str, Json] | None, Hash("What must hold for a lead: fields and their tests.")] = None,
     text: Annotated[str, Text("Words that a lead must have in its names, company, email or description.")] = "",
-    sort: Annotated[list[tuple[str, bool]] | None, Sort("By what to sort: up to three fields; by id without.")] = None,
+    sort: Annotated[
+        list[tuple[str, bool]] | None,
+        Sort("By what to sort: up to three fields; by id without.", most=search.SORTS_MAX),
+    ] = None,
     limit: Annotated[int, Count("How many at most; 50 is the default, 500 the cap.", cap=PAGE)] = DEFAULT,
     cursor: Annotated[str, Text("The cursor of the last answer, to go on behind it.", length=8_000)] = "",
     fields: Annotated[list[str] | None, Names("Only these fields; all when left out.")] = None,

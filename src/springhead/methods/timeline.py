@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from springhead.methods.call import Call
-from springhead.methods.examples import GIVEN
+from springhead.methods.examples import GIVEN, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model import times
 from springhead.model.columns import Column
@@ -21,7 +21,8 @@ from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Integer, Moment, Param, Where, whole
 from springhead.store import timeline
 
-_CREATED = {"eventName": "Lead created", "eventData": None, "createTimestamp": ...}
+_CREATION: Mapping[str, Json] = {"eventName": "Lead created", "eventSource": "leadCreation"}
+_ROW = row(EVENT, leadID=..., **_CREATION)
 _WHO = TIMELINE_EVENT.by_name["whoID"]
 _SOURCE = TIMELINE_EVENT.by_name["eventSource"]
 
@@ -81,13 +82,12 @@ def _after(call: Call, where: Mapping[str, Json], column: Column) -> datetime | 
     examples=[
         Example(
             {"where": {"whoID": "{id}", "eventSource": "leadCreation"}},
-            [{"id": ..., "whoID": ..., "whatType": None, "whatID": None, "eventName": "Lead created",
-              "eventSource": "leadCreation", "eventData": None, "createTimestamp": ...}],
+            [row(TIMELINE_EVENT, whoID=..., **_CREATION)],
             "How a lead came to be.",
             given=GIVEN,
         )
     ],
-)  # fmt: skip
+)
 async def get_lead_timeline(
     call: Call,
     *,
@@ -132,13 +132,12 @@ async def get_lead_timeline(
     examples=[
         Example(
             {"where": {"leadID": "{id}"}},
-            [{"id": ..., "leadID": ..., "eventName": "Lead created", "whatID": None, "whatType": None,
-              "eventData": None, "createTimestamp": ..., "eventSource": "leadCreation"}],
+            [_ROW],
             "All that happened to a lead.",
             given=GIVEN,
         )
     ],
-)  # fmt: skip
+)
 async def get_events(
     call: Call,
     *,
@@ -175,13 +174,12 @@ async def get_events(
     examples=[
         Example(
             {"leadID": "{id}", "eventSource": "leadCreation"},
-            [{"id": ..., "leadID": ..., "eventName": "Lead created", "whatID": None, "whatType": None,
-              "eventData": None, "createTimestamp": ..., "eventSource": "leadCreation"}],
+            [_ROW],
             "How a lead came to be.",
             given=GIVEN,
         )
     ],
-)  # fmt: skip
+)
 async def get_events_by_type(
     call: Call,
     *,

@@ -85,7 +85,7 @@ class Sort(Param):
 
     type = "list"
 
-    def __init__(self, about: str, *, most: int = 3) -> None:
+    def __init__(self, about: str, *, most: int) -> None:
         self.about, self._most = about, most
 
     def read(self, name: str, value: Json, *, required: bool) -> list[tuple[str, bool]]:

@@ -11,8 +11,6 @@ from springhead.model.columns import Noun
 from springhead.model.errors import ApiError, ErrorBody, InvalidParameters, Json, Refusal, UnknownMethod
 from springhead.rpc.params import Flat, Given, Objects, Param
 
-Row = dict[str, str | None]
-
 
 class Done(TypedDict):
     """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create (wire.md 3.1).

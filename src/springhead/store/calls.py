@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from springhead.store.db import Tx
 
 
@@ -21,5 +23,5 @@ async def tell(tx: Tx, company_id: int, ids: Sequence[int], sources: Mapping[str
         """,
         company_id,
         ids,
-        "{" + ", ".join(f'"{direction}": "{source}"' for direction, source in sources.items()) + "}",
+        msgspec.json.encode(sources).decode(),
     )

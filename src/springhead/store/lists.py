@@ -1,6 +1,6 @@
 """Lists whose members all go at once: off a list that stays, or with a list that is deleted. Both are passes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -37,9 +37,9 @@ async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, St
     return {row["id"]: State(*row.values()) for row in rows}
 
 
-async def empty(tx: Tx, company_id: int, list_id: int) -> None:
-    """Take everybody off a list who is on it now, in a pass; who is put on it later stays."""
-    await passes.start(tx, company_id, _EMPTY, list_id)
+async def empty(tx: Tx, company_id: int, list_ids: Iterable[int]) -> None:
+    """Take everybody off these lists who is on them now, in passes; who is put on them later stays."""
+    await passes.start(tx, company_id, _EMPTY, *list_ids)
 
 
 _EMPTY_STEP = statement(
@@ -74,8 +74,7 @@ async def _empty_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
 
 async def purge(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
     """Delete, in passes, the members of lists that the same transaction has deleted; nothing shows them meanwhile."""
-    for list_id in list_ids:
-        await passes.start(tx, company_id, _PURGE, list_id)
+    await passes.start(tx, company_id, _PURGE, *list_ids)
 
 
 async def _purge_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:

@@ -43,16 +43,18 @@ STEPS: dict[str, Step] = {}
 """What the passes of each kind do; the module that holds the statements puts its steps here."""
 
 
-async def start(tx: Tx, company_id: int, kind: str, subject_id: int, *, delay: float = 0, cursor: int = 0) -> None:
-    """Start a pass when the caller's transaction commits, or `delay` seconds after it began, at a cursor."""
+async def start(tx: Tx, company_id: int, kind: str, *subject_ids: int, delay: float = 0, cursor: int = 0) -> None:
+    """Start a pass for each subject, at a cursor: when the caller's transaction commits, or `delay` seconds on."""
+    if not subject_ids:
+        return
     await tx.rows(
         """
         insert into pass (company_id, kind, subject_id, cursor, due_at, created_at)
-        values ($1, $2, $3, $5, now() + make_interval(secs => $4), now())
+        select $1, $2, subject_id, $5, now() + make_interval(secs => $4), now() from unnest($3::bigint[]) as subject_id
         """,
         company_id,
         kind,
-        subject_id,
+        subject_ids,
         float(delay),
         cursor,
     )

@@ -64,8 +64,8 @@ async def forget(tx: Tx, company_id: int, table: str, ids: Sequence[int]) -> Non
 
     To be called in the transaction that has deleted them; the work itself is done by passes after its commit.
     """
-    for row in await tx.rows(_NAMED[table], company_id, ids):
-        await passes.start(tx, company_id, f"detach {table}", row["id"])
+    named = await tx.rows(_NAMED[table], company_id, ids)
+    await passes.start(tx, company_id, f"detach {table}", *(row["id"] for row in named))
 
 
 async def _step(tx: Tx, company_id: int, subject_id: int, cursor: int, *, name: str) -> int | None:

@@ -76,8 +76,7 @@ async def changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
 
 async def fill(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
     """Evaluate the filters of these lists for all leads, in passes."""
-    for list_id in list_ids:
-        await passes.start(tx, company_id, _FILL, list_id)
+    await passes.start(tx, company_id, _FILL, *list_ids)
 
 
 def naming(fields: FieldSet, names: Collection[str]) -> list[int]:

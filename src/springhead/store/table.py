@@ -258,7 +258,7 @@ class Table:
                 where l.company_id = $1 and l.id = j.id and j.locked and j.unknown = 0 and not j.taken
                     and ({before}) is distinct from ({after})
                 returning s.position, {self._moves()} as moves{", l.*" if noun.story else ""}
-            ){self._shift("changed where moves")}{story.of_update(noun)}
+            ){shift(noun, "changed where moves")}{story.of_update(noun)}
             select s.position, m.id, j.first, j.locked, j.unknown, j.taken, c.position is not null as changed
             from sent s
             join judged j on j.position = s.position
@@ -274,10 +274,6 @@ class Table:
         bits = sum(1 << bit for bit, column in enumerate(self.noun.nullable) if column.name in self.noun.paged)
         return " or ".join([*given, *([f"s.nulls & {bits} <> 0"] if bits else [])]) or "false"
 
-    def _shift(self, moved: str) -> str:
-        """A CTE that ends the remembered page starts of the noun when rows have moved or gone."""
-        return shift(self.noun, moved)
-
     @cached_property
     def deletion(self) -> Statement:
         """Delete the rows with the ids $2; gives those that were there."""
@@ -289,7 +285,7 @@ class Table:
             ),
             gone as (
                 delete from {table} l using locked where l.company_id = $1 and l.id = locked.id returning l.id
-            ){self._shift("gone")}{story.of_deletion(self.noun)}
+            ){shift(self.noun, "gone")}{story.of_deletion(self.noun)}
             select id from gone
             """
         )

@@ -124,8 +124,7 @@ async def link(tx: Tx, company_id: int, links: Sequence[tuple[int, str]]) -> Non
     )
     visitors = [row["id"] for row in linked]
     if visitors and await _move(tx, company_id, visitors) == STEP_ROWS:
-        for visitor in visitors:
-            await passes.start(tx, company_id, _MOVE, visitor)
+        await passes.start(tx, company_id, _MOVE, *visitors)
 
 
 async def _move(tx: Tx, company_id: int, visitors: Sequence[int]) -> int:
