@@ -17,6 +17,7 @@ import springhead.store
 from springhead import methods
 from springhead.model.columns import Noun
 from springhead.model.leads import LEAD
+from springhead.rpc import samples
 from springhead.rpc.samples import nouns
 from springhead.store import paging, reads
 from springhead.store.db import Tx
@@ -135,6 +136,23 @@ def test_ids_are_64_bits_wide_and_stay_below_2_to_the_53(server: Server) -> None
     for column in columns:
         assert column["data_type"] == "bigint", column["table_name"]
         assert column["starts"] + 1_000_000_000 * column["step"] < 2**53, column["table_name"]
+
+
+def test_the_reference_shows_the_ids_that_a_new_database_gives_first(server: Server) -> None:
+    starts = {
+        row["table_name"]: row["starts"]
+        for row in sql(
+            server.dsn,
+            """
+            select c.table_name, c.identity_start::int8 as starts from information_schema.columns c
+            where c.is_identity = 'YES' and c.table_schema = current_schema()
+            """,
+        )
+    }
+    known = nouns()
+    shown = {name: first for name, first in samples._FIRST_ID.items() if name in known and "id" in known[name].by_name}
+    assert len(shown) > 10
+    assert shown == {name: starts[known[name].table] for name in shown}
 
 
 def _statements() -> Iterator[tuple[str, str]]:
