@@ -181,7 +181,7 @@ def dump(server: Server, company: Company) -> dict[str, list[str]]:
                 """
                 select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid
                 where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace and a.attname = 'company_id'
-                    and c.relname not in ('pass', 'change', 'feed') -- work under way, and numbers given beside the calls
+                    and c.relname not in ('pass', 'change', 'feed') -- work under way, numbers
                 """
             )
             wanted = {table["name"]: "company_id" for table in tables} | {"company": "id"}
