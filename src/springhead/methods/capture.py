@@ -1,7 +1,7 @@
 """How a company takes what the public does, and the links for its messages; our own methods (docs/capture.md)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET
 
@@ -28,7 +28,7 @@ from springhead.model.errors import (
     UnknownReference,
 )
 from springhead.model.sites import Site
-from springhead.rpc.keys import Ids
+from springhead.rpc.keys import OneOrMore, TooMany
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import PAGE, Flat, Integer, Param
@@ -114,20 +114,6 @@ def _sent(value: Any) -> Any:
     return None if value is UNSET else value
 
 
-class _Leads(Ids):
-    """One lead's id, or a list of them."""
-
-    def read(self, name: str, value: Json, *, required: bool) -> list[int]:
-        """The ids, each once, in the order sent."""
-        several = value if isinstance(value, (list, dict)) else [value]
-        return list(dict.fromkeys(super().read(name, several, required=required)))
-
-    def schema(self) -> dict[str, Json]:
-        """An id or a list."""
-        several = super().schema()
-        return {"anyOf": [cast("dict[str, Json]", several["items"]), several]}
-
-
 class _Urls(Param):
     """Where links of a message lead."""
 
@@ -155,10 +141,6 @@ class _Urls(Param):
     def empty(self, value: Json) -> bool:
         """No links is fine."""
         return value in (None, "", [], {})
-
-
-class _TooMany(InvalidParameters):
-    """More leads than one call gives links for."""
 
 
 _ROW: Mapping[str, Any] = {
@@ -194,7 +176,7 @@ async def get_tracked_links(
     *,
     lead_id: Annotated[
         list[int],
-        _Leads(f"The lead that gets the message, or a list of up to {PAGE}.", most=PAGE, excess=_TooMany),
+        OneOrMore(f"The lead that gets the message, or a list of up to {PAGE}.", most=PAGE, excess=TooMany),
     ],
     campaign_id: Annotated[int | None, Integer("The campaign that the message belongs to.", low=0, length=20)] = None,
     urls: Annotated[list[str], _Urls()] = [],  # noqa: B006 - never changed

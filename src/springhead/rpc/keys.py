@@ -153,3 +153,21 @@ class Ids(Param):
         """A list of numbers or numeric strings."""
         one: Json = {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]}
         return {"type": "array", "items": one, "maxItems": self._most}
+
+
+class TooMany(InvalidParameters):
+    """More ids than one call takes."""
+
+
+class OneOrMore(Ids):
+    """One id, or a list of them."""
+
+    def read(self, name: str, value: Json, *, required: bool) -> list[int]:
+        """The ids, each once, in the order sent."""
+        several = value if isinstance(value, (list, dict)) else [value]
+        return list(dict.fromkeys(super().read(name, several, required=required)))
+
+    def schema(self) -> dict[str, Json]:
+        """An id or a list."""
+        several = super().schema()
+        return {"anyOf": [cast("dict[str, Json]", several["items"]), several]}

@@ -1,0 +1,195 @@
+"""getLeadHistory and getLeadsAsOf: every change, and every past state exactly (our own)."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from neighbours import user
+from support import Company, new_email, sql
+
+BEGIN = datetime(2026, 1, 1)
+
+
+def history(company: Company, lead: int, **more: Any) -> list[dict[str, Any]]:
+    return company.call("getLeadHistory", id=lead, **more)
+
+
+def as_of(company: Company, lead: Any, at: Any, **more: Any) -> list[dict[str, Any]]:
+    return company.call("getLeadsAsOf", id=lead, at=str(at), **more)
+
+
+def settle(company: Company, lead: int, at: datetime) -> None:
+    """Say that what has just happened to the lead happened at that time."""
+    sql(
+        company.dsn,
+        "update event set create_timestamp = $2::timestamp at time zone 'UTC' where lead_id = $1 and create_timestamp > now() - interval '1 hour'",
+        lead,
+        at,
+        company_id=company.id,
+    )
+    sql(
+        company.dsn,
+        "update lead set update_timestamp = $2::timestamp at time zone 'UTC',"
+        " create_timestamp = least(create_timestamp, $2::timestamp at time zone 'UTC') where id = $1",
+        lead,
+        at,
+        company_id=company.id,
+    )
+
+
+def test_every_change_is_told_with_its_old_and_new_values_oldest_first(company: Company) -> None:
+    (lead,) = company.create({"city": "Oslo", "firstName": "Ada"})
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome", "firstName": ""}])
+    company.call("updateLeads", objects=[{"id": lead, "leadStatus": "open"}])
+    company.call("deleteLeads", objects=[{"id": lead}])
+
+    changes = history(company, lead)
+
+    assert [one["kind"] for one in changes] == ["create", "update", "update", "delete"]
+    assert [one["changed"] for one in changes[:3]] == [
+        None,
+        {"city": ["Oslo", "Rome"], "firstName": ["Ada", ""]},
+        {"leadStatus": ["unqualified", "open"]},
+    ]
+    assert [one["eventSource"] for one in changes] == ["leadCreation", "leadUpdate", "changeLeadStatus", "leadDeletion"]
+    assert [one["eventID"] for one in changes] == [
+        one["id"] for one in company.call("getEvents", where={"leadID": lead})
+    ]
+    assert {one["leadID"] for one in changes} == {str(lead)}
+
+
+def test_only_the_changes_of_some_fields(company: Company) -> None:
+    (lead,) = company.create({})
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome", "title": "CEO"}, {"id": lead, "state": "x"}])
+
+    assert [one["changed"] for one in history(company, lead, fields=["city"])] == [{"city": [None, "Rome"]}]
+    assert history(company, lead, fields=["country"]) == []
+    assert company.error("getLeadHistory", id=lead, fields=["nothing"])["code"] == 205
+
+
+def test_a_long_history_comes_page_by_page(company: Company) -> None:
+    (lead,) = company.create({})
+    company.call("updateLeads", objects=[{"id": lead, "city": f"City {number}"} for number in range(30)])
+
+    pages = [history(company, lead, limit=10, offset=offset) for offset in (0, 10, 20, 30, 40)]
+
+    assert [len(page) for page in pages] == [10, 10, 10, 1, 0]
+    assert [one["eventID"] for page in pages for one in page] == [one["eventID"] for one in history(company, lead)]
+
+
+def test_what_happens_without_changing_the_lead_is_no_change(company: Company) -> None:
+    (lead,) = company.create({})
+    (made,) = company.call("createList", name="Fair")
+    company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead}])
+
+    assert [one["kind"] for one in history(company, lead)] == ["create"]
+    assert history(company, 1) == []
+
+
+def test_every_past_state_comes_back_exactly(company: Company) -> None:
+    picker = random.Random(5)
+    plain, long = company.field("Plain"), company.field("Long", "textarea")
+    account, other = company.make("createAccounts", {"accountName": "Acme"}, {"accountName": "Other"})
+    values: dict[str, list[Any]] = {
+        "firstName": ["Ada", "Zoë 😀", "", 'quo"ted\\'],
+        "city": ["Rome", "Oslo", ""],
+        "accountID": [account, other, None],
+        "ownerID": [user(company), None],
+        "isUnsubscribed": [1, 0, None],
+        "active": [1, 0],
+        "leadScore": [0, 5, -7],
+        "leadStatus": ["open", "customer", "contact"],
+        plain: ["a", "", "b"],
+        long: ["x" * 3_000, ""],
+    }
+    leads = company.create({"city": "Oslo", plain: "a"}, {})
+    states: list[list[dict[str, Any]]] = []
+    for step in range(40):
+        for lead in leads:
+            if step:
+                names = picker.sample(sorted(values), picker.randint(1, 4))
+                change = {"id": lead, **{name: picker.choice(values[name]) for name in names}}
+                if picker.random() < 0.2:
+                    change["emailAddress"] = new_email()
+                (done,) = company.call("updateLeads", objects=[change])
+                if not done["success"]:  # it was so already
+                    continue
+            settle(company, lead, BEGIN + timedelta(minutes=step))
+        states.append([company.lead(lead) for lead in leads])
+
+    for step, state in enumerate(states):
+        for seconds in (0, 59):
+            assert as_of(company, leads, BEGIN + timedelta(minutes=step, seconds=seconds)) == state, step
+    assert as_of(company, leads, BEGIN - timedelta(seconds=1)) == []
+
+
+def test_events_that_began_earlier_and_came_later_are_undone_in_the_order_in_which_they_came(company: Company) -> None:
+    (lead,) = company.create({"city": "first"})
+    settle(company, lead, BEGIN)
+    company.call("updateLeads", objects=[{"id": lead, "city": "second"}])
+    settle(company, lead, BEGIN + timedelta(seconds=30))
+    company.call("updateLeads", objects=[{"id": lead, "city": "third"}])
+    settle(company, lead, BEGIN + timedelta(seconds=20))  # its transaction had waited for the other one
+
+    assert [as_of(company, lead, BEGIN + timedelta(seconds=at))[0]["city"] for at in (10, 25, 30)] == [
+        "first",
+        "first",
+        "third",
+    ]
+
+
+def test_a_state_is_that_of_the_calls_own_time_zone(given_company: Any) -> None:
+    company: Company = given_company(time_zone="America/New_York")
+    (lead,) = company.create({"city": "first"})
+    settle(company, lead, BEGIN)
+    company.call("updateLeads", objects=[{"id": lead, "city": "second"}])
+    settle(company, lead, BEGIN + timedelta(hours=2))
+
+    assert as_of(company, lead, "2025-12-31 20:00:00")[0]["city"] == "first"
+    assert as_of(company, lead, "2025-12-31 21:00:00")[0]["city"] == "second"
+    utc = company.at("v1.2")
+    assert as_of(utc, lead, "2026-01-01 01:00:00")[0]["city"] == "first"
+    assert as_of(utc, lead, "2026-01-01 02:00:00")[0]["updateTimestamp"] == "2026-01-01 02:00:00"
+
+
+def test_the_account_that_a_deletion_took_away_is_back_in_the_past(company: Company) -> None:
+    (account,) = company.make("createAccounts", {"accountName": "Acme"})
+    (lead,) = company.create({"accountID": account})
+    settle(company, lead, BEGIN)
+    company.call("deleteAccounts", objects=[account])
+    assert company.lead(lead)["accountID"] is None
+
+    assert as_of(company, lead, BEGIN)[0]["accountID"] == str(account)
+
+
+def test_the_status_that_followed_from_an_opportunity_or_a_conversion_is_undone(company: Company) -> None:
+    (lead,) = company.create({"companyName": "Acme"})
+    settle(company, lead, BEGIN)
+    before = company.lead(lead)
+    (done,) = company.call("convertLeads", objects=[{"id": lead, "opportunity": {"opportunityName": "A roof"}}])
+    if not done["success"]:
+        (done,) = company.call("convertLeads", objects=[{"id": lead}])
+    assert done["success"], done
+    after = company.lead(lead)
+    assert after["leadStatus"] != before["leadStatus"]
+
+    assert as_of(company, lead, BEGIN) == [before]
+    assert as_of(company, lead, "2999-01-01") == [after]
+
+
+@pytest.mark.parametrize(("asked", "columns"), [(["id", "city"], ["id", "city"]), ([], None)])
+def test_only_the_fields_asked_for(company: Company, asked: list[str], columns: list[str] | None) -> None:
+    (lead,) = company.create({})
+
+    (row,) = as_of(company, lead, "2999-01-01", fields=asked)
+
+    assert list(row) == (columns or list(company.lead(lead)))
+
+
+def test_a_lead_that_is_gone_or_unknown_has_no_row(company: Company) -> None:
+    (lead,) = company.create({})
+    company.call("deleteLeads", objects=[lead])
+
+    assert as_of(company, [lead, 1], "2999-01-01") == []
