@@ -9,7 +9,7 @@ import pytest
 from neighbours import user
 from support import Company, new_email, sql
 
-BEGIN = datetime(2026, 1, 1)
+BEGIN = datetime(2026, 1, 1)  # noqa: DTZ001 - in the zone of the call
 
 
 def history(company: Company, lead: int, **more: Any) -> list[dict[str, Any]]:
@@ -24,7 +24,8 @@ def settle(company: Company, lead: int, at: datetime) -> None:
     """Say that what has just happened to the lead happened at that time."""
     sql(
         company.dsn,
-        "update event set create_timestamp = $2::timestamp at time zone 'UTC' where lead_id = $1 and create_timestamp > now() - interval '1 hour'",
+        "update event set create_timestamp = $2::timestamp at time zone 'UTC'"
+        " where lead_id = $1 and create_timestamp > now() - interval '1 hour'",
         lead,
         at,
         company_id=company.id,

@@ -37,12 +37,14 @@ class Server(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (wire.md 6).
 
-    With `inside` every statement of the call belongs to that transaction, which somebody else ends.
+    `key_id` is the API key that calls, if one does. With `inside` every statement of the call belongs to that
+    transaction, which somebody else ends.
     """
 
     server: Server
     company: Company
     utc: bool
+    key_id: int | None = None
     inside: Tx | None = None
 
     @property

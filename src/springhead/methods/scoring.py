@@ -141,10 +141,11 @@ async def get_score_explanation(
     """
     async with call.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, call.company.id, lead_id)
-    return Rows([_told(call, line) for line in lines])
+    return Rows([explained(call, line) for line in lines])
 
 
-def _told(call: Call, line: Line) -> Mapping[str, Json]:
+def explained(call: Call, line: Line) -> Mapping[str, Json]:
+    """A line of an explanation as it is read."""
     event = line.event
     return {
         "scoreRuleID": str(line.rule.id) if line.rule else None,

@@ -29,7 +29,7 @@ strings; in answers every value of an object that is read is a string or null.""
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
     "description": "What became of one object of a write; a create adds `id`, an upsert `created` as well, "
-    "convertLeads the last three.",
+    "convertLeads the next three, eraseLeads the last.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},
@@ -39,6 +39,7 @@ _OUTCOME: Mapping[str, Json] = {
         "leadID": {"type": "integer"},
         "accountID": {"type": ["integer", "null"]},
         "opportunityID": {"type": ["integer", "null"]},
+        "receipts": {"type": "array", "items": {"type": "integer"}},
     },
     "additionalProperties": False,
 }
@@ -261,6 +262,8 @@ def _sent_schema(noun: Noun, key: str) -> Json:
     if key == "deletes" and identity:
         name = {"systemName": {"type": "string"}} if "systemName" in noun.by_name else {}
         return {"type": "object", "properties": {**properties, **name}}
+    if key == "erases":
+        return {"type": "object", "properties": {**properties, **_addressed(noun)}}
     creating = key == "creates"
     if creating:
         properties = {}
@@ -277,6 +280,10 @@ def _sent_schema(noun: Noun, key: str) -> Json:
     }
     required = [column.name for column in noun.written if column.required]
     return schema | ({"required": required} if creating and required else {})
+
+
+def _addressed(noun: Noun) -> Mapping[str, Json]:
+    return {noun.keyed.name: _sent_value(noun.keyed)} if noun.keyed else {}
 
 
 def _sent_value(column: Column) -> Json:

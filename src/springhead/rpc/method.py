@@ -16,7 +16,7 @@ class Done(TypedDict):
     """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create (wire.md 3.1).
 
     What convertLeads did comes with the lead, and the account and opportunity that it has now; upsertLeads says of the
-    lead whether it was created.
+    lead whether it was created, and eraseLeads has the ids of the receipts.
     """
 
     success: bool
@@ -26,6 +26,7 @@ class Done(TypedDict):
     leadID: NotRequired[int]
     accountID: NotRequired[int | None]
     opportunityID: NotRequired[int | None]
+    receipts: NotRequired[list[int]]
 
 
 def done(object_id: int | None = None) -> Done:
@@ -38,6 +39,11 @@ def done(object_id: int | None = None) -> Done:
 def upserted(object_id: int, *, created: bool) -> Done:
     """An object that is there now as asked for, and whether it is new."""
     return {"success": True, "error": None, "id": object_id, "created": created}
+
+
+def erased(receipts: list[int]) -> Done:
+    """A lead, or the leads with an address, of which nothing is kept but receipts with these ids."""
+    return {"success": True, "error": None, "receipts": receipts}
 
 
 def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) -> Done:
@@ -118,7 +124,7 @@ class Writes(msgspec.Struct, frozen=True):
     logCalls, unless the caller's key asks for the outcomes.
     """
 
-    key: Literal["creates", "updates", "deletes", "converts", "upserts"]
+    key: Literal["creates", "updates", "deletes", "converts", "upserts", "erases"]
     only_success: bool = False
 
 

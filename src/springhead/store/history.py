@@ -51,7 +51,16 @@ async def changes(
         limit,
         offset,
     )
-    return [Told(*list(row.values())[:4], row["data"] and msgspec.json.decode(row["data"])) for row in rows]
+    return [
+        Told(
+            row["id"],
+            row["lead_id"],
+            row["event_source"],
+            row["create_timestamp"],
+            msgspec.json.decode(row["data"]) if row["data"] else None,
+        )
+        for row in rows
+    ]
 
 
 def _was(name: str, column: str, sql_type: str) -> str:

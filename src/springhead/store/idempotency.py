@@ -1,4 +1,9 @@
-"""Idempotency keys: a row for each, written in the transaction of the call that it belongs to."""
+"""Idempotency keys: a row for each, written in the transaction of the call that it belongs to.
+
+A key is kept as its hash: callers make keys of what they write, an address for one, and an erased lead leaves nothing.
+"""
+
+import hashlib
 
 import msgspec
 
@@ -30,7 +35,7 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
         returning true
         """,
         company_id,
-        key,
+        _hashed(key),
         fingerprint,
     )
     if taken:
@@ -41,14 +46,19 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
 async def kept(tx: Tx, company_id: int, key: str) -> Kept | None:
     """What was kept of a key that is taken; None when it was forgotten just now."""
     row = await tx.row(
-        "select fingerprint, answer from idempotency where company_id = $1 and key = $2", company_id, key
+        "select fingerprint, answer from idempotency where company_id = $1 and key = $2", company_id, _hashed(key)
     )
     return Kept(*row.values()) if row else None
 
 
 async def keep(tx: Tx, company_id: int, key: str, answer: str) -> None:
     """Keep the answer of the call that has taken the key in this transaction."""
-    await tx.rows("update idempotency set answer = $3 where company_id = $1 and key = $2", company_id, key, answer)
+    query = "update idempotency set answer = $3 where company_id = $1 and key = $2"
+    await tx.rows(query, company_id, _hashed(key), answer)
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 async def _forget(tx: Tx, company_id: int) -> None:

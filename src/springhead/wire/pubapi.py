@@ -107,7 +107,7 @@ class PubApi:
             facts["method"] = method.name
             if method.patience:
                 patience.reschedule((patience.when() or 0) + method.patience)
-            context = Call(server=self._server, company=caller.company, utc=self._utc)
+            context = Call(server=self._server, company=caller.company, utc=self._utc, key_id=caller.key.id)
             most = caller.company.objects_per_call
             keys = request.header(_ONCE) if isinstance(method.result, Writes) else []
             if keys:

@@ -1,0 +1,225 @@
+"""What is held on a lead: every table of a company's data, and what an export shows and an erasure does of it.
+
+This is the one list of it: a table that is in neither HELD nor ELSEWHERE fails a test.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from springhead.model import held as nouns
+from springhead.model.calls import CALL
+from springhead.model.columns import Noun
+from springhead.model.errors import Json
+from springhead.model.events import ERASED, EVENT
+from springhead.model.fields import FieldSet
+from springhead.model.leads import LEAD
+from springhead.model.notes import NOTE, TASK
+from springhead.model.opportunities import OPPORTUNITY, OPPORTUNITY_LEAD
+from springhead.store import sql
+from springhead.store.db import Tx
+from springhead.store.notes import alone, meant
+from springhead.store.reads import Rows
+from springhead.store.sql import Statement, statement
+
+AT_ONCE = 5_000
+"""Rows of a table that go in one statement; what is left over goes in a pass."""
+
+PIECE = 500
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A table that holds something on leads.
+
+    `noun` is its name and its columns in an export; `of` says of a row `l` that it is about the leads with the ids
+    `{ids}`, and `lead` gives the id of the one. `erasure` is what becomes of the rows: they go in steps (`goes`), with
+    the lead by what deletes leads as well (`follows`), or they stay (`stays`). `kept` says of a row `l` that it
+    is about something else, too, so that it stays and names the lead no more. `order` is the key of the rows.
+    """
+
+    noun: Noun
+    of: str = "l.lead_id = any({ids})"
+    lead: str = "l.lead_id"
+    erasure: Literal["goes", "follows", "stays"] = "goes"
+    kept: str = "false"
+    order: tuple[str, ...] = ("l.id",)
+    source: str = ""
+    piece: int = PIECE
+
+    @property
+    def name(self) -> str:
+        """Its name in exports and receipts."""
+        return self.noun.name
+
+
+def _about(noun: Noun) -> Held:
+    """Notes or tasks: those about nothing else go."""
+    return Held(
+        noun=noun,
+        of=f"l.id = any({meant(noun.table, 'lead', ids='{ids}')})",
+        lead="case when l.who_type = 'lead' and l.who_id = any({ids}) then l.who_id else l.what_id end",
+        erasure="follows",
+        kept=f"not {alone('lead', ids='{ids}')}",
+    )
+
+
+_LINKED = "from opportunity_lead o where o.company_id = $1 and o.lead_id = any({ids})"
+
+HELD = (
+    Held(noun=LEAD, of="l.id = any({ids})", lead="l.id", erasure="follows"),
+    Held(
+        noun=nouns.LIST_MEMBER,
+        erasure="follows",
+        source="list_member l left join list t on t.company_id = l.company_id and t.id = l.list_id",
+    ),
+    Held(
+        noun=OPPORTUNITY,
+        of=f"""(l.primary_lead_id = any({{ids}}) or l.originating_lead_id = any({{ids}}) or l.id = any(array(
+            select o.opportunity_id {_LINKED}
+        )))""",
+        lead=f"""case when l.primary_lead_id = any({{ids}}) then l.primary_lead_id
+            when l.originating_lead_id = any({{ids}}) then l.originating_lead_id
+            else (select min(o.lead_id) {_LINKED} and o.opportunity_id = l.id) end""",
+        erasure="follows",
+        kept="true",
+    ),
+    Held(noun=OPPORTUNITY_LEAD, erasure="follows"),
+    _about(NOTE),
+    _about(TASK),
+    Held(noun=CALL),
+    Held(noun=nouns.UPLOAD, piece=1),
+    Held(
+        noun=nouns.PAGE_VIEW,
+        of="""l.visitor_id = any(array(
+            select v.id from visitor v where v.company_id = $1 and v.lead_id = any({ids})
+        ))""",
+        lead="(select v.lead_id from visitor v where v.company_id = $1 and v.id = l.visitor_id)",
+        order=("l.visitor_id", "l.id"),
+    ),
+    Held(noun=nouns.VISITOR),
+    Held(
+        noun=EVENT,
+        of=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
+        order=("l.create_timestamp", "l.id"),
+    ),
+    Held(noun=nouns.ERASURE, erasure="stays"),
+)
+"""Every table that holds something on leads, in the order in which an export shows them and an erasure takes them."""
+
+ELSEWHERE: Mapping[str, str] = {
+    "company": "the company itself",
+    "api_key": "the company's keys",
+    "user_profile": "the company's own people",
+    "field": "what fields there are; the values are the lead's",
+    "site": "the settings of the page script",
+    "form": "what forms ask for; what is answered is in events",
+    "form_address": "where forms are",
+    "form_token": "a hash of what was sent with a page, for a day",
+    "account": "companies that leads belong to",
+    "campaign": "the company's campaigns",
+    "deal_stage": "the company's stages",
+    "list": "the lists; who is on them is in list_member",
+    "list_tag": "labels of lists",
+    "product": "what the company sells",
+    "score_rule": "the rules of scores",
+    "scoring": "how far leads are scored",
+    "pass": "ids of work that is to be done",
+    "change": "ids of events and leads, in the order of the feed",
+    "feed": "how many changes there were",
+    "shift": "numbers of generations",
+    "call_budget": "how many calls were made",
+    "idempotency": "hashes of keys and calls, and outcomes with ids, for a day",
+}
+"""The tables that hold nothing on a lead, and what they hold."""
+
+
+def _scope(one: Held, ids: str) -> str:
+    return one.of.replace("{ids}", ids)
+
+
+_IDS = "$2::bigint[]"
+_COUNTS = statement(
+    " union all ".join(
+        f"""
+        select {sql.literal(one.name)} as part, {one.lead.replace("{ids}", _IDS)} as lead_id,
+            count(*) filter (where not ({one.kept.replace("{ids}", _IDS)})) as gone,
+            count(*) filter (where {one.kept.replace("{ids}", _IDS)}) as kept
+        from {one.noun.table} l where l.company_id = $1 and {_scope(one, _IDS)} group by 2
+        """
+        for one in HELD
+        if one.erasure != "stays"
+    )
+)
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How many rows of a table are about a lead: those that go with it, and those that are about something else too."""
+
+    part: str
+    lead_id: int
+    gone: int
+    kept: int
+
+
+async def counts(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Count]:
+    """What is held on leads, whether they are still there or not."""
+    return [Count(*row.values()) for row in await tx.rows(_COUNTS, company_id, lead_ids)]
+
+
+def _removal(one: Held) -> Statement:
+    table, key = one.noun.table, [name.removeprefix("l.") for name in one.order]
+    same = " and ".join(f"l.{name} = f.{name}" for name in key)
+    return statement(
+        f"""
+        with found as materialized (
+            select {", ".join(one.order)} from {table} l
+            where l.company_id = $1 and {_scope(one, _IDS)}
+            order by {", ".join(one.order)}
+            limit $3
+        ),
+        gone as (
+            delete from {table} l using found f where l.company_id = $1 and {same} returning 1
+        )
+        select count(*) from gone
+        """
+    )
+
+
+REMOVALS = {one.name: _removal(one) for one in HELD if one.erasure == "goes"}
+"""What deletes the rows of a table about the leads $2, $3 of them at most."""
+
+
+async def remove(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
+    """Delete what goes in steps, AT_ONCE rows of each table at most; says whether that was all."""
+    removed = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in REMOVALS.values()]
+    return max(removed) < AT_ONCE
+
+
+async def piece(
+    tx: Tx, company_id: int, one: Held, lead_id: int, fields: FieldSet, *, zone: str, after: Sequence[object] | None
+) -> tuple[Rows, Sequence[object] | None]:
+    """Rows of a table about a lead, as the wire has them, behind the key `after`; and the key to go on behind."""
+    custom = fields.columns.get(one.noun.name, ()) if one.noun.custom else ()
+    keys = ", ".join(f'{name} as "#{at}"' for at, name in enumerate(one.order))
+    behind = f"({', '.join(one.order)}) > ({', '.join(f'${5 + at}' for at in range(len(one.order)))})"
+    found = await tx.rows(
+        statement(
+            f"""
+            select {sql.select_list(one.noun.columns, custom)}, {keys}
+            from {one.source or f"{one.noun.table} l"}
+            where l.company_id = $1 and $2::text is not null and {_scope(one, "$3::bigint[]")}
+                and {behind if after else "true"}
+            order by {", ".join(one.order)}
+            limit $4
+            """
+        ),
+        company_id,
+        zone,
+        [lead_id],
+        one.piece,
+        *(after or ()),
+    )
+    rows: list[dict[str, Json]] = [dict(row) for row in found]
+    last = [tuple(row.pop(f"#{at}") for at in range(len(one.order))) for row in rows]
+    return rows, last[-1] if len(rows) == one.piece else None

@@ -1,0 +1,285 @@
+"""eraseLeads and getErasures: nothing is left of a lead but a receipt, and who was erased is known again (P10, A58)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from isolation import dump
+from neighbours import about, make_notes, user
+from springhead.rpc.method import REGISTRY, Reads
+from support import Company, Server, eventually, sql
+
+CANARY = "kanarienvogel7"
+
+
+def erase(company: Company, *objects: Any) -> list[dict[str, Any]]:
+    return company.call("eraseLeads", objects=list(objects))
+
+
+def receipts(company: Company, **params: Any) -> list[dict[str, Any]]:
+    return company.call("getErasures", **params)
+
+
+def hits(server: Server, company: Company) -> list[str]:
+    """The tables in which the canary can still be found, as text or as bytes."""
+    return [
+        f"{table}: {row[:300]}"
+        for table, rows in dump(server, company).items()
+        for row in rows
+        if CANARY in row.lower() or CANARY.encode().hex() in row
+    ]
+
+
+def with_key(company: Company, key: str, method: str, **params: Any) -> Any:
+    body = json.dumps({"method": method, "params": params, "id": "1"}).encode()
+    _, answer = company.send(body, headers={"Idempotency-Key": key})
+    return json.loads(answer)["result"]
+
+
+def everywhere(company: Company) -> int:
+    """A lead with the canary in every text that can be held on it."""
+    address = f"{CANARY}@example.com"
+    custom = company.field("Nickname", "textarea")
+    text = f"text of {CANARY}"
+    made = with_key(
+        company,
+        f"import-{address}",
+        "createLeads",
+        objects=[{"emailAddress": f"first.{address}", "firstName": CANARY, "description": text, custom: text}],
+    )
+    lead = made["creates"][0]["id"]
+    changed = {"emailAddress": address, "lastName": CANARY, "city": text, custom: f"other {text}", "trackingID": CANARY}
+    assert with_key(company, CANARY, "updateLeads", objects=[{"id": lead, **changed}])["updates"][0]["success"]
+    company.call("updateLeads", objects=[{"id": lead, "phoneNumber": "7" * 260, "city": "x" * 300}])
+    (user_id,) = (one["id"] for one in company.call("getUserProfiles"))
+    make_notes(company, {"title": CANARY, "note": text, **about("who", "lead", lead)})
+    company.make("createTasks", {"title": CANARY, "description": text, **about("what", "lead", lead)})
+    called = {"userID": user_id, "leadID": lead, "direction": "incoming", "createTimestamp": "2026-01-01"}
+    assert company.call("logCalls", objects=[{**called, "callResult": CANARY, "callNotes": text}])
+    (made_list,) = company.call("createList", name="Fair")
+    (ruled,) = company.call("createList", name="Rule", filter={"firstName": {"empty": False}})
+    assert ruled["success"]
+    company.call("addListMembers", objects=[{"listID": made_list["id"], "memberID": lead}])
+    (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
+    new = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", "primaryLeadID": lead}
+    company.make("createOpportunities", new)
+    sql(
+        company.dsn,
+        """
+        with seen as (
+            insert into visitor (company_id, tracking_id, lead_id, first_seen, last_seen)
+            values ($1, $3 || 'two', $2, now(), now()) returning id
+        )
+        insert into page_view (company_id, visitor_id, create_timestamp, event_source, event_name, event_data)
+        select $1, id, now(), 'pageVisit', $3, jsonb_build_object('url', $3::text) from seen
+        """,
+        company.id,
+        lead,
+        CANARY,
+        company_id=company.id,
+    )
+    sql(
+        company.dsn,
+        """
+        insert into upload
+            (company_id, token, form_id, lead_id, name, content_type, size, sha256, data, create_timestamp)
+        values ($1, 'token', 1, $2, $3, 'text/plain', 1, 'x', $4, now())
+        """,
+        company.id,
+        lead,
+        CANARY,
+        CANARY.encode(),
+        company_id=company.id,
+    )
+    sql(
+        company.dsn,
+        """
+        insert into event (company_id, lead_id, create_timestamp, event_name, event_source, event_data)
+        values ($1, $2, now(), $3, 'formSubmit', jsonb_build_object('url', $3::text))
+        """,
+        company.id,
+        lead,
+        CANARY,
+        company_id=company.id,
+    )
+    return lead
+
+
+def test_nothing_is_left_of_an_erased_lead_anywhere(server: Server, company: Company) -> None:
+    lead = everywhere(company)
+    found = {line.partition(":")[0] for line in hits(server, company)}
+    assert found == {"lead", "event", "note", "task", "call", "visitor", "page_view", "upload"}
+
+    (outcome,) = erase(company, {"emailAddress": f"{CANARY.upper()}@Example.com"})
+
+    assert outcome["success"], outcome
+    assert hits(server, company) == []
+    assert [one["eventSource"] for one in company.call("getEvents", where={"leadID": lead})] == ["leadErasure"]
+    (receipt,) = receipts(company, leadID=lead)
+    assert receipt["erased"] == {
+        "lead": "1", "listMember": "2", "opportunityLead": "1", "note": "1", "task": "1", "call": "1", "upload": "1",
+        "pageView": "1", "visitor": "2", "event": receipt["erased"]["event"],
+    }  # fmt: skip
+    assert receipt["kept"] == {"opportunity": "1"}
+    assert receipt["doneTimestamp"] is not None
+
+
+def test_no_read_shows_anything_of_an_erased_lead(company: Company) -> None:
+    lead = everywhere(company)
+    erase(company, lead)
+    asked: dict[str, dict[str, Any]] = {
+        "getLeadTimeline": {"where": {"whoID": lead}},
+        "getEventsByType": {"eventSource": "leadUpdate,formSubmit,noteCreate", "leadID": lead},
+        "getLeadsDateRange": {"startDate": "2000-01-01", "endDate": "2999-01-01", "timestamp": "update"},
+        "getLeadsAsOf": {"id": lead, "at": "2999-01-01"},
+        "getTrackedLinks": {"leadID": lead},
+        "getScoreExplanation": {"leadID": lead},
+        "getRelatedLeadsByEmail": {"emailAddress": f"{CANARY}@example.com"},
+        "searchLeads": {"text": "example"},
+        "getContactListMemberships": {"emailAddress": f"{CANARY}@example.com"},
+        "getListMemberships": {"emailAddress": f"{CANARY}@example.com"},
+        "getLeadListMemberships": {"memberIDs": [lead]},
+    }
+    tried = 0
+    for name, method in REGISTRY.items():
+        if not isinstance(method.result, Reads):
+            continue
+        for params in (asked.get(name), {"id": lead}, {"where": {}}, {"where": {"id": lead}}, {}):
+            if params is not None:
+                answer = company.envelope(name, params)
+                tried += answer["result"] is not None
+                assert CANARY not in json.dumps(answer["result"]).lower(), name
+    assert tried > 40
+
+
+def test_the_feed_tells_that_a_lead_was_erased_and_nothing_else_of_it(company: Company) -> None:
+    (lead,) = company.create({"firstName": CANARY})
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome"}])
+    erase(company, lead)
+
+    changes = company.call("getLeadChanges")
+
+    assert [(one["kind"], one["leadID"], one["changed"]) for one in changes] == [("erase", str(lead), None)]
+
+
+def test_a_receipt_says_who_erased_and_how_much_and_knows_the_address_again(company: Company) -> None:
+    (lead, other) = company.create({"emailAddress": "Zoë@Example.com"}, {})
+    (outcome,) = erase(company, {"id": lead})
+    erase(company, {"id": other})
+
+    (receipt,) = receipts(company, emailAddress=" zoë@example.COM ")
+
+    assert receipt["leadID"] == str(lead)
+    assert [int(receipt["id"])] == outcome["receipts"]
+    keys = sql(company.dsn, "select id from api_key where company_id = $1", company.id)
+    assert receipt["keyID"] == str(keys[0]["id"])
+    assert (receipt["erased"], receipt["kept"]) == ({"lead": "1", "event": "1"}, {})
+    assert receipts(company, emailAddress="nobody@example.com") == []
+    assert [one["leadID"] for one in receipts(company)] == [str(lead), str(other)]
+    assert receipts(company, limit=1, offset=1)[0]["leadID"] == str(other)
+
+
+def test_the_address_of_an_erased_lead_is_free_and_a_new_lead_with_it_is_another_one(company: Company) -> None:
+    (lead,) = company.create({"emailAddress": "a@example.com", "city": "Rome"})
+    erase(company, lead)
+
+    (new,) = company.create({"emailAddress": "a@example.com"})
+
+    assert new != lead
+    assert company.lead(new)["city"] is None
+    assert [one["kind"] for one in company.call("getLeadHistory", id=new)] == ["create"]
+
+
+def test_a_deleted_lead_is_erased_by_its_id(server: Server, company: Company) -> None:
+    (lead,) = company.create({"emailAddress": f"{CANARY}@example.com"})
+    company.call("updateLeads", objects=[{"id": lead, "city": CANARY}])
+    company.call("deleteLeads", objects=[lead])
+    assert hits(server, company)
+
+    (outcome,) = erase(company, lead)
+
+    assert outcome["success"]
+    assert hits(server, company) == []
+
+
+def test_a_second_erasure_is_a_success_with_the_old_receipt_and_an_unknown_lead_is_404(company: Company) -> None:
+    (lead,) = company.create({})
+
+    outcomes = erase(company, lead, str(lead), {"id": lead}, 1, {"emailAddress": "nobody@example.com"}, {}, "x")
+    again = erase(company, lead)
+
+    assert [one["success"] for one in outcomes] == [True, True, True, False, False, False, False]
+    assert [one["error"]["code"] for one in outcomes[3:5]] == [404, 404]
+    assert again == outcomes[:1]
+    assert len(receipts(company)) == 1
+
+
+def test_what_is_about_something_else_too_stays_and_names_the_lead_no_more(company: Company) -> None:
+    (lead,) = company.create({})
+    (account,) = company.make("createAccounts", {"accountName": "Acme"})
+    both = {**about("who", "lead", lead), **about("what", "account", account)}
+    (note,) = make_notes(company, both)
+    (task,) = company.make("createTasks", {"title": "Call", **both})
+    (free,) = company.make("createTasks", {"title": "Nobody's"})
+
+    erase(company, lead)
+
+    (kept,) = company.call("getAccountNotes", id=account)
+    assert (kept["id"], kept["whoID"]) == (str(note), None)
+    tasks = company.call("getTasks", where={})
+    assert [(int(one["id"]), one["whoID"]) for one in tasks] == [(task, None), (free, None)]
+    (receipt,) = receipts(company)
+    assert receipt["kept"] == {"note": "1", "task": "1"}
+
+
+def test_counts_of_lists_follow(company: Company) -> None:
+    (one, other) = company.create({}, {})
+    (made,) = company.call("createList", name="Fair")
+    company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead} for lead in (one, other)])
+
+    erase(company, one)
+
+    (row,) = company.call("getActiveLists", where={"id": made["id"]})
+    assert row["memberCount"] == "1"
+
+
+def test_a_long_timeline_goes_beside_the_calls_and_the_receipt_says_when(company: Company) -> None:
+    (lead, other) = company.create({}, {})
+    sql(
+        company.dsn,
+        """
+        insert into event (company_id, lead_id, create_timestamp, event_name, event_source)
+        select $1, case when n % 2 = 0 then $2::bigint else $3::bigint end, now(), 'Seen', 'pageVisit'
+        from generate_series(1, 40000) n
+        """,
+        company.id,
+        lead,
+        other,
+        company_id=company.id,
+    )
+
+    (outcome,) = erase(company, lead)
+
+    assert outcome["success"]
+    eventually(lambda: receipts(company)[0]["doneTimestamp"] is not None, seconds=20)
+    assert receipts(company)[0]["erased"]["event"] == "20001"
+    assert len(company.call("getEvents", where={"leadID": lead})) == 1
+    left = sql(company.dsn, "select count(*) as n from event where lead_id = $1", other, company_id=company.id)
+    assert left[0]["n"] == 20_001
+
+
+def test_several_leads_in_one_call_each_with_a_receipt_of_its_own(company: Company) -> None:
+    leads = company.create(*({} for _ in range(50)))
+
+    outcomes = erase(company, *({"id": lead} for lead in leads))
+
+    assert [len(one["receipts"]) for one in outcomes] == [1] * 50
+    assert {int(one["leadID"]) for one in receipts(company)} == set(leads)
+    assert company.call("getLeads", where={}) == []
+
+
+@pytest.mark.parametrize("wrong", [{"emailAddress": ""}, {"emailAddress": 5}, {"emailAddress": [1]}, {"id": "x"}])
+def test_what_names_no_lead_is_refused(company: Company, wrong: Any) -> None:
+    assert company.code("eraseLeads", wrong) in {205, 210}
+    assert user(company)
