@@ -16,6 +16,7 @@ from springhead.rpc.params import Flat, Given, Objects, Where
 from support import Company, Server, new_company, sql
 
 EVER = {"startDate": "1990-01-01 00:00:00", "endDate": "2990-01-01 00:00:00"}
+RIGHT = EVER | {"at": "2990-01-01 00:00:00"}
 
 
 def _update(me: Attacker, it: Stranger) -> list[dict[str, Any]]:
@@ -133,7 +134,7 @@ def tries(name: str, me: Attacker, it: Stranger) -> list[dict[str, Any]]:
     if name in CASES:
         return CASES[name](me, it)
     method = REGISTRY[name]
-    right = {given.name: EVER.get(given.name, "update") for given in method.params if given.required}
+    right = {given.name: RIGHT.get(given.name, "update") for given in method.params if given.required}
     return [right | more for given in method.params for more in _tried(method, given, me, it)]
 
 

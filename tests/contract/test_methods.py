@@ -64,7 +64,7 @@ def test_a_method_is_documented(method: Method[Any]) -> None:
 
 @every_method
 def test_what_a_method_reads_and_writes_follows_from_its_name(method: Method[Any]) -> None:
-    reads = method.name.startswith(("get", "search"))
+    reads = method.name.startswith(("get", "search", "find", "export"))
     verb = re.match("[a-z]+", method.name)
 
     assert verb is not None
@@ -137,6 +137,8 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "updateScoring": [{"halfLifeDays": 30}],
     "updateCaptureSettings": [{"keepAddresses": "none"}],
     "getTrackedLinks": [{"leadID": 1, "campaignID": 1}, {"leadID": [[1]]}, {"leadID": 1, "urls": ["ftp://x"]}],
+    "getLeadsAsOf": [{"id": [[1]], "at": "2020-01-01"}],
+    "getErasures": [{"leadID": [[1]]}],
     "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
 }
 """Calls that go wrong in a way that only this method knows."""

@@ -49,10 +49,21 @@ async def export_lead(
     """
     async with call.tx() as tx:
         known = await call.fields(tx)
-    return Rows(pages=_pages(call, id, known))
+    pages = _pages(call, id, known)
+    first = await anext(pages, None)  # what goes wrong at once is an error, and no answer that breaks off
+    return Rows() if first is None else Rows(pages=_behind(first, pages))
 
 
-async def _pages(call: Call, lead_id: int, known: FieldSet) -> AsyncGenerator[Sequence[Mapping[str, Json]]]:
+Page = Sequence[Mapping[str, Json]]
+
+
+async def _behind(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    yield first
+    async for page in pages:
+        yield page
+
+
+async def _pages(call: Call, lead_id: int, known: FieldSet) -> AsyncGenerator[Page]:
     for one in HELD:
         after = None
         while True:

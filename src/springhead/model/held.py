@@ -14,6 +14,9 @@ def _columns(**kinds: Kind) -> tuple[Column, ...]:
     return tuple(Column(name=name, kind=kind, writable=False) for name, kind in kinds.items())
 
 
+STAMPS = _columns(createTimestamp=_TIME, updateTimestamp=_TIME)
+"""What the methods that read it do not show of every noun."""
+
 LIST_MEMBER = Noun(
     name="listMember",
     table="list_member",
@@ -21,7 +24,7 @@ LIST_MEMBER = Noun(
     columns=(
         *_columns(id=_ID, listID=_ID),
         *(MEMBERSHIP.by_name[name] for name in ("name", "status")),
-        *_columns(createTimestamp=_TIME, updateTimestamp=_TIME),
+        *STAMPS,
     ),
 )
 

@@ -10,7 +10,7 @@ import msgspec
 
 from springhead.model import held as nouns
 from springhead.model.calls import CALL
-from springhead.model.columns import Noun
+from springhead.model.columns import Column, Noun
 from springhead.model.errors import Json
 from springhead.model.events import ERASED, EVENT
 from springhead.model.fields import FieldSet
@@ -32,13 +32,14 @@ PIECE = 500
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """A table that holds something on leads.
 
-    `noun` is its name and its columns in an export; `of` says of a row `l` that it is about the leads with the ids
-    `{ids}`, and `lead` gives the id of the one. `erasure` is what becomes of the rows: they go in steps (`goes`), with
-    the lead by what deletes leads as well (`follows`), or they stay (`stays`). `kept` says of a row `l` that it
-    is about something else, too, so that it stays and names the lead no more. `order` is the key of the rows.
+    `noun` is its name, and its columns in an export beside `more`; `of` says of a row `l` that it is about the leads
+    with the ids `{ids}`, and `lead` gives the id of the one. `erasure` is what becomes of the rows: they go in steps
+    (`goes`), with the lead by what deletes leads as well (`follows`), or they stay (`stays`). `kept` says of a row `l`
+    that it is about something else, too, so that it stays and names the lead no more. `order` is the key of the rows.
     """
 
     noun: Noun
+    more: tuple[Column, ...] = ()
     of: str = "l.lead_id = any({ids})"
     lead: str = "l.lead_id"
     erasure: Literal["goes", "follows", "stays"] = "goes"
@@ -51,6 +52,11 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """Its name in exports and receipts."""
         return self.noun.name
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What an export shows, but for custom fields."""
+        return (*self.noun.columns, *self.more)
 
 
 def _about(noun: Noun) -> Held:
@@ -75,6 +81,7 @@ HELD = (
     ),
     Held(
         noun=OPPORTUNITY,
+        more=nouns.STAMPS,
         of=f"""(l.primary_lead_id = any({{ids}}) or l.originating_lead_id = any({{ids}}) or l.id = any(array(
             select o.opportunity_id {_LINKED}
         )))""",
@@ -84,10 +91,10 @@ HELD = (
         erasure="follows",
         kept="true",
     ),
-    Held(noun=OPPORTUNITY_LEAD, erasure="follows"),
+    Held(noun=OPPORTUNITY_LEAD, more=nouns.STAMPS, erasure="follows"),
     _about(NOTE),
     _about(TASK),
-    Held(noun=CALL),
+    Held(noun=CALL, more=nouns.STAMPS[1:]),
     Held(noun=nouns.UPLOAD, piece=1),
     Held(
         noun=nouns.PAGE_VIEW,
@@ -206,7 +213,7 @@ async def piece(
     found = await tx.rows(
         statement(
             f"""
-            select {sql.select_list(one.noun.columns, custom)}, {keys}
+            select {sql.select_list(one.columns, custom)}, {keys}
             from {one.source or f"{one.noun.table} l"}
             where l.company_id = $1 and $2::text is not null and {_scope(one, "$3::bigint[]")}
                 and {behind if after else "true"}
