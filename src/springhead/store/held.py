@@ -11,6 +11,7 @@ import msgspec
 from springhead.model import held as nouns
 from springhead.model.calls import CALL
 from springhead.model.columns import Column, Noun
+from springhead.model.duplicates import LEAD_KEY
 from springhead.model.errors import Json
 from springhead.model.events import ERASED, EVENT
 from springhead.model.fields import FieldSet
@@ -110,6 +111,7 @@ HELD = (
         of=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
         order=("l.create_timestamp", "l.id"),
     ),
+    Held(noun=LEAD_KEY, order=("l.lead_id", "l.kind", "l.key")),
     Held(noun=nouns.ERASURE, erasure="stays"),
 )
 """Every table that holds something on leads, in the order in which an export shows them and an erasure takes them."""
@@ -136,6 +138,7 @@ ELSEWHERE: Mapping[str, str] = {
     "feed": "how many changes there were",
     "shift": "numbers of generations",
     "call_budget": "how many calls were made",
+    "lead_key_mark": "how far the keys of leads are made",
     "idempotency": "hashes of keys and calls, and outcomes with ids, for a day",
 }
 """The tables that hold nothing on a lead, and what they hold."""

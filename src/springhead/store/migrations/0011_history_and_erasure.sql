@@ -25,3 +25,29 @@ alter table idempotency no force row level security;
 update idempotency set key = encode(sha256(convert_to(key, 'UTF8')), 'hex');
 alter table idempotency force row level security;
 comment on column idempotency.key is 'SHA-256 of the caller''s key, in hex.';
+
+-- By what leads are compared with each other, made when somebody asks for duplicates.
+
+create table lead_key (
+    company_id bigint not null,
+    kind smallint not null,
+    key bigint not null,
+    lead_id bigint not null,
+    primary key (company_id, lead_id, kind, key)
+);
+comment on table lead_key is 'Leads that share a key may be one person; hashes, no data (model/duplicates.py).';
+create index lead_key_shared on lead_key (company_id, kind, key) include (lead_id);
+
+create table lead_key_mark (
+    company_id bigint primary key,
+    sequence bigint not null,
+    filled_id bigint default 0
+);
+comment on table lead_key_mark is 'How far the keys of leads are made; a row from the first question on.';
+comment on column lead_key_mark.sequence is 'The number of the last change of the feed that the keys follow.';
+comment on column lead_key_mark.filled_id is 'The last lead that was read in the first round over all of them, null when that is done.';
+
+alter table lead_key enable row level security, force row level security;
+alter table lead_key_mark enable row level security, force row level security;
+create policy own on lead_key using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
+create policy own on lead_key_mark using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
