@@ -139,6 +139,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "getTrackedLinks": [{"leadID": 1, "campaignID": 1}, {"leadID": [[1]]}, {"leadID": 1, "urls": ["ftp://x"]}],
     "getLeadsAsOf": [{"id": [[1]], "at": "2020-01-01"}],
     "getErasures": [{"leadID": [[1]]}],
+    "findDuplicateLeads": [{"id": [[1]]}],
     "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
 }
 """Calls that go wrong in a way that only this method knows."""

@@ -47,8 +47,11 @@ _FORMS = re.compile(
 _WORD = re.compile(r"[^\W_]+")
 _NO_DIGIT = re.compile("[^0-9]+")
 _GOOGLE = {"gmail.com", "googlemail.com"}
-_TAIL = 9
-"""Last digits by which numbers are compared: what stands before them is the country's, and is often left out."""
+_TAIL = 7
+"""Last digits by which numbers are looked for: before them stands what is often left out."""
+
+_WITHOUT_COUNTRY = 8
+"""Digits that a number must have to be that of a longer one without its country."""
 
 Key = tuple[int, int]
 """A kind, and 64 bits of a hash: leads that share one are looked at."""
@@ -157,7 +160,8 @@ def match(one: Person, other: Person) -> Match | None:
     score = 1 - prod(1 - sure for sure in found.values())
     if score < LEAST:
         return None
-    if one.names and other.names and _likeness(" ".join(one.names), " ".join(other.names)) < OTHER_NAME:
+    both = len(one.names) == len(other.names) == 2  # a first name alone is no other one than a last name alone
+    if both and _likeness(" ".join(one.names), " ".join(other.names)) < OTHER_NAME:
         score /= 2
     return Match(one.id, other.id, round(score, 2), tuple(found)) if score >= LEAST else None
 
@@ -187,10 +191,11 @@ def _by_name(one: Person, other: Person) -> Iterator[tuple[str, float]]:
 
 
 def _same_number(one: str, other: str) -> bool:
-    """Whether two numbers are the same, though only one of them may have its country."""
-    if one.startswith("+") and other.startswith("+"):
-        return one == other
-    return bool(one and other) and one[-_TAIL:] == other[-_TAIL:]
+    """Whether two numbers are the same, though only one of them may have its country, of one to three digits."""
+    if one.startswith("+") == other.startswith("+"):
+        return bool(one) and one.lstrip("0") == other.lstrip("0")
+    whole, part = (one[1:], other.lstrip("0")) if one.startswith("+") else (other[1:], one.lstrip("0"))
+    return len(part) >= _WITHOUT_COUNTRY and whole.endswith(part) and len(whole) - len(part) <= 3
 
 
 def _digits(number: str | None) -> str:
