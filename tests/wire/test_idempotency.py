@@ -1,6 +1,7 @@
 """The header Idempotency-Key: a write is done once, however often it is sent."""
 
 import asyncio
+import hashlib
 import json
 import threading
 import time
@@ -130,14 +131,15 @@ def test_after_a_day_a_key_is_free_and_old_ones_are_forgotten(company: Company) 
         ask(company, f"k{number}", "createLeads", new_lead())
     sql(
         company.dsn,
-        "update idempotency set created_at = now() - interval '25 hours' where company_id = $1 and key <> 'k2'",
+        "update idempotency set created_at = now() - interval '25 hours'"
+        " where company_id = $1 and key <> encode(sha256('k2'), 'hex')",
         company.id,
         company_id=company.id,
     )
 
     assert ask(company, "k0", "createLeads", new_lead())["error"] == []
     rows = sql(company.dsn, "select key from idempotency order by key", company_id=company.id)
-    assert [row["key"] for row in rows] == ["k0", "k2"]
+    assert {row["key"] for row in rows} == {hashlib.sha256(key).hexdigest() for key in (b"k0", b"k2")}
     assert number_of_leads(company) == 4
 
 
@@ -173,7 +175,8 @@ def test_who_waits_too_long_for_the_first_can_come_again(company: Company) -> No
         transaction = connection.transaction()
         await transaction.start()
         await connection.execute(
-            "insert into idempotency (company_id, key, fingerprint, created_at) values ($1, 'k1', '', now())",
+            "insert into idempotency (company_id, key, fingerprint, created_at)"
+            " values ($1, encode(sha256('k1'), 'hex'), '', now())",
             company.id,
         )
         begun = time.monotonic()
