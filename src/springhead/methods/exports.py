@@ -88,4 +88,4 @@ async def _beside(call: Call, lead: Mapping[str, Json], known: FieldSet) -> list
     fields = [field.row() for field in known.fields if field.relationship == "lead" and lead.get(field.system_name)]
     async with call.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, call.company.id, int(str(lead["id"])))
-    return [*(_part("field", field) for field in fields), *(_part("score", explained(call, line)) for line in lines)]
+    return [*(_part("field", field) for field in fields), *(_part("score", line) for line in explained(call, lines))]

@@ -1,6 +1,6 @@
 """How leads are scored, how far it is, and why a lead has its score; our own methods (docs/scoring.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -141,11 +141,10 @@ async def get_score_explanation(
     """
     async with call.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, call.company.id, lead_id)
-    return Rows([explained(call, line) for line in lines])
+    return Rows([_told(call, line) for line in lines])
 
 
-def explained(call: Call, line: Line) -> Mapping[str, Json]:
-    """A line of an explanation as it is read."""
+def _told(call: Call, line: Line) -> Mapping[str, Json]:
     event = line.event
     return {
         "scoreRuleID": str(line.rule.id) if line.rule else None,
@@ -159,3 +158,8 @@ def explained(call: Call, line: Line) -> Mapping[str, Json]:
         "eventName": event.get("event_name"),
         "createTimestamp": _moment(call, event.get("create_timestamp")),
     }
+
+
+def explained(call: Call, lines: Sequence[Line]) -> list[Mapping[str, Json]]:
+    """The lines of an explanation as they are read."""
+    return [_told(call, line) for line in lines]

@@ -7,6 +7,7 @@ import msgspec
 
 from springhead.model.events import ERASED, Event
 from springhead.model.held import ERASURE, address_mark
+from springhead.model.notes import NOTE, TASK
 from springhead.store import events, held, members, notes, opportunities, passes, sites, sql
 from springhead.store.db import Tx
 from springhead.store.reads import Rows
@@ -55,7 +56,11 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
         await _receipts(tx, company_id, counted, key_id)
         await opportunities.forget_leads(tx, company_id, known)
         await members.forget_leads(tx, company_id, known)
-        await notes.erase(tx, company_id, known)
+        while not await held.remove(
+            tx, company_id, known, only=(NOTE, TASK)
+        ):  # whose text nobody finds without the lead
+            pass
+        await notes.forget(tx, company_id, "lead", known)
         done = await held.remove(tx, company_id, known)
         await tx.rows("delete from lead where company_id = $1 and id = any($2::bigint[])", company_id, known)
         gone = [Event(lead_id=one, source=ERASED, name="Lead erased") for one in known]

@@ -20,9 +20,9 @@ from springhead.model.notes import NOTE, TASK
 from springhead.model.opportunities import OPPORTUNITY, OPPORTUNITY_LEAD
 from springhead.store import sql
 from springhead.store.db import Tx
-from springhead.store.notes import alone, meant
 from springhead.store.reads import Rows
 from springhead.store.sql import Statement, statement
+from springhead.store.table import shift
 
 AT_ONCE = 5_000
 """Rows of a table that go in one statement; what is left over goes in a pass."""
@@ -62,12 +62,17 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 def _about(noun: Noun) -> Held:
     """Notes or tasks: those about nothing else go."""
+    who, what = (f"coalesce(l.{role}_type = 'lead' and l.{role}_id = any({{ids}}), false)" for role in ("who", "what"))
+    found = " union all ".join(
+        f"""select m.id from {noun.table} m
+            where m.company_id = $1 and m.{role}_type = 'lead' and m.{role}_id = any({{ids}})"""
+        for role in ("who", "what")
+    )
     return Held(
         noun=noun,
-        of=f"l.id = any({meant(noun.table, 'lead', ids='{ids}')})",
-        lead="case when l.who_type = 'lead' and l.who_id = any({ids}) then l.who_id else l.what_id end",
-        erasure="follows",
-        kept=f"not {alone('lead', ids='{ids}')}",
+        of=f"l.id = any(array({found}))",
+        lead=f"case when {who} then l.who_id else l.what_id end",
+        kept=f"not ((l.who_id is null or {who}) and (l.what_id is null or {what}))",
     )
 
 
@@ -184,13 +189,13 @@ def _removal(one: Held) -> Statement:
         f"""
         with found as materialized (
             select {", ".join(one.order)} from {table} l
-            where l.company_id = $1 and {_scope(one, _IDS)}
+            where l.company_id = $1 and {_scope(one, _IDS)} and not ({one.kept.replace("{ids}", _IDS)})
             order by {", ".join(one.order)}
             limit $3
         ),
         gone as (
             delete from {table} l using found f where l.company_id = $1 and {same} returning 1
-        )
+        ){shift(one.noun, "gone") if one.noun.paged else ""}
         select count(*) from gone
         """
     )
@@ -200,9 +205,10 @@ REMOVALS = {one.name: _removal(one) for one in HELD if one.erasure == "goes"}
 """What deletes the rows of a table about the leads $2, $3 of them at most."""
 
 
-async def remove(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
+async def remove(tx: Tx, company_id: int, lead_ids: Sequence[int], *, only: Sequence[Noun] = ()) -> bool:
     """Delete what goes in steps, AT_ONCE rows of each table at most; says whether that was all."""
-    removed = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in REMOVALS.values()]
+    wanted = [REMOVALS[noun.name] for noun in only] or REMOVALS.values()
+    removed = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in wanted]
     return max(removed) < AT_ONCE
 
 

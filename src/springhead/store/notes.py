@@ -40,7 +40,7 @@ async def about(
         f"""
         select {select.list}
         from note l
-        where {select.guard} and l.id = any({meant("note", word, ids="$6")})
+        where {select.guard} and l.id = any({_meant("note", word, ids="$6")})
         order by {order}
         limit $4 offset $5
         """
@@ -49,8 +49,8 @@ async def about(
     return [dict(row) for row in rows]
 
 
-def meant(table: str, word: str, *, ids: str) -> str:
-    """The ids of the notes or tasks that are about one of these objects, as an array.
+def _meant(table: str, word: str, *, ids: str) -> str:
+    """The ids of the rows that are about one of these objects, as an array.
 
     An array, and no join: of rows that others change while we wait for them, a locking query that joins can lose some,
     for it looks at them anew with a part of its plan that has already run dry.
@@ -73,26 +73,13 @@ async def forget(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None
     await tx.rows(_FORGET[word], company_id, ids)
 
 
-async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Take erased leads out of the notes and tasks about them; those that are about nothing else go."""
-    await tx.rows(_ERASE, company_id, lead_ids)
-
-
-def _gone(word: str, ids: str) -> dict[str, str]:
-    return {
-        role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any({ids}), false)" for role in _ROLES
+def _forget(word: str) -> Statement:
+    gone = {
+        role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any($2::bigint[]), false)"
+        for role in _ROLES
     }
-
-
-def alone(word: str, *, ids: str) -> str:
-    """The condition on a note or task `l` that it is about these objects and nothing else."""
-    return "(" + " and ".join(f"(l.{role}_id is null or {gone})" for role, gone in _gone(word, ids).items()) + ")"
-
-
-def _forget(word: str, *, tasks_too: bool = False) -> Statement:
-    gone = _gone(word, "$2::bigint[]")
     either = " or ".join(gone.values())
-    left = alone(word, ids="$2::bigint[]")
+    left = " and ".join(f"(l.{role}_id is null or {gone[role]})" for role in _ROLES)
     sets = ", ".join(
         f"{role}_{part} = case when {gone[role]} then null else l.{role}_{part} end"
         for role in _ROLES
@@ -103,12 +90,12 @@ def _forget(word: str, *, tasks_too: bool = False) -> Statement:
         f"""
         with notes as materialized (
             select l.id, {left} as alone from note l
-            where l.company_id = $1 and l.id = any({meant("note", word, ids="$2")}) and ({either})
+            where l.company_id = $1 and l.id = any({_meant("note", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
         tasks as materialized (
-            select l.id, {left if tasks_too else "false"} as alone from task l
-            where l.company_id = $1 and l.id = any({meant("task", word, ids="$2")}) and ({either})
+            select l.id from task l
+            where l.company_id = $1 and l.id = any({_meant("task", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
         removed as (
@@ -119,11 +106,7 @@ def _forget(word: str, *, tasks_too: bool = False) -> Statement:
             returning l.id
         ),
         freed as (
-            update task l {changed} from tasks t where l.company_id = $1 and l.id = t.id and not t.alone
-            returning l.id
-        ),
-        dropped as (
-            delete from task l using tasks t where l.company_id = $1 and l.id = t.id and t.alone returning l.id
+            update task l {changed} from tasks t where l.company_id = $1 and l.id = t.id returning l.id
         ){shift(NOTE, "notes")}{shift(TASK, "tasks")}
         select
         """
@@ -131,7 +114,6 @@ def _forget(word: str, *, tasks_too: bool = False) -> Statement:
 
 
 _FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}
-_ERASE = _forget("lead", tasks_too=True)
 
 
 def _telling(table: str, text: str, source: str, sentence: str) -> Statement:
