@@ -37,6 +37,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     with the ids `{ids}`, and `lead` gives the id of the one. `erasure` is what becomes of the rows: they go in steps
     (`goes`), with the lead by what deletes leads as well (`follows`), or they stay (`stays`). `kept` says of a row `l`
     that it is about something else, too, so that it stays and names the lead no more. `order` is the key of the rows.
+    `counted`: whether receipts tell of it.
     """
 
     noun: Noun
@@ -48,6 +49,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     order: tuple[str, ...] = ("l.id",)
     source: str = ""
     piece: int = PIECE
+    counted: bool = True
 
     @property
     def name(self) -> str:
@@ -116,8 +118,8 @@ HELD = (
         of=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
         order=("l.create_timestamp", "l.id"),
     ),
-    Held(noun=LEAD_KEY, order=("l.lead_id", "l.kind", "l.key")),
-    Held(noun=nouns.ERASURE, erasure="stays"),
+    Held(noun=LEAD_KEY, order=("l.lead_id", "l.kind", "l.key"), counted=False),
+    Held(noun=nouns.ERASURE, erasure="stays", counted=False),
 )
 """Every table that holds something on leads, in the order in which an export shows them and an erasure takes them."""
 
@@ -163,7 +165,7 @@ _COUNTS = statement(
         from {one.noun.table} l where l.company_id = $1 and {_scope(one, _IDS)} group by 2
         """
         for one in HELD
-        if one.erasure != "stays"
+        if one.counted
     )
 )
 
