@@ -22,7 +22,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
 from springhead.rpc.params import Objects
-from springhead.store import lead_status, members, notes, opportunities, rules, visitors
+from springhead.store import lead_status, members, notes, opportunities, recycling, rules, visitors
 from springhead.store.db import Tx
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
@@ -37,11 +37,13 @@ async def _before_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[in
     await opportunities.unname_leads(tx, call.company.id, ids)
     await members.hold_leads(tx, call.company.id, ids)
     await opportunities.forget_leads(tx, call.company.id, ids)
+    await recycling.set_aside(tx, call.company.id, ids)
     await members.forget_leads(tx, call.company.id, ids)
 
 
 async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await notes.forget(tx, call.company.id, "lead", ids)
+    await recycling.begin(tx, call.company.id)
 
 
 async def _visited(call: Call, tx: Tx, links: Sequence[tuple[int, str]]) -> None:

@@ -118,7 +118,7 @@ class Writes(msgspec.Struct, frozen=True):
     logCalls, unless the caller's key asks for the outcomes.
     """
 
-    key: Literal["creates", "updates", "deletes", "converts", "upserts"]
+    key: Literal["creates", "updates", "deletes", "converts", "upserts", "merges", "restores"]
     only_success: bool = False
 
 
