@@ -231,7 +231,8 @@ def test_calls_files_and_visitors_come_back(company: Company) -> None:
     sql(
         company.dsn,
         """
-        insert into upload (company_id, token, form_id, lead_id, name, content_type, size, sha256, data, create_timestamp)
+        insert into upload
+            (company_id, token, form_id, lead_id, name, content_type, size, sha256, data, create_timestamp)
         values ($1, 'token', 1, $2, 'a.txt', 'text/plain', 1, 'x', 'x', now())
         """,
         company.id,

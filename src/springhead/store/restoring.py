@@ -15,6 +15,7 @@ from springhead.model.lists import LIST_MEMBER
 from springhead.model.notes import NOTE, TASK
 from springhead.model.opportunities import OPPORTUNITY_LEAD
 from springhead.store import lead_status, lists, opportunities, rules, sql, visitors
+from springhead.store.changes import noted
 from springhead.store.db import Tx
 from springhead.store.members import counted
 from springhead.store.reads import Rows, Select
@@ -45,6 +46,7 @@ async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[
     await opportunities.lock(tx, company_id, {row["id"] for row in named})
     back = [row["id"] for row in await tx.rows(_LEADS, company_id, found)]
     if back:
+        tx.changed = True
         await _bring_back(tx, company_id, fields, sorted(back))
     return Restored(found, back)
 
@@ -72,19 +74,18 @@ _CLAIM = statement(
     """
 )
 
-_PARTS = "p.company_id = $1 and p.lead_id = any($2::bigint[])"
-
 _OPPORTUNITIES = statement(
-    f"""
+    """
     select distinct coalesce((p.part->>'opportunity_id')::bigint, p.id) as id from deleted_lead_part p
-    where {_PARTS} and p.kind in ('opportunity_lead', 'primary', 'originating')
+    where p.company_id = $1 and p.lead_id = any($2::bigint[])
+        and p.kind in ('opportunity_lead', 'primary', 'originating')
     """
 )
 
 _LISTS = statement(
-    f"""
+    """
     select distinct (p.part->>'list_id')::bigint as id from deleted_lead_part p
-    where {_PARTS} and p.kind = 'list_member'
+    where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'list_member'
     """
 )
 
@@ -131,7 +132,9 @@ def _leads() -> str:
     told as (
         insert into event (company_id, lead_id, create_timestamp, event_source, event_name)
         select $1, m.id, now(), '{RESTORED}', 'Lead restored' from made m order by m.id
+        returning id
     ),
+    {noted("told")},
     taken as (
         delete from deleted_lead d where d.company_id = $1 and d.id in (select id from made)
     ),
@@ -153,7 +156,7 @@ _OPPORTUNITY_LEADS = statement(
             p.lead_id
         from deleted_lead_part p
         cross join lateral jsonb_populate_record(null::opportunity_lead, p.part) x
-        where {_PARTS} and p.kind = 'opportunity_lead'
+        where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'opportunity_lead'
             and exists (select from opportunity o where o.company_id = $1 and o.id = x.opportunity_id)
         order by x.opportunity_id, p.lead_id
         on conflict (company_id, opportunity_id, lead_id) do nothing
@@ -163,7 +166,7 @@ _OPPORTUNITY_LEADS = statement(
         select p.id, min(p.lead_id) filter (where p.kind = 'primary') as primary_id,
             min(p.lead_id) filter (where p.kind = 'originating') as originating_id
         from deleted_lead_part p
-        where {_PARTS} and p.kind in ('primary', 'originating')
+        where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind in ('primary', 'originating')
         group by p.id
     ),
     renamed as (
@@ -210,7 +213,7 @@ def _about(noun: Noun, *, notes: bool) -> str:
         back_{table} as materialized (
             select p.id, {ids}, (array_agg(p.part->'note') filter (where p.part->>'note' is not null))[1] as note
             from deleted_lead_part p
-            where {_PARTS} and p.kind in ('{table}_what', '{table}_who')
+            where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind in ('{table}_what', '{table}_who')
             group by p.id
         ),
         held_{table} as materialized (
@@ -222,10 +225,15 @@ def _about(noun: Noun, *, notes: bool) -> str:
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
             from back_{table} b
             where l.company_id = $1 and l.id = b.id and ({free}) and (select count(*) from held_{table}) >= 0
-        ){made if notes else ""}{shift(noun, f"back_{table}")}"""
+        ){made if notes else ""}"""
 
 
-_NOTES = statement(f"with{_about(NOTE, notes=True)},{_about(TASK, notes=False)} select")
+_NOTES = statement(
+    f"""
+    with{_about(NOTE, notes=True)},{_about(TASK, notes=False)}{shift(NOTE, "back_note")}{shift(TASK, "back_task")}
+    select
+    """
+)
 
 _BELONGINGS = statement(
     """
@@ -246,7 +254,7 @@ _MEMBERS = statement(
         select $1, p.id, x.list_id, p.lead_id, x.is_removed, x.create_timestamp, x.update_timestamp
         from deleted_lead_part p
         cross join lateral jsonb_populate_record(null::list_member, p.part) x
-        where {_PARTS} and p.kind = 'list_member'
+        where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'list_member'
             and exists (select from list t where t.company_id = $1 and t.id = x.list_id and t.filter is null)
         order by x.list_id, p.lead_id
         on conflict (company_id, list_id, lead_id) do nothing
@@ -259,9 +267,9 @@ _MEMBERS = statement(
 )
 
 _VISITORS = statement(
-    f"""
+    """
     select p.lead_id, p.part->>'tracking_id' as tracking_id from deleted_lead_part p
-    where {_PARTS} and p.kind = 'visitor'
+    where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'visitor'
     order by p.id
     """
 )
