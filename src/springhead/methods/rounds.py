@@ -47,14 +47,14 @@ def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
     """303 that names the references of which the company has no object."""
     return UnknownReference(
         *(
-            column.problem(f"Your company has no {_SEEN.get(str(column.refers), 'such object')} with that id")
+            column.problem(f"Your company has no {SEEN.get(str(column.refers), 'such object')} with that id")
             for bit, column in enumerate(noun.referring)
             if bits & 1 << bit
         )
     )
 
 
-_SEEN = {
+SEEN = {
     "user_profile": "user",
     "account": "account",
     "campaign": "campaign",

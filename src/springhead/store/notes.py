@@ -128,6 +128,43 @@ def _kept(role: str) -> str:
 _FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}
 
 
+def _moving(table: str) -> str:
+    """CTEs by which what was about leads is about those that they were merged into."""
+    sets = ", ".join(
+        f"""{role}_id = coalesce(
+                (select p.lead_id from pair p where l.{role}_type = 'lead' and p.id = l.{role}_id), l.{role}_id
+            )"""
+        for role in _ROLES
+    )
+    return f"""
+        held_{table} as materialized (
+            select l.id from {table} l
+            where l.company_id = $1 and l.id = any({_meant(table, "lead", ids="$2")})
+            order by l.id for update
+        ),
+        moved_{table} as (
+            update {table} l set {sets},
+                version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+            where l.company_id = $1 and l.id = any(array(select id from held_{table}))
+            returning l.id
+        )"""
+
+
+_MOVE = statement(
+    f"""
+    with pair as materialized (
+        select p.id, p.lead_id from unnest($2::bigint[], $3::bigint[]) as p (id, lead_id)
+    ),{_moving("note")},{_moving("task")}{shift(NOTE, "moved_note")}{shift(TASK, "moved_task")}
+    select
+    """
+)
+
+
+async def move_leads(tx: Tx, company_id: int, going: Sequence[int], staying: Sequence[int]) -> None:
+    """Let what is about leads be about those, pair by pair, that they are merged into; all of them are held."""
+    await tx.rows(_MOVE, company_id, going, staying)
+
+
 def _telling(table: str, text: str, source: str, sentence: str) -> Statement:
     return statement(
         f"""
