@@ -1,30 +1,12 @@
 """restoreLeads and getDeletedLeads: the recycle bin, and what comes back out of it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from neighbours import about, make_notes, stored, user
+from recycling import bin_of, deleted, opportunity, restored, rows
 from support import Company, eventually, sql
-
-
-def deleted(company: Company, *ids: int) -> None:
-    outcomes = company.call("deleteLeads", objects=list(ids))
-    assert all(outcome["success"] for outcome in outcomes), outcomes
-
-
-def restored(company: Company, *ids: int) -> None:
-    outcomes = company.call("restoreLeads", objects=[{"id": one} for one in ids])
-    assert all(outcome["success"] for outcome in outcomes), outcomes
-
-
-def bin_of(company: Company, **where: Any) -> list[str]:
-    return [row["id"] for row in company.call("getDeletedLeads", where=where)]
-
-
-def rows(company: Company, statement: str, *arguments: object) -> list[Any]:
-    return [tuple(row) for row in sql(company.dsn, statement, *arguments, company_id=company.id)]
 
 
 def test_a_deleted_lead_comes_back_as_it_was(company: Company) -> None:
@@ -135,13 +117,6 @@ def test_lists_get_their_members_back_as_they_were(company: Company) -> None:
         (members[0],), (members[2],)
     ]  # fmt: skip
     assert rows(company, "select count(*) from list_member where list_id = $1", gone["id"]) == [(0,)]
-
-
-def opportunity(company: Company, **more: Any) -> int:
-    stages = company.call("getDealStages")
-    stage = stages[0]["id"] if stages else company.make("createDealStages", {"dealStageName": "Offer"})[0]
-    new = {"opportunityName": "Roof", "dealStageID": stage, "closeDate": "2030-01-31", **more}
-    return company.make("createOpportunities", new)[0]
 
 
 def test_opportunities_are_linked_and_named_again_and_the_status_follows(company: Company) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from springhead.methods import redirects
 from springhead.methods.call import Call, shape
 from springhead.methods.rounds import Rounds, Upserts, batch_of, unknown_reference
 from springhead.model.columns import Noun
@@ -111,6 +112,13 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
             if checked.good and not inserted:
                 call.server.fields.forget(call.company.id)
                 raise TryAgain
+            named = list(zip(checked.good, (row.unknown for row in inserted), strict=True))
+            if again := await redirects.rename(tx, call.company.id, noun, named):
+                renamed = [checked.good[place] for place in again]
+                documents = msgspec.json.encode(renamed).decode()
+                batch = batch_of(call, noun, fields, renamed, documents, creating=True)
+                for place, row in zip(again, await table(noun).insert(tx, call.company.id, batch), strict=True):
+                    inserted[place] = row
             made: list[int] = []
             for row, at in zip(inserted, checked.positions, strict=True):
                 if row.id is not None:

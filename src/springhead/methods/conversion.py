@@ -27,7 +27,7 @@ from springhead.model.opportunities import OPPORTUNITY
 from springhead.rpc.method import Done, Example, Outcomes, Writes, converted, method, refused
 from springhead.rpc.objects import Checked
 from springhead.rpc.params import Objects
-from springhead.store import conversion, events, lead_status, opportunities, rules
+from springhead.store import conversion, events, lead_status, merged, opportunities, rules
 from springhead.store.conversion import Candidate, Change, Known
 from springhead.store.db import TryAgain, Tx
 from springhead.store.table import Batch, table
@@ -172,6 +172,10 @@ class _Conversion:
         ids = [one.id for one, key in sent if not key]
         leads = await conversion.candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}
+        answers = await merged.answering(self._tx, self._company_id, set(ids) - by_id.keys())
+        if answers:
+            new = await conversion.candidates(self._tx, self._company_id, list(answers.values()), [])
+            by_id |= {old: lead for old, meant in answers.items() for lead in new if lead.id == meant}
         by_key = {lead.email_key: lead for lead in leads}
         plans: dict[int, _Plan] = {}
         for (one, key), at in zip(sent, checked.positions, strict=True):

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from springhead.methods import redirects
 from springhead.methods.call import Call, shape
 from springhead.model.columns import Column, Noun
 from springhead.model.errors import (
@@ -16,6 +17,7 @@ from springhead.model.errors import (
     UnknownReference,
 )
 from springhead.model.fields import FieldSet
+from springhead.model.leads import LEAD
 from springhead.rpc.method import Done, done, refused, upserted
 from springhead.store.db import TryAgain, Tx
 from springhead.store.table import Batch, Table, Updated, table
@@ -89,6 +91,7 @@ class Rounds:
                 self._call.server.fields.forget(self._call.company.id)
                 raise TryAgain
             again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
+            again |= await self._renamed(tx, found, good)
             absent: list[Pair] = []
             for row in found:
                 if row.position in again:
@@ -105,6 +108,17 @@ class Rounds:
             if absent:
                 outcomes |= await self._absent(tx, absent)
         return outcomes
+
+    async def _renamed(self, tx: Tx, found: Sequence[Updated], good: Sequence[Any]) -> set[int]:
+        """The objects that name a lead which was merged into another, and name that one now: in the next round."""
+        company_id = self._call.company.id
+        vain = [(good[row.position - 1], row.unknown) for row in found]
+        again = [found[place] for place in await redirects.rename(tx, company_id, self._noun, vain)]
+        if self._noun is LEAD:
+            absent = [row for row in found if not row.found or not (row.locked or self._skip_locked)]
+            places = await redirects.resume(tx, company_id, [good[row.position - 1] for row in absent])
+            again += [absent[place] for place in places]
+        return {row.position for row in again}
 
     async def _absent(self, _tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
         """What becomes of the objects whose row is not there."""

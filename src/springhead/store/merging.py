@@ -262,7 +262,7 @@ _GO = statement(
     told as (
         insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)
         select $1, g.id, now(), 'leadDeletion', 'Lead merged into another one',
-            jsonb_build_object('mergedInto', g.merged_into::text)
+            jsonb_build_object('mergedInto', jsonb_build_array(null, g.merged_into::text))
         from gone g order by g.id
         returning id
     ),
