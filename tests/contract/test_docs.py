@@ -19,7 +19,15 @@ TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
 BY_HAND = [page for page in PAGES if page.parent.name != "reference"]
 CALLS = [
-    TOP / "docs" / name for name in ("api-by-example.md", "sales-story.md", "scoring.md", "searching.md", "sync.md")
+    TOP / "docs" / name
+    for name in (
+        "api-by-example.md",
+        "sales-story.md",
+        "scoring.md",
+        "searching.md",
+        "sync.md",
+        "recycling-and-merging.md",
+    )
 ]
 START = TOP / "docs" / "start.md"
 COMMANDS = {"python": [sys.executable], "php": ["php"], "ruby": ["ruby"], "javascript": ["node"]}

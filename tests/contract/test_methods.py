@@ -106,6 +106,18 @@ MORE: dict[str, list[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "upsertLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    "mergeLeads": [
+        {"objects": [{"id": "{lead}", "mergeIDs": ids, **more}]}
+        for ids, more in (
+            ([1], {}),
+            (["{other lead}"], {"values": []}),
+            (["{other lead}"], {"values": {"ownerID": 1}}),
+            (["{other lead}"], {"values": {"emailAddress": "other@example.com"}}),
+            (["{other lead}"], {}),
+            (["{other lead}"], {}),
+        )
+    ]
+    + [{"objects": [{"id": 1, "mergeIDs": list(range(2, 52))}] * 11}],
     "restoreLeads": [
         ("deleteLeads", {"objects": ["{lead}"]}),
         ("createLeads", {"objects": [{"emailAddress": "lead.one@example.com"}]}),
@@ -269,7 +281,9 @@ def given(company: Company, examples: tuple[Example, ...]) -> Made:
         assert matches(example.result, result)
         for outcome in result:
             if "id" in outcome:
-                made["{id}"] = made[f"{{{noun_name(REGISTRY[example.method])}}}"] = outcome["id"]
+                noun = noun_name(REGISTRY[example.method])
+                made[f"{{other {noun}}}"] = made.get(f"{{{noun}}}", 1)
+                made["{id}"] = made[f"{{{noun}}}"] = outcome["id"]
     return made
 
 

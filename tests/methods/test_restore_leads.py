@@ -56,6 +56,9 @@ def test_the_bin_shows_the_leads_as_they_were_deleted_last_first(company: Compan
     assert bin_of(company, emailAddress="ONE@example.com") == [str(one)]
     assert bin_of(company, emailAddress="one@example.com", id=two) == []
     assert [row["id"] for row in company.call("getDeletedLeads", limit=1, offset=1)] == [str(one)]
+    some = company.call("getDeletedLeads", fields=["city", field, "mergedInto"])
+    assert some == [{"city": "Rome", "mergedInto": None, field: ""}, {"city": None, "mergedInto": None, field: "38"}]
+    assert company.error("getDeletedLeads", fields=["x"])["code"] == 205
 
 
 def test_what_is_not_in_the_bin_is_404(company: Company) -> None:

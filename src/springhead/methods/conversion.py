@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET
 
-from springhead.methods import deal_stages
+from springhead.methods import deal_stages, redirects
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call, shape
 from springhead.methods.examples import GIVEN, NOTHING
@@ -27,7 +27,7 @@ from springhead.model.opportunities import OPPORTUNITY
 from springhead.rpc.method import Done, Example, Outcomes, Writes, converted, method, refused
 from springhead.rpc.objects import Checked
 from springhead.rpc.params import Objects
-from springhead.store import conversion, events, lead_status, merged, opportunities, rules
+from springhead.store import conversion, events, lead_status, opportunities, rules
 from springhead.store.conversion import Candidate, Change, Known
 from springhead.store.db import TryAgain, Tx
 from springhead.store.table import Batch, table
@@ -103,8 +103,12 @@ async def convert_leads(call: Call, *, objects: Annotated[list[Json], Objects(CO
         checked.refuse({at: problem for one, at in checked.placed() if (problem := examine(one))})
         outcomes = checked.refused()
         if checked.good:
-            async with tx.atomic():
-                outcomes |= await _Conversion(call, tx, fields).run(checked)
+
+            async def run() -> dict[int, Done]:
+                async with tx.atomic():
+                    return await _Conversion(call, tx, fields).run(checked)
+
+            outcomes |= await redirects.settled(run)
     return Outcomes.in_order(outcomes)
 
 
@@ -172,10 +176,7 @@ class _Conversion:
         ids = [one.id for one, key in sent if not key]
         leads = await conversion.candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}
-        answers = await merged.answering(self._tx, self._company_id, set(ids) - by_id.keys())
-        if answers:
-            new = await conversion.candidates(self._tx, self._company_id, list(answers.values()), [])
-            by_id |= {old: lead for old, meant in answers.items() for lead in new if lead.id == meant}
+        await redirects.resume(self._tx, self._company_id, [one for one in checked.good if one.id not in by_id])
         by_key = {lead.email_key: lead for lead in leads}
         plans: dict[int, _Plan] = {}
         for (one, key), at in zip(sent, checked.positions, strict=True):

@@ -2,10 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
+from springhead.methods import redirects
 from springhead.methods.bulk import FLAT_ERRORS, WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, failed
@@ -26,7 +28,7 @@ from springhead.model.lists import LIST_ADDRESS, LIST_CONTACT, LIST_MEMBER, WHOL
 from springhead.rpc.method import Done, Example, Outcomes, Writes, done, method, refused
 from springhead.rpc.objects import Checked, Shape
 from springhead.rpc.params import Flat, Objects
-from springhead.store import lists, members, merged
+from springhead.store import lists, members
 from springhead.store.db import Tx
 from springhead.store.members import Judged
 
@@ -271,31 +273,26 @@ async def _by_address(call: Call, objects: list[Json], change: _Change) -> Outco
 async def _judge(call: Call, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
     outcomes = checked.refused()
     if checked.good:
-        listed = [one.listID for one in checked.good]
-        # Of one pair that finds nothing, nothing is written; of several the others are.
-        async with call.tx() as tx, tx.atomic() if len(leads) > 1 else nullcontext():
-            judged = await change.store(tx, call.company.id, listed, leads)
-            if noun is not LIST_ADDRESS:
-                await _look_again(tx, call.company.id, judged, list(zip(listed, leads, strict=True)), change)
+        judged = await redirects.settled(partial(_change, call, checked.good, leads, change))
         for one, at in zip(judged, checked.positions, strict=True):
             by_hand = one.listed and not one.ruled
             outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, ruled=one.ruled))
     return Outcomes.in_order(outcomes)
 
 
-async def _look_again(
-    tx: Tx, company_id: int, judged: list[Judged], pairs: Sequence[tuple[int, int]], change: _Change
-) -> None:
-    """Change the memberships of the leads that answer for those which were not found, by pairs of list and lead."""
-    listed, leads = [one for one, _ in pairs], [lead for _, lead in pairs]
-    vain = [place for place, one in enumerate(judged) if one.id is None and not one.known]
-    answers = await merged.answering(tx, company_id, {leads[place] for place in vain})
-    again = [place for place in vain if leads[place] in answers]
-    if again:
-        meant = [answers[leads[place]] for place in again]
-        more = await change.store(tx, company_id, [listed[place] for place in again], meant)
-        for place, one in zip(again, more, strict=True):
-            judged[place] = one
+async def _change(call: Call, objects: Sequence[Any], leads: Sequence[Any], change: _Change) -> list[Judged]:
+    """Change the memberships of one call together; who was merged into another lead is that one."""
+    if leads and isinstance(leads[0], int):
+        leads = [one.memberID for one in objects]
+    async with (
+        call.tx() as tx,
+        tx.atomic() if len(objects) > 1 else nullcontext(),
+    ):  # one that is refused writes nothing
+        judged = await change.store(tx, call.company.id, [one.listID for one in objects], leads)
+        if leads and isinstance(leads[0], int):
+            vain = (one for one, found in zip(objects, judged, strict=True) if found.id is None and not found.known)
+            await redirects.resume(tx, call.company.id, vain, name="memberID")
+    return judged
 
 
 def _added(one: Judged) -> Done:

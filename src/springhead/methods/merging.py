@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call, shape
-from springhead.methods.examples import CREATED, GIVEN, failed
+from springhead.methods.examples import CREATED, GIVEN
 from springhead.methods.rounds import SEEN
 from springhead.model.errors import (
     ApiError,
@@ -25,7 +25,7 @@ from springhead.model.merging import MERGE, RULES, examine, merged, set_values
 from springhead.rpc.method import Done, Example, Outcomes, Writes, done, method, refused
 from springhead.rpc.params import PAGE, Objects
 from springhead.store import merged as ids
-from springhead.store import merging
+from springhead.store import merging, recycling
 from springhead.store.db import Tx
 from springhead.store.merging import REFERENCES, Lead, Merger
 
@@ -48,9 +48,9 @@ _TWO = (
     section="own",
     examples=[
         Example(
-            {"objects": [{"id": 1, "mergeIDs": ["{lead}"]}]},
-            [failed(404, "A record with that ID does not exist")],
-            "Into a lead that is not there.",
+            {"objects": [{"id": "{lead}", "mergeIDs": ["{other lead}"], "rule": "newest"}]},
+            [CREATED],
+            "Two leads into one, whose values are those that were changed last.",
             given=_TWO,
         ),
     ],
@@ -151,6 +151,7 @@ class _Merging:
 
     async def run(self, left: Sequence[_Plan]) -> None:
         """Merge in rounds: in each of them no lead stands in two objects."""
+        await recycling.one_at_a_time(self._tx, self._company_id)
         while left:
             asked = {one for plan in left for one in (plan.asked.id, *plan.asked.mergeIDs)}
             found = await ids.present(self._tx, self._company_id, asked)

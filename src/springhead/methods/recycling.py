@@ -5,15 +5,15 @@ from typing import Annotated, cast
 
 from springhead.methods import reads
 from springhead.methods.bulk import WRITE_ERRORS, id_of
-from springhead.methods.call import Call
+from springhead.methods.call import Call, readable
 from springhead.methods.examples import DONE, GIVEN, LEAD_ROW, failed
 from springhead.methods.reads import Limit, Offset
-from springhead.model.errors import ApiError, EntryExists, Json, NoSuchRecord, UnexpectedArray
+from springhead.model.errors import ApiError, EntryExists, InvalidParameters, Json, NoSuchRecord, UnexpectedArray
 from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD, email_key
 from springhead.model.recycling import DELETED_LEAD
 from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
-from springhead.rpc.params import PAGE, Objects, Where
+from springhead.rpc.params import PAGE, Names, Objects, Where
 from springhead.store import reads as pages
 from springhead.store import restoring
 from springhead.store.db import Tx
@@ -90,6 +90,7 @@ async def get_deleted_leads(
     where: Annotated[Mapping[str, Json], Where(DELETED_LEAD, "id", "emailAddress", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
+    fields: Annotated[list[str] | None, Names("Only these fields; all when left out.")] = None,
 ) -> Rows:
     """Read the leads in the recycle bin, which restoreLeads can bring back: those that were deleted last first.
 
@@ -99,11 +100,12 @@ async def get_deleted_leads(
     ids, addresses = _several(where.get("id")), _several(where.get("emailAddress"))
 
     async def found(tx: Tx, known: FieldSet) -> pages.Rows:
-        key = ("select", DELETED_LEAD.name)
-        select: Select | None = known.derived.get(key)
-        if select is None:
-            custom = known.columns[LEAD.name]
-            select = known.derived[key] = Select(DELETED_LEAD, None, custom, source=restoring.SOURCE)
+        try:
+            readable(LEAD, known, [name for name in fields or () if name not in DELETED_LEAD.by_name])
+        except InvalidParameters:
+            await call.verify(tx, known)
+            raise
+        select = Select(DELETED_LEAD, fields, known.columns[LEAD.name], source=restoring.SOURCE)
         return await restoring.find(
             tx,
             call.company.id,

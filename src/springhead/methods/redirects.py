@@ -1,7 +1,7 @@
 """The ids of leads that were merged into others: a second look for what a call did not find (store/merged.py)."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from springhead.methods.call import Call
 from springhead.model.columns import Column, Noun
@@ -11,39 +11,51 @@ from springhead.rpc.params import whole
 from springhead.store import merged
 from springhead.store.db import Tx
 
+T = TypeVar("T")
 Where = Mapping[str, Json]
 
 
-async def rename(tx: Tx, company_id: int, noun: Noun, unknown: Sequence[tuple[Any, int]]) -> list[int]:
-    """Let objects name the leads that answer for those that they named and that are not there.
+class Renamed(Exception):
+    """Objects have come to name other leads: what was done is to be undone, and done with them as they are now."""
 
-    Each object comes with the bits of what it names in vain (store/table.py). Gives the places of those that name
-    something else now.
+
+async def settled(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Begin anew whenever something names other leads than before: so all is locked in the right order."""
+    while True:
+        try:
+            return await attempt()
+        except Renamed:
+            continue
+
+
+async def rename(tx: Tx, company_id: int, noun: Noun, unknown: Iterable[tuple[Any, int]]) -> None:
+    """Raise Renamed when objects that name leads in vain name now those that answer for them.
+
+    Each object comes with the bits of what it names in vain (store/table.py).
     """
     wanted = [
-        (place, column.name, getattr(one, column.name))
-        for place, (one, bits) in enumerate(unknown)
+        (one, column.name, getattr(one, column.name))
+        for one, bits in unknown
         if bits
         for bit, column in enumerate(noun.referring)
         if bits & 1 << bit and _names_lead(column, one)
     ]
+    await _replace(tx, company_id, wanted)
+
+
+async def resume(tx: Tx, company_id: int, absent: Iterable[Any], *, name: str = "id") -> None:
+    """Raise Renamed when objects whose `id` no lead has mean now the leads that answer for them."""
+    ids = ((one, getattr(one, name)) for one in absent)
+    await _replace(tx, company_id, [(one, name, lead_id) for one, lead_id in ids if isinstance(lead_id, int)])
+
+
+async def _replace(tx: Tx, company_id: int, wanted: Sequence[tuple[Any, str, int]]) -> None:
     answers = await merged.answering(tx, company_id, {lead_id for _, _, lead_id in wanted})
-    renamed: dict[int, None] = {}
-    for place, name, lead_id in wanted:
+    for one, name, lead_id in wanted:
         if lead_id in answers:
-            setattr(unknown[place][0], name, answers[lead_id])
-            renamed[place] = None
-    return list(renamed)
-
-
-async def resume(tx: Tx, company_id: int, absent: Sequence[Any]) -> list[int]:
-    """Let objects whose `id` no lead has mean the leads that answer for them; gives the places of those that do now."""
-    ids = [one.id for one in absent]
-    answers = await merged.answering(tx, company_id, {one for one in ids if isinstance(one, int)})
-    places = [place for place, one in enumerate(ids) if one in answers]
-    for place in places:
-        absent[place].id = answers[ids[place]]
-    return places
+            setattr(one, name, answers[lead_id])
+    if answers:
+        raise Renamed
 
 
 def _names_lead(column: Column, one: Any) -> bool:

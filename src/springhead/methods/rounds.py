@@ -91,7 +91,7 @@ class Rounds:
                 self._call.server.fields.forget(self._call.company.id)
                 raise TryAgain
             again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
-            again |= await self._renamed(tx, found, good)
+            await self._look_again(tx, found, good)
             absent: list[Pair] = []
             for row in found:
                 if row.position in again:
@@ -109,16 +109,14 @@ class Rounds:
                 outcomes |= await self._absent(tx, absent)
         return outcomes
 
-    async def _renamed(self, tx: Tx, found: Sequence[Updated], good: Sequence[Any]) -> set[int]:
-        """The objects that name a lead which was merged into another, and name that one now: in the next round."""
+    async def _look_again(self, tx: Tx, found: Sequence[Updated], good: Sequence[Any]) -> None:
+        """Begin anew when objects mean, or name, leads that were merged into others."""
         company_id = self._call.company.id
-        vain = [(good[row.position - 1], row.unknown) for row in found]
-        again = [found[place] for place in await redirects.rename(tx, company_id, self._noun, vain)]
+        vain = ((good[row.position - 1], row.unknown) for row in found)
+        await redirects.rename(tx, company_id, self._noun, vain)
         if self._noun is LEAD:
-            absent = [row for row in found if not row.found or not (row.locked or self._skip_locked)]
-            places = await redirects.resume(tx, company_id, [good[row.position - 1] for row in absent])
-            again += [absent[place] for place in places]
-        return {row.position for row in again}
+            absent = (row for row in found if not row.found or not (row.locked or self._skip_locked))
+            await redirects.resume(tx, company_id, (good[row.position - 1] for row in absent))
 
     async def _absent(self, _tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
         """What becomes of the objects whose row is not there."""

@@ -126,7 +126,8 @@ class Example(msgspec.Struct, frozen=True):
     """A call and its answer, shown in the docs and run as a test; `...` stands for any value.
 
     `given` are calls made before it. In the params `{id}` stands for the id that was made last, and a noun's
-    name, as in `{dealStage}`, for the last one of that noun; `{userProfile}` is the company's administrator.
+    name, as in `{dealStage}`, for the last one of that noun, and `{other lead}` for the one before;
+    `{userProfile}` is the company's administrator.
     """
 
     params: Mapping[str, Json]

@@ -245,17 +245,18 @@ _HOLD = statement(
     with held as materialized (
         select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update
     ){shift(LEAD, "held")}
-    select count(*) from held  -- all of them, and before the page starts: what nobody asks for is not locked
+    select id from held  -- all of them, and before the page starts: what nobody asks for is not locked
     """
 )
 
 
-async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Lock leads that are about to be deleted, and wait for all who are putting them on a list.
+async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
+    """Lock leads that are about to be deleted, and wait for all who are putting them on a list; gives those held.
 
+    One that is not there now must not be deleted: were it restored meanwhile, what it got again would stay behind.
     Ends their remembered page starts here already: whoever changes leads does so before he locks lists.
     """
-    await tx.rows(_HOLD, company_id, lead_ids)
+    return [row["id"] for row in await tx.rows(_HOLD, company_id, lead_ids)]
 
 
 async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:

@@ -77,6 +77,20 @@ async def set_aside(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
     await tx.rows(_SET_ASIDE, company_id, lead_ids)
 
 
+async def one_at_a_time(tx: Tx, company_id: int) -> None:
+    """Wait until nobody else merges or restores leads of the company; the first step of whoever does.
+
+    Both lock a lot, and what they find out before that would often be wrong when they have it.
+    """
+    await tx.rows(
+        """
+        insert into shift as g (company_id, noun, generation) values ($1, 'recycling', 1)
+        on conflict (company_id, noun) do update set generation = g.generation + excluded.generation
+        """,
+        company_id,
+    )
+
+
 async def begin(tx: Tx, company_id: int) -> None:
     """See that the bin, into which the same transaction has put something, is looked at once a day from now on."""
     await tx.rows(

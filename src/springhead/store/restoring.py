@@ -19,7 +19,7 @@ from springhead.store.changes import noted
 from springhead.store.db import Tx
 from springhead.store.members import counted
 from springhead.store.reads import Rows, Select
-from springhead.store.recycling import IN_TIME
+from springhead.store.recycling import IN_TIME, one_at_a_time
 from springhead.store.sql import statement
 from springhead.store.table import shift
 
@@ -39,6 +39,7 @@ class Restored(msgspec.Struct, frozen=True):
 
 async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> Restored:
     """Take leads out of the bin, with all that is still there of what they had; to be called in a transaction."""
+    await one_at_a_time(tx, company_id)
     found = [row["id"] for row in await tx.rows(_CLAIM, company_id, lead_ids)]
     if not found:
         return Restored((), ())

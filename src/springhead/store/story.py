@@ -61,11 +61,8 @@ def of_merge(noun: Noun) -> str:
     """A CTE that tells of each row of `changed` that `merged` ids were merged into it, and what that has changed."""
     if not noun.story:
         return ""
-    members = [
-        "'\"merged\":[null,' || c.merged::text || ']'",
-        *map(_member, noun.written),
-        *([_CUSTOM] if noun.custom else []),
-    ]
+    merged = "'\"merged\":[null,' || c.merged::text || ']'"
+    members = [merged, *map(_member, noun.written), *([_CUSTOM] if noun.custom else [])]
     return f""",
             told as (
                 {_INTO}

@@ -37,6 +37,8 @@ create table merged_lead (
 comment on table merged_lead is 'The ids of leads that were merged into others, which answer to them; never a chain: lead_id is no id of this table.';
 create index merged_lead_of_lead on merged_lead (company_id, lead_id);
 
+comment on table event is 'What happened to a lead, written with the change itself; nothing in it is ever changed but whose it is, by a merge.';
+
 -- What is large, or only ever shown with its lead, stays where it is: of a deleted lead, or of none.
 alter table upload alter column lead_id drop not null, add column deleted_lead_id bigint;
 alter table call alter column lead_id drop not null, add column deleted_lead_id bigint;
