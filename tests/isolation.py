@@ -82,10 +82,13 @@ def move_in(server: Server, company: Company) -> Stranger:
     secret = {"firstName": "Secret", "description": "Secret", names[0]: "Secret", names[1]: "Secret"}
     leads = company.create(*({"emailAddress": email, "ownerID": user["id"], **secret} for email in emails))
     fields = [int(company.call("getFields", where={"systemName": name})[0]["id"]) for name in names]
-    company.create({"emailAddress": "deleted@example.com"})
-    (gone,) = company.call("getLeads", where={"emailAddress": "deleted@example.com"}, fields=["id"])
-    assert company.call("deleteLeads", objects=[gone])[0]["success"]  # so that shift has its row
+    gone, merged = company.create({"emailAddress": "deleted@example.com", **secret}, secret)
     others = furnish(company, leads[0], user["id"], "Secret")
+    about = {"authorID": user["id"], "whoID": gone, "whoType": "lead", "note": "Secret"}
+    assert company.call("createNotes", objects=[about])[0]["success"]
+    assert company.call("deleteLeads", objects=[{"id": gone}])[0]["success"]  # so that shift has its row
+    assert company.call("mergeLeads", objects=[{"id": leads[1], "mergeIDs": [merged]}])[0]["success"]
+    others["deleted_lead"] = [gone, merged]
     return Stranger(leads, emails, fields, names, [user["id"]], user_email, others)
 
 
@@ -146,12 +149,14 @@ class Attacker:
 
     company: Company
     lead: int
+    spare: int
+    """Another lead, to be merged."""
     field: int
     others: dict[str, list[int]]
 
     def __init__(self, company: Company) -> None:
         self.company = company
-        (self.lead,) = company.create({"emailAddress": "own@example.com"})
+        self.lead, self.spare = company.create({"emailAddress": "own@example.com"}, {})
         name = company.field("My field")
         self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
         (user,) = company.call("getUserProfiles")
@@ -165,7 +170,7 @@ class Attacker:
     def example() -> "Attacker":
         """One without a company, to look at what the cases send."""
         attacker = Attacker.__new__(Attacker)
-        attacker.lead, attacker.field = 8, 9
+        attacker.lead, attacker.field, attacker.spare = 8, 9, 12
         attacker.others = {table: [11] for table in (*FURNITURE, "user_profile")}
         return attacker
 

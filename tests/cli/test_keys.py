@@ -53,6 +53,7 @@ def test_a_key_is_made_shown_once_used_and_revoked_beside_the_running_server(ser
 def test_a_companys_name_zone_and_limits_can_be_set(server: Server) -> None:
     account = read(server, "company", "create", "Before")["accountID"]
     changes = ("--name=After", "--time-zone=Europe/Berlin", "--per-second=20", "--per-day=7", "--objects-per-call=3")
+    changes = (*changes, "--recycle-days=0")
     (changed,) = read(server, "company", "set", account, *changes)
     assert changed | {"id": 0} == {
         "id": 0,
@@ -62,6 +63,7 @@ def test_a_companys_name_zone_and_limits_can_be_set(server: Server) -> None:
         "perSecond": 20,
         "perDay": 7,
         "objectsPerCall": 3,
+        "recycleDays": 0,
     }
     assert changed in read(server, "company", "list")
 

@@ -27,6 +27,7 @@ CALLS = [
         "searching.md",
         "sync.md",
         "history-and-erasure.md",
+        "recycling-and-merging.md",
     )
 ]
 START = TOP / "docs" / "start.md"

@@ -70,6 +70,24 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
         {"objects": {"0": {"id": it.leads[0]}}},
         {"objects": [{"id": it.users[0]}, {"id": it.fields[0]}, {"id": me.lead}]},
     ],
+    "restoreLeads": lambda me, it: [
+        {"objects": [*it.ids("deleted_lead"), {"id": str(it.ids("deleted_lead")[0])}, {"id": it.leads[0]}]},
+    ],
+    "mergeLeads": lambda me, it: (
+        [{"objects": [{"id": me.lead, "mergeIDs": [one]}]} for one in (*it.leads, *it.ids("deleted_lead"), it.users[0])]
+        + [{"objects": [{"id": one, "mergeIDs": [me.spare]}]} for one in (*it.leads, *it.ids("deleted_lead"))]
+        + [
+            {"objects": [{"id": me.lead, "mergeIDs": [me.spare], **more}]}
+            for more in (
+                {"valuesFrom": {"city": it.leads[0]}},
+                {"valuesFrom": {it.names[0]: me.spare}},
+                {"values": {"ownerID": it.users[0]}},
+                {"values": {"accountID": it.ids("account")[0]}},
+                {"values": {it.names[0]: "Mine"}},
+                {"values": {"emailAddress": it.emails[0]}},  # free in my company: it becomes mine
+            )
+        ]
+    ),
     "getFields": lambda me, it: [
         {"where": {"id": it.fields[0]}},
         {"where": {"id": [*it.fields, me.field]}},
@@ -168,9 +186,11 @@ def _tried(method: Method[Any], given: Given, me: Attacker, it: Stranger) -> Ite
 def _theirs(column: Column, it: Stranger) -> Iterator[list[Any]]:
     """Lists of what another company has of a column."""
     if column.name == "id":
-        yield from (it.ids(table) for table in (*FURNITURE, "lead", "user_profile"))
+        yield from (it.ids(table) for table in (*FURNITURE, "lead", "deleted_lead", "user_profile"))
     elif column.name in TABLES:
         yield it.ids(TABLES[column.name])
+        if TABLES[column.name] == "lead":
+            yield it.ids("deleted_lead")
     elif column.name == "emailAddress":
         yield it.emails
     else:
@@ -185,7 +205,7 @@ def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Ite
     text = next((column.name for column in noun.written if column.kind.sql == "text" and not column.kind.options), None)
     if "id" in noun.by_name:
         table = "lead" if method.name == "convertLeads" else noun.table
-        for one in it.ids(table):
+        for one in (*it.ids(table), *(it.ids("deleted_lead") if table == "lead" else ())):
             yield {**(own if new else {}), "id": one, **({text: "Mine"} if text else {})}
         yield {**(own if new else {}), "id": str(it.ids(table)[0])}
     for column in named:
@@ -280,7 +300,7 @@ def test_every_parameter_that_can_name_something_is_tried() -> None:
             wanted: set[str] = set()
             if isinstance(given.accepts, Where):
                 wanted = set(given.accepts.keys)
-            elif isinstance(given.accepts, Objects) and not name.startswith("delete"):
+            elif isinstance(given.accepts, Objects) and not name.startswith(("delete", "restore")):
                 columns = given.accepts.noun.columns
                 wanted = {one.name for one in columns if re.search(r"(^id|[a-z]ID|emailAddress|systemName)$", one.name)}
                 wanted -= {"trackingID", "crmID", "publicID"}  # texts of the caller's own, or of the server's

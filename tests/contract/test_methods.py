@@ -101,11 +101,28 @@ NAMED = (
 )
 """Leads by address and by id, some of which are there."""
 
-MORE: dict[str, list[dict[str, Any]]] = {
+MORE: dict[str, list[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "upsertLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    "mergeLeads": [
+        {"objects": [{"id": "{lead}", "mergeIDs": ids, **more}]}
+        for ids, more in (
+            ([1], {}),
+            (["{other lead}"], {"values": []}),
+            (["{other lead}"], {"values": {"ownerID": 1}}),
+            (["{other lead}"], {"values": {"emailAddress": "other@example.com"}}),
+            (["{other lead}"], {}),
+            (["{other lead}"], {}),
+        )
+    ]
+    + [{"objects": [{"id": 1, "mergeIDs": list(range(2, 52))}] * 11}],
+    "restoreLeads": [
+        ("deleteLeads", {"objects": ["{lead}"]}),
+        ("createLeads", {"objects": [{"emailAddress": "lead.one@example.com"}]}),
+        {"objects": ["{lead}"]},
+    ],
     "createFields": [{"objects": [{"relationship": "lead", "dataType": "string", "label": []}]}],
     "deleteDealStages": [{"objects": [{"id": "{dealStage}"}]}],
     "convertLeads": [{"objects": [{"id": "{lead}", **more}] * 2} for more in ({"accountID": 1}, {}, {})],
@@ -142,10 +159,10 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "findDuplicateLeads": [{"id": [[1]]}],
     "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
 }
-"""Calls that go wrong in a way that only this method knows."""
+"""Calls that go wrong in a way that only this method knows; a call of another one, by its name, prepares the next."""
 
 
-def wrong_calls(method: Method[Any]) -> Iterator[dict[str, Any]]:
+def wrong_calls(method: Method[Any]) -> Iterator[dict[str, Any] | tuple[str, dict[str, Any]]]:
     """Calls that go wrong, as they follow from the parameters; then those that only this method knows."""
     yield {}
     right: dict[str, Any] = {given.name: value for given in method.params if (value := right_value(given)) is not None}
@@ -211,6 +228,9 @@ def test_the_errors_that_a_method_declares_are_those_that_happen(method: Method[
 
     seen: set[int] = set()
     for params in wrong_calls(method):
+        if isinstance(params, tuple):
+            company.call(params[0], **filled(params[1], made))
+            continue
         seen |= codes(company.envelope(method.name, filled(params, made)))
 
     declared = {error.code for error in method.errors}
@@ -264,7 +284,9 @@ def given(company: Company, examples: tuple[Example, ...]) -> Made:
         assert matches(example.result, result)
         for outcome in result:
             if "id" in outcome:
-                made["{id}"] = made[f"{{{noun_name(REGISTRY[example.method])}}}"] = outcome["id"]
+                noun = noun_name(REGISTRY[example.method])
+                made[f"{{other {noun}}}"] = made.get(f"{{{noun}}}", 1)
+                made["{id}"] = made[f"{{{noun}}}"] = outcome["id"]
     return made
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from springhead.store.db import Database
 
 AMOUNT = click.IntRange(1, 2_000_000_000)
+DAYS = click.IntRange(0, 3650)
 
 
 def _zone(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -86,6 +87,7 @@ def list_(loaded: Loaded, *, as_json: bool) -> None:
 @click.option("--per-second", type=AMOUNT, help="Calls a second.")
 @click.option("--per-day", type=AMOUNT, help="Calls a day, which begins at 00:00 UTC.")
 @click.option("--objects-per-call", type=AMOUNT, help="Objects in one call.")
+@click.option("--recycle-days", type=DAYS, help="Days for which a deleted lead can be restored; 0: not at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_settings()
 def set_(loaded: Loaded, *, account: str, as_json: bool, **changes: Any) -> None:
@@ -115,4 +117,5 @@ def described(found: "Company") -> dict[str, object]:
         "perSecond": found.per_second,
         "perDay": found.per_day,
         "objectsPerCall": found.objects_per_call,
+        "recycleDays": found.recycle_days,
     }

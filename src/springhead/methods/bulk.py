@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from springhead.methods import redirects
 from springhead.methods.call import Call, shape
 from springhead.methods.rounds import Rounds, Upserts, batch_of, unknown_reference
 from springhead.model.columns import Noun
@@ -43,6 +45,9 @@ Before = Callable[[Call, Tx, FieldSet, Sequence[Any]], Awaitable[None]]
 Kept = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[Mapping[int, ApiError]]]
 """Which of the objects with these ids cannot be deleted, and why; it locks what could change that."""
 
+BeforeDelete = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[Sequence[int] | None]]
+"""What comes before the objects with these ids are deleted; it may give those that are to be deleted, and no others."""
+
 Then = Callable[[Call, Tx, FieldSet, Sequence[int]], Awaitable[None]]
 """What follows in the same transaction from the objects with these ids having been written."""
 
@@ -65,7 +70,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     before: Before | None = None
     then: Then | None = None
     kept: Kept | None = None
-    before_delete: Then | None = None
+    before_delete: BeforeDelete | None = None
     after_delete: Then | None = None
     needed: Callable[[FieldSet], bool] = lambda _fields: True
     passes: bool = False
@@ -102,28 +107,36 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
         checked = await _check(call, tx, noun, fields, objects, rules=rules, creating=True)
         follows = rules.then is not None and rules.needed(fields)
         carrying = rules.carrying(checked.good)
-        outcomes = checked.refused()
-        async with _together(tx, atomic=follows or bool(carrying) or rules.before is not None):
-            if checked.good and rules.before:
-                await rules.before(call, tx, fields, checked.good)
-            batch = batch_of(call, noun, fields, checked.good, checked.documents(), creating=True)
-            inserted = await table(noun).insert(tx, call.company.id, batch) if checked.good else []
-            if checked.good and not inserted:
-                call.server.fields.forget(call.company.id)
-                raise TryAgain
-            made: list[int] = []
-            for row, at in zip(inserted, checked.positions, strict=True):
-                if row.id is not None:
-                    made.append(row.id)
-                    outcomes[at] = done(row.id)
-                else:
-                    outcomes[at] = refused(unknown_reference(noun, row.unknown) if row.unknown else EntryExists())
-            if made and follows and rules.then:
-                await rules.then(call, tx, fields, made)
-            if carrying:
-                pairs = zip(inserted, checked.good, strict=True)
-                await _carry(call, tx, carrying, [(row.id, one) for row, one in pairs if row.id is not None])
-    return Outcomes.in_order(outcomes)
+
+        async def run() -> dict[int, Done]:
+            outcomes = checked.refused()
+            async with _together(tx, atomic=follows or bool(carrying) or rules.before is not None):
+                if checked.good and rules.before:
+                    await rules.before(call, tx, fields, checked.good)
+                batch = batch_of(call, noun, fields, checked.good, checked.documents(), creating=True)
+                inserted = await table(noun).insert(tx, call.company.id, batch) if checked.good else []
+                if checked.good and not inserted:
+                    call.server.fields.forget(call.company.id)
+                    raise TryAgain
+                if any(row.unknown for row in inserted):
+                    checked.encoded = None
+                    vain = zip(checked.good, (row.unknown for row in inserted), strict=True)
+                    await redirects.rename(tx, call.company.id, noun, vain)
+                made: list[int] = []
+                for row, at in zip(inserted, checked.positions, strict=True):
+                    if row.id is not None:
+                        made.append(row.id)
+                        outcomes[at] = done(row.id)
+                    else:
+                        outcomes[at] = refused(unknown_reference(noun, row.unknown) if row.unknown else EntryExists())
+                if made and follows and rules.then:
+                    await rules.then(call, tx, fields, made)
+                if carrying:
+                    pairs = zip(inserted, checked.good, strict=True)
+                    await _carry(call, tx, carrying, [(row.id, one) for row, one in pairs if row.id is not None])
+            return outcomes
+
+        return Outcomes.in_order(await redirects.settled(run))
 
 
 async def update(
@@ -169,9 +182,9 @@ async def _in_rounds(
                 return outcomes
 
         try:
-            outcomes = await run(skip_locked=False)
+            outcomes = await redirects.settled(partial(run, skip_locked=False))
         except Locked:
-            outcomes = await run(skip_locked=True)
+            outcomes = await redirects.settled(partial(run, skip_locked=True))
     return Outcomes.in_order(checked.refused() | outcomes)
 
 
@@ -187,7 +200,8 @@ async def delete(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
                 kept = await rules.kept(call, tx, fields, ids)
                 ids = [one for one in ids if one not in kept]
             if rules.before_delete:
-                await rules.before_delete(call, tx, fields, ids)
+                held = await rules.before_delete(call, tx, fields, ids)
+                ids = ids if held is None else list(held)
             gone = await table(noun).delete(tx, call.company.id, ids)
             if rules.after_delete and gone:
                 await rules.after_delete(call, tx, fields, sorted(gone))

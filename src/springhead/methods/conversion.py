@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET
 
-from springhead.methods import deal_stages
+from springhead.methods import deal_stages, redirects
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call, shape
 from springhead.methods.examples import GIVEN, NOTHING
@@ -103,8 +103,12 @@ async def convert_leads(call: Call, *, objects: Annotated[list[Json], Objects(CO
         checked.refuse({at: problem for one, at in checked.placed() if (problem := examine(one))})
         outcomes = checked.refused()
         if checked.good:
-            async with tx.atomic():
-                outcomes |= await _Conversion(call, tx, fields).run(checked)
+
+            async def run() -> dict[int, Done]:
+                async with tx.atomic():
+                    return await _Conversion(call, tx, fields).run(checked)
+
+            outcomes |= await redirects.settled(run)
     return Outcomes.in_order(outcomes)
 
 
@@ -172,6 +176,7 @@ class _Conversion:
         ids = [one.id for one, key in sent if not key]
         leads = await conversion.candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}
+        await redirects.resume(self._tx, self._company_id, [one for one in checked.good if one.id not in by_id])
         by_key = {lead.email_key: lead for lead in leads}
         plans: dict[int, _Plan] = {}
         for (one, key), at in zip(sent, checked.positions, strict=True):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from springhead.methods import reads
+from springhead.methods import reads, redirects
 from springhead.methods.call import Call
 from springhead.methods.examples import GIVEN, LEAD_ROW
 from springhead.methods.reads import End, Limit, LongLimit, Offset, Stamp, Start
@@ -11,6 +11,9 @@ from springhead.model.errors import Json, MissingParameters, UnexpectedArray, Wr
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Integer, Names, Where
+
+_SHOWN = {"id": ("id",)}
+"""How a row shows by which id it was found."""
 
 
 @method(
@@ -25,7 +28,11 @@ from springhead.rpc.params import PAGE, Integer, Names, Where
 )
 async def get_lead(call: Call, *, id: Annotated[int, Integer("The lead's id.")]) -> Rows:
     """Read one lead by its id, active or not: a list of one, or an empty one when there is none."""
-    return await reads.get(call, LEAD, id)
+
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return await reads.find(call, LEAD, where, limit=1, offset=0)
+
+    return await redirects.following(call, {"id": id}, read, shown=_SHOWN)
 
 
 @method(
@@ -64,7 +71,11 @@ async def get_leads(
     if not where:
         return await reads.listing(call, LEAD, where, fields, limit=limit, offset=offset)
     lists = {name: value for name, value in where.items() if isinstance(value, list)}
-    return await reads.find(call, LEAD, lists or where, fields, limit=limit, offset=offset, either=bool(lists))
+
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return await reads.find(call, LEAD, where, fields, limit=limit, offset=offset, either=bool(lists))
+
+    return await redirects.following(call, lists or where, read, shown=_SHOWN)
 
 
 @method(

@@ -22,7 +22,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Example, Outcomes, Writes, method
 from springhead.rpc.params import Objects
-from springhead.store import lead_status, members, notes, opportunities, rules, visitors
+from springhead.store import lead_status, members, notes, opportunities, recycling, rules, visitors
 from springhead.store.db import Tx
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
@@ -33,15 +33,18 @@ async def _then(call: Call, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> Non
     await rules.follow(tx, call.company.id, fields, ids)
 
 
-async def _before_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _before_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> Sequence[int]:
     await opportunities.unname_leads(tx, call.company.id, ids)
-    await members.hold_leads(tx, call.company.id, ids)
-    await opportunities.forget_leads(tx, call.company.id, ids)
-    await members.forget_leads(tx, call.company.id, ids)
+    held = await members.hold_leads(tx, call.company.id, ids)
+    await opportunities.forget_leads(tx, call.company.id, held)
+    await recycling.set_aside(tx, call.company.id, held)
+    await members.forget_leads(tx, call.company.id, held)
+    return held
 
 
 async def _after_delete(call: Call, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await notes.forget(tx, call.company.id, "lead", ids)
+    await recycling.begin(tx, call.company.id)
 
 
 async def _visited(call: Call, tx: Tx, links: Sequence[tuple[int, str]]) -> None:
@@ -233,9 +236,9 @@ async def delete_leads(
     *,
     objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 leads for good, by id.
+    """Delete up to 500 leads, by id.
 
     An email address does not work as a key. Their addresses are free again at once. Notes about nothing else
-    go with them; tasks stay.
+    go with them; tasks stay. For 30 days restoreLeads brings them back, unless your company keeps them otherwise.
     """
     return await bulk.delete(call, LEAD, objects, RULES)

@@ -1,10 +1,13 @@
 """Who is on a list: put leads on it and take them off (wire.md 4.3, 15)."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 
+from springhead.methods import redirects
 from springhead.methods.bulk import FLAT_ERRORS, WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, failed
@@ -270,12 +273,26 @@ async def _by_address(call: Call, objects: list[Json], change: _Change) -> Outco
 async def _judge(call: Call, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
     outcomes = checked.refused()
     if checked.good:
-        async with call.tx() as tx:
-            judged = await change.store(tx, call.company.id, [one.listID for one in checked.good], leads)
+        judged = await redirects.settled(partial(_change, call, checked.good, leads, change))
         for one, at in zip(judged, checked.positions, strict=True):
             by_hand = one.listed and not one.ruled
             outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, ruled=one.ruled))
     return Outcomes.in_order(outcomes)
+
+
+async def _change(call: Call, objects: Sequence[Any], leads: Sequence[Any], change: _Change) -> list[Judged]:
+    """Change the memberships of one call together; who was merged into another lead is that one."""
+    if leads and isinstance(leads[0], int):
+        leads = [one.memberID for one in objects]
+    async with (
+        call.tx() as tx,
+        tx.atomic() if len(objects) > 1 else nullcontext(),
+    ):  # one that is refused writes nothing
+        judged = await change.store(tx, call.company.id, [one.listID for one in objects], leads)
+        if leads and isinstance(leads[0], int):
+            vain = (one for one, found in zip(objects, judged, strict=True) if found.id is None and not found.known)
+            await redirects.resume(tx, call.company.id, vain, name="memberID")
+    return judged
 
 
 def _added(one: Judged) -> Done:

@@ -1,9 +1,9 @@
 """Who is on a list, who is off it, and on which lists a lead is (wire.md 10.11, 15)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
 
-from springhead.methods import reads
+from springhead.methods import reads, redirects
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, GIVEN
 from springhead.methods.lists import GIVEN_LIST
@@ -203,7 +203,7 @@ async def get_contact_list_memberships(
     `contactID` and `id` both mean the lead's id; when both are given and differ there is no such lead.
     """
     ids = {cast("int", value) for value in where.values()}
-    return await _of_leads(call, _MEMBERS, list(ids)) if len(ids) == 1 else Rows()
+    return await _of_ids(call, _MEMBERS, list(ids)) if len(ids) == 1 else Rows()
 
 
 @method(
@@ -231,7 +231,14 @@ async def get_lead_list_memberships(
 
     In the order of the leads' ids, then of the lists' ids.
     """
-    return await _of_leads(call, _LEAD_LISTS, member_ids, active=True)
+    return await _of_ids(call, _LEAD_LISTS, member_ids, active=True)
+
+
+async def _of_ids(call: Call, select: Select, ids: Sequence[int], *, active: bool = False) -> Rows:
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return await _of_leads(call, select, cast("list[int]", where["memberID"]), active=active)
+
+    return await redirects.following(call, {"memberID": list(ids)}, read, shown={"memberID": ("memberID",)})
 
 
 async def _of_leads(call: Call, select: Select, leads: list[int] | list[str], *, active: bool = False) -> Rows:

@@ -1,9 +1,10 @@
 """Notes about leads, accounts and opportunities (wire.md 15, schema.md)."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, cast
 
-from springhead.methods import bulk, reads
+from springhead.methods import bulk, reads, redirects
 from springhead.methods.bulk import WRITE_ERRORS, Rules
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, row
@@ -268,7 +269,10 @@ async def _of_many(call: Call, word: str, where: Mapping[str, Json], limit: int,
 
 
 async def _about(call: Call, word: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool) -> Rows:
-    async def about(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return Rows(await reads.asked(call, partial(about, cast("Sequence[int]", where["id"]))))
+
+    async def about(ids: Sequence[int], tx: Tx, known: FieldSet) -> pages.Rows:
         return await notes.about(
             tx,
             call.company.id,
@@ -282,4 +286,5 @@ async def _about(call: Call, word: str, ids: Sequence[int], limit: int, offset: 
             pinned_first=pinned_first,
         )
 
-    return Rows(await reads.asked(call, about))
+    shown = {"id": ("whoID", "whatID")} if word == "lead" else {}
+    return await redirects.following(call, {"id": list(ids)}, read, shown=shown)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from springhead.methods import bulk, deal_stages, reads
+from springhead.methods import bulk, deal_stages, reads, redirects
 from springhead.methods.bulk import WRITE_ERRORS, Rules
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, EVER, GIVEN, NOTHING, TAKEN, row
@@ -131,7 +131,11 @@ async def get_opportunity_leads(
     offset: Offset = 0,
 ) -> Rows:
     """Read a page of the links that match all filters, in the order of their ids."""
-    return await reads.listing(call, OPPORTUNITY_LEAD, where, limit=limit, offset=offset, ahead=True)
+
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return await reads.listing(call, OPPORTUNITY_LEAD, where, limit=limit, offset=offset, ahead=True)
+
+    return await redirects.following(call, where, read, shown={"leadID": ("leadID",)})
 
 
 @method(

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from springhead.methods import redirects
 from springhead.methods.call import Call, shape
 from springhead.model.columns import Column, Noun
 from springhead.model.errors import (
@@ -16,6 +17,7 @@ from springhead.model.errors import (
     UnknownReference,
 )
 from springhead.model.fields import FieldSet
+from springhead.model.leads import LEAD
 from springhead.rpc.method import Done, done, refused, upserted
 from springhead.store.db import TryAgain, Tx
 from springhead.store.table import Batch, Table, Updated, table
@@ -47,14 +49,14 @@ def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
     """303 that names the references of which the company has no object."""
     return UnknownReference(
         *(
-            column.problem(f"Your company has no {_SEEN.get(str(column.refers), 'such object')} with that id")
+            column.problem(f"Your company has no {SEEN.get(str(column.refers), 'such object')} with that id")
             for bit, column in enumerate(noun.referring)
             if bits & 1 << bit
         )
     )
 
 
-_SEEN = {
+SEEN = {
     "user_profile": "user",
     "account": "account",
     "campaign": "campaign",
@@ -89,6 +91,7 @@ class Rounds:
                 self._call.server.fields.forget(self._call.company.id)
                 raise TryAgain
             again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
+            await self._look_again(tx, found, good)
             absent: list[Pair] = []
             for row in found:
                 if row.position in again:
@@ -105,6 +108,15 @@ class Rounds:
             if absent:
                 outcomes |= await self._absent(tx, absent)
         return outcomes
+
+    async def _look_again(self, tx: Tx, found: Sequence[Updated], good: Sequence[Any]) -> None:
+        """Begin anew when objects mean, or name, leads that were merged into others."""
+        company_id = self._call.company.id
+        vain = ((good[row.position - 1], row.unknown) for row in found)
+        await redirects.rename(tx, company_id, self._noun, vain)
+        if self._noun is LEAD:
+            absent = (row for row in found if not row.found or not (row.locked or self._skip_locked))
+            await redirects.resume(tx, company_id, (good[row.position - 1] for row in absent))
 
     async def _absent(self, _tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
         """What becomes of the objects whose row is not there."""

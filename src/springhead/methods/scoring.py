@@ -18,7 +18,7 @@ from springhead.model.scores import HALF_LIFE, HALF_LIFE_MAX, SCORE_LINE, SCORIN
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import Flat, Integer
-from springhead.store import scoring
+from springhead.store import merged, scoring
 from springhead.store.scoring import Scoring
 
 _SECTION = "own: scoring"
@@ -141,6 +141,8 @@ async def get_score_explanation(
     """
     async with call.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, call.company.id, lead_id)
+        if not lines and (answers := await merged.answering(tx, call.company.id, [lead_id])):
+            lines = await scoring.explain(tx, call.company.id, answers[lead_id])
     return Rows([_told(call, line) for line in lines])
 
 

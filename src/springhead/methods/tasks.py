@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from springhead.methods import bulk, reads
+from springhead.methods import bulk, reads, redirects
 from springhead.methods.bulk import WRITE_ERRORS, Rules
 from springhead.methods.call import Call
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
@@ -122,4 +122,8 @@ async def get_tasks(
     types: Mapping[str, Json] = {
         type_name: list(TABLES) for id_name, type_name in PAIRS if id_name in where and type_name not in where
     }
-    return await reads.listing(call, TASK, {**where, **types}, limit=limit, offset=offset)
+
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return await reads.listing(call, TASK, where, limit=limit, offset=offset)
+
+    return await redirects.following(call, {**where, **types}, read, shown={name: (name,) for name, _ in PAIRS})

@@ -281,7 +281,8 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     `custom`: whether a company can add fields of its own. `unique`: the columns that no two objects of a
     company have alike (301). `living`: the flag without which an object is left out of reads of all.
     `paged`: the columns by which reads of all are filtered, so that a change of one moves pages.
-    `story`: the events that its writes leave, for the lead itself.
+    `story`: the events that its writes leave, for the lead itself. `recycled`: whether what is deleted goes into
+    the recycle bin.
     """
 
     name: str
@@ -293,6 +294,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     living: str | None = None
     paged: tuple[str, ...] = ()
     story: Story | None = None
+    recycled: bool = False
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

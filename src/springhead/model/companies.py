@@ -14,7 +14,8 @@ SECRET_MARK = "5EAD"  # noqa: S105 - a mark, no secret
 class Company(msgspec.Struct, frozen=True, kw_only=True):
     """A company: one tenant, wholly apart from the others.
 
-    `per_second` and `per_day` are calls, `objects_per_call` is objects in one call (wire.md 7).
+    `per_second` and `per_day` are calls, `objects_per_call` is objects in one call (wire.md 7); for `recycle_days` a
+    deleted lead can be restored.
     """
 
     id: int
@@ -24,6 +25,7 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
     per_second: int
     per_day: int
     objects_per_call: int
+    recycle_days: int
 
     @property
     def zone(self) -> ZoneInfo:

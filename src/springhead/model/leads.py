@@ -102,6 +102,7 @@ LEAD = Noun(
     unique=("emailAddress",),
     living="active",
     paged=("active",),
+    recycled=True,
     story=Story(
         created=("leadCreation", "Lead created"),
         changed=("leadUpdate", "Lead changed"),

@@ -124,7 +124,7 @@ class Writes(msgspec.Struct, frozen=True):
     logCalls, unless the caller's key asks for the outcomes.
     """
 
-    key: Literal["creates", "updates", "deletes", "converts", "upserts", "erases"]
+    key: Literal["creates", "updates", "deletes", "converts", "upserts", "erases", "merges", "restores"]
     only_success: bool = False
 
 
@@ -132,7 +132,8 @@ class Example(msgspec.Struct, frozen=True):
     """A call and its answer, shown in the docs and run as a test; `...` stands for any value.
 
     `given` are calls made before it. In the params `{id}` stands for the id that was made last, and a noun's
-    name, as in `{dealStage}`, for the last one of that noun; `{userProfile}` is the company's administrator.
+    name, as in `{dealStage}`, for the last one of that noun, and `{other lead}` for the one before;
+    `{userProfile}` is the company's administrator.
     """
 
     params: Mapping[str, Json]

@@ -47,6 +47,7 @@ _LIKELY: Mapping[str, Json] = {
     "startTimestamp": "2026-03-14 09:26:53",
     "endTimestamp": "2026-03-14 09:26:54",
     "updateTimestamp": "2026-03-14 09:26:53",
+    "deleteTimestamp": "2026-03-14 09:26:53",
     "siteToken": "q3v8Zk1xT0yWm5cRb7NdLA",
     "scriptSnippet": '<script async src="https://crm.example.com/t.js" data-site="q3v8Zk1xT0yWm5cRb7NdLA"></script>',
     "pixelSnippet": '<noscript><img src="https://crm.example.com/t.gif?site=q3v8Zk1xT0yWm5cRb7NdLA" …></noscript>',
@@ -99,7 +100,8 @@ def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
 
 def result(example: Example, method: Method[Any]) -> list[dict[str, Any]]:
     """The rows or outcomes of the answer, without an open value."""
-    before = 0 if isinstance(method.result, Reads) else sum(_objects(given) for given in example.given)
+    new = isinstance(method.result, Writes) and method.result.key != "merges"
+    before = sum(_objects(given) for given in example.given) if new else 0
     ids = count(_first_id(method) + before * STEP, STEP)
     reads = isinstance(method.result, Reads)
     return [{name: _likely(name, value, ids, reads=reads) for name, value in row.items()} for row in example.result]
@@ -134,6 +136,8 @@ def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json
 
 def _filled(value: object, method: Method[Any]) -> object:
     """The parameters with ids in place of `{id}` (the method's noun) and `{lead}`, `{userProfile}` … (that noun)."""
+    if isinstance(value, str) and value.startswith("{other "):
+        return _FIRST_ID[value[len("{other ") : -1]] + STEP
     if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
         return _FIRST_ID.get(value[1:-1]) or _first_id(method)
     if isinstance(value, Mapping):

@@ -7,6 +7,8 @@ from springhead.model.leads import email_key
 from springhead.store import sites
 from springhead.store.db import Database, Tx
 
+_SETTINGS = ("name", "time_zone", "per_second", "per_day", "objects_per_call", "recycle_days")
+
 
 class Access(msgspec.Struct, frozen=True):
     """A company as its callers find it: its settings and the keys that are not revoked."""
@@ -19,7 +21,7 @@ async def access(tx: Tx, account_id: str) -> Access | None:
     """The company with that accountID and its living keys, or None."""
     rows = await tx.rows(
         """
-        select c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call,
+        select c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call, c.recycle_days,
             k.id as key_id, k.label, k.secret_sha256, k.plain_success, k.captured_calls
         from company c
         left join api_key k on k.company_id = c.id and k.revoked_at is null
@@ -48,7 +50,10 @@ async def access(tx: Tx, account_id: str) -> Access | None:
 async def companies(tx: Tx) -> list[Company]:
     """All companies, oldest first."""
     rows = await tx.rows(
-        "select id, account_id, name, time_zone, per_second, per_day, objects_per_call from company order by id"
+        """
+        select id, account_id, name, time_zone, per_second, per_day, objects_per_call, recycle_days
+        from company order by id
+        """
     )
     return [Company(**dict(row)) for row in rows]
 
@@ -59,7 +64,7 @@ async def create(database: Database, *, name: str, time_zone: str, administrator
         row = await tx.row(
             """
             insert into company (account_id, name, time_zone) values ($1, $2, $3)
-            returning id, account_id, name, time_zone, per_second, per_day, objects_per_call
+            returning id, account_id, name, time_zone, per_second, per_day, objects_per_call, recycle_days
             """,
             new_account_id(),
             name,
@@ -82,7 +87,7 @@ async def create(database: Database, *, name: str, time_zone: str, administrator
 
 
 async def change(tx: Tx, company_id: int, settings: dict[str, object]) -> None:
-    """Change a company's name, time zone or limits; what is not given stays."""
+    """Change a company's name, time zone, limits or recycle bin; what is not given stays."""
     await tx.rows(
         """
         update company set
@@ -90,11 +95,12 @@ async def change(tx: Tx, company_id: int, settings: dict[str, object]) -> None:
             time_zone = coalesce($3, time_zone),
             per_second = coalesce($4, per_second),
             per_day = coalesce($5, per_day),
-            objects_per_call = coalesce($6, objects_per_call)
+            objects_per_call = coalesce($6, objects_per_call),
+            recycle_days = coalesce($7, recycle_days)
         where id = $1
         """,
         company_id,
-        *(settings.get(name) for name in ("name", "time_zone", "per_second", "per_day", "objects_per_call")),
+        *(settings.get(name) for name in _SETTINGS),
     )
 
 

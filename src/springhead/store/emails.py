@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from springhead.model.events import Event
+from springhead.store import merged
 from springhead.store.db import Tx
 
 
@@ -16,7 +17,7 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 async def readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Reader]:
-    """Those of the leads that are there, in the order given."""
+    """Those of the leads that are there, in the order given; for one that was merged, the lead that it became."""
     rows = await tx.rows(
         """
         select l.id, l.is_unsubscribed from unnest($2::bigint[]) with ordinality as s (id, position)
@@ -26,6 +27,9 @@ async def readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Read
         company_id,
         lead_ids,
     )
+    missing = set(lead_ids) - {row["id"] for row in rows}
+    if answers := await merged.answering(tx, company_id, missing):
+        return await readers(tx, company_id, list(dict.fromkeys(answers.get(one, one) for one in lead_ids)))
     return [Reader(row["id"], row["is_unsubscribed"]) for row in rows]
 
 
@@ -45,7 +49,8 @@ async def told(tx: Tx, company_id: int, lead_id: int, happened: Sequence[Event])
         "select id from lead where company_id = $1 and id = $2 order by id for no key update", company_id, lead_id
     )
     if not lead:
-        return False
+        answers = await merged.answering(tx, company_id, [lead_id])
+        return bool(answers) and await told(tx, company_id, answers[lead_id], happened)
     await tx.rows(
         """
         insert into event

@@ -189,9 +189,12 @@ async def keep(tx: Tx, company_id: int, form_id: int, lead_id: int, upload: Uplo
 
 
 async def kept(tx: Tx, company_id: int, token: str) -> Upload | None:
-    """The file with that token, or None."""
+    """The file with that token, or None; those of deleted leads are out of reach."""
     row = await tx.row(
-        "select token, name, content_type, sha256, data from upload where company_id = $1 and token = $2",
+        """
+        select token, name, content_type, sha256, data from upload
+        where company_id = $1 and token = $2 and lead_id is not null
+        """,
         company_id,
         token,
     )

@@ -15,6 +15,7 @@ from springhead.model.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.store.db import Tx
 from springhead.store.reads import Rows, Select
+from springhead.store.recycling import keep_part
 from springhead.store.sql import Statement, statement
 from springhead.store.table import shift
 
@@ -230,10 +231,10 @@ _FORGET = statement(
     gone as (
         delete from list_member m
         where m.company_id = $1 and m.lead_id = any($2::bigint[]) and (select count(*) from lists) >= 0
-        returning m.list_id, m.is_removed
-    ){counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")}{
-        shift(LIST_MEMBER, "gone")
-    }
+        returning m.*
+    ){keep_part("list_member", "select lead_id, id, to_jsonb(gone) as part from gone")}{
+        counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")
+    }{shift(LIST_MEMBER, "gone")}
     select count(*) from gone
     """
 )
@@ -244,21 +245,22 @@ _HOLD = statement(
     with held as materialized (
         select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update
     ){shift(LEAD, "held")}
-    select count(*) from held  -- all of them, and before the page starts: what nobody asks for is not locked
+    select id from held  -- all of them, and before the page starts: what nobody asks for is not locked
     """
 )
 
 
-async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Lock leads that are about to be deleted, and wait for all who are putting them on a list.
+async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
+    """Lock leads that are about to be deleted, and wait for all who are putting them on a list; gives those held.
 
+    One that is not there now must not be deleted: were it restored meanwhile, what it got again would stay behind.
     Ends their remembered page starts here already: whoever changes leads does so before he locks lists.
     """
-    await tx.rows(_HOLD, company_id, lead_ids)
+    return [row["id"] for row in await tx.rows(_HOLD, company_id, lead_ids)]
 
 
 async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Take leads that are about to be deleted, and are held, off all lists, without a trace; the counts follow."""
+    """Take leads that are about to be deleted, and are held, off all lists, without an event; the counts follow."""
     await tx.rows(_FORGET, company_id, lead_ids)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from springhead.model.events import NOTE_WRITTEN, TASK_MADE
 from springhead.model.notes import NOTE, TASK
-from springhead.store import sql
+from springhead.store import recycling, sql
 from springhead.store.db import Tx
 from springhead.store.reads import Rows, Select
 from springhead.store.sql import Statement, statement
@@ -89,12 +89,12 @@ def _forget(word: str) -> Statement:
     return statement(
         f"""
         with notes as materialized (
-            select l.id, {left} as alone from note l
+            select l.*, {left} as alone from note l
             where l.company_id = $1 and l.id = any({_meant("note", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
         tasks as materialized (
-            select l.id from task l
+            select l.* from task l
             where l.company_id = $1 and l.id = any({_meant("task", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
@@ -107,13 +107,62 @@ def _forget(word: str) -> Statement:
         ),
         freed as (
             update task l {changed} from tasks t where l.company_id = $1 and l.id = t.id returning l.id
-        ){shift(NOTE, "notes")}{shift(TASK, "tasks")}
+        ){shift(NOTE, "notes")}{shift(TASK, "tasks")}{"".join(_kept(role) for role in _ROLES) if word == "lead" else ""}
         select
         """
     )
 
 
+def _kept(role: str) -> str:
+    """CTEs that keep, of leads, the notes that go with them, and that other notes and the tasks were about them."""
+    was = f"{role}_type = 'lead' and {role}_id = any($2::bigint[])"
+    note = "case when alone then to_jsonb(notes) end"
+    return recycling.keep_part(
+        f"note_{role}",
+        f"select {role}_id as lead_id, id, jsonb_build_object('note', {note}) as part from notes where {was}",
+    ) + recycling.keep_part(
+        f"task_{role}", f"select {role}_id as lead_id, id, '{{}}'::jsonb as part from tasks where {was}"
+    )
+
+
 _FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}
+
+
+def _moving(table: str) -> str:
+    """CTEs by which what was about leads is about those that they were merged into."""
+    sets = ", ".join(
+        f"""{role}_id = coalesce(
+                (select p.lead_id from pair p where l.{role}_type = 'lead' and p.id = l.{role}_id), l.{role}_id
+            )"""
+        for role in _ROLES
+    )
+    return f"""
+        held_{table} as materialized (
+            select l.id from {table} l
+            where l.company_id = $1 and l.id = any({_meant(table, "lead", ids="$2")})
+            order by l.id for update
+        ),
+        moved_{table} as (
+            update {table} l set {sets},
+                version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+            where l.company_id = $1 and l.id = any(array(select id from held_{table}))
+            returning l.id
+        )"""
+
+
+_MOVE = statement(
+    f"""
+    with pair as materialized (
+        select p.id, p.lead_id from unnest($2::bigint[], $3::bigint[]) as p (id, lead_id)
+    ),{_moving("note")},{_moving("task")}{shift(NOTE, "moved_note")}{shift(TASK, "moved_task")}
+    select
+    """
+)
+
+
+async def move_leads(tx: Tx, company_id: int, going: Sequence[int], staying: Sequence[int]) -> None:
+    """Let what is about leads be about those, pair by pair, that they are merged into; all of them are held."""
+    await tx.rows(_MOVE, company_id, going, staying)
 
 
 def _telling(table: str, text: str, source: str, sentence: str) -> Statement:

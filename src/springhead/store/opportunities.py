@@ -17,6 +17,7 @@ from springhead.model.opportunities import OPPORTUNITY_LEAD
 from springhead.store import lead_status
 from springhead.store.db import Tx
 from springhead.store.events import write
+from springhead.store.recycling import keep_part
 from springhead.store.sql import statement
 from springhead.store.table import shift
 
@@ -169,8 +170,13 @@ _UNLINK = statement(
     with gone as (
         delete from opportunity_lead
         where company_id = $1 and (opportunity_id = any($2::bigint[]) or lead_id = any($3::bigint[]))
-        returning opportunity_id
-    ){shift(OPPORTUNITY_LEAD, "gone")}
+        returning id, version, create_timestamp, update_timestamp, opportunity_id, lead_id
+    ){shift(OPPORTUNITY_LEAD, "gone")}{
+        keep_part(
+            "opportunity_lead",
+            "select lead_id, id, to_jsonb(gone) as part from gone where lead_id = any($3::bigint[])",
+        )
+    }
     select
     """
 )
@@ -205,13 +211,14 @@ async def unname(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
     )
 
 
+_NAMED = "select {0}_lead_id as lead_id, id, '{{}}'::jsonb as part from named where {0}_lead_id = any($2::bigint[])"
 _UNNAME = statement(
-    """
+    f"""
     with named as materialized (
-        select id from opportunity
+        select id, primary_lead_id, originating_lead_id from opportunity
         where company_id = $1 and (primary_lead_id = any($2::bigint[]) or originating_lead_id = any($2::bigint[]))
         order by id for update
-    )
+    ){"".join(keep_part(role, _NAMED.format(role)) for role in ("primary", "originating"))}
     update opportunity o set
         primary_lead_id = case when o.primary_lead_id = any($2::bigint[]) then null else o.primary_lead_id end,
         originating_lead_id =

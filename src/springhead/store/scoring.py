@@ -154,6 +154,21 @@ async def explain(tx: Tx, company_id: int, lead_id: int) -> list[Line]:
     return lines
 
 
+async def score_again(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Score leads whose events are others now, where a rule is active. To be called in a transaction."""
+    fields = await _fields(tx, company_id)
+    row = await tx.row(
+        """
+        select half_life_days from scoring where company_id = $1 and is_active
+        order by company_id for key share
+        """,
+        company_id,
+    )
+    if row is not None:
+        card = Scorecard(await scorecards.rules(tx, company_id), fields, row["half_life_days"])
+        await _score(tx, company_id, card, fields, lead_ids)
+
+
 class Scorer:
     """Scores the leads that have new events; any number of processes share the companies."""
 

@@ -26,7 +26,7 @@ LOOKUPS, LOOKUPS_WAITING = 4, 200
 
 _SITE: LiteralString = """
     select s.token, s.signing_key, s.important_pages::text as important_pages, s.keep_addresses, s.respects_signals,
-        c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call
+        c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call, c.recycle_days
     from site s join company c on c.id = s.company_id
 """
 

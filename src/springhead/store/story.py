@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from springhead.model.columns import Column, Noun
+from springhead.model.events import MERGED
 from springhead.store import sql
 from springhead.store.changes import noted
 
@@ -50,6 +51,25 @@ def of_update(noun: Noun) -> str:
                 join locked o on o.id = c.id
                 cross join lateral (values {", ".join(lines)}) as t (source, name, data)
                 where t.data <> ''
+                order by c.id
+                returning id
+            ),
+            {noted("told")}"""
+
+
+def of_merge(noun: Noun) -> str:
+    """A CTE that tells of each row of `changed` that `merged` ids were merged into it, and what that has changed."""
+    if not noun.story:
+        return ""
+    merged = "'\"merged\":[null,' || c.merged::text || ']'"
+    members = [merged, *map(_member, noun.written), *([_CUSTOM] if noun.custom else [])]
+    return f""",
+            told as (
+                {_INTO}
+                select $1, c.id, now(), '{MERGED}', 'Leads merged',
+                    ('{{' || concat_ws(',', {", ".join(members)}) || '}}')::jsonb
+                from changed c
+                join locked o on o.id = c.id
                 order by c.id
                 returning id
             ),

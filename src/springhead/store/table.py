@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from springhead.model.columns import Column, Noun, snake_case
-from springhead.store import sql, story
+from springhead.store import recycling, sql, story
 from springhead.store.db import Tx
 from springhead.store.sql import Statement, statement
 
@@ -287,8 +287,9 @@ class Table:
                 select id from {table} where company_id = $1 and id = any($2::bigint[]) order by id for update
             ),
             gone as (
-                delete from {table} l using locked where l.company_id = $1 and l.id = locked.id returning l.id
-            ){shift(self.noun, "gone")}{story.of_deletion(self.noun)}
+                delete from {table} l using locked where l.company_id = $1 and l.id = locked.id
+                returning {"l.*" if self.noun.recycled else "l.id"}
+            ){shift(self.noun, "gone")}{story.of_deletion(self.noun)}{recycling.keep(self.noun)}
             select id from gone
             """
         )

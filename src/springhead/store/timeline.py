@@ -11,6 +11,9 @@ from springhead.store.sql import statement
 
 Rows = list[dict[str, Json]]
 
+_OF_LEAD = "l.lead_id = coalesce((select m.lead_id from merged_lead m where m.company_id = $1 and m.id = {0}), {0})"
+"""The condition on an event `l`: of the lead, or of the one that it was merged into, though some of its own stay."""
+
 
 async def find(
     tx: Tx,
@@ -30,7 +33,7 @@ async def find(
 
     Those of a lead are found by an index, whatever the number of the company's events.
     """
-    scope = "l.lead_id = $3" if lead_id is not None else "$3::bigint is null"
+    scope = _OF_LEAD.format("$3") if lead_id is not None else "$3::bigint is null"
     rows = await tx.rows(
         statement(
             f"""
@@ -77,7 +80,7 @@ async def by_source(
             cross join lateral (
                 select {sql.select_list(noun.columns)} from event l
                 where l.company_id = $1 and $2::text is not null and l.event_source = q.source
-                    and {"l.lead_id = $4" if lead_id is not None else "$4::bigint is null"}
+                    and {_OF_LEAD.format("$4") if lead_id is not None else "$4::bigint is null"}
                     and {"l.create_timestamp > $5" if after else "$5::timestamptz is null"}
                 order by l.create_timestamp, l.id
                 limit $6

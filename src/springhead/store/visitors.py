@@ -99,11 +99,12 @@ async def forget(tx: Tx, company_id: int) -> bool:
     return gone == FORGOTTEN_AT_ONCE
 
 
-async def link(tx: Tx, company_id: int, links: Sequence[tuple[int, str]]) -> None:
+async def link(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], *, only_free: bool = False) -> None:
     """The leads with these ids are the visitors with these tracking ids, of which the last link of each counts.
 
     What a visitor has seen as nobody's lead joins the lead's timeline; what it saw as another's stays there.
-    To be called in the transaction that wrote the leads. A visitor who was never seen is remembered.
+    To be called in the transaction that wrote the leads. A visitor who was never seen is remembered. With `only_free`
+    whoever is a lead already stays that one.
     """
     wanted = {tracking_id: lead_id for lead_id, tracking_id in links if tracking_id}
     if not wanted:
@@ -115,12 +116,13 @@ async def link(tx: Tx, company_id: int, links: Sequence[tuple[int, str]]) -> Non
         from unnest($2::text[], $3::bigint[]) as s (tracking_id, lead_id)
         order by s.tracking_id collate "C"
         on conflict (company_id, tracking_id) do update set lead_id = excluded.lead_id
-        where p.lead_id is distinct from excluded.lead_id
+        where p.lead_id is distinct from excluded.lead_id and (p.lead_id is null or not $4)
         returning id
         """,
         company_id,
         list(wanted),
         list(wanted.values()),
+        only_free,
     )
     visitors = [row["id"] for row in linked]
     if visitors and await _move(tx, company_id, visitors) == STEP_ROWS:

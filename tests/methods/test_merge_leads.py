@@ -1,0 +1,493 @@
+"""mergeLeads: which value wins, what moves, and that the old ids go on answering."""
+
+import json
+from typing import Any
+
+import pytest
+
+from neighbours import about, make_notes, notes_of, stored, user
+from recycling import bin_of, deleted, opportunity, restored, rows
+from support import Company, eventually, sql
+
+
+def merge(company: Company, stays: int, *others: int, **more: Any) -> None:
+    (outcome,) = company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": list(others), **more}])
+    assert outcome == {"success": True, "error": None, "id": stays}
+
+
+def story(company: Company, lead: int, *sources: str) -> list[str]:
+    events = company.call("getLeadTimeline", where={"whoID": lead})
+    return [one["eventSource"] for one in events if not sources or one["eventSource"] in sources]
+
+
+def age(company: Company, *leads: int) -> None:
+    """Let each of the leads be changed a day before the next one, and created in the opposite order."""
+    for days, lead in enumerate(reversed(leads)):
+        sql(
+            company.dsn,
+            """
+            update lead set update_timestamp = now() - make_interval(days => $2),
+                create_timestamp = now() - make_interval(days => 100 - $2)
+            where id = $1
+            """,
+            lead,
+            days,
+            company_id=company.id,
+        )
+
+
+# Which value wins
+
+
+def test_the_lead_that_stays_keeps_its_values_and_gets_what_it_lacks_from_the_one_changed_last(
+    company: Company,
+) -> None:
+    field = company.field("Shoe size")
+    stays, old, new = company.create(
+        {"city": "Rome", "title": ""},
+        {"city": "Oslo", "title": "CEO", "firstName": "Old", field: "38"},
+        {"city": "Bonn", "title": "", "firstName": "New", "ownerID": user(company)},
+    )
+    age(company, stays, old, new)
+
+    merge(company, stays, old, new)
+
+    lead = company.lead(stays)
+    assert [lead[name] for name in ("city", "title", "firstName", field)] == ["Rome", "CEO", "New", "38"]
+    assert lead["ownerID"] == user(company)
+    assert [one["id"] for one in company.call("getLeads", where={})] == [str(stays)]
+
+
+@pytest.mark.parametrize("rule", ["newest", "oldest"])
+def test_a_rule_takes_the_value_that_was_changed_last_or_created_first(rule: str, company: Company) -> None:
+    stays, second, third = company.create({"city": "Rome"}, {"title": "CEO"}, {"city": "Bonn"})
+    age(company, stays, second, third)
+
+    merge(company, stays, second, third, rule=rule)
+
+    lead = company.lead(stays)
+    assert (lead["city"], lead["title"]) == ("Bonn", "CEO")
+
+
+def test_whatever_the_rule_the_one_that_stays_keeps_address_and_activity_and_nobody_is_subscribed_again(
+    company: Company,
+) -> None:
+    stays, other = company.create(
+        {"emailAddress": "a@example.com", "active": 0, "isUnsubscribed": 0},
+        {"emailAddress": "b@example.com", "active": 1, "isUnsubscribed": 1},
+    )
+    age(company, stays, other)
+
+    merge(company, stays, other, rule="newest")
+
+    lead = company.lead(stays)
+    assert (lead["emailAddress"], lead["active"], lead["isUnsubscribed"]) == ("a@example.com", "0", "1")
+
+
+def test_single_fields_take_the_value_of_a_lead_or_one_that_is_given(company: Company) -> None:
+    field = company.field("Shoe size")
+    stays, other = company.create(
+        {"city": "Rome", "title": "CEO", field: "38", "isUnsubscribed": 1},
+        {"emailAddress": "B@example.com", "city": "", "isUnsubscribed": 0},
+    )
+
+    merge(
+        company,
+        stays,
+        other,
+        valuesFrom={"city": other, "emailAddress": str(other), field: other, "isUnsubscribed": other},
+        values={"title": "CFO", "leadScore": "7", "ownerID": None, "id": 5},
+    )
+
+    lead = company.lead(stays)
+    found = [lead[name] for name in ("city", "emailAddress", field, "title", "leadScore", "isUnsubscribed")]
+    assert found == ["", "B@example.com", "", "CFO", "7", "0"]
+    assert company.call("getLeads", where={"emailAddress": "b@EXAMPLE.com"}) == [lead]
+    assert len(company.create({"emailAddress": "lead.free@example.com"})) == 1
+
+
+def test_a_value_that_names_what_is_gone_is_not_taken(company: Company) -> None:
+    (account,) = company.make("createAccounts", {"accountName": "Acme"})
+    stays, other = company.create({}, {"accountID": account})
+    sql(company.dsn, "delete from account", company_id=company.id)  # as between the deletion and its pass
+
+    merge(company, stays, other)
+
+    assert company.lead(stays)["accountID"] is None
+
+
+def test_the_event_has_the_ids_and_every_value_that_changed(company: Company) -> None:
+    field = company.field("Shoe size")
+    stays, other = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO", field: "38"})
+
+    merge(company, stays, other, valuesFrom={"city": other})
+
+    event = company.call("getLeadTimeline", where={"whoID": stays, "eventSource": "leadMerge"})[0]
+    assert json.loads(event["eventData"]) == {
+        "merged": [None, [str(other)]], "city": ["Rome", "Oslo"], "title": [None, "CEO"], field: [None, "38"]
+    }  # fmt: skip
+    assert rows(company, "select version from lead") == [(2,)]
+
+
+def test_the_feed_tells_of_the_leads_that_went_and_then_of_the_merge(company: Company) -> None:
+    stays, other = company.create({}, {"title": "CEO"})
+
+    merge(company, stays, other)
+
+    changes = company.call("getLeadChanges")[2:]
+    assert [(one["kind"], one["leadID"], one["changed"]) for one in changes] == [
+        ("delete", str(other), {"mergedInto": [None, str(stays)]}),
+        ("merge", str(stays), {"merged": [None, [str(other)]], "title": [None, "CEO"]}),
+    ]
+
+
+# What moves
+
+
+def test_places_on_lists_move_and_none_is_there_twice(company: Company) -> None:
+    stays, one, two = company.create({}, {}, {})
+    both, his, theirs, gone = (
+        made["id"] for made in company.call("createList", objects=[{"name": name} for name in "abcd"])
+    )
+    pairs = [(both, stays), (both, one), (his, stays), (his, one), (theirs, one), (theirs, two), (gone, two)]
+    company.make("addListMembers", *({"listID": on, "memberID": lead} for on, lead in pairs))
+    company.call("removeListMembers", objects=[
+        {"listID": on, "contactID": lead} for on, lead in ((his, stays), (theirs, one), (gone, two))
+    ])  # fmt: skip
+
+    merge(company, stays, one, two)
+
+    found = {
+        (row["listID"], row["isRemoved"]) for row in company.call("getContactListMemberships", where={"id": stays})
+    }
+    assert found == {(str(both), "0"), (str(his), "1"), (str(theirs), "0"), (str(gone), "1")}
+    counts = [(one["memberCount"], one["removedCount"]) for one in company.call("getActiveLists")]
+    assert counts == [("1", "0"), ("0", "1"), ("1", "0"), ("0", "1")]
+
+
+def test_lists_with_a_filter_follow_the_values_that_won(company: Company) -> None:
+    stays, other = company.create({"city": "Rome"}, {"city": "Oslo"})
+    for city in ("Rome", "Oslo"):
+        company.call("createList", name=city, filter={"city": city})
+
+    merge(company, stays, other, valuesFrom={"city": other})
+
+    assert [one["memberCount"] for one in company.call("getActiveLists")] == ["0", "1"]
+
+
+def test_opportunities_move_and_the_status_follows(company: Company) -> None:
+    stays, one, two = company.create({"leadStatus": "open"}, {}, {})
+    shared, theirs = opportunity(company, primaryLeadID=stays), opportunity(company, primaryLeadID=one)
+    company.make(
+        "createOpportunityLeads",
+        {"opportunityID": shared, "leadID": one},
+        {"opportunityID": theirs, "leadID": two},
+    )
+    company.call("updateOpportunities", objects=[{"id": shared, "originatingLeadID": two}])
+
+    merge(company, stays, one, two)
+
+    links = company.call("getOpportunityLeads", where={"leadID": stays})
+    assert sorted(link["opportunityID"] for link in links) == sorted([str(shared), str(theirs)])
+    assert len(company.call("getOpportunityLeads")) == 2
+    found = {row["id"]: row for row in company.call("getOpportunities", where={})}
+    assert {(row["primaryLeadID"]) for row in found.values()} == {str(stays)}
+    assert found[str(shared)]["originatingLeadID"] == str(stays)
+    assert company.lead(stays)["leadStatus"] == "contactWithOpp"
+
+
+def test_a_won_opportunity_of_theirs_makes_a_customer(company: Company) -> None:
+    stays, other = company.create({}, {})
+    opportunity(company, primaryLeadID=other, isWon=1)
+
+    merge(company, stays, other)
+
+    assert company.lead(stays)["leadStatus"] == "customer"
+    assert story(company, stays, "leadMerge", "changeLeadStatus") == ["leadMerge", "changeLeadStatus"]
+
+
+def test_notes_tasks_calls_and_visitors_move(company: Company) -> None:
+    stays, other = company.create({}, {"trackingID": "visitor-1"})
+    notes = make_notes(
+        company, about("who", "lead", other), {**about("who", "lead", other), **about("what", "lead", stays)}
+    )
+    company.make("createTasks", {"title": "Call", **about("what", "lead", other)})
+    call = {"userID": user(company), "leadID": other, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
+    company.call("logCalls", objects=[call])
+
+    merge(company, stays, other)
+
+    assert stored(company) == {notes[0]: (None, None, "lead", stays), notes[1]: ("lead", stays, "lead", stays)}
+    assert [row["whatID"] for row in company.call("getTasks")] == [str(stays)]
+    for table in ("call", "visitor"):
+        assert rows(company, f"select lead_id from {table}") == [(stays,)]
+    assert story(company, stays) == ["incomingCall", "leadCreation", "noteCreate", "noteCreate", "noteCreate",
+                                     "taskCreate", "leadMerge"]  # fmt: skip
+
+
+def test_what_the_other_record_went_through_stays_with_it(company: Company) -> None:
+    stays, other = company.create({}, {})
+    company.call("updateLeads", objects=[{"id": other, "city": "Rome"}])
+
+    merge(company, stays, other)
+
+    assert story(company, stays) == ["leadCreation", "leadMerge"]
+    events = [(row["leadID"], row["eventSource"]) for row in company.call("getEvents", where={})]
+    assert [source for lead, source in events if lead == str(other)] == ["leadCreation", "leadUpdate", "leadDeletion"]
+
+
+def test_many_events_move_in_a_pass(company: Company) -> None:
+    stays, other = company.create({}, {})
+    sql(
+        company.dsn,
+        """
+        insert into event (company_id, lead_id, create_timestamp, event_name, event_source)
+        select $1, $2, now(), 'Visited', 'pageVisit' from generate_series(1, 12000)
+        """,
+        company.id,
+        other,
+        company_id=company.id,
+    )
+
+    merge(company, stays, other)
+
+    count = "select count(*) from event where lead_id = $1 and event_source = 'pageVisit'"
+    eventually(lambda: rows(company, count, stays) == [(12_000,)])
+    eventually(lambda: rows(company, "select from pass where company_id = $1 and kind = 'merge'", company.id) == [])
+
+
+def test_scores_follow_the_events_that_moved(company: Company) -> None:
+    rule = {"name": "Call", "part": "engagement", "points": 9, "eventSource": "incomingCall"}
+    company.make("createScoreRules", rule)
+    stays, other = company.create({}, {})
+    call = {"userID": user(company), "leadID": other, "direction": "incoming", "createTimestamp": "2026-01-01 10:00:00"}
+    company.call("logCalls", objects=[call])
+
+    merge(company, stays, other)
+
+    eventually(lambda: company.lead(stays)["leadScore"] == "9", seconds=20)
+
+
+# What is refused
+
+
+def test_what_cannot_be_merged_is_refused_alone(company: Company) -> None:
+    stays, other, third = company.create({"emailAddress": "a@example.com"}, {}, {"emailAddress": "c@example.com"})
+    before = company.call("getLeads", where={})
+
+    def code(**one: Any) -> int | None:
+        return company.code("mergeLeads", {"id": stays, "mergeIDs": [other], **one})
+
+    assert code(id=1) == 404
+    assert code(mergeIDs=[other, 1]) == 404
+    assert code(mergeIDs=[other, stays]) == 205
+    assert code(mergeIDs=[]) == 205
+    assert code(mergeIDs=["x"]) == 205
+    assert code(mergeIDs=other) == 205
+    assert code(mergeIDs=list(range(51))) == 205
+    assert code(rule="best") == 205
+    assert code(valuesFrom={"city": third}) == 205
+    assert code(valuesFrom={"x": other}) == 205
+    assert code(valuesFrom=["city"]) == 210
+    assert code(values={"x": 1}) == 205
+    assert code(values={"city": []}) == 210
+    assert code(values={"city": "a\0b"}) == 205
+    assert code(values={"emailAddress": " "}) == 205
+    assert code(values={"emailAddress": "C@example.com"}) == 301
+    assert code(values={"ownerID": 1}) == 303
+    assert company.call("getLeads", where={}) == before
+    assert bin_of(company) == []
+    assert code(values={"emailAddress": "A@example.com"}) is None
+    assert company.lead(stays)["emailAddress"] == "A@example.com"
+
+
+def test_more_leads_than_a_call_can_merge_refuse_it(company: Company) -> None:
+    objects = [{"id": 1000 + at, "mergeIDs": list(range(at * 50 + 5000, at * 50 + 5050))} for at in range(11)]
+
+    assert company.error("mergeLeads", objects=objects)["code"] == 209
+
+
+def test_to_merge_again_changes_nothing(company: Company) -> None:
+    stays, other = company.create({}, {})
+    merge(company, stays, other)
+    version = rows(company, "select version from lead")
+
+    assert company.code("mergeLeads", {"id": stays, "mergeIDs": [other]}) == 302
+    assert company.code("mergeLeads", {"id": other, "mergeIDs": [stays]}) == 302
+    assert rows(company, "select version from lead") == version
+
+
+def test_objects_work_one_after_the_other(company: Company) -> None:
+    one, two, three, four = company.create({}, {"city": "Rome"}, {"title": "CEO"}, {"firstName": "Ann"})
+
+    outcomes = company.call(
+        "mergeLeads",
+        objects=[
+            {"id": one, "mergeIDs": [two]},
+            {"id": two, "mergeIDs": [three]},
+            {"id": 7, "mergeIDs": [four]},
+            {"id": one, "mergeIDs": [two]},
+            {"id": three, "mergeIDs": [four]},
+        ],
+    )
+
+    codes = [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
+    assert codes == [None, None, 404, 302, None]
+    assert {outcome.get("id", one) for outcome in outcomes} == {one}
+    lead = company.lead(one)
+    assert (lead["city"], lead["title"], lead["firstName"]) == ("Rome", "CEO", "Ann")
+    assert rows(company, "select distinct lead_id from merged_lead") == [(one,)]
+
+
+def test_two_objects_cannot_take_one_address(company: Company) -> None:
+    one, two, three, four = company.create({}, {}, {}, {"emailAddress": "d@example.com"})
+    value = {"values": {"emailAddress": "new@example.com"}}
+
+    outcomes = company.call(
+        "mergeLeads", objects=[{"id": one, "mergeIDs": [two], **value}, {"id": three, "mergeIDs": [four], **value}]
+    )
+
+    assert [outcome["success"] for outcome in outcomes] == [True, False]
+    assert outcomes[1]["error"]["code"] == 301
+    assert company.lead(four)["emailAddress"] == "d@example.com"
+
+
+# The old ids
+
+
+def test_reads_by_the_old_id_answer_with_the_lead_that_stays(company: Company) -> None:
+    stays, other, alone = company.create({}, {"trackingID": "v"}, {})
+    make_notes(company, about("who", "lead", other))
+    company.make("createTasks", {"title": "Call", **about("who", "lead", other)})
+    opportunity(company, primaryLeadID=other)
+    (made,) = company.call("createList", name="All")
+    company.make("addListMembers", {"listID": made["id"], "memberID": other})
+    merge(company, stays, other)
+    lead = company.lead(stays)
+
+    assert company.call("getLead", id=other) == [lead]
+    assert company.call("getLeads", where={"id": other}) == [lead]
+    assert company.call("getLeads", where={"id": other}, fields=["firstName"]) == [{"firstName": None}]
+    assert company.call("getLeads", where={"id": [alone, other]}) == company.call("getLeads", where={})
+    assert company.call("getLeads", where={"id": [alone, other]}, fields=["city"]) == [{"city": None}] * 2
+    assert company.call("getLeads", where={"id": [stays, other]}) == [lead]
+    assert story(company, other) == story(company, stays)
+    assert company.call("getEvents", where={"leadID": other}) == company.call("getEvents", where={"leadID": stays})
+    by_type = [
+        company.envelope("getEventsByType", {"eventSource": "listJoin,leadMerge", "leadID": one})["result"]
+        for one in (other, stays)
+    ]
+    assert by_type[0] == by_type[1]
+    assert [len(found) for found in by_type[0].values()] == [1, 1]
+    assert len(notes_of(company, "lead", other)) == 1
+    assert len(company.call("getContactsNotes", where={"id": [alone, other]})) == 1
+    assert len(company.call("getTasks", where={"whoID": other})) == 1
+    assert len(company.call("getOpportunityLeads", where={"leadID": other})) == 1
+    assert len(company.call("getContactListMemberships", where={"contactID": other})) == 1
+    assert [row["memberID"] for row in company.call("getLeadListMemberships", memberIDs=[alone, other])] == [str(stays)]
+    assert [row["leadID"] for row in company.call("getTrackedLinks", leadID=[other, alone])] == [str(stays), str(alone)]
+    assert [row["part"] for row in company.call("getScoreExplanation", leadID=other)] == ["set"]
+
+
+def test_writes_by_the_old_id_change_the_lead_that_stays(company: Company) -> None:
+    stays, other = company.create({}, {})
+    merge(company, stays, other)
+    (made,) = company.call("createList", name="All")
+
+    for method in ("updateLeads", "updateLeadsV2", "upsertLeads"):
+        assert company.code(method, {"id": other, "city": method}) is None
+        assert company.lead(stays)["city"] == method
+    both = [{"id": other, "title": "CEO"}, {"id": stays, "title": "CFO"}, {"id": other, "title": "CTO"}]
+    assert all(one["success"] for one in company.call("updateLeads", objects=both))
+    assert company.lead(stays)["title"] == "CTO"
+    company.call("addListMember", listID=made["id"], memberID=other)
+    assert company.code("addListMembers", {"listID": made["id"], "memberID": stays}) == 213
+    assert company.code("addListMembers", {"listID": made["id"], "memberID": other}) == 213
+    company.call("removeListMember", listID=made["id"], contactID=other)
+    assert company.call("getActiveLists")[0]["removedCount"] == "1"
+    roof = opportunity(company, primaryLeadID=other)
+    assert company.lead(stays)["leadStatus"] == "contactWithOpp"
+    wall = opportunity(company)
+    company.make("createOpportunityLeads", {"opportunityID": wall, "leadID": other})
+    assert company.code("updateOpportunities", {"id": wall, "originatingLeadID": other}) is None
+    links = company.call("getOpportunityLeads", where={"leadID": stays})
+    assert sorted(link["opportunityID"] for link in links) == sorted([str(roof), str(wall)])
+    (note,) = make_notes(company, about("who", "lead", other))
+    assert company.code("updateNotes", {"id": note, **about("what", "lead", other)}) is None
+    assert stored(company) == {note: ("lead", stays, "lead", stays)}
+    company.make("createTasks", {"title": "Call", **about("what", "lead", other)})
+    call = {"userID": user(company), "leadID": other, "direction": "incoming", "createTimestamp": "2026-01-01 10:00:00"}
+    assert company.call("logCalls", objects=[call]) is True
+    assert rows(company, "select lead_id from call") == [(stays,)]
+    (converted,) = company.call("convertLeads", objects=[{"id": other, "leadStatus": "customer"}])
+    assert converted["leadID"] == stays
+    assert company.lead(stays)["leadStatus"] == "customer"
+
+
+def test_the_old_id_of_a_chain_answers_with_its_end(company: Company) -> None:
+    one, two, three = company.create({}, {}, {})
+    merge(company, two, one)
+    merge(company, three, two)
+
+    assert company.call("getLead", id=one) == company.call("getLead", id=two) == [company.lead(three)]
+    assert rows(company, "select id, lead_id from merged_lead order by id") == [(one, three), (two, three)]
+
+
+def test_an_old_id_cannot_be_deleted(company: Company) -> None:
+    stays, other = company.create({}, {})
+    merge(company, stays, other)
+
+    assert company.code("deleteLeads", {"id": other}) == 302
+    assert company.call("getLead", id=other) == [company.lead(stays)]
+
+
+def test_old_ids_answer_as_long_as_the_lead_is_there(company: Company) -> None:
+    stays, other = company.create({}, {})
+    merge(company, stays, other)
+
+    deleted(company, stays)
+    assert company.call("getLead", id=other) == []
+    assert company.code("updateLeadsV2", {"id": other, "city": "Rome"}) == 404
+
+    restored(company, stays)
+    assert company.call("getLead", id=other) == [company.lead(stays)]
+
+
+def test_ids_of_a_lead_that_is_gone_for_good_are_forgotten(company: Company) -> None:
+    stays, other = company.create({}, {})
+    merge(company, stays, other)
+    sql(company.dsn, "update company set recycle_days = 0 where id = $1", company.id)
+
+    deleted(company, stays)
+
+    assert rows(company, "select * from merged_lead") == []
+
+
+def test_a_merged_lead_can_be_restored_as_a_lead_of_its_own(company: Company) -> None:
+    stays, other = company.create({}, {"emailAddress": "b@example.com", "city": "Oslo"})
+    (made,) = company.call("createList", name="All")
+    company.make("addListMembers", {"listID": made["id"], "memberID": other})
+    before = company.lead(other)
+    merge(company, stays, other)
+    assert company.call("getDeletedLeads")[0]["mergedInto"] == str(stays)
+
+    restored(company, other)
+
+    after = company.lead(other)
+    assert {**after, "updateTimestamp": ""} == {**before, "updateTimestamp": ""}
+    assert company.call("getContactListMemberships", where={"id": other}) == []
+    assert len(company.call("getContactListMemberships", where={"id": stays})) == 1
+    assert company.lead(stays)["city"] == "Oslo"
+    assert story(company, other) == ["leadCreation", "leadDeletion", "leadRestoration"]
+
+
+def test_250_pairs_are_merged_in_one_call(company: Company) -> None:
+    leads = company.create(*({"city": f"{at}"} for at in range(500)))
+
+    outcomes = company.call(
+        "mergeLeads", objects=[{"id": leads[at], "mergeIDs": [leads[at + 250]]} for at in range(250)]
+    )
+
+    assert all(outcome["success"] for outcome in outcomes)
+    assert len(company.call("getLeads", where={})) == 250
+    assert [int(row["id"]) for row in company.call("getLeads", where={"id": leads[250:]})] == leads[:250]

@@ -1,0 +1,342 @@
+"""restoreLeads and getDeletedLeads: the recycle bin, and what comes back out of it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from neighbours import about, make_notes, stored, user
+from recycling import bin_of, deleted, opportunity, restored, rows
+from support import Company, eventually, sql
+
+
+def test_a_deleted_lead_comes_back_as_it_was(company: Company) -> None:
+    field = company.field("Shoe size")
+    (lead,) = company.create(
+        {"emailAddress": "A.B@example.com", "firstName": "Ann", "leadStatus": "open", "leadScore": 7, field: "38",
+         "ownerID": user(company), "isUnsubscribed": 1, "active": 0}
+    )  # fmt: skip
+    before = company.lead(lead)
+    deleted(company, lead)
+    assert company.call("getLead", id=lead) == []
+
+    restored(company, lead)
+
+    after = company.lead(lead)
+    assert {**after, "updateTimestamp": ""} == {**before, "updateTimestamp": ""}
+    assert rows(company, "select version from lead where id = $1", lead) == [(2,)]
+    assert company.call("getLeads", where={"emailAddress": "a.b@EXAMPLE.com"}) == [after]
+    assert bin_of(company) == []
+
+
+def test_the_timeline_tells_of_the_deletion_and_of_the_return(company: Company) -> None:
+    (lead,) = company.create({})
+    deleted(company, lead)
+    restored(company, lead)
+
+    events = company.call("getLeadTimeline", where={"whoID": lead})
+
+    assert [one["eventSource"] for one in events] == ["leadCreation", "leadDeletion", "leadRestoration"]
+    assert events[-1]["eventName"] == "Lead restored"
+
+
+def test_the_bin_shows_the_leads_as_they_were_deleted_last_first(company: Company) -> None:
+    field = company.field("Shoe size")
+    one, two, kept = company.create({"emailAddress": "one@example.com", field: "38"}, {"city": "Rome"}, {})
+    before = company.lead(one)
+    deleted(company, one)
+    deleted(company, two)
+
+    found = company.call("getDeletedLeads")
+
+    assert [row["id"] for row in found] == [str(two), str(one)]
+    assert {name: found[1][name] for name in before} == before
+    assert found[1]["mergedInto"] is None
+    assert found[1]["deleteTimestamp"] >= before["createTimestamp"]
+    assert bin_of(company, id=[one, kept]) == [str(one)]
+    assert bin_of(company, emailAddress="ONE@example.com") == [str(one)]
+    assert bin_of(company, emailAddress="one@example.com", id=two) == []
+    assert [row["id"] for row in company.call("getDeletedLeads", limit=1, offset=1)] == [str(one)]
+    some = company.call("getDeletedLeads", fields=["city", field, "mergedInto"])
+    assert some == [{"city": "Rome", "mergedInto": None, field: ""}, {"city": None, "mergedInto": None, field: "38"}]
+    assert company.error("getDeletedLeads", fields=["x"])["code"] == 205
+
+
+def test_what_is_not_in_the_bin_is_404(company: Company) -> None:
+    alive, gone = company.create({}, {})
+    deleted(company, gone)
+
+    outcomes = company.call("restoreLeads", objects=[alive, {"id": 1}, str(gone), gone])
+
+    assert [one["error"] and one["error"]["code"] for one in outcomes] == [404, 404, None, 404]
+
+
+def test_an_address_that_is_taken_by_now_is_301_and_the_lead_stays_in_the_bin(company: Company) -> None:
+    one, other = company.create({"emailAddress": "one@example.com"}, {})
+    deleted(company, one, other)
+    (new,) = company.create({"emailAddress": "ONE@example.com"})
+
+    outcomes = company.call("restoreLeads", objects=[one, other])
+
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [301, None]
+    assert bin_of(company) == [str(one)]
+    deleted(company, new)
+    restored(company, one)
+    assert company.lead(one)["emailAddress"] == "one@example.com"
+
+
+def test_of_two_in_the_bin_with_one_address_one_comes_back(company: Company) -> None:
+    (one,) = company.create({"emailAddress": "one@example.com"})
+    deleted(company, one)
+    (two,) = company.create({"emailAddress": "one@example.com"})
+    deleted(company, two)
+
+    outcomes = company.call("restoreLeads", objects=[one, two])
+
+    assert sorted(outcome["success"] for outcome in outcomes) == [False, True]
+    assert len(company.call("getLeads", where={})) == 1
+    assert len(bin_of(company)) == 1
+
+
+def test_lists_get_their_members_back_as_they_were(company: Company) -> None:
+    lead, removed = company.create({"city": "Rome"}, {})
+    static, gone = company.call("createList", objects=[{"name": "Static"}, {"name": "Gone"}])
+    (ruled,) = company.call("createList", name="Ruled", filter={"city": "Rome"})
+    pairs = [{"listID": one["id"], "memberID": lead} for one in (static, gone)]
+    members = company.make("addListMembers", *pairs, {"listID": static["id"], "memberID": removed})
+    company.call("removeListMember", listID=static["id"], memberID=removed)
+    before = company.call("getListMembers", where={"id": static["id"]})
+
+    deleted(company, lead, removed)
+    company.call("deleteList", id=gone["id"])
+    counts = company.call("getActiveLists", where={"id": static["id"]})
+    assert (counts[0]["memberCount"], counts[0]["removedCount"]) == ("0", "0")
+    restored(company, lead, removed)
+
+    assert company.call("getListMembers", where={"id": static["id"]}) == before
+    lists = {one["id"]: one for one in company.call("getActiveLists")}
+    assert (lists[str(static["id"])]["memberCount"], lists[str(static["id"])]["removedCount"]) == ("1", "1")
+    assert lists[str(ruled["id"])]["memberCount"] == "1"
+    assert rows(company, "select id from list_member where list_id = $1 order by id", static["id"]) == [
+        (members[0],), (members[2],)
+    ]  # fmt: skip
+    assert rows(company, "select count(*) from list_member where list_id = $1", gone["id"]) == [(0,)]
+
+
+def test_opportunities_are_linked_and_named_again_and_the_status_follows(company: Company) -> None:
+    lead, other = company.create({"leadStatus": "open"}, {})
+    roof, wall = opportunity(company, primaryLeadID=lead, originatingLeadID=lead), opportunity(company)
+    (link,) = company.make("createOpportunityLeads", {"opportunityID": wall, "leadID": lead})
+    deleted(company, lead)
+    assert company.call("getOpportunity", id=roof)[0]["primaryLeadID"] is None
+    company.call("updateOpportunities", objects=[{"id": roof, "primaryLeadID": other}])
+    company.call("deleteOpportunities", objects=[wall])
+
+    restored(company, lead)
+
+    (found,) = company.call("getOpportunity", id=roof)
+    assert (found["primaryLeadID"], found["originatingLeadID"]) == (str(other), str(lead))
+    links = company.call("getOpportunityLeads", where={"leadID": lead})
+    assert [one["opportunityID"] for one in links] == [str(roof)]
+    assert company.call("getOpportunityLead", id=link) == []
+    assert company.lead(lead)["leadStatus"] == "contactWithOpp"
+
+
+def test_who_had_an_open_opportunity_that_is_gone_is_a_contact(company: Company) -> None:
+    (lead,) = company.create({"leadStatus": "open"})
+    roof = opportunity(company, primaryLeadID=lead)
+    deleted(company, lead)
+    company.call("deleteOpportunities", objects=[roof])
+
+    restored(company, lead)
+
+    assert company.lead(lead)["leadStatus"] == "contact"
+
+
+def test_notes_and_tasks_are_about_it_again(company: Company) -> None:
+    lead, other = company.create({}, {})
+    alone, twice, both, taken = make_notes(
+        company,
+        about("who", "lead", lead),
+        {**about("who", "lead", lead), **about("what", "lead", lead)},
+        {**about("who", "lead", lead), **about("what", "lead", other)},
+        {**about("who", "lead", lead), **about("what", "lead", other)},
+    )
+    (task,) = company.make("createTasks", {"title": "Call", **about("what", "lead", lead)})
+    before = stored(company)
+    deleted(company, lead)
+    company.call("updateNotes", objects=[{"id": taken, **about("who", "lead", other)}])
+
+    restored(company, lead)
+
+    after = stored(company)
+    assert {one: after[one] for one in (alone, twice, both)} == {one: before[one] for one in (alone, twice, both)}
+    assert after[taken] == ("lead", other, "lead", other)
+    (found,) = company.call("getTasks", where={"id": task})
+    assert (found["whatID"], found["whatType"]) == (str(lead), "lead")
+
+
+def test_a_note_that_somebody_has_deleted_since_stays_away(company: Company) -> None:
+    lead, other = company.create({}, {})
+    (note,) = make_notes(company, {**about("who", "lead", lead), **about("what", "lead", other)})
+    deleted(company, lead)
+    company.call("deleteNotes", objects=[note])
+
+    restored(company, lead)
+
+    assert stored(company) == {}
+
+
+def test_a_note_about_two_leads_that_went_together_comes_with_the_first_and_is_about_both_again(
+    company: Company,
+) -> None:
+    one, two = company.create({}, {})
+    (note,) = make_notes(company, {**about("who", "lead", one), **about("what", "lead", two)})
+    before = stored(company)
+    deleted(company, one, two)
+    assert stored(company) == {}
+
+    restored(company, two)
+    assert stored(company) == {note: ("lead", two, None, None)}
+    restored(company, one)
+
+    assert stored(company) == before
+
+
+def test_calls_files_and_visitors_come_back(company: Company) -> None:
+    (lead,) = company.create({"trackingID": "visitor-1"})
+    call = {"userID": user(company), "leadID": lead, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
+    company.call("logCalls", objects=[call])
+    sql(
+        company.dsn,
+        """
+        insert into upload
+            (company_id, token, form_id, lead_id, name, content_type, size, sha256, data, create_timestamp)
+        values ($1, 'token', 1, $2, 'a.txt', 'text/plain', 1, 'x', 'x', now())
+        """,
+        company.id,
+        lead,
+        company_id=company.id,
+    )
+    state = """
+        select (select count(*) from call where lead_id = $1), (select count(*) from upload where lead_id = $1),
+            (select count(*) from visitor where lead_id = $1)
+        """
+    assert rows(company, state, lead) == [(1, 1, 1)]
+    deleted(company, lead)
+    assert rows(company, state, lead) == [(0, 0, 0)]
+
+    restored(company, lead)
+
+    assert rows(company, state, lead) == [(1, 1, 1)]
+
+
+def test_a_visitor_who_is_another_lead_by_now_stays_that_one(company: Company) -> None:
+    (lead,) = company.create({"trackingID": "visitor-1"})
+    deleted(company, lead)
+    (other,) = company.create({"trackingID": "visitor-1"})
+
+    restored(company, lead)
+
+    assert rows(company, "select lead_id from visitor") == [(other,)]
+
+
+def test_references_and_fields_that_are_gone_stay_away(company: Company) -> None:
+    kept, gone = company.field("Kept"), company.field("Gone")
+    (account,) = company.make("createAccounts", {"accountName": "Acme"})
+    (campaign,) = company.make("createCampaigns", {"campaignName": "Spring"})
+    (lead,) = company.create({"accountID": account, "campaignID": campaign, kept: "1", gone: "2"})
+    deleted(company, lead)
+    company.call("deleteAccounts", objects=[account])
+    company.call("deleteFields", objects=[{"systemName": gone}])
+
+    restored(company, lead)
+
+    found = company.lead(lead)
+    assert (found["accountID"], found["campaignID"], found[kept]) == (None, str(campaign), "1")
+    assert rows(company, "select custom::text from lead where id = $1", lead) == [(f'{{"{kept}": "1"}}',)]
+
+
+def test_500_leads_come_back_in_one_call(company: Company) -> None:
+    leads = company.create(*[{}] * 500)
+    (made,) = company.call("createList", name="All")
+    company.make("addListMembers", *({"listID": made["id"], "memberID": lead} for lead in leads))
+    make_notes(company, *(about("who", "lead", lead) for lead in leads))
+    before = company.call("getLeads", where={})
+    deleted(company, *leads)
+
+    restored(company, *leads)
+
+    after = company.call("getLeads", where={})
+    assert [one["emailAddress"] for one in after] == [one["emailAddress"] for one in before]
+    assert company.call("getActiveLists")[0]["memberCount"] == "500"
+    assert len(stored(company)) == 500
+    assert rows(company, "select count(*) from deleted_lead_part") == [(0,)]
+
+
+def test_page_starts_that_were_remembered_are_not_used_after_a_return(company: Company) -> None:
+    leads = company.create(*[{}] * 6)
+    deleted(company, leads[0])
+    sql(company.dsn, "update lead set create_timestamp = now() - interval '1 day'", company_id=company.id)
+    pages = [company.call("getLeads", where={}, limit=2, offset=offset) for offset in (0, 2, 4)]
+    assert [one["id"] for page in pages for one in page] == [str(one) for one in leads[1:]]
+
+    restored(company, leads[0])
+
+    pages = [company.call("getLeads", where={}, limit=2, offset=offset) for offset in (0, 2, 4)]
+    assert [one["id"] for page in pages for one in page] == [str(one) for one in leads]
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_a_company_decides_how_long_it_keeps(days: int, company: Company) -> None:
+    sql(company.dsn, "update company set recycle_days = $2 where id = $1", company.id, days)
+    old, new = company.create({}, {})
+    deleted(company, old, new)
+    age = "update deleted_lead set deleted_at = now() - interval '3 days' where id = $1"
+    sql(company.dsn, age, old, company_id=company.id)
+
+    assert bin_of(company) == ([str(new)] if days else [])
+    assert company.code("restoreLeads", old) == 404
+    assert company.code("restoreLeads", new) == (None if days else 404)
+
+
+def test_without_a_bin_nothing_is_kept(company: Company) -> None:
+    sql(company.dsn, "update company set recycle_days = 0 where id = $1", company.id)
+    lead, _ = company.create({"trackingID": "visitor-1"}, {})
+    (made,) = company.call("createList", name="All")
+    company.make("addListMembers", {"listID": made["id"], "memberID": lead})
+    make_notes(company, about("who", "lead", lead))
+    opportunity(company, primaryLeadID=lead)
+    call = {"userID": user(company), "leadID": lead, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
+    company.call("logCalls", objects=[call])
+
+    deleted(company, lead)
+
+    for table in ("deleted_lead", "deleted_lead_part", "call", "visitor", "pass"):
+        assert rows(company, f"select count(*) from {table} where company_id = {company.id}") == [(0,)], table
+
+
+def test_the_bin_is_emptied_of_what_is_too_old(company: Company) -> None:
+    old, new = company.create({"trackingID": "visitor-1"}, {})
+    make_notes(company, about("who", "lead", old))
+    call = {"userID": user(company), "leadID": old, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
+    company.call("logCalls", objects=[call])
+    deleted(company, old, new)
+    age = "update deleted_lead set deleted_at = now() - interval '30 days' where id = $1"
+    sql(company.dsn, age, old, company_id=company.id)
+    due = "select kind, due_at > now() + interval '23 hours' from pass where company_id = $1"
+    assert rows(company, due, company.id) == [("recycle", True)]
+
+    sql(company.dsn, "update pass set due_at = now() where company_id = $1 and kind = 'recycle'", company.id)
+
+    eventually(lambda: rows(company, "select id from deleted_lead") == [(new,)])
+    assert rows(company, "select lead_id from deleted_lead_part") == []
+    assert rows(company, "select id from call") == []
+    eventually(lambda: rows(company, due, company.id) == [("recycle", True)])
+
+
+def test_a_company_deletes_many_times_and_has_one_pass_for_it(given_company: Callable[..., Company]) -> None:
+    company = given_company()
+    for _ in range(3):
+        deleted(company, *company.create({}))
+
+    assert rows(company, "select count(*) from pass where company_id = $1", company.id) == [(1,)]
