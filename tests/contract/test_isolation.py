@@ -352,7 +352,7 @@ def _tables(dsn: str) -> list[str]:
         select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
         where c.relkind in ('r', 'p') and c.relnamespace = current_schema()::regnamespace
             and a.attname = 'company_id'
-            and c.relname not in ('api_key', 'pass', 'site', 'form_address', 'scoring')
+            and c.relname not in ('api_key', 'pass', 'site', 'form_address', 'scoring', 'change')
         order by 1
         """,
     )

@@ -18,6 +18,7 @@ from springhead.methods.call import Call, Server
 from springhead.model.companies import Company
 from springhead.model.errors import EntryExists, Json
 from springhead.rpc.method import Outcomes, find
+from springhead.store.changes import Feed
 from springhead.store.db import Database, TryAgain
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
@@ -34,7 +35,8 @@ async def fill(database: Database, company: Company, leads: int) -> str:
 
     Raises Failure when one is refused for anything but being there already.
     """
-    call = Call(server=Server(database, FieldCache(), Walks(), Passes(database)), company=company, utc=True)
+    server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database))
+    call = Call(server=server, company=company, utc=True)
     created, begun = 0, time.monotonic()
     with _progress(leads) as advance:
         for start in range(0, leads, BATCH):

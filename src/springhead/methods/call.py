@@ -11,6 +11,7 @@ from springhead.model.companies import Company
 from springhead.model.errors import InvalidParameters, Problem
 from springhead.model.fields import FieldSet
 from springhead.rpc.objects import Shape
+from springhead.store.changes import Feed
 from springhead.store.db import Database, Tx
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
@@ -29,6 +30,7 @@ class Server(msgspec.Struct, frozen=True):
     fields: FieldCache
     walks: Walks
     passes: Passes
+    feed: Feed
     public_url: str = ""
 
 

@@ -26,6 +26,8 @@ NOTE_WRITTEN, TASK_MADE = "noteCreate", "taskCreate"
 CONVERTED = "leadConversion"
 """Our own: a lead went through convertLeads."""
 
+MERGED, RESTORED, ERASED = "leadMerge", "leadRestoration", "leadErasure"
+"""Our own: other leads were merged into this one, it came back out of the recycle bin, or nothing is kept of it."""
 
 CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
 """The source of a logged call, by its direction."""
@@ -38,7 +40,8 @@ SOURCES = (
     OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
     "shoppingCartAbandoned",
     # ours, where the vendor has none
-    "leadUpdate", "leadDeletion", CONVERTED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT, NOTE_WRITTEN, TASK_MADE,
+    "leadUpdate", "leadDeletion", CONVERTED, MERGED, RESTORED, ERASED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT,
+    NOTE_WRITTEN, TASK_MADE,
 )  # fmt: skip
 """Every source that there is."""
 

@@ -40,6 +40,11 @@ def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime:
         return (FIRST if local.year == 1 else LAST).replace(tzinfo=UTC)
 
 
+def written(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment as the wire has it, in that zone."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
 def second_after(moment: datetime) -> datetime:
     """The moment one second later, for a bound that does not belong to its range; the last one stays."""
     return moment + timedelta(seconds=1) if moment < LAST.replace(tzinfo=UTC) else moment

@@ -92,7 +92,7 @@ class Reads(msgspec.Struct, frozen=True):
     `generated` is the key of the reads that the vendor generates, such as `getWherelistMemberGets`: their
     answers say twice whether there is more, and their `error` is `[]` (wire.md 3). With `by` the result has a
     list for each word of that parameter, under the word itself. `beside` are the members that come after the
-    rows in reads of our own, each with its JSON Schema.
+    rows in reads of our own, each with its JSON Schema, of which an `example` stands in the docs.
     """
 
     noun: Noun
@@ -104,6 +104,11 @@ class Reads(msgspec.Struct, frozen=True):
     def key(self) -> str:
         """The result's key, the only one but for `hasMore`."""
         return self.generated or self.noun.name
+
+    @property
+    def samples(self) -> Mapping[str, Json]:
+        """What the members beside the rows may look like."""
+        return {name: schema.get("example") for name, schema in self.beside.items() if isinstance(schema, dict)}
 
 
 class Writes(msgspec.Struct, frozen=True):
@@ -148,6 +153,7 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     differs: str
     since: str
     section: str
+    patience: float
     run: Callable[..., Awaitable[Rows | Outcomes]]
 
     async def call(self, context: C, params: Mapping[str, Json], *, objects_per_call: int) -> Rows | Outcomes:
@@ -184,14 +190,15 @@ def method(
     differs: str = "",
     since: str = "0.1",
     section: str = "",
+    patience: float = 0,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[..., Awaitable[Rows | Outcomes]]], Callable[..., Awaitable[Rows | Outcomes]]]:
     """Declare an API method.
 
     The function's name gives the wire's (`create_leads` is `createLeads`), its keyword-only parameters,
     annotated with a Param each, the request; its docstring the reference page. `differs` says where a
-    method of the vendor's behaves otherwise on purpose, `section` where its rules come from, `aliases` are
-    other spellings of the name.
+    method of the vendor's behaves otherwise on purpose, `section` where its rules come from, `patience` the seconds
+    that a call may take longer than others because it waits for something, `aliases` are other spellings of the name.
     """
 
     def declare(
@@ -213,6 +220,7 @@ def method(
             differs=differs,
             since=since,
             section=section,
+            patience=patience,
             run=function,
         )
         return function

@@ -57,6 +57,7 @@ _LIKELY: Mapping[str, Json] = {
     "listUnsubscribe": "<https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…>",
     "authorID": str(_FIRST_ID["userProfile"]),
     "whatID": str(_FIRST_ID["account"]),
+    "eventID": str(_FIRST_ID["event"]),
     "whoID": str(_FIRST_ID["lead"]),
     "leadID": str(_FIRST_ID["lead"]),
     "memberID": str(_FIRST_ID["lead"]),
@@ -86,7 +87,7 @@ def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
         inner = {method.result.key: rows, "hasMore": False}
         return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
     errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
-    beside = dict.fromkeys(method.result.beside) if isinstance(method.result, Reads) else {}
+    beside = method.result.samples if isinstance(method.result, Reads) else {}
     return {"result": {method.result.key: rows, **beside}, "error": errors, "id": REQUEST_ID}
 
 

@@ -107,6 +107,8 @@ class Tx:
 
     def __init__(self, connection: AnyConnection) -> None:
         self._connection = connection
+        self.changed = False
+        """Whether leads were changed: whoever waits for changes is told when the connection is given back."""
 
     async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
         """All rows of a statement."""
@@ -176,6 +178,8 @@ class Database:
         self._idle: list[AnyConnection] = []
         self._waiting = 0
         self.distributed = False
+        self.on_change: list[Callable[[int], None]] = []
+        """Told, with the company, when leads may have been changed by this process; they must return at once."""
 
     async def open(self, dsn: str) -> None:
         """Connect; raises what asyncpg raises when the database cannot be reached or refuses us.
@@ -231,16 +235,23 @@ class Database:
         Raises Unavailable when the database cannot answer, TryAgain when the call should be repeated,
         Locked when a row stayed locked.
         """
-        async with self._connection() as connection:
-            if self.distributed:
-                # Citus passes only SET LOCAL on to its workers, and only in this order.
-                async with _transaction(connection):
-                    await connection.execute("set local citus.propagate_set_commands = 'local'")
-                    await connection.execute(f"set local app.company_id = '{int(company_id)}'")
-                    yield Tx(connection)
-            else:
-                await cast("_Connection", connection).enter(company_id)
-                yield Tx(connection)
+        tx = None
+        try:
+            async with self._connection() as connection:
+                tx = Tx(connection)
+                if self.distributed:
+                    # Citus passes only SET LOCAL on to its workers, and only in this order.
+                    async with _transaction(connection):
+                        await connection.execute("set local citus.propagate_set_commands = 'local'")
+                        await connection.execute(f"set local app.company_id = '{int(company_id)}'")
+                        yield tx
+                else:
+                    await cast("_Connection", connection).enter(company_id)
+                    yield tx
+        finally:
+            if tx and tx.changed:
+                for listener in self.on_change:
+                    listener(company_id)
 
     @asynccontextmanager
     async def everyone(self) -> AsyncGenerator[Tx]:

@@ -12,12 +12,24 @@ from springhead.model.columns import Column
 from springhead.model.fields import FieldSet
 from springhead.model.filters import Columns
 from springhead.model.scores import EVENTS_MAX, MOST, Line, ScoreRule, closing, columns_of, fillable, whole
+from springhead.store.changes import scored
 from springhead.store.conditions import condition
 from springhead.store.db import Tx
 from springhead.store.sql import Statement, literal, statement
 
 _DAY = 86_400
 _NO_PLAIN = "(null::bigint, 0::bigint, null::text)"
+_RESCORE = statement(
+    f"""
+    with rescored as (
+        update lead set lead_score = $3, lead_score_weighted = $4
+        where company_id = $1 and id = $2 and (lead_score, lead_score_weighted) is distinct from ($3, $4)
+        returning id
+    ),
+    {scored("rescored")}
+    select id from rescored
+    """
+)
 _NO_COUNTING = "(null::bigint, null::text[], false, null::text[], 0::bigint, 0)"
 
 
@@ -68,6 +80,7 @@ class Scorecard:
         Leads that are scored already are left as they are, and so are `version` and `update_timestamp` of all.
         """
         rows = await tx.rows(self._scoring(), company_id, lead_ids, self._half_life, *self._parameters)
+        tx.changed |= bool(rows)
         return sorted(row["id"] for row in rows)
 
     async def explain(self, tx: Tx, company_id: int, lead_id: int) -> tuple[list[Line], bool]:
@@ -91,16 +104,8 @@ class Scorecard:
             )
         lines += closing(lines)
         scores = (whole(sum(line.points for line in lines)), whole(sum(line.weighted for line in lines)))
-        changed = await tx.rows(
-            """
-            update lead set lead_score = $3, lead_score_weighted = $4
-            where company_id = $1 and id = $2 and (lead_score, lead_score_weighted) is distinct from ($3, $4)
-            returning id
-            """,
-            company_id,
-            lead_id,
-            *scores,
-        )
+        changed = await tx.rows(_RESCORE, company_id, lead_id, *scores)
+        tx.changed |= bool(changed)
         return lines, bool(changed)
 
     # Text
@@ -169,20 +174,24 @@ class Scorecard:
                 from lead l
                 where l.company_id = $1 and l.id = any($2::bigint[]) and $3::float8 > 0
             ),
-            scored as materialized (
+            marked as materialized (
                 select w.id, {_whole("w.points + c.points")} as points, {_whole("w.points + c.weighted")} as weighted
                 from wanted w {counted if self.decays else none}
             ),
             moved as materialized (
                 select l.id, s.points, s.weighted
-                from scored s join lead l on l.company_id = $1 and l.id = s.id
+                from marked s join lead l on l.company_id = $1 and l.id = s.id
                 where (l.lead_score, l.lead_score_weighted) is distinct from (s.points, s.weighted)
                 order by l.id for no key update of l
-            )
-            update lead l set lead_score = m.points, lead_score_weighted = m.weighted
-            from moved m
-            where l.company_id = $1 and l.id = m.id
-            returning l.id
+            ),
+            rescored as (
+                update lead l set lead_score = m.points, lead_score_weighted = m.weighted
+                from moved m
+                where l.company_id = $1 and l.id = m.id
+                returning l.id
+            ),
+            {scored("rescored")}
+            select id from rescored
             """
         )
 

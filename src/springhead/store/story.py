@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from springhead.model.columns import Column, Noun
 from springhead.store import sql
+from springhead.store.changes import noted
 
 _INTO = "insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)"
 
@@ -24,7 +25,9 @@ def _told(words: tuple[str, str], rows: str) -> str:
             told as (
                 {_INTO}
                 select $1, r.id, now(), {sql.literal(source)}, {sql.literal(name)}, null from {rows} r order by r.id
-            )"""
+                returning id
+            ),
+            {noted("told")}"""
 
 
 def of_update(noun: Noun) -> str:
@@ -48,7 +51,9 @@ def of_update(noun: Noun) -> str:
                 cross join lateral (values {", ".join(lines)}) as t (source, name, data)
                 where t.data <> ''
                 order by c.id
-            )"""
+                returning id
+            ),
+            {noted("told")}"""
 
 
 def _line(words: tuple[str, str], members: Sequence[str]) -> str:

@@ -78,6 +78,7 @@ class Table:
         longer of that version.
         """
         rows = await tx.rows(self.insertion, *self._arguments(company_id, batch))
+        tx.changed |= self.noun.story is not None
         return [Inserted(*row.values()) for row in rows]
 
     async def update(self, tx: Tx, company_id: int, batch: Batch, *, skip_locked: bool) -> list[Updated]:
@@ -88,11 +89,13 @@ class Table:
         """
         query = self.update_unlocked if skip_locked else self.update_waiting
         rows = await tx.rows(query, *self._arguments(company_id, batch))
+        tx.changed |= self.noun.story is not None
         return [Updated(*row.values()) for row in rows]
 
     async def delete(self, tx: Tx, company_id: int, ids: Sequence[int]) -> set[int]:
         """Delete rows for good; gives the ids that were there."""
         rows = await tx.rows(self.deletion, company_id, ids)
+        tx.changed |= self.noun.story is not None
         return {row["id"] for row in rows}
 
     def _arguments(self, company_id: int, batch: Batch) -> tuple[object, ...]:

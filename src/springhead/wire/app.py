@@ -19,6 +19,7 @@ from springhead.capture import Capture
 from springhead.methods.call import Server
 from springhead.rpc.describe import openrpc
 from springhead.settings import Settings
+from springhead.store.changes import Feed
 from springhead.store.db import Database
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
@@ -50,22 +51,22 @@ def create_app(
     it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
     """
     database = Database(pool_size=settings.pool_size)
-    server = Server(database, FieldCache(), Walks(), Passes(database), settings.public_url or "")
+    server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database), settings.public_url or "")
     keys = Keys(database)
     limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
     capture = Capture(server, settings)
     figures = Metrics(database, capture.figures)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         beside = [background()] if background else []
         if wait:
             await database.open(await connect())
         else:
             beside.append(_open_when_there(database, connect))
-        beside += [server.passes.serve(), Scorer(database).serve(), capture.serve()]
+        beside += [server.passes.serve(), server.feed.serve(), Scorer(database).serve(), capture.serve()]
         tasks = [asyncio.create_task(work) for work in beside]
-        yield
+        yield {"on_stop": [server.feed.close]}
         await capture.close()
         for task in tasks:
             task.cancel()

@@ -77,9 +77,9 @@ class PubApi:
         body = b""
         try:
             body = await request.body(self._body_limit)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE) as patience:
                 await self._limits.spend(caller.company)
-                content, more = await self._call(caller, request, body, facts["request_id"])
+                content, more = await self._call(caller, request, body, facts["request_id"], patience)
         except ApiError as error:
             return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
         except TimeoutError:
@@ -95,7 +95,9 @@ class PubApi:
             body = b""
         return Answer(envelope.failure(error, envelope.request_id(body)))
 
-    async def _call(self, caller: Caller, request: Request, body: bytes, request_id: str) -> tuple[Any, dict[str, Any]]:
+    async def _call(
+        self, caller: Caller, request: Request, body: bytes, request_id: str, patience: asyncio.Timeout
+    ) -> tuple[Any, dict[str, Any]]:
         call = envelope.parse(body)
         facts: dict[str, Any] = {}
         if call.error is not None:  # not raised: its traceback would hold the body in memory until a collection
@@ -103,6 +105,8 @@ class PubApi:
         try:
             method = find(call.method)
             facts["method"] = method.name
+            if method.patience:
+                patience.reschedule((patience.when() or 0) + method.patience)
             context = Call(server=self._server, company=caller.company, utc=self._utc)
             most = caller.company.objects_per_call
             keys = request.header(_ONCE) if isinstance(method.result, Writes) else []

@@ -1,0 +1,153 @@
+"""getLeadChanges: the change feed (our own)."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from springhead.methods import reads
+from springhead.methods.call import Call, readable
+from springhead.methods.examples import DONE, GIVEN
+from springhead.model import times
+from springhead.model.changes import CHANGE, KINDS, Change
+from springhead.model.errors import InvalidParameters, Json, Problem, UnexpectedArray
+from springhead.model.leads import LEAD
+from springhead.rpc.keys import Text
+from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.params import PAGE, Count, Integer, Names
+from springhead.store import changes
+from springhead.store.changes import Page
+
+WAIT_MAX = 25
+"""Most seconds that a call waits for a change: proxies end what is silent for half a minute."""
+
+NOW = "now"
+"""The cursor that stands for the end of the feed."""
+
+_WITHIN = 10_000
+"""Changes that are looked at for those of some kinds."""
+
+_ROW = {"sequence": ..., "eventID": ..., "kind": ..., "leadID": ..., "createTimestamp": ...}
+_BESIDE: Mapping[str, Json] = {
+    "cursor": {"type": "string", "description": "Where the next call goes on.", "example": "2"},
+    "more": {"type": "boolean", "description": "Whether there is more behind the cursor by now.", "example": False},
+}
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(CHANGE, beside=_BESIDE),
+    vendor=False,
+    section="own",
+    patience=WAIT_MAX,
+    examples=[
+        Example(
+            {"fields": ["firstName"]},
+            [
+                {**_ROW, "sequence": "1", "kind": "create", "changed": None, "lead": {"firstName": "Leah"}},
+                {
+                    **_ROW,
+                    "sequence": "2",
+                    "kind": "update",
+                    "changed": {"firstName": ["Lead", "Leah"]},
+                    "lead": {"firstName": "Leah"},
+                },
+            ],
+            "The feed from its beginning: a lead that was made and changed, as it is now.",
+            given=(*GIVEN, Example({"objects": [{"id": "{id}", "firstName": "Leah"}]}, [DONE], method="updateLeads")),
+        ),
+        Example({"cursor": "now"}, [], "Where the feed ends, to begin with a copy of all leads.", given=GIVEN),
+    ],
+)
+async def get_lead_changes(
+    call: Call,
+    *,
+    cursor: Annotated[str, Text("The cursor of the last answer; `now` for the end; the beginning without.")] = "",
+    limit: Annotated[int, Count("How many changes at most; 500 is the default and the cap.", cap=PAGE)] = PAGE,
+    wait: Annotated[
+        int, Integer(f"Seconds to wait for a change when there is none; at most {WAIT_MAX}.", low=0, high=WAIT_MAX)
+    ] = 0,
+    kinds: Annotated[list[str] | None, Names(f"Only changes of these kinds: {', '.join(KINDS)}.")] = None,
+    fields: Annotated[list[str] | None, Names("Only these fields of `lead` and of `changed`; all without.")] = None,
+    leads: Annotated[int, Integer("0: leave out `lead`.", low=0, high=1)] = 1,
+) -> Rows:
+    """Read what became of leads, change by change, in the order in which it was committed.
+
+    Go on with the `cursor` of the answer: nothing is skipped, whatever is written meanwhile, and nothing comes twice.
+    `more` says whether to ask again at once; else send `wait`, and the answer comes with the next change.
+
+    Each change has its number (`sequence`, without gaps), its `kind`, the lead's id and the time. `changed` has the
+    changed fields with their old and their new value, as in `{"city": [null, "Rome"]}`. `lead` is the lead as getLeads
+    shows it, as it is now; null when it is gone: whoever stores `lead` under `leadID`, and deletes what is null, has an
+    exact copy at the end. Changes of kind `score` (leadScore) have no event and no values.
+
+    With `kinds` an answer can be empty although there is `more`. With `fields`, changes of other fields come too, with
+    an empty `changed`. A cursor from before a backup was restored is refused with 205: begin anew.
+    """
+    if unknown := sorted(set(kinds or ()) - set(KINDS)):
+        message = f"Unknown: {', '.join(unknown)[:200]}. Expected any of: {', '.join(KINDS)}"
+        raise InvalidParameters(Problem(param="kinds", message=message))
+    if fields is not None:
+        async with call.tx() as tx:
+            readable(LEAD, await call.fields(tx), fields)
+    end = time.monotonic() + wait
+    start = None if cursor == NOW else _start(cursor)
+    while True:
+        watch = call.server.feed.watch(call.company.id)
+        page = await _page(call, start, kinds, limit)
+        start = page.upto
+        if page.changes or page.upto < page.last or not await watch.wait(end - time.monotonic()):
+            break
+    found = await _leads(call, page.changes if leads else [], fields)
+    rows = [_row(call, one, found, fields, leads=bool(leads)) for one in page.changes]
+    return Rows(rows, beside={"cursor": str(page.upto), "more": page.upto < page.last})
+
+
+def _start(cursor: str) -> int:
+    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+        raise InvalidParameters(_wrong("Expected the cursor of an answer, or now"))
+    return int(cursor or 0)
+
+
+async def _page(call: Call, start: int | None, kinds: Sequence[str] | None, limit: int) -> Page:
+    company_id = call.company.id
+    async with call.tx() as tx:
+        last = await changes.number(tx, company_id)
+        if start is None:
+            return Page([], last, last)
+        if start > last:
+            raise InvalidParameters(_wrong(f"The feed ends at {last}: this cursor is of another database, begin anew"))
+        within = _WITHIN if kinds is not None and set(kinds) != set(KINDS) else 0
+        return await changes.after(tx, company_id, start, kinds=kinds, limit=limit, within=within)
+
+
+async def _leads(call: Call, found: Sequence[Change], names: Sequence[str] | None) -> Mapping[str, Mapping[str, Json]]:
+    """The leads as they are now, by id; those that are gone are missing."""
+    ids = list(dict.fromkeys(one.lead_id for one in found))
+    if not ids:
+        return {}
+    asked = None if names is None else ["id", *names]
+    rows = await reads.find(call, LEAD, {"id": ids}, asked, limit=len(ids), offset=0)
+    return {str(row["id"]): row for row in rows.page}
+
+
+def _row(
+    call: Call, one: Change, found: Mapping[str, Mapping[str, Json]], names: Sequence[str] | None, *, leads: bool
+) -> Mapping[str, Json]:
+    changed = one.changed
+    lead = found.get(str(one.lead_id))
+    if names is not None:
+        changed = changed and {name: value for name, value in changed.items() if name in names}
+        lead = lead and {name: value for name, value in lead.items() if name in names}
+    row: dict[str, Json] = {
+        "sequence": str(one.sequence),
+        "eventID": None if one.event_id is None else str(one.event_id),
+        "kind": one.kind,
+        "leadID": str(one.lead_id),
+        "createTimestamp": times.written(one.at, call.zone),
+        "changed": dict(changed) if changed is not None else None,
+    }
+    return {**row, "lead": dict(lead) if lead else None} if leads else row
+
+
+def _wrong(message: str) -> Problem:
+    return Problem(param="cursor", message=message)
