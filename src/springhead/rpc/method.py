@@ -26,6 +26,8 @@ class Done(TypedDict):
     leadID: NotRequired[int]
     accountID: NotRequired[int | None]
     opportunityID: NotRequired[int | None]
+    secret: NotRequired[str]
+    receiver: NotRequired[Mapping[str, Json]]
 
 
 def done(object_id: int | None = None) -> Done:
@@ -118,7 +120,7 @@ class Writes(msgspec.Struct, frozen=True):
     logCalls, unless the caller's key asks for the outcomes.
     """
 
-    key: Literal["creates", "updates", "deletes", "converts", "upserts"]
+    key: Literal["creates", "updates", "deletes", "converts", "upserts", "subscribes", "tests", "rotates", "redelivers"]
     only_success: bool = False
 
 

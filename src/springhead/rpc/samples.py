@@ -34,6 +34,8 @@ _FIRST_ID = {
     "product": 330_000_512,
     "form": 360_000_640,
     "scoreRule": 340_000_128,
+    "leadSubscription": 380_000_256,
+    "leadDelivery": 7_200_000_256,
     "call": 5_200_000_512,
     "event": 6_000_000_128,
     "leadTimeline": 6_000_000_128,
