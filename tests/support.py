@@ -208,7 +208,7 @@ def check_declared(method: str, result: Any) -> None:
             assert (outcome["error"] is None) == outcome["success"]
 
 
-PLAIN_JSON = {"options", "filter", "fields", "importantPages", "links", "changed", "lead"}
+PLAIN_JSON = {"options", "filter", "fields", "importantPages", "links", "changed", "lead", "kinds"}
 """What stands in rows as lists and hashes; all else is a string or null."""
 
 

@@ -11,8 +11,8 @@ from springhead.model.errors import Json
 from springhead.model.leads import LEAD
 from springhead.store import changes, reads
 from springhead.store.db import Tx
-from springhead.store.deliveries import Order
 from springhead.store.fields import FieldCache
+from springhead.store.pushes import Order
 
 LEADS = 500
 """Leads of one push at most, so that a call of 500 is one."""

@@ -22,10 +22,10 @@ from springhead.model.addresses import Networks
 from springhead.model.errors import Unavailable
 from springhead.model.subscriptions import Trial
 from springhead.model.webhooks import new_message_id, signed_headers
-from springhead.store import changes, deliveries, subscriptions
+from springhead.store import changes, deliveries, pushes, subscriptions
 from springhead.store.db import Database, TryAgain, Tx, until_settled
-from springhead.store.deliveries import Claim, Order, Result
 from springhead.store.fields import FieldCache
+from springhead.store.pushes import Claim, Order, Result
 from springhead.store.subscriptions import Target
 
 log = structlog.get_logger()
@@ -129,13 +129,13 @@ class Worker:
     async def _begin(self) -> None:
         async with self._database.everyone() as tx:
             if self._alone:
-                await deliveries.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
-            self._subscribed |= set(await deliveries.subscribed(tx))
+                await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
+            self._subscribed |= set(await pushes.subscribed(tx))
 
     async def _look(self) -> None:
         async with self._database.everyone() as tx:
-            due = await deliveries.due(tx)
-            self.figures["waiting"] = await deliveries.waiting(tx)
+            due = await pushes.due(tx)
+            self.figures["waiting"] = await pushes.waiting(tx)
         self._subscribed.update(due)
         self._fresh.update(due)
 
@@ -146,7 +146,7 @@ class Worker:
                 self._fresh.discard(company_id)
                 async with self._hands, self._database.company(company_id) as tx:
                     last = await changes.number(tx, company_id)
-                    claims = await deliveries.claim(tx, company_id, last, secrets.randbits(62))
+                    claims = await pushes.claim(tx, company_id, last, secrets.randbits(62))
                 for claim in claims:
                     self._start(self._subscription(company_id, claim))
         except (Unavailable, TryAgain) as cause:
@@ -190,14 +190,15 @@ class Worker:
     async def _made(self, company_id: int, claim: Claim) -> tuple[Order, int, str, bytes] | None:
         """The next batch of a subscription, written down and put together; None when there is none, or no lease."""
         async with self._hands, self._database.company(company_id) as tx:
-            order = await deliveries.order(tx, company_id, claim)
+            order = await pushes.order(tx, company_id, claim)
             if order is None:
+                await pushes.release(tx, company_id, claim)  # it was switched off meanwhile, if it is still ours
                 return None
             sent = order.sent
             batch = await bodies.gather(tx, company_id, order)
             while not batch.changes and order.delivery_id is None:
-                if batch.upto <= sent or not await deliveries.skip(tx, company_id, claim, batch.upto):
-                    await deliveries.release(tx, company_id, claim)
+                if batch.upto <= sent or not await pushes.skip(tx, company_id, claim, batch.upto):
+                    await pushes.release(tx, company_id, claim)
                     return None
                 sent = batch.upto
                 batch = await bodies.gather(tx, company_id, order.behind(sent))
@@ -207,7 +208,7 @@ class Worker:
                 while len(body) > bodies.BYTES and len(batch.lead_ids) > 1:
                     batch = batch.first(len(batch.lead_ids) // 2)
                     body = await bodies.compose(tx, company_id, order, batch, self._fields)
-                delivery_id = await deliveries.form(
+                delivery_id = await pushes.form(
                     tx, company_id, claim, message_id=message_id, between=(sent + 1, batch.upto),
                     leads=len(batch.lead_ids),
                 )  # fmt: skip
@@ -227,7 +228,7 @@ class Worker:
             log.debug("pushed", **facts, status=answer.status, duration_ms=result.duration_ms)
             if secrets.randbelow(TIDY) == 0:
                 await deliveries.tidy(tx, company_id, claim.subscription_id)
-            return await deliveries.delivered(tx, company_id, claim, delivery_id, result)
+            return await pushes.delivered(tx, company_id, claim, delivery_id, result)
         if answer.status == GONE:
             self.figures["removed"] += 1
             if await subscriptions.remove(tx, company_id, claim):
@@ -238,8 +239,8 @@ class Worker:
         log.info("push failed", **facts, attempts=claim.failures + 1, error=what)
         asked = answer.retry_after if answer.status in BUSY else None
         wait = pause(claim.failures + 1, asked)
-        reason = f"No success in {deliveries.PATIENCE_HOURS} hours; the last attempt: {what}"
-        if await deliveries.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason):
+        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {what}"
+        if await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason):
             self.figures["dead"] += 1
             log.warning("subscription switched off", **facts, reason=reason)
         return False

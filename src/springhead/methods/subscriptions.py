@@ -28,7 +28,7 @@ from springhead.store.db import Tx
 
 SECTION = "own: pushes"
 _OBJECTS = "The subscriptions, each a hash by system name."
-_URL = "https://example.com/pushes"
+_URL = "https://receiver.example/pushes"
 _SHAPE = Shape(LEAD_UPDATES, creating=True)
 MADE = {**CREATED, "secret": ...}
 GIVEN = (Example({"objects": [{"url": _URL}]}, [MADE], method="createLeadSubscriptions"),)
@@ -147,7 +147,7 @@ async def create_lead_subscriptions(
     section=SECTION,
     examples=[
         Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A pause.", given=GIVEN),
-        Example({"objects": [{"id": "{id}", "url": "https://example.com/new"}]}, [DONE], "A move.", given=GIVEN),
+        Example({"objects": [{"id": "{id}", "url": "https://receiver.example/new"}]}, [DONE], "A move.", given=GIVEN),
         Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING], "An id that no subscription has."),
     ],
 )

@@ -65,6 +65,8 @@ _LIKELY: Mapping[str, Json] = {
     "memberID": str(_FIRST_ID["lead"]),
     "listID": str(_FIRST_ID["activeList"]),
     "listMemberID": str(_FIRST_ID["listMember"]),
+    "secret": "whsec_q2c0ZG1mcG5rY3J5dGVzdHNlY3JldG5vdGFrZXkhISE=",
+    "receiver": {"accepted": True, "status": 200, "durationMs": 41, "error": None, "answer": "ok"},
     "publicID": "Zc3tD0pYqk1vB7nR5sXw2g",
     "hostedURL": "https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g",
     "formAction": "https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g",

@@ -7,7 +7,7 @@ import msgspec
 from springhead.model.subscriptions import PAUSED, SECRET_HOURS, SUBSCRIPTION
 from springhead.store import changes
 from springhead.store.db import Tx
-from springhead.store.deliveries import Claim
+from springhead.store.pushes import Claim
 from springhead.store.sql import Statement, statement
 
 

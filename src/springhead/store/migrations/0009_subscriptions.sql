@@ -37,7 +37,7 @@ create table push (
     leased_until timestamptz,
     primary key (company_id, subscription_id)
 );
-comment on table push is 'How far each subscription is, and who works on it: global since servers look here for work (store/deliveries.py); numbers and times, no data.';
+comment on table push is 'How far each subscription is, and who works on it: global since servers look here for work (store/pushes.py); numbers and times, no data.';
 comment on column push.sent is 'The number of the last change that the receiver has, or does not want.';
 comment on column push.waiting is 'Whether a delivery of it is in state waiting.';
 comment on column push.lease is 'Of the worker that has it, until leased_until; then anybody may take it.';
