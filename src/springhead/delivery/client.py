@@ -48,18 +48,16 @@ class RefusedAddress(OSError):
 
 
 class Client:
-    """The connections of all pushes of a process; `made` before the event loop needs them.
-
-    They are kept and used again. There is no limit on them here: who calls `post` decides how many run.
-    """
+    """The connections of all pushes of a process: kept, used again, and as many as there are posts at a time."""
 
     def __init__(self, networks: Networks, tls: ssl.SSLContext, name_server: tuple[str, int] | None) -> None:
         self._networks = networks
+        self._resolver = _resolver(name_server)
         trace = aiohttp.TraceConfig()
         trace.on_connection_reuseconn.append(_reused)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=_resolver(name_server),
+                resolver=self._resolver,
                 use_dns_cache=False,  # each connection asks anew, and what it is told is judged at that moment
                 socket_factory=self._socket,
                 ssl=tls,
@@ -74,8 +72,9 @@ class Client:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and end the look-ups that still run."""
         await self._session.close()
+        await self._resolver.close()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a push to a URL as `model.addresses.canonical` gave it; whatever the receiver does is an Answer."""

@@ -20,7 +20,7 @@ _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
         "no address of a machine": ("0.0.0.0/8", "::/128"),
         "a loopback address": ("127.0.0.0/8", "::1/128"),
         "a private address": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10"),
-        "an address inside a provider's network": ("100.64.0.0/10",),
+        "an address inside a provider's network": ("100.64.0.0/10", "168.63.129.16/32"),  # the latter is Azure's own
         "a link-local address": ("169.254.0.0/16", "fe80::/10"),  # the metadata of clouds stands there
         "a reserved address": (
             *("192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4"),
@@ -45,7 +45,7 @@ _BAD_PORTS = frozenset(
 _ALLOWED = r"A-Za-z0-9\-._~!$&'()*+,;=:@%/\u00a0-\ud7ff\ue000-\U0010ffff"
 _URL = re.compile(
     rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[^\[\]/?]*\]|[^\[\]/?:]*)(?::(?P<port>[0-9]*))?"
-    rf"(?P<path>/[{_ALLOWED}]*)?(?P<query>\?[{_ALLOWED}?]*)?"
+    rf"(?P<path>/[{_ALLOWED}]*)?(?:\?(?P<query>[{_ALLOWED}?]*))?"
 )
 _USER = re.compile(r"[^/?#]*//[^/?#]*@")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
@@ -125,8 +125,8 @@ def canonical(url: str, networks: Networks) -> str:
     if len(url) > URL_LENGTH:
         raise Unfit(f"must be at most {URL_LENGTH:,} characters long")
     parts = _URL.fullmatch(url)
-    scheme = parts["scheme"].lower() if parts else url.partition(":")[0].lower()
-    if scheme not in {"https", "http"} or (scheme == "http" and not networks.http):
+    scheme = parts["scheme"].lower() if parts else url.partition("://")[0].lower()
+    if scheme not in {"https", "http"} or "://" not in url or (scheme == "http" and not networks.http):
         raise Unfit("must begin with https:// or http://" if networks.http else "must begin with https://")
     if "#" in url:
         raise Unfit("must have no part behind a #")
@@ -134,7 +134,7 @@ def canonical(url: str, networks: Networks) -> str:
         raise Unfit("must hold no user name or password: each push is signed instead")
     if not parts:
         raise Unfit("must be an address such as https://example.com/pushes, without spaces or control characters")
-    rest = (parts["path"] or "/") + (parts["query"] or "")
+    rest = (parts["path"] or "/") + ("?" + parts["query"] if parts["query"] else "")
     if _WRONG_ESCAPE.search(rest):
         raise Unfit("must have two hexadecimal digits behind every %")
     origin = f"{scheme}://{_host(parts['host'], networks)}{_port(scheme, parts['port'])}"
