@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-KEPT_BYTES = 2_048
+KEPT_BYTES = 2_000
 """What is kept of an answer at most, in UTF-8."""
 
 LONGEST_WAIT = 86_400.0
