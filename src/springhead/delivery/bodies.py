@@ -17,11 +17,12 @@ from springhead.store.pushes import Order
 LEADS = 500
 """Leads of one push at most, so that a call of 500 is one."""
 
-CHANGES = 2_000
-"""Changes of one push at most: a call can make several of a lead."""
+AT_ONCE = 1_000
+CHANGES = 4_000
+"""Changes that are read at a time, and of one push at most: a call can make several of a lead."""
 
-WITHIN = 10_000
-"""How many changes are looked at for a push; most of them may not concern the receiver."""
+FAR = 10_000
+"""How many changes are looked at in one go where none concerned the receiver before."""
 
 BYTES = 4 * 1024 * 1024
 """The size of one push, unless it is about a single lead that is larger."""
@@ -50,14 +51,23 @@ class Batch(msgspec.Struct, frozen=True):
         return self if end is None else Batch(self.changes[:end], self.changes[end - 1].sequence)
 
 
-async def gather(tx: Tx, company_id: int, order: Order) -> Batch:
+async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) -> Batch:
     """The changes of a delivery that was made already, or the next ones that concern the subscription."""
     if order.first is not None and order.last is not None:
         span = order.last - order.first + 1
         page = await changes.after(tx, company_id, order.first - 1, kinds=order.kinds, limit=span)
         return Batch([one for one in page.changes if _concerns(one, order)], order.last)
-    page = await changes.after(tx, company_id, order.sent, kinds=order.kinds, limit=CHANGES, within=WITHIN)
-    return Batch([one for one in page.changes if _concerns(one, order)], page.upto).first(LEADS)
+    found: list[Change] = []
+    upto, last = order.sent, order.sent + 1
+    while upto < last and len(found) < CHANGES and len({one.lead_id for one in found}) < LEADS:
+        page = await changes.after(
+            tx, company_id, upto, kinds=order.kinds, limit=AT_ONCE, within=FAR if far else AT_ONCE
+        )
+        found += [one for one in page.changes if _concerns(one, order)]
+        upto, last = page.upto, page.last
+        if not found:
+            break
+    return Batch(found, upto).first(LEADS)
 
 
 def _concerns(change: Change, order: Order) -> bool:

@@ -144,11 +144,11 @@ class Worker:
         try:
             while company_id in self._fresh:
                 self._fresh.discard(company_id)
-                async with self._hands, self._database.company(company_id) as tx:
+                async with self._hands, self._database.company(company_id) as tx, tx.atomic():
                     last = await changes.number(tx, company_id)
-                    claims = await pushes.claim(tx, company_id, last, secrets.randbits(62))
-                for claim in claims:
-                    self._start(self._subscription(company_id, claim))
+                    claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
+                for claim, order in claimed:
+                    self._start(self._subscription(company_id, claim, order))
         except (Unavailable, TryAgain) as cause:
             log.debug("pushes delayed", company=company_id, error=type(cause).__name__)
         except Exception:
@@ -158,16 +158,18 @@ class Worker:
             if company_id in self._fresh:
                 self._woken.set()
 
-    async def _subscription(self, company_id: int, claim: Claim) -> None:
+    async def _subscription(self, company_id: int, claim: Claim, first: Order) -> None:
         """Send a subscription one batch after the other, while there are any and its receiver takes them."""
+        order: Order | None = first
+        until = time.monotonic() + pushes.LEASE / 4  # by then the lease is begun anew
         try:
             while True:
                 heard = self._heard[company_id]
                 async with self._rooms[claim.failures > 0].post():
-                    more = await self._push(company_id, claim)
+                    more = await self._push(company_id, claim, order if time.monotonic() < until else None)
                 if not more:
                     break
-                claim = Claim(claim.subscription_id, claim.lease, 0)
+                claim, order = Claim(claim.subscription_id, claim.lease, 0), None
             if self._heard[company_id] != heard:  # somebody looked while we had the lease, and has passed it over
                 self._changed(company_id)
         except (Unavailable, TryAgain) as cause:
@@ -175,22 +177,23 @@ class Worker:
         except Exception:
             log.exception("push stumbled", company=company_id, subscription=claim.subscription_id)
 
-    async def _push(self, company_id: int, claim: Claim) -> bool:
+    async def _push(self, company_id: int, claim: Claim, order: Order | None) -> bool:
         """Send one batch; whether there is more to send, with the lease still ours."""
-        made = await until_settled(lambda: self._made(company_id, claim))
+        fresh = [order]  # what was read with the claim is good for one try
+        made = await until_settled(lambda: self._made(company_id, claim, fresh.pop() if fresh else None))
         if made is None:
             return False
-        order, delivery_id, message_id, body = made
+        sending, delivery_id, message_id, body = made
         async with self._rooms[claim.failures > 0].body(len(body)):
-            headers = signed_headers(message_id, int(time.time()), body, order.secrets)
-            answer = await self._sender.post(order.url, body, headers)
+            headers = signed_headers(message_id, int(time.time()), body, sending.secrets)
+            answer = await self._sender.post(sending.url, body, headers)
         async with self._hands, self._database.company(company_id) as tx:
             return await self._settle(tx, company_id, claim, delivery_id, answer)
 
-    async def _made(self, company_id: int, claim: Claim) -> tuple[Order, int, str, bytes] | None:
+    async def _made(self, company_id: int, claim: Claim, order: Order | None) -> tuple[Order, int, str, bytes] | None:
         """The next batch of a subscription, written down and put together; None when there is none, or no lease."""
         async with self._hands, self._database.company(company_id) as tx:
-            order = await pushes.order(tx, company_id, claim)
+            order = order or await pushes.order(tx, company_id, claim)
             if order is None:
                 await pushes.release(tx, company_id, claim)  # it was switched off meanwhile, if it is still ours
                 return None
@@ -201,7 +204,7 @@ class Worker:
                     await pushes.release(tx, company_id, claim)
                     return None
                 sent = batch.upto
-                batch = await bodies.gather(tx, company_id, order.behind(sent))
+                batch = await bodies.gather(tx, company_id, order.behind(sent), far=True)
             body = await bodies.compose(tx, company_id, order, batch, self._fields)
             delivery_id, message_id = order.delivery_id, order.message_id or new_message_id()
             if delivery_id is None:

@@ -4,6 +4,9 @@ The feed is the outbox: a subscription is a number in it, and a batch of changes
 it is about to be sent. Who works on a subscription holds its lease; what it writes counts while the lease is its own.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from springhead.store.db import Tx
@@ -83,61 +86,67 @@ async def release_all(tx: Tx) -> None:
     await tx.rows("update push set lease = null, leased_until = null where lease is not null")
 
 
-async def claim(tx: Tx, company_id: int, last: int, lease: int) -> list[Claim]:
+_ORDERS = """
+    select h.subscription_id, h.failures, h.sent, s.url, s.secret,
+        case when s.previous_until > now() then s.previous_secret end as previous,
+        s.kinds::text as kinds, s.fields::text as fields, case when s.utc then 'UTC' else c.time_zone end as zone,
+        d.id, d.message_id, d.first_sequence, d.last_sequence
+    from held h
+    join subscription s on s.company_id = $1 and s.id = h.subscription_id
+    join company c on c.id = $1
+    left join lateral (
+        select d.id, d.message_id, d.first_sequence, d.last_sequence from delivery d
+        where d.company_id = $1 and d.subscription_id = h.subscription_id and d.state = 'waiting'
+        order by d.id limit 1
+    ) d on true
+    order by h.failures, h.subscription_id
+    """
+
+_CLAIM: Statement = statement(
+    f"""
+    with due as materialized (
+        select p.subscription_id from push p
+        where p.company_id = $1 and p.is_active and p.due_at <= now()
+            and (p.leased_until is null or p.leased_until <= now()) and (p.waiting or p.sent < $2)
+        order by p.failures, p.subscription_id
+        for update skip locked
+    ),
+    held as (
+        update push p set lease = $3, leased_until = now() + interval '{LEASE} seconds'
+        from due d
+        where p.company_id = $1 and p.subscription_id = d.subscription_id
+        returning p.subscription_id, p.failures, p.sent
+    )""",
+    _ORDERS,
+)
+
+_ORDER: Statement = statement(
+    f"""
+    with held as (
+        update push p set leased_until = now() + interval '{LEASE} seconds'
+        where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3 and p.is_active
+        returning p.subscription_id, p.failures, p.sent
+    )""",
+    _ORDERS,
+)
+
+
+async def claim(tx: Tx, company_id: int, last: int, lease: int) -> list[tuple[Claim, Order]]:
     """Take the company's due subscriptions, those that answered last first; `last` is the number of its last change.
 
     A worker that dies needs no clean-up: its leases run out.
     """
-    rows = await tx.rows(
-        """
-        with due as materialized (
-            select p.subscription_id from push p
-            where p.company_id = $1 and p.is_active and p.due_at <= now()
-                and (p.leased_until is null or p.leased_until <= now()) and (p.waiting or p.sent < $2)
-            order by p.failures, p.subscription_id
-            for update skip locked
-        )
-        update push p set lease = $3, leased_until = now() + make_interval(secs => $4)
-        from due d
-        where p.company_id = $1 and p.subscription_id = d.subscription_id
-        returning p.subscription_id, p.failures
-        """,
-        company_id,
-        last,
-        lease,
-        float(LEASE),
-    )
-    return [Claim(row["subscription_id"], lease, row["failures"]) for row in rows]
+    rows = await tx.rows(_CLAIM, company_id, last, lease)
+    return [(Claim(row["subscription_id"], lease, row["failures"]), _order(dict(row))) for row in rows]
 
 
 async def order(tx: Tx, company_id: int, claim: Claim) -> Order | None:
     """What the claimed subscription is to be sent next, the lease begun anew; None when the lease is lost."""
-    row = await tx.row(
-        """
-        with held as (
-            update push p set leased_until = now() + make_interval(secs => $4)
-            where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3 and p.is_active
-            returning p.sent
-        )
-        select h.sent, s.url, s.secret, case when s.previous_until > now() then s.previous_secret end as previous,
-            s.kinds::text as kinds, s.fields::text as fields, case when s.utc then 'UTC' else c.time_zone end as zone,
-            d.id, d.message_id, d.first_sequence, d.last_sequence
-        from held h
-        join subscription s on s.company_id = $1 and s.id = $2
-        join company c on c.id = $1
-        left join lateral (
-            select d.id, d.message_id, d.first_sequence, d.last_sequence from delivery d
-            where d.company_id = $1 and d.subscription_id = $2 and d.state = 'waiting'
-            order by d.id limit 1
-        ) d on true
-        """,
-        company_id,
-        claim.subscription_id,
-        claim.lease,
-        float(LEASE),
-    )
-    if row is None:
-        return None
+    row = await tx.row(_ORDER, company_id, claim.subscription_id, claim.lease)
+    return _order(dict(row)) if row else None
+
+
+def _order(row: Mapping[str, Any]) -> Order:
     return Order(
         url=row["url"],
         secrets=(row["secret"], *([row["previous"]] if row["previous"] else [])),
