@@ -5,6 +5,7 @@ import json
 import resource
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Coroutine, Generator
 from datetime import UTC, datetime, timedelta
@@ -155,7 +156,7 @@ BAD = {
     "nonsense": (None, "the answer is no HTTP: "),
     "headers": (None, "the answer is no HTTP: "),
     "long-header": (None, "the answer is no HTTP: "),
-    "drip-body": (200, "aaa"),
+    "drip-body": (200, "a"),
     "half": (200, "half"),
     "huge": (200, ""),
     "endless": (200, "a" * KEPT_BYTES),
@@ -426,3 +427,23 @@ def test_retry_after_is_read_in_both_forms_and_held_to_a_day(receiver: Receiver)
     assert wait_of("0") == 0
     for nonsense in (None, "", "-1", "soon", "1.5", "٣", "1e3", "Fri, 99 Dec 2026 23:59:59 GMT", "9" * 5_000):
         assert wait_of(nonsense) is None
+
+
+def test_a_public_address_is_reached_and_neither_this_server_itself_nor_where_its_name_moves_to() -> None:
+    """DNS rebinding as it is done: 9.9.9.9 when asked first, then 127.0.0.1; in a network of the test's own."""
+    if subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no network of its own for a test: it takes root on Linux")
+    program = Path(__file__).with_name("public.py")
+
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, program], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "neighbour": 200,
+        "own": "refused: 9.9.9.1 is this server's own address",
+        "name": 200,
+        "the same name later": "refused: 127.0.0.1 is a loopback address",
+        "here": 0,
+    }
