@@ -32,7 +32,7 @@ RECEIVERS = {
     "php": ("receiver.php", ["php", "-S", "127.0.0.1:8080", "receiver.php"]),
     "javascript": ("receiver.mjs", ["node", "receiver.mjs"]),
 }
-BODY = b'{"leads":[{"id":"7","emailAddress":"ada@example.com"}],"changes":[{"kind":"update","leadID":7}]}'
+BODY = b'{"leads":[{"id":"7","emailAddress":"ada@example.com"}],"changes":[{"kind":"update","leadID":"7"}]}'
 
 
 def blocks(language: str) -> list[str]:

@@ -96,7 +96,7 @@ def test_later_changes_wait_behind_the_failed_ones_and_come_in_order(
     hurry(company)
 
     caught_up(company, made)
-    came = [[one["sequence"] for one in post.json()["changes"]] for post in receiver.posts]
+    came = [[int(one["sequence"]) for one in post.json()["changes"]] for post in receiver.posts]
     assert came == [[1], [1], [2, 3, 4, 5, 6]]
     assert receiver.posts[1].json()["leads"][0]["title"] == "T4", "a later attempt has the lead as it is then"
 
@@ -200,7 +200,7 @@ def test_after_three_days_it_is_switched_off_with_a_reason_and_goes_on_where_it_
     company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 1}])
 
     caught_up(company, made)
-    assert [one["sequence"] for one in receiver.posts[-1].json()["changes"]] == [1, 2]
+    assert [int(one["sequence"]) for one in receiver.posts[-1].json()["changes"]] == [1, 2]
     assert state(company, made)["inactiveReason"] is None
     assert [one["state"] for one in company.call("getLeadDeliveries")] == ["delivered", "dead"]
 
@@ -221,12 +221,12 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     hurry(company)
 
     caught_up(company, made)
-    came = [one["sequence"] for post in receiver.posts[before:] for one in post.json()["changes"]]
+    came = [int(one["sequence"]) for post in receiver.posts[before:] for one in post.json()["changes"]]
     assert came == list(range(1, 400 + 5 * 400 + 10 + 1))
     mirror = {row["id"]: row for post in receiver.posts[before:] for row in post.json()["leads"]}
     for change in changes(receiver, made):
         if change["kind"] == "delete":
-            mirror.pop(str(change["leadID"]), None)
+            mirror.pop(change["leadID"], None)
     assert mirror == {row["id"]: row for row in company.call("getLeads", where={}, limit=500)}
 
 

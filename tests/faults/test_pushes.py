@@ -50,7 +50,7 @@ def check(posts: list[Post], dsn: str, company_id: int) -> Counter[str]:
     ids = Counter(post.headers["webhook-id"] for post in posts)
     for post in posts:
         body = post.json()
-        sequences = [change["sequence"] for change in body["changes"]]
+        sequences = [int(change["sequence"]) for change in body["changes"]]
         assert sequences == list(range(sequences[0], sequences[-1] + 1)), "a gap within a push"
         assert sequences[0] <= upto + 1, f"{upto + 1} to {sequences[0] - 1} skipped"
         upto = max(upto, sequences[-1])

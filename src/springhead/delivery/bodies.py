@@ -96,12 +96,13 @@ async def compose(tx: Tx, company_id: int, order: Order, batch: Batch, fields: F
 
 
 def _change(change: Change, hidden: Container[str], zone: ZoneInfo) -> Mapping[str, Json]:
+    """A change as getLeadChanges shows it."""
     changed = change.changed and {name: value for name, value in change.changed.items() if name not in hidden}
     return {
-        "sequence": change.sequence,
-        "eventID": change.event_id,
+        "sequence": str(change.sequence),
+        "eventID": None if change.event_id is None else str(change.event_id),
         "kind": change.kind,
-        "leadID": change.lead_id,
+        "leadID": str(change.lead_id),
         "createTimestamp": times.written(change.at, zone),
         "changed": changed,
     }
