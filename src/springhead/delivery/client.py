@@ -183,9 +183,11 @@ def _words(cause: Exception) -> str:
 def _unconnected(error: aiohttp.ClientConnectorError) -> str:
     """Why there is not even a connection: the name, our refusal, TLS, or the network."""
     cause: Exception = error.os_error
-    refused = re.findall(r"refused: ([^,]+)", str(cause))  # one for each address of a name
+    refused = re.findall(r"refused: (\S+) is ([^,]+)", str(cause))  # one for each address of a name
     if refused:
-        return "refused: " + ", ".join(dict.fromkeys(refused))
+        # Who asks by name is not told the address: the names inside of our network are nobody's business.
+        told = [f"{error.host} {'is' if address == error.host else 'leads to'} {kind}" for address, kind in refused]
+        return "refused: " + ", ".join(dict.fromkeys(told))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"the name {error.host} leads nowhere: {_told(cause)}"
     if isinstance(cause, ssl.SSLCertVerificationError):
