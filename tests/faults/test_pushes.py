@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -172,3 +174,31 @@ def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp
             print(f"{path}: {dict(counts)}, 0 missing")
         company.close()
     assert [server.stop() for server in servers] == [0, 0]
+
+
+def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, tmp_path: Path) -> None:
+    """F30: a dump restored elsewhere is another database; here it is told that it is one."""
+    dsn = postgres.dsn(postgres.port)
+    with Receiver() as receiver:
+        server = pushing(postgres, tmp_path / "original")
+        company = new_company_at(server, dsn)
+        subscribe(company, receiver.url())
+        company.create({})
+        receiver.wait(1)
+        eventually(lambda: not behind(dsn, company.id))
+        company.close()
+        assert server.stop() == 0
+        sql(dsn, "update push_home set system_identifier = system_identifier + 1")
+        copy = pushing(postgres, tmp_path / "copy")
+        company = Company(copy.url, company.account_id, company.secret, id=company.id)
+
+        company.create({})
+        time.sleep(2)
+
+        assert len(receiver.posts) == 1
+        assert "springhead db adopt" in copy.log.read_text()
+        command = [sys.executable, "-m", "springhead", "db", "adopt"]
+        subprocess.run(command, check=True, env={**os.environ, "SPRINGHEAD_DATABASE_URL": dsn}, timeout=60)
+        receiver.wait(2)
+        company.close()
+        assert copy.stop() == 0

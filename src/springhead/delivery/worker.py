@@ -50,6 +50,8 @@ GONE = 410
 BUSY = {429, 503}
 """What a receiver answers that wants to be left alone for a time (Retry-After)."""
 
+HINT = "to push from here, and from the other no more: springhead db adopt"
+
 TRIAL_SECONDS = 9.0
 """For a test: a call must be answered in time."""
 
@@ -69,6 +71,7 @@ class Worker:
         self._fresh: set[int] = set()
         self._busy: set[int] = set()
         self._heard: Counter[int] = Counter()
+        self._at_home = True
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         database.on_change.append(self._changed)
@@ -96,14 +99,13 @@ class Worker:
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self) -> None:
-        begun, rest, next_look = False, POLL, 0.0
+        while not await self._begun():  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(POLL)
+        rest, next_look = POLL, 0.0
         while True:
             self._woken.clear()
             now = time.monotonic()
             try:
-                if not begun:
-                    await self._begin()
-                    begun = True
                 if now >= next_look:
                     await self._look()
                     rest = max(POLL, SHARE * (time.monotonic() - now))
@@ -126,11 +128,24 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begin(self) -> None:
-        async with self._database.everyone() as tx:
-            if self._alone:
-                await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
-            self._subscribed |= set(await pushes.subscribed(tx))
+    async def _begun(self) -> bool:
+        """Make ready; False while the database is away, or a copy of another that was not told to push."""
+        try:
+            async with self._database.everyone() as tx:
+                if not await pushes.is_home(tx):
+                    if self._at_home:
+                        log.warning("nothing is pushed: this database is a copy of another", hint=HINT)
+                    self._at_home = False
+                    return False
+                if self._alone:
+                    await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
+                self._subscribed |= set(await pushes.subscribed(tx))
+        except (Unavailable, TryAgain):
+            return False
+        except Exception:
+            log.exception("pushes cannot begin")
+            return False
+        return True
 
     async def _look(self) -> None:
         async with self._database.everyone() as tx:

@@ -55,6 +55,29 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     answer: str | None
 
 
+async def is_home(tx: Tx) -> bool:
+    """Whether pushes are sent from this database: from the first that a server asks this of, and from no copy of it."""
+    here = await tx.row(
+        """
+        select s.system_identifier, d.oid::bigint as database_oid
+        from pg_control_system() s, pg_database d where d.datname = current_database()
+        """
+    )
+    assert here is not None  # noqa: S101 - we are in a database
+    await tx.rows(
+        "insert into push_home (system_identifier, database_oid) values ($1, $2) on conflict (single) do nothing",
+        *here.values(),
+    )
+    return await tx.value("select (system_identifier, database_oid) = ($1, $2) from push_home", *here.values())
+
+
+async def move_home(tx: Tx) -> None:
+    """Send pushes from this database from now on."""
+    async with tx.atomic():
+        await tx.rows("delete from push_home")
+        await is_home(tx)
+
+
 async def due(tx: Tx) -> list[int]:
     """The companies with a subscription that somebody should work on."""
     rows = await tx.rows(

@@ -71,3 +71,10 @@ create index delivery_waiting on delivery (company_id, subscription_id, id) wher
 create index delivery_answered on delivery (company_id, id) where answer is not null;
 alter table delivery enable row level security, force row level security;
 create policy own on delivery using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
+
+create table push_home (
+    single boolean primary key default true check (single),
+    system_identifier bigint not null,
+    database_oid bigint not null
+);
+comment on table push_home is 'The database that pushes are sent from: a copy of it that is restored elsewhere is another one, and sends nothing until it is told to.';
