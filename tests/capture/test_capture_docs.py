@@ -17,6 +17,7 @@ from springhead.model.capture import pixel_snippet, script_snippet
 from springhead.settings import Settings
 from springhead.store import passes
 from springhead.store import sites as store_sites
+from springhead.store.changes import Feed
 from springhead.store.db import Database
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
@@ -90,7 +91,9 @@ def test_the_proxies_of_the_guide_let_everything_through_that_the_public_needs()
     nginx = re.search(r"location ~ (\S+) \{", guide)
     assert caddy
     assert nginx
-    capture = Capture(Server(Database(pool_size=1), FieldCache(), Walks(), Passes(Database(pool_size=1))), Settings())
+    database = Database(pool_size=1)
+    server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database))
+    capture = Capture(server, Settings())
     for path in (*capture.addresses, *(route.path for route in capture.routes), "/pubapi/v1/"):
         assert any(fnmatch(path, pattern) for pattern in caddy[1].split()), path
         assert re.match(nginx[1], path), path

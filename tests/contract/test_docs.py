@@ -18,7 +18,9 @@ from support import Company
 TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
 BY_HAND = [page for page in PAGES if page.parent.name != "reference"]
-CALLS = [TOP / "docs" / name for name in ("api-by-example.md", "sales-story.md", "scoring.md", "searching.md")]
+CALLS = [
+    TOP / "docs" / name for name in ("api-by-example.md", "sales-story.md", "scoring.md", "searching.md", "sync.md")
+]
 START = TOP / "docs" / "start.md"
 COMMANDS = {"python": [sys.executable], "php": ["php"], "ruby": ["ruby"], "javascript": ["node"]}
 

@@ -83,7 +83,7 @@ def test_a_server_that_is_killed_under_load_pushes_every_change(tmp_path: Path) 
                 kill_when_a_push_arrives(server, receiver)
             time.sleep(random.uniform(0.0, 0.5))
             server.kill()
-            receiver.taken = lambda _: None
+            receiver.taken = lambda post: None
             end(running)
             server = Server(data, *PUSHING)
         book.check(server.dsn, company.id)
@@ -103,7 +103,7 @@ def kill_when_a_push_arrives(server: Server, receiver: Receiver) -> None:
     """F03: kill the server between its post and the answer; it cannot know what became of the push."""
     killed = threading.Event()
 
-    def kill(_: Post) -> None:
+    def kill(post: Post) -> None:  # noqa: ARG001 - as the receiver calls it
         os.kill(server.process.pid, signal.SIGKILL)
         killed.set()
 

@@ -91,7 +91,7 @@ def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
         inner = {method.result.key: rows, "hasMore": False}
         return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
     errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
-    beside = method.result.samples if isinstance(method.result, Reads) else {}
+    beside: Mapping[str, Json] = method.result.samples if isinstance(method.result, Reads) else {}
     return {"result": {method.result.key: rows, **beside}, "error": errors, "id": REQUEST_ID}
 
 

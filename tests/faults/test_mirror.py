@@ -1,0 +1,149 @@
+"""A copy that follows the change feed stays exact, whatever is written at the same time."""
+
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from support import Company, new_email
+
+pytestmark = pytest.mark.timeout(180)
+WRITERS, WRITES = 6, 40
+
+
+class Mirror:
+    """A copy of a company's leads, kept as docs/sync.md says: by `lead`, and, apart from it, by `changed`."""
+
+    def __init__(self, company: Company) -> None:
+        self.leads: dict[str, dict[str, Any]] = {}
+        self.values: dict[str, dict[str, Any]] = {}
+        self.sequences: list[int] = []
+        self.wrong: list[str] = []
+        self._company = company
+        self._cursor = ""
+
+    def follow(self, wait: int) -> int:
+        """One step; says how many changes there were."""
+        result = self._company.envelope(
+            "getLeadChanges", {"cursor": self._cursor, "wait": wait, "limit": random.randint(1, 200)}
+        )["result"]
+        self._cursor = result["cursor"]
+        for change in result["leadChange"]:
+            self._take(change)
+        return len(result["leadChange"])
+
+    def _take(self, change: dict[str, Any]) -> None:
+        lead_id, lead = change["leadID"], change["lead"]
+        self.sequences.append(int(change["sequence"]))
+        if lead is None:
+            self.leads.pop(lead_id, None)
+        else:
+            self.leads[lead_id] = lead
+        if change["kind"] == "delete":
+            self.values.pop(lead_id)
+        known = self.values.setdefault(lead_id, {}) if change["kind"] != "delete" else {}
+        for name, (old, new) in (change["changed"] or {}).items():
+            # Each old value is the new one of the change before: nothing is missing, and nothing is out of order.
+            if known.get(name, old) != old and change["eventID"]:
+                self.wrong.append(f"{change['sequence']}: {name} of {lead_id} was {known[name]!r}, not {old!r}")
+            known[name] = new
+
+
+def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) -> None:
+    """Random writes of every kind that changes leads, one after the other."""
+    dice = random.Random(seed)
+    own: list[int] = []
+
+    more: list[dict[str, Any]] = [
+        {}, {"leadStatus": "open"}, {"leadStatus": "customer"}, {"active": 0}, {"active": 1}
+    ]  # fmt: skip
+
+    def values() -> dict[str, Any]:
+        return {
+            name: dice.choice(["", "Rome", "Oslo", "Bonn", "ß"])
+            for name in dice.sample(["city", "title", "firstName", *fields], dice.randint(1, 3))
+        } | dice.choice(more)
+
+    for _ in range(WRITES):
+        everyone = [int(row["id"]) for row in company.call("getLeads", where={}, limit=30, fields=["id"])]
+        some = dice.sample(everyone, min(len(everyone), dice.randint(0, 8))) + own[-2:]
+        match dice.randrange(7):
+            case 0 | 1:
+                made = company.call(
+                    "createLeads",
+                    objects=[{"emailAddress": new_email(), **values()} for _ in range(dice.randint(1, 9))],
+                )
+                own += [one["id"] for one in made if one["success"]]
+            case 2 | 3:
+                company.call("updateLeads", objects=[{"id": one, **values()} for one in some])
+            case 4:
+                company.call(
+                    "upsertLeads", objects=[{"emailAddress": f"shared{dice.randrange(9)}@example.com", **values()}] * 2
+                )
+            case 5:
+                company.call("deleteLeads", objects=[{"id": one} for one in some[:2]])
+            case _:
+                company.call("convertLeads", objects=[{"id": one, "account": 1} for one in some[:3]])
+                company.call("updateLeads", objects=[{"id": one, "campaignID": dice.choice(campaigns)} for one in some])
+
+
+def in_thread(work: Callable[[], Any], failures: list[Exception]) -> threading.Thread:
+    """A thread that runs already, and whose failure is kept."""
+
+    def run() -> None:
+        try:
+            work()
+        except Exception as cause:  # noqa: BLE001 - the test shows it
+            failures.append(cause)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def all_leads(company: Company, known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The leads of the company, with those that are not active, of which reads of all say nothing."""
+    inactive = [lead for lead, row in known.items() if row["active"] == "0"]
+    rows = company.call("getLeads", where={}) + company.call("getLeads", where={"id": inactive or [1]})
+    return {row["id"]: row for row in rows}
+
+
+def test_a_mirror_stays_exact_through_random_concurrent_writes(company: Company) -> None:
+    fields = [company.field(label) for label in ("Colour", "Size")]
+    campaigns = company.make("createCampaigns", *({"campaignName": f"C{number}"} for number in range(3)))
+    rule = {"name": "Known", "part": "completeness", "points": 30, "fields": ["city", "title", fields[0]]}
+    company.make("createScoreRules", rule)
+    utc = company.at("v1.2")
+    mirror, done, failures = Mirror(utc), threading.Event(), list[Exception]()
+
+    def follow() -> None:
+        while not done.is_set():
+            mirror.follow(1)
+
+    def writing(seed: int) -> None:
+        own = Company(company.url, company.account_id, company.secret, version="v1.2")
+        write(own, seed, fields, campaigns)
+        own.close()
+
+    follower = in_thread(follow, failures)
+    for thread in [in_thread(partial(writing, seed), failures) for seed in range(WRITERS)]:
+        thread.join(150)
+    company.call("deleteCampaigns", objects=[{"id": campaigns[0]}])
+    done.set()
+    follower.join(30)
+    assert failures == []
+    while mirror.follow(6):  # until nothing comes any more: scores follow within some seconds
+        pass
+
+    assert mirror.wrong == []
+    assert mirror.sequences == list(range(1, len(mirror.sequences) + 1)), "each change once, without a gap"
+    everyone = all_leads(utc, mirror.leads)
+    assert len(everyone) > 20
+    assert mirror.leads == everyone
+    for lead, values in mirror.values.items():
+        assert {name: value or "" for name, value in values.items() if name in everyone[lead]} == {
+            name: everyone[lead][name] or "" for name in values if name in everyone[lead]
+        }
