@@ -103,7 +103,7 @@ def kill_when_a_push_arrives(server: Server, receiver: Receiver) -> None:
     """F03: kill the server between its post and the answer; it cannot know what became of the push."""
     killed = threading.Event()
 
-    def kill(post: Post) -> None:  # noqa: ARG001 - as the receiver calls it
+    def kill(post: Post) -> None:
         os.kill(server.process.pid, signal.SIGKILL)
         killed.set()
 

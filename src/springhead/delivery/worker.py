@@ -40,6 +40,9 @@ POSTS, BYTES = 1_000, 128 * 1024 * 1024
 LATE_POSTS, LATE_BYTES = 500, 64 * 1024 * 1024
 """... to those that did not: these may hang, and keep nobody waiting but each other."""
 
+PUSHES = POSTS + LATE_POSTS
+"""Sockets of pushes at a time."""
+
 HANDS = 4
 """Connections to the database that pushes use at a time, of those that calls use too."""
 

@@ -73,8 +73,8 @@ async def _rules(call: Call) -> Rules:
     result=Writes("subscribes", only_success=True),
     section="wire.md 10.9, 12",
     differs=(
-        "the body of a push, its signature and its retries are our own, for the vendor documents none: see "
-        "[Receiving pushes](../receiving-pushes.md)"
+        "the body of a push, its signature and its retries are our own, for the vendor documents none "
+        "(docs/receiving-pushes.md)"
     ),
     examples=[Example({"url": _URL}, True, "Push updates of leads to a program of yours.")],
 )
