@@ -1,6 +1,7 @@
 """Fill 1 thousand, 100 thousand and 1 million leads, measure at each size, print a table of ratios."""
 
 import argparse
+import asyncio
 import json
 import random
 import tempfile
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import events, neighbours, people
+from bench import events, neighbours, people, pushes
 from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
@@ -269,6 +270,27 @@ def report_timelines(found: dict[int, Pair]) -> None:
     )
 
 
+def report_pushes(found: pushes.Found) -> None:
+    """How soon pushes arrive, how many, and what those that hang cost the others."""
+    idle, sustained, alone, beside = found.idle, found.sustained, found.alone, found.beside
+    console.print(
+        f"pushes, from the acknowledged update to the receiver: "
+        f"{judged(idle.median, pushes.MEDIAN_MS, least=False)} ms in the median, "
+        f"{judged(idle.p99, pushes.P99_MS, least=False)} ms p99"
+    )
+    console.print(
+        f"pushes to one receiver: {sustained.written:,.0f} changed leads a second written and pushed, the last "
+        f"{sustained.lag * 1000:.0f} ms after its call; {judged(sustained.drained, pushes.LEADS_LEAST, least=True)} a "
+        f"second when they had waited"
+    )
+    console.print(
+        f"pushes to 500 receivers: median {alone.median:.1f} ms, p99 {alone.p99:.1f} ms; while {found.hanging} more "
+        f"hang {beside.median:.1f} and {beside.p99:.1f} ms, "
+        f"{judged(beside.median / alone.median, pushes.DELAYED, least=False)} and "
+        f"{judged(beside.p99 / alone.p99, pushes.DELAYED, least=False)} times"
+    )
+
+
 async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None:
     """The whole bench."""
     rig = Rig(data)
@@ -312,6 +334,7 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
         await bench.bare.close()
     finally:
         rig.stop()
+    report_pushes(await asyncio.to_thread(pushes.measure, data.parent / "pushes"))
 
 
 def main() -> None:

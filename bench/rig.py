@@ -18,11 +18,11 @@ from springhead.store.embedded import Embedded
 class Rig:
     """A running server with an empty first company, and how to call it."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0", "--json"]
         with (data.parent / "bench-server.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--no-limits"], stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                [*command, "--no-limits", *arguments], stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
         assert self.process.stdout is not None
         self.ready: dict[str, str] = json.loads(self.process.stdout.readline())

@@ -21,6 +21,7 @@ _WHY = re.compile(rb'(?<="param":"body","message":")[^"]*')
 _TOKEN = re.compile(rb'(/[feou]/|site=(?:\\")?|"siteToken":"|"publicID":")[\w-]{22}(?:\.[\w-]+)?')
 """What is random or signed in an address that the public gets."""
 _KEY_ID = re.compile(rb'("keyID":")\d+')
+_SECRET = re.compile(rb'(?<="secret":")whsec_[A-Za-z0-9+/=]+')
 _TIME = re.compile(rb"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
 
 
@@ -40,7 +41,7 @@ class Names:
 
     def hide(self, answer: bytes) -> str:
         """An answer with names for the values."""
-        answer = _KEY_ID.sub(rb"\1<key>", _TOKEN.sub(rb"\1<token>", answer))
+        answer = _SECRET.sub(b"<secret>", _KEY_ID.sub(rb"\1<key>", _TOKEN.sub(rb"\1<token>", answer)))
         for pattern, kind in ((_SYSTEM_NAME, b"name"), (_ID, b"id")):
             answer = pattern.sub(lambda found, kind=kind: self._name(found[0], kind), answer)
         return _WHY.sub(b"<why>", _TIME.sub(b"<time>", answer)).decode()

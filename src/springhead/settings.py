@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -29,6 +30,12 @@ _Seconds = Annotated[float, Meta(ge=0.1, le=_DAY)]
 
 def _about(description: str, *, expects: str = "", secret: bool = False) -> Meta:
     return Meta(description=description, extra={"expects": expects, "secret": secret})
+
+
+class Network(str):
+    """A network such as `10.0.0.0/8`, or a single address; in the spelling of the standard library."""
+
+    __slots__ = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +79,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             expects="addresses or networks such as 127.0.0.1, 10.0.0.0/8",
         ),
     ] = ()
+    push_networks: Annotated[
+        tuple[Network, ...],
+        _about(
+            "Networks of your own that pushes may reach besides the public internet",
+            expects="addresses or networks such as 127.0.0.1, 10.0.0.0/8",
+        ),
+    ] = ()
+    push_http: Annotated[bool, _about("Let receivers of pushes be plain http:// too")] = False
     pool_size: Annotated[int, Meta(ge=1, le=1_000), _about("Most connections to the database")] = 16
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("Least important lines that the log shows")
@@ -108,7 +123,7 @@ class Setting(msgspec.Struct, frozen=True):
         if isinstance(value, str) and not isinstance(self.default, str) and _is_list(self.type):
             value = [part.strip() for part in value.split(",") if part.strip()]
         try:
-            read: object = msgspec.convert(value, self.type, strict=not isinstance(value, str), dec_hook=_path)
+            read: object = msgspec.convert(value, self.type, strict=not isinstance(value, str), dec_hook=_custom)
         except msgspec.ValidationError:
             raise ValueError(self.expects) from None
         if isinstance(read, float) and read != read:  # noqa: PLR0124 - only NaN differs from itself
@@ -143,9 +158,12 @@ class Loaded(msgspec.Struct, frozen=True):
     origins: Mapping[str, str]
 
 
-def _path(type_: type, value: object) -> Path:
+def _custom(type_: type, value: object) -> Path | Network:
+    """What msgspec does not read by itself: a path, or a network (ValueError when it is none)."""
     if type_ is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value).expanduser()
+    if type_ is Network and isinstance(value, str):
+        return Network(ip_network(value, strict=False))
     raise ValueError
 
 

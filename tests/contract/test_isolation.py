@@ -143,6 +143,8 @@ TABLES = {
     "listID": "list",
     **dict.fromkeys(("leadID", "memberID", "contactID", "originatingLeadID", "primaryLeadID", "whoID"), "lead"),
     "whatID": "account",
+    "subscriptionID": "subscription",
+    "deliveryID": "delivery",
 }
 """The table of which a column or parameter holds an id."""
 
@@ -373,7 +375,7 @@ def _tables(dsn: str) -> list[str]:
         select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
         where c.relkind in ('r', 'p') and c.relnamespace = current_schema()::regnamespace
             and a.attname = 'company_id'
-            and c.relname not in ('api_key', 'pass', 'site', 'form_address', 'scoring', 'change')
+            and c.relname not in ('api_key', 'pass', 'site', 'form_address', 'scoring', 'change', 'push')
         order by 1
         """,
     )

@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "methods": {"model", "store", "rpc"},
     "delivery": {"model", "store"},
     "capture": {"model", "store", "rpc", "methods", "settings"},
-    "wire": {"model", "store", "rpc", "methods", "settings", "capture"},
+    "wire": {"model", "store", "rpc", "methods", "settings", "capture", "delivery"},
     "client": set(),
     "cli": {"model", "store", "rpc", "methods", "wire", "delivery", "client", "settings"},
     "__main__": {"cli"},

@@ -151,6 +151,7 @@ MORE: dict[str, list[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "getEventsByType": [
         {"eventSource": source, "leadID": lead} for source, lead in (("x", 1), ([], 1), ("leadCreation", "x"))
     ],
+    "redeliverLeadUpdates": [{"objects": [{"deliveryID": 1}]}],
     "updateScoring": [{"halfLifeDays": 30}],
     "updateCaptureSettings": [{"keepAddresses": "none"}],
     "getTrackedLinks": [{"leadID": 1, "campaignID": 1}, {"leadID": [[1]]}, {"leadID": 1, "urls": ["ftp://x"]}],

@@ -28,7 +28,7 @@ from support import Server, sql
 
 assert methods.leads, "importing the methods registers them"
 STORE = Path(springhead.store.__file__).parent
-GLOBAL = {"company", "api_key", "migration", "pass", "site", "form_address", "scoring", "change"}
+GLOBAL = {"company", "api_key", "migration", "pass", "site", "form_address", "scoring", "change", "push", "push_home"}
 """Small tables that every machine would hold a copy of; all the others hold companies' data."""
 
 _LOCK = r"\bfor (?:no key )?(?:update|key share|share)\b|\{lock\}"

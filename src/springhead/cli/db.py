@@ -10,7 +10,7 @@ from springhead.settings import Loaded
 
 @click.group()
 def db() -> None:
-    """Bring the database up to date."""
+    """Bring the database up to date, or take a copy of it into service."""
 
 
 @db.command()
@@ -30,3 +30,22 @@ def migrate(loaded: Loaded) -> None:
     for name in applied:
         click.echo(f"Applied {name}")
     click.echo("The database is up to date.")
+
+
+@db.command()
+@with_settings()
+def adopt(loaded: Loaded) -> None:
+    """Let a database that was restored from a backup push changes of leads: from here from now on.
+
+    The one that the backup is of must push no more, or receivers get both.
+    """
+    from springhead.cli.database import with_database  # noqa: PLC0415 - heavy
+    from springhead.store.db import Database  # noqa: PLC0415
+    from springhead.store.pushes import move_home  # noqa: PLC0415
+
+    async def work(database: Database) -> None:
+        async with database.everyone() as tx:
+            await move_home(tx)
+
+    with_database(loaded.settings, work)
+    click.echo("Changes of leads are pushed from this database.")

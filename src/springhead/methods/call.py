@@ -2,22 +2,53 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from springhead.model.addresses import Networks
 from springhead.model.columns import Noun
 from springhead.model.companies import Company
-from springhead.model.errors import InvalidParameters, Problem
+from springhead.model.errors import InvalidParameters, Problem, Unavailable
 from springhead.model.fields import FieldSet
+from springhead.model.subscriptions import Trial
 from springhead.rpc.objects import Shape
 from springhead.store.changes import Feed
 from springhead.store.db import Database, Tx
 from springhead.store.fields import FieldCache
 from springhead.store.paging import Walks
 from springhead.store.passes import Passes
+from springhead.store.subscriptions import Target
 
 _UTC = ZoneInfo("UTC")
+
+
+class Pushes(Protocol):
+    """What methods ask of the work that pushes changes beside the calls; `networks` is what it may reach."""
+
+    networks: Networks
+
+    def wake(self, company_id: int) -> None:
+        """There may be something to push for a company."""
+        ...
+
+    async def trial(self, target: Target) -> Trial:
+        """Send a test push now, and say what came of it."""
+        ...
+
+
+class NoPushes:
+    """For whoever runs methods without a server: nothing is pushed from here."""
+
+    networks = Networks()
+
+    def wake(self, company_id: int) -> None:
+        """Nobody listens."""
+
+    async def trial(self, target: Target) -> Trial:  # noqa: ARG002 - the protocol's signature
+        """Nobody sends."""
+        raise Unavailable
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -32,6 +63,7 @@ class Server(msgspec.Struct, frozen=True):
     passes: Passes
     feed: Feed
     public_url: str = ""
+    pushes: Pushes = NoPushes()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

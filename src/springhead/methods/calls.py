@@ -27,7 +27,7 @@ RULES = bulk.Rules(then=_tell)
 @method(
     *WRITE_ERRORS,
     UnknownReference,
-    result=Writes("creates", only_success=True),
+    result=Writes("creates", only_success=True, captured=True),
     section="wire.md 10.10, 14.6",
     differs=(
         "the answer is the documented `success`, whether all of them were logged; for keys made with "

@@ -29,7 +29,8 @@ strings; in answers every value of an object that is read is a string or null.""
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
     "description": "What became of one object of a write; a create adds `id`, an upsert `created` as well, "
-    "convertLeads the next three, eraseLeads the last.",
+    "convertLeads the next three; receipts of an erasure, a new secret of a subscription, and what a receiver said, come "
+    "with theirs.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},
@@ -40,6 +41,8 @@ _OUTCOME: Mapping[str, Json] = {
         "accountID": {"type": ["integer", "null"]},
         "opportunityID": {"type": ["integer", "null"]},
         "receipts": {"type": "array", "items": {"type": "integer"}},
+        "secret": {"type": "string"},
+        "receiver": {"type": "object"},
     },
     "additionalProperties": False,
 }
@@ -259,7 +262,7 @@ def _sent_schemas() -> Iterator[tuple[str, Json]]:
 def _sent_schema(noun: Noun, key: str) -> Json:
     identity = noun.by_name.get("id")
     properties: dict[str, Json] = {"id": _sent_value(identity)} if identity else {}
-    if key == "deletes" and identity:
+    if key in {"deletes", "tests", "rotates"} and identity:
         name = {"systemName": {"type": "string"}} if "systemName" in noun.by_name else {}
         return {"type": "object", "properties": {**properties, **name}}
     if key == "erases":

@@ -27,6 +27,8 @@ class Done(TypedDict):
     accountID: NotRequired[int | None]
     opportunityID: NotRequired[int | None]
     receipts: NotRequired[list[int]]
+    secret: NotRequired[str]
+    receiver: NotRequired[Mapping[str, Json]]
 
 
 def done(object_id: int | None = None) -> Done:
@@ -120,12 +122,16 @@ class Reads(msgspec.Struct, frozen=True):
 class Writes(msgspec.Struct, frozen=True):
     """The result of a bulk write: an outcome per object.
 
-    With `only_success` the answer says no more than whether all went through, as the vendor documents
-    logCalls, unless the caller's key asks for the outcomes.
+    With `only_success` the answer says no more than whether all went through, as the vendor documents some methods;
+    `captured` is for one that was also captured with its outcomes, which a caller's key can ask for.
     """
 
-    key: Literal["creates", "updates", "deletes", "converts", "upserts", "erases", "merges", "restores"]
+    key: Literal[
+        "creates", "updates", "deletes", "converts", "upserts", "merges", "restores", "erases", "subscribes", "tests",
+        "rotates", "redelivers",
+    ]  # fmt: skip
     only_success: bool = False
+    captured: bool = False
 
 
 class Example(msgspec.Struct, frozen=True):

@@ -80,4 +80,7 @@ A list of {noun} for each word of `{by}`, under the word itself, empty when ther
 
 ONLY_SUCCESS = """\
 `success`: whether every object went through. `error` is null then, and otherwise the list of the errors of the refused
-objects. A key made with `--captured-calls` gets an outcome for each object instead, in the list `creates`."""
+objects."""
+
+CAPTURED = """\
+ A key made with `--captured-calls` gets an outcome for each object instead, in the list `creates`."""

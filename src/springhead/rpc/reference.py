@@ -121,10 +121,13 @@ def _result(method: Method[Any]) -> str:
             ending = f"Beside it: {', '.join(f'`{name}`' for name in beside)}. {ending}"
         return f"`{method.result.key}`: a list of {noun}, empty when there is none. {ending}"
     if method.result.only_success:
-        return prose.ONLY_SUCCESS
+        return prose.ONLY_SUCCESS + (prose.CAPTURED if method.result.captured else "")
     with_id = {
         "creates": ", with the new `id` when it went through",
         "upserts": ", with the lead's `id`, and in `created` whether it is new, when it went through",
+        "tests": ", with what the `receiver` made of it",
+        "rotates": ", with the new `secret`, when it went through",
+        "redelivers": ", with the `id` of the new delivery where one was asked for",
         "converts": ", with `leadID`, and `accountID` and `opportunityID` or null, when it went through",
     }.get(method.result.key, "")
     return prose.WRITE.format(key=method.result.key, with_id=with_id)

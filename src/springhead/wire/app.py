@@ -16,7 +16,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from springhead import methods
 from springhead.capture import Capture
+from springhead.delivery.worker import Worker
 from springhead.methods.call import Server
+from springhead.model.addresses import Networks
 from springhead.rpc.describe import openrpc
 from springhead.settings import Settings
 from springhead.store.changes import Feed
@@ -51,11 +53,14 @@ def create_app(
     it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
     """
     database = Database(pool_size=settings.pool_size)
-    server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database), settings.public_url or "")
+    alone = settings.database_url is None
+    fields = FieldCache()
+    pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)
+    server = Server(database, fields, Walks(), Passes(database), Feed(database), settings.public_url or "", pushes)
     keys = Keys(database)
-    limits = Limits(database, alone=settings.database_url is None, enabled=settings.limits)
+    limits = Limits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)
-    figures = Metrics(database, capture.figures)
+    figures = Metrics(database, capture.figures, pushes.counts)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
@@ -64,7 +69,9 @@ def create_app(
             await database.open(await connect())
         else:
             beside.append(_open_when_there(database, connect))
-        beside += [server.passes.serve(), server.feed.serve(), Scorer(database).serve(), capture.serve()]
+        beside += [
+            server.passes.serve(), server.feed.serve(), Scorer(database).serve(), capture.serve(), pushes.serve()
+        ]  # fmt: skip
         tasks = [asyncio.create_task(work) for work in beside]
         yield {"on_stop": [server.feed.close]}
         await capture.close()

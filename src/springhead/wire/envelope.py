@@ -220,7 +220,7 @@ def _written(
     shape: Reads | Writes, outcomes: Outcomes, identity: bytes, *, plain_success: bool, captured_calls: bool
 ) -> bytes:
     errors: list[object] | None = [one["error"] for one in outcomes.results if one["error"]]
-    if isinstance(shape, Writes) and shape.only_success and not captured_calls:
+    if isinstance(shape, Writes) and shape.only_success and not (captured_calls and shape.captured):
         done, errors = {"success": not errors}, errors or None
     else:
         done, errors = {shape.key: outcomes.results}, None if plain_success and not errors else errors

@@ -22,6 +22,7 @@ _SECRET_NAME = re.compile(
 )
 _SECRET = re.compile(
     r"5EAD[0-9A-F]{48}"  # our own secretKeys (model/companies.py)
+    r"|whsec_[A-Za-z0-9+/]{20,}=*"  # what signs pushes
     r"|(?<=secretkey=)[^&\s\"']+"  # anybody's, in a query string
     r"|(?<=bearer )[^\s\"',]+"
     r"|(?<=://)[^\s/?#@:]*:\S*(?=@)",  # the password in a database's address

@@ -21,11 +21,17 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Metrics:
     """The figures of one server process."""
 
-    def __init__(self, database: "Database", page_views: "Callable[[], Mapping[str, int]]") -> None:
+    def __init__(
+        self,
+        database: "Database",
+        page_views: "Callable[[], Mapping[str, int]]",
+        pushes: "Callable[[], Mapping[str, int]]",
+    ) -> None:
         self._registry = CollectorRegistry()
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_Pool(database))
         self._registry.register(_PageViews(page_views))
+        self._registry.register(_Pushes(pushes))
         self._calls = Counter(
             "springhead_calls",
             "Calls by method and error code (0: none).",
@@ -93,6 +99,22 @@ class _PageViews(Collector):
         for what, count in self._page_views().items():
             views.add_metric([what], count)
         yield views
+
+
+class _Pushes(Collector):
+    def __init__(self, pushes: "Callable[[], Mapping[str, int]]") -> None:
+        self._pushes = pushes
+
+    def collect(self) -> "Iterable[Metric]":
+        """What became of pushes so far, and how many waited a moment ago."""
+        counts = dict(self._pushes())
+        waiting = GaugeMetricFamily("springhead_pushes_waiting", "Pushes that wait for an attempt, of all processes.")
+        waiting.add_metric([], counts.pop("waiting", 0))
+        yield waiting
+        pushes = CounterMetricFamily("springhead_pushes", "Attempts to push by what became of them.", labels=["what"])
+        for what, count in counts.items():
+            pushes.add_metric([what], count)
+        yield pushes
 
 
 class _Http(Collector):

@@ -14,6 +14,7 @@ from typing import Any, cast
 import uvicorn
 from uvicorn._types import ASGIApplication
 
+from springhead.delivery.worker import PUSHES
 from springhead.settings import Settings
 from springhead.wire.connections import Connections
 from springhead.wire.protocol import Connection
@@ -129,10 +130,13 @@ def _address(host: str, listener: socket.socket) -> str:
 
 
 def _fit_descriptors(connections: int, pool_size: int) -> int:
-    """Raise this process's limit of open files to what the cap needs; answers the cap that fits."""
+    """Raise this process's limit of open files to what the cap, and pushes, need; answers the cap that fits.
+
+    Where not all of it is to be had, pushes share with clients: there are seldom as many as there can be.
+    """
     spare = SPARE_DESCRIPTORS + pool_size
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + spare
+    wanted = connections + spare + PUSHES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(ValueError, OSError):  # macOS has a lower ceiling than it says

@@ -1,0 +1,288 @@
+"""Sends the changes of leads to those who subscribed: claims what is due, posts it, writes down what came of it.
+
+Any number of processes share the work. At no point is a transaction open while a receiver is waited for, and at every
+point the process may die: what it had claimed is claimed by another when the lease has run out, so that a receiver
+may see a push twice, with the same `webhook-id`, and misses none.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+
+import structlog
+
+from springhead.delivery import bodies
+from springhead.delivery.retries import pause
+from springhead.delivery.room import Room
+from springhead.delivery.sender import Answer, Sender
+from springhead.model.addresses import Networks
+from springhead.model.errors import Unavailable
+from springhead.model.subscriptions import Trial
+from springhead.model.webhooks import new_message_id, signed_headers
+from springhead.store import changes, deliveries, pushes, subscriptions
+from springhead.store.db import Database, TryAgain, Tx, until_settled
+from springhead.store.fields import FieldCache
+from springhead.store.pushes import Claim, Order, Result
+from springhead.store.subscriptions import Target
+
+log = structlog.get_logger()
+
+POLL = 0.5
+"""Seconds between looks for work that other processes have left, or whose time has come; ..."""
+SHARE = 20
+"""... and at least so many times as long as a look takes."""
+
+POSTS, BYTES = 1_000, 128 * 1024 * 1024
+"""What is under way at a time to receivers that answered last time, and ..."""
+LATE_POSTS, LATE_BYTES = 500, 64 * 1024 * 1024
+"""... to those that did not: these may hang, and keep nobody waiting but each other."""
+
+PUSHES = POSTS + LATE_POSTS
+"""Sockets of pushes at a time."""
+
+HANDS = 4
+"""Connections to the database that pushes use at a time, of those that calls use too."""
+
+TIDY = 50
+"""Once in so many deliveries the old ones are looked for."""
+
+GONE = 410
+BUSY = {429, 503}
+"""What a receiver answers that wants to be left alone for a time (Retry-After)."""
+
+HINT = "to push from here, and from the other no more: springhead db adopt"
+
+TRIAL_SECONDS = 9.0
+"""For a test: a call must be answered in time."""
+
+
+class Worker:
+    """The pushes of one server process."""
+
+    def __init__(self, database: Database, fields: FieldCache, networks: Networks, *, alone: bool) -> None:
+        self.networks = networks
+        self.figures: Counter[str] = Counter()
+        """How many attempts came to what, and how many deliveries waited at the last look."""
+        self._database, self._fields, self._alone = database, fields, alone
+        self._sender = Sender(networks)
+        self._rooms = (Room(POSTS, BYTES), Room(LATE_POSTS, LATE_BYTES))
+        self._hands = asyncio.Semaphore(HANDS)
+        self._subscribed: set[int] = set()
+        self._fresh: set[int] = set()
+        self._busy: set[int] = set()
+        self._heard: Counter[int] = Counter()
+        self._at_home = True
+        self._woken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        database.on_change.append(self._changed)
+
+    def wake(self, company_id: int) -> None:
+        """There may be something to push for a company: look now."""
+        self._subscribed.add(company_id)
+        self._changed(company_id)
+
+    def _changed(self, company_id: int) -> None:
+        # Most companies have no receiver: their writes must cost nothing here. What this does not know, the look finds.
+        if company_id in self._subscribed:
+            self._heard[company_id] += 1
+            self._fresh.add(company_id)
+            self._woken.set()
+
+    async def serve(self) -> None:
+        """Push, for ever."""
+        async with self._sender:
+            try:
+                await self._serve()
+            finally:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        while not await self._begun():  # noqa: ASYNC110 - only the database knows
+            await asyncio.sleep(POLL)
+        rest, next_look = POLL, 0.0
+        while True:
+            self._woken.clear()
+            now = time.monotonic()
+            try:
+                if now >= next_look:
+                    await self._look()
+                    rest = max(POLL, SHARE * (time.monotonic() - now))
+                    next_look = time.monotonic() + rest
+            except (Unavailable, TryAgain) as cause:
+                log.debug("look for pushes delayed", error=type(cause).__name__)
+                next_look = time.monotonic() + POLL
+            except Exception:
+                log.exception("pushes stumbled")
+                next_look = time.monotonic() + POLL
+            for company_id in self._fresh - self._busy:
+                self._busy.add(company_id)
+                self._start(self._company(company_id))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, next_look - time.monotonic())):
+                    await self._woken.wait()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _begun(self) -> bool:
+        """Make ready; False while the database is away, or a copy of another that was not told to push."""
+        try:
+            async with self._database.everyone() as tx:
+                if not await pushes.is_home(tx):
+                    if self._at_home:
+                        log.warning("nothing is pushed: this database is a copy of another", hint=HINT)
+                    self._at_home = False
+                    return False
+                if self._alone:
+                    await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
+                self._subscribed |= set(await pushes.subscribed(tx))
+        except (Unavailable, TryAgain):
+            return False
+        except Exception:
+            log.exception("pushes cannot begin")
+            return False
+        return True
+
+    async def _look(self) -> None:
+        async with self._database.everyone() as tx:
+            due = await pushes.due(tx)
+            self.figures["waiting"] = await pushes.waiting(tx)
+        self._subscribed.update(due)
+        self._fresh.update(due)
+
+    async def _company(self, company_id: int) -> None:
+        """Claim what is due of a company, and begin to send it."""
+        try:
+            while company_id in self._fresh:
+                self._fresh.discard(company_id)
+                async with self._hands, self._database.company(company_id) as tx, tx.atomic():
+                    last = await changes.number(tx, company_id)
+                    claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
+                for claim, order in claimed:
+                    self._start(self._subscription(company_id, claim, order))
+        except (Unavailable, TryAgain) as cause:
+            log.debug("pushes delayed", company=company_id, error=type(cause).__name__)
+        except Exception:
+            log.exception("pushes of a company stumbled", company=company_id)
+        finally:
+            self._busy.discard(company_id)
+            if company_id in self._fresh:
+                self._woken.set()
+
+    async def _subscription(self, company_id: int, claim: Claim, first: Order) -> None:
+        """Send a subscription one batch after the other, while there are any and its receiver takes them."""
+        order: Order | None = first
+        until = time.monotonic() + pushes.LEASE / 4  # by then the lease is begun anew
+        try:
+            while True:
+                heard = self._heard[company_id]
+                async with self._rooms[claim.failures > 0].post():
+                    more = await self._push(company_id, claim, order if time.monotonic() < until else None)
+                if not more:
+                    break
+                claim, order = Claim(claim.subscription_id, claim.lease, 0), None
+            if self._heard[company_id] != heard:  # somebody looked while we had the lease, and has passed it over
+                self._changed(company_id)
+        except (Unavailable, TryAgain) as cause:
+            log.warning("push delayed", company=company_id, subscription=claim.subscription_id, error=str(cause))
+        except Exception:
+            log.exception("push stumbled", company=company_id, subscription=claim.subscription_id)
+
+    async def _push(self, company_id: int, claim: Claim, order: Order | None) -> bool:
+        """Send one batch; whether there is more to send, with the lease still ours."""
+        fresh = [order]  # what was read with the claim is good for one try
+        made = await until_settled(lambda: self._made(company_id, claim, fresh.pop() if fresh else None))
+        if made is None:
+            return False
+        sending, delivery_id, message_id, body = made
+        async with self._rooms[claim.failures > 0].body(len(body)):
+            headers = signed_headers(message_id, int(time.time()), body, sending.secrets)
+            answer = await self._sender.post(sending.url, body, headers)
+        async with self._hands, self._database.company(company_id) as tx:
+            return await self._settle(tx, company_id, claim, delivery_id, answer)
+
+    async def _made(self, company_id: int, claim: Claim, order: Order | None) -> tuple[Order, int, str, bytes] | None:
+        """The next batch of a subscription, written down and put together; None when there is none, or no lease."""
+        async with self._hands, self._database.company(company_id) as tx:
+            order = order or await pushes.order(tx, company_id, claim)
+            if order is None:
+                await pushes.release(tx, company_id, claim)  # it was switched off meanwhile, if it is still ours
+                return None
+            sent = order.sent
+            batch = await bodies.gather(tx, company_id, order)
+            while not batch.changes and order.delivery_id is None:
+                if batch.upto <= sent or not await pushes.skip(tx, company_id, claim, batch.upto):
+                    await pushes.release(tx, company_id, claim)
+                    return None
+                sent = batch.upto
+                batch = await bodies.gather(tx, company_id, order.behind(sent), far=True)
+            body = await bodies.compose(tx, company_id, order, batch, self._fields)
+            delivery_id, message_id = order.delivery_id, order.message_id or new_message_id()
+            if delivery_id is None:
+                while len(body) > bodies.BYTES and len(batch.lead_ids) > 1:
+                    batch = batch.first(len(batch.lead_ids) // 2)
+                    body = await bodies.compose(tx, company_id, order, batch, self._fields)
+                delivery_id = await pushes.form(
+                    tx, company_id, claim, message_id=message_id, between=(sent + 1, batch.upto),
+                    leads=len(batch.lead_ids),
+                )  # fmt: skip
+        return None if delivery_id is None else (order, delivery_id, message_id, body)
+
+    async def _settle(self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, answer: Answer) -> bool:
+        """Write down what came of an attempt; whether there is more to send."""
+        result = Result(
+            status=answer.status,
+            duration_ms=round(answer.duration * 1000),
+            error=answer.error and answer.error[:255],
+            answer=answer.body or None,
+        )
+        facts = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
+        if answer.accepted:
+            self.figures["delivered"] += 1
+            log.debug("pushed", **facts, status=answer.status, duration_ms=result.duration_ms)
+            if secrets.randbelow(TIDY) == 0:
+                await deliveries.tidy(tx, company_id, claim.subscription_id)
+            return await pushes.delivered(tx, company_id, claim, delivery_id, result)
+        if answer.status == GONE:
+            self.figures["removed"] += 1
+            if await subscriptions.remove(tx, company_id, claim):
+                log.warning("subscription removed: its receiver is gone", **facts)
+            return False
+        self.figures["failed"] += 1
+        what = answer.error or f"status {answer.status}"
+        log.info("push failed", **facts, attempts=claim.failures + 1, error=what)
+        asked = answer.retry_after if answer.status in BUSY else None
+        wait = pause(claim.failures + 1, asked)
+        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {what}"
+        if await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason):
+            self.figures["dead"] += 1
+            log.warning("subscription switched off", **facts, reason=reason)
+        return False
+
+    async def trial(self, target: Target) -> Trial:
+        """Send a test push now, with nothing in it, and say what the receiver answered."""
+        body = bodies.TRIAL
+        headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)
+        try:
+            async with asyncio.timeout(TRIAL_SECONDS):
+                answer = await self._sender.post(target.url, body, headers)
+        except TimeoutError:
+            answer = Answer(error=f"no answer within {TRIAL_SECONDS:g} seconds", duration=TRIAL_SECONDS)
+        return Trial(
+            success=answer.accepted,
+            status=answer.status,
+            duration_ms=round(answer.duration * 1000),
+            error=answer.error,
+            answer=answer.body or None,
+        )
+
+    def counts(self) -> Mapping[str, int]:
+        """The figures so far."""
+        return self.figures

@@ -1,0 +1,458 @@
+"""What is changed is pushed: to whom, in which order, and what stands in it."""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from delivery.pushes import caught_up, changes, state, subscribe
+from delivery.receiver import Receiver
+from springhead.store import deliveries
+from support import Company, eventually, new_email, sql, with_database
+
+
+def test_a_change_is_pushed_signed_with_the_lead_as_it_is_now(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+
+    (lead,) = company.create({"emailAddress": "ada@example.com", "firstName": "Ada"})
+
+    (post,) = receiver.wait(1)
+    body = post.json()
+    assert Webhook(made["secret"]).verify(post.body, post.headers) == body
+    assert list(body) == ["leads", "changes"]
+    assert body["leads"] == company.call("getLeads", where={"id": lead})
+    (change,) = body["changes"]
+    assert list(change) == ["sequence", "eventID", "kind", "leadID", "createTimestamp", "changed"]
+    assert (change["sequence"], change["kind"], change["leadID"]) == ("1", "create", str(lead))
+    assert change["changed"] is None
+    assert change["eventID"].isdigit()
+    assert post.headers["content-type"] == "application/json"
+
+
+def test_what_the_vendors_call_subscribed_is_pushed_to_as_well(
+    mine: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = mine()
+    assert company.call("subscribeToLeadUpdates", url=receiver.url("/200")) is True
+    (made,) = company.call("getLeadSubscriptions")
+    (rotated,) = company.call("rotateLeadSubscriptionSecrets", objects=[{"id": made["id"]}])
+
+    company.create({})
+
+    (post,) = receiver.wait(1)
+    Webhook(rotated["secret"]).verify(post.body, post.headers)
+
+
+def test_what_was_before_the_subscription_is_not_pushed(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    company.create({}, {}, {})
+    made = subscribe(company, receiver)
+
+    (lead,) = company.create({})
+
+    receiver.wait(1)
+    assert [int(one["leadID"]) for one in changes(receiver, made)] == [lead]
+
+
+def test_an_update_says_what_was_changed_and_a_deletion_has_no_lead(
+    mine: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = mine()
+    (lead,) = company.create({"firstName": "Ada"})
+    made = subscribe(company, receiver)
+
+    company.call("updateLeads", objects=[{"id": lead, "firstName": "Grace", "city": "Rome"}])
+    receiver.wait(1)
+    company.call("deleteLeads", objects=[{"id": lead}])
+
+    changed, deleted = receiver.wait(2)
+    assert changed.json()["changes"][0]["kind"] == "update"
+    assert changed.json()["changes"][0]["changed"] == {"firstName": ["Ada", "Grace"], "city": [None, "Rome"]}
+    assert changed.json()["leads"][0]["firstName"] == "Grace"
+    assert deleted.json()["leads"] == []
+    assert [(one["kind"], one["leadID"]) for one in deleted.json()["changes"]] == [("delete", str(lead))]
+    caught_up(company, made)
+
+
+def test_a_call_of_500_leads_is_one_post(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+
+    ids = company.create(*({} for _ in range(500)))
+    caught_up(company, made)
+    company.call("updateLeads", objects=[{"id": one, "title": "x", "isUnsubscribed": 1} for one in ids])
+    caught_up(company, made)
+
+    created, updated = receiver.posts
+    assert sorted(int(lead["id"]) for lead in created.json()["leads"]) == ids
+    assert len(created.json()["changes"]) == 500
+    assert sorted(int(lead["id"]) for lead in updated.json()["leads"]) == ids
+    assert len(updated.json()["changes"]) == 1_000, "what was changed, and that they unsubscribed"
+
+
+def test_changes_that_come_while_a_push_is_under_way_go_together_each_lead_once(
+    mine: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = mine()
+    made = subscribe(company, receiver, "/slow")
+    (lead,) = company.create({})
+    receiver.wait(1)
+
+    for number in range(20):
+        company.call("updateLeads", objects=[{"id": lead, "title": f"T{number}"}])
+
+    _, second = receiver.wait(2)
+    assert [one["title"] for one in second.json()["leads"]] == ["T19"]
+    assert len(second.json()["changes"]) == 20
+    caught_up(company, made)
+    assert len(receiver.posts) == 2
+
+
+def test_a_push_has_500_leads_at_most(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver, isActive=0)
+    for _ in range(3):
+        company.create(*({} for _ in range(400)))
+
+    company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 1}])
+
+    caught_up(company, made)
+    assert [len(post.json()["leads"]) for post in receiver.posts] == [500, 500, 200]
+    assert [int(one["sequence"]) for one in changes(receiver, made)] == list(range(1, 1_201))
+
+
+def test_a_push_is_cut_where_it_would_become_too_large(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+
+    company.create(*({"description": "x" * 60_000} for _ in range(100)))
+
+    caught_up(company, made)
+    assert max(len(post.body) for post in receiver.posts) < 4 * 1024 * 1024
+    assert len(receiver.posts) == 2
+    assert [int(one["sequence"]) for one in changes(receiver, made)] == list(range(1, 101))
+
+
+def test_the_order_of_changes_is_kept_under_many_writers(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    leads = company.create(*({} for _ in range(5)))
+    others = [company.at("v1") for _ in range(8)]
+
+    def write(one: Company) -> None:
+        for number in range(25):
+            one.call("updateLeads", objects=[{"id": lead, "title": f"{id(one)} {number}"} for lead in leads])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, others))
+    caught_up(company, made)
+
+    came = changes(receiver, made)
+    assert [int(one["sequence"]) for one in came] == list(range(1, len(came) + 1))
+    for lead in leads:
+        titles = [one["changed"]["title"] for one in came if one["leadID"] == str(lead) and one["kind"] == "update"]
+        assert [before for before, _ in titles] == [None, *(after for _, after in titles[:-1])]
+    last = {row["id"]: row["title"] for post in receiver.posts for row in post.json()["leads"]}
+    assert last == {row["id"]: row["title"] for row in company.call("getLeads", where={"id": leads})}
+
+
+def test_only_the_kinds_asked_for_are_pushed(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver, kinds=["delete"])
+
+    (lead,) = company.create({})
+    company.call("updateLeads", objects=[{"id": lead, "title": "x"}])
+    caught_up(company, made)
+    assert receiver.posts == [], "a batch in which nothing concerns the receiver is not sent"
+    company.call("deleteLeads", objects=[{"id": lead}])
+
+    receiver.wait(1)
+    assert [one["kind"] for one in changes(receiver, made)] == ["delete"]
+
+
+def test_scores_are_pushed_to_those_who_ask_for_them(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    usual, scores = subscribe(company, receiver), subscribe(company, receiver, kinds=["score"])
+    (lead,) = company.create({"firstName": "Ada"})
+    rule = {"name": "Known", "part": "completeness", "points": 10, "fields": ["firstName"]}
+    company.make("createScoreRules", rule)
+
+    receiver.wait(1, path=scores["path"])
+    caught_up(company, usual)
+
+    (change,) = changes(receiver, scores)
+    assert (change["kind"], change["leadID"], change["eventID"], change["changed"]) == ("score", str(lead), None, None)
+    assert receiver.of(scores["path"])[0].json()["leads"][0]["leadScore"] == "10"
+    assert [one["kind"] for one in changes(receiver, usual)] == ["create"]
+
+
+def test_with_fields_nothing_else_leaves_the_house(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    name = company.field("Shoe size")
+    (lead,) = company.create({"firstName": "Ada", name: "40"})
+    made = subscribe(company, receiver, fields=["city", name])
+
+    company.call("updateLeads", objects=[{"id": lead, "firstName": "Secret"}])
+    caught_up(company, made)
+    assert receiver.posts == [], "updates of other fields are not pushed"
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome", "lastName": "Secret"}])
+    company.call("updateLeads", objects=[{"id": lead, name: "41"}])
+    company.create({"firstName": "Secret", "city": "Oslo"})
+    caught_up(company, made)
+
+    assert [one["changed"] for one in changes(receiver, made)] == [{"city": [None, "Rome"]}, {name: ["40", "41"]}, None]
+    assert {frozenset(row) for post in receiver.posts for row in post.json()["leads"]} == {
+        frozenset(["id", "city", name])
+    }
+    assert not [post for post in receiver.posts if b"Secret" in post.body]
+
+
+@pytest.mark.parametrize(("version", "hour"), [("v1", "02"), ("v1.2", "00")])
+def test_times_are_in_the_zone_of_the_version_that_subscribed(
+    mine: Callable[..., Company], receiver: Receiver, version: str, hour: str
+) -> None:
+    company = mine(time_zone="Africa/Johannesburg").at(version)
+    made = subscribe(company, receiver)
+    (lead,) = company.create({})
+
+    caught_up(company, made)
+
+    body = receiver.posts[0].json()
+    at_call = company.call("getLeads", where={"id": lead})
+    assert body["leads"] == at_call
+    assert body["changes"][0]["createTimestamp"] == at_call[0]["createTimestamp"]
+    utc = company.at("v1.2").call("getLeads", where={"id": lead})[0]["createTimestamp"]
+    assert (int(at_call[0]["createTimestamp"][11:13]) - int(utc[11:13])) % 24 == int(hour)
+
+
+def test_a_test_push_is_signed_and_its_answer_told(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made, broken = subscribe(company, receiver), subscribe(company, receiver, "/500")
+
+    good, bad = company.call("testLeadSubscriptions", objects=[made["id"], {"id": broken["id"]}])
+
+    (post,) = receiver.of(made["path"])
+    assert Webhook(made["secret"]).verify(post.body, post.headers) == {"leads": [], "changes": [], "test": True}
+    assert (good["receiver"]["accepted"], good["receiver"]["status"], good["receiver"]["answer"]) == (True, 200, "ok")
+    assert (bad["success"], bad["receiver"]["accepted"], bad["receiver"]["status"]) == (True, False, 500)
+    assert company.call("getLeadDeliveries") == []
+
+
+def test_while_a_secret_is_replaced_both_verify_the_push(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    (rotated,) = company.call("rotateLeadSubscriptionSecrets", objects=[made["id"]])
+
+    company.create({})
+    (post,) = receiver.wait(1)
+    Webhook(made["secret"]).verify(post.body, post.headers)
+    Webhook(rotated["secret"]).verify(post.body, post.headers)
+    caught_up(company, made)
+    sql(company.dsn, "update subscription set previous_until = now()", company_id=company.id)
+    company.create({})
+
+    _, later = receiver.wait(2)
+    Webhook(rotated["secret"]).verify(later.body, later.headers)
+    assert len(later.headers["webhook-signature"].split(" ")) == 1
+
+
+def test_a_pause_holds_pushes_back_and_loses_none(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 0}])
+    leads = company.create({}, {})
+    company.call("updateLeads", objects=[{"id": leads[0], "title": "x"}])
+    other = subscribe(company, receiver)
+    company.create({})
+    caught_up(company, other)
+    assert receiver.of(made["path"]) == []
+
+    company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 1}])
+
+    caught_up(company, made)
+    assert [int(one["sequence"]) for one in changes(receiver, made)] == [1, 2, 3, 4]
+
+
+def test_what_is_deleted_gets_no_more_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made, other = subscribe(company, receiver), subscribe(company, receiver)
+    company.call("deleteLeadSubscriptions", objects=[made["id"]])
+
+    company.create({})
+
+    caught_up(company, other)
+    assert receiver.of(made["path"]) == []
+
+
+def test_a_company_is_pushed_its_own_leads_only(mine: Callable[..., Company], receiver: Receiver) -> None:
+    companies = [mine() for _ in range(3)]
+    made = [subscribe(company, receiver) for company in companies]
+    leads = [company.create({}, {}) for company in companies]
+
+    for company, one, ids in zip(companies, made, leads, strict=True):
+        caught_up(company, one)
+        bodies = [post.json() for post in receiver.of(one["path"])]
+        assert sorted(int(row["id"]) for body in bodies for row in body["leads"]) == ids
+        assert [int(change["leadID"]) for change in changes(receiver, one)] == ids
+        secret = Webhook(one["secret"])
+        for post in receiver.of(one["path"]):
+            secret.verify(post.body, post.headers)
+
+
+def test_deliveries_are_told_newest_first_with_what_the_receiver_answered(
+    mine: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    company.create({}, {})
+    caught_up(company, made)
+    company.create({})
+    caught_up(company, made)
+
+    second, first = company.call("getLeadDeliveries", where={"subscriptionID": made["id"]})
+
+    assert (first["firstSequence"], first["lastSequence"], first["leads"]) == ("1", "2", "2")
+    assert (second["firstSequence"], second["lastSequence"]) == ("3", "3")
+    assert (first["state"], first["status"], first["attempts"], first["answer"]) == ("delivered", "200", "1", "ok")
+    assert int(first["durationMs"]) < 5_000
+    assert first["nextTimestamp"] is None
+    assert [one["id"] for one in company.call("getLeadDeliveries", where={"messageID": first["messageID"]})] == [
+        first["id"]
+    ]
+    assert receiver.posts[0].headers["webhook-id"] == first["messageID"]
+
+
+def test_one_delivery_is_pushed_again_with_the_leads_as_they_are_now(
+    mine: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    (lead,) = company.create({"title": "Old"})
+    caught_up(company, made)
+    company.call("updateLeads", objects=[{"id": lead, "title": "New"}])
+    caught_up(company, made)
+    first = company.call("getLeadDeliveries")[-1]
+
+    (outcome,) = company.call("redeliverLeadUpdates", objects=[{"deliveryID": first["id"]}])
+
+    assert outcome["success"]
+    post = receiver.wait(3)[2]
+    assert [int(one["sequence"]) for one in post.json()["changes"]] == [1]
+    assert post.json()["leads"][0]["title"] == "New"
+    assert post.headers["webhook-id"] not in {one.headers["webhook-id"] for one in receiver.posts[:2]}
+    eventually(lambda: company.call("getLeadDeliveries", where={"id": outcome["id"]})[0]["state"] == "delivered")
+    assert state(company, made)["sentSequence"] == "2"
+
+
+def test_everything_since_a_time_is_pushed_again_in_order(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine().at("v1.2")
+    made, other = subscribe(company, receiver), subscribe(company, receiver)
+    for _ in range(3):
+        company.create({})
+        caught_up(company, made)
+    long_ago = "update change set created_at = now() - interval '1 hour' where company_id = $1 and last = 1"
+    sql(company.dsn, long_ago, company.id)
+    (now,) = sql(company.dsn, "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as text")
+
+    (outcome,) = company.call("redeliverLeadUpdates", objects=[{"subscriptionID": made["id"], "since": now["text"]}])
+
+    assert outcome["success"]
+    caught_up(company, made)
+    assert [int(one["sequence"]) for one in changes(receiver, made)] == [1, 2, 3, 2, 3]
+    caught_up(company, other)
+    assert [int(one["sequence"]) for one in changes(receiver, other)] == [1, 2, 3]
+
+
+def test_what_waits_is_given_up_for_everything_since_a_time(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    receiver.answers[made["path"]] = "500"
+    company.create({})
+    eventually(lambda: state(company, made)["failures"] == "1")
+    receiver.answers[made["path"]] = "200"
+
+    company.call("redeliverLeadUpdates", objects=[{"subscriptionID": made["id"], "since": "2020-01-01"}])
+
+    caught_up(company, made)
+    assert [one["state"] for one in company.call("getLeadDeliveries")] == ["delivered", "replaced"]
+
+
+def test_an_answer_that_repeats_a_lead_can_be_forgotten(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    (lead,) = company.create({})
+    caught_up(company, made)
+    assert company.call("getLeadDeliveries")[0]["answer"] == "ok"
+
+    async def forget(database: Any) -> None:
+        async with database.company(company.id) as tx:
+            await deliveries.forget_answers(tx, company.id, [lead])
+
+    with_database(company.dsn, forget)
+
+    assert company.call("getLeadDeliveries")[0]["answer"] is None
+
+
+def test_nothing_personal_lies_in_what_is_kept_of_deliveries(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    company.create({"emailAddress": new_email(), "firstName": "Canary", "description": "Canary"})
+    caught_up(company, made)
+
+    for table in ("delivery", "push", "subscription"):
+        rows = sql(company.dsn, f"select t::text as row from {table} t", company_id=company.id)
+        assert rows
+        assert not [row for row in rows if "Canary" in row["row"] or "@example.com" in row["row"]]
+
+
+def test_old_deliveries_are_forgotten_with_the_next_ones(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made = subscribe(company, receiver)
+    company.create({})
+    caught_up(company, made)
+    sql(company.dsn, "update delivery set create_timestamp = now() - interval '31 days'", company_id=company.id)
+    company.create({})
+    caught_up(company, made)
+
+    async def tidy(database: Any) -> None:
+        async with database.company(company.id) as tx:
+            await deliveries.tidy(tx, company.id, made["id"])
+
+    with_database(company.dsn, tidy)
+
+    assert [one["firstSequence"] for one in company.call("getLeadDeliveries")] == ["2"]
+
+
+def test_metrics_count_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
+    company = mine()
+    made, broken = subscribe(company, receiver), subscribe(company, receiver, "/500")
+    company.create({})
+    caught_up(company, made)
+    eventually(lambda: state(company, broken)["failures"] == "1")
+
+    def text() -> str:
+        return company.send(b"", path="/metrics", verb="GET")[1].decode()
+
+    eventually(lambda: not re.search(r"springhead_pushes_waiting 0", text()))
+    assert 'springhead_pushes_total{what="delivered"}' in text()
+    assert 'springhead_pushes_total{what="failed"}' in text()
+
+
+def test_no_secret_and_no_lead_stands_in_the_log(
+    pushing: Any, mine: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = mine()
+    made = subscribe(company, receiver, "/500/path-of-a-hook")
+    company.create({"firstName": "Canary"})
+    eventually(lambda: state(company, made)["failures"] == "1")
+
+    text = pushing.log.read_text()
+    line = next(json.loads(one) for one in text.splitlines() if "push failed" in one)
+    assert line["subscription"]
+    assert made["secret"] not in text
+    assert "Canary" not in text

@@ -1,0 +1,204 @@
+"""P5: every committed change reaches every receiver at least once and in order, whoever is killed and whenever."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from delivery.conftest import PUSHING
+from delivery.receiver import Post, Receiver
+from faults.load import Book, clients, end
+from faults.postgres import Postgres
+from support import Company, Server, eventually, new_company, sql
+
+KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180 + 15 * KILLS)]
+
+
+def subscribe(company: Company, *urls: str) -> None:
+    outcomes = company.call("createLeadSubscriptions", objects=[{"url": url} for url in urls])
+    assert all(one["success"] for one in outcomes), outcomes
+
+
+def last_change(dsn: str, company_id: int) -> int:
+    """The number of the company's last change, once all changes have one."""
+    pending = "select from change where company_id = $1 and first is null limit 1"
+    eventually(lambda: not sql(dsn, pending, company_id))
+    rows = sql(dsn, "select last from feed where company_id = $1", company_id, company_id=company_id)
+    return rows[0]["last"] if rows else 0
+
+
+def behind(dsn: str, company_id: int) -> bool:
+    """Whether a receiver still lacks changes."""
+    last = last_change(dsn, company_id)
+    return bool(sql(dsn, "select from push where company_id = $1 and sent < $2", company_id, last))
+
+
+def check(posts: list[Post], dsn: str, company_id: int) -> Counter[str]:
+    """Hold what a receiver got against the database: nothing is missing, nothing out of order, the newest is newest."""
+    last = last_change(dsn, company_id)
+    upto, newest, seen = 0, dict[str, dict[str, Any]](), Counter[int]()
+    ids = Counter(post.headers["webhook-id"] for post in posts)
+    for post in posts:
+        body = post.json()
+        sequences = [int(change["sequence"]) for change in body["changes"]]
+        assert sequences == list(range(sequences[0], sequences[-1] + 1)), "a gap within a push"
+        assert sequences[0] <= upto + 1, f"{upto + 1} to {sequences[0] - 1} skipped"
+        upto = max(upto, sequences[-1])
+        seen.update(sequences)
+        newest |= {lead["id"]: lead for lead in body["leads"]}
+    assert upto == last, f"{last - upto} changes never came"
+    stored = {
+        str(row["id"]): row["title"]
+        for row in sql(dsn, "select id, title from lead where company_id = $1", company_id, company_id=company_id)
+    }
+    assert {lead_id: lead["title"] for lead_id, lead in newest.items()} == stored
+    again = sum(count - 1 for count in ids.values())
+    return Counter(changes=last, posts=len(posts), again=again, twice=seen.total() - last)
+
+
+def test_a_server_that_is_killed_under_load_pushes_every_change(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Receiver() as receiver:
+        server = Server(data, *PUSHING)
+        (row,) = sql(server.dsn, "select id from company")
+        company = Company(server.url, server.ready["accountID"], server.ready["secretKey"], id=row["id"])
+        paths = ["/200/a", "/200/b", "/once/c"]
+        subscribe(company, *map(receiver.url, paths))
+        book = Book()
+        for number in range(KILLS):
+            running = clients(book, server.url, company.path, number=2, lasting=False)
+            if number % 2:
+                kill_when_a_push_arrives(server, receiver)
+            time.sleep(random.uniform(0.0, 0.5))
+            server.kill()
+            receiver.taken = lambda post: None
+            end(running)
+            server = Server(data, *PUSHING)
+        book.check(server.dsn, company.id)
+        eventually(lambda: not behind(server.dsn, company.id), seconds=60)
+        again = 0
+        for path in paths:
+            counts = check(receiver.of(path), server.dsn, company.id)
+            print(f"{path}: {KILLS} kills, {dict(counts)}, 0 missing")
+            assert counts["changes"] > KILLS
+            again += counts["again"]
+        assert again >= KILLS // 2, "each push that was cut came again with the same id"
+        company.close()
+        assert server.stop() == 0
+
+
+def kill_when_a_push_arrives(server: Server, receiver: Receiver) -> None:
+    """F03: kill the server between its post and the answer; it cannot know what became of the push."""
+    killed = threading.Event()
+
+    def kill(post: Post) -> None:
+        os.kill(server.process.pid, signal.SIGKILL)
+        killed.set()
+
+    receiver.taken = kill
+    assert killed.wait(10), "no push arrived"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Postgres]:
+    running = Postgres(Path(tmp_path_factory.mktemp("shared")))
+    yield running
+    running.stop()
+
+
+def pushing(postgres: Postgres, data: Path) -> Server:
+    return Server(data, *PUSHING, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn(postgres.port)})
+
+
+def new_company_at(server: Server, dsn: str) -> Company:
+    """A fresh company on a server whose database is not its own."""
+    return new_company(cast("Server", SimpleNamespace(url=server.url, dsn=dsn)))
+
+
+def test_two_servers_share_the_work_without_pushing_twice(postgres: Postgres, tmp_path: Path) -> None:
+    servers = [pushing(postgres, tmp_path / name) for name in ("a", "b")]
+    dsn = postgres.dsn(postgres.port)
+    with Receiver() as receiver:
+        company = new_company_at(servers[0], dsn)
+        subscribe(company, *(receiver.url(f"/200/{number}") for number in range(4)))
+        book = Book()
+        running = clients(book, servers[0].url, company.path, number=1)
+        running += clients(book, servers[1].url, company.path, number=1)
+        time.sleep(2)
+        end(running)
+        book.check(dsn, company.id)
+        eventually(lambda: not behind(dsn, company.id), seconds=60)
+        for number in range(4):
+            counts = check(receiver.of(f"/200/{number}"), dsn, company.id)
+            print(f"two servers: {dict(counts)}")
+            assert (counts["again"], counts["twice"]) == (0, 0)
+        company.close()
+    assert [server.stop() for server in servers] == [0, 0]
+
+
+def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp_path: Path) -> None:
+    """F26, F03: the lease of the dead runs out; here the clock is put forward for it."""
+    servers = [pushing(postgres, tmp_path / name) for name in ("c", "d")]
+    dsn = postgres.dsn(postgres.port)
+    with Receiver() as receiver:
+        company = new_company_at(servers[0], dsn)
+        paths = ["/200/x", "/once/y"]
+        subscribe(company, *map(receiver.url, paths))
+        book = Book()
+        for number in range(max(4, KILLS // 4)):
+            victim = number % 2
+            running = clients(book, servers[1 - victim].url, company.path, number=1)
+            running += clients(book, servers[victim].url, company.path, number=1, lasting=False)
+            time.sleep(random.uniform(0.1, 0.5))
+            servers[victim].kill()
+            sql(dsn, "update push set leased_until = now() where leased_until is not null")
+            servers[victim] = pushing(postgres, tmp_path / f"e{number}")
+            end(running)
+        book.check(dsn, company.id)
+        sql(dsn, "update push set leased_until = now() where leased_until is not null")
+        eventually(lambda: not behind(dsn, company.id), seconds=60)
+        for path in paths:
+            counts = check(receiver.of(path), dsn, company.id)
+            print(f"{path}: {dict(counts)}, 0 missing")
+        company.close()
+    assert [server.stop() for server in servers] == [0, 0]
+
+
+def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, tmp_path: Path) -> None:
+    """F30: a dump restored elsewhere is another database; here it is told that it is one."""
+    dsn = postgres.dsn(postgres.port)
+    with Receiver() as receiver:
+        server = pushing(postgres, tmp_path / "original")
+        company = new_company_at(server, dsn)
+        subscribe(company, receiver.url())
+        company.create({})
+        receiver.wait(1)
+        eventually(lambda: not behind(dsn, company.id))
+        company.close()
+        assert server.stop() == 0
+        sql(dsn, "update push_home set system_identifier = system_identifier + 1")
+        copy = pushing(postgres, tmp_path / "copy")
+        company = Company(copy.url, company.account_id, company.secret, id=company.id)
+
+        company.create({})
+        time.sleep(2)
+
+        assert len(receiver.posts) == 1
+        assert "springhead db adopt" in copy.log.read_text()
+        command = [sys.executable, "-m", "springhead", "db", "adopt"]
+        subprocess.run(command, check=True, env={**os.environ, "SPRINGHEAD_DATABASE_URL": dsn}, timeout=60)
+        receiver.wait(2)
+        company.close()
+        assert copy.stop() == 0
