@@ -109,14 +109,14 @@ def test_a_timeline_of_any_length_comes_whole_and_each_event_once(company: Compa
 def test_a_deleted_lead_has_its_timeline_an_erased_one_its_receipt_and_nobody_has_nothing(company: Company) -> None:
     (lead,) = company.create({})
     company.call("deleteLeads", objects=[lead])
-    assert [row["part"] for row in export(company, lead)] == ["event", "event"]
+    assert [row["part"] for row in export(company, lead)] == ["event", "event", "deletedLead"]
 
     company.call("eraseLeads", objects=[lead])
 
     assert export(company, 1) == []
     erased = export(company, lead)
     assert [row["part"] for row in erased] == ["erasure"]
-    assert erased[0]["data"]["erased"] == {"event": "2"}
+    assert erased[0]["data"]["erased"] == {"event": "2", "deletedLead": "1"}
 
 
 def test_times_are_those_of_the_address(given_company: Any) -> None:

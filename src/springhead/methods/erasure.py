@@ -64,7 +64,7 @@ async def erase_leads(
         await call.server.passes.finish(call.company.id)
     outcomes: list[Done] = []
     for one, several in zip(wanted, meant, strict=True):
-        receipts = [found.receipts[lead_id] for lead_id in several if lead_id in found.receipts]
+        receipts = sorted({receipt for lead_id in several for receipt in found.receipts.get(lead_id, ())})
         if isinstance(one, ApiError):
             outcomes.append(refused(one))
         else:

@@ -49,7 +49,8 @@ async def export_lead(
     """
     async with call.tx() as tx:
         known = await call.fields(tx)
-    pages = _pages(call, id, known)
+        ids = (await held.persons(tx, call.company.id, [id]))[id]
+    pages = _pages(call, ids, known)
     first = await anext(pages, None)  # what goes wrong at once is an error, and no answer that breaks off
     return Rows() if first is None else Rows(pages=_behind(first, pages))
 
@@ -63,13 +64,13 @@ async def _behind(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Pa
         yield page
 
 
-async def _pages(call: Call, lead_id: int, known: FieldSet) -> AsyncGenerator[Page]:
+async def _pages(call: Call, lead_ids: Sequence[int], known: FieldSet) -> AsyncGenerator[Page]:
     for one in HELD:
         after = None
         while True:
             async with call.tx() as tx:
                 rows, after = await held.piece(
-                    tx, call.company.id, one, lead_id, known, zone=call.zone_name, after=after
+                    tx, call.company.id, one, lead_ids, known, zone=call.zone_name, after=after
                 )
             if rows:
                 yield [_part(one.name, reads.documents(one.noun, row)) for row in rows]

@@ -57,6 +57,20 @@ UPLOAD = Noun(
     ),
 )
 
+DELETED_PART = Noun(
+    name="deletedPart",
+    table="deleted_lead_part",
+    about="What a deleted lead had around it, to be restored with it.",
+    columns=_columns(kind=text(50), id=_ID, part=_HASH),
+)
+
+MERGED_ID = Noun(
+    name="mergedID",
+    table="merged_lead",
+    about="An id that the lead has from one that was merged into it.",
+    columns=_columns(id=_ID, createTimestamp=_TIME),
+)
+
 LEAD_EXPORT = Noun(
     name="leadExport",
     table="lead",

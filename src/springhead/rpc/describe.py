@@ -29,8 +29,8 @@ strings; in answers every value of an object that is read is a string or null.""
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
     "description": "What became of one object of a write; a create adds `id`, an upsert `created` as well, "
-    "convertLeads the next three; receipts of an erasure, a new secret of a subscription, and what a receiver said, come "
-    "with theirs.",
+    "convertLeads the next three; receipts of an erasure, a new secret of a subscription, and what a receiver said, "
+    "come with theirs.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},

@@ -8,7 +8,7 @@ import msgspec
 from springhead.model.events import ERASED, Event
 from springhead.model.held import ERASURE, address_mark
 from springhead.model.notes import NOTE, TASK
-from springhead.store import events, held, members, notes, opportunities, passes, sites, sql
+from springhead.store import deliveries, events, held, members, notes, opportunities, passes, recycling, sites, sql
 from springhead.store.db import Tx
 from springhead.store.reads import Rows
 from springhead.store.sql import statement
@@ -17,21 +17,26 @@ _REST = "erase"
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """The receipts of erased leads, by lead, and whether all is gone; else a pass goes on with it.
+    """The receipts for each lead that was asked for, and whether all is gone; else a pass goes on with it.
 
-    Leads that were erased before have the receipt of then; those of which nothing was held have none.
+    A lead that others were merged into has a receipt for each of their ids. Leads that were erased before have the
+    receipts of then; those of which nothing was held have none.
     """
 
-    receipts: Mapping[int, int]
+    receipts: Mapping[int, list[int]]
     done: bool
 
 
 async def by_address(tx: Tx, company_id: int, email_keys: Sequence[str]) -> Mapping[str, list[int]]:
-    """The leads with these normalised addresses, by address."""
+    """The leads with these normalised addresses, those of the recycle bin too, by address."""
     if not email_keys:
         return {}
     rows = await tx.rows(
-        "select email_key, id from lead where company_id = $1 and email_key = any($2::text[])",
+        """
+        select email_key, id from lead where company_id = $1 and email_key = any($2::text[])
+        union all
+        select d.email_key, d.id from deleted_lead d where d.company_id = $1 and d.email_key = any($2::text[])
+        """,
         company_id,
         list(email_keys),
     )
@@ -46,7 +51,9 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
 
     To be called in a transaction. Locks opportunities before leads before lists, as everybody does.
     """
-    ids = sorted(lead_ids)
+    await recycling.one_at_a_time(tx, company_id)  # nobody restores or merges what is being erased
+    meant = await held.persons(tx, company_id, lead_ids)
+    ids = sorted({one for several in meant.values() for one in several})
     await opportunities.unname_leads(tx, company_id, ids)
     await members.hold_leads(tx, company_id, ids)
     counted = await held.counts(tx, company_id, ids)
@@ -62,6 +69,7 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
             pass
         await notes.forget(tx, company_id, "lead", known)
         done = await held.remove(tx, company_id, known)
+        await deliveries.forget_answers(tx, company_id, known)
         await tx.rows("delete from lead where company_id = $1 and id = any($2::bigint[])", company_id, known)
         gone = [Event(lead_id=one, source=ERASED, name="Lead erased") for one in known]
         await events.write(tx, company_id, gone)
@@ -78,7 +86,10 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
         company_id,
         ids,
     )
-    return Erased({row["lead_id"]: row["id"] for row in rows}, done)
+    receipts = {row["lead_id"]: row["id"] for row in rows}
+    return Erased(
+        {one: sorted(receipts[id_] for id_ in several if id_ in receipts) for one, several in meant.items()}, done
+    )
 
 
 async def _receipts(tx: Tx, company_id: int, counted: Sequence[held.Count], key_id: int | None) -> None:
@@ -92,7 +103,13 @@ async def _receipts(tx: Tx, company_id: int, counted: Sequence[held.Count], key_
                 counts[one.lead_id][one.part] = str(count)
     known = sorted({one.lead_id for one in counted})
     rows = await tx.rows(
-        "select id, email_key from lead where company_id = $1 and id = any($2::bigint[])", company_id, known
+        """
+        select id, email_key from lead where company_id = $1 and id = any($2::bigint[])
+        union all
+        select d.id, d.email_key from deleted_lead d where d.company_id = $1 and d.id = any($2::bigint[])
+        """,
+        company_id,
+        known,
     )
     marks = {row["id"]: address_mark(site.signing_key, row["email_key"]) for row in rows}
     await tx.rows(

@@ -18,6 +18,7 @@ from springhead.model.fields import FieldSet
 from springhead.model.leads import LEAD
 from springhead.model.notes import NOTE, TASK
 from springhead.model.opportunities import OPPORTUNITY, OPPORTUNITY_LEAD
+from springhead.model.recycling import DELETED_LEAD
 from springhead.store import sql
 from springhead.store.db import Tx
 from springhead.store.reads import Rows
@@ -38,6 +39,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     (`goes`), with the lead by what deletes leads as well (`follows`), or they stay (`stays`). `kept` says of a row `l`
     that it is about something else, too, so that it stays and names the lead no more. `order` is the key of the rows.
     `counted`: whether receipts tell of it.
+    `source` is what an export reads from, where that is not the table alone, and `custom` the noun of whose custom
+    fields it shows the values.
     """
 
     noun: Noun
@@ -48,6 +51,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     kept: str = "false"
     order: tuple[str, ...] = ("l.id",)
     source: str = ""
+    custom: str = ""
     piece: int = PIECE
     counted: bool = True
 
@@ -63,7 +67,13 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _about(noun: Noun) -> Held:
-    """Notes or tasks: those about nothing else go."""
+    """Notes or tasks: those about nothing else go.
+
+    Those that a deletion has freed of the lead are known from what the recycle bin keeps.
+    """
+    kinds = f"('{noun.table}_who', '{noun.table}_what')"
+    freed = f"""from deleted_lead_part p
+            where p.company_id = $1 and p.lead_id = any({{ids}}) and p.kind in {kinds}"""
     who, what = (f"coalesce(l.{role}_type = 'lead' and l.{role}_id = any({{ids}}), false)" for role in ("who", "what"))
     found = " union all ".join(
         f"""select m.id from {noun.table} m
@@ -72,16 +82,20 @@ def _about(noun: Noun) -> Held:
     )
     return Held(
         noun=noun,
-        of=f"l.id = any(array({found}))",
-        lead=f"case when {who} then l.who_id else l.what_id end",
+        of=f"l.id = any(array({found} union all select p.id {freed}))",
+        lead=f"""case when {who} then l.who_id when {what} then l.what_id
+            else (select min(p.lead_id) {freed} and p.id = l.id) end""",
         kept=f"not ((l.who_id is null or {who}) and (l.what_id is null or {what}))",
     )
 
 
+_OF_BIN = "(l.lead_id = any({ids}) or l.deleted_lead_id = any({ids}))"
+_LEAD_OF_BIN = "coalesce(l.lead_id, l.deleted_lead_id)"
 _LINKED = "from opportunity_lead o where o.company_id = $1 and o.lead_id = any({ids})"
 
 HELD = (
-    Held(noun=LEAD, of="l.id = any({ids})", lead="l.id", erasure="follows"),
+    Held(noun=LEAD, of="l.id = any({ids})", lead="l.id", erasure="follows", custom="lead"),
+    Held(noun=nouns.MERGED_ID, of="(l.lead_id = any({ids}) or l.id = any({ids}))"),
     Held(
         noun=nouns.LIST_MEMBER,
         erasure="follows",
@@ -98,12 +112,13 @@ HELD = (
             else (select min(o.lead_id) {_LINKED} and o.opportunity_id = l.id) end""",
         erasure="follows",
         kept="true",
+        custom="opportunity",
     ),
     Held(noun=OPPORTUNITY_LEAD, more=nouns.STAMPS, erasure="follows"),
     _about(NOTE),
     _about(TASK),
-    Held(noun=CALL, more=nouns.STAMPS[1:]),
-    Held(noun=nouns.UPLOAD, piece=1),
+    Held(noun=CALL, more=nouns.STAMPS[1:], of=_OF_BIN, lead=_LEAD_OF_BIN),
+    Held(noun=nouns.UPLOAD, of=_OF_BIN, lead=_LEAD_OF_BIN, piece=1),
     Held(
         noun=nouns.PAGE_VIEW,
         of="""l.visitor_id = any(array(
@@ -117,6 +132,15 @@ HELD = (
         noun=EVENT,
         of=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
         order=("l.create_timestamp", "l.id"),
+    ),
+    Held(noun=nouns.DELETED_PART, order=("l.lead_id", "l.kind", "l.id"), counted=False),
+    Held(
+        noun=DELETED_LEAD,
+        of="l.id = any({ids})",
+        lead="l.id",
+        source="""(select * from deleted_lead b where b.company_id = $1 and b.id = any({ids})) d
+            cross join lateral jsonb_populate_record(null::lead, d.lead) l""",
+        custom="lead",
     ),
     Held(noun=LEAD_KEY, order=("l.lead_id", "l.kind", "l.key"), counted=False),
     Held(noun=nouns.ERASURE, erasure="stays", counted=False),
@@ -140,6 +164,9 @@ ELSEWHERE: Mapping[str, str] = {
     "product": "what the company sells",
     "score_rule": "the rules of scores",
     "scoring": "how far leads are scored",
+    "subscription": "who gets the changes of leads",
+    "push": "how far each subscription is",
+    "delivery": "which changes were sent, by their numbers, and what receivers answered, which an erasure forgets",
     "pass": "ids of work that is to be done",
     "change": "ids of events and leads, in the order of the feed",
     "feed": "how many changes there were",
@@ -149,6 +176,34 @@ ELSEWHERE: Mapping[str, str] = {
     "idempotency": "hashes of keys and calls, and outcomes with ids, for a day",
 }
 """The tables that hold nothing on a lead, and what they hold."""
+
+
+async def persons(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> Mapping[int, list[int]]:
+    """All the ids that each lead has or had: of those that were merged into it, or with it into another one."""
+    rows = await tx.rows(
+        """
+        select asked.id as asked, every.id
+        from unnest($2::bigint[]) as asked (id)
+        cross join lateral (
+            select coalesce(
+                (select m.lead_id from merged_lead m where m.company_id = $1 and m.id = asked.id), asked.id
+            ) as id
+        ) as stays
+        cross join lateral (
+            select asked.id
+            union
+            select stays.id
+            union
+            select m.id from merged_lead m where m.company_id = $1 and m.lead_id = stays.id
+        ) as every
+        """,
+        company_id,
+        list(lead_ids),
+    )
+    found: dict[int, list[int]] = {}
+    for row in rows:
+        found.setdefault(row["asked"], []).append(row["id"])
+    return found
 
 
 def _scope(one: Held, ids: str) -> str:
@@ -215,17 +270,24 @@ async def remove(tx: Tx, company_id: int, lead_ids: Sequence[int], *, only: Sequ
 
 
 async def piece(
-    tx: Tx, company_id: int, one: Held, lead_id: int, fields: FieldSet, *, zone: str, after: Sequence[object] | None
+    tx: Tx,
+    company_id: int,
+    one: Held,
+    lead_ids: Sequence[int],
+    fields: FieldSet,
+    *,
+    zone: str,
+    after: Sequence[object] | None,
 ) -> tuple[Rows, Sequence[object] | None]:
-    """Rows of a table about a lead, as the wire has them, behind the key `after`; and the key to go on behind."""
-    custom = fields.columns.get(one.noun.name, ()) if one.noun.custom else ()
+    """Rows of a table about leads, as the wire has them, behind the key `after`; and the key to go on behind."""
+    custom = fields.columns.get(one.custom, ())
     keys = ", ".join(f'{name} as "#{at}"' for at, name in enumerate(one.order))
     behind = f"({', '.join(one.order)}) > ({', '.join(f'${5 + at}' for at in range(len(one.order)))})"
     found = await tx.rows(
         statement(
             f"""
             select {sql.select_list(one.columns, custom)}, {keys}
-            from {one.source or f"{one.noun.table} l"}
+            from {(one.source or f"{one.noun.table} l").replace("{ids}", "$3::bigint[]")}
             where l.company_id = $1 and $2::text is not null and {_scope(one, "$3::bigint[]")}
                 and {behind if after else "true"}
             order by {", ".join(one.order)}
@@ -234,7 +296,7 @@ async def piece(
         ),
         company_id,
         zone,
-        [lead_id],
+        lead_ids,
         one.piece,
         *(after or ()),
     )

@@ -82,7 +82,12 @@ _AT = f"""(
             where e.company_id = $1 and e.lead_id = p.id and e.event_source = any($6::text[]) and e.id < c.id
                 and (e.event_data is null or e.event_data - 'opportunityID' <> '{{}}')
         )) end as update_timestamp
-    from lead p
+    from (
+        select l.* from lead l where l.company_id = $1 and l.id = any($4::bigint[])
+        union all
+        select l.* from deleted_lead d cross join lateral jsonb_populate_record(null::lead, d.lead) l
+        where d.company_id = $1 and d.id = any($4::bigint[])
+    ) as p
     cross join lateral (
         select min(e.id) as id from event e
         where e.company_id = $1 and e.lead_id = p.id and e.create_timestamp >= $5 and e.event_source = any($6::text[])
@@ -97,7 +102,7 @@ _AT = f"""(
             order by d.key, e.id
         ) as f
     ) as u
-    where p.company_id = $1 and p.id = any($4::bigint[]) and p.create_timestamp < $5
+    where p.create_timestamp < $5
         and coalesce((
             select e.event_source = any($7::text[]) from event e
             where e.company_id = $1 and e.lead_id = p.id and e.event_source = any($7::text[] || $8::text[])

@@ -1,0 +1,127 @@
+"""eraseLeads, exportLead and getLeadsAsOf, of leads in the recycle bin and of those that were merged."""
+
+from typing import Any
+
+from test_erase_leads import CANARY, erase, everywhere, hits, receipts
+
+from recycling import bin_of, deleted, restored
+from support import Company, Server, sql
+
+
+def as_of(company: Company, lead: int, at: str) -> list[dict[str, Any]]:
+    return company.call("getLeadsAsOf", id=lead, at=at)
+
+
+def ago(company: Company, lead: int, days: int) -> None:
+    """Say that what has happened to the lead so far happened some days earlier."""
+    sql(
+        company.dsn,
+        "update event set create_timestamp = create_timestamp - make_interval(days => $2) where lead_id = $1",
+        lead,
+        days,
+        company_id=company.id,
+    )
+    sql(
+        company.dsn,
+        """
+        update lead set create_timestamp = create_timestamp - make_interval(days => $2),
+            update_timestamp = update_timestamp - make_interval(days => $2)
+        where id = $1
+        """,
+        lead,
+        days,
+        company_id=company.id,
+    )
+
+
+def test_nothing_is_left_of_a_lead_that_was_deleted_before_it_was_erased(server: Server, company: Company) -> None:
+    lead = everywhere(company)
+    deleted(company, lead)
+    assert {line.partition(":")[0] for line in hits(server, company)} >= {"deleted_lead", "deleted_lead_part", "task"}
+
+    (outcome,) = erase(company, lead)
+
+    assert outcome["success"]
+    assert hits(server, company) == []
+    assert bin_of(company) == []
+    assert len(receipts(company, emailAddress=f"{CANARY}@example.com")) == 1
+
+
+def test_an_address_erases_all_leads_that_had_it_when_they_were_deleted(server: Server, company: Company) -> None:
+    leads: list[int] = []
+    for _ in range(3):
+        (lead,) = company.create({"emailAddress": f"{CANARY}@example.com"})
+        leads.append(lead)
+        if len(leads) < 3:
+            deleted(company, lead)
+
+    (outcome,) = erase(company, {"emailAddress": f"{CANARY}@example.com"})
+
+    assert len(outcome["receipts"]) == 3
+    assert hits(server, company) == []
+    assert {int(one["leadID"]) for one in receipts(company)} == set(leads)
+
+
+def test_who_was_merged_is_erased_with_the_lead_that_stays_by_any_of_the_ids(server: Server, company: Company) -> None:
+    for asked in range(3):
+        first = everywhere(company)
+        (second, third) = company.create({"emailAddress": "b@example.com", "city": CANARY}, {"city": CANARY})
+        merged = {"id": third, "mergeIDs": [first, second]}
+        assert company.call("mergeLeads", objects=[merged])[0]["success"]
+
+        (outcome,) = erase(company, (first, second, third)[asked])
+
+        assert len(outcome["receipts"]) == 3
+        assert hits(server, company) == []
+        assert bin_of(company) == []
+        assert company.call("getLead", id=first) == company.call("getLead", id=third) == []
+
+
+def test_an_erased_lead_does_not_come_back(company: Company) -> None:
+    (lead,) = company.create({})
+    deleted(company, lead)
+    erase(company, lead)
+
+    (outcome,) = company.call("restoreLeads", objects=[{"id": lead}])
+
+    assert not outcome["success"]
+
+
+def test_a_deleted_lead_is_as_it_was_and_not_there_while_it_was_deleted(company: Company) -> None:
+    field = company.field("Nickname")
+    (lead,) = company.create({"city": "Oslo", field: "A"})
+    ago(company, lead, 10)
+    company.call("updateLeads", objects=[{"id": lead, "city": "Rome", field: ""}])
+    ago(company, lead, 10)
+    days = {row["d"]: row["t"] for row in sql(
+        company.dsn,
+        "select d, to_char(now() at time zone 'UTC' - make_interval(days => d), 'YYYY-MM-DD HH24:MI:SS') as t"
+        " from unnest(array[0, 5, 15, 25]) d",
+    )}  # fmt: skip
+    deleted(company, lead)
+
+    for _ in range(2):
+        assert as_of(company, lead, days[25]) == []
+        (row,) = as_of(company, lead, days[15])
+        assert (row["city"], row[field]) == ("Oslo", "A")
+        (row,) = as_of(company, lead, days[5])
+        assert (row["city"], row[field]) == ("Rome", "")
+        if bin_of(company):
+            assert as_of(company, lead, "2999-01-01") == []
+            restored(company, lead)
+    (row,) = as_of(company, lead, "2999-01-01")
+    assert row["city"] == "Rome"
+
+
+def test_an_export_has_what_the_bin_keeps_and_what_had_other_ids(company: Company) -> None:
+    (stays, goes) = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO"})
+    assert company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])[0]["success"]
+
+    rows = company.call("exportLead", id=goes)
+
+    assert rows == company.call("exportLead", id=stays)
+    parts = {row["part"]: row["data"] for row in rows}
+    assert parts["lead"]["id"] == str(stays)
+    assert (parts["deletedLead"]["city"], parts["deletedLead"]["mergedInto"]) == ("Oslo", str(stays))
+    assert parts["mergedID"]["id"] == str(goes)
+    assert {row["data"]["leadID"] for row in rows if row["part"] == "event"} == {str(stays), str(goes)}
