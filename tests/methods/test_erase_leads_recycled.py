@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from test_erase_leads import CANARY, erase, everywhere, hits, receipts
+import pytest
 
+from erasure import CANARY, erase, everywhere, hits, receipts
 from recycling import bin_of, deleted, restored
 from support import Company, Server, sql
 
@@ -62,19 +63,21 @@ def test_an_address_erases_all_leads_that_had_it_when_they_were_deleted(server: 
     assert {int(one["leadID"]) for one in receipts(company)} == set(leads)
 
 
-def test_who_was_merged_is_erased_with_the_lead_that_stays_by_any_of_the_ids(server: Server, company: Company) -> None:
-    for asked in range(3):
-        first = everywhere(company)
-        (second, third) = company.create({"emailAddress": "b@example.com", "city": CANARY}, {"city": CANARY})
-        merged = {"id": third, "mergeIDs": [first, second]}
-        assert company.call("mergeLeads", objects=[merged])[0]["success"]
+@pytest.mark.parametrize("asked", range(3))
+def test_who_was_merged_is_erased_with_the_lead_that_stays_by_any_of_the_ids(
+    asked: int, server: Server, company: Company
+) -> None:
+    first = everywhere(company)
+    (second, third) = company.create({"emailAddress": "b@example.com", "city": CANARY}, {"city": CANARY})
+    merged = {"id": third, "mergeIDs": [first, second]}
+    assert company.call("mergeLeads", objects=[merged])[0]["success"]
 
-        (outcome,) = erase(company, (first, second, third)[asked])
+    (outcome,) = erase(company, (first, second, third)[asked])
 
-        assert len(outcome["receipts"]) == 3
-        assert hits(server, company) == []
-        assert bin_of(company) == []
-        assert company.call("getLead", id=first) == company.call("getLead", id=third) == []
+    assert len(outcome["receipts"]) == 3
+    assert hits(server, company) == []
+    assert bin_of(company) == []
+    assert company.call("getLead", id=first) == company.call("getLead", id=third) == []
 
 
 def test_an_erased_lead_does_not_come_back(company: Company) -> None:

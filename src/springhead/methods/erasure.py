@@ -45,7 +45,9 @@ async def erase_leads(
     The lead goes, with its timeline and history, list memberships, links to opportunities, calls, files, page views and
     visitors, and the notes and tasks that are about nothing else. What is about something else as well (opportunities,
     and notes or tasks that name an account, too) stays and names the lead no more: look at its text. A lead that was
-    deleted before can be erased by its `id`, for its timeline remains.
+    deleted before is erased out of the recycle bin too, by its `id` or address, and by its `id` as long as its timeline
+    remains; with a lead go those that were merged into it, each with a receipt of its own, whichever of the ids is
+    sent.
 
     What is kept is a receipt (getErasures), whose id is in `receipts`, and one entry in the change feed, of kind
     `erase`, so that copies delete the lead as well: neither says anything about the person. A timeline of more than

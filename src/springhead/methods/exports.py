@@ -45,7 +45,8 @@ async def export_lead(
     `field` for each custom field that has a value, with its label, `score` for each line of getScoreExplanation,
     `listMember` (lists that it was removed from, too), `opportunity`, `opportunityLead`, `note`, `task`, `call`,
     `upload` with the content of the file, `pageView`, `visitor`, `event`: the whole timeline with form posts and
-    history. Of an erased lead there are its receipts (`erasure`). The answer is sent while it is read.
+    history; `mergedID` and `deletedLead` for each lead that was merged into it, and `deletedPart` for what the recycle
+    bin keeps. Of an erased lead there are its receipts (`erasure`). The answer is sent while it is read.
     """
     async with call.tx() as tx:
         known = await call.fields(tx)

@@ -64,7 +64,7 @@ async def get_lead_history(
 
     Each has the `eventID` of its event on the timeline, and as `kind` what it is in the change feed (getLeadChanges);
     `changed` has each changed field with its old and its new value, `{"city": [null, "Rome"]}`. A deleted lead keeps
-    its history; of an erased one there is no more than that it was erased. What rules do to scores is no change here.
+    its history, and a merged one its own under its old id; of an erased one there is no more than that it was erased. What rules do to scores is no change here.
     """
     async with call.tx() as tx:
         known = await call.fields(tx)
@@ -122,7 +122,8 @@ async def get_leads_as_of(
     """Read leads as they were at a time, in the order of their ids.
 
     All changes after that second are undone, those of custom fields too; `updateTimestamp` and what follows from
-    `leadStatus` are as they were. A lead that was not there then has no row. Scores that rules gave since then, and
+    `leadStatus` are as they were. A lead that was not there then has no row; one that was deleted since then has one as
+    long as it is in the recycle bin. Scores that rules gave since then, and
     `hasOpportunity`, are those of today: they have no history. The values of a custom field that was deleted since
     then are not shown.
     """

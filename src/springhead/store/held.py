@@ -91,6 +91,8 @@ def _about(noun: Noun) -> Held:
 
 _OF_BIN = "(l.lead_id = any({ids}) or l.deleted_lead_id = any({ids}))"
 _LEAD_OF_BIN = "coalesce(l.lead_id, l.deleted_lead_id)"
+_VISITED = """from deleted_lead_part p
+            where p.company_id = $1 and p.lead_id = any({ids}) and p.kind = 'visitor'"""
 _LINKED = "from opportunity_lead o where o.company_id = $1 and o.lead_id = any({ids})"
 
 HELD = (
@@ -121,10 +123,15 @@ HELD = (
     Held(noun=nouns.UPLOAD, of=_OF_BIN, lead=_LEAD_OF_BIN, piece=1),
     Held(
         noun=nouns.PAGE_VIEW,
-        of="""l.visitor_id = any(array(
-            select v.id from visitor v where v.company_id = $1 and v.lead_id = any({ids})
+        of=f"""l.visitor_id = any(array(
+            select v.id from visitor v where v.company_id = $1 and v.lead_id = any({{ids}})
+            union all
+            select p.id {_VISITED}
         ))""",
-        lead="(select v.lead_id from visitor v where v.company_id = $1 and v.id = l.visitor_id)",
+        lead=f"""coalesce(
+            (select v.lead_id from visitor v where v.company_id = $1 and v.id = l.visitor_id),
+            (select min(p.lead_id) {_VISITED} and p.id = l.visitor_id)
+        )""",
         order=("l.visitor_id", "l.id"),
     ),
     Held(noun=nouns.VISITOR),
