@@ -64,7 +64,8 @@ async def get_lead_history(
 
     Each has the `eventID` of its event on the timeline, and as `kind` what it is in the change feed (getLeadChanges);
     `changed` has each changed field with its old and its new value, `{"city": [null, "Rome"]}`. A deleted lead keeps
-    its history, and a merged one its own under its old id; of an erased one there is no more than that it was erased. What rules do to scores is no change here.
+    its history, and a merged one its own under its old id; of an erased one there is no more than that it was erased.
+    What rules do to scores is no change here.
     """
     async with call.tx() as tx:
         known = await call.fields(tx)
