@@ -46,6 +46,8 @@ class Mirror:
             self.values.pop(lead_id)
         known = self.values.setdefault(lead_id, {}) if change["kind"] != "delete" else {}
         for name, (old, new) in (change["changed"] or {}).items():
+            if name == "merged":
+                continue
             # Each old value is the new one of the change before: nothing is missing, and nothing is out of order.
             if known.get(name, old) != old and change["eventID"]:
                 self.wrong.append(f"{change['sequence']}: {name} of {lead_id} was {known[name]!r}, not {old!r}")
@@ -70,7 +72,7 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
     for _ in range(WRITES):
         everyone = [int(row["id"]) for row in company.call("getLeads", where={}, limit=30, fields=["id"])]
         some = dice.sample(everyone, min(len(everyone), dice.randint(0, 8))) + own[-2:]
-        match dice.randrange(7):
+        match dice.randrange(9):
             case 0 | 1:
                 made = company.call(
                     "createLeads",
@@ -85,6 +87,12 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
                 )
             case 5:
                 company.call("deleteLeads", objects=[{"id": one} for one in some[:2]])
+            case 6 if len(some) > 2:
+                rule = dice.choice(["keep", "newest", "oldest"])
+                company.call("mergeLeads", objects=[{"id": some[0], "mergeIDs": some[1:3], "rule": rule}])
+            case 7:
+                gone = [int(row["id"]) for row in company.call("getDeletedLeads", limit=5)]
+                company.call("restoreLeads", objects=gone)
             case _:
                 company.call("convertLeads", objects=[{"id": one, "account": 1} for one in some[:3]])
                 company.call("updateLeads", objects=[{"id": one, "campaignID": dice.choice(campaigns)} for one in some])
