@@ -182,30 +182,38 @@ def test_a_bad_receiver_costs_a_second_and_no_memory(behaviour: str, receiver: R
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_receiver_that_reads_nothing_does_not_keep_what_it_was_sent(receiver: Receiver) -> None:
-    def connections() -> int:
-        return sum(
-            bool(one.raddr) and one.raddr.port == receiver.port for one in psutil.Process().net_connections("tcp")
-        )
+def connections(receiver: Receiver) -> int:
+    """How many connections of ours to a receiver there are."""
+    own = psutil.Process().net_connections("tcp")
+    return sum(bool(one.raddr) and one.raddr.port == receiver.port for one in own)
+
+
+def post_unread(receiver: Receiver, path: str) -> Answer:
+    """What came of a large push that its receiver does not read, when nothing is left of it."""
 
     async def work(sender: Sender) -> Answer:
-        answer = await sender.post(receiver.url("/deaf"), b"x" * 20_000_000, {})
-        left = time.monotonic() + 10
-        while connections() and time.monotonic() < left:  # noqa: ASYNC110 - the kernel tells nobody
+        answer = await sender.post(receiver.url(path), b"x" * 20_000_000, {})
+        end = time.monotonic() + 20
+        while connections(receiver) and time.monotonic() < end:  # noqa: ASYNC110 - the kernel tells nobody
             await asyncio.sleep(0.1)
         return answer
 
-    assert using(work).error == "no answer within 1 seconds"
-    assert connections() == 0
+    answer = using(work)
+    assert connections(receiver) == 0
+    return answer
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_receiver_that_reads_nothing_does_not_keep_what_it_was_sent(receiver: Receiver) -> None:
+    assert post_unread(receiver, "/deaf").error == "no answer within 1 seconds"
 
 
 @pytest.mark.parametrize("behaviour", ["early", "early-and-gone"])
+@pytest.mark.usefixtures("impatient")
 def test_an_answer_counts_that_comes_before_the_whole_push_was_read(behaviour: str, receiver: Receiver) -> None:
-    answer = post(receiver.url(f"/{behaviour}"), b"x" * 20_000_000)
+    answer = post_unread(receiver, f"/{behaviour}")
 
     assert (answer.status, answer.body) == (413, "no")
-    assert answer.duration < 5
 
 
 def test_what_follows_an_answer_on_its_connection_is_not_the_next_pushs_answer(receiver: Receiver) -> None:
