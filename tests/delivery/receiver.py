@@ -116,6 +116,11 @@ class Receiver:
         self.asked[path] += 1
         if answer == "deaf":  # takes the headers, and never a byte of the body
             await asyncio.sleep(FOREVER)
+        if answer in {"early", "early-and-gone"}:  # answers before it has read the body, as servers do with a 413
+            writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+            await writer.drain()
+            await asyncio.sleep(FOREVER if answer == "early" else 0)
+            return False
         assert verb == "POST", head[0]
         body = await reader.readexactly(int(headers["content-length"]))
         post = Post(path, headers, body, time.monotonic(), number)

@@ -452,7 +452,7 @@ def test_no_secret_and_no_lead_stands_in_the_log(
     eventually(lambda: state(company, made)["failures"] == "1")
 
     text = pushing.log.read_text()
-    line = next(json.loads(one) for one in text.splitlines() if "push failed" in one)
+    line = next(json.loads(one) for one in text.splitlines() if '"failed"' in one)
     assert line["subscription"]
     assert made["secret"] not in text
     assert "Canary" not in text

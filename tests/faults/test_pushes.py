@@ -78,10 +78,10 @@ def test_a_server_that_is_killed_under_load_pushes_every_change(tmp_path: Path) 
         subscribe(company, *map(receiver.url, paths))
         book = Book()
         for number in range(KILLS):
-            running = clients(book, server.url, company.path, number=2, lasting=False)
+            running = clients(book, server.url, company.path, number=1, lasting=False)
             if number % 2:
                 kill_when_a_push_arrives(server, receiver)
-            time.sleep(random.uniform(0.0, 0.5))
+            time.sleep(random.uniform(0.0, 0.3))
             server.kill()
             receiver.taken = lambda post: None
             end(running)

@@ -15,7 +15,12 @@ from contract.test_methods import EXAMPLES, filled, given
 from springhead.rpc.method import Example, Method, Writes
 from support import Company, Server, new_email, sql
 
-WRITES = [(method, example) for method, example in EXAMPLES if isinstance(method.result, Writes)]
+WRITES = [
+    (method, example)
+    for method, example in EXAMPLES
+    if isinstance(method.result, Writes) and method.name != "testLeadSubscriptions"
+]
+"""All of them, but for the one that writes nothing: a test that is not sent again would test nothing."""
 
 
 def ask(company: Company, key: str | None, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
@@ -223,7 +228,10 @@ def test_every_write_takes_it(method: Method[Any], example: Example, company: Co
 
 def everything(company: Company) -> dict[str, list[Any]]:
     """What a repeated write could have changed."""
-    tables = ("lead", "list", "list_member", "opportunity", "note", "task", "account", "field", "event", "score_rule")
+    tables = (
+        *("lead", "list", "list_member", "opportunity", "note", "task", "account", "field", "event", "score_rule"),
+        *("subscription", "delivery"),
+    )
     return {
         table: [
             tuple(row) for row in sql(company.dsn, f"select t::text from {table} t order by 1", company_id=company.id)

@@ -137,15 +137,15 @@ def is_own(address: Address) -> bool:
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> str:
-    """Read an answer's body up to the limits. The status has said all that matters: what goes wrong here is nothing."""
+    """Read an answer's body up to the limits; a connection with more in it is not used again.
+
+    The status has said all that matters: what goes wrong here is nothing.
+    """
     raw = bytearray()
     with suppress(TimeoutError, aiohttp.ClientError, OSError):
         async with asyncio.timeout(BODY_SECONDS):
             while len(raw) < READ_BYTES and (piece := await response.content.read(READ_BYTES - len(raw))):
                 raw += piece
-            if response.content.at_eof():
-                return kept(raw)
-    response.close()  # what is left of it is not waited for
     return kept(raw)
 
 

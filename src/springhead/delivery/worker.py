@@ -165,6 +165,8 @@ class Worker:
                 async with self._hands, self._database.company(company_id) as tx, tx.atomic():
                     last = await changes.number(tx, company_id)
                     claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
+                    if not claimed and not await pushes.is_subscribed(tx, company_id):
+                        self._subscribed.discard(company_id)
                 for claim, order in claimed:
                     self._start(self._subscription(company_id, claim, order))
         except (Unavailable, TryAgain) as cause:
@@ -205,8 +207,7 @@ class Worker:
         async with self._rooms[claim.failures > 0].body(len(body)):
             headers = signed_headers(message_id, int(time.time()), body, sending.secrets)
             answer = await self._sender.post(sending.url, body, headers)
-        async with self._hands, self._database.company(company_id) as tx:
-            return await self._settle(tx, company_id, claim, delivery_id, answer)
+        return await until_settled(lambda: self._settle(company_id, claim, delivery_id, answer))
 
     async def _made(self, company_id: int, claim: Claim, order: Order | None) -> tuple[Order, int, str, bytes] | None:
         """The next batch of a subscription, written down and put together; None when there is none, or no lease."""
@@ -235,36 +236,43 @@ class Worker:
                 )  # fmt: skip
         return None if delivery_id is None else (order, delivery_id, message_id, body)
 
-    async def _settle(self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, answer: Answer) -> bool:
-        """Write down what came of an attempt; whether there is more to send."""
+    async def _settle(self, company_id: int, claim: Claim, delivery_id: int, answer: Answer) -> bool:
+        """Write down what came of an attempt; whether there is more to send, with the lease still ours."""
+        facts = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
         result = Result(
             status=answer.status,
             duration_ms=round(answer.duration * 1000),
             error=answer.error and answer.error[:255],
             answer=answer.body or None,
         )
-        facts = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
-        if answer.accepted:
-            self.figures["delivered"] += 1
-            log.debug("pushed", **facts, status=answer.status, duration_ms=result.duration_ms)
-            if secrets.randbelow(TIDY) == 0:
-                await deliveries.tidy(tx, company_id, claim.subscription_id)
-            return await pushes.delivered(tx, company_id, claim, delivery_id, result)
-        if answer.status == GONE:
-            self.figures["removed"] += 1
-            if await subscriptions.remove(tx, company_id, claim):
-                log.warning("subscription removed: its receiver is gone", **facts)
-            return False
-        self.figures["failed"] += 1
-        what = answer.error or f"status {answer.status}"
-        log.info("push failed", **facts, attempts=claim.failures + 1, error=what)
-        asked = answer.retry_after if answer.status in BUSY else None
-        wait = pause(claim.failures + 1, asked)
-        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {what}"
-        if await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason):
-            self.figures["dead"] += 1
-            log.warning("subscription switched off", **facts, reason=reason)
-        return False
+        more = False
+        async with self._hands, self._database.company(company_id) as tx:
+            if answer.accepted:
+                what = "delivered"
+                more = await pushes.delivered(tx, company_id, claim, delivery_id, result)
+                if secrets.randbelow(TIDY) == 0:
+                    await deliveries.tidy(tx, company_id, claim.subscription_id)
+            elif answer.status == GONE:
+                what = "removed"
+                if await subscriptions.remove(tx, company_id, claim):
+                    log.warning("subscription removed: its receiver is gone", **facts)
+            else:
+                what = await self._failed(tx, company_id, claim, delivery_id, result, asked=answer.retry_after)
+        log.info("push", what=what, **facts, status=answer.status, error=answer.error, duration_ms=result.duration_ms)
+        self.figures[what] += 1
+        return more
+
+    async def _failed(
+        self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, asked: float | None
+    ) -> str:
+        """Write down an attempt in vain; whether it was `failed` or the last one, and the batch is `dead`."""
+        why = result.error or f"status {result.status}"
+        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {why}"
+        wait = pause(claim.failures + 1, asked if result.status in BUSY else None)
+        dead = await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason)
+        if dead:
+            log.warning("subscription off", company=company_id, subscription=claim.subscription_id, reason=reason)
+        return "dead" if dead else "failed"
 
     async def trial(self, target: Target) -> Trial:
         """Send a test push now, with nothing in it, and say what the receiver answered."""

@@ -118,6 +118,7 @@ async def latest(
             f"""
             select {sql.select_list(DELIVERY.columns)} from delivery l
             where l.company_id = $1 and $2::text is not null and {where.condition}
+                and (l.create_timestamp > now() - interval '{KEPT_DAYS} days' or l.state = 'waiting')
             order by l.id desc
             limit $3 offset $4
             """

@@ -99,6 +99,11 @@ async def subscribed(tx: Tx) -> list[int]:
     return [row["company_id"] for row in await tx.rows("select distinct company_id from push where is_active")]
 
 
+async def is_subscribed(tx: Tx, company_id: int) -> bool:
+    """Whether the company has subscriptions that are on."""
+    return await tx.value("select exists (select from push where company_id = $1 and is_active)", company_id)
+
+
 async def waiting(tx: Tx) -> int:
     """How many deliveries wait for another attempt, or for the first one."""
     return await tx.value("select count(*) from push where waiting and is_active")

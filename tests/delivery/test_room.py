@@ -1,0 +1,61 @@
+"""How much is under way at a time is bounded, and nobody is left waiting for room that is there."""
+
+import asyncio
+
+from springhead.delivery.room import Room
+
+
+def test_no_more_posts_than_there_is_room_for_run_at_a_time() -> None:
+    async def run() -> int:
+        room, now, most = Room(3, 100), 0, 0
+
+        async def post() -> None:
+            nonlocal now, most
+            async with room.post():
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0.001)
+                now -= 1
+
+        await asyncio.gather(*(post() for _ in range(20)))
+        return most
+
+    assert asyncio.run(run()) == 3
+
+
+def test_bodies_wait_for_each_other_and_one_that_is_too_large_goes_alone() -> None:
+    async def run() -> tuple[int, list[int]]:
+        room, taken, most = Room(100, 100), 0, 0
+        done: list[int] = []
+
+        async def body(size: int) -> None:
+            nonlocal taken, most
+            async with room.body(size):
+                taken += size
+                most = max(most, taken if size <= 100 else 0)
+                assert size <= 100 or taken == size
+                await asyncio.sleep(0.001)
+                taken -= size
+                done.append(size)
+
+        await asyncio.gather(*(body(size) for size in (60, 60, 40, 500, 30, 30, 100)))
+        return most, sorted(done)
+
+    assert asyncio.run(run()) == (100, [30, 30, 40, 60, 60, 100, 500])
+
+
+def test_what_is_given_up_leaves_its_room_to_others() -> None:
+    async def run() -> None:
+        room = Room(1, 100)
+
+        async def hang() -> None:
+            async with room.post(), room.body(100):
+                await asyncio.sleep(60)
+
+        hanging = asyncio.create_task(hang())
+        await asyncio.sleep(0.01)
+        hanging.cancel()
+        async with asyncio.timeout(1), room.post(), room.body(100):
+            pass
+
+    asyncio.run(run())
