@@ -94,6 +94,7 @@ def a_company(per_second: int = 10, per_day: int = 50_000, number: int | None = 
         per_second=per_second,
         per_day=per_day,
         objects_per_call=500,
+        recycle_days=30,
     )
 
 
