@@ -66,7 +66,7 @@ class Stranger(msgspec.Struct):
 
 def move_in(server: Server, company: Company) -> Stranger:
     """Fill a company with leads, fields, a user and all else that there is."""
-    names = [company.field("Their field"), company.field("Their other field", "textarea")]
+    names = [company.field("Their field"), company.field("Their other field", "textarea", isUnique=1)]
     user_email = f"user{company.id}@example.com"
     (user,) = sql(
         server.dsn,
@@ -79,8 +79,13 @@ def move_in(server: Server, company: Company) -> Stranger:
         company_id=company.id,
     )
     emails = [f"their{number}.{company.id}@example.com" for number in range(3)]
-    secret = {"firstName": "Secret", "description": "Secret", names[0]: "Secret", names[1]: "Secret"}
-    leads = company.create(*({"emailAddress": email, "ownerID": user["id"], **secret} for email in emails))
+    secret = {"firstName": "Secret", "description": "Secret", names[0]: "Secret"}
+    leads = company.create(
+        *(
+            {"emailAddress": email, "ownerID": user["id"], **secret, names[1]: f"Secret {number}"}
+            for number, email in enumerate(emails)
+        )
+    )
     fields = [int(company.call("getFields", where={"systemName": name})[0]["id"]) for name in names]
     company.create({"emailAddress": "deleted@example.com"})
     (gone,) = company.call("getLeads", where={"emailAddress": "deleted@example.com"}, fields=["id"])
@@ -147,6 +152,7 @@ class Attacker:
     company: Company
     lead: int
     field: int
+    unique: str
     others: dict[str, list[int]]
 
     def __init__(self, company: Company) -> None:
@@ -154,6 +160,7 @@ class Attacker:
         (self.lead,) = company.create({"emailAddress": "own@example.com"})
         name = company.field("My field")
         self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
+        self.unique = company.field("My code", "textarea", isUnique=1)
         (user,) = company.call("getUserProfiles")
         self.others = furnish(company, self.lead, int(user["id"]), "Mine") | {"user_profile": [int(user["id"])]}
 
@@ -165,7 +172,7 @@ class Attacker:
     def example() -> "Attacker":
         """One without a company, to look at what the cases send."""
         attacker = Attacker.__new__(Attacker)
-        attacker.lead, attacker.field = 8, 9
+        attacker.lead, attacker.field, attacker.unique = 8, 9, "mine"
         attacker.others = {table: [11] for table in (*FURNITURE, "user_profile")}
         return attacker
 
