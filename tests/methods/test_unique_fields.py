@@ -45,7 +45,7 @@ def agrees(company: Company) -> bool:
             select f.unique_id, l.id, sha256(convert_to(btrim(normalize(l.custom->>f.system_name, nfc)), 'UTF8')) as key
             from lead l join field f on f.unique_id is not null and btrim(l.custom->>f.system_name) <> ''
         ) w full join (
-            select u.* from unique_value u join field f on f.unique_id = u.unique_id -- of the others a pass is on its way
+            select u.* from unique_value u join field f on f.unique_id = u.unique_id -- the others go in a pass
         ) u on u.unique_id = w.unique_id and u.key = w.key and u.lead_id = w.id
         where w.id is null or u.lead_id is null
         """,
