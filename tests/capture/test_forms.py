@@ -83,12 +83,12 @@ def test_a_value_that_another_lead_has_in_a_unique_field_costs_no_submit(public:
     form = FormOf(public, "firstName", code)
 
     for address in ("new@example.com", "there@example.com"):
-        assert form.post(**{"emailAddress": address, "firstName": "Ann", code: "C-1"}).status == 303
+        assert form.post(("emailAddress", address), ("firstName", "Ann"), (code, "C-1")).status == 303
         (lead,) = company.call("getLeads", where={"emailAddress": address})
         assert (lead["firstName"], lead[code]) == ("Ann", "")
         (event,) = company.call("getLeadTimeline", where={"whoID": lead["id"], "eventSource": "formSubmit"})
         assert json.loads(event["eventData"])["values"][code] == "C-1"
-    assert form.post(**{"emailAddress": "new@example.com", code: "C-2"}).status == 303
+    assert form.post(("emailAddress", "new@example.com"), (code, "C-2")).status == 303
     assert company.call("getLeads", where={"emailAddress": "new@example.com"})[0][code] == "C-2"
 
 

@@ -40,8 +40,9 @@ _ALWAYS_THERE = {"id", "leadScore", "leadScoreWeighted", "active", "createTimest
 
 
 def searchable(fields: FieldSet) -> Columns:
-    """What the filter of a search can name: every field of leads, and `list` for the lists that they are on."""
-    return Columns({**LEAD.by_name, "list": _LIST}, {column.name: column for column in fields.columns["lead"]})
+    """What the filter of a search can name: every field of leads, `list` for the lists that they are on, and events."""
+    custom = {column.name: column for column in fields.columns["lead"]}
+    return Columns({**LEAD.by_name, "list": _LIST}, custom, history=True)
 
 
 class Key(NamedTuple):
