@@ -31,6 +31,10 @@ def marks(noun: Noun, one: Any) -> set[object]:
     return {mark for mark in found if mark is not None and mark is not UNSET}
 
 
+LATER = 50
+"""How many of the objects that had to wait are looked at in a round: where each depends on the one before, one goes."""
+
+
 class Sifted:
     """What becomes of the objects of a call for now: some go on, some wait for a round, some are refused."""
 
@@ -71,16 +75,21 @@ class Claims:
             if conflicts:
                 raise TryAgain
 
-    async def sift(self, tx: Tx, left: Sequence[Pair], *, creating: bool = False) -> Sifted:
-        """Part the objects whose turn it is from those that depend on earlier ones, and refuse what is taken (301)."""
+    async def sift(self, tx: Tx, left: Sequence[Pair], *, creating: bool = False, again: bool = False) -> Sifted:
+        """Part the objects whose turn it is from those that depend on earlier ones, and refuse what is taken (301).
+
+        `again` says that all of them had to wait in an earlier round.
+        """
         sifted = Sifted()
         if not self._unique:
             sifted.go = list(left)
             return sifted
         await self.settle(tx)
+        rest: Sequence[Pair] = left[LATER:] if again else ()
+        left = left[: len(left) - len(rest)]
         wishes = [wish for pair in left for wish in self._wishes(pair, creating=creating)]
         if not wishes:
-            sifted.go = list(left)
+            sifted.go, sifted.wait = list(left), list(rest)
             return sifted
         found: dict[int, list[Found]] = {}
         for row in await unique.look(tx, self._call.company.id, wishes):
@@ -103,6 +112,7 @@ class Claims:
                 sifted.go.append((one, at))
             earlier |= mine
             giving |= {(row.unique_id, target) for row in rows if target is not None}
+        sifted.wait += rest
         return sifted
 
     def _wishes(self, pair: Pair, *, creating: bool) -> list[Wish]:

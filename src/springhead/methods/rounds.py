@@ -90,7 +90,7 @@ class Creation:
         outcomes: dict[int, Done] = {}
         left = self._checked.placed()
         while left:
-            sifted = await self._claims.sift(tx, left, creating=True)
+            sifted = await self._claims.sift(tx, left, creating=True, again=bool(outcomes))
             outcomes |= sifted.outcomes
             if sifted.go:
                 outcomes |= await self._make(tx, sifted.go)
@@ -130,7 +130,7 @@ class Rounds:
         """What became of each object, by its position in the call."""
         outcomes: dict[int, Done] = {}
         while left:
-            sifted = await self._claims.sift(tx, left)
+            sifted = await self._claims.sift(tx, left, again=bool(outcomes))
             outcomes |= sifted.outcomes
             now, later = self._apart(sifted.go)
             again = await self._round(tx, now, outcomes) if now else []

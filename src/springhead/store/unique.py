@@ -85,16 +85,15 @@ _LOOK = statement(
     named as materialized (
         select l.id, l.email_key from lead l
         where l.company_id = $1 and l.email_key = any(array(select email_key from sent where lead_id is null))
-    ),
-    held as materialized (
-        select u.unique_id, u.key, u.lead_id from unique_value u
-        where u.company_id = $1 and u.unique_id = any(array(select distinct unique_id from sent))
-            and u.key = any(array(select key from sent))
     )
     select s.position, s.unique_id, s.key, coalesce(s.lead_id, n.id) as lead_id, h.lead_id as holder_id
     from sent s
     left join named n on s.lead_id is null and n.email_key = s.email_key
-    left join held h on h.unique_id = s.unique_id and h.key = s.key
+    left join lateral (  -- one by one by the whole key: as a set it was planned as a look at all values of the company
+        select u.lead_id from unique_value u
+        where u.company_id = $1 and u.unique_id = s.unique_id and u.key = s.key
+        offset 0
+    ) h on true
     order by s.position
     """
 )
