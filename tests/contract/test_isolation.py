@@ -81,6 +81,9 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
         {"sort": it.names[0]},
         {"fields": it.names},
         {"limit": 1, "total": 1},
+        {"text": "Secret", "cursor": "WyJ4IixmYWxzZSxbMCxudWxsLDEsMV1d"},
+        {"filter": {"event": {"source": "leadCreation", "name": {"contains": "ead"}}}},
+        {"filter": {"city": {"changedSince": "2000-01-01"}}},
     ],
     "deleteLeads": lambda me, it: [
         {"objects": [{"id": it.leads[0]}, {"id": str(it.leads[1])}, it.leads[2]]},
