@@ -18,10 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import events, neighbours, people, pushes
+from bench import events, neighbours, people, pushes, search
 from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
+from bench.search import Searches
 from springhead.model.columns import Column, text
 from springhead.model.leads import LEAD, email_key
 from springhead.store import companies
@@ -252,6 +253,21 @@ def report_neighbours(size: int, found: dict[str, Pair]) -> None:
     console.print(figures)
 
 
+def report_searches(size: int, found: dict[str, Pair]) -> None:
+    """The table of searches."""
+    figures = Table(title=f"searchLeads among {size:,} leads")
+    figures.add_column("search")
+    figures.add_column("ours / bare ms, ratio", justify="right")
+    for name, pair in found.items():
+        ratio = f"{pair.ours / pair.bare:.2f} times"
+        if name == search.DEEP:
+            ratio = judged(pair.ours / pair.bare, DEEP, least=False)
+        elif name in search.LEAST:
+            ratio = judged(pair.ratio, search.LEAST[name], least=True)
+        figures.add_row(name, f"{pair.ours:.2f} / {pair.bare:.2f}  {ratio}")
+    console.print(figures)
+
+
 def report_views(taken: events.Taken) -> None:
     """Page views a second, and whether all that were acknowledged are there."""
     console.print(
@@ -314,6 +330,7 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
             near = await around.measure()
             progress.advance(task)
         report_neighbours(max(found), near)
+        report_searches(max(found), await Searches(rig, bench.bare, runs=runs).measure())
         report_views(await events.page_views(rig, bench.bare))
         with Progress(*bars, console=console) as progress:
             task = progress.add_task(f"{most_events:,} events", total=1)

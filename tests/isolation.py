@@ -66,7 +66,7 @@ class Stranger(msgspec.Struct):
 
 def move_in(server: Server, company: Company) -> Stranger:
     """Fill a company with leads, fields, a user and all else that there is."""
-    names = [company.field("Their field"), company.field("Their other field", "textarea")]
+    names = [company.field("Their field"), company.field("Their other field", "textarea", isUnique=1)]
     user_email = f"user{company.id}@example.com"
     (user,) = sql(
         server.dsn,
@@ -79,8 +79,13 @@ def move_in(server: Server, company: Company) -> Stranger:
         company_id=company.id,
     )
     emails = [f"their{number}.{company.id}@example.com" for number in range(3)]
-    secret = {"firstName": "Secret", "description": "Secret", names[0]: "Secret", names[1]: "Secret"}
-    leads = company.create(*({"emailAddress": email, "ownerID": user["id"], **secret} for email in emails))
+    secret = {"firstName": "Secret", "description": "Secret", names[0]: "Secret"}
+    leads = company.create(
+        *(
+            {"emailAddress": email, "ownerID": user["id"], **secret, names[1]: f"Secret {number}"}
+            for number, email in enumerate(emails)
+        )
+    )
     fields = [int(company.call("getFields", where={"systemName": name})[0]["id"]) for name in names]
     gone, merged = company.create({"emailAddress": "deleted@example.com", **secret}, secret)
     others = furnish(company, leads[0], user["id"], "Secret")
@@ -164,6 +169,7 @@ class Attacker:
     spare: int
     """Another lead, to be merged."""
     field: int
+    unique: str
     others: dict[str, list[int]]
 
     def __init__(self, company: Company) -> None:
@@ -171,6 +177,7 @@ class Attacker:
         self.lead, self.spare = company.create({"emailAddress": "own@example.com"}, {})
         name = company.field("My field")
         self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
+        self.unique = company.field("My code", "textarea", isUnique=1)
         (user,) = company.call("getUserProfiles")
         self.others = furnish(company, self.lead, int(user["id"]), "Mine") | {"user_profile": [int(user["id"])]}
 
@@ -182,7 +189,7 @@ class Attacker:
     def example() -> "Attacker":
         """One without a company, to look at what the cases send."""
         attacker = Attacker.__new__(Attacker)
-        attacker.lead, attacker.field, attacker.spare = 8, 9, 12
+        attacker.lead, attacker.field, attacker.spare, attacker.unique = 8, 9, 12, "mine"
         attacker.others = {table: [11] for table in (*FURNITURE, "user_profile")}
         return attacker
 

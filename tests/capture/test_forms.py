@@ -76,6 +76,22 @@ def test_a_submit_resubscribes_nobody_and_brings_an_inactive_lead_back(public: P
     assert len(form.submits()) == 2
 
 
+def test_a_value_that_another_lead_has_in_a_unique_field_costs_no_submit(public: Public) -> None:
+    company = public.company
+    code = company.field("Code", isUnique=1, isAvailableInForms=1)
+    company.create({"emailAddress": "other@example.com", code: "C-1"}, {"emailAddress": "there@example.com"})
+    form = FormOf(public, "firstName", code)
+
+    for address in ("new@example.com", "there@example.com"):
+        assert form.post(("emailAddress", address), ("firstName", "Ann"), (code, "C-1")).status == 303
+        (lead,) = company.call("getLeads", where={"emailAddress": address})
+        assert (lead["firstName"], lead[code]) == ("Ann", "")
+        (event,) = company.call("getLeadTimeline", where={"whoID": lead["id"], "eventSource": "formSubmit"})
+        assert json.loads(event["eventData"])["values"][code] == "C-1"
+    assert form.post(("emailAddress", "new@example.com"), (code, "C-2")).status == 303
+    assert company.call("getLeads", where={"emailAddress": "new@example.com"})[0][code] == "C-2"
+
+
 def test_a_list_with_a_filter_follows_a_submit(public: Public) -> None:
     (list_id,) = public.company.make("createList", {"name": "Berlin", "filter": {"city": "Berlin"}})
     form = FormOf(public, "city")

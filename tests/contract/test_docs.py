@@ -18,18 +18,17 @@ from support import Company
 TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
 BY_HAND = [page for page in PAGES if page.parent.name != "reference"]
-CALLS = [
-    TOP / "docs" / name
-    for name in (
-        "api-by-example.md",
-        "sales-story.md",
-        "scoring.md",
-        "searching.md",
-        "sync.md",
-        "history-and-erasure.md",
-        "recycling-and-merging.md",
-    )
-]
+PAGES_OF_CALLS = (
+    "api-by-example",
+    "sales-story",
+    "scoring",
+    "searching",
+    "sync",
+    "upserting",
+    "history-and-erasure",
+    "recycling-and-merging",
+)
+CALLS = [TOP / "docs" / f"{name}.md" for name in PAGES_OF_CALLS]
 START = TOP / "docs" / "start.md"
 COMMANDS = {"python": [sys.executable], "php": ["php"], "ruby": ["ruby"], "javascript": ["node"]}
 

@@ -64,6 +64,28 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
     ],
     "updateLeads": _update,
     "updateLeadsV2": _update,
+    "upsertLeads": lambda me, it: [
+        *_update(me, it),
+        {"objects": [{"emailAddress": "u@example.com", me.unique: "Secret 0"}]},  # free in my company
+        {"objects": [{"emailAddress": "v@example.com", me.unique: "Secret 1"}], "key": me.unique},
+        {"objects": [{me.unique: "Secret 2", "title": "Hacked"}], "key": me.unique},
+        {"objects": [{"emailAddress": "w@example.com", it.names[1]: "Secret 0"}], "key": it.names[1]},
+    ],
+    "searchLeads": lambda me, it: [
+        *({"text": text} for text in ("Secret", "secrte", "their")),
+        *({"filter": {"list": one}} for one in (it.ids("list")[0], it.ids("list"))),
+        *({"filter": {"firstName": one}} for one in ("Secret", {"contains": "ecre"})),
+        {"filter": {"id": it.leads}, "inactive": 1},
+        {"filter": {"emailAddress": it.emails[0]}},
+        {"filter": {it.names[0]: "Secret"}},
+        {"filter": {"hasOpportunity": 1}, "sort": "emailAddress"},
+        {"sort": it.names[0]},
+        {"fields": it.names},
+        {"limit": 1, "total": 1},
+        {"text": "Secret", "cursor": "WyJ4IixmYWxzZSxbMCxudWxsLDEsMV1d"},
+        {"filter": {"event": {"source": "leadCreation", "name": {"contains": "ead"}}}},
+        {"filter": {"city": {"changedSince": "2000-01-01"}}},
+    ],
     "deleteLeads": lambda me, it: [
         {"objects": [{"id": it.leads[0]}, {"id": str(it.leads[1])}, it.leads[2]]},
         {"objects": [{"emailAddress": it.emails[0]}, {"id": it.leads[0], "emailAddress": it.emails[0]}]},

@@ -213,6 +213,11 @@ def test_a_cursor_is_refused_that_is_not_of_this_search(people: Company) -> None
     ):  # fmt: skip
         refused = people.error("searchLeads", **params)
         assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, "cursor"), params
+    ranked = json.loads(base64.urlsafe_b64decode(whole(people, text="example", limit=1)["cursor"] + "=="))
+    for values in ([0, 1, 1], [0, "x", 1, 1], [None, 1, 1, 1], [0, None, 2**63, 1], [0, None, 1, 1.5], {}):
+        assert people.error("searchLeads", text="example", cursor=forged(ranked, values))["code"] == 205
+    for values, letters in (([0, None, 99, 1], "abcde"), ([2**62, None, 1, 1], ""), ([0, -5, 1, 1], "abcde")):
+        assert found(people, text="example", cursor=forged(ranked, values)) == letters
     time = whole(people, sort="updateTimestamp", limit=1)["cursor"]
     raw = json.loads(base64.urlsafe_b64decode(time + "=="))
     for value in ("now", "infinity", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:00", None, 5):
@@ -273,6 +278,58 @@ def forged(raw: list[Any], values: Any) -> str:
 def test_words_are_found_in_texts_with_a_typo_when_nothing_else_is(people: Company, text: str, letters: str) -> None:
     assert found(people, text=text) == letters
     assert "".join(row["emailAddress"][0] for row in walk(people, text=text, limit=1, sort="id")) == letters
+
+
+def test_what_the_words_fit_best_comes_first(company: Company) -> None:
+    company.create(
+        {"emailAddress": "a@example.com", "description": "knows Ann"},
+        {"emailAddress": "b@example.com", "firstName": "Joanna"},
+        {"emailAddress": "c@example.com", "firstName": "Anna"},
+        {"emailAddress": "d@example.com", "firstName": "Jo", "lastName": "Ann"},
+        {"emailAddress": "ann@example.com", "companyName": "Ann & Sons"},
+        {"emailAddress": "f@example.com", "firstName": "Zoë", "companyName": "100% Ann_a"},
+    )
+
+    assert found(company, text="ann") == "dacfba"
+    assert found(company, text="ANN", sort="id") == "abcdaf"
+    assert found(company, text="ann sons") == "a"
+    assert found(company, text="ann jo") == "db"
+    assert found(company, text="100%") == "f"
+    assert found(company, text="n_") == "f"
+    for limit in (1, 2, 5, 6):
+        rows = walk(company, text="ann", limit=limit)
+        assert "".join(row["emailAddress"][0] for row in rows) == "dacfba"
+
+
+def test_among_many_the_best_come_first_in_blocks_and_each_is_seen_once(company: Company) -> None:
+    sql(company.dsn, LEADS, company.id, 1, 5_000, company_id=company.id)
+    (best,) = company.create({"emailAddress": "late@example.com", "firstName": "Example"})
+    (early,) = sql(
+        company.dsn,
+        "update lead set first_name = 'example' where email_key = '1500@example.com' returning id",
+        company_id=company.id,
+    )
+
+    seen: list[int] = []
+    cursor = None
+    while cursor is not None or not seen:
+        result = whole(company, text="example", limit=450, fields=["id"], **({"cursor": cursor} if cursor else {}))
+        seen += [int(lead["id"]) for lead in result["lead"]]
+        cursor = result["cursor"]
+        gone = sql(
+            company.dsn,
+            "delete from lead where id = any(array(select id from lead where id <> $1 order by id desc limit 20))"
+            " returning id",
+            best,
+            company_id=company.id,
+        )
+        assert len(gone) == 20
+
+    assert seen[0] == early["id"]
+    assert best in seen
+    assert len(seen) == len(set(seen))
+    left = {row["id"] for row in sql(company.dsn, "select id from lead", company_id=company.id)}
+    assert set(seen) >= left
 
 
 def test_words_filter_and_order_go_together(people: Company) -> None:

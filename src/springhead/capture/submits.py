@@ -1,7 +1,7 @@
 """A submit of a form, stored: the lead, its list, its timeline, its visitor and its files, all or nothing."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from typing import Any
 
@@ -94,7 +94,7 @@ async def _store(call: Call, form: Form, submit: Submit) -> Became:
 
 async def _change(call: Call, submit: Submit, lead_id: int) -> int:
     values = {name: value for name, value in submit.values.items() if name != EMAIL}
-    _settled(await update_leads_v2(call, objects=[{"id": lead_id, "active": 1, **values, **_tracked(submit)}]))
+    await _write(update_leads_v2, call, {"id": lead_id, "active": 1, **values, **_tracked(submit)})
     return lead_id
 
 
@@ -102,17 +102,32 @@ async def _create(call: Call, tx: Tx, form: Form, submit: Submit) -> int:
     lead: dict[str, Any] = {**submit.values, **_tracked(submit)}
     if form.campaign_id and await forms.campaign_is_there(tx, call.company.id, form.campaign_id):
         lead["campaignID"] = form.campaign_id
-    return _settled(await create_leads(call, objects=[lead])).get("id", 0)
+    return (await _write(create_leads, call, lead)).get("id", 0)
+
+
+async def _write(write: Callable[..., Awaitable[Rows | Outcomes]], call: Call, lead: dict[str, Any]) -> Done:
+    """Write a lead, without the values that other leads have in unique fields: those stand in the event alone."""
+    outcome = _only(await write(call, objects=[lead]))
+    error = outcome["error"]
+    if error and error["code"] == EntryExists.code and isinstance(error["data"], dict):
+        taken = {problem["param"] for problem in error["data"]["params"]}
+        outcome = _only(await write(call, objects=[{name: one for name, one in lead.items() if name not in taken}]))
+    return _settled(outcome)
 
 
 def _tracked(submit: Submit) -> dict[str, Any]:
     return {"trackingID": submit.tracking_id} if submit.tracking_id else {}
 
 
-def _settled(result: Rows | Outcomes) -> Done:
-    """The outcome of the only object; nothing to change is fine, a lead that somebody else makes is begun anew."""
+def _only(result: Rows | Outcomes) -> Done:
+    """The outcome of the only object."""
     assert isinstance(result, Outcomes)  # noqa: S101 - that of a write
     (outcome,) = result.results
+    return outcome
+
+
+def _settled(outcome: Done) -> Done:
+    """The outcome; nothing to change is fine, a lead that somebody else makes is begun anew."""
     error = outcome["error"]
     if error and error["code"] == EntryExists.code:
         raise TryAgain

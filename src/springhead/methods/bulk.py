@@ -9,11 +9,10 @@ import msgspec
 
 from springhead.methods import redirects
 from springhead.methods.call import Call, shape
-from springhead.methods.rounds import Rounds, Upserts, batch_of, unknown_reference
+from springhead.methods.rounds import Creation, Rounds, Upserts
 from springhead.model.columns import Noun
 from springhead.model.errors import (
     ApiError,
-    EntryExists,
     InvalidParameters,
     Json,
     MalformedObject,
@@ -23,11 +22,11 @@ from springhead.model.errors import (
     TooManyObjects,
     UnexpectedArray,
 )
-from springhead.model.fields import FieldSet
+from springhead.model.fields import Field, FieldSet
 from springhead.rpc.method import Done, Outcomes, done, refused
 from springhead.rpc.objects import Checked
 from springhead.rpc.params import whole
-from springhead.store.db import Locked, TryAgain, Tx
+from springhead.store.db import Locked, Tx
 from springhead.store.table import table
 
 FLAT_ERRORS = (MalformedObject, TooManyObjects, UnexpectedArray)
@@ -109,31 +108,17 @@ async def create(call: Call, noun: Noun, objects: list[Json], rules: Rules = PLA
         carrying = rules.carrying(checked.good)
 
         async def run() -> dict[int, Done]:
+            making = Creation(call, noun, fields, checked)
             outcomes = checked.refused()
-            async with _together(tx, atomic=follows or bool(carrying) or rules.before is not None):
+            undoes = making.claiming or redirects.concern(noun)
+            async with _together(tx, atomic=follows or undoes or bool(carrying) or rules.before is not None):
                 if checked.good and rules.before:
                     await rules.before(call, tx, fields, checked.good)
-                batch = batch_of(call, noun, fields, checked.good, checked.documents(), creating=True)
-                inserted = await table(noun).insert(tx, call.company.id, batch) if checked.good else []
-                if checked.good and not inserted:
-                    call.server.fields.forget(call.company.id)
-                    raise TryAgain
-                if any(row.unknown for row in inserted):
-                    checked.encoded = None
-                    vain = zip(checked.good, (row.unknown for row in inserted), strict=True)
-                    await redirects.rename(tx, call.company.id, noun, vain)
-                made: list[int] = []
-                for row, at in zip(inserted, checked.positions, strict=True):
-                    if row.id is not None:
-                        made.append(row.id)
-                        outcomes[at] = done(row.id)
-                    else:
-                        outcomes[at] = refused(unknown_reference(noun, row.unknown) if row.unknown else EntryExists())
-                if made and follows and rules.then:
-                    await rules.then(call, tx, fields, made)
+                outcomes |= await making.run(tx)
+                if making.written and follows and rules.then:
+                    await rules.then(call, tx, fields, [row_id for row_id, _ in making.written])
                 if carrying:
-                    pairs = zip(inserted, checked.good, strict=True)
-                    await _carry(call, tx, carrying, [(row.id, one) for row, one in pairs if row.id is not None])
+                    await _carry(call, tx, carrying, making.written)
             return outcomes
 
         return Outcomes.in_order(await redirects.settled(run))
@@ -155,13 +140,23 @@ async def update(
     return await _in_rounds(call, noun, objects, rules, kind=Rounds, missing=missing)
 
 
-async def upsert(call: Call, noun: Noun, objects: list[Json], rules: Rules) -> Outcomes:
-    """Change the objects that are there, make the others, and say what became of each; 404 for an unknown id."""
-    return await _in_rounds(call, noun, objects, rules, kind=Upserts, missing=NoSuchRecord())
+async def upsert(call: Call, noun: Noun, objects: list[Json], rules: Rules, *, by: Field | None = None) -> Outcomes:
+    """Change the objects that are there, make the others, and say what became of each; 404 for an unknown id.
+
+    With `by` they are found by that unique field, which each of them has.
+    """
+    return await _in_rounds(call, noun, objects, rules, kind=Upserts, missing=NoSuchRecord(), by=by)
 
 
 async def _in_rounds(
-    call: Call, noun: Noun, objects: list[Json], rules: Rules, *, kind: type[Rounds], missing: ApiError | None
+    call: Call,
+    noun: Noun,
+    objects: list[Json],
+    rules: Rules,
+    *,
+    kind: type[Rounds],
+    missing: ApiError | None,
+    by: Field | None = None,
 ) -> Outcomes:
     """Write objects in rounds of that kind, and all that follows, in one transaction."""
     async with call.tx() as tx:
@@ -174,7 +169,7 @@ async def _in_rounds(
             async with tx.atomic():
                 if checked.good and rules.before:
                     await rules.before(call, tx, fields, checked.good)
-                rounds = kind(call, noun, fields, missing, skip_locked=skip_locked)
+                rounds = kind(call, noun, fields, missing, by=by, skip_locked=skip_locked)
                 outcomes = await rounds.run(tx, checked.placed())
                 if rounds.changed and follows:
                     await follows(call, tx, fields, sorted(rounds.changed))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from springhead.methods import uniqueness
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call
 from springhead.model.errors import (
@@ -28,6 +29,7 @@ from springhead.model.fields import (
     OPTION_TYPES,
     OPTIONS_MAX,
     SYSTEM_FIELDS,
+    UNIQUE_TYPES,
     Field,
     FieldSet,
     new_system_name,
@@ -37,7 +39,7 @@ from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, 
 from springhead.rpc.objects import Shape
 from springhead.rpc.params import PAGE, Count, Objects, Where, whole
 from springhead.store import fields as store
-from springhead.store import rules, scoring
+from springhead.store import rules, scoring, unique
 from springhead.store.db import Tx
 
 _NEW = Shape(FIELD, creating=True)
@@ -62,7 +64,7 @@ _GIVEN = (
     UnexpectedArray,
     result=Reads(FIELD),
     section="wire.md 10.8",
-    differs="a field that has options carries them in `options`, last",
+    differs="a unique field carries `isUnique`, and a field that has options `options`, last",
     examples=[
         Example(
             {"where": {"isCustom": "1"}, "limit": "5", "offset": "0"},
@@ -122,7 +124,7 @@ def _matches(field: Field, where: Mapping[str, Json]) -> bool:
     *WRITE_ERRORS,
     result=Writes("creates"),
     section="wire.md 9, 15",
-    differs="`options` of picklist, radio and checkbox fields is our addition",
+    differs="`options` of picklist, radio and checkbox fields and `isUnique` are our additions",
     examples=[_GIVEN[0]],
 )
 async def create_fields(
@@ -135,6 +137,8 @@ async def create_fields(
     The `systemName` is made from the label and never changes; read it with getFields. `dataLength` is
     255 characters when not given, 10,000 for a textarea. A picklist, radio or checkbox field can have
     `options`; from then on its values must be among them (a checkbox: any of them, parted by commas).
+
+    With `isUnique` 1, our addition, no two leads can have the same value (301), and upsertLeads finds leads by it.
     """
     objects, options = _apart(objects)
     checked = _NEW.check(objects)
@@ -195,6 +199,9 @@ def _with(field: Field, one: Any, options: Json) -> Field:
     if given.get("data_length", 1) > DATA_LENGTH_MAX:
         message = f"Expected at most {DATA_LENGTH_MAX}"
         raise InvalidParameters(_COLUMNS["dataLength"].problem(message))
+    if given.get("is_unique") and (field.relationship != "lead" or field.data_type not in UNIQUE_TYPES):
+        message = f"Only fields of leads can be unique, of these types: {', '.join(UNIQUE_TYPES)}"
+        raise InvalidParameters(_COLUMNS["isUnique"].problem(message))
     if options is not None:
         given["options"] = _options(field.data_type, options)
     return msgspec.structs.replace(field, **given)
@@ -262,9 +269,13 @@ async def update_fields(
 
     The system name, the relationship and the data type stay as they are. Values that leads already have
     stay too, also when they are no longer among the options.
+
+    `isUnique` 1 lets no two leads have the same value; when some have it already, the field is refused with 205,
+    which names one. With many leads this goes on beside the calls: `isUnique` reads as `filling` until then.
     """
     objects, options = _apart(objects)
     checked = _CHANGED.check(objects)
+    checked.refuse(await uniqueness.doubled(call, checked.placed()))
     outcomes = checked.refused()
     async with _changing(call) as (tx, known):
         fields = {field.id: field for field in known.fields}
@@ -277,7 +288,10 @@ async def update_fields(
                 continue
             fields[field.id] = changed[field.id] = field
             outcomes[at] = done()
-        await store.replace(tx, call.company.id, list(changed.values()))
+        numbers = await store.replace(tx, call.company.id, list(changed.values()))
+        marked = await uniqueness.begin(call, tx, known, numbers)
+    if marked:
+        outcomes |= await uniqueness.finished(call, checked, marked)
     return Outcomes.in_order(outcomes)
 
 
@@ -350,6 +364,8 @@ async def delete_fields(
         named = rules.naming(known, names)
         await rules.fill(tx, call.company.id, named)
         scored = await scoring.fields_gone(tx, call.company.id, known, names)
+        numbers = [field.unique_id for field in known.fields if field.id in gone and field.unique_id is not None]
+        await unique.clear(tx, call.company.id, numbers)
     if named or scored:
         await call.server.passes.finish(call.company.id)
     return Outcomes(outcomes)

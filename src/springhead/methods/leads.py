@@ -1,6 +1,6 @@
 """Leads: create, change and delete them (wire.md 8, 10.1 to 10.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -16,11 +16,13 @@ from springhead.model.errors import (
     Json,
     NoSuchRecord,
     NothingChanged,
+    Problem,
     UnknownReference,
 )
-from springhead.model.fields import FieldSet
+from springhead.model.fields import Field, FieldSet
 from springhead.model.leads import LEAD
-from springhead.rpc.method import Example, Outcomes, Writes, method
+from springhead.rpc.keys import Text
+from springhead.rpc.method import Example, Outcomes, Writes, method, refused
 from springhead.rpc.params import Objects
 from springhead.store import lead_status, members, notes, opportunities, recycling, rules, visitors
 from springhead.store.db import Tx
@@ -76,6 +78,37 @@ def _named(one: Any) -> InvalidParameters | None:
 
 _UPSERTING = msgspec.structs.replace(_UPDATING, examine=_named)
 _UPSERTED = {"success": True, "error": None, "id": ..., "created": True}
+_WITHOUT = refused(InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing")))
+_IDENTITIES = ("", "id", "emailAddress")
+
+
+async def _by(call: Call, key: str) -> Field:
+    """The unique field of that name; 205 when there is none, or not yet."""
+    async with call.tx() as tx:
+        fields = await call.fields(tx)
+        found = fields.unique.get(key)
+        if found is None or not found.unique_filled:
+            await call.verify(tx, fields)
+            message = "The values that leads have are still being gone through" if found else "Expected a unique field"
+            known = [name for name, field in fields.unique.items() if field.unique_filled]
+            raise InvalidParameters(Problem(param="key", message=message), validParams=[*_IDENTITIES[1:], *known])
+        return found
+
+
+def _keyed(key: str) -> Callable[[Any], InvalidParameters | None]:
+    """What examines objects that are found by `key` and by nothing else."""
+
+    def examine(one: Any) -> InvalidParameters | None:
+        value = getattr(one, key, UNSET)
+        if value is UNSET or value is None or (isinstance(value, str) and not value.strip()):
+            column = LEAD.by_name.get(key)
+            message = "Required parameter is missing"
+            return InvalidParameters(column.problem(message) if column else Problem(param=key, message=message))
+        if key != "id" and one.id is not UNSET:
+            return InvalidParameters(LEAD.by_name["id"].problem(f"Not together with the key {key}"))
+        return None
+
+    return examine
 
 
 @method(
@@ -196,9 +229,19 @@ async def update_leads_v2(call: Call, *, objects: Annotated[list[Json], Objects(
             [failed(404, "A record with that ID does not exist")],
             "An id that no lead has.",
         ),
+        Example(
+            {"objects": [{"emailAddress": "lead.two@example.com"}, {"id": 1}], "key": "emailAddress"},
+            [_UPSERTED, _WITHOUT],
+            "By the address alone.",
+        ),
     ],
 )
-async def upsert_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
+async def upsert_leads(
+    call: Call,
+    *,
+    objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)],
+    key: Annotated[str, Text("By what leads are found: `id`, `emailAddress` or a unique field.", length=255)] = "",
+) -> Outcomes:
     """Make up to 500 leads be as asked for: each is changed when it is there, else created.
 
     A lead is found by `id`, or by `emailAddress` when it has no `id`; one of them is required. An address that no lead
@@ -206,11 +249,16 @@ async def upsert_leads(call: Call, *, objects: Annotated[list[Json], Objects(LEA
     of another lead is refused with 301. All else is as in createLeads and updateLeads, but that a lead which is already
     as asked for is a success.
 
+    With `key`, a custom field that is unique (createFields), leads are found by its value, which every object must
+    have, and by nothing else; `emailAddress` is required where a lead is new, and else the new address.
+
     The outcome of each has its `id`, and in `created` whether it is new. Objects work one after the other: a second one
-    for the same lead changes what the first has made. Calls that race for an address make one lead: one of them
-    creates, the others change it.
+    for the same lead changes what the first has made. Calls that race for an address, or for a value of the key, make
+    one lead: one of them creates, the others change it.
     """
-    return await bulk.upsert(call, LEAD, objects, _UPSERTING)
+    by = await _by(call, key) if key not in _IDENTITIES else None
+    rules = msgspec.structs.replace(_UPSERTING, examine=_keyed(key)) if key else _UPSERTING
+    return await bulk.upsert(call, LEAD, objects, rules, by=by)
 
 
 @method(

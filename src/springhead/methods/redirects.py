@@ -28,6 +28,11 @@ async def settled(attempt: Callable[[], Awaitable[T]]) -> T:
             continue
 
 
+def concern(noun: Noun) -> bool:
+    """Whether objects of the noun may name leads: what is done with them may have to be undone."""
+    return any(column.refers == "lead" or "lead" in _words(column) for column in noun.referring)
+
+
 async def rename(tx: Tx, company_id: int, noun: Noun, unknown: Iterable[tuple[Any, int]]) -> None:
     """Raise Renamed when objects that name leads in vain name now those that answer for them.
 
@@ -56,6 +61,10 @@ async def _replace(tx: Tx, company_id: int, wanted: Sequence[tuple[Any, str, int
             setattr(one, name, answers[lead_id])
     if answers:
         raise Renamed
+
+
+def _words(column: Column) -> Sequence[str]:
+    return () if column.refers is None or isinstance(column.refers, str) else tuple(column.refers.values())
 
 
 def _names_lead(column: Column, one: Any) -> bool:

@@ -7,23 +7,23 @@ import msgspec
 
 from springhead.methods import redirects
 from springhead.methods.call import Call, shape
-from springhead.model.columns import Column, Noun
+from springhead.methods.claims import Claims, Pair, key_of, marks
+from springhead.model.columns import Noun
 from springhead.model.errors import (
     ApiError,
     EntryExists,
+    InvalidParameters,
     NoSuchRecord,
     NothingChanged,
     Unavailable,
     UnknownReference,
 )
-from springhead.model.fields import FieldSet
+from springhead.model.fields import Field, FieldSet
 from springhead.model.leads import LEAD
 from springhead.rpc.method import Done, done, refused, upserted
+from springhead.rpc.objects import Checked
 from springhead.store.db import TryAgain, Tx
-from springhead.store.table import Batch, Table, Updated, table
-
-Pair = tuple[Any, int]
-"""An object and its position in the call."""
+from springhead.store.table import Batch, Inserted, Table, Updated, table
 
 
 def batch_of(call: Call, noun: Noun, fields: FieldSet, good: Sequence[Any], documents: str, *, creating: bool) -> Batch:
@@ -39,10 +39,10 @@ def batch_of(call: Call, noun: Noun, fields: FieldSet, good: Sequence[Any], docu
     )
 
 
-def key_of(keyed: Column | None, one: Any) -> str | None:
-    """The normalised text by which an object is found, when it carries one."""
-    value = getattr(one, keyed.name) if keyed else msgspec.UNSET
-    return keyed.normalise(value) if keyed and keyed.normalise and isinstance(value, str) else None
+def _nameless(noun: Noun) -> InvalidParameters:
+    """205 for an object that makes a row and has no key."""
+    message = "Required parameter is missing: no lead has this value, and a new one needs an address"
+    return InvalidParameters(*([noun.keyed.problem(message)] if noun.keyed else []))
 
 
 def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
@@ -66,14 +66,69 @@ SEEN = {
 }
 
 
+async def _insert(call: Call, tx: Tx, noun: Noun, batch: Batch) -> list[Inserted]:
+    """Insert objects; TryAgain when the fields are not those any more."""
+    inserted = await table(noun).insert(tx, call.company.id, batch)
+    if not inserted:
+        call.server.fields.forget(call.company.id)
+        raise TryAgain
+    return inserted
+
+
+class Creation:
+    """The making of one call's objects: one statement, but for those that want what an earlier one may get.
+
+    `written` are the ids and objects of those that were made, `claiming` says whether any has a unique field.
+    """
+
+    def __init__(self, call: Call, noun: Noun, fields: FieldSet, checked: Checked) -> None:
+        self._call, self._noun, self._fields, self._checked = call, noun, fields, checked
+        self._claims = Claims(call, noun, fields)
+        self.claiming = self._claims.concern(checked.good)
+        self.written: list[tuple[int, Any]] = []
+
+    async def run(self, tx: Tx) -> dict[int, Done]:
+        """What became of each object, by its position in the call."""
+        outcomes: dict[int, Done] = {}
+        left = self._checked.placed()
+        while left:
+            sifted = await self._claims.sift(tx, left, creating=True, again=bool(outcomes))
+            outcomes |= sifted.outcomes
+            if sifted.go:
+                outcomes |= await self._make(tx, sifted.go)
+            left = sifted.wait
+        await self._claims.settle(tx)
+        return outcomes
+
+    async def _make(self, tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
+        good, checked = [one for one, _ in pairs], self._checked
+        documents = checked.documents() if len(good) == len(checked.good) else msgspec.json.encode(good).decode()
+        batch = batch_of(self._call, self._noun, self._fields, good, documents, creating=True)
+        outcomes: dict[int, Done] = {}
+        inserted = await _insert(self._call, tx, self._noun, batch)
+        if any(row.unknown for row in inserted):
+            checked.encoded = None
+            vain = zip(good, (row.unknown for row in inserted), strict=True)
+            await redirects.rename(tx, self._call.company.id, self._noun, vain)
+        for row, (one, at) in zip(inserted, pairs, strict=True):
+            if row.id is not None:
+                outcomes[at] = done(row.id)
+                self.written.append((row.id, one))
+                self._claims.wrote(row.id, one)
+            else:
+                outcomes[at] = refused(unknown_reference(self._noun, row.unknown) if row.unknown else EntryExists())
+        return outcomes
+
+
 class Rounds:
     """The rounds of one update; `changed` are the ids of what was changed."""
 
     def __init__(
-        self, call: Call, noun: Noun, fields: FieldSet, missing: ApiError | None, *, skip_locked: bool
+        self, call: Call, noun: Noun, fields: FieldSet, missing: ApiError | None, *, by: Field | None, skip_locked: bool
     ) -> None:
         self._call, self._noun, self._fields, self._missing = call, noun, fields, missing
         self._skip_locked = skip_locked
+        self._claims = Claims(call, noun, fields, by=by)
         self._table: Table = table(noun)
         self.changed: set[int] = set()
         self._written: list[tuple[int, int, Any]] = []
@@ -82,31 +137,13 @@ class Rounds:
         """What became of each object, by its position in the call."""
         outcomes: dict[int, Done] = {}
         while left:
-            now, later = self._apart(left)
-            good = [one for one, _ in now]
-            documents = msgspec.json.encode(good).decode()
-            batch = batch_of(self._call, self._noun, self._fields, good, documents, creating=False)
-            found = await self._table.update(tx, self._call.company.id, batch, skip_locked=self._skip_locked)
-            if not found:
-                self._call.server.fields.forget(self._call.company.id)
-                raise TryAgain
-            again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
-            await self._look_again(tx, found, good)
-            absent: list[Pair] = []
-            for row in found:
-                if row.position in again:
-                    continue
-                if not row.found or not (row.locked or self._skip_locked):
-                    absent.append(now[row.position - 1])  # what was waited for and is not there was deleted meanwhile
-                else:
-                    outcomes[now[row.position - 1][1]] = self._outcome(row)
-                if row.changed and row.id is not None:
-                    self.changed.add(row.id)
-                    self._written.append((now[row.position - 1][1], row.id, now[row.position - 1][0]))
+            sifted = await self._claims.sift(tx, left, again=bool(outcomes))
+            outcomes |= sifted.outcomes
+            now, later = self._apart(sifted.go)
+            again = await self._round(tx, now, outcomes) if now else []
             # Sorted by their place in the call, so that objects for one row stay in the order sent.
-            left = sorted([now[at - 1] for at in again] + later, key=lambda pair: pair[1])
-            if absent:
-                outcomes |= await self._absent(tx, absent)
+            left = sorted(again + later + sifted.wait, key=lambda pair: pair[1])
+        await self._claims.settle(tx)
         return outcomes
 
     async def _look_again(self, tx: Tx, found: Sequence[Updated], good: Sequence[Any]) -> None:
@@ -118,6 +155,37 @@ class Rounds:
             absent = (row for row in found if not row.found or not (row.locked or self._skip_locked))
             await redirects.resume(tx, company_id, (good[row.position - 1] for row in absent))
 
+    async def _round(self, tx: Tx, now: Sequence[Pair], outcomes: dict[int, Done]) -> list[Pair]:
+        """Change the rows that the objects mean, and add what became of them; gives those that must wait."""
+        good = [one for one, _ in now]
+        documents = msgspec.json.encode(good).decode()
+        batch = batch_of(self._call, self._noun, self._fields, good, documents, creating=False)
+        found = await self._table.update(tx, self._call.company.id, batch, skip_locked=self._skip_locked)
+        if not found:
+            self._call.server.fields.forget(self._call.company.id)
+            raise TryAgain
+        again = {row.position for row in found if row.found and not row.first} | self._perhaps_free(found, good)
+        await self._look_again(tx, found, good)
+        absent: list[Pair] = []
+        for row in found:
+            if row.position in again:
+                continue
+            one, at = now[row.position - 1]
+            if not row.found or not (row.locked or self._skip_locked):
+                absent.append((one, at))  # what was waited for and is not there was deleted meanwhile
+            else:
+                outcomes[at] = self._outcome(row)
+            if row.changed and row.id is not None:
+                self._wrote(at, row.id, one)
+        if absent:
+            outcomes.update(await self._absent(tx, absent))
+        return [now[at - 1] for at in again]
+
+    def _wrote(self, at: int, row_id: int, one: Any) -> None:
+        self.changed.add(row_id)
+        self._written.append((at, row_id, one))
+        self._claims.wrote(row_id, one)
+
     async def _absent(self, _tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
         """What becomes of the objects whose row is not there."""
         return {at: refused(self._missing) if self._missing else done() for _, at in pairs}
@@ -125,11 +193,6 @@ class Rounds:
     def written(self) -> list[tuple[int, Any]]:
         """The ids of what was changed, with the objects that did it, in the order sent."""
         return [(row_id, one) for _, row_id, one in sorted(self._written, key=lambda entry: entry[0])]
-
-    def _marks(self, one: Any) -> set[object]:
-        return {
-            mark for mark in (one.id, key_of(self._noun.keyed, one)) if mark is not None and mark is not msgspec.UNSET
-        }
 
     def _apart(self, left: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
         """The objects that surely mean different rows and keys, and those that must wait for them.
@@ -141,14 +204,14 @@ class Rounds:
         later: list[Pair] = []
         waiting = False
         for pair in left:
-            marks = self._marks(pair[0])
-            moves = len(marks) == 2
-            if seen & marks or (moves and waiting):
+            mine = marks(self._noun, pair[0])
+            moves = len(mine) == 2
+            if seen & mine or (moves and waiting):
                 later.append(pair)
                 waiting = waiting or moves
             else:
                 now.append(pair)
-            seen |= marks
+            seen |= mine
         return now, later
 
     def _perhaps_free(self, found: Sequence[Updated], good: Sequence[Any]) -> set[int]:
@@ -187,17 +250,37 @@ class Upserts(Rounds):
         do not block each other in a circle. A key that is taken is left to the rounds, and so is one that an earlier
         object may take for its row.
         """
+        if self._claims.by:
+            return await super().run(tx, left)
+        sifted = await self._claims.sift(tx, left)
+        waiting = {at for _, at in sifted.wait}
         promised: set[object] = set()
         first: list[Pair] = []
         for pair in left:
             key = key_of(self._noun.keyed, pair[0])
+            if pair[1] in sifted.outcomes:
+                continue
             if pair[0].id is msgspec.UNSET:
-                first += [pair] if key not in promised else []
+                first += [pair] if key not in promised and pair[1] not in waiting else []
             elif key is not None:
                 promised.add(key)
         outcomes = await self._make(tx, first)
-        self._freed = bool(promised or outcomes.keys() - {at for at, _, _ in self._written})
+        self._freed = bool(promised or waiting or outcomes.keys() - {at for at, _, _ in self._written})
+        outcomes |= sifted.outcomes
         return outcomes | await super().run(tx, [pair for pair in left if pair[1] not in outcomes])
+
+    async def _round(self, tx: Tx, now: Sequence[Pair], outcomes: dict[int, Done]) -> list[Pair]:
+        """Where leads are found by a unique field, what has none is made, and nothing is found by its address."""
+        if not self._claims.by:
+            return await super()._round(tx, now, outcomes)
+        there = [pair for pair in now if pair[0].id is not msgspec.UNSET]
+        new = [pair for pair in now if pair[0].id is msgspec.UNSET]
+        nameless = [at for one, at in new if self._noun.keyed and getattr(one, self._noun.keyed.name) is msgspec.UNSET]
+        outcomes.update(dict.fromkeys(nameless, refused(_nameless(self._noun))))
+        outcomes.update(await self._make(tx, [pair for pair in new if pair[1] not in outcomes]))
+        taken = [pair for pair in new if pair[1] not in outcomes]
+        self._claims.tried |= {at for _, at in taken}
+        return taken + (await super()._round(tx, there, outcomes) if there else [])
 
     async def _absent(self, tx: Tx, pairs: Sequence[Pair]) -> dict[int, Done]:
         """404 for an id; a key that an earlier object has given up, or not taken after all, makes a row.
@@ -205,7 +288,7 @@ class Upserts(Rounds):
         That locks a key after rows. Where only a delete can have made the key free, begin anew instead.
         """
         free = [pair for pair in pairs if pair[0].id is msgspec.UNSET]
-        if free and not self._freed:
+        if self._claims.by or (free and not self._freed):
             raise TryAgain
         outcomes = {at: refused(self._missing or NoSuchRecord()) for one, at in pairs if one.id is not msgspec.UNSET}
         outcomes |= await self._make(tx, free)
@@ -220,16 +303,12 @@ class Upserts(Rounds):
         good = [one for one, _ in pairs]
         documents = msgspec.json.encode(good).decode()
         batch = batch_of(self._call, self._noun, self._fields, good, documents, creating=True)
-        made = await self._table.insert(tx, self._call.company.id, batch)
-        if not made:
-            self._call.server.fields.forget(self._call.company.id)
-            raise TryAgain
+        made = await _insert(self._call, tx, self._noun, batch)
         outcomes: dict[int, Done] = {}
         for row, (one, at) in zip(made, pairs, strict=True):
             if row.id is not None:
                 outcomes[at] = upserted(row.id, created=True)
-                self.changed.add(row.id)
-                self._written.append((at, row.id, one))
+                self._wrote(at, row.id, one)
             elif row.unknown:
                 outcomes[at] = refused(unknown_reference(self._noun, row.unknown))
         return outcomes

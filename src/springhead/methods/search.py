@@ -72,16 +72,18 @@ async def search_leads(
     """Search leads: by a filter, by words, in any order, page by page with a cursor.
 
     `filter` is that of lists, over every field of leads, custom ones too: `{"city": ["Berlin", "Bonn"]}`,
-    `{"leadScore": {"atLeast": 10}}`, `{"updateTimestamp": {"greater": "2026-03-01 08:00:00"}}`; `and`, `or` and
-    `not` make groups. `list` is for the lists that a lead is on: `{"list": {"in": [id, id]}}`.
+    `{"leadScore": {"atLeast": 10}}`, `{"city": {"changedSince": "2026-03-01 08:00:00"}}`; `and`, `or` and
+    `not` make groups. `list` is for the lists that a lead is on: `{"list": {"in": [id, id]}}`, and `event` for what
+    happened to it: `{"event": {"source": "pageVisit", "since": "2026-03-01", "count": {"atLeast": 3}}}`.
 
     `text`: every word must stand in the first or last name, the company's name, the email address or the
     description, in any case, as a piece of a word too. When no lead has them all, a word of 3 to 20 letters is
     looked for in the names with one mistake: a letter missing, wrong or too many, or two in the wrong order.
 
-    `sort` is a field's name or a list of up to three, each a name or `{"field": ..., "direction": "asc" or "desc"}`.
-    Texts are sorted without regard to case, by the characters' code; leads without a value come last. The id
-    decides between equals.
+    Without `sort` those come first whose names or address the words fit best: as whole words, then as beginnings;
+    among many leads, 2,000 at a time. `sort` is a field's name or a list of up to three, each a name or
+    `{"field": ..., "direction": "asc" or "desc"}`. Texts are sorted without regard to case, by the characters' code;
+    leads without a value come last. The id decides between equals.
 
     A cursor belongs to its search: send the same `filter`, `text`, `sort` and `inactive` with it. It stays good
     while leads come, go and change: one that keeps its place is seen once. With `total` 1 the answer has the
@@ -103,18 +105,19 @@ async def search_leads(
         which = search.fingerprint(
             filters.document(wanted) if wanted else None, words, [list(one) for one in sort or []], inactive
         )
-        start = _start(cursor, which, keys)
-        query = Query(filter=wanted, columns=columns, words=words, keys=keys, living=not inactive)
+        ranked = bool(words) and not sort
+        start = _start(cursor, which, None if ranked else keys)
+        query = Query(filter=wanted, columns=columns, words=words, keys=keys, living=not inactive, ranked=ranked)
         running = Search(tx, call.company.id, chosen, query, zone=call.zone_name, version=known.version)
         typos = start.typos if start else False
         after = start.values if start else None
         try:
-            rows, places = await running.page(typos=typos, after=after, limit=limit + 1)
+            rows, places = await running.find(typos=typos, after=after, limit=limit + 1)
             if not rows:
                 await call.verify(tx, known)
             if not rows and not start and any(search.typo(word) for word in words):
                 typos = True
-                rows, places = await running.page(typos=True, after=None, limit=limit + 1)
+                rows, places = await running.find(typos=True, after=None, limit=limit + 1)
             counted = await running.count(typos=typos) if total else None
         except TookTooLong:
             message = f"The search takes longer than {SECONDS:.0f} seconds: make the filter choose fewer leads"
@@ -136,10 +139,11 @@ def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[Key]:
     return keys
 
 
-def _start(cursor: str, which: str, keys: Sequence[Key]) -> Cursor | None:
+def _start(cursor: str, which: str, keys: Sequence[Key] | None) -> Cursor | None:
+    """Where to go on, behind sort values of these keys or, without keys, behind a place of the best fit."""
     if not cursor:
         return None
-    found = search.read(cursor, which, keys)
+    found = search.read_place(cursor, which) if keys is None else search.read(cursor, which, keys)
     if found is None:
         message = "Expected the cursor that the last answer of the same search gave"
         raise InvalidParameters(Problem(param="cursor", message=message))

@@ -43,6 +43,9 @@ DATA_LENGTH: Mapping[str, int] = MappingProxyType({"textarea": 10_000})
 
 DATA_LENGTH_MAX = 65_535
 
+UNIQUE_TYPES = ("string", "textarea", "hidden", "phone", "date", "datetime", "url")
+"""The data types of fields that no two leads need have alike: the others choose between a few values."""
+
 _ALL_TYPES = tuple(dict.fromkeys(name for names in DATA_TYPES.values() for name in names))
 
 FIELD = Noun(
@@ -63,12 +66,20 @@ FIELD = Noun(
         Column(name="isEditableInContactManager", kind=flag(), default="true"),
         Column(name="isAvailableInForms", kind=flag(), default="false"),
         Column(name="isActive", kind=flag(), default="true"),
+        Column(name="isUnique", kind=flag(), default="false"),
     ),
 )
 
 
+FILLING = "filling"
+"""What `isUnique` reads as while the values that leads have already are being gone through."""
+
+
 class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
-    """A field, in the order of the wire (wire.md 9); `options` is our own and comes last."""
+    """A field, in the order of the wire (wire.md 9); `is_unique` and `options` are our own and come last.
+
+    A unique one has a number, `unique_id`, and is not `unique_filled` until the values of all leads are known.
+    """
 
     id: int
     relationship: str
@@ -83,14 +94,21 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
     is_editable_in_contact_manager: bool = True
     is_available_in_forms: bool = False
     is_active: bool = True
+    is_unique: bool = False
     options: tuple[str, ...] = ()
+    unique_id: int | None = None
+    unique_filled: bool = False
 
     def row(self) -> dict[str, Json]:
-        """The field as it is read: every scalar a string, and `options` only where there are some."""
+        """The field as it is read: every scalar a string, and what is our own only where it says something."""
         values = (getattr(self, column.sql) for column in FIELD.columns)
         names = (column.name for column in FIELD.columns)
         texts = (str(int(value)) if isinstance(value, bool) else str(value) for value in values)
         shown: dict[str, Json] = dict(zip(names, texts, strict=True))
+        if not self.is_unique:
+            del shown["isUnique"]
+        elif not self.unique_filled:
+            shown["isUnique"] = FILLING
         return shown | ({"options": list(self.options)} if self.options else {})
 
     @property
@@ -125,6 +143,11 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             )
             for relationship in RELATIONSHIPS
         }
+
+    @cached_property
+    def unique(self) -> Mapping[str, Field]:
+        """The fields that no two leads have alike, by system name."""
+        return {field.system_name: field for field in self.fields if field.unique_id is not None}
 
     @cached_property
     def derived(self) -> dict[tuple[str, ...], Any]:

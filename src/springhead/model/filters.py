@@ -13,22 +13,24 @@ system name of a field with a value (`equals`), a list of values (`in`), or an o
   among them, the other operators look at the whole text, in which commas part them.
 - Times are of the zone of the call and exact to the second. A date alone is the whole day: `{"atMost": "2024-05-31"}`
   includes that evening, and `"2024-05-31"` is any time of it.
+- Searches of leads also know the lists that a lead is on (`list`), what happened to it (`event`, see Happened), and of
+  each field that can be written `changedSince`.
 - An object without a value (null or "") passes no test but `{"empty": true}` and what `not` makes of the others:
   `{"not": {"city": "Berlin"}}` includes those without a city.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import UTC, date, datetime, tzinfo
-from decimal import Decimal
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from typing import Any, NoReturn, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from springhead.model import times
-from springhead.model.columns import ID_MAX, Column, custom, flag, integer, number, text
+from springhead.model.columns import Column
 from springhead.model.errors import InvalidParameters, Json, Problem
+from springhead.model.filter_values import READ, Value, as_json, from_json, holds, read_time, whole_day
+from springhead.model.happened import EventReading, Happened
 
 DEPTH = 8
 """How deep groups can nest: `and`, `or`, `not`, and every object of several keys or operators, are a level each."""
@@ -42,8 +44,7 @@ VALUES = 1_000
 VALUES_IN_ALL = 10_000
 """How many values the lists of a filter can have together: they are looked at with every lead that is written."""
 
-LENGTH = 1_000
-"""Characters that a text in a filter can have."""
+CHANGED_SINCE = "changedSince"
 
 PROBLEMS = 100
 """How many problems an error names before it gives up reading."""
@@ -67,9 +68,6 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
 
 `membership` is no field but the lists that a lead is on: searches can ask for them.
 """
-
-Value: TypeAlias = str | int | bool | Decimal | date | datetime
-"""A value as the column stores it; a datetime is in UTC, a time or date of a custom field a text."""
 
 
 class All(msgspec.Struct, frozen=True):
@@ -98,14 +96,18 @@ class Comparison(msgspec.Struct, frozen=True):
     values: tuple[Value, ...]
 
 
-Filter: TypeAlias = All | Either | Not | Comparison
+Filter: TypeAlias = All | Either | Not | Comparison | Happened
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """The fields that a filter can speak of, by system name: the noun's own, and the company's custom ones."""
+    """The fields that a filter can speak of, by system name: the noun's own, and the company's custom ones.
+
+    With `history` it can also ask for events, and since when fields have changed.
+    """
 
     standard: Mapping[str, Column]
     custom: Mapping[str, Column] = {}
+    history: bool = False
 
     def find(self, name: str) -> Column | None:
         """The field of that name, if there is one."""
@@ -137,8 +139,10 @@ def document(filter: Filter, *, zone: tzinfo = UTC) -> Json:
         case Not(part):
             return {"not": document(part, zone=zone)}
         case Comparison(name, operator, values):
-            listed = [_as_json(value, zone) for value in values]
+            listed = [as_json(value, zone) for value in values]
             return {name: {operator: listed if operator in {"in", "between"} else listed[0]}}
+        case Happened():
+            return {"event": filter.document(zone)}
 
 
 def load(document: Json, columns: Columns) -> Filter:
@@ -158,7 +162,7 @@ def load(document: Json, columns: Columns) -> Filter:
             ((operator, stored),) = cast("Mapping[str, Any]", value).items()
             values = cast("list[Any]", stored) if isinstance(stored, list) else [stored]
             column = columns.find(key)
-            return Comparison(key, operator, tuple(_from_json(value, column) for value in values))
+            return Comparison(key, operator, tuple(from_json(value, column) for value in values))
 
 
 def names(filter: Filter) -> set[str]:
@@ -170,21 +174,8 @@ def names(filter: Filter) -> set[str]:
             return names(part)
         case Comparison():
             return {filter.name}
-
-
-def holds(column: Column) -> str:
-    """What a field holds: a key of OPERATORS."""
-    return _BY_SQL.get(column.kind.sql) or _BY_TYPE.get(column.kind.type, "text")
-
-
-_BY_SQL = {
-    "boolean": "flag", "smallint": "whole number", "integer": "whole number", "bigint": "whole number",
-    "numeric": "number", "double precision": "number", "timestamptz": "time", "date": "date",
-}  # fmt: skip
-_BY_TYPE = {
-    "boolean": "flag", "bit": "flag", "checkbox": "checkbox", "date": "written date", "datetime": "written time",
-    "membership": "membership",
-}  # fmt: skip
+        case Happened():
+            return set()
 
 
 class _Reading:
@@ -198,7 +189,7 @@ class _Reading:
 
     def refuse(self) -> NoReturn:
         """Raise what was found; with the fields that there are when one was named that there is not."""
-        known = sorted({*self._columns.standard, *self._columns.custom})
+        known = sorted({*self._columns.standard, *self._columns.custom, *(("event",) if self._columns.history else ())})
         raise InvalidParameters(*self.problems, **({"validParams": known} if self._unknown else {}))
 
     def _wrong(self, path: str, message: str) -> None:
@@ -227,6 +218,9 @@ class _Reading:
             found = [self.filter(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(listed)]
             parts = tuple(part for part in found if part is not None)
             return All(parts) if key == "and" else Either(parts)
+        if key == "event" and self._columns.history:
+            self._one_more(path)
+            return EventReading(self._wrong, self._value).event(value, path)
         return self._field(key, value, path, depth)
 
     def _field(self, name: str, value: Json, path: str, depth: int) -> Filter | None:
@@ -240,27 +234,37 @@ class _Reading:
             return self._test(column, "equals", value, path)
         operators = cast("dict[str, Json]", value)
         if not operators:
-            return self._wrong(path, f"Expected at least one of: {', '.join(OPERATORS[holds(column)])}")
+            return self._wrong(path, f"Expected at least one of: {', '.join(self._operators(column))}")
         if depth + (len(operators) > 1) > DEPTH:
             return self._wrong(path, f"Expected groups at most {DEPTH} deep")
         return _together(
             [self._test(column, operator, item, f"{path}.{operator[:255]}") for operator, item in operators.items()]
         )
 
-    def _test(self, column: Column, operator: str, value: Json, path: str) -> Filter | None:
+    def _operators(self, column: Column) -> tuple[str, ...]:
+        more = (CHANGED_SINCE,) if self._columns.history and column.writable else ()
+        return (*OPERATORS[holds(column)], *more)
+
+    def _one_more(self, path: str) -> None:
         self._tests += 1
         if self._tests > TESTS:
             self._wrong(path, f"Expected at most {TESTS} tests in a filter")
             self.refuse()
+
+    def _test(self, column: Column, operator: str, value: Json, path: str) -> Filter | None:
+        self._one_more(path)
         kind = holds(column)
-        if operator not in OPERATORS[kind]:
-            return self._wrong(path, f"This field takes: {', '.join(OPERATORS[kind])}")
+        if operator not in self._operators(column):
+            return self._wrong(path, f"This field takes: {', '.join(self._operators(column))}")
+        if operator == CHANGED_SINCE:
+            since = self._value("time", value, path)
+            return None if since is None else Comparison(column.name, operator, (since,))
         if operator == "in":
             return self._in(column.name, kind, value, path)
         if operator == "between":
             ends = cast("list[Json]", value) if isinstance(value, list) else []
             return self._between(column.name, kind, ends, path)
-        if operator == "equals" and _whole_day(kind, value):
+        if operator == "equals" and whole_day(kind, value):
             return self._between(column.name, kind, [value, value], path)
         found = self._value("flag" if operator == "empty" else kind, value, path, end=operator in {"greater", "atMost"})
         if kind == "checkbox" and operator == "equals":
@@ -289,7 +293,7 @@ class _Reading:
         values: list[Value] = []
         for place, item in enumerate(given):
             here = f"{path}[{place}]"
-            if _whole_day(kind, item):
+            if whole_day(kind, item):
                 self._wrong(here, f"Expected {times.FORMAT}; a whole day goes with equals or between")
             elif (found := self._value(kind, item, here)) is not None:
                 values.append(found)
@@ -309,8 +313,8 @@ class _Reading:
             return self._wrong(path, "Expected a single value")
         try:
             if kind in {"time", "written time"}:
-                return _time(value, end=end, zone=self._zone if kind == "time" else None)
-            return _READ[kind](value)
+                return read_time(value, end=end, zone=self._zone if kind == "time" else None)
+            return READ[kind](value)
         except ValueError as wrong:
             return self._wrong(path, str(wrong))
 
@@ -318,63 +322,3 @@ class _Reading:
 def _together(parts: list[Filter | None]) -> Filter | None:
     found = tuple(part for part in parts if part is not None)
     return All(found) if len(found) > 1 else next(iter(found), None)
-
-
-def _whole_day(kind: str, value: Json) -> bool:
-    """Whether the value is a date alone where a time is due."""
-    return (
-        kind in {"time", "written time"}
-        and isinstance(value, str)
-        and len(value) == len("YYYY-MM-DD")
-        and times.parse(value) is not None
-    )
-
-
-def _time(value: Json, *, end: bool, zone: ZoneInfo | None) -> datetime | str:
-    found = times.parse(value, end_of_day=end) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(f"Expected {times.FORMAT}, or a date alone")
-    return times.to_utc(found, zone, later=end) if zone else found.isoformat(" ", "seconds")
-
-
-_DATE, _NUMBER = custom("date", LENGTH, ()), number()
-_READ: Mapping[str, Callable[[Json], Value]] = {
-    "text": text(LENGTH).read,
-    "checkbox": text(LENGTH).read,
-    "flag": flag().read,
-    "whole number": integer(20, "bigint", low=-ID_MAX - 1).read,
-    "membership": integer(20, "bigint").read,
-    "number": lambda value: Decimal(_NUMBER.read(str(value))),
-    "date": lambda value: date.fromisoformat(_DATE.read(value)),
-    "written date": _DATE.read,
-}
-"""How a value is read that is neither empty nor of several; ValueError says what is wrong."""
-
-
-def _as_json(value: Value, zone: tzinfo) -> Json:
-    if isinstance(value, datetime):
-        with suppress(OverflowError):  # the calendar's first and last hours stay in UTC
-            value = value.astimezone(zone)
-        return value.replace(tzinfo=None).isoformat(" ", "seconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        if value == int(value):
-            return int(value)
-        # What a number of JSON would round stays a text.
-        return float(value) if Decimal(repr(float(value))) == value else f"{value:f}"
-    return value
-
-
-def _from_json(value: Any, column: Column | None) -> Value:
-    if column is None or isinstance(value, bool):
-        return value
-    match holds(column):
-        case "time":
-            return datetime.fromisoformat(value).replace(tzinfo=UTC)
-        case "date":
-            return date.fromisoformat(value)
-        case "number":
-            return Decimal(str(value))
-        case _:
-            return value

@@ -28,6 +28,9 @@ KEY_LENGTH = 200
 TOTAL_MAX = 10_000
 """How many leads are counted."""
 
+BLOCK = 2_000
+"""So many leads that have the words are put in order at a time, the best first."""
+
 TYPO_LENGTHS = range(3, 21)
 """Lengths of the words in which a mistake is looked for."""
 
@@ -40,8 +43,9 @@ _ALWAYS_THERE = {"id", "leadScore", "leadScoreWeighted", "active", "createTimest
 
 
 def searchable(fields: FieldSet) -> Columns:
-    """What the filter of a search can name: every field of leads, and `list` for the lists that they are on."""
-    return Columns({**LEAD.by_name, "list": _LIST}, {column.name: column for column in fields.columns["lead"]})
+    """What the filter of a search can name: every field of leads, `list` for the lists that they are on, and events."""
+    custom = {column.name: column for column in fields.columns["lead"]}
+    return Columns({**LEAD.by_name, "list": _LIST}, custom, history=True)
 
 
 class Key(NamedTuple):
@@ -115,6 +119,31 @@ class Cursor(NamedTuple):
     values: tuple[Json, ...]
 
 
+class Place(NamedTuple):
+    """Where a search goes on that is sorted by how well the words fit: behind a lead of that rank and id.
+
+    Sorted are the leads `after` that id `until` another, None where these are all that there are.
+    """
+
+    after: int
+    until: int | None
+    rank: int
+    id: int
+
+
+def rank_patterns(word: str) -> tuple[str, str, str]:
+    """Patterns of LIKE, in lower case, for names with a space before and behind them, and the worse fit comes first.
+
+    The word is in them, begins one of their words, or is one.
+    """
+    escaped = word.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return f"%{escaped}%", f"% {escaped}%", f"% {escaped} %"
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
 def fingerprint(*parts: Json) -> str:
     """What tells one search from another."""
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:20]
@@ -130,12 +159,21 @@ def write(cursor: Cursor, search: str) -> str:
 def read(text: str, search: str, keys: Sequence[Key]) -> Cursor | None:
     """The cursor that `write` gave for the same search; None for anything else."""
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        of, typos, given = msgspec.json.decode(raw, type=tuple[str, bool, list[str | bool | int | None]])
+        of, typos, given = msgspec.json.decode(_decoded(text), type=tuple[str, bool, list[str | bool | int | None]])
         values = tuple(_value(key, one) for key, one in zip(keys, given, strict=True))
     except (binascii.Error, msgspec.MsgspecError, ValueError, UnicodeError):
         return None
     return Cursor(typos, values) if of == search else None
+
+
+def read_place(text: str, search: str) -> Cursor | None:
+    """The cursor that `write` gave for the same search, where its values are a Place; None for anything else."""
+    try:
+        of, typos, place = msgspec.json.decode(_decoded(text), type=tuple[str, bool, Place])
+    except (binascii.Error, msgspec.MsgspecError, ValueError, UnicodeError):
+        return None
+    right = all(number is None or abs(number) <= ID_MAX for number in place)
+    return Cursor(typos, place) if of == search and right else None
 
 
 _TYPES: Mapping[str, type] = {"boolean": bool, "bigint": int, "smallint": int, "integer": int}

@@ -55,6 +55,11 @@ OPTIONS = """\
 {length} characters. Its values must be among them then; a checkbox field takes any of them, parted by commas. Without
 options such a field takes any text."""
 
+UNIQUE = """\
+`isUnique`, Springhead's own addition, stands on a field of which no two leads have the same value (301), white space
+around it not counting, upper and lower case apart. It is `1`, or `filling` while the values of many leads are still
+being gone through, and can be set for the types {types}."""
+
 CUSTOM_VALUES = """\
 A date is `YYYY-MM-DD`, a datetime `YYYY-MM-DD HH:MM:SS`, stored as sent and in no zone. A boolean or a bit is `0` or
 `1`. A url has a host, and http, https or ftp where it names a scheme. All other types are texts. What is longer than

@@ -8,7 +8,7 @@ from typing import Any
 from springhead.model import errors
 from springhead.model.columns import Column, Kind, Noun
 from springhead.model.errors import ApiError
-from springhead.model.fields import DATA_TYPES, FIELD, OPTION_LENGTH, OPTION_TYPES, OPTIONS_MAX
+from springhead.model.fields import DATA_TYPES, FIELD, OPTION_LENGTH, OPTION_TYPES, OPTIONS_MAX, UNIQUE_TYPES
 from springhead.model.leads import LEAD
 from springhead.rpc import describe, prose, samples
 from springhead.rpc.keys import Which
@@ -267,6 +267,7 @@ def _more(noun: Noun) -> Sequence[str]:
             prose.OPTIONS.format(
                 types=f"{', '.join(OPTION_TYPES[:-1])} or {OPTION_TYPES[-1]}", most=OPTIONS_MAX, length=OPTION_LENGTH
             ),
+            prose.UNIQUE.format(types=", ".join(UNIQUE_TYPES)),
             prose.CUSTOM_VALUES,
         )
     return ()

@@ -4,8 +4,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from springhead.model.changes import KIND_OF
 from springhead.model.columns import Column
-from springhead.model.filters import All, Columns, Comparison, Either, Filter, Not, Value
+from springhead.model.filter_values import Value
+from springhead.model.filters import CHANGED_SINCE, All, Columns, Comparison, Either, Filter, Not
+from springhead.model.happened import Happened
 from springhead.store.sql import literal
 
 # {x} is the field, {a} and {b} are the values; `in` has the whole list as {a}.
@@ -70,14 +73,59 @@ def condition(filter: Filter, columns: Columns, parameters: list[object], *, fir
                 return f"({' or '.join(map(build, parts))})"
             case Not(part):
                 return f"(not {build(part)})"
-            case Comparison(name, operator, values):
-                if column := columns.standard.get(name):
-                    return _standard(column, operator, values, put)
-                if column := columns.custom.get(name):
-                    return _custom(column, operator, values, put)
-                return "true" if operator == "empty" and values[0] else "false"
+            case Happened():
+                return _happened(filter, put)
+            case Comparison():
+                return _comparison(filter, columns, put)
 
     return build(filter)
+
+
+def _comparison(test: Comparison, columns: Columns, put: _Put) -> str:
+    if column := columns.standard.get(test.name):
+        return _standard(column, test.operator, test.values, put)
+    if column := columns.custom.get(test.name):
+        return _custom(column, test.operator, test.values, put)
+    return "true" if test.operator == "empty" and test.values[0] else "false"
+
+
+_EVENT = "select from event e where e.company_id = l.company_id and e.lead_id = l.id"
+
+
+def _happened(test: Happened, put: _Put) -> str:
+    """Whether a lead has so many events: no more of them are looked at than it takes to know."""
+    parts = [_EVENT]
+    if test.sources:
+        parts.append(f"e.event_source = any({put(list(test.sources), 'text')})")
+    if test.since:
+        parts.append(f"e.create_timestamp >= {put(test.since, 'timestamptz')}")
+    if test.until:
+        parts.append(f"e.create_timestamp < {put(test.until, 'timestamptz')} + interval '1 second'")
+    if test.name:
+        operator, wanted = test.name
+        operands = [put(value, "text") for value in _operands(operator, [wanted])]
+        parts.append(_compared(_TEXT[operator], "e.event_name", operands))
+    found = " and ".join(parts)
+    if (test.low, test.high) == (1, None):
+        return f"exists ({found})"
+    if test.high == 0:
+        return f"(not exists ({found}))"
+    most = test.low if test.high is None else test.high + 1
+    counted = f"(select count(*) from ({found} limit {most}) as counted)"
+    return f"({counted} between {test.low} and {test.high if test.high is not None else most})"
+
+
+def _changed(name: str, field: str, values: Sequence[Value], put: _Put) -> str:
+    """Whether a write has changed a field since a time, or the lead was made since then, with a value for it."""
+    since = put(values[0], "timestamptz")
+    told = f"{_EVENT} and e.create_timestamp >= {since} and e.event_source = any({put(_TELLING, 'text')})"
+    return (
+        f"((l.create_timestamp >= {since} and {_empty(field, empty=False)})"
+        f" or exists ({told} and jsonb_exists(e.event_data, {put(name, 'text')})))"
+    )
+
+
+_TELLING = [source for source in KIND_OF if source != "leadCreation"]
 
 
 def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
@@ -85,6 +133,8 @@ def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put)
         return _membership(operator, values, put)
     field = f"({column.read})" if column.read else f"l.{column.sql}"
     sql_type = column.kind.sql
+    if operator == CHANGED_SINCE:
+        return _changed(column.name, f"nullif({field}, '')" if sql_type == "text" else field, values, put)
     if operator == "empty":
         return _empty(f"nullif({field}, '')" if sql_type == "text" else field, empty=bool(values[0]))
     templates = {"text": _TEXT, "timestamptz": _TIME}.get(sql_type, _PLAIN)
@@ -101,6 +151,8 @@ def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -
     field = f"nullif(l.custom->>{literal(column.name)}, '')"
     if operator == "empty":
         return _empty(field, empty=bool(values[0]))
+    if operator == CHANGED_SINCE:
+        return _changed(column.name, field, values, put)
     templates = _CHECKBOX if column.kind.type == "checkbox" else _TEXT
     stored = [str(int(value) if isinstance(value, bool) else value) for value in values]
     operands = [put(value, "text") for value in _operands(operator, stored)]

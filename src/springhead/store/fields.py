@@ -31,20 +31,25 @@ def _typed(columns: Mapping[str, str]) -> str:
 _STORED = {**_FIXED, **_CHANGEABLE}
 _INSERT = statement(
     f"""
-    insert into field (company_id, {", ".join(_STORED)})
-    select $1, {", ".join(_STORED)}
+    insert into field (company_id, {", ".join(_STORED)}, unique_id, unique_filled)
+    select $1, {", ".join(_STORED)}, case when is_unique then nextval('unique_id_seq') end, is_unique
     from rows from (
-        jsonb_to_recordset($2::jsonb) as ({_typed(_STORED)})
-    ) with ordinality as sent ({", ".join(_STORED)}, position)
+        jsonb_to_recordset($2::jsonb) as ({_typed(_STORED)}, is_unique boolean)
+    ) with ordinality as sent ({", ".join(_STORED)}, is_unique, position)
     order by position
     returning id, system_name
     """
 )
 _REPLACE = statement(
     f"""
-    update field f set {", ".join(f"{name} = r.{name}" for name in _CHANGEABLE)}
-    from jsonb_to_recordset($2::jsonb) as r (id bigint, {_typed(_CHANGEABLE)})
+    update field f set {", ".join(f"{name} = r.{name}" for name in _CHANGEABLE)}, unique_id = r.number,
+        unique_filled = f.unique_filled and r.is_unique
+    from (
+        select s.*, case when s.is_unique then coalesce(s.unique_id, nextval('unique_id_seq')) end as number
+        from jsonb_to_recordset($2::jsonb) as s (id bigint, {_typed(_CHANGEABLE)}, is_unique boolean, unique_id bigint)
+    ) as r
     where f.company_id = $1 and f.id = r.id
+    returning f.id, f.unique_id
     """
 )
 
@@ -58,7 +63,8 @@ async def load(tx: Tx, company_id: int) -> FieldSet:
         """
         select c.field_version, f.id, f.relationship, f.system_name, f.label, f.source,
             f.data_type, f.data_length, f.is_required, f.is_available_in_contact_manager,
-            f.is_editable_in_contact_manager, f.is_available_in_forms, f.is_active, f.options::text as options
+            f.is_editable_in_contact_manager, f.is_available_in_forms, f.is_active, f.options::text as options,
+            f.unique_id is not null as is_unique, f.unique_id, f.unique_filled
         from company c
         left join field f on f.company_id = c.id
         where c.id = $1
@@ -101,9 +107,27 @@ async def insert(tx: Tx, company_id: int, fields: Sequence[Field]) -> list[int]:
     return [ids[field.system_name] for field in fields]
 
 
-async def replace(tx: Tx, company_id: int, fields: Sequence[Field]) -> None:
-    """Store the changed label, length, flags and options of existing fields."""
-    await tx.rows(_REPLACE, company_id, msgspec.json.encode(fields).decode())
+async def replace(tx: Tx, company_id: int, fields: Sequence[Field]) -> dict[int, int | None]:
+    """Store the changed label, length, flags and options of existing fields; gives their unique ids.
+
+    A field that is unique and has no unique id gets one, and is not filled.
+    """
+    rows = await tx.rows(_REPLACE, company_id, msgspec.json.encode(fields).decode())
+    return {row["id"]: row["unique_id"] for row in rows}
+
+
+async def settle(tx: Tx, company_id: int, unique_id: int, *, unique: bool) -> None:
+    """End the filling of a unique field: its values are all known, or it is not unique after all."""
+    await bump(tx, company_id)
+    await tx.rows(
+        """
+        update field set unique_filled = $3, unique_id = case when $3 then unique_id end
+        where company_id = $1 and unique_id = $2
+        """,
+        company_id,
+        unique_id,
+        unique,
+    )
 
 
 async def delete(tx: Tx, company_id: int, ids: Sequence[int]) -> None:

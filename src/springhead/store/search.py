@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 import msgspec
 
 from springhead.model import search
+from springhead.model.columns import ID_MAX
 from springhead.model.errors import Json
 from springhead.model.filters import Columns, Filter
-from springhead.model.search import Key
+from springhead.model.search import Key, Place
 from springhead.store.conditions import condition
 from springhead.store.db import Tx
 from springhead.store.reads import Rows, Select
@@ -25,14 +27,23 @@ _NAMED = """cross join lateral (
 """The names of each lead, made once for all the words: `offset 0` keeps PostgreSQL from making them for each test."""
 
 
+_SPACED = """cross join lateral (
+    select lower(concat_ws(' ', '', l.first_name, l.last_name, l.company_name, l.email_address, '')) as names offset 0
+) as s"""
+
+
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What is searched for, and in which order; without `filter` and `words`, everything."""
+    """What is searched for, and in which order; without `filter` and `words`, everything.
+
+    With `ranked` the keys mean nothing: what the words fit best comes first.
+    """
 
     filter: Filter | None
     columns: Columns
     words: Sequence[str]
     keys: Sequence[Key]
     living: bool
+    ranked: bool
 
 
 class Search:
@@ -43,13 +54,21 @@ class Search:
         self._zone, self._version = zone, version
         self._until = time.monotonic() + SECONDS
 
-    async def page(
-        self, *, typos: bool, after: Sequence[Json] | None, limit: int
+    async def find(
+        self, *, typos: bool, after: Sequence[Any] | None, limit: int
     ) -> tuple[Rows, Sequence[tuple[Json, ...]]]:
-        """Up to `limit` leads behind the sort values `after`, and the sort values of each.
+        """Up to `limit` leads behind the place that a cursor names, and the place of each.
 
         No rows can also mean that the field version has changed.
         """
+        if self._query.ranked:
+            return await self._best(typos=typos, place=Place(*after) if after is not None else None, limit=limit)
+        return await self._page(typos=typos, after=after, limit=limit)
+
+    async def _page(
+        self, *, typos: bool, after: Sequence[Json] | None, limit: int
+    ) -> tuple[Rows, Sequence[tuple[Json, ...]]]:
+        """Up to `limit` leads behind the sort values `after`, and the sort values of each."""
         select, parameters = self._select, list[object]()
         keys = [_expression(key) for key in self._query.keys]
         where = self._where(parameters, first=5, typos=typos)
@@ -65,6 +84,56 @@ class Search:
             for row in await self._rows(query, self._company_id, self._zone, self._version, limit, *parameters)
         ]
         return found, [tuple(row.pop(f"#{number}") for number in range(len(keys))) for row in found]
+
+    async def _best(self, *, typos: bool, place: Place | None, limit: int) -> tuple[Rows, list[Place]]:
+        """Up to `limit` leads behind a place, those first which the words fit best.
+
+        They are put in order by BLOCK at a time, in the order of ids: to know the best of all that have a common word
+        would mean to read every lead.
+        """
+        found: list[Place] = []
+        after, until = (place.after, place.until) if place else (0, None)
+        while len(found) < limit:
+            block = await self._block(after, until, typos=typos)
+            found += [
+                one for one in block if place is None or one.after > place.after or _order_of(one) > _order_of(place)
+            ]
+            until = block[0].until if block else until
+            if until is None:
+                break
+            after, until = until, None
+        select, ids = self._select, [one.id for one in found[:limit]]
+        if not ids:
+            return [], []
+        query = statement(
+            f'select {select.list}, l.id as "#" from lead l where {select.guard} and l.id = any($4::bigint[])'
+        )
+        read = await self._rows(query, self._company_id, self._zone, self._version, ids)
+        rows = {row["#"]: {name: value for name, value in row.items() if name != "#"} for row in read}
+        places = [one for one in found[:limit] if one.id in rows]
+        return [rows[one.id] for one in places], places
+
+    async def _block(self, after: int, until: int | None, *, typos: bool) -> list[Place]:
+        """The leads behind an id that have the words, up to another or a block of them, the best first."""
+        parameters: list[object] = []
+        where = self._where(parameters, first=5, typos=typos)
+        ranks: list[str] = []
+        for word in self._query.words:
+            parameters += search.rank_patterns(word)
+            last = 4 + len(parameters)
+            ranks.append(
+                f"case when s.names not like ${last - 2} then 0 when s.names not like ${last - 1} then 1"
+                f" when s.names not like ${last} then 2 else 3 end"
+            )
+        query = statement(
+            f"select l.id, {' + '.join(ranks)} as rank from lead l {_SPACED} {_NAMED if typos else ''}"
+            f" where l.company_id = $1 and l.id > $2 and l.id <= $3 and {where} order by l.id limit $4"
+        )
+        most = until if until is not None else ID_MAX
+        rows = await self._rows(query, self._company_id, after, most, search.BLOCK, *parameters)
+        if until is None and len(rows) == search.BLOCK:
+            until = rows[-1]["id"]
+        return sorted((Place(after, until, row["rank"], row["id"]) for row in rows), key=_order_of)
 
     async def count(self, *, typos: bool) -> int:
         """How many leads there are, as far as TOTAL_MAX and one."""
@@ -88,6 +157,10 @@ class Search:
             parts.append(condition(self._query.filter, self._query.columns, parameters, first=first))
         parts += [_word(word, parameters, first=first, typos=typos) for word in self._query.words]
         return " and ".join(parts)
+
+
+def _order_of(place: Place) -> tuple[int, int]:
+    return -place.rank, place.id
 
 
 def _word(word: str, parameters: list[object], *, first: int, typos: bool) -> str:

@@ -1,0 +1,102 @@
+"""Searches meant to break the server or to hold it up: too many conditions, too deep, patterns that are no text."""
+
+import time
+from typing import Any
+
+import pytest
+
+from support import Company
+
+LIMIT = 6.0
+"""Seconds after which any of these is answered: the three of a search, twice on a busy machine."""
+
+
+def answered(company: Company, **params: Any) -> dict[str, Any]:
+    """The answer of a search, which comes in time; and the server answers the next call."""
+    begun = time.monotonic()
+    answer = company.envelope("searchLeads", params)
+    assert time.monotonic() - begun < LIMIT
+    assert company.envelope("getLead", {"id": 1})["error"] is None
+    return answer
+
+
+def nested(levels: int, inner: Any) -> Any:
+    for _ in range(levels):
+        inner = {"or": [inner]}
+    return inner
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"or": [{"city": str(number)} for number in range(10_000)]},
+        {"and": [{"city": {"contains": str(number)}} for number in range(101)]},
+        {"or": [{"event": {"source": "pageVisit", "count": number}} for number in range(101)]},
+        {"city": {"in": [str(number) for number in range(1_001)]}},
+        {"event": ["pageVisit"] * 10_000},
+        {"list": list(range(1, 2_000))},
+        nested(9, {"city": "x"}),
+        {"not": {"not": {"not": {"not": {"not": {"not": {"not": {"not": {"not": {"city": "x"}}}}}}}}}},
+        {"city": {"contains": "x" * 1_001}},
+        {"event": {"name": {"contains": "x" * 1_001}}},
+        {str(number): 1 for number in range(10_000)},
+    ],
+    ids=lambda one: str(one)[:40],
+)
+def test_what_is_too_much_is_205_at_once(company: Company, filter: Any) -> None:
+    answer = answered(company, filter=filter)
+
+    assert answer["error"]["code"] == 205
+    assert len(answer["error"]["data"]["params"]) <= 100
+
+
+def test_what_is_deeper_than_any_json_may_be_is_no_call(company: Company) -> None:
+    body = b'{"method":"searchLeads","params":{"filter":' + b'{"not":' * 5_000 + b"1" + b"}" * 5_000 + b'},"id":"1"}'
+
+    status, answer = company.send(body)
+
+    assert (status, b'"code":101' in answer) == (200, True)
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        {"or": [{"city": {"contains": f"%_{number}"}} for number in range(100)]},
+        {"and": [{"event": {"name": {"contains": str(number)}, "count": {"atMost": 1_000}}} for number in range(100)]},
+        {"or": [{"city": {"changedSince": "2000-01-01"}}] * 100},
+        {"city": {"in": [str(number) for number in range(1_000)]}},
+        nested(8, {"city": "x"}),
+    ],
+    ids=lambda one: str(one)[:40],
+)
+def test_as_much_as_may_be_is_answered_in_time(company: Company, filter: Any) -> None:
+    company.create(*({"city": f"c{number}"} for number in range(500)))
+
+    assert answered(company, filter=filter, total=1)["result"] is not None
+
+
+PATTERNS = (
+    "(a+)+$", "a{1000}", "((((((((((a*)*)*)*)*)*)*)*)*)*", "[", "\\", "\\Q", "(?=x)", "%" * 200, "_" * 200, "\\%\\_",
+    "$1", "';--", "a\\", "\u202e", "\U0001f600", "x" * 255, "ß" * 20, "İ" * 20, ".*" * 100,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PATTERNS)
+def test_a_pattern_is_a_text_like_any_other(company: Company, text: str) -> None:
+    company.create({"lastName": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "city": "plain"})
+    (named,) = company.create({"description": f"before {text} behind", "city": text, "title": text})
+
+    words = [row["id"] for row in answered(company, text=text)["result"]["lead"]]
+    for test in ({"contains": text}, {"startsWith": text}, {"endsWith": text}, text):
+        found = answered(company, filter={"city": test})["result"]["lead"]
+        assert [row["id"] for row in found] == [str(named)]
+
+    assert words == [str(named)]
+    assert answered(company, filter={"event": {"name": {"contains": text}}})["result"]["lead"] == []
+
+
+def test_words_of_all_lengths_with_typos_are_answered_in_time(company: Company) -> None:
+    company.create(*({"lastName": "a" * 50, "companyName": "b" * 100} for _ in range(500)))
+
+    for text in ("aaaaaaaaaaaaaaaaaaaz" * 1, "abababababababababab " * 10, " ".join("abcdefghij"), "aab bba abb"):
+        answered(company, text=text.strip()[:255])
