@@ -31,6 +31,8 @@ def marks(noun: Noun, one: Any) -> set[object]:
     return {mark for mark in found if mark is not None and mark is not UNSET}
 
 
+TAKEN_VALUE = "Another lead has this value, and the field is unique"
+
 LATER = 50
 """How many of the objects that had to wait are looked at in a round: where each depends on the one before, one goes."""
 
@@ -137,9 +139,4 @@ class Claims:
 
     def _taken(self, rows: Sequence[Found]) -> EntryExists:
         names = {field.unique_id: field for field in self._unique.values()}
-        return EntryExists(
-            *(
-                names[row.unique_id].column.problem("Another lead has this value, and the field is unique")
-                for row in rows
-            )
-        )
+        return EntryExists(*(names[row.unique_id].column.problem(TAKEN_VALUE) for row in rows))

@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from springhead.methods.bulk import WRITE_ERRORS
 from springhead.methods.call import Call, shape
+from springhead.methods.claims import TAKEN_VALUE
 from springhead.methods.examples import CREATED, GIVEN
 from springhead.methods.rounds import SEEN
 from springhead.model.errors import (
@@ -25,7 +26,7 @@ from springhead.model.merging import MERGE, RULES, examine, merged, set_values
 from springhead.rpc.method import Done, Example, Outcomes, Writes, done, method, refused
 from springhead.rpc.params import PAGE, Objects
 from springhead.store import merged as ids
-from springhead.store import merging, recycling
+from springhead.store import merging, recycling, unique
 from springhead.store.db import Tx
 from springhead.store.merging import REFERENCES, Lead, Merger
 
@@ -74,8 +75,8 @@ async def merge_leads(call: Call, *, objects: Annotated[list[Json], Objects(MERG
     `leadDeletion` that says `mergedInto`.
 
     The outcome has the `id` of the lead that stays. 404 when a lead is not there, 302 when all were merged into it
-    before, 301 when the new address is another lead's, 303 when a value names what your company does not have.
-    Objects work one after the other, each as a whole or not at all.
+    before, 301 when the new address, or the value of a unique field, is another lead's, 303 when a value names what your
+    company does not have. Objects work one after the other, each as a whole or not at all.
     """
     async with call.tx() as tx:
         fields = await call.fields(tx)
@@ -204,9 +205,12 @@ class _Merging:
     async def _refusals(
         self, plans: Sequence[_Plan], mergers: Mapping[int, Merger], known: Mapping[str, set[int]]
     ) -> dict[int, ApiError]:
-        """303 for a value that names what is not there, 301 for an address that is another lead's."""
+        """303 for a value that names what is not there, 301 for an address or a unique value that is another lead's."""
         keys = {plan.at: mergers[plan.at].lead["email_key"] for plan in plans if self._readdressed(plan)}
         owners = await merging.taken(self._tx, self._company_id, set(keys.values())) if keys else {}
+        customs = {plan.stays: mergers[plan.at].lead["custom"] for plan in plans}
+        among = {plan.stays: plan.leads for plan in plans}
+        doubled = await unique.refused(self._tx, self._company_id, self._fields, customs, among=among)
         refusals: dict[int, ApiError] = {}
         for plan in plans:
             unknown = [
@@ -219,6 +223,9 @@ class _Merging:
                 refusals[plan.at] = UnknownReference(*unknown)
             elif key is not None and owners.setdefault(key, plan.stays) not in plan.leads:
                 refusals[plan.at] = EntryExists()
+            elif plan.stays in doubled:
+                fields = [self._fields.unique[name] for name in doubled[plan.stays]]
+                refusals[plan.at] = EntryExists(*(field.column.problem(TAKEN_VALUE) for field in fields))
         return refusals
 
     @staticmethod

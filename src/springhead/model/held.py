@@ -71,6 +71,16 @@ MERGED_ID = Noun(
     columns=_columns(id=_ID, createTimestamp=_TIME),
 )
 
+UNIQUE_VALUE = Noun(
+    name="uniqueValue",
+    table="unique_value",
+    about="That a lead has the value of a unique field, as a hash of it.",
+    columns=(
+        *_columns(uniqueID=_ID),
+        Column(name="key", kind=text(64), writable=False, read="encode(l.key, 'hex')"),
+    ),
+)
+
 LEAD_EXPORT = Noun(
     name="leadExport",
     table="lead",

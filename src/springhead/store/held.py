@@ -149,6 +149,7 @@ HELD = (
             cross join lateral jsonb_populate_record(null::lead, d.lead) l""",
         custom="lead",
     ),
+    Held(noun=nouns.UNIQUE_VALUE, order=("l.unique_id", "l.key"), counted=False),
     Held(noun=LEAD_KEY, order=("l.lead_id", "l.kind", "l.key"), counted=False),
     Held(noun=nouns.ERASURE, erasure="stays", counted=False),
 )

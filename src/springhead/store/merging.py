@@ -26,6 +26,7 @@ from springhead.store import (
     rules,
     scoring,
     story,
+    unique,
 )
 from springhead.store.changes import noted
 from springhead.store.db import TryAgain, Tx
@@ -144,6 +145,8 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
     await tx.rows(_STAY, company_id, msgspec.json.encode(sent).decode())
     tx.changed = True
     leads = sorted(set(staying))
+    if await unique.follow(tx, company_id, fields, leads):  # somebody took a value just now
+        raise TryAgain
     await lead_status.refresh(tx, company_id, fields, leads, won=[row["lead_id"] for row in won])
     await rules.follow(tx, company_id, fields, leads)
     if moved == STEP_ROWS:

@@ -4,6 +4,7 @@ Locks, in the order of everybody: the opportunities, what the leads refer to, th
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,9 +15,9 @@ from springhead.model.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.model.notes import NOTE, TASK
 from springhead.model.opportunities import OPPORTUNITY_LEAD
-from springhead.store import lead_status, lists, opportunities, rules, sql, visitors
+from springhead.store import lead_status, lists, opportunities, rules, sql, unique, visitors
 from springhead.store.changes import noted
-from springhead.store.db import Tx
+from springhead.store.db import TryAgain, Tx
 from springhead.store.members import counted
 from springhead.store.reads import Rows, Select
 from springhead.store.recycling import IN_TIME, one_at_a_time
@@ -30,7 +31,7 @@ SOURCE = "deleted_lead d cross join lateral jsonb_populate_record(null::lead, d.
 class Restored(msgspec.Struct, frozen=True):
     """What became of the ids: which were in the bin, and which of those are leads again.
 
-    The others are not, since another lead has their address by now.
+    The others are not, since another lead has their address by now, or their value of a unique field.
     """
 
     found: Collection[int]
@@ -43,17 +44,38 @@ async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[
     found = [row["id"] for row in await tx.rows(_CLAIM, company_id, lead_ids)]
     if not found:
         return Restored((), ())
-    named = await tx.rows(_OPPORTUNITIES, company_id, found)
+    free = await _free(tx, company_id, fields, found)
+    named = await tx.rows(_OPPORTUNITIES, company_id, free)
     await opportunities.lock(tx, company_id, {row["id"] for row in named})
-    back = [row["id"] for row in await tx.rows(_LEADS, company_id, found)]
+    back = [row["id"] for row in await tx.rows(_LEADS, company_id, free)]
     if back:
         tx.changed = True
         await _bring_back(tx, company_id, fields, sorted(back))
     return Restored(found, back)
 
 
+async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[int]:
+    """The leads of the bin whose values of unique fields nobody else has by now."""
+    if not fields.unique:
+        return list(lead_ids)
+    rows = await tx.rows(
+        """
+        select d.id, coalesce(d.lead->'custom', '{}')::text as custom from deleted_lead d
+        where d.company_id = $1 and d.id = any($2::bigint[])
+        order by d.id
+        """,
+        company_id,
+        lead_ids,
+    )
+    customs = {row["id"]: msgspec.json.decode(row["custom"], type=dict[str, Any]) for row in rows}
+    taken = await unique.refused(tx, company_id, fields, customs, among={})
+    return [one for one in lead_ids if one not in taken]
+
+
 async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
     """Give leads that are there again what went with them."""
+    if await unique.follow(tx, company_id, fields, lead_ids):  # somebody took a value just now
+        raise TryAgain
     listed = await tx.rows(_LISTS, company_id, lead_ids)
     await lists.lock(tx, company_id, [*(row["id"] for row in listed), *(rule.list_id for rule in fields.rules)])
     for query in (_OPPORTUNITY_LEADS, _NOTES, _BELONGINGS, _MEMBERS):

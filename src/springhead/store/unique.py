@@ -4,7 +4,8 @@ Whoever writes leads calls `follow` for them, in the same transaction; rows of l
 Who waits for a key has locked his leads before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -79,7 +80,7 @@ _LOOK = statement(
     with sent as materialized (
         select s.position, s.lead_id, s.email_key, s.unique_id, {_key("v.value")} as key
         from jsonb_to_recordset($2::jsonb)
-            as s (position integer, lead_id bigint, email_key text, unique_id bigint, value text)
+            as s (position bigint, lead_id bigint, email_key text, unique_id bigint, value text)
         cross join lateral (select {_normal("s.value")} as value offset 0) v
     ),
     named as materialized (
@@ -103,6 +104,33 @@ async def look(tx: Tx, company_id: int, wishes: Sequence[Wish]) -> list[Found]:
     """What there is about each wish, by the order of positions."""
     rows = await tx.rows(_LOOK, company_id, msgspec.json.encode(wishes).decode())
     return [Found(*row.values()) for row in rows]
+
+
+async def refused(
+    tx: Tx, company_id: int, fields: FieldSet, leads: Mapping[int, Mapping[str, Any]], *, among: Mapping[int, set[int]]
+) -> dict[int, list[str]]:
+    """Of leads that are to have these custom values: the fields of which others have the value already, by lead.
+
+    `among` are, for a lead, those whose values it may take. Of two leads with the same value the first one may have it.
+    """
+    wishes = [
+        Wish(lead_id, lead_id, None, field.unique_id or 0, str(custom.get(name) or ""))
+        for lead_id, custom in leads.items()
+        for name, field in fields.unique.items()
+    ]
+    if not wishes:
+        return {}
+    names = {field.unique_id: name for name, field in fields.unique.items()}
+    wanted: dict[tuple[int, bytes], int] = {}
+    taken: dict[int, list[str]] = {}
+    for found in await look(tx, company_id, wishes):
+        if found.key is None:
+            continue
+        lead_id = found.position
+        first = wanted.setdefault((found.unique_id, found.key), lead_id)
+        if first != lead_id or found.holder_id not in {None, lead_id, *among.get(lead_id, ())}:
+            taken.setdefault(lead_id, []).append(names[found.unique_id])
+    return taken
 
 
 _FOLLOW = statement(
