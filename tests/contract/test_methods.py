@@ -1,7 +1,7 @@
 """Every method is whole: documented, with a test file of its own, examples that run and errors that happen."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ NAMED = (
 )
 """Leads by address and by id, some of which are there."""
 
-MORE: dict[str, list[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
+MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
