@@ -101,7 +101,7 @@ NAMED = (
 )
 """Leads by address and by id, some of which are there."""
 
-MORE: dict[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
+MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
     "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
     "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],

@@ -44,7 +44,7 @@ async def main(dsn, alone, company_id, per_second, per_day):
     await database.open(dsn)
     limits = Limits(database, alone=alone == "alone")
     company = Company(id=int(company_id), account_id="", name="", time_zone="UTC",
-        per_second=int(per_second), per_day=int(per_day), objects_per_call=500)
+        per_second=int(per_second), per_day=int(per_day), objects_per_call=500, recycle_days=30)
     os.write(1, b"ready\\n")
     start, end = map(float, sys.stdin.readline().split())
     await asyncio.sleep(start - time.monotonic())

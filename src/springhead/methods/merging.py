@@ -75,7 +75,7 @@ async def merge_leads(call: Call, *, objects: Annotated[list[Json], Objects(MERG
     `leadDeletion` that says `mergedInto`.
 
     The outcome has the `id` of the lead that stays. 404 when a lead is not there, 302 when all were merged into it
-    before, 301 when the new address, or the value of a unique field, is another lead's, 303 when a value names what your
+    before, 301 when the new address or the value of a unique field is another lead's, 303 when a value names what your
     company does not have. Objects work one after the other, each as a whole or not at all.
     """
     async with call.tx() as tx:
