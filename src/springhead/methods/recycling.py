@@ -53,8 +53,8 @@ async def restore_leads(
 
     404 when it is not in the recycle bin: it was never deleted, longer ago than your company keeps leads (30 days,
     unless somebody has said otherwise), or is back already. 301 when another lead has its email address, or its value
-    of a unique field, by now: the lead stays in the bin. A lead that was merged into another one comes back as a lead of its own, with its values;
-    what the other one got from it stays there.
+    of a unique field, by now: the lead stays in the bin. A lead that was merged into another one comes back as a lead
+    of its own, with its values; what the other one got from it stays there.
     """
     wanted: list[int | ApiError] = [id_of(one, LEAD) for one in objects]
     ids = list(dict.fromkeys(one for one in wanted if isinstance(one, int)))

@@ -1,0 +1,82 @@
+"""Unique fields hold where leads are merged, deleted, restored and erased."""
+
+from typing import Any
+
+import pytest
+
+from support import Company
+
+
+@pytest.fixture
+def code(company: Company) -> str:
+    """A unique field."""
+    return company.field("Code", isUnique=1)
+
+
+def refused(company: Company, method: str, one: dict[str, Any]) -> int:
+    code = company.code(method, one)
+    assert code is not None
+    return code
+
+
+def test_the_lead_that_stays_takes_the_value_of_one_that_goes(company: Company, code: str) -> None:
+    stays, goes = company.create({}, {code: "A"})
+
+    company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
+
+    assert company.lead(stays)[code] == "A"
+    assert company.code("createLeads", {"emailAddress": "new@example.com", code: "A"}) == 301
+    (found,) = company.call("upsertLeads", objects=[{code: "A", "city": "Rome"}], key=code)
+    assert (found["id"], found["created"]) == (stays, False)
+
+
+def test_a_value_of_a_third_lead_is_301_and_nothing_is_merged(company: Company, code: str) -> None:
+    stays, goes, _ = company.create({}, {"firstName": "Goes"}, {code: "A"})
+
+    (outcome,) = company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes], "values": {code: "A"}}])
+
+    assert outcome["error"]["code"] == 301
+    assert outcome["error"]["data"]["params"][0]["param"] == code
+    assert company.lead(goes)["firstName"] == "Goes"
+
+
+def test_the_value_that_the_other_lead_gave_up_is_free(company: Company, code: str) -> None:
+    stays, goes = company.create({code: "A"}, {code: "B"})
+
+    company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
+
+    assert company.lead(stays)[code] == "A"
+    assert company.code("createLeads", {"emailAddress": "new@example.com", code: "B"}) is None
+
+
+def test_a_deleted_lead_gives_its_value_up_and_takes_it_again_when_it_comes_back(company: Company, code: str) -> None:
+    (lead,) = company.create({code: "A"})
+    company.call("deleteLeads", objects=[{"id": lead}])
+    (other,) = company.create({code: "A"})
+
+    assert refused(company, "restoreLeads", {"id": lead}) == 301
+    company.call("updateLeads", objects=[{"id": other, code: "B"}])
+    assert company.code("restoreLeads", {"id": lead}) is None
+
+    assert company.lead(lead)[code] == "A"
+    assert refused(company, "updateLeads", {"id": other, code: "A"}) == 301
+
+
+def test_of_two_deleted_leads_with_the_same_value_one_comes_back(company: Company, code: str) -> None:
+    (first,) = company.create({code: "A"})
+    company.call("deleteLeads", objects=[{"id": first}])
+    (second,) = company.create({code: "A"})
+    company.call("deleteLeads", objects=[{"id": second}])
+
+    outcomes = company.call("restoreLeads", objects=[{"id": first}, {"id": second}])
+
+    assert sorted(one["success"] for one in outcomes) == [False, True]
+    assert next(one["error"]["code"] for one in outcomes if one["error"]) == 301
+
+
+def test_an_erased_lead_gives_its_value_up(company: Company, code: str) -> None:
+    (lead,) = company.create({code: "A"})
+
+    company.call("eraseLeads", objects=[{"id": lead}])
+
+    assert company.code("createLeads", {"emailAddress": "new@example.com", code: "A"}) is None
