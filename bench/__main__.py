@@ -286,6 +286,15 @@ def report_timelines(found: dict[int, Pair]) -> None:
     )
 
 
+def report_feed(found: feed.Feed) -> None:
+    """The change feed at both ends, and a call that waits for a change."""
+    console.print(
+        f"getLeadChanges, 500 of {found.changes:,} changes: {found.page.ours:.2f} ms, {found.page.bare:.2f} the bare "
+        f"statement; the last page {judged(found.deep.ours / found.deep.bare, feed.DEEP, least=False)} times the first; a "
+        f"waiting call is answered {found.waited:.1f} ms after the update in the median, {found.waited_longest:.1f} at most"
+    )
+
+
 def report_pushes(found: pushes.Found) -> None:
     """How soon pushes arrive, how many, and what those that hang cost the others."""
     idle, sustained, alone, beside = found.idle, found.sustained, found.alone, found.beside
@@ -337,6 +346,7 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
             lines = await events.timelines(rig, bench.bare, most_events, runs=runs)
             progress.advance(task)
         report_timelines(lines)
+        report_feed(await feed.measure(rig, bench.bare, runs=runs))
         for name, milliseconds in (await bench.scale()).items():
             console.print(
                 f"{name} (10 text fields, one connection): {judged(milliseconds, SCALE[name], least=False)} ms"

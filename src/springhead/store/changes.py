@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 
 import msgspec
 import structlog
@@ -158,24 +157,6 @@ async def after(
     last: int = rows[0]["end"]
     upto = changes[-1].sequence if len(changes) == limit else max(sequence, min(sequence + span, last))
     return Page(changes, upto, last)
-
-
-async def time_of(tx: Tx, company_id: int, moment: datetime) -> int:
-    """A number behind which every change since a moment lies, and few of before; 0 when that is the beginning.
-
-    Writes are numbered in the order of their commits and know when they began: a call takes less than half a minute.
-    """
-    return await tx.value(
-        """
-        select coalesce((
-            select c.last from change c
-            where c.company_id = $1 and c.last is not null and c.created_at < $2 - interval '30 seconds'
-            order by c.last desc limit 1
-        ), 0)
-        """,
-        company_id,
-        moment,
-    )
 
 
 class Watch(msgspec.Struct, frozen=True):
