@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import events, neighbours, people, pushes, search
+from bench import events, feed, neighbours, people, pushes, search
 from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
@@ -288,10 +288,11 @@ def report_timelines(found: dict[int, Pair]) -> None:
 
 def report_feed(found: feed.Feed) -> None:
     """The change feed at both ends, and a call that waits for a change."""
+    deep = judged(found.deep.ours / found.deep.bare, feed.DEEP, least=False)
     console.print(
         f"getLeadChanges, 500 of {found.changes:,} changes: {found.page.ours:.2f} ms, {found.page.bare:.2f} the bare "
-        f"statement; the last page {judged(found.deep.ours / found.deep.bare, feed.DEEP, least=False)} times the first; a "
-        f"waiting call is answered {found.waited:.1f} ms after the update in the median, {found.waited_longest:.1f} at most"
+        f"statement; the last page {deep} times the first; a waiting call is answered {found.waited:.1f} ms after the "
+        f"update in the median, {found.waited_longest:.1f} at most"
     )
 
 
