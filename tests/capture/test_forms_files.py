@@ -62,7 +62,7 @@ def test_another_company_another_token_and_a_deleted_lead_give_no_file(
         assert public.ask(wrong).status == 404
     assert public.company.refusal("deleteLeads", {"id": form.lead()["id"]}) is None
     assert public.ask(address).status == 404
-    assert public.rows("select from upload where company_id = $1") == []
+    assert public.rows("select from upload where company_id = $1 and lead_id is not null") == []
 
 
 def test_a_text_in_a_file_field_and_a_file_in_a_text_field_are_not_taken(public: Public) -> None:
@@ -73,7 +73,7 @@ def test_a_text_in_a_file_field_and_a_file_in_a_text_field_are_not_taken(public:
     )
     assert sent.status == 303
     assert (form.lead()[cv], form.lead()["firstName"]) == ("", None)
-    assert public.rows("select from upload where company_id = $1") == []
+    assert public.rows("select from upload where company_id = $1 and lead_id is not null") == []
 
 
 def test_an_empty_file_is_none(public: Public) -> None:
