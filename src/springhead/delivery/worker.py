@@ -143,6 +143,8 @@ class Worker:
                 if self._alone:
                     await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
                 self._subscribed |= set(await pushes.subscribed(tx))
+            if self._subscribed:
+                await self._sender.open()
         except (Unavailable, TryAgain):
             return False
         except Exception:

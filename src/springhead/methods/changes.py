@@ -75,10 +75,11 @@ async def get_lead_changes(
     Go on with the `cursor` of the answer: nothing is skipped, whatever is written meanwhile, and nothing comes twice.
     `more` says whether to ask again at once; else send `wait`, and the answer comes with the next change.
 
-    Each change has its number (`sequence`, without gaps), its `kind`, the lead's id and the time. `changed` has the
-    changed fields with their old and their new value, as in `{"city": [null, "Rome"]}`. `lead` is the lead as getLeads
-    shows it, as it is now; null when it is gone: whoever stores `lead` under `leadID`, and deletes what is null, has an
-    exact copy at the end. Changes of kind `score` (leadScore) have no event and no values.
+    Each change has its number (`sequence`, which rises; one of which nothing is kept is left out), its `kind`, the
+    lead's id and the time. `changed` has the changed fields with their old and their new value, as in
+    `{"city": [null, "Rome"]}`. `lead` is the lead as getLeads shows it, as it is now; null when it is gone: whoever
+    stores `lead` under `leadID`, and deletes what is null, has an exact copy at the end. Changes of kind `score`
+    (leadScore) have no event and no values.
 
     With `kinds` an answer can be empty although there is `more`. With `fields`, changes of other fields come too, with
     an empty `changed`. A cursor from before a backup was restored is refused with 205: begin anew.

@@ -36,7 +36,7 @@ async def once(
 
     The key and the answer are stored in the transaction of the write itself: after a crash there are all or none. A
     call that is refused as a whole has done nothing and leaves the key free. While the same key is under way this waits
-    for it, two seconds at most. Raises what the method raises, and 205 when the key belongs to another call.
+    for it, some seconds at most. Raises what the method raises, and 205 when the key belongs to another call.
     """
     company_id, fingerprint = call.company.id, _fingerprint(call, method, params)
     passes = _Later()

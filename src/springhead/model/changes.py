@@ -33,10 +33,11 @@ KINDS = (*dict.fromkeys(KIND_OF.values()), SCORE)
 class Change(msgspec.Struct, frozen=True):
     """One change of a lead.
 
-    `sequence` counts the changes of a company from 1 without gaps, in the order in which they were committed, and those
-    of one lead in the order in which they happened. `changed` is what the event has: each changed field with its old
-    and its new value as in `{"city": [null, "Rome"]}`, in the wire's words; None for a new lead, and for a score, which
-    has no event (`event_id` None).
+    `sequence` counts the changes of a company from 1, in the order in which they were committed, and those of one lead
+    in the order in which they happened; those of which nothing is kept, as the scores of a lead that is gone, are left
+    out. `changed` is what the event has: each changed field with its old and its new value as in
+    `{"city": [null, "Rome"]}`, in the wire's words; None for a new lead, and for a score, which has no event
+    (`event_id` None).
     """
 
     sequence: int

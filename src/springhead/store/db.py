@@ -50,11 +50,17 @@ class TryAgain(Exception):
 async def until_settled(attempt: Callable[[], Awaitable[T]]) -> T:
     """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written.
 
-    Raises Unavailable when that has not helped for TRIES times.
+    What waited in vain for a row is tried once more: most often a queue of writers was too long, and is gone by then.
+    Raises Unavailable when that has not helped for TRIES times, and Locked when a row stays locked.
     """
+    waited = False
     for number in range(TRIES):
         try:
             return await attempt()
+        except Locked:
+            if waited:
+                raise
+            waited = True
         except TryAgain as cause:
             log.debug("begun anew", number=number, cause=type(cause.__cause__).__name__)
             # Longer each time, up to a third of a second: who meets again should not meet at once.
