@@ -113,7 +113,7 @@ def in_thread(work: Callable[[], Any], failures: list[Exception]) -> threading.T
 
 
 def numbers_of_events(company: Company) -> set[int]:
-    """The numbers that the feed must have: of the others, scores of leads, those of leads that are gone are left out."""
+    """The numbers that the feed must have; the others are scores, left out for leads that are gone."""
     rows = sql(
         company.dsn,
         "select generate_series(first, last) as number from change where company_id = $1 and event_ids <> '{}'",
