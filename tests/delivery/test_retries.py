@@ -85,7 +85,7 @@ def test_later_changes_wait_behind_the_failed_ones_and_come_in_order(
 ) -> None:
     company = mine()
     made = subscribe(company, receiver)
-    receiver.answers[made["path"]] = "503"
+    receiver.answers[made["path"]] = "503 Retry-After: 3600"
     (lead,) = company.create({})
     failed(company, made, 1)
     for number in range(5):
