@@ -1,13 +1,11 @@
 """The body of a push: the leads as they are now, each once, and what became of them (docs/receiving-pushes.md)."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from springhead.model import times
 from springhead.model.changes import Change
-from springhead.model.errors import Json
 from springhead.model.leads import LEAD
 from springhead.store import changes, reads
 from springhead.store.db import Tx
@@ -92,17 +90,6 @@ async def compose(tx: Tx, company_id: int, order: Order, batch: Batch, fields: F
     zone = ZoneInfo(order.zone)
     standing = {*LEAD.by_name, *(column.name for column in custom)}
     hidden = set[str]() if names is None else standing - set(names)
-    return _encode({"leads": rows, "changes": [_change(one, hidden, zone) for one in batch.changes]})
-
-
-def _change(change: Change, hidden: Container[str], zone: ZoneInfo) -> Mapping[str, Json]:
-    """A change as getLeadChanges shows it."""
-    changed = change.changed and {name: value for name, value in change.changed.items() if name not in hidden}
-    return {
-        "sequence": str(change.sequence),
-        "eventID": None if change.event_id is None else str(change.event_id),
-        "kind": change.kind,
-        "leadID": str(change.lead_id),
-        "createTimestamp": times.written(change.at, zone),
-        "changed": changed,
-    }
+    return _encode(
+        {"leads": rows, "changes": [one.row(zone, lambda name: name not in hidden) for one in batch.changes]}
+    )

@@ -7,7 +7,6 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.call import Call, readable
 from springhead.methods.examples import DONE, GIVEN
-from springhead.model import times
 from springhead.model.changes import CHANGE, KINDS, Change
 from springhead.model.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads import LEAD
@@ -134,20 +133,10 @@ async def _leads(call: Call, found: Sequence[Change], names: Sequence[str] | Non
 def _row(
     call: Call, one: Change, found: Mapping[str, Mapping[str, Json]], names: Sequence[str] | None, *, leads: bool
 ) -> Mapping[str, Json]:
-    changed = one.changed
-    lead = found.get(str(one.lead_id))
-    if names is not None:
-        changed = changed and {name: value for name, value in changed.items() if name in names}
-        lead = lead and {name: value for name, value in lead.items() if name in names}
-    row: dict[str, Json] = {
-        "sequence": str(one.sequence),
-        "eventID": None if one.event_id is None else str(one.event_id),
-        "kind": one.kind,
-        "leadID": str(one.lead_id),
-        "createTimestamp": times.written(one.at, call.zone),
-        "changed": dict(changed) if changed is not None else None,
-    }
-    return {**row, "lead": dict(lead) if lead else None} if leads else row
+    row = one.row(call.zone, lambda name: names is None or name in names)
+    lead = found.get(str(one.lead_id), {})
+    shown = {name: value for name, value in lead.items() if names is None or name in names}
+    return {**row, "lead": shown or None} if leads else row
 
 
 def _wrong(message: str) -> Problem:

@@ -1,10 +1,12 @@
 """The change feed: what became of leads, one entry for each change, in the order in which changes were committed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from springhead.model import times
 from springhead.model.columns import Column, Kind, Noun, integer, moment, text
 from springhead.model.errors import Json
 from springhead.model.events import CONVERTED, ERASED, MERGED, RESTORED, STATUS_CHANGED
@@ -46,6 +48,18 @@ class Change(msgspec.Struct, frozen=True):
     lead_id: int
     at: datetime
     changed: Mapping[str, Json] | None
+
+    def row(self, zone: ZoneInfo, shown: Callable[[str], bool] = lambda _name: True) -> dict[str, Json]:
+        """The change as getLeadChanges and pushes show it, with the values of some fields only."""
+        changed = self.changed
+        return {
+            "sequence": str(self.sequence),
+            "eventID": None if self.event_id is None else str(self.event_id),
+            "kind": self.kind,
+            "leadID": str(self.lead_id),
+            "createTimestamp": times.written(self.at, zone),
+            "changed": None if changed is None else {name: value for name, value in changed.items() if shown(name)},
+        }
 
 
 _ID = integer(18, "bigint")

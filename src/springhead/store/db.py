@@ -30,6 +30,8 @@ ACQUIRE_TIMEOUT = 5.0
 ALIVE_TIMEOUT = 3.0
 COMMAND_TIMEOUT = 10.5
 """A little more than PostgreSQL itself gives a statement: when this ends first, nothing comes through."""
+LAST_WRITE = 15
+"""Seconds after which no call is still writing that began before (wire/pubapi.py PATIENCE)."""
 STATEMENT_TIMEOUT = "10s"
 LOCK_TIMEOUT = "2s"
 SERVER_SETTINGS = {

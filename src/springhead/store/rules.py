@@ -16,16 +16,13 @@ from springhead.model.lists import LIST_MEMBER, filterable
 from springhead.store import fields as fieldsets
 from springhead.store import passes
 from springhead.store.conditions import condition
-from springhead.store.db import TryAgain, Tx
+from springhead.store.db import LAST_WRITE, TryAgain, Tx
 from springhead.store.members import JOINED, among, counted, told
 from springhead.store.passes import STEP_ROWS, STEPS
 from springhead.store.sql import Statement, statement
 from springhead.store.table import shift
 
 _FILL, _SWEEP = "fill_list", "sweep_list"
-
-LAST_WRITE = 15
-"""Seconds after which no call is still writing that began before (wire/pubapi.py PATIENCE)."""
 
 
 class _Look(msgspec.Struct, frozen=True):

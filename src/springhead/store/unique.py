@@ -13,14 +13,11 @@ import structlog
 from springhead.model.fields import FieldSet
 from springhead.store import fields as fieldsets
 from springhead.store import passes
-from springhead.store.db import Tx
+from springhead.store.db import LAST_WRITE, Tx
 from springhead.store.passes import STEP_ROWS, STEPS
 from springhead.store.sql import Statement, statement
 
 log = structlog.get_logger()
-
-LAST_WRITE = 15.0
-"""Seconds after which no write can be under way that began before a field was unique."""
 
 _FILL, _CLEAR = "unique-fill", "unique-clear"
 _WAITS = 0.02
