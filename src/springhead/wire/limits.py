@@ -30,6 +30,7 @@ class Meter:
         "day",
         "day_ends",
         "exhausted",
+        "free_at",
         "interval",
         "leased",
         "leased_until",
@@ -49,7 +50,8 @@ class Meter:
         self.back = 0  # calls to give back with the next question
         self.day: date | None = None  # of the calls leased and to give back
         self.day_ends = 0
-        self.refused_until = 0
+        self.refused_until = 0  # no call is let in before, and the database is not asked
+        self.free_at = 0  # the database lets in a call that comes then
         self.exhausted = False  # by the day, not by the second
         self.waiting: list[asyncio.Future[None]] = []
         self.asking: asyncio.Task[None] | None = None
@@ -66,9 +68,10 @@ class Meter:
 
     def refusal(self, now: int) -> ApiError:
         """Why the next call is refused, and when to try again."""
+        wait = self.free_at - now
         if self.exhausted:
-            return DailyLimit({"retryAfter": max(1, -(-(self.day_ends - now) // SECOND))})
-        return SecondLimit({"retryAfter": _seconds(self.refused_until - now)})
+            return DailyLimit({"retryAfter": max(1, -(-wait // SECOND))})
+        return SecondLimit({"retryAfter": _seconds(wait)})
 
 
 class Limits:
@@ -221,6 +224,7 @@ class Limits:
         asked = _limits(meter)
         calls = max(callers, meter.slice - meter.leased)
         grant = await self._take(meter, calls)
+        received = monotonic_ns()
         if grant.day != meter.day:
             meter.leased = meter.back = 0  # of a day that is over
         meter.day = grant.day
@@ -231,11 +235,14 @@ class Limits:
             meter.give_back()
             return False
         if grant.granted < callers:
+            # The database read its clock after `sent` and before `received`. A lease ends early, counted from
+            # `sent`; a wait ends late, counted from `received`, so that a caller who waits is let in.
             meter.exhausted = grant.used >= asked[1]
             if meter.exhausted:
+                meter.free_at = received + grant.day_left_us * 1000
                 meter.refused_until = min(meter.day_ends, sent + RECHECK)
             else:
-                meter.refused_until = sent + grant.wait_us(asked[0]) * 1000
+                meter.free_at = meter.refused_until = received + grant.wait_us(asked[0]) * 1000
         return True
 
     async def _take(self, meter: Meter, calls: int) -> limits.Grant:
