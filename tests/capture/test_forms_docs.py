@@ -60,10 +60,10 @@ def test_its_limits_are_the_codes() -> None:
         (found,) = [line.strip("|").split("|")[1:] for line in PAGE.splitlines() if line.startswith(f"| {title}")]
         return [tuple(map(int, re.findall(r"\d+", cell))) for cell in found]
 
-    assert row("submits of one address") == [rate(Rate.SENDS, 60), rate(Rate.PLAIN_SENDS, 60)]
-    assert row("submits of one form") == [rate(Rate.OF_A_FORM, 1), rate(Rate.PLAIN_OF_A_FORM, 1)]
-    assert row("looks at forms") == [rate(Rate.LOOKS, 60), ()]
-    assert row("text of a submit")[0] == (bodies.TEXT_BYTES // 1024,)
-    assert row("fields of a submit")[0] == (bodies.PARTS,)
-    assert row("files of a submit")[0] == (bodies.FILES, bodies.FILE_BYTES // 1024 // 1024)
+    assert row("submissions from one address") == [rate(Rate.SENDS, 60), rate(Rate.PLAIN_SENDS, 60)]
+    assert row("submissions of one form") == [rate(Rate.OF_A_FORM, 1), rate(Rate.PLAIN_OF_A_FORM, 1)]
+    assert row("form views from one address") == [rate(Rate.LOOKS, 60), ()]
+    assert row("text of a submission")[0] == (bodies.TEXT_BYTES // 1024,)
+    assert row("fields of a submission")[0] == (bodies.PARTS,)
+    assert row("files of a submission")[0] == (bodies.FILES, bodies.FILE_BYTES // 1024 // 1024)
     assert forms.TOO_FAST_SECONDS == 2
