@@ -192,4 +192,4 @@ def test_decisions_are_numbered_and_have_the_same_parts() -> None:
     assert [page.name[:4] for page in decisions] == [f"{number:04}" for number in range(1, len(decisions) + 1)]
     for page in decisions:
         headings = re.findall(r"^## (.*)$", page.read_text(), re.MULTILINE)
-        assert headings == ["Context", "Decision", "Consequences", "Alternatives", "What holds it"], page.name
+        assert headings == ["Context", "Decision", "Consequences", "Alternatives", "Enforced by"], page.name
