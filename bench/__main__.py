@@ -23,14 +23,14 @@ from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
 from bench.search import Searches
-from springhead.model.columns import Column, text
-from springhead.model.leads import LEAD, email_key
-from springhead.store import companies
-from springhead.store.db import Database
-from springhead.store.filters import Where
-from springhead.store.reads import Select
-from springhead.store.table import table
-from springhead.wire.limits import Limits
+from springhead.model.kit.columns import Column, text
+from springhead.model.leads.leads import LEAD, email_key
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
+from springhead.store.nouns.reads import Select
+from springhead.store.nouns.table import table
+from springhead.store.nouns.where import Where
+from springhead.wire.api.rate_limits import Limits
 
 console = Console()
 SIZES = (1_000, 100_000, 1_000_000)

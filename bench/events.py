@@ -13,10 +13,10 @@ import msgspec
 
 from bench.measure import Pair, paired
 from bench.rig import Rig, encode
-from springhead.model.errors import Json
-from springhead.store import visitors
-from springhead.store.db import Tx
-from springhead.store.visitors import View
+from springhead.model.kit.errors import Json
+from springhead.store.capture import visitors
+from springhead.store.capture.visitors import View
+from springhead.store.database.pool import Tx
 
 VIEWS_LEAST = 5_000
 """Page views a second."""

@@ -9,12 +9,12 @@ import asyncpg
 
 from bench.measure import Pair, Run, paired
 from bench.rig import Rig, encode
-from springhead.model.accounts import ACCOUNT
-from springhead.model.columns import Noun
-from springhead.model.opportunities import OPPORTUNITY
-from springhead.store import members
-from springhead.store.db import Tx
-from springhead.store.table import Batch, table
+from springhead.model.kit.columns import Noun
+from springhead.model.sales.accounts import ACCOUNT
+from springhead.model.sales.opportunities import OPPORTUNITY
+from springhead.store.database.pool import Tx
+from springhead.store.lists import members
+from springhead.store.nouns.table import Batch, table
 
 Sides = tuple[Callable[[int], Run], Callable[[int], Run]]
 """Ours and the bare driver's."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from springhead.model.leads import LEAD
+from springhead.model.leads.leads import LEAD
 
 TEXTS = [
     column for column in LEAD.written if column.kind.sql == "text" and column.name not in {"emailAddress", "leadStatus"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from bench.rig import Client, Rig, encode
-from springhead.store import companies
-from springhead.store.db import Database
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
 
 MEDIAN_MS, P99_MS = 20.0, 150.0
 LEADS_LEAST = 5_000

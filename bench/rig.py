@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from springhead.store.embedded import Embedded
+from springhead.postgres.embedded import Embedded
 
 
 class Rig:

@@ -9,18 +9,18 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 
-from springhead.methods.call import Call
-from springhead.methods.call import Server as Shared
-from springhead.model.errors import ApiError, Json
+from springhead.model.kit.errors import ApiError, Json
+from springhead.rpc.context import Context
+from springhead.rpc.context import Server as Shared
 from springhead.rpc.method import find
-from springhead.store import companies
-from springhead.store.changes import Feed
-from springhead.store.db import Database, Tx
-from springhead.store.fields import FieldCache
-from springhead.store.paging import Walks
-from springhead.store.passes import Passes
-from springhead.store.sql import Sql, Statement
-from springhead.wire import envelope
+from springhead.store.companies import companies
+from springhead.store.database.background_jobs import Passes
+from springhead.store.database.pool import Database, Tx
+from springhead.store.database.sql import Sql, Statement
+from springhead.store.feed.changes import Feed
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import Walks
+from springhead.wire.api import envelope
 from support import Company, Server, sql
 
 
@@ -281,7 +281,7 @@ class _InProcess:
         async with self._database.everyone() as tx:
             access = await companies.access(tx, company.account_id)
         assert access is not None
-        call = Call(server=self._shared, company=access.company, utc=False)
+        call = Context(server=self._shared, company=access.company, utc=False)
         declared = find(method)
         try:
             result = await declared.call(call, cast("dict[str, Json]", params), objects_per_call=500)

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from springhead import methods
-from springhead.model.accounts import ACCOUNT
-from springhead.model.campaigns import CAMPAIGN
-from springhead.model.columns import Column, Noun
+from springhead.model.kit.columns import Column, Noun
 from springhead.model.lists import ACTIVE_LIST
-from springhead.model.notes import TASK
-from springhead.model.opportunities import DEAL_STAGE, OPPORTUNITY
-from springhead.model.products import PRODUCT
+from springhead.model.sales.accounts import ACCOUNT
+from springhead.model.sales.campaigns import CAMPAIGN
+from springhead.model.sales.notes import TASK
+from springhead.model.sales.opportunities import DEAL_STAGE, OPPORTUNITY
+from springhead.model.sales.products import PRODUCT
 from springhead.rpc.method import REGISTRY
 from springhead.rpc.params import Where
 from support import Company, new_email, sql

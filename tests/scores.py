@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from springhead.store.scoring import Scorer
+from springhead.store.scores.scoring import Scorer
 from support import Company, sql, with_database
 
 CREATED = {"name": "Came", "part": "engagement", "points": 4, "eventSource": "leadCreation"}

@@ -17,10 +17,10 @@ from urllib.parse import urlencode, urlsplit
 
 import asyncpg
 
+from springhead.postgres.embedded import Embedded
 from springhead.rpc.method import REGISTRY, Reads, Writes
-from springhead.store import companies
-from springhead.store.db import Database
-from springhead.store.embedded import Embedded
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
 
 T = TypeVar("T")
 _numbers = itertools.count(1)

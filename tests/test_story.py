@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from springhead.store import companies
-from springhead.store.db import Database
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
 from support import Company, Server, eventually, new_company, with_database
 
 CALL = b'{"method":"getLead","params":{"id":1},"id":"1"}'

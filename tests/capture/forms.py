@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from capture.public import Answer, Public
-from springhead.model import signing
+from springhead.model.capture import signing
 from support import Company
 
 EMAIL = {"systemName": "emailAddress"}

@@ -9,19 +9,19 @@ from typing import Any
 
 from capture.public import BEN, Public
 from springhead.capture import Capture, intake, views
-from springhead.capture.exchange import BODY_BYTES
-from springhead.methods.call import Server
-from springhead.methods.capture import URLS_MAX
-from springhead.model import emails, sites, visitors
-from springhead.model.capture import pixel_snippet, script_snippet
+from springhead.capture.http_io import BODY_BYTES
+from springhead.methods.capture.capture_settings import URLS_MAX
+from springhead.model.capture import email_links, sites, visitors
+from springhead.model.capture.capture_settings import pixel_snippet, script_snippet
+from springhead.rpc.context import Server
 from springhead.settings import Settings
-from springhead.store import passes
-from springhead.store import sites as store_sites
-from springhead.store.changes import Feed
-from springhead.store.db import Database
-from springhead.store.fields import FieldCache
-from springhead.store.paging import Walks
-from springhead.store.passes import Passes
+from springhead.store.capture import sites as store_sites
+from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import Passes
+from springhead.store.database.pool import Database
+from springhead.store.feed.changes import Feed
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import Walks
 from support import eventually, with_database
 
 TOP = Path(__file__).parents[2]
@@ -78,9 +78,9 @@ def test_the_numbers_of_the_page_are_the_servers() -> None:
     assert f"| {visitors.TRACKING_SHORTEST} to {visitors.TRACKING_LONGEST} characters" in FLAT
     assert f"| {views.PER_SECOND} a second, {views.BURST} at once | 429 |" in FLAT
     assert f"| {intake.VIEWS_MAX:,}, of one company {intake.VIEWS_MAX // 2:,} | 503 |" in FLAT
-    assert f"Up to {URLS_MAX} links of {emails.LINK_LENGTH:,} characters" in FLAT
+    assert f"Up to {URLS_MAX} links of {email_links.LINK_LENGTH:,} characters" in FLAT
     assert f"Up to {sites.PATTERNS_MAX} patterns of {sites.PATTERN_LENGTH} characters" in FLAT
-    assert f"more than {passes.STEP_ROWS:,} views" in FLAT
+    assert f"more than {background_jobs.STEP_ROWS:,} views" in FLAT
     assert intake.FLUSH_SECONDS <= 0.25
     assert store_sites.KEPT_SECONDS == 2, "a changed setting holds for what comes two seconds later"
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from capture.public import Public
 from springhead.capture.intake import BATCH, CHARACTERS_MAX, VIEWS_MAX, Intake, Seen
-from springhead.capture.pace import KEYS_MAX, Pace
-from springhead.model.sites import Site
-from springhead.store import sites, visitors
-from springhead.store.db import Database
-from springhead.store.visitors import View
+from springhead.capture.rate_limits import KEYS_MAX, Pace
+from springhead.model.capture.sites import Site
+from springhead.store.capture import sites, visitors
+from springhead.store.capture.visitors import View
+from springhead.store.database.pool import Database
 from support import Company, eventually, with_database
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from capture.public import Public
-from springhead.model import emails, signing
-from springhead.model.emails import CLICK, OPEN, UNSUBSCRIBE, Link
-from springhead.model.events import Event
-from springhead.store import emails as store
-from springhead.store.db import Database
+from springhead.model.capture import email_links, signing
+from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.leads.events import Event
+from springhead.store.capture import email_events as store
+from springhead.store.database.pool import Database
 from support import Company, Server, new_company, sql, with_database
 
 SPRING = "https://www.example.com/spring;x=1?a=b&c=%20d|e~'(f)#top"
@@ -89,7 +89,7 @@ def test_the_minute_is_that_of_all_servers(public: Public) -> None:
     message = Message(public)
     public.ask(message.link)
     token = message.link.removeprefix("/e/")
-    site = emails.site_token(token)
+    site = email_links.site_token(token)
     link = Link(lead_id=message.lead, url=SPRING)
     twin = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
     assert twin == token, "the same token, since the same is signed"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
-from springhead.store.embedded_host import binaries, choose_account
+from springhead.postgres.host import binaries, choose_account
 
 PASSWORD = "correct horse battery"
 UTF8 = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")

@@ -26,7 +26,7 @@ from cli.command import (
     running_postgres,
     springhead,
 )
-from springhead.store.embedded import Embedded
+from springhead.postgres.embedded import Embedded
 from support import Company, Server, eventually
 
 

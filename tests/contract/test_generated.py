@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 
 from springhead import __version__, methods
 from springhead.cli import springhead
-from springhead.rpc import reference
-from springhead.rpc.describe import openrpc
+from springhead.rpc.docs import reference
+from springhead.rpc.docs.openrpc import openrpc
+from springhead.rpc.docs.vendor_methods import VENDOR_METHODS
 from springhead.rpc.method import ALIASES, REGISTRY, Reads
-from springhead.rpc.vendor_methods import VENDOR_METHODS
 from support import Server
 
 assert methods.leads, "importing the methods registers them"

@@ -1,11 +1,11 @@
-"""What is held on a lead stands in one list, store/held.py: who makes a table says there what it has of a person."""
+"""All personal data of a lead stands in one list (store/lifecycle/personal_data.py): a new table needs a line there."""
 
 import re
 
 import pytest
 
-from springhead.store import sql as text
-from springhead.store.held import ELSEWHERE, HELD, Held
+from springhead.store.database import sql as text
+from springhead.store.lifecycle.personal_data import ELSEWHERE, HELD, Held
 from support import Server, sql
 
 DERIVED = {"company_id", "version", "email_key", "email_domain", "address_mark", "logged_at"}

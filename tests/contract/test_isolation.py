@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from isolation import FURNITURE, Astray, Attacker, Stranger, WhereLess, absent_like, dump, move_in
-from springhead.model.columns import Column, Noun
+from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
 from springhead.rpc.params import Flat, Given, Objects, Where
 from support import Company, Server, new_company, sql

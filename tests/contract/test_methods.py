@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from springhead import methods
-from springhead.model import errors
-from springhead.model.columns import Column
-from springhead.model.errors import ApiError
+from springhead.model.kit import errors
+from springhead.model.kit.columns import Column
+from springhead.model.kit.errors import ApiError
+from springhead.rpc.docs.samples import noun_name
 from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
 from springhead.rpc.params import Given, Integer, Moment, Objects, OneOf, Where
-from springhead.rpc.samples import noun_name
 from support import Company
 
 assert methods.leads, "importing the methods registers them"

@@ -15,15 +15,15 @@ import pytest
 
 import springhead.store
 from springhead import methods
-from springhead.model.columns import Noun
-from springhead.model.leads import LEAD
-from springhead.rpc import samples
-from springhead.rpc.samples import nouns
-from springhead.store import paging, reads
-from springhead.store.db import Tx
-from springhead.store.paging import Walks
-from springhead.store.reads import Select
-from springhead.store.table import Table
+from springhead.model.kit.columns import Noun
+from springhead.model.leads.leads import LEAD
+from springhead.rpc.docs import samples
+from springhead.rpc.docs.samples import nouns
+from springhead.store.database.pool import Tx
+from springhead.store.nouns import paging, reads
+from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.reads import Select
+from springhead.store.nouns.table import Table
 from support import Server, sql
 
 assert methods.leads, "importing the methods registers them"
@@ -160,7 +160,7 @@ def _statements() -> Iterator[tuple[str, str]]:
 
     What is put in at run time stands as `{source}`.
     """
-    for path in sorted(STORE.glob("*.py")):
+    for path in sorted(STORE.rglob("*.py")):
         tree = ast.parse(path.read_text())
         inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
         docs = {
@@ -182,19 +182,22 @@ def _statements() -> Iterator[tuple[str, str]]:
             else:
                 continue
             if _VERB.match(text.strip()):
-                yield f"{path.name}:{node.lineno}", text
+                yield f"{path.relative_to(STORE)}:{node.lineno}", text
     yield from _of_modules()
     for noun in _machine_nouns():
         yield from _of_machine(noun)
 
 
 def _of_modules() -> Iterator[tuple[str, str]]:
-    for module in pkgutil.iter_modules([str(STORE)]):
-        for name, value in vars(importlib.import_module(f"springhead.store.{module.name}")).items():
+    for module in pkgutil.walk_packages([str(STORE)], "springhead.store."):
+        for name, value in vars(importlib.import_module(module.name)).items():
             found = cast("Mapping[object, object]", value) if isinstance(value, dict) else {"": value}
             for key, text in found.items():
                 if isinstance(text, str) and not name.startswith("__") and _VERB.match(text.strip()):
-                    yield f"{module.name}.{name.lstrip('_')}{key and f'[{key}]'}", text
+                    yield (
+                        f"{module.name.removeprefix('springhead.store.')}.{name.lstrip('_')}{key and f'[{key}]'}",
+                        text,
+                    )
 
 
 def _migrations() -> str:
@@ -255,7 +258,12 @@ STATEMENTS = list(_statements())
 
 def test_the_statements_are_found() -> None:
     places = {place.partition(":")[0] for place, _ in STATEMENTS}
-    assert {"fields.py", "companies.py", "passes.py", "notes.FORGET[lead]"} <= places
+    assert {
+        "fields/fields.py",
+        "companies/companies.py",
+        "database/background_jobs.py",
+        "sales.notes.FORGET[lead]",
+    } <= places
     assert {"lead.insertion", "account.update_waiting", "campaign.deletion", "product.read0", "account.read6"} <= places
     assert len(STATEMENTS) > 20
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from delivery.names import Names
 from delivery.receiver import Receiver
 from springhead.delivery.sender import Sender
-from springhead.model.addresses import Networks
+from springhead.model.feed.receiver_addresses import Networks
 
 PORT = 8_080
 NEIGHBOUR = (

@@ -19,11 +19,11 @@ from standardwebhooks import WebhookVerificationError
 from delivery.pushes import subscribe
 from delivery.receiver import Receiver
 from faults.postgres import free_port
-from springhead.delivery import answers, bodies, client, retries
-from springhead.model.addresses import problem_of
-from springhead.model.subscriptions import MOST, SECRET_HOURS, USUAL
-from springhead.model.webhooks import new_message_id, new_secret, signed_headers
-from springhead.store.pushes import PATIENCE_HOURS
+from springhead.delivery import backoff, client, payloads, receiver_answers
+from springhead.model.feed.receiver_addresses import problem_of
+from springhead.model.feed.subscriptions import MOST, SECRET_HOURS, USUAL
+from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
+from springhead.store.feed.pushes import PATIENCE_HOURS
 from support import Company, eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "receiving-pushes.md").read_text()
@@ -215,23 +215,23 @@ def _kinds(value: Any) -> Any:
 
 
 def test_the_numbers_of_the_page_are_ours() -> None:
-    first, second, *later = retries.EARLY
+    first, second, *later = backoff.EARLY
     two, ten, thirty = (seconds / 60 for seconds in later)
     schedule = (
         f"again after {first:g} seconds, {second:g} seconds, {two:g}, {ten:g} and {thirty:g} minutes, and then every"
     )
     assert schedule in PAGE.replace("\n", " ")
-    assert (retries.HOURLY, retries.SPREAD) == (3_600, 0.2)
+    assert (backoff.HOURLY, backoff.SPREAD) == (3_600, 0.2)
     for said in (
         f"After {PATIENCE_HOURS} hours without success",
         f"for {SECRET_HOURS} hours each push is signed with both",
         f"{MOST} for each company",
-        f"up to {bodies.LEADS} leads",
-        f"{bodies.BYTES // 1024**2} MB at most",
+        f"up to {payloads.LEADS} leads",
+        f"{payloads.BYTES // 1024**2} MB at most",
         f"any 2xx within {client.TOTAL_SECONDS:g} seconds",
         f"read up to {client.READ_BYTES // 1024} KB",
-        f"the first {answers.KEPT_BYTES // 1000} kB",
-        f"`{bodies.TRIAL.decode()}`",
+        f"the first {receiver_answers.KEPT_BYTES // 1000} kB",
+        f"`{payloads.TRIAL.decode()}`",
         *(f"`{kind}`" for kind in (*USUAL, "score")),
     ):
         assert said in PAGE, said

@@ -8,7 +8,7 @@ import pytest
 
 from delivery.pushes import Made, caught_up, changes, state, subscribe
 from delivery.receiver import Receiver
-from springhead.delivery.retries import EARLY, HOURLY, pause
+from springhead.delivery.backoff import EARLY, HOURLY, pause
 from support import Company, eventually, sql
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from springhead.delivery.room import Room
+from springhead.delivery.capacity import Room
 
 
 def test_no_more_posts_than_there_is_room_for_run_at_a_time() -> None:

@@ -21,10 +21,10 @@ import uvloop
 from delivery.names import Names
 from delivery.receiver import Receiver
 from springhead.delivery import client
-from springhead.delivery.answers import KEPT_BYTES, Answer, wait_of
 from springhead.delivery.client import is_own
+from springhead.delivery.receiver_answers import KEPT_BYTES, Answer, wait_of
 from springhead.delivery.sender import Sender
-from springhead.model.addresses import Networks, kind_of
+from springhead.model.feed.receiver_addresses import Networks, kind_of
 
 T = TypeVar("T")
 

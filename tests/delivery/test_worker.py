@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from delivery.pushes import caught_up, changes, state, subscribe
 from delivery.receiver import Receiver
-from springhead.store import deliveries
+from springhead.store.feed import deliveries
 from support import Company, eventually, new_email, sql, with_database
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from springhead.store.embedded_host import binaries, choose_account
+from springhead.postgres.host import binaries, choose_account
 from support import sql
 
 PASSWORD = "correct horse battery staple".replace(" ", "%20")

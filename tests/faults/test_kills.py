@@ -12,7 +12,7 @@ import pytest
 
 from faults.load import Book, clients, end
 from faults.postgres import backends, kill, postmaster
-from springhead.store.embedded import Embedded
+from springhead.postgres.embedded import Embedded
 from support import Company, Server, eventually, new_company, sql
 
 KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from springhead.model.errors import ApiError
+from springhead.model.kit.errors import ApiError
 from support import Company
 
 SECONDS = 2.0

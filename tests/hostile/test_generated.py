@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostile.ask import answer, call, examples
-from springhead.model.leads import LEAD, email_key
+from springhead.model.leads.leads import LEAD, email_key
+from springhead.rpc.docs.samples import nouns
 from springhead.rpc.method import REGISTRY
-from springhead.rpc.samples import nouns
 from support import Company, Server, new_company, new_email
 
 METHODS = sorted(REGISTRY)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hostile.ask import answer, call, code, examples
 from hostile.corpus import BODIES, MALFORMED, TAKEN
-from springhead.wire import envelope
+from springhead.wire.api import envelope
 from support import Company, new_email
 
 PLACES: dict[str, bytes] = {

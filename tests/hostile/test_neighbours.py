@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hostile.ask import answer, call, code, examples
 from hostile.corpus import NAUGHTY
 from nouns import CASES, Case, cases, least, made, of_type, read, shown
-from springhead.model.columns import DECIMAL_DIGITS, WHOLE_DIGITS, Column
+from springhead.model.kit.columns import DECIMAL_DIGITS, WHOLE_DIGITS, Column
 from springhead.rpc.method import REGISTRY, Method
 from springhead.rpc.params import Flat, Objects, Where
 from support import Company, Server, new_company

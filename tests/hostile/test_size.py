@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hostile.ask import answer, call, code
-from springhead.model.leads import LEAD
+from springhead.model.leads.leads import LEAD
 from support import Company, Server, new_email
 
 BODY_LIMIT = 10_485_760

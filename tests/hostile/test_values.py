@@ -9,8 +9,8 @@ import pytest
 
 from hostile.ask import answer, call, code
 from hostile.corpus import NAUGHTY
-from springhead.model.fields import DATA_TYPES
-from springhead.model.leads import LEAD
+from springhead.model.kit.fields import DATA_TYPES
+from springhead.model.leads.leads import LEAD
 from support import Company, Server, new_email, sql
 
 TEXTS = [column.name for column in LEAD.written if column.kind.sql == "text" and not column.kind.options]

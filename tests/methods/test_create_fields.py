@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from springhead.model.fields import CUSTOM_FIELDS_MAX, DATA_TYPES
+from springhead.model.kit.fields import CUSTOM_FIELDS_MAX, DATA_TYPES
 from support import Company, Server
 
 NEW = {"relationship": "lead", "dataType": "string", "label": "Shoe size"}

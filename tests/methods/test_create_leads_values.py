@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from springhead.model.fields import DATA_TYPES
-from springhead.model.leads import LEAD
+from springhead.model.kit.fields import DATA_TYPES
+from springhead.model.leads.leads import LEAD
 from support import Company, new_email
 
 NULLABLE = ["accountID", "ownerID", "campaignID", "isUnsubscribed", "active"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from springhead.model.fields import SYSTEM_FIELDS
+from springhead.model.kit.fields import SYSTEM_FIELDS
 from support import Company, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}

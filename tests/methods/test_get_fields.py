@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from springhead.model.accounts import ACCOUNT
-from springhead.model.fields import SYSTEM_FIELDS
-from springhead.model.opportunities import OPPORTUNITY
+from springhead.model.kit.fields import SYSTEM_FIELDS
+from springhead.model.sales.accounts import ACCOUNT
+from springhead.model.sales.opportunities import OPPORTUNITY
 from support import Company
 
 CAPTURED = {

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from springhead.model.events import Event
-from springhead.store import events
-from springhead.store.db import Database
+from springhead.model.leads.events import Event
+from springhead.store.database.pool import Database
+from springhead.store.leads import events
 from support import Company, Server, eventually, new_email, sql, with_database
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from springhead.model.events import SOURCES
+from springhead.model.leads.events import SOURCES
 from support import Company, sql
 
 VENDORS = [

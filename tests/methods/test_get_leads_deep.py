@@ -1,4 +1,4 @@
-"""Deep pages of getLeads: a remembered page start never gives a wrong page (wire.md 10.6; store/paging.py)."""
+"""Deep pages of getLeads: a remembered page start never gives a wrong page (wire.md 10.6; store/nouns/paging.py)."""
 
 import random
 from typing import Any

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from springhead.model.mail import PUBLIC
+from springhead.model.leads.email_domains import PUBLIC
 from support import Company, sql
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from springhead.model.leads import LEAD
-from springhead.store.db import Database
-from springhead.store.table import Batch, table
+from springhead.model.leads.leads import LEAD
+from springhead.store.database.pool import Database
+from springhead.store.nouns.table import Batch, table
 from support import Company, eventually, new_email, sql, with_database
 
 NAMES = {"accountID": "Account", "campaignID": "Campaign"}

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from scores import CREATED, happened, lines, look, scores, settle
-from springhead.store import scoring
-from springhead.store.db import Database, Tx
-from springhead.store.scorecards import Scorecard
-from springhead.store.scoring import Scorer
+from springhead.store.database.pool import Database, Tx
+from springhead.store.scores import scoring
+from springhead.store.scores.scorecards import Scorecard
+from springhead.store.scores.scoring import Scorer
 from support import Company, eventually, sql, with_database
 
 FORMS = {"name": "Forms", "part": "engagement", "points": 100, "eventSource": "formSubmit"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from springhead.model.leads import LEAD
+from springhead.model.leads.leads import LEAD
 from support import Company, sql
 
 EVENTS = """

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from springhead.model.filters import OPERATORS, holds
-from springhead.model.leads import LEAD
+from springhead.model.kit.filters import OPERATORS, holds
+from springhead.model.leads.leads import LEAD
 from support import Company, sql
 
 

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 from yarl import URL
 
-from springhead.model.addresses import URL_LENGTH, Networks, Unfit, canonical, is_public, kind_of, problem_of
+from springhead.model.feed.receiver_addresses import (
+    URL_LENGTH,
+    Networks,
+    Unfit,
+    canonical,
+    is_public,
+    kind_of,
+    problem_of,
+)
 
 PUBLIC = Networks()
 HOME = Networks.of(["127.0.0.0/8", "::1", "10.1.0.0/16"], http=True)

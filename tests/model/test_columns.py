@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from springhead.model.columns import Kind, choice, custom, flag, integer, text
-from springhead.model.fields import DATA_LENGTH, DATA_TYPES
-from springhead.model.leads import LEAD, STATUSES
+from springhead.model.kit.columns import Kind, choice, custom, flag, integer, text
+from springhead.model.kit.fields import DATA_LENGTH, DATA_TYPES
+from springhead.model.leads.leads import LEAD, STATUSES
 
 ALL_TYPES = sorted({(relationship, name) for relationship, names in DATA_TYPES.items() for name in names})
 EMOJI = "\U0001f600"  # one character, four bytes, two UTF-16 units

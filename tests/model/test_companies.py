@@ -3,7 +3,7 @@
 import re
 import zlib
 
-from springhead.model.companies import SECRET_MARK, hash_secret, new_account_id, new_secret
+from springhead.model.companies.companies import SECRET_MARK, hash_secret, new_account_id, new_secret
 
 
 def test_an_account_id_has_the_vendors_shape() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from springhead.model.leads import email_key
+from springhead.model.leads.leads import email_key
 
 E_ACUTE, E_COMBINING = "\u00e9", "e\u0301"
 

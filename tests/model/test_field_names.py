@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from springhead.model.fields import DATA_TYPES, SYSTEM_FIELDS, new_system_name
-from springhead.model.leads import LEAD
+from springhead.model.kit.fields import DATA_TYPES, SYSTEM_FIELDS, new_system_name
+from springhead.model.leads.leads import LEAD
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from springhead.model import filters
-from springhead.model.columns import Column, Kind, number
-from springhead.model.errors import InvalidParameters
-from springhead.model.fields import DATA_TYPES, Field
-from springhead.model.filters import Columns, Comparison, Not
-from springhead.model.leads import LEAD
+from springhead.model.kit import filters
+from springhead.model.kit.columns import Column, Kind, number
+from springhead.model.kit.errors import InvalidParameters
+from springhead.model.kit.fields import DATA_TYPES, Field
+from springhead.model.kit.filters import Columns, Comparison, Not
+from springhead.model.leads.leads import LEAD
 
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
 DAY = Kind(type="date", sql="date", accepts=str, expected="")

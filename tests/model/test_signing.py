@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from springhead.model.signing import TOKEN_LENGTH, sign, verify
+from springhead.model.capture.signing import TOKEN_LENGTH, sign, verify
 
 KEY = secrets.token_bytes(32)
 PARTS = some.lists(some.none() | some.text(max_size=50) | some.integers(-(2**63), 2**63 - 1), max_size=6)

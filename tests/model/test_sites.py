@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from springhead.model.sites import PATTERN_LENGTH, is_important, is_token, new_token
+from springhead.model.capture.sites import PATTERN_LENGTH, is_important, is_token, new_token
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from springhead.model import times
+from springhead.model.kit import times
 
 NEW_YORK = ZoneInfo("America/New_York")
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from springhead.model.webhooks import new_message_id, new_secret, signed_headers
+from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
 
 BODY = '{"leads":[{"firstName":"Zoë","city":"Łódź"}]}'.encode()
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from springhead.model import filters
-from springhead.model.columns import Column, Kind, number
-from springhead.model.fields import Field
-from springhead.model.filters import Columns
-from springhead.model.leads import LEAD, email_key
-from springhead.store.conditions import condition
+from springhead.model.kit import filters
+from springhead.model.kit.columns import Column, Kind, number
+from springhead.model.kit.fields import Field
+from springhead.model.kit.filters import Columns
+from springhead.model.leads.leads import LEAD, email_key
+from springhead.store.nouns.filters import condition
 from support import Company, Server, new_company
 
 UTC_ZONE = ZoneInfo("UTC")

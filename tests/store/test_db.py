@@ -5,8 +5,8 @@ import asyncio
 import asyncpg
 import pytest
 
-from springhead.model.errors import Unavailable
-from springhead.store.db import Database, TryAgain
+from springhead.model.kit.errors import Unavailable
+from springhead.store.database.pool import Database, TryAgain
 from support import Company, Server
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from springhead.store.embedded import Embedded, EmbeddedError
-from springhead.store.embedded_host import SOCKET_PATH_LIMIT, socket_directory
+from springhead.postgres.embedded import Embedded, EmbeddedError
+from springhead.postgres.host import SOCKET_PATH_LIMIT, socket_directory
 
 pytestmark = pytest.mark.timeout(60)
 

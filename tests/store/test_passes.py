@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from springhead.store import passes
-from springhead.store.db import Database, TryAgain, Tx
-from springhead.store.passes import STEPS, Passes, Step, start
+from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import STEPS, Passes, Step, start
+from springhead.store.database.pool import Database, TryAgain, Tx
 from support import Company, Server, eventually, sql
 
 KIND = "a kind that no server knows"
@@ -311,7 +311,7 @@ def test_a_server_serves_what_another_has_started_or_what_it_is_woken_for(
             serving = asyncio.create_task(runner.serve())
             await begin(other, company, 1)
             await asyncio.to_thread(eventually, lambda: left(server, company) == [])
-            monkeypatch.setattr(passes, "POLL", 60.0)
+            monkeypatch.setattr(background_jobs, "POLL", 60.0)
             await asyncio.sleep(1.1)
             await begin(other, company, 2)
             runner.wake()

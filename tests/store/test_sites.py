@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import asyncpg
 
-from springhead.model.errors import Unavailable
-from springhead.model.sites import is_token, new_token
-from springhead.store import migrate, sites
-from springhead.store.db import Database
-from springhead.store.sites import KEPT_SITES, LOOKUPS_WAITING, Sites
+from springhead.model.capture.sites import is_token, new_token
+from springhead.model.kit.errors import Unavailable
+from springhead.store.capture import sites
+from springhead.store.capture.sites import KEPT_SITES, LOOKUPS_WAITING, Sites
+from springhead.store.database import migrate
+from springhead.store.database.pool import Database
 from support import Company, sql, with_database
 
 

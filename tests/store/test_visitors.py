@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from springhead.store import visitors
-from springhead.store.db import Database
-from springhead.store.passes import STEP_ROWS
-from springhead.store.visitors import View
+from springhead.store.capture import visitors
+from springhead.store.capture.visitors import View
+from springhead.store.database.background_jobs import STEP_ROWS
+from springhead.store.database.pool import Database
 from support import Company, eventually, sql, with_database
 
 ANN = "202611|5fb6a1c2e5e4a70b0c4b7d71"

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from springhead.settings import Settings
-from springhead.wire.server import serve
+from springhead.wire.http.server import serve
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

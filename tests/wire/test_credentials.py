@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from springhead.model.companies import hash_secret
-from springhead.store import companies
+from springhead.model.companies.companies import hash_secret
+from springhead.store.companies import companies
 from support import Company, Server, eventually, new_company, sql, with_database
 
 TEXT = b'"Unable to determine clusterID from provided accountID/secretKey"'

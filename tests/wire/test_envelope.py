@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from springhead.model.errors import MissingRequestId
-from springhead.wire import envelope
+from springhead.model.kit.errors import MissingRequestId
+from springhead.wire.api import envelope
 from support import Company, new_email
 
 EMPTY = '"result":{"lead":[]},"error":null'

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
-from springhead.model.companies import Company
-from springhead.model.errors import ApiError, DailyLimit, SecondLimit, Unavailable
-from springhead.store.db import Database
-from springhead.store.embedded import Embedded
-from springhead.store.migrate import migrate
-from springhead.wire import limits as wire_limits
-from springhead.wire.limits import Limits
+from springhead.model.companies.companies import Company
+from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
+from springhead.postgres.embedded import Embedded
+from springhead.store.database.migrate import migrate
+from springhead.store.database.pool import Database
+from springhead.wire.api import rate_limits as wire_limits
+from springhead.wire.api.rate_limits import Limits
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from springhead.capture.forms import Forms
 from springhead.capture.intake import Intake
 from springhead.capture.links import Links
 from springhead.capture.views import PageScript, PageViews
-from springhead.methods.call import Server
+from springhead.rpc.context import Server
 from springhead.settings import Settings
-from springhead.store.sites import Sites
+from springhead.store.capture.sites import Sites
 
 
 class Capture:

@@ -16,19 +16,19 @@ from starlette.routing import Route
 
 from springhead.capture import bodies, pages, submits
 from springhead.capture.bodies import Unreadable
-from springhead.capture.exchange import SAFE_HEADERS
-from springhead.capture.filled import Refused, Sent, Served, sent_with, submit_of
-from springhead.capture.pace import Pace
+from springhead.capture.form_values import Refused, Sent, Served, sent_with, submit_of
+from springhead.capture.http_io import SAFE_HEADERS
 from springhead.capture.pages import Filled
+from springhead.capture.rate_limits import Pace
 from springhead.capture.submits import Became, NotStored, Submit
-from springhead.methods.call import Call, Server
-from springhead.model import signing
-from springhead.model.errors import Unavailable
-from springhead.model.forms import Form, inputs, is_web_address
-from springhead.model.sites import is_token
+from springhead.model.capture import signing
+from springhead.model.capture.forms import Form, inputs, is_web_address
+from springhead.model.capture.sites import is_token
+from springhead.model.kit.errors import Unavailable
+from springhead.rpc.context import Context, Server
 from springhead.settings import Settings
-from springhead.store import forms, sites
-from springhead.store.db import TryAgain
+from springhead.store.capture import forms, sites
+from springhead.store.database.pool import TryAgain
 
 log = structlog.get_logger()
 
@@ -144,7 +144,7 @@ class Forms:
             if company_id is None:
                 return None
             site = await sites.of_company(tx, company_id)
-        call = Call(server=self._server, company=site.company, utc=True)
+        call = Context(server=self._server, company=site.company, utc=True)
         async with call.tx() as tx:
             form = await forms.of_public_id(tx, company_id, public_id)
             fields = await call.fields(tx)

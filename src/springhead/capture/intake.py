@@ -12,12 +12,12 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from springhead.model.errors import Unavailable
-from springhead.model.sites import Site
-from springhead.model.visitors import network, page_event
-from springhead.store import visitors
-from springhead.store.db import Database, TryAgain
-from springhead.store.visitors import View
+from springhead.model.capture.sites import Site
+from springhead.model.capture.visitors import network, page_event
+from springhead.model.kit.errors import Unavailable
+from springhead.store.capture import visitors
+from springhead.store.capture.visitors import View
+from springhead.store.database.pool import Database, TryAgain
 
 log = structlog.get_logger()
 

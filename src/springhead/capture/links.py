@@ -9,20 +9,20 @@ from starlette.routing import Route
 
 from springhead.capture import pages
 from springhead.capture.bots import is_bot, is_mail_proxy
-from springhead.capture.exchange import SAFE_HEADERS, TooLarge, body, header, objects
-from springhead.capture.pace import Pace
+from springhead.capture.http_io import SAFE_HEADERS, TooLarge, body, header, objects
+from springhead.capture.rate_limits import Pace
 from springhead.capture.views import GIF
-from springhead.methods.call import Call, Server
-from springhead.methods.leads import update_leads_v2
-from springhead.model import emails
-from springhead.model.emails import CLICK, OPEN, UNSUBSCRIBE, Link
-from springhead.model.errors import NoSuchRecord, NothingChanged, Unavailable
-from springhead.model.events import Event
-from springhead.model.sites import Site
+from springhead.methods.leads.leads import update_leads_v2
+from springhead.model.capture import email_links
+from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.capture.sites import Site
+from springhead.model.kit.errors import NoSuchRecord, NothingChanged, Unavailable
+from springhead.model.leads.events import Event
+from springhead.rpc.context import Context, Server
 from springhead.rpc.method import Outcomes, Rows
-from springhead.store import emails as told_emails
-from springhead.store.db import until_settled
-from springhead.store.sites import Sites
+from springhead.store.capture import email_events as told_emails
+from springhead.store.capture.sites import Sites
+from springhead.store.database.pool import until_settled
 
 log = structlog.get_logger()
 
@@ -61,8 +61,8 @@ class Links:
                 request,
                 site,
                 link,
-                _event(link, emails.CLICKED, f"Clicked {link.url}", data),
-                _event(link, emails.VISITED, f"Visited {link.url}", data),
+                _event(link, email_links.CLICKED, f"Clicked {link.url}", data),
+                _event(link, email_links.VISITED, f"Visited {link.url}", data),
             )
         return Response(status_code=302, headers={**SAFE_HEADERS, "location": link.url})  # as it was signed
 
@@ -74,7 +74,7 @@ class Links:
         except Unavailable:
             site = link = None
         if site and link and (is_mail_proxy(user_agent) or not is_bot(user_agent)):
-            await self._tell(request, site, link, _event(link, emails.OPENED, "Opened an email"))
+            await self._tell(request, site, link, _event(link, email_links.OPENED, "Opened an email"))
         return Response(GIF, 200, SAFE_HEADERS, media_type="image/gif")
 
     async def unsubscribing(self, request: Request) -> Response:
@@ -97,7 +97,7 @@ class Links:
                 return pages.text_page("Not found", _NO_LINK, status=404)
             if not self._ways_out.allows(request.path_params["token"]):
                 return pages.text_page("Just a moment", _LATER, status=429)
-            call = Call(server=self._server, company=site.company, utc=True)
+            call = Context(server=self._server, company=site.company, utc=True)
             change = {"id": link.lead_id, "isUnsubscribed": 1}
             _settled(await until_settled(lambda: update_leads_v2(call, objects=[change])))
         except TooLarge:
@@ -111,8 +111,8 @@ class Links:
     async def _read(self, request: Request, purpose: str) -> tuple[Site | None, Link | None]:
         """What the address says, and whose it is. Raises Unavailable when nobody can say."""
         token = request.path_params["token"]
-        site = await self._sites.find(emails.site_token(token))
-        return site, emails.read(site, purpose, token) if site else None
+        site = await self._sites.find(email_links.site_token(token))
+        return site, email_links.read(site, purpose, token) if site else None
 
     async def _tell(self, request: Request, site: Site, link: Link, *happened: Event) -> None:
         """Write the events, once a minute: what cannot be written keeps nobody from reading on."""

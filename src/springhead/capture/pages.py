@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
-from springhead.capture.exchange import SAFE_HEADERS
-from springhead.model.forms import Form, Input
+from springhead.capture.http_io import SAFE_HEADERS
+from springhead.model.capture.forms import Form, Input
 
 TRAP = "_confirm"
 """An input that no person sees: who fills it in is a machine."""

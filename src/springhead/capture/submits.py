@@ -9,17 +9,19 @@ import msgspec
 import structlog
 
 from springhead.capture.bodies import File
-from springhead.methods.call import Call
-from springhead.methods.leads import create_leads, update_leads_v2
-from springhead.methods.tasks import create_tasks
-from springhead.model.errors import EntryExists, NothingChanged
-from springhead.model.events import Event
-from springhead.model.forms import EMAIL, Form
-from springhead.model.leads import email_key
+from springhead.methods.leads.leads import create_leads, update_leads_v2
+from springhead.methods.sales.tasks import create_tasks
+from springhead.model.capture.forms import EMAIL, Form
+from springhead.model.kit.errors import EntryExists, NothingChanged
+from springhead.model.leads.events import Event
+from springhead.model.leads.leads import email_key
+from springhead.rpc.context import Context
 from springhead.rpc.method import Done, Outcomes, Rows
-from springhead.store import events, forms, members, visitors
-from springhead.store.db import TryAgain, Tx, until_settled
-from springhead.store.forms import Upload
+from springhead.store.capture import forms, visitors
+from springhead.store.capture.forms import Upload
+from springhead.store.database.pool import TryAgain, Tx, until_settled
+from springhead.store.leads import events
+from springhead.store.lists import members
 
 log = structlog.get_logger()
 
@@ -60,22 +62,22 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(told, order="sorted")).digest()
 
 
-async def store(call: Call, form: Form, submit: Submit) -> Became:
+async def store(context: Context, form: Form, submit: Submit) -> Became:
     """Store a submit in one transaction; when this returns it is on the disk.
 
     Raises Unavailable when the database cannot take it now, and NotStored.
     """
-    return await until_settled(lambda: _store(call, form, submit))
+    return await until_settled(lambda: _store(context, form, submit))
 
 
-async def _store(call: Call, form: Form, submit: Submit) -> Became:
-    company_id = call.company.id
-    async with call.tx() as tx, tx.atomic():
+async def _store(context: Context, form: Form, submit: Submit) -> Became:
+    company_id = context.company.id
+    async with context.tx() as tx, tx.atomic():
         if submit.nonce:
             before = await forms.spend(tx, company_id, form.id, submit.nonce, submit.digest)
             if before is not None:
                 return Became.AGAIN if before == submit.digest else Became.SPENT
-        inside = msgspec.structs.replace(call, inside=tx)
+        inside = msgspec.structs.replace(context, inside=tx)
         met = await forms.lead_of(tx, company_id, email_key(submit.values[EMAIL]))
         lead_id = await (_change(inside, submit, met.id) if met else _create(inside, tx, form, submit))
         if form.list_id and not (
@@ -92,26 +94,26 @@ async def _store(call: Call, form: Form, submit: Submit) -> Became:
     return Became.STORED
 
 
-async def _change(call: Call, submit: Submit, lead_id: int) -> int:
+async def _change(context: Context, submit: Submit, lead_id: int) -> int:
     values = {name: value for name, value in submit.values.items() if name != EMAIL}
-    await _write(update_leads_v2, call, {"id": lead_id, "active": 1, **values, **_tracked(submit)})
+    await _write(update_leads_v2, context, {"id": lead_id, "active": 1, **values, **_tracked(submit)})
     return lead_id
 
 
-async def _create(call: Call, tx: Tx, form: Form, submit: Submit) -> int:
+async def _create(context: Context, tx: Tx, form: Form, submit: Submit) -> int:
     lead: dict[str, Any] = {**submit.values, **_tracked(submit)}
-    if form.campaign_id and await forms.campaign_is_there(tx, call.company.id, form.campaign_id):
+    if form.campaign_id and await forms.campaign_is_there(tx, context.company.id, form.campaign_id):
         lead["campaignID"] = form.campaign_id
-    return (await _write(create_leads, call, lead)).get("id", 0)
+    return (await _write(create_leads, context, lead)).get("id", 0)
 
 
-async def _write(write: Callable[..., Awaitable[Rows | Outcomes]], call: Call, lead: dict[str, Any]) -> Done:
+async def _write(write: Callable[..., Awaitable[Rows | Outcomes]], context: Context, lead: dict[str, Any]) -> Done:
     """Write a lead, without the values that other leads have in unique fields: those stand in the event alone."""
-    outcome = _only(await write(call, objects=[lead]))
+    outcome = _only(await write(context, objects=[lead]))
     error = outcome["error"]
     if error and error["code"] == EntryExists.code and isinstance(error["data"], dict):
         taken = {problem["param"] for problem in error["data"]["params"]}
-        outcome = _only(await write(call, objects=[{name: one for name, one in lead.items() if name not in taken}]))
+        outcome = _only(await write(context, objects=[{name: one for name, one in lead.items() if name not in taken}]))
     return _settled(outcome)
 
 
@@ -150,7 +152,7 @@ def _upload(file: File) -> Upload:
     return Upload(token=file.token, name=file.name, content_type=file.content_type, sha256=file.sha256, data=file.data)
 
 
-async def _notify(call: Call, form: Form, submit: Submit, lead_id: int, *, new: bool) -> None:
+async def _notify(context: Context, form: Form, submit: Submit, lead_id: int, *, new: bool) -> None:
     """A task for the user who wants to know; one who is gone costs no submit."""
     told = "\n".join(f"{name}: {value}" for name, value in submit.values.items())
     title = f"{'New lead' if new else 'A known lead'} from form {form.name}"
@@ -161,6 +163,6 @@ async def _notify(call: Call, form: Form, submit: Submit, lead_id: int, *, new: 
         "whoID": lead_id,
         "whoType": "lead",
     }
-    result = await create_tasks(call, objects=[task])
+    result = await create_tasks(context, objects=[task])
     if isinstance(result, Outcomes) and result.results[0]["error"]:
         log.warning("form notifies nobody", form=form.id, code=result.results[0]["error"]["code"])

@@ -13,12 +13,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from springhead.capture.bots import is_bot
-from springhead.capture.exchange import TooLarge, answer, body, header, objects, visitor
+from springhead.capture.http_io import TooLarge, answer, body, header, objects, visitor
 from springhead.capture.intake import Intake, Seen
-from springhead.capture.pace import Pace
-from springhead.model.errors import Unavailable
-from springhead.model.sites import Site
-from springhead.model.visitors import (
+from springhead.capture.rate_limits import Pace
+from springhead.model.capture.sites import Site
+from springhead.model.capture.visitors import (
     COOKIE,
     COOKIE_SECONDS,
     TITLE_LENGTH,
@@ -28,7 +27,8 @@ from springhead.model.visitors import (
     new_tracking_id,
     plain,
 )
-from springhead.store.sites import Sites
+from springhead.model.kit.errors import Unavailable
+from springhead.store.capture.sites import Sites
 
 PER_SECOND, BURST = 50, 500
 """Page views a second from one address, and at once: a company's people behind one address are far below it."""

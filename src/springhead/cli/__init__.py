@@ -21,7 +21,7 @@ class _Commands(click.Group):
         """The command of the module with its name."""
         if cmd_name not in self.known:
             return None
-        command: click.Command = getattr(import_module(f"springhead.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"springhead.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

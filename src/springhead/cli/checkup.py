@@ -15,9 +15,9 @@ import msgspec
 from springhead.cli.database import address, connected_to, exists
 from springhead.cli.failure import sentence
 from springhead.cli.tables import printable, show
+from springhead.postgres.embedded import Embedded
 from springhead.settings import Loaded, Settings, password_of, without_password
-from springhead.store.embedded import Embedded
-from springhead.store.health import Health, Migrations, health, migrations
+from springhead.store.database.health import Health, Migrations, health, migrations
 from springhead.wire import logs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"

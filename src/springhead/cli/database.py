@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 import asyncpg
 
 from springhead.cli.failure import Failure
-from springhead.model.companies import Company
+from springhead.model.companies.companies import Company
+from springhead.postgres.embedded import Embedded
 from springhead.settings import Settings
-from springhead.store.companies import companies
-from springhead.store.db import Database
-from springhead.store.embedded import Embedded
-from springhead.store.health import migrations
-from springhead.store.migrate import migrate
+from springhead.store.companies.companies import companies
+from springhead.store.database.health import migrations
+from springhead.store.database.migrate import migrate
+from springhead.store.database.pool import Database
 from springhead.wire import logs
 
 T = TypeVar("T")

@@ -9,11 +9,11 @@ class Failure(Exception):
 
 def sentence(cause: BaseException) -> str | None:
     """The sentence for an error that an operator can mend; None for a mistake of ours, to be traced."""
-    if isinstance(cause, (Failure, *_loaded("springhead.store.embedded_host", "EmbeddedError"))):
+    if isinstance(cause, (Failure, *_loaded("springhead.postgres.host", "EmbeddedError"))):
         return str(cause)
-    if isinstance(cause, _loaded("springhead.store.migrate", "RefusedDatabase")):
+    if isinstance(cause, _loaded("springhead.store.database.migrate", "RefusedDatabase")):
         return str(cause)
-    if isinstance(cause, _loaded("springhead.model.errors", "Unavailable")):
+    if isinstance(cause, _loaded("springhead.model.kit.errors", "Unavailable")):
         return "The database stopped answering. Try again, or run: springhead doctor"
     if isinstance(cause, (OSError, *_loaded("asyncpg", "PostgresError"), *_loaded("asyncpg", "InterfaceError"))):
         return f"{cause}. For a check of the whole set-up, run: springhead doctor"

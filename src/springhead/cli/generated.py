@@ -6,8 +6,8 @@ from pathlib import Path
 
 from springhead import methods, settings
 from springhead.cli.failure import Failure
-from springhead.rpc import reference
-from springhead.rpc.describe import openrpc
+from springhead.rpc.docs import reference
+from springhead.rpc.docs.openrpc import openrpc
 
 assert methods.leads  # noqa: S101 - importing the package is what registers the methods
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from springhead.model.companies import Company
+from springhead.model.companies.companies import Company
 from springhead.settings import Loaded
-from springhead.store.first import First
+from springhead.store.companies.bootstrap import First
 
 _LEAD = {"firstName": "Ada", "lastName": "Lovelace", "emailAddress": "ada@example.com"}
 

@@ -6,8 +6,8 @@ import unicodedata
 
 from mimesis import Gender, Generic, Locale
 
-from springhead.model.errors import Json
-from springhead.model.leads import DERIVED_STATUS, LEAD, STATUSES
+from springhead.model.kit.errors import Json
+from springhead.model.leads.leads import DERIVED_STATUS, LEAD, STATUSES
 
 BATCH = 500
 

@@ -14,15 +14,15 @@ from rich.text import Text
 from springhead import methods
 from springhead.cli.failure import Failure
 from springhead.cli.people import BATCH, people
-from springhead.methods.call import Call, Server
-from springhead.model.companies import Company
-from springhead.model.errors import EntryExists, Json
+from springhead.model.companies.companies import Company
+from springhead.model.kit.errors import EntryExists, Json
+from springhead.rpc.context import Context, Server
 from springhead.rpc.method import Outcomes, find
-from springhead.store.changes import Feed
-from springhead.store.db import Database, TryAgain
-from springhead.store.fields import FieldCache
-from springhead.store.paging import Walks
-from springhead.store.passes import Passes
+from springhead.store.database.background_jobs import Passes
+from springhead.store.database.pool import Database, TryAgain
+from springhead.store.feed.changes import Feed
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import Walks
 
 TRIES = 5
 LINE_SECONDS = 2.0
@@ -36,7 +36,7 @@ async def fill(database: Database, company: Company, leads: int) -> str:
     Raises Failure when one is refused for anything but being there already.
     """
     server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database))
-    call = Call(server=server, company=company, utc=True)
+    call = Context(server=server, company=company, utc=True)
     created, begun = 0, time.monotonic()
     with _progress(leads) as advance:
         for start in range(0, leads, BATCH):
@@ -48,10 +48,10 @@ async def fill(database: Database, company: Company, leads: int) -> str:
     return f"Created {created:,} leads in {company.name} in {seconds:.1f} s{there}."
 
 
-async def _create(call: Call, batch: list[Json]) -> int:
+async def _create(context: Context, batch: list[Json]) -> int:
     for again in range(TRIES):
         try:
-            result = await find("createLeads").call(call, {"objects": batch}, objects_per_call=BATCH)
+            result = await find("createLeads").call(context, {"objects": batch}, objects_per_call=BATCH)
             break
         except TryAgain:
             await asyncio.sleep(0.01 * again)

@@ -12,17 +12,18 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from springhead.app import create_app
 from springhead.cli.failure import Failure
 from springhead.cli.greeting import greet
-from springhead.model.companies import Company
+from springhead.delivery.worker import PUSHES
+from springhead.model.companies.companies import Company
+from springhead.postgres.embedded import Embedded
 from springhead.settings import Loaded, Settings, password_of
-from springhead.store.companies import companies
-from springhead.store.db import Tx
-from springhead.store.embedded import Embedded
-from springhead.store.first import First, first_company
-from springhead.store.migrate import RefusedDatabase, migrate
-from springhead.wire.app import create_app
-from springhead.wire.server import serve
+from springhead.store.companies.bootstrap import First, first_company
+from springhead.store.companies.companies import companies
+from springhead.store.database.migrate import RefusedDatabase, migrate
+from springhead.store.database.pool import Tx
+from springhead.wire.http.server import serve
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ def run(loaded: Loaded, embedded: Embedded | None, *, as_json: bool) -> None:
     gc.collect()
     gc.freeze()  # what is imported by now stays: collections need not walk over it again and again
     try:
-        serve(cast("Any", app), settings, on_ready=start.listening)
+        serve(cast("Any", app), settings, on_ready=start.listening, outgoing=PUSHES)
     except OSError as cause:
         raise _not_listening(settings, cause) from cause
     except SystemExit:

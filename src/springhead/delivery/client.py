@@ -18,8 +18,8 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from springhead import __version__
-from springhead.delivery.answers import Answer, kept, wait_of
-from springhead.model.addresses import Address, Networks, unmapped
+from springhead.delivery.receiver_answers import Answer, kept, wait_of
+from springhead.model.feed.receiver_addresses import Address, Networks, unmapped
 
 CONNECT_SECONDS = 5.0
 """For the name, the connection and TLS together."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from springhead.delivery.answers import Answer
-from springhead.model.addresses import Networks
+from springhead.delivery.receiver_answers import Answer
+from springhead.model.feed.receiver_addresses import Networks
 
 if TYPE_CHECKING:
     from springhead.delivery.client import Client

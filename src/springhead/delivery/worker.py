@@ -14,19 +14,19 @@ from contextlib import suppress
 
 import structlog
 
-from springhead.delivery import bodies
-from springhead.delivery.retries import pause
-from springhead.delivery.room import Room
+from springhead.delivery import payloads
+from springhead.delivery.backoff import pause
+from springhead.delivery.capacity import Room
 from springhead.delivery.sender import Answer, Sender
-from springhead.model.addresses import Networks
-from springhead.model.errors import Unavailable
-from springhead.model.subscriptions import Trial
-from springhead.model.webhooks import new_message_id, signed_headers
-from springhead.store import changes, deliveries, pushes, subscriptions
-from springhead.store.db import Database, TryAgain, Tx, until_settled
-from springhead.store.fields import FieldCache
-from springhead.store.pushes import Claim, Order, Result
-from springhead.store.subscriptions import Target
+from springhead.model.feed.receiver_addresses import Networks
+from springhead.model.feed.subscriptions import Trial
+from springhead.model.feed.webhooks import new_message_id, signed_headers
+from springhead.model.kit.errors import Unavailable
+from springhead.store.database.pool import Database, TryAgain, Tx, until_settled
+from springhead.store.feed import changes, deliveries, pushes, subscriptions
+from springhead.store.feed.pushes import Claim, Order, Result
+from springhead.store.feed.subscriptions import Target
+from springhead.store.fields.fields import FieldCache
 
 log = structlog.get_logger()
 
@@ -219,19 +219,19 @@ class Worker:
                 await pushes.release(tx, company_id, claim)  # it was switched off meanwhile, if it is still ours
                 return None
             sent = order.sent
-            batch = await bodies.gather(tx, company_id, order)
+            batch = await payloads.gather(tx, company_id, order)
             while not batch.changes and order.delivery_id is None:
                 if batch.upto <= sent or not await pushes.skip(tx, company_id, claim, batch.upto):
                     await pushes.release(tx, company_id, claim)
                     return None
                 sent = batch.upto
-                batch = await bodies.gather(tx, company_id, order.behind(sent), far=True)
-            body = await bodies.compose(tx, company_id, order, batch, self._fields)
+                batch = await payloads.gather(tx, company_id, order.behind(sent), far=True)
+            body = await payloads.compose(tx, company_id, order, batch, self._fields)
             delivery_id, message_id = order.delivery_id, order.message_id or new_message_id()
             if delivery_id is None:
-                while len(body) > bodies.BYTES and len(batch.lead_ids) > 1:
+                while len(body) > payloads.BYTES and len(batch.lead_ids) > 1:
                     batch = batch.first(len(batch.lead_ids) // 2)
-                    body = await bodies.compose(tx, company_id, order, batch, self._fields)
+                    body = await payloads.compose(tx, company_id, order, batch, self._fields)
                 delivery_id = await pushes.form(
                     tx, company_id, claim, message_id=message_id, between=(sent + 1, batch.upto),
                     leads=len(batch.lead_ids),
@@ -278,7 +278,7 @@ class Worker:
 
     async def trial(self, target: Target) -> Trial:
         """Send a test push now, with nothing in it, and say what the receiver answered."""
-        body = bodies.TRIAL
+        body = payloads.TRIAL
         headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)
         try:
             async with asyncio.timeout(TRIAL_SECONDS):

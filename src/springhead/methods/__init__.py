@@ -1,46 +1,41 @@
-"""The API, one file per noun. Importing this package registers every method."""
+"""The API, a folder per subject and a file per noun. Importing this package registers every method."""
 
-from springhead.methods import (
-    accounts,
-    calls,
-    campaigns,
-    capture,
-    changes,
+from springhead.methods.capture import capture_settings, forms
+from springhead.methods.companies import users
+from springhead.methods.feed import changes, deliveries, subscriptions
+from springhead.methods.fields import fields
+from springhead.methods.leads import (
     conversion,
-    deal_stages,
-    deliveries,
     duplicates,
     erasure,
     exports,
-    fields,
-    forms,
     history,
     lead_reads,
     leads,
-    list_members,
-    list_reads,
-    lists,
     merging,
+    recycling,
+    related_leads,
+    search,
+    timeline,
+)
+from springhead.methods.lists import list_members, list_reads, lists
+from springhead.methods.sales import (
+    accounts,
+    campaigns,
+    deal_stages,
+    logged_calls,
     notes,
     opportunities,
     opportunity_leads,
     products,
-    recycling,
-    related_leads,
-    score_rules,
-    scoring,
-    search,
-    subscriptions,
     tasks,
-    timeline,
-    users,
 )
+from springhead.methods.scores import score_rules, scoring
 
 __all__ = [
     "accounts",
-    "calls",
     "campaigns",
-    "capture",
+    "capture_settings",
     "changes",
     "conversion",
     "deal_stages",
@@ -56,6 +51,7 @@ __all__ = [
     "list_members",
     "list_reads",
     "lists",
+    "logged_calls",
     "merging",
     "notes",
     "opportunities",

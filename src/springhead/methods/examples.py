@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from springhead.model.columns import Noun
-from springhead.model.errors import Json
-from springhead.model.leads import LEAD
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import Json
+from springhead.model.leads.leads import LEAD
 from springhead.rpc.method import Example
 
 CREATED = {"success": True, "error": None, "id": ...}

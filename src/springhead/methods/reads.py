@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from springhead.methods.call import Call, readable
-from springhead.model.columns import Noun
-from springhead.model.errors import InvalidParameters, Json
-from springhead.model.fields import FieldSet
-from springhead.model.times import second_after, to_utc
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import InvalidParameters, Json
+from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.times import second_after, to_utc
+from springhead.rpc.context import Context, readable
 from springhead.rpc.method import Rows
 from springhead.rpc.params import PAGE, Count, Integer, Moment, OneOf
-from springhead.store import reads
-from springhead.store.db import Tx
+from springhead.store.database.pool import Tx
+from springhead.store.nouns import reads
 
 PIECE = 500
 """Rows of a long answer that are read and sent at a time: memory does not grow with the answer."""
@@ -29,13 +29,13 @@ End = Annotated[datetime, Moment("The last second of the range; it belongs to it
 Stamp = Annotated[Literal["create", "update"], OneOf("Which time to look at.", "create", "update")]
 
 
-async def get(call: Call, noun: Noun, object_id: int) -> Rows:
+async def get(context: Context, noun: Noun, object_id: int) -> Rows:
     """One object by its id: a list of one, or an empty one."""
-    return await find(call, noun, {"id": object_id}, limit=1, offset=0)
+    return await find(context, noun, {"id": object_id}, limit=1, offset=0)
 
 
 async def listing(
-    call: Call,
+    context: Context,
     noun: Noun,
     where: Mapping[str, Json],
     names: Sequence[str] | None = None,
@@ -49,15 +49,15 @@ async def listing(
     With `ahead` it says whether there are more.
     """
     if set(where) - set(noun.paged):
-        found = await find(call, noun, where, names, limit=limit + ahead, offset=offset)
+        found = await find(context, noun, where, names, limit=limit + ahead, offset=offset)
         return Rows.first(found.page, limit) if ahead else found
 
     async def page(tx: Tx, known: FieldSet) -> reads.Rows:
-        chosen = await select(call, tx, noun, known, names)
-        read = partial(reads.page, tx, call.company.id, chosen, where, call.server.walks)
-        return await read(zone=call.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
+        chosen = await select(context, tx, noun, known, names)
+        read = partial(reads.page, tx, context.company.id, chosen, where, context.server.walks)
+        return await read(zone=context.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
 
-    rows = await asked(call, page)
+    rows = await asked(context, page)
     return Rows.first(rows, limit) if ahead else Rows(rows)
 
 
@@ -65,18 +65,18 @@ Read = Callable[[Tx, FieldSet], Awaitable[reads.Rows]]
 """A read whose statement was made with these fields; none of its rows come when the company's are others by now."""
 
 
-async def asked(call: Call, read: Read) -> reads.Rows:
+async def asked(context: Context, read: Read) -> reads.Rows:
     """The rows that are read; before there are none, it is made sure that the fields are still those asked with."""
-    async with call.tx() as tx:
-        known = await call.fields(tx)
+    async with context.tx() as tx:
+        known = await context.fields(tx)
         rows = await read(tx, known)
         if not rows:
-            await call.verify(tx, known)
+            await context.verify(tx, known)
         return rows
 
 
 async def find(
-    call: Call,
+    context: Context,
     noun: Noun,
     where: Mapping[str, Json],
     names: Sequence[str] | None = None,
@@ -90,21 +90,21 @@ async def find(
     async def chosen(tx: Tx, known: FieldSet) -> reads.Rows:
         return await reads.find(
             tx,
-            call.company.id,
-            await select(call, tx, noun, known, names),
+            context.company.id,
+            await select(context, tx, noun, known, names),
             where,
-            zone=call.zone_name,
+            zone=context.zone_name,
             version=known.version,
             limit=limit,
             offset=offset,
             either=either,
         )
 
-    return Rows(await asked(call, chosen))
+    return Rows(await asked(context, chosen))
 
 
 async def select(
-    call: Call,
+    context: Context,
     tx: Tx,
     noun: Noun,
     fields: FieldSet,
@@ -116,7 +116,7 @@ async def select(
     try:
         readable(noun, fields, names)
     except InvalidParameters:
-        await call.verify(tx, fields)
+        await context.verify(tx, fields)
         raise
     key = ("select", noun.name, "\0".join(names) if names is not None else f"all but {leaving_out}")
     found: reads.Select | None = fields.derived.get(key)
@@ -128,7 +128,7 @@ async def select(
 
 
 async def ranged(
-    call: Call,
+    context: Context,
     noun: Noun,
     between: tuple[datetime, datetime],
     by: Literal["create", "update"],
@@ -143,23 +143,23 @@ async def ranged(
     A long answer is sent while it is read.
     """
     start, end = between
-    begin, last_second = to_utc(start, call.zone), to_utc(end, call.zone, later=True)
-    async with call.tx() as tx:
-        known = await call.fields(tx)
-        chosen = await select(call, tx, noun, known, names, leaving_out=leaving_out)
+    begin, last_second = to_utc(start, context.zone), to_utc(end, context.zone, later=True)
+    async with context.tx() as tx:
+        known = await context.fields(tx)
+        chosen = await select(context, tx, noun, known, names, leaving_out=leaving_out)
     piece = partial(
         reads.in_range,
-        company_id=call.company.id,
+        company_id=context.company.id,
         select=chosen,
         by=by,
         between=(begin, second_after(last_second)),
-        zone=call.zone_name,
+        zone=context.zone_name,
         version=known.version,
     )
-    async with call.tx() as tx:
+    async with context.tx() as tx:
         rows, last = await piece(tx, limit=min(limit, PIECE), offset=offset)
         if not rows:
-            await call.verify(tx, known)
+            await context.verify(tx, known)
     if last is None or len(rows) < PIECE or limit <= PIECE:
         return Rows(rows)
 
@@ -167,7 +167,7 @@ async def ranged(
         page, after, left = rows, last, limit - len(rows)
         yield page
         while left and len(page) == PIECE:
-            async with call.tx() as tx:
+            async with context.tx() as tx:
                 page, after = await piece(tx, limit=min(left, PIECE), offset=0, after=after)
             left -= len(page)
             if page:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from springhead.model.columns import Column, Kind, Noun, flag, integer, moment, text
-from springhead.model.fields import FieldSet
-from springhead.model.filters import Columns
-from springhead.model.leads import LEAD
+from springhead.model.kit.columns import Column, Kind, Noun, flag, integer, moment, text
+from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.filters import Columns
+from springhead.model.leads.leads import LEAD
 
 _ID = integer(18, "bigint")
 _FILTER = Kind(

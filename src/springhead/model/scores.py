@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta
 
-from springhead.model import filters
-from springhead.model.columns import Column, Kind, Noun, choice, flag, integer, moment, text
-from springhead.model.errors import InvalidParameters, Json, Problem
-from springhead.model.events import SOURCES
-from springhead.model.fields import FieldSet
-from springhead.model.filters import Columns
+from springhead.model.kit import filters
+from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
+from springhead.model.kit.errors import InvalidParameters, Json, Problem
+from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.filters import Columns
+from springhead.model.leads.events import SOURCES
 from springhead.model.lists import filterable
 
 Part = Literal["completeness", "engagement", "pageTracking", "fit"]

@@ -7,8 +7,8 @@ from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, get_t
 
 import msgspec
 
-from springhead.model.columns import Noun
-from springhead.model.errors import ApiError, ErrorBody, InvalidParameters, Json, Refusal, UnknownMethod
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import ApiError, ErrorBody, InvalidParameters, Json, Refusal, UnknownMethod
 from springhead.rpc.params import Flat, Given, Objects, Param
 
 

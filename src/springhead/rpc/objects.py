@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from springhead.model.columns import Column, Noun
-from springhead.model.errors import (
+from springhead.model.kit.columns import Column, Noun
+from springhead.model.kit.errors import (
     ApiError,
     InvalidParameters,
     Json,

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from springhead.model import times
-from springhead.model.columns import ID_MAX, Column, Kind, Noun
-from springhead.model.errors import (
+from springhead.model.kit import times
+from springhead.model.kit.columns import ID_MAX, Column, Kind, Noun
+from springhead.model.kit.errors import (
     ApiError,
     InvalidParameters,
     Json,

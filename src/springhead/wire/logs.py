@@ -21,7 +21,7 @@ _SECRET_NAME = re.compile(
     r"(?i)(?:.*_)?(?:secret|secret_?key|(?:proxy_)?authorization|password|passwd|token|api_?key|cookie|set_cookie)"
 )
 _SECRET = re.compile(
-    r"5EAD[0-9A-F]{48}"  # our own secretKeys (model/companies.py)
+    r"5EAD[0-9A-F]{48}"  # our own secretKeys (model/companies/companies.py)
     r"|whsec_[A-Za-z0-9+/]{20,}=*"  # what signs pushes
     r"|(?<=secretkey=)[^&\s\"']+"  # anybody's, in a query string
     r"|(?<=bearer )[^\s\"',]+"

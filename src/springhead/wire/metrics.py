@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from springhead.store.db import Database
-    from springhead.wire.connections import Connections
+    from springhead.store.database.pool import Database
+    from springhead.wire.http.connections import Connections
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -1,0 +1,154 @@
+"""The HTTP surface: the API, what the public reaches, the description, health and figures, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import asyncpg
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from springhead import methods
+from springhead.capture import Capture
+from springhead.delivery.worker import Worker
+from springhead.model.feed.receiver_addresses import Networks
+from springhead.rpc.context import Server
+from springhead.rpc.docs.openrpc import openrpc
+from springhead.settings import Settings
+from springhead.store.database.background_jobs import Passes
+from springhead.store.database.pool import Database
+from springhead.store.feed.changes import Feed
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import Walks
+from springhead.store.scores.scoring import Scorer
+from springhead.wire import metrics
+from springhead.wire.api.auth import Keys
+from springhead.wire.api.pubapi import PubApi
+from springhead.wire.api.rate_limits import Limits
+from springhead.wire.http.answer import SAFE_HEADERS, Answer
+from springhead.wire.metrics import Metrics
+
+VERSIONS = {"v1": False, "v1.2": True}
+"""The versions of the API, and whether each speaks UTC (wire.md 6)."""
+
+assert methods.leads  # noqa: S101 - importing the package is what registers the methods
+
+
+def create_app(
+    settings: Settings,
+    connect: Callable[[], Awaitable[str]],
+    *,
+    background: Callable[[], Coroutine[None, None, None]] | None = None,
+    wait: bool = True,
+) -> ASGIApp:
+    """The server as an ASGI app.
+
+    `connect` gives the DSN of a migrated database. With `wait` the app starts only when it has it; without,
+    it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
+    """
+    database = Database(pool_size=settings.pool_size)
+    alone = settings.database_url is None
+    fields = FieldCache()
+    pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)
+    server = Server(database, fields, Walks(), Passes(database), Feed(database), settings.public_url or "", pushes)
+    keys = Keys(database)
+    limits = Limits(database, alone=alone, enabled=settings.limits)
+    capture = Capture(server, settings)
+    figures = Metrics(database, capture.figures, pushes.counts)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
+        beside = [background()] if background else []
+        if wait:
+            await database.open(await connect())
+        else:
+            beside.append(_open_when_there(database, connect))
+        beside += [
+            server.passes.serve(), server.feed.serve(), Scorer(database).serve(), capture.serve(), pushes.serve()
+        ]  # fmt: skip
+        tasks = [asyncio.create_task(work) for work in beside]
+        yield {"on_stop": [server.feed.close]}
+        await capture.close()
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await limits.close()
+        await database.close()
+
+    others = _others(database, figures, capture.routes, lifespan)
+    addresses: dict[str, ASGIApp] = {
+        path: PubApi(server, keys, limits, figures, settings, utc=utc)
+        for version, utc in VERSIONS.items()
+        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
+    }
+    addresses |= capture.addresses
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # The API's own addresses, and those of page views, skip the layers that pages need: a fifth of a getLead.
+        api = addresses.get(scope["path"]) if scope["type"] == "http" else None
+        if scope["type"] == "http" and b"%" in scope["raw_path"]:  # an address has one spelling, for proxies' rules too
+            api = Answer(b"Not Found", status=404, content_type="text/plain; charset=utf-8")
+        await (api or others)(scope, receive, send)
+
+    if settings.trusted_proxies:
+        return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(settings.trusted_proxies)))
+    return app
+
+
+async def _open_when_there(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
+    """Open the pool, again and again should the database go away between the two."""
+    dsn = await connect()
+    while True:
+        try:
+            await database.open(dsn)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(1)
+        else:
+            return
+
+
+async def _nothing_here(_request: Request, error: Exception) -> Response:
+    """404 or 405 in a few words."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is what the handler is registered for
+    headers = {**(error.headers or {}), **SAFE_HEADERS}
+    return Response(error.detail, error.status_code, media_type="text/plain", headers=headers)
+
+
+def _others(database: Database, figures: Metrics, routes: Sequence[Route], lifespan: Lifespan[Starlette]) -> Starlette:
+    """Everything but the API's own addresses."""
+
+    async def health(_request: Request) -> Response:
+        return Response("ok\n", media_type="text/plain", headers=SAFE_HEADERS)
+
+    async def ready(_request: Request) -> Response:
+        alive = await database.alive()
+        text = "ready\n" if alive else "The database does not answer.\n"
+        return Response(text, 200 if alive else 503, media_type="text/plain", headers=SAFE_HEADERS)
+
+    async def figures_text(request: Request) -> Response:
+        text = figures.text(getattr(request.state, "connections", None))
+        return Response(text, media_type=metrics.CONTENT_TYPE, headers=SAFE_HEADERS)
+
+    async def description(_request: Request) -> Response:
+        return Response(openrpc(), media_type="application/json", headers=SAFE_HEADERS)
+
+    others = Starlette(
+        routes=[
+            Route("/openrpc.json", description, methods=["GET"]),
+            Route("/healthz", health, methods=["GET"]),
+            Route("/readyz", ready, methods=["GET"]),
+            Route("/metrics", figures_text, methods=["GET"]),
+            *routes,
+        ],
+        exception_handlers={HTTPException: _nothing_here},
+        lifespan=lifespan,
+    )
+    others.router.redirect_slashes = False
+    return others

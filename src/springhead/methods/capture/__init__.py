@@ -1,0 +1,1 @@
+"""Methods about forms, capture settings and tracked links. What the public reaches stands in `springhead.capture`."""

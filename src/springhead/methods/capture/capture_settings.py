@@ -1,0 +1,218 @@
+"""How a company takes what the public does, and the links for its messages; our own methods (docs/capture.md)."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from msgspec import UNSET
+
+from springhead.methods.bulk.writes import FLAT_ERRORS
+from springhead.methods.examples import DONE, GIVEN
+from springhead.model.capture.capture_settings import (
+    CAPTURE_SETTINGS,
+    ONE_CLICK,
+    TRACKED_LINK,
+    click_url,
+    pixel_snippet,
+    pixel_url,
+    script_snippet,
+    unsubscribe_url,
+)
+from springhead.model.capture.email_links import LINK_LENGTH, Link, is_link
+from springhead.model.capture.sites import Site
+from springhead.model.kit.errors import (
+    InvalidParameters,
+    Json,
+    MissingParameters,
+    NothingChanged,
+    UnexpectedArray,
+    UnknownReference,
+)
+from springhead.rpc.context import Context
+from springhead.rpc.key_params import OneOrMore, TooMany
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
+from springhead.rpc.objects import Shape
+from springhead.rpc.params import PAGE, Flat, Integer, Param
+from springhead.store.capture import email_events, sites
+from springhead.store.capture.email_events import Reader
+
+URLS_MAX = 20
+
+_SECTION = "own: capture"
+_SHAPE = Shape(CAPTURE_SETTINGS, creating=True)
+_NEW: Mapping[str, Any] = {
+    "keepAddresses": "none",
+    "respectSignals": "1",
+    "importantPages": [],
+    "siteToken": ...,
+    "scriptSnippet": ...,
+    "pixelSnippet": ...,
+}
+
+
+@method(
+    result=Reads(CAPTURE_SETTINGS),
+    vendor=False,
+    section=_SECTION,
+    examples=[Example({}, [_NEW], "As they are at first.")],
+)
+async def get_capture_settings(context: Context) -> Rows:
+    """Read how page views are taken, and the lines to put into your pages.
+
+    `scriptSnippet` goes into every page, and `pixelSnippet` beside it for browsers without JavaScript; both begin
+    with the setting `public_url`, and without it with a path on this server. `siteToken` is no secret.
+    """
+    async with context.tx() as tx:
+        site = await sites.of_company(tx, context.company.id)
+    return Rows([_settings(site, context.server.public_url)])
+
+
+def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
+    return {
+        "keepAddresses": site.keep_addresses,
+        "respectSignals": str(int(site.respects_signals)),
+        "importantPages": list(site.important_pages),
+        "siteToken": site.token,
+        "scriptSnippet": script_snippet(site, public_url),
+        "pixelSnippet": pixel_snippet(site, public_url),
+    }
+
+
+@method(
+    *FLAT_ERRORS,
+    NothingChanged,
+    result=Writes("updates"),
+    vendor=False,
+    section=_SECTION,
+    examples=[Example({"importantPages": ["/pricing*", "/contact"]}, [DONE], "Pages whose visit says something.")],
+)
+async def update_capture_settings(
+    context: Context, *, objects: Annotated[list[Json], Flat(CAPTURE_SETTINGS, "The settings.", creating=False)]
+) -> Outcomes:
+    """Change how page views are taken; what is not given stays, and 302 says that nothing is different.
+
+    `importantPages` are up to 100 paths, in which `*` stands for anything: a visit of one is an importantPageVisit
+    and no pageVisit. `keepAddresses` is `none`, or `truncated` to keep a visitor's network (/24, /48) with each
+    view. `respectSignals` leaves out who sends Do Not Track or Global Privacy Control; after a change of it your
+    pages need the new `scriptSnippet`. Every server follows within two seconds.
+    """
+    checked = _SHAPE.check(objects)
+    outcomes = checked.refused()
+    async with context.tx() as tx, tx.atomic():
+        for one, at in checked.placed():
+            changed = await sites.change(
+                tx,
+                context.company.id,
+                important_pages=_sent(one.importantPages),
+                keep_addresses=_sent(one.keepAddresses),
+                respects_signals=_sent(one.respectSignals),
+            )
+            outcomes[at] = done() if changed else refused(NothingChanged())
+    return Outcomes.in_order(outcomes)
+
+
+def _sent(value: Any) -> Any:
+    return None if value is UNSET else value
+
+
+class _Urls(Param):
+    """Where links of a message lead."""
+
+    type: ClassVar[str] = "list"
+    about = f"Where the links of the message lead: up to {URLS_MAX} http or https addresses."
+
+    def read(self, name: str, value: Json, *, required: bool) -> list[str]:
+        """The addresses, each once, in the order sent."""
+        if not isinstance(value, list) or len(value) > URLS_MAX:
+            message = f"Expected a list of at most {URLS_MAX} addresses"
+            raise InvalidParameters(self.wrong(name, message, required=required))
+        urls = [one for one in value if isinstance(one, str) and is_link(one)]
+        if len(urls) < len(value):
+            message = (
+                "Expected http or https addresses without a password, percent-encoded where they are not ASCII, of at "
+                f"most {LINK_LENGTH:,} characters"
+            )
+            raise InvalidParameters(self.wrong(name, message, required=required))
+        return list(dict.fromkeys(urls))
+
+    def schema(self) -> dict[str, Json]:
+        """A list of addresses."""
+        return {"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": URLS_MAX}
+
+    def empty(self, value: Json) -> bool:
+        """No links is fine."""
+        return value in (None, "", [], {})
+
+
+_ROW: Mapping[str, Any] = {
+    "leadID": ...,
+    "campaignID": None,
+    "isUnsubscribed": None,
+    "links": ...,
+    "openPixel": ...,
+    "unsubscribeURL": ...,
+    "listUnsubscribe": ...,
+    "listUnsubscribePost": ONE_CLICK,
+}
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    UnknownReference,
+    result=Reads(TRACKED_LINK),
+    vendor=False,
+    section=_SECTION,
+    examples=[
+        Example(
+            {"leadID": "{lead}", "urls": ["https://www.example.com/spring?utm_source=mail"]},
+            [_ROW],
+            "A message with one link.",
+            given=GIVEN,
+        )
+    ],
+)
+async def get_tracked_links(
+    context: Context,
+    *,
+    lead_id: Annotated[
+        list[int],
+        OneOrMore(f"The lead that gets the message, or a list of up to {PAGE}.", most=PAGE, excess=TooMany),
+    ],
+    campaign_id: Annotated[int | None, Integer("The campaign that the message belongs to.", low=0, length=20)] = None,
+    urls: Annotated[list[str], _Urls()] = [],  # noqa: B006 - never changed
+) -> Rows:
+    """Make the links of a message that you send yourself: a row for each lead, in the order sent.
+
+    `links` has, by each of `urls`, an address that leads there and puts emailClick and emailVisit on the lead's
+    timeline. `openPixel` is the address of a picture: emailOpened. `unsubscribeURL` asks, then sets `isUnsubscribed`;
+    `listUnsubscribe` and `listUnsubscribePost` are the values of the headers List-Unsubscribe and
+    List-Unsubscribe-Post, with which mail programs do it in one step (RFC 8058). All are signed for this lead
+    and campaign, work for ever and lead nowhere else. A lead that is not there has no row; send nothing to one whose
+    `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting `public_url`, and are paths without it.
+    """
+    async with context.tx() as tx:
+        if campaign_id is not None and not await email_events.campaign_is_there(tx, context.company.id, campaign_id):
+            raise UnknownReference(
+                TRACKED_LINK.by_name["campaignID"].problem("Your company has no campaign with that id")
+            )
+        readers = await email_events.readers(tx, context.company.id, lead_id)
+        site = await sites.of_company(tx, context.company.id)
+    return Rows([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])
+
+
+def _links(site: Site, public_url: str, reader: Reader, campaign_id: int | None, urls: list[str]) -> Mapping[str, Json]:
+    plain = Link(lead_id=reader.lead_id, campaign_id=campaign_id)
+    unsubscribe = unsubscribe_url(site, public_url, plain)
+    return {
+        "leadID": str(reader.lead_id),
+        "campaignID": None if campaign_id is None else str(campaign_id),
+        "isUnsubscribed": None if reader.is_unsubscribed is None else str(int(reader.is_unsubscribed)),
+        "links": {
+            url: click_url(site, public_url, Link(lead_id=reader.lead_id, campaign_id=campaign_id, url=url))
+            for url in urls
+        },
+        "openPixel": pixel_url(site, public_url, plain),
+        "unsubscribeURL": unsubscribe,
+        "listUnsubscribe": f"<{unsubscribe}>",
+        "listUnsubscribePost": ONE_CLICK,
+    }

@@ -1,0 +1,1 @@
+"""Methods about the company itself: its users."""

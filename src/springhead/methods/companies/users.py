@@ -1,0 +1,59 @@
+"""The people of a company."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from springhead.methods import reads
+from springhead.methods.reads import Limit, Offset
+from springhead.model.companies.users import USER_PROFILE
+from springhead.model.kit.errors import Json, UnexpectedArray
+from springhead.rpc.context import Context
+from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.params import PAGE, Where
+
+_ADMINISTRATOR = {
+    "id": ...,
+    "firstName": "",
+    "lastName": "",
+    "displayName": "Administrator",
+    "emailAddress": "admin@example.com",
+    "isActive": "1",
+    "isReseller": "0",
+    "userTimezone": None,
+    "phone": None,
+}
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(USER_PROFILE),
+    section="wire.md 15",
+    examples=[
+        Example({"where": {"isActive": 1}}, [_ADMINISTRATOR], "The users who can own leads."),
+    ],
+)
+async def get_user_profiles(
+    context: Context,
+    *,
+    where: Annotated[
+        Mapping[str, Json],
+        Where(
+            USER_PROFILE,
+            "id",
+            "firstName",
+            "lastName",
+            "displayName",
+            "emailAddress",
+            "isActive",
+            required=False,
+        ),
+    ] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """List the users of your company.
+
+    Their `id` is what `ownerID` of a lead names. Filters must all match; email addresses are compared
+    without regard to case.
+    """
+    return await reads.listing(context, USER_PROFILE, where, limit=limit, offset=offset)

@@ -1,0 +1,1 @@
+"""Methods about the change feed, subscriptions and deliveries."""

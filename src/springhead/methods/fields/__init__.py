@@ -1,0 +1,1 @@
+"""Methods about custom fields, and how a field becomes unique."""

@@ -1,0 +1,1 @@
+"""Methods about leads: reads, writes, conversion, merging, recycling, erasure, search, timeline."""

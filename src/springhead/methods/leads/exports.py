@@ -1,0 +1,94 @@
+"""exportLead: everything that is held on one person (our own)."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Annotated
+
+from springhead.methods import reads
+from springhead.methods.examples import GIVEN
+from springhead.methods.scores.scoring import explained
+from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads.leads import LEAD
+from springhead.model.leads.personal_data import LEAD_EXPORT
+from springhead.rpc.context import Context
+from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.params import Integer
+from springhead.store.lifecycle import personal_data
+from springhead.store.lifecycle.personal_data import HELD
+from springhead.store.scores import scoring
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(LEAD_EXPORT),
+    vendor=False,
+    section="own: erasure",
+    examples=[
+        Example(
+            {"id": "{lead}"},
+            [
+                {"part": "lead", "data": ...},
+                {"part": "score", "data": ...},
+                {"part": "event", "data": ...},
+            ],
+            "A new lead: its fields, its score, and how it came to be.",
+            given=GIVEN,
+        )
+    ],
+)
+async def export_lead(
+    context: Context, *, id: Annotated[int, Integer("The lead's id; it may be deleted.", low=0, length=20)]
+) -> Rows:
+    """Export everything that is held on one lead, as JSON: a row for each thing, however many there are.
+
+    `part` says what a row is, and `data` is the thing as the methods that read it show it: `lead` with all fields,
+    `field` for each custom field that has a value, with its label, `score` for each line of getScoreExplanation,
+    `listMember` (lists that it was removed from, too), `opportunity`, `opportunityLead`, `note`, `task`, `call`,
+    `upload` with the content of the file, `pageView`, `visitor`, `event`: the whole timeline with form posts and
+    history; `mergedID` and `deletedLead` for each lead that was merged into it, and `deletedPart` for what the recycle
+    bin keeps. Of an erased lead there are its receipts (`erasure`). The answer is sent while it is read.
+    """
+    async with context.tx() as tx:
+        known = await context.fields(tx)
+        ids = (await personal_data.persons(tx, context.company.id, [id]))[id]
+    pages = _pages(context, ids, known)
+    first = await anext(pages, None)  # what goes wrong at once is an error, and no answer that breaks off
+    return Rows() if first is None else Rows(pages=_behind(first, pages))
+
+
+Page = Sequence[Mapping[str, Json]]
+
+
+async def _behind(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    yield first
+    async for page in pages:
+        yield page
+
+
+async def _pages(context: Context, lead_ids: Sequence[int], known: FieldSet) -> AsyncGenerator[Page]:
+    for one in HELD:
+        after = None
+        while True:
+            async with context.tx() as tx:
+                rows, after = await personal_data.piece(
+                    tx, context.company.id, one, lead_ids, known, zone=context.zone_name, after=after
+                )
+            if rows:
+                yield [_part(one.name, reads.documents(one.noun, row)) for row in rows]
+            if one.noun is LEAD and rows:
+                yield await _beside(context, rows[0], known)
+            if after is None:
+                break
+
+
+def _part(name: str, data: Mapping[str, Json]) -> Mapping[str, Json]:
+    return {"part": name, "data": dict(data)}
+
+
+async def _beside(context: Context, lead: Mapping[str, Json], known: FieldSet) -> list[Mapping[str, Json]]:
+    """What explains a lead: the labels of its custom fields, and its score."""
+    fields = [field.row() for field in known.fields if field.relationship == "lead" and lead.get(field.system_name)]
+    async with context.tx() as tx, tx.atomic():
+        lines = await scoring.explain(tx, context.company.id, int(str(lead["id"])))
+    return [*(_part("field", field) for field in fields), *(_part("score", line) for line in explained(context, lines))]

@@ -1,0 +1,1 @@
+"""Methods about lists and their members."""

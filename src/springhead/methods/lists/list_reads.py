@@ -1,0 +1,251 @@
+"""Who is on a list, who is off it, and on which lists a lead is (wire.md 10.11, 15)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, cast
+
+from springhead.methods import reads
+from springhead.methods.bulk import merged_ids
+from springhead.methods.examples import CREATED, GIVEN
+from springhead.methods.lists.lists import GIVEN_LIST
+from springhead.methods.reads import Limit, Offset
+from springhead.model.kit.columns import Column, integer, text
+from springhead.model.kit.errors import Json, MissingParameters, TooManyLeads, UnexpectedArray
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads.leads import email_key
+from springhead.model.lists import LEAD_LIST, LIST_LEAD, LIST_MEMBER, MEMBERSHIP, REMOVED_FLAGS, REMOVED_MEMBER
+from springhead.rpc.context import Context
+from springhead.rpc.key_params import Ids, Text, Which
+from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.params import PAGE
+from springhead.store.database.pool import Tx
+from springhead.store.lists import members
+from springhead.store.nouns import reads as pages
+from springhead.store.nouns.reads import Select
+
+LEADS_MAX = 100
+"""How many leads getLeadListMemberships answers for in one call (wire.md 10.11)."""
+
+_ID = Column(name="id", kind=integer(18, "bigint"))
+_CONTACT = Column(name="contactID", kind=integer(18, "bigint"))
+_FLAG = Column(name="flag", kind=text(50))
+
+_LIST_LEADS = Select(LIST_LEAD, source=members.WITH_LEADS)
+_REMOVED = Select(REMOVED_MEMBER, source=members.WITH_LEADS)
+_MEMBERSHIPS = Select(MEMBERSHIP, source=members.WITH_LISTS)
+_MEMBERS = Select(LIST_MEMBER, source=members.WITH_LISTS)
+_LEAD_LISTS = Select(LEAD_LIST, source=members.WITH_LISTS)
+_ON_LIST = f"not l.is_removed and {members.OF_A_LIST}"
+
+_MEMBER = (
+    *GIVEN,
+    *GIVEN_LIST,
+    Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], method="addListMember"),
+)
+_GONE = (
+    *_MEMBER,
+    Example(
+        {"listID": "{activeList}", "contactID": "{lead}"},
+        [{"success": True, "error": None}],
+        method="removeListMember",
+    ),
+)
+_LEAD = {"firstName": "Lead", "lastName": "", "emailAddress": "lead.one@example.com"}
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(LIST_LEAD, generated="getWherelistMemberGets"),
+    section="wire.md 3, 15",
+    examples=[
+        Example(
+            {"where": {"id": "{activeList}"}, "limit": 500, "offset": 0},
+            [{"id": ..., "listID": ..., "companyName": "", "leadID": ..., **_LEAD}],
+            "Everybody on a list.",
+            given=_MEMBER,
+        )
+    ],
+)
+async def get_list_members(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Which(LIST_LEAD, _ID, needed=["id"])],
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read a page of the members of a list, in the order in which they joined, removed ones left out.
+
+    `id` is that of the list. A deep page costs no more than the first. Of an unknown list there are none.
+    """
+
+    async def page(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await pages.page(
+            tx,
+            context.company.id,
+            _LIST_LEADS,
+            {"listID": where["id"]},
+            context.server.walks,
+            zone=context.zone_name,
+            version=known.version,
+            limit=limit,
+            offset=offset,
+            condition=_ON_LIST,
+            ahead=True,
+        )
+
+    return Rows.first(await reads.asked(context, page), limit)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(REMOVED_MEMBER, generated="getWherelistLeadMembers"),
+    section="wire.md 3, 14.13, 15",
+    examples=[
+        Example(
+            {"where": {"id": "{activeList}", "flag": "removed"}},
+            [
+                {
+                    "listMemberID": ...,
+                    "listID": ...,
+                    "isRemoved": "1",
+                    "isUnsubscribed": "0",
+                    "hardBounced": "0",
+                    "leadID": ...,
+                    "firstname": "Lead",
+                    "lastname": "",
+                    "emailaddress": "lead.one@example.com",
+                }
+            ],
+            "Who was removed.",
+            given=_GONE,
+        ),
+        Example({"where": {"id": 1, "flag": "tired"}}, [], "Neither an unknown list nor an unknown flag is an error."),
+    ],
+)
+async def get_removed_list_members(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Which(REMOVED_MEMBER, _ID, _FLAG, needed=["id"])],
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the members of a list that get nothing, in the order in which they joined.
+
+    `id` is that of the list. `flag`: `removed` for those taken off it (the default), `unsubscribed` and
+    `hardbounced` for those whose lead is so, removed or not. As captured, some keys are in lower case.
+    """
+    flag = cast("str", where.get("flag", REMOVED_FLAGS[0]))
+    if flag not in REMOVED_FLAGS:
+        return Rows()
+
+    async def removed(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await members.removed(
+            tx,
+            context.company.id,
+            _REMOVED,
+            cast("int", where["id"]),
+            flag,
+            zone=context.zone_name,
+            version=known.version,
+            limit=limit + 1,
+            offset=offset,
+        )
+
+    return Rows.first(await reads.asked(context, removed), limit)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(MEMBERSHIP),
+    section="wire.md 15",
+    differs="the result's key and the words of `status`, `active` and `removed`, are our choice: there is no capture",
+    examples=[
+        Example(
+            {"emailAddress": "Lead.One@example.com"},
+            [{"id": ..., "name": "Customers in Berlin", "status": "active", "createTimestamp": ...}],
+            "The lists of a lead.",
+            given=_MEMBER,
+        )
+    ],
+)
+async def get_list_memberships(
+    context: Context, *, email_address: Annotated[str, Text("The lead's email address, whatever its case.")]
+) -> Rows:
+    """Read on which lists a lead is, or was and is removed, by its email address.
+
+    `id` and `name` are the list's; `createTimestamp` is when the lead joined. An address that no lead has is on none.
+    """
+    return await _of_leads(context, _MEMBERSHIPS, [email_key(email_address)])
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(LIST_MEMBER),
+    section="wire.md 15",
+    examples=[
+        Example(
+            {"where": {"contactID": "{lead}"}},
+            [{"id": ..., "listID": ..., "memberID": ..., "isRemoved": "0"}],
+            "The memberships of a lead.",
+            given=_MEMBER,
+        )
+    ],
+)
+async def get_contact_list_memberships(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Which(LIST_MEMBER, _CONTACT, _ID, needed=["contactID", "id"])],
+) -> Rows:
+    """Read the memberships of a lead by its id, removed ones included, in the order of the lists' ids.
+
+    `contactID` and `id` both mean the lead's id; when both are given and differ there is no such lead.
+    """
+    ids = {cast("int", value) for value in where.values()}
+    return await _of_ids(context, _MEMBERS, list(ids)) if len(ids) == 1 else Rows()
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    TooManyLeads,
+    result=Reads(LEAD_LIST, generated="getWhereIns"),
+    section="wire.md 10.11",
+    differs="the columns of a row are our choice: there is no capture",
+    examples=[
+        Example(
+            {"memberIDs": ["{lead}", 1]},
+            [{"memberID": ..., "listID": ...}],
+            "A lead on a list, and one that is not there.",
+            given=_MEMBER,
+        )
+    ],
+)
+async def get_lead_list_memberships(
+    context: Context,
+    *,
+    member_ids: Annotated[list[int], Ids("The leads' ids; 100 at most.", most=LEADS_MAX, excess=TooManyLeads)],
+) -> Rows:
+    """Read on which lists up to 100 leads are: a row for each lead and list, removed memberships left out.
+
+    In the order of the leads' ids, then of the lists' ids.
+    """
+    return await _of_ids(context, _LEAD_LISTS, member_ids, active=True)
+
+
+async def _of_ids(context: Context, select: Select, ids: Sequence[int], *, active: bool = False) -> Rows:
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return await _of_leads(context, select, cast("list[int]", where["memberID"]), active=active)
+
+    return await merged_ids.following(context, {"memberID": list(ids)}, read, shown={"memberID": ("memberID",)})
+
+
+async def _of_leads(context: Context, select: Select, leads: list[int] | list[str], *, active: bool = False) -> Rows:
+    async def memberships(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await members.of_leads(
+            tx, context.company.id, select, leads, zone=context.zone_name, version=known.version, active=active
+        )
+
+    return Rows(await reads.asked(context, memberships))

@@ -1,0 +1,1 @@
+"""Methods about accounts, campaigns, opportunities, deal stages, products, notes, tasks and logged calls."""

@@ -1,0 +1,149 @@
+"""Accounts (wire.md 15)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from springhead.methods import reads
+from springhead.methods.bulk import writes
+from springhead.methods.bulk.writes import WRITE_ERRORS
+from springhead.methods.examples import CREATED, DONE, EVER, NOTHING, row
+from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
+from springhead.model.kit.errors import (
+    Json,
+    MissingParameters,
+    NothingChanged,
+    UnexpectedArray,
+    UnknownReference,
+    WrongValue,
+)
+from springhead.model.kit.fields import FieldSet
+from springhead.model.sales.accounts import ACCOUNT
+from springhead.rpc.context import Context
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.params import PAGE, Objects, Where
+from springhead.store.database.pool import Tx
+from springhead.store.sales import notes, references
+
+_OBJECTS = "The accounts, each a hash by system name; 500 a call at most."
+_NAME = "Acme Inc."
+_GIVEN = (Example({"objects": [{"accountName": _NAME}]}, [CREATED], method="createAccounts"),)
+_ROW = row(ACCOUNT, accountName=_NAME)
+
+
+async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await notes.forget(tx, context.company.id, "account", ids)
+    await references.forget(tx, context.company.id, "account", ids)
+
+
+_RULES = writes.Rules(after_delete=_after_delete, passes=True)
+
+
+@method(
+    *WRITE_ERRORS,
+    UnknownReference,
+    result=Writes("creates"),
+    section="wire.md 15",
+    examples=[
+        Example(
+            {"objects": [{"accountName": _NAME, "billingCity": "Orlando", "numberOfEmployees": 12}]},
+            [CREATED],
+            "One new account.",
+        )
+    ],
+)
+async def create_accounts(context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]) -> Outcomes:
+    """Create up to 500 accounts and say, for each, whether it was created.
+
+    `accountName` is required; two accounts can have the same one. A refused account does not stop the others.
+    """
+    return await writes.create(context, ACCOUNT, objects)
+
+
+@method(
+    *WRITE_ERRORS,
+    UnknownReference,
+    NothingChanged,
+    result=Writes("updates"),
+    section="wire.md 15",
+    examples=[
+        Example({"objects": [{"id": "{id}", "website": "acme.example"}]}, [DONE], "A new website.", given=_GIVEN),
+        Example({"objects": [{"id": 1, "website": "acme.example"}]}, [NOTHING], "An id that no account has."),
+    ],
+)
+async def update_accounts(context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]) -> Outcomes:
+    """Change up to 500 accounts, each found by its `id`.
+
+    What is given overwrites, what is not given stays. An account that is not there, or that is already as
+    asked for, gets 302.
+    """
+    return await writes.update(context, ACCOUNT, objects)
+
+
+@method(
+    *WRITE_ERRORS,
+    NothingChanged,
+    result=Writes("deletes"),
+    section="wire.md 15",
+    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "An account.", given=_GIVEN)],
+)
+async def delete_accounts(
+    context: Context,
+    *,
+    objects: Annotated[list[Json], Objects(ACCOUNT, "The accounts, each as `{id}` or as the bare id.")],
+) -> Outcomes:
+    """Delete up to 500 accounts for good, by id.
+
+    Their leads and opportunities stay and belong to no account from then on; where there are tens of thousands
+    of them, that takes some seconds more than the call. Notes about nothing else go with them; tasks stay.
+    """
+    return await writes.delete(context, ACCOUNT, objects, _RULES)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(ACCOUNT),
+    section="wire.md 15",
+    examples=[Example({"id": "{id}"}, [_ROW], "An account.", given=_GIVEN)],
+)
+async def get_account(context: Context, *, id: Id) -> Rows:
+    """Read one account by its id: a list of one, or an empty one when there is none."""
+    return await reads.get(context, ACCOUNT, id)
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(ACCOUNT),
+    section="wire.md 15",
+    examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=_GIVEN)],
+)
+async def get_accounts(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Where(ACCOUNT, "id", "ownerID", required=False)] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read a page of the accounts that match all filters, in the order of their ids."""
+    return await reads.listing(context, ACCOUNT, where, limit=limit, offset=offset)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    WrongValue,
+    result=Reads(ACCOUNT),
+    section="wire.md 15",
+    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
+)
+async def get_accounts_date_range(
+    context: Context,
+    *,
+    start_date: Start,
+    end_date: End,
+    timestamp: Stamp,
+    limit: LongLimit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the accounts that were created or updated between two times, both included, oldest first."""
+    return await reads.ranged(context, ACCOUNT, (start_date, end_date), timestamp, limit=limit, offset=offset)

@@ -1,0 +1,293 @@
+"""Notes about leads, accounts and opportunities (wire.md 15, schema.md)."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, cast
+
+from springhead.methods import reads
+from springhead.methods.bulk import merged_ids, writes
+from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, row
+from springhead.methods.reads import Limit, Offset
+from springhead.model.kit.errors import (
+    ApiError,
+    Json,
+    MissingParameters,
+    NothingChanged,
+    UnexpectedArray,
+    UnknownReference,
+)
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads.leads import LEAD
+from springhead.model.sales.accounts import ACCOUNT
+from springhead.model.sales.notes import NOTE, half, unattached
+from springhead.model.sales.opportunities import OPPORTUNITY
+from springhead.rpc.context import Context
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.params import PAGE, Integer, Objects, Where
+from springhead.store.database.pool import Tx
+from springhead.store.nouns import reads as pages
+from springhead.store.sales import notes
+
+_OBJECTS = "The notes, each a hash by system name; 500 a call at most."
+_KEY = "the result key `note` follows from the vendor's naming rule; there is no capture"
+_ORDER = f"{_KEY}; the order, `limit` and `offset` are our choice"
+
+_TEXT = "Wants to see a demo."
+_ABOUT_LEAD: Mapping[str, Json] = {
+    "authorID": "{userProfile}",
+    "note": _TEXT,
+    "whoID": "{lead}",
+    "whoType": "lead",
+}
+_ABOUT_ACCOUNT: Mapping[str, Json] = {
+    "authorID": "{userProfile}",
+    "note": _TEXT,
+    "whatID": "{account}",
+    "whatType": "account",
+}
+_ACCOUNT = (Example({"objects": [{"accountName": "Acme Inc."}]}, [CREATED], method="createAccounts"),)
+_NOTE = (*GIVEN, Example({"objects": [_ABOUT_LEAD]}, [CREATED], method="createNotes"))
+_ACCOUNT_NOTE = (*_ACCOUNT, Example({"objects": [_ABOUT_ACCOUNT]}, [CREATED], method="createNotes"))
+_ROW = row(NOTE, authorID=..., note=_TEXT, whoID=..., whoType="lead")
+_ACCOUNT_ROW = row(NOTE, authorID=..., note=_TEXT, whatID=..., whatType="account")
+
+
+async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+    await notes.tell_notes(tx, context.company.id, ids)
+
+
+def _new(one: object) -> ApiError | None:
+    return half(NOTE, one) or unattached(one, creating=True)
+
+
+def _changed(one: object) -> ApiError | None:
+    return half(NOTE, one) or unattached(one, creating=False)
+
+
+@method(
+    *WRITE_ERRORS,
+    UnknownReference,
+    result=Writes("creates"),
+    section="wire.md 15",
+    examples=[Example({"objects": [_ABOUT_LEAD]}, [CREATED], "A note about a lead.", given=GIVEN)],
+)
+async def create_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
+    """Create up to 500 notes and say, for each, whether it was created.
+
+    `authorID`, a user, and `note` are required, and so is at least one association: `whatID` with
+    `whatType`, `whoID` with `whoType`, or both. The types are `lead`, `opportunity` and `account`. An id
+    without its type, a type without its id, and a note about nothing get 205; an unknown author or target
+    gets 303. A refused note does not stop the others.
+    """
+    return await writes.create(context, NOTE, objects, Rules(examine=_new, then=_tell))
+
+
+@method(
+    *WRITE_ERRORS,
+    UnknownReference,
+    NothingChanged,
+    result=Writes("updates"),
+    section="wire.md 15",
+    examples=[
+        Example({"objects": [{"id": "{id}", "pinned": 1}]}, [DONE], "A note to keep in sight.", given=_NOTE),
+        Example({"objects": [{"id": 1, "title": "Demo"}]}, [NOTHING], "An id that no note has."),
+    ],
+)
+async def update_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
+    """Change up to 500 notes, each found by its `id`.
+
+    What is given overwrites, what is not given stays. The id and the type of an association change
+    together; both as null take it away, and then the same object must name the other one, for a note is
+    about something. A note that is not there, or that is already as asked for, gets 302.
+    """
+    return await writes.update(context, NOTE, objects, Rules(examine=_changed))
+
+
+@method(
+    *WRITE_ERRORS,
+    NothingChanged,
+    result=Writes("deletes"),
+    section="wire.md 15",
+    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A note.", given=_NOTE)],
+)
+async def delete_notes(
+    context: Context,
+    *,
+    objects: Annotated[list[Json], Objects(NOTE, "The notes, each as `{id}` or as the bare id.")],
+) -> Outcomes:
+    """Delete up to 500 notes for good, by id, with their associations; what they were about stays."""
+    return await writes.delete(context, NOTE, objects)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(NOTE),
+    section="wire.md 15",
+    differs=_ORDER,
+    examples=[Example({"id": "{lead}"}, [_ROW], "The notes of a lead.", given=_NOTE)],
+)
+async def get_contact_notes(
+    context: Context,
+    *,
+    id: Annotated[int, Integer("The id of the contact, which is a lead of any status.")],
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the notes about one lead, pinned ones first and then the newest first.
+
+    A note counts whether the lead is its `who` or its `what`. An unknown id has no notes.
+    """
+    return await _of_one(context, "lead", id, limit, offset)
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(NOTE),
+    section="wire.md 15",
+    differs=_ORDER,
+    examples=[Example({"where": {"id": ["{lead}"]}}, [_ROW], "The notes of some leads.", given=_NOTE)],
+)
+async def get_contacts_notes(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Where(LEAD, "id", required=False)] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the notes about the leads with the `id`, one or a list, or about any lead, in the order of the notes' ids.
+
+    A note counts whether the lead is its `who` or its `what`, and once.
+    """
+    return await _of_many(context, "lead", where, limit, offset)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(NOTE),
+    section="wire.md 15",
+    differs=_ORDER,
+    examples=[Example({"id": "{account}"}, [_ACCOUNT_ROW], "The notes of an account.", given=_ACCOUNT_NOTE)],
+)
+async def get_account_notes(
+    context: Context,
+    *,
+    id: Annotated[int, Integer("The account's id.")],
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the notes about one account, pinned ones first and then the newest first.
+
+    Notes about its leads and opportunities do not count. An unknown id has no notes.
+    """
+    return await _of_one(context, "account", id, limit, offset)
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(NOTE),
+    section="wire.md 15",
+    differs=_ORDER,
+    examples=[Example({"where": {}, "limit": 500}, [_ACCOUNT_ROW], "Those of all accounts.", given=_ACCOUNT_NOTE)],
+)
+async def get_accounts_notes(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Where(ACCOUNT, "id", required=False)] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the notes about the accounts with the `id`, one or a list, or about any, in the order of the notes' ids."""
+    return await _of_many(context, "account", where, limit, offset)
+
+
+@method(
+    MissingParameters,
+    UnexpectedArray,
+    result=Reads(NOTE),
+    section="wire.md 15",
+    differs=_ORDER,
+    examples=[Example({"id": 1}, [], "An id that no opportunity has.")],
+)
+async def get_opportunity_notes(
+    context: Context,
+    *,
+    id: Annotated[int, Integer("The opportunity's id.")],
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the notes about one opportunity, pinned ones first and then the newest first.
+
+    An unknown id has no notes.
+    """
+    return await _of_one(context, "opportunity", id, limit, offset)
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(NOTE),
+    section="wire.md 15",
+    differs=_ORDER,
+    examples=[Example({"where": {"id": 1}}, [], "An id that no opportunity has.")],
+)
+async def get_opportunities_notes(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Where(OPPORTUNITY, "id", required=False)] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read the notes about the opportunities with the `id`, one or a list, or about any, in the order of their ids."""
+    return await _of_many(context, "opportunity", where, limit, offset)
+
+
+async def _of_one(context: Context, word: str, object_id: int, limit: int, offset: int) -> Rows:
+    return await _about(context, word, [object_id], limit, offset, pinned_first=True)
+
+
+async def _of_many(context: Context, word: str, where: Mapping[str, Json], limit: int, offset: int) -> Rows:
+    if where:
+        ids = where["id"] if isinstance(where["id"], list) else [where["id"]]
+        return await _about(context, word, cast("Sequence[int]", ids), limit, offset, pinned_first=False)
+
+    async def page(tx: Tx, known: FieldSet) -> pages.Rows:
+        return await pages.page(
+            tx,
+            context.company.id,
+            await reads.select(context, tx, NOTE, known),
+            {},
+            context.server.walks,
+            zone=context.zone_name,
+            version=known.version,
+            limit=limit,
+            offset=offset,
+            condition=notes.about_any(word),
+        )
+
+    return Rows(await reads.asked(context, page))
+
+
+async def _about(
+    context: Context, word: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool
+) -> Rows:
+    async def read(where: Mapping[str, Json]) -> Rows:
+        return Rows(await reads.asked(context, partial(about, cast("Sequence[int]", where["id"]))))
+
+    async def about(ids: Sequence[int], tx: Tx, known: FieldSet) -> pages.Rows:
+        return await notes.about(
+            tx,
+            context.company.id,
+            await reads.select(context, tx, NOTE, known),
+            word,
+            ids,
+            zone=context.zone_name,
+            version=known.version,
+            limit=limit,
+            offset=offset,
+            pinned_first=pinned_first,
+        )
+
+    shown = {"id": ("whoID", "whatID")} if word == "lead" else {}
+    return await merged_ids.following(context, {"id": list(ids)}, read, shown=shown)

@@ -1,0 +1,130 @@
+"""Products (wire.md 15; the vendor's schema is not known)."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from springhead.methods import reads
+from springhead.methods.bulk import writes
+from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS
+from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.reads import Limit, Offset
+from springhead.model.kit.errors import Json, MissingParameters, NothingChanged, UnexpectedArray
+from springhead.model.sales.products import PRODUCT
+from springhead.rpc.context import Context
+from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.params import PAGE, Flat, Objects, Where
+
+_NAME = "Spring water, 12 bottles"
+_CHOICE = "the columns are our choice, for the vendor's schema is not known"
+_GIVEN = (Example({"productName": _NAME, "price": "7.90"}, [CREATED], method="createProduct"),)
+_ROW = row(PRODUCT, productName=_NAME, price="7.9")
+
+
+@method(
+    *FLAT_ERRORS,
+    MissingParameters,
+    result=Writes("creates"),
+    section="wire.md 15",
+    differs=_CHOICE,
+    examples=[
+        Example({"productName": _NAME, "productCode": "SW-12", "price": "7.90"}, [CREATED], "One new product."),
+    ],
+)
+async def create_product(
+    context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product.", creating=True)]
+) -> Outcomes:
+    """Create a product.
+
+    `productName` is required. `price` and `cost` are kept exactly, up to 14 digits before the point and 10 after it.
+    """
+    return await writes.create(context, PRODUCT, objects)
+
+
+@method(
+    *WRITE_ERRORS,
+    result=Writes("creates"),
+    section="wire.md 15",
+    differs=_CHOICE,
+    examples=[
+        Example(
+            {"objects": [{"productName": _NAME, "price": 7.9}, {"productName": "Glass", "isActive": 0}]},
+            [CREATED, CREATED],
+            "Two new products, one of them not sold at present.",
+        )
+    ],
+)
+async def create_products(
+    context: Context,
+    *,
+    objects: Annotated[list[Json], Objects(PRODUCT, "The products, each a hash by system name; 500 a call at most.")],
+) -> Outcomes:
+    """Create up to 500 products and say, for each, whether it was created.
+
+    A refused product does not stop the others.
+    """
+    return await writes.create(context, PRODUCT, objects)
+
+
+@method(
+    UnexpectedArray,
+    result=Reads(PRODUCT),
+    section="wire.md 15",
+    differs=_CHOICE,
+    examples=[
+        Example({"where": {"isActive": 1}, "limit": 500, "offset": 0}, [_ROW], "What is sold.", given=_GIVEN),
+        Example({"where": {"productName": "Glass"}}, [], "A name that no product has.", given=_GIVEN),
+    ],
+)
+async def get_products(
+    context: Context,
+    *,
+    where: Annotated[Mapping[str, Json], Where(PRODUCT, "id", "productName", "isActive", required=False)] = {},
+    limit: Limit = PAGE,
+    offset: Offset = 0,
+) -> Rows:
+    """Read a page of the products that match all filters, active or not, in the order of their ids.
+
+    Names are compared exactly.
+    """
+    return await reads.listing(context, PRODUCT, where, limit=limit, offset=offset)
+
+
+@method(
+    *FLAT_ERRORS,
+    NothingChanged,
+    result=Writes("updates"),
+    section="wire.md 15",
+    differs=_CHOICE,
+    examples=[
+        Example({"id": "{id}", "price": "8.20"}, [DONE], "A new price.", given=_GIVEN),
+        Example(
+            {"objects": [{"id": "{id}", "isActive": 0}, {"id": 1}]}, [DONE, NOTHING], "Several at once.", given=_GIVEN
+        ),
+    ],
+)
+async def update_product(
+    context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product by its id.", creating=False)]
+) -> Outcomes:
+    """Change a product, found by its `id`.
+
+    What is given overwrites, what is not given stays; null takes the price or the cost away. A product that is not
+    there, or that is already as asked for, gets 302.
+    """
+    return await writes.update(context, PRODUCT, objects)
+
+
+@method(
+    *FLAT_ERRORS,
+    NothingChanged,
+    result=Writes("deletes"),
+    section="wire.md 15",
+    examples=[
+        Example({"id": "{id}"}, [DONE], "A product.", given=_GIVEN),
+        Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "Several at once.", given=_GIVEN),
+    ],
+)
+async def delete_product(
+    context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product by its id.", creating=False)]
+) -> Outcomes:
+    """Delete a product for good, by its `id`."""
+    return await writes.delete(context, PRODUCT, objects)

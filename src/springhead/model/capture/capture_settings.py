@@ -1,0 +1,85 @@
+"""What a company sets about capture, and what it gets to put into pages and messages; our own nouns."""
+
+from html import escape
+from typing import Annotated
+
+from msgspec import Meta
+
+from springhead.model.capture import email_links
+from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.capture.sites import PATTERN_LENGTH, PATTERNS_MAX, Site
+from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, text
+
+_ID = integer(18, "bigint")
+_PATTERNS = Kind(
+    type="list",
+    sql="jsonb",
+    accepts=Annotated[
+        list[Annotated[str, Meta(max_length=PATTERN_LENGTH, pattern=r"^[/*][^\x00-\x1f\x7f]*\Z")]],
+        Meta(max_length=PATTERNS_MAX),
+    ],
+    expected=(
+        f"Expected a list of at most {PATTERNS_MAX} paths of at most {PATTERN_LENGTH} characters that begin with / or *"
+    ),
+)
+_LINKS = Kind(type="hash", sql="jsonb", accepts=dict[str, str], expected="Expected an object")
+
+CAPTURE_SETTINGS = Noun(
+    name="captureSettings",
+    table="site",
+    about="How a company takes page views, and what it puts into its pages for that.",
+    columns=(
+        Column(name="keepAddresses", kind=choice(("none", "truncated"))),
+        Column(name="respectSignals", kind=flag()),
+        Column(name="importantPages", kind=_PATTERNS),
+        Column(name="siteToken", kind=text(22), writable=False),
+        Column(name="scriptSnippet", kind=text(2_000), writable=False),
+        Column(name="pixelSnippet", kind=text(2_000), writable=False),
+    ),
+)
+
+TRACKED_LINK = Noun(
+    name="trackedLink",
+    table="lead",
+    about="What a message to a lead needs for its reader's clicks to be on the timeline.",
+    columns=(
+        Column(name="leadID", kind=_ID, writable=False),
+        Column(name="campaignID", kind=_ID, writable=False),
+        Column(name="isUnsubscribed", kind=flag(), writable=False),
+        Column(name="links", kind=_LINKS, writable=False),
+        Column(name="openPixel", kind=text(2_000), writable=False),
+        Column(name="unsubscribeURL", kind=text(2_000), writable=False),
+        Column(name="listUnsubscribe", kind=text(2_000), writable=False),
+        Column(name="listUnsubscribePost", kind=text(255), writable=False),
+    ),
+)
+
+ONE_CLICK = "List-Unsubscribe=One-Click"
+"""The value of the header List-Unsubscribe-Post (RFC 8058)."""
+
+
+def script_snippet(site: Site, public_url: str) -> str:
+    """The line that puts the page script into a page."""
+    signals = "" if site.respects_signals else ' data-signals="ignore"'
+    return f'<script async src="{escape(public_url)}/t.js" data-site="{site.token}"{signals}></script>'
+
+
+def pixel_snippet(site: Site, public_url: str) -> str:
+    """The line for browsers without JavaScript; they are asked to say which page it is."""
+    source = f"{escape(public_url)}/t.gif?site={site.token}"
+    return f'<noscript><img src="{source}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>'
+
+
+def click_url(site: Site, public_url: str, link: Link) -> str:
+    """The address that leads to `link.url` and notes the click."""
+    return f"{public_url}/e/{email_links.token(site, CLICK, link)}"
+
+
+def pixel_url(site: Site, public_url: str, link: Link) -> str:
+    """The address of the picture that notes that a message was opened."""
+    return f"{public_url}/o/{email_links.token(site, OPEN, link)}.gif"
+
+
+def unsubscribe_url(site: Site, public_url: str, link: Link) -> str:
+    """The address at which the reader unsubscribes."""
+    return f"{public_url}/u/{email_links.token(site, UNSUBSCRIBE, link)}"

@@ -1,0 +1,349 @@
+"""Forms: what a company asks the public, and how each question is put (design.md 6; our own noun)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from springhead.model.kit.columns import Column, Kind, Noun, flag, integer, moment, text
+from springhead.model.kit.errors import InvalidParameters, Problem
+from springhead.model.kit.fields import SYSTEM_FIELDS, Field, FieldSet
+from springhead.model.leads.leads import LEAD
+
+FIELDS_MAX = 50
+"""How many fields a form can have."""
+
+EMAIL = "emailAddress"
+UPLOADS = ("upload", "attachment")
+"""The data types of fields that take a file."""
+
+_ID = integer(18, "bigint")
+_PLAIN = r"^[^\x00-\x1f\x7f]*\Z"
+_Line = Annotated[str, Meta(max_length=255, pattern=_PLAIN)]
+
+
+class FormField(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """A field of a form: one of getFields, and what the form says of it.
+
+    `value` is what stands in it at first; of a hidden field it is what is sent unless the page changes it.
+    """
+
+    system_name: Annotated[str, Meta(min_length=1, max_length=255, pattern=_PLAIN)]
+    label: _Line = ""
+    required: bool = False
+    placeholder: _Line = ""
+    value: _Line = ""
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """A form as the public meets it."""
+
+    id: int
+    public_id: str
+    name: str
+    fields: tuple[FormField, ...]
+    list_id: int | None
+    campaign_id: int | None
+    thank_you_text: str | None
+    redirect_url: str | None
+    notify_user_id: int | None
+    allow_plain_posts: bool
+
+
+_FIELDS = Kind(
+    type="list",
+    sql="jsonb",
+    accepts=Annotated[list[FormField], Meta(min_length=1, max_length=FIELDS_MAX)],
+    expected=(
+        f"Expected 1 to {FIELDS_MAX} fields, each an object with systemName and, if you like, label, required, "
+        "placeholder and value: lines of at most 255 characters"
+    ),
+)
+
+FORM = Noun(
+    name="form",
+    table="form",
+    about="What a company asks the public; every submit makes a lead or brings one up to date.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="name", kind=text(255), required=True),
+        Column(name="fields", kind=_FIELDS, required=True),
+        Column(name="listID", kind=_ID, nullable=True, refers="list"),
+        Column(name="campaignID", kind=_ID, nullable=True, refers="campaign"),
+        Column(name="thankYouText", kind=text(2_000)),
+        Column(name="redirectURL", kind=text(2_000)),
+        Column(name="notifyUserID", kind=_ID, nullable=True, refers="user_profile"),
+        Column(name="allowPlainPosts", kind=flag(), default="true"),
+        Column(name="isActive", kind=flag(), default="true"),
+        Column(name="publicID", kind=text(22), writable=False),
+        Column(name="hostedURL", kind=text(2_000), writable=False, read="''"),
+        Column(name="formAction", kind=text(2_000), writable=False, read="''"),
+        Column(name="embedCode", kind=text(2_000), writable=False, read="''"),
+        Column(name="createTimestamp", kind=moment(), writable=False),
+        Column(name="updateTimestamp", kind=moment(), writable=False),
+    ),
+    paged=("isActive",),
+)
+
+_NEVER = {"leadStatus", "trackingID"}
+"""Texts of a lead that are not the public's to set."""
+
+_STANDARD = {
+    field.system_name: field
+    for field in SYSTEM_FIELDS
+    if field.relationship == "lead" and field.is_available_in_forms and field.system_name not in _NEVER
+}
+
+
+def askable(fields: FieldSet) -> Mapping[str, Field]:
+    """The fields that a form can ask for: texts of a lead, and custom ones with isAvailableInForms and isActive."""
+    own = {
+        field.system_name: field
+        for field in fields.fields
+        if field.relationship == "lead" and field.is_available_in_forms and field.is_active
+    }
+    return {**_STANDARD, **own}
+
+
+def column_of(field: Field) -> Column:
+    """How a value of the field is checked."""
+    return field.column if field.is_custom else LEAD.by_name[field.system_name]
+
+
+def examine(one: Any, fields: FieldSet) -> InvalidParameters | None:
+    """205 for a form that could not work: whatever is wrong with it, all at once."""
+    problems = [*_field_problems(one.fields, fields)] if one.fields is not UNSET else []
+    if isinstance(one.redirectURL, str) and one.redirectURL and not is_web_address(one.redirectURL):
+        problems.append(_problem("redirectURL", "Expected an address that begins with https:// or http://"))
+    if isinstance(one.listID, int) and one.listID in {rule.list_id for rule in fields.rules}:
+        problems.append(_problem("listID", "The members of this list follow from its filter: no form can add to it"))
+    return InvalidParameters(*problems) if problems else None
+
+
+def _field_problems(given: Sequence[FormField], fields: FieldSet) -> list[Problem]:
+    known = askable(fields)
+    names = [field.system_name for field in given]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    found = [_problem("fields", f"{name}: no field that forms can ask for") for name in names if name not in known]
+    found += [_problem("fields", f"{name}: named twice") for name in twice]
+    if EMAIL not in names:
+        found.append(_problem("fields", f"{EMAIL} is missing: without it there is no lead"))
+    return found
+
+
+def _problem(name: str, message: str) -> Problem:
+    return FORM.by_name[name].problem(message)
+
+
+_AUTHORITY = re.compile(r"(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?", re.IGNORECASE)
+
+
+def is_web_address(address: str) -> bool:
+    """Whether a browser that is sent there surely goes to a page of the web: http or https, a host, nothing odd."""
+    if not re.fullmatch(r"https?://[!-~]+", address, re.IGNORECASE) or set(address) & set('\\"<>^`{|}'):
+        return False
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return _AUTHORITY.fullmatch(parts.netloc) is not None
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A field as pages show it: what the template and the script both read.
+
+    `type` is that of an `<input>`, or textarea, select, radio or checkboxes; `complete` is what browsers fill in.
+    """
+
+    name: str
+    label: str
+    type: str
+    required: bool = False
+    placeholder: str = ""
+    value: str = ""
+    options: tuple[str, ...] = ()
+    max_length: int | None = None
+    complete: str = ""
+    mode: str = ""
+
+
+_COMPLETE = {
+    EMAIL: "email",
+    "firstName": "given-name",
+    "lastName": "family-name",
+    "companyName": "organization",
+    "title": "organization-title",
+    "street": "street-address",
+    "city": "address-level2",
+    "state": "address-level1",
+    "country": "country-name",
+    "zipcode": "postal-code",
+    "website": "url",
+    "phoneNumber": "tel",
+    "mobilePhoneNumber": "tel",
+    "officePhoneNumber": "work tel",
+}
+_LABELS = {EMAIL: "Email", "companyName": "Company", "zipcode": "Postal code"}
+_TYPES = {
+    "email": "email",
+    "phone": "tel",
+    "text": "textarea",
+    "textarea": "textarea",
+    "date": "date",
+    "datetime": "datetime-local",
+    "boolean": "checkbox",
+    "bit": "checkbox",
+    "hidden": "hidden",
+    "upload": "file",
+    "attachment": "file",
+}
+TEXT_MAX = 10_000
+"""Characters that a page lets people type into a large field."""
+
+
+def inputs(form: Form, fields: FieldSet) -> list[Input]:
+    """The form's fields as its pages show them; those that the company no longer has are left out."""
+    known = askable(fields)
+    return [_input(asked, known[asked.system_name]) for asked in form.fields if asked.system_name in known]
+
+
+def _input(asked: FormField, field: Field) -> Input:
+    name, kind = asked.system_name, column_of(field).kind
+    shown = _TYPES.get(field.data_type, "text")
+    if name in _COMPLETE and _COMPLETE[name].endswith("tel"):
+        shown = "tel"
+    if field.options:
+        shown = {"radio": "radio", "checkbox": "checkboxes", "picklist": "select"}.get(field.data_type, "select")
+    typed = shown in {"text", "email", "tel", "textarea"}
+    return Input(
+        name=name,
+        label=asked.label or _LABELS.get(name) or field.label,
+        type=shown,
+        required=asked.required or field.is_required or name == EMAIL,
+        placeholder=asked.placeholder if typed else "",
+        value=asked.value,
+        options=field.options,
+        max_length=min(kind.length or TEXT_MAX, TEXT_MAX) if typed else None,
+        complete=_COMPLETE.get(name, "") if typed else "",
+        mode="url" if name == "website" or field.data_type == "url" else "",
+    )
+
+
+_SPELLINGS = {
+    "email": EMAIL,
+    "mail": EMAIL,
+    "youremail": EMAIL,
+    "fname": "firstName",
+    "givenname": "firstName",
+    "lname": "lastName",
+    "surname": "lastName",
+    "familyname": "lastName",
+    "company": "companyName",
+    "organization": "companyName",
+    "organisation": "companyName",
+    "phone": "phoneNumber",
+    "tel": "phoneNumber",
+    "telephone": "phoneNumber",
+    "mobile": "mobilePhoneNumber",
+    "mobilephone": "mobilePhoneNumber",
+    "officephone": "officePhoneNumber",
+    "fax": "faxNumber",
+    "zip": "zipcode",
+    "postcode": "zipcode",
+    "postalcode": "zipcode",
+    "address": "street",
+    "streetaddress": "street",
+    "url": "website",
+    "message": "description",
+    "comments": "description",
+    "jobtitle": "title",
+}
+"""Other names for standard fields, as forms of this world spell them: lower case, letters and digits only."""
+
+
+def named(form: Form, fields: FieldSet) -> Mapping[str, str]:
+    """The system name for each spelling of an input's name that `spelling` gives; only of fields of the form."""
+    known = askable(fields)
+    asked = [field.system_name for field in form.fields if field.system_name in known]
+    found = {other: name for other, name in _SPELLINGS.items() if name in asked}
+    for name in asked:
+        if known[name].is_custom:
+            found[spelling(f"field_{known[name].id}")] = name
+    return found | {spelling(name): name for name in asked}
+
+
+def spelling(name: str) -> str:
+    """What makes two names of inputs the same: `E-Mail`, `e_mail` and `email[]` are one."""
+    return re.sub(r"[^a-z0-9]+", "", name[:300].lower())
+
+
+class Wrong(Exception):
+    """A value that a person must look at again; the text says what is expected, for that person."""
+
+
+def read(asked: Input, field: Field, values: Sequence[str]) -> str:
+    """What was typed into a field, as it is stored; "" when nothing was. Raises Wrong."""
+    if asked.type == "checkboxes":
+        value = ",".join(dict.fromkeys(one for value in values for one in value.split(",") if one))
+    else:
+        value = values[-1] if values else ""
+    value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+    value = value.strip() if asked.type == "textarea" else re.sub(r"\s*\n\s*", " ", value).strip()
+    if field.data_type in {"boolean", "bit"}:
+        value = {"on": "1", "true": "1", "yes": "1", "off": "0", "false": "0", "no": "0"}.get(value.lower(), value)
+    if field.data_type == "datetime" and (local := re.fullmatch(r"([0-9-]{10})[T ]([0-9:]{5})(:[0-9]{2})?", value)):
+        value = f"{local[1]} {local[2]}{local[3] or ':00'}"
+    if not value:
+        if asked.required:
+            raise Wrong(_MISSING.get(asked.type, "Please fill in this field."))
+        return ""
+    try:
+        stored = column_of(field).kind.read(value)
+    except ValueError:
+        raise Wrong(_expected(asked, field, value)) from None
+    if asked.name == EMAIL and not is_address(value):
+        raise Wrong(_ADDRESS)
+    return cast("str", stored)
+
+
+_ADDRESS = "Please enter an email address, such as name@example.com."
+_MISSING = {
+    "select": "Please choose one.",
+    "radio": "Please choose one.",
+    "checkboxes": "Please choose at least one.",
+    "checkbox": "Please tick this box to go on.",
+    "file": "Please choose a file.",
+}
+
+
+def is_address(value: str) -> bool:
+    """Whether mail could reach it, as far as its looks go: what browsers ask for, and letters of all scripts."""
+    return (
+        re.fullmatch(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"/?#]+\.[^\s@<>()\[\]\\,;:\"/?#.]{2,}", value)
+        is not None
+    )
+
+
+def _expected(asked: Input, field: Field, value: str) -> str:
+    length = column_of(field).kind.length
+    if field.options:
+        return "Please choose one of the options." if asked.type != "checkboxes" else "Please choose from the options."
+    if field.data_type in _SHAPES:
+        return _SHAPES[field.data_type]
+    if length is not None and len(value) > length:
+        return f"Please keep this to {length:,} characters; it has {len(value):,}."
+    return "Please enter a text."
+
+
+_SHAPES = {
+    "date": "Please enter a date as year-month-day, such as 2026-03-14.",
+    "datetime": "Please enter a date and a time, such as 2026-03-14 09:30.",
+    "url": "Please enter a web address, such as https://example.com.",
+    "boolean": "Please answer with yes or no.",
+    "bit": "Please answer with yes or no.",
+}

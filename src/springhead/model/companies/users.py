@@ -1,0 +1,21 @@
+"""The user profile: a person of the company (wire.md 15)."""
+
+from springhead.model.kit.columns import Column, Noun, flag, integer, text
+from springhead.model.leads.leads import email_key
+
+USER_PROFILE = Noun(
+    name="userProfile",
+    table="user_profile",
+    about="A person of your company: owner of leads, author of notes, and who signs in to the pages.",
+    columns=(
+        Column(name="id", kind=integer(18, "bigint")),
+        Column(name="firstName", kind=text(50)),
+        Column(name="lastName", kind=text(50)),
+        Column(name="displayName", kind=text(255)),
+        Column(name="emailAddress", kind=text(150), normal="email_key", normalise=email_key),
+        Column(name="isActive", kind=flag()),
+        Column(name="isReseller", kind=flag()),
+        Column(name="userTimezone", kind=text(255)),
+        Column(name="phone", kind=text(255)),
+    ),
+)

@@ -1,0 +1,145 @@
+"""Subscriptions to the changes of leads, and the deliveries that they lead to (wire.md 10.9, 12)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from springhead.model.feed import receiver_addresses
+from springhead.model.feed.changes import KINDS, SCORE
+from springhead.model.feed.receiver_addresses import Networks
+from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
+from springhead.model.kit.errors import InvalidParameters, Problem
+
+MOST = 10
+"""How many subscriptions a company can have: what its changes may cost others."""
+
+SECRET_HOURS = 24
+"""How long the old secret goes on signing beside a new one."""
+
+ANSWER_LENGTH = 2_000
+"""Bytes of a receiver's answer that are kept."""
+
+KEPT = 1_000
+"""Deliveries of a subscription that are remembered, and for how many days at most."""
+KEPT_DAYS = 30
+
+STATES = ("waiting", "delivered", "dead", "replaced")
+"""What can have become of a delivery: it is on its way, arrived, was given up, or was asked for anew."""
+
+PAUSED = "paused"
+FIELDS_MAX = 200
+_ID = integer(18, "bigint")
+_KINDS = Kind(
+    type="list",
+    sql="jsonb",
+    accepts=Annotated[list[Literal[KINDS]], Meta(min_length=1, max_length=len(KINDS))],  # type: ignore[valid-type]
+    expected=f"Expected a list of: {', '.join(KINDS)}",
+)
+_NAME = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+_FIELDS = Kind(
+    type="list",
+    sql="jsonb",
+    accepts=Annotated[list[_NAME], Meta(min_length=1, max_length=FIELDS_MAX)],
+    expected=f"Expected a list of 1 to {FIELDS_MAX} system names of fields",
+)
+USUAL = tuple(kind for kind in KINDS if kind != SCORE)
+"""The kinds of change that are pushed when nobody has said: all but scores, which change by themselves."""
+
+_PUSH = "(select p.{} from push p where p.company_id = l.company_id and p.subscription_id = l.id)"
+
+SUBSCRIPTION = Noun(
+    name="leadSubscription",
+    table="subscription",
+    about="Where the changes of leads are pushed to.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(
+            name="url",
+            kind=text(receiver_addresses.URL_LENGTH),
+            required=True,
+            normal="url_key",
+            normalise=lambda url: url,
+        ),
+        Column(
+            name="kinds",
+            kind=_KINDS,
+            default="'[" + ", ".join(f'"{kind}"' for kind in USUAL) + "]'::jsonb",
+            default_is="all but `score`",
+        ),
+        Column(name="fields", kind=_FIELDS, nullable=True),
+        Column(name="isActive", kind=flag(), default="true"),
+        Column(name="inactiveReason", kind=text(255), writable=False),
+        Column(name="sentSequence", kind=_ID, writable=False, read=_PUSH.format("sent")),
+        Column(name="failures", kind=_ID, writable=False, read=_PUSH.format("failures")),
+        Column(name="createTimestamp", kind=moment(), writable=False),
+        Column(name="updateTimestamp", kind=moment(), writable=False),
+    ),
+    unique=("url",),
+)
+
+LEAD_UPDATES = Noun(
+    name="leadUpdates",
+    table="subscription",
+    about="Where the updates of leads are pushed to, as the vendor knows it.",
+    columns=(SUBSCRIPTION.by_name["url"],),
+)
+
+REDELIVERY = Noun(
+    name="leadRedelivery",
+    table="delivery",
+    about="What is to be pushed again: one delivery, or all changes since a time to one subscription.",
+    columns=(
+        Column(name="deliveryID", kind=_ID),
+        Column(name="subscriptionID", kind=_ID),
+        Column(name="since", kind=moment()),
+    ),
+)
+
+DELIVERY = Noun(
+    name="leadDelivery",
+    table="delivery",
+    about="A batch of changes that was pushed, or is to be pushed, to one receiver.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="subscriptionID", kind=_ID, writable=False),
+        Column(name="messageID", kind=text(64), writable=False),
+        Column(name="firstSequence", kind=_ID, writable=False),
+        Column(name="lastSequence", kind=_ID, writable=False),
+        Column(name="state", kind=choice(STATES), writable=False),
+        Column(name="leads", kind=_ID, writable=False),
+        Column(name="attempts", kind=_ID, writable=False),
+        Column(name="status", kind=integer(3, "smallint"), writable=False),
+        Column(name="durationMs", kind=_ID, writable=False),
+        Column(name="error", kind=text(255), writable=False),
+        Column(name="answer", kind=text(ANSWER_LENGTH), writable=False),
+        Column(name="createTimestamp", kind=moment(), writable=False),
+        Column(name="attemptTimestamp", kind=moment(), writable=False, read="l.tried_at"),
+        Column(name="nextTimestamp", kind=moment(), writable=False, read="l.next_at"),
+    ),
+)
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receiver made of a test push: `error` says why there was no answer."""
+
+    success: bool
+    status: int | None
+    duration_ms: int
+    error: str | None
+    answer: str | None
+
+
+def examine(one: Any, networks: Networks, known: Sequence[str] = ()) -> InvalidParameters | None:
+    """What is wrong with a subscription; one that is right gets its URL in the spelling in which it is kept."""
+    problems: list[Problem] = []
+    if isinstance(one.url, str):
+        try:
+            one.url = receiver_addresses.canonical(one.url, networks)
+        except receiver_addresses.Unfit as unfit:
+            problems.append(SUBSCRIPTION.by_name["url"].problem(f"The url {unfit}"))
+    if fields := getattr(one, "fields", None) or ():
+        unknown = [name for name in fields if name not in known]
+        problems += [SUBSCRIPTION.by_name["fields"].problem(f"{name[:255]}: no field of leads") for name in unknown]
+    return InvalidParameters(*problems[:100]) if problems else None

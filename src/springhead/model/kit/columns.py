@@ -1,0 +1,332 @@
+"""What a column of a noun is: its name on the wire and in SQL, its type, and who may write it."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta
+
+from springhead.model.kit import times
+from springhead.model.kit.errors import Json, Problem
+
+ID_MAX = 2**63 - 1
+SMALL_MAX = 2**15 - 1
+
+WHOLE_DIGITS, DECIMAL_DIGITS = 14, 10
+"""Digits that a number with a point can have before and after it."""
+
+OPTIONS_SHOWN, OPTIONS_SHOWN_LENGTH = 50, 1_000
+"""How many options, and characters of them, an error's sentence names."""
+
+# Accept the days that every month has at C speed; the other three take the slow, exact way.
+_PLAIN_DATE = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+_PLAIN_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+
+
+_NUMBER_LENGTH = 100
+_DECIMAL = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)? *")
+"""What is a number; Python's own reading would also take NaN, underscores and the digits of other scripts."""
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A type of value.
+
+    `accepts` is the type that a right value converts to at C speed (numeric strings become numbers);
+    `expected` is what a caller reads about a wrong one. `clears`: whether "" is a right value too, when
+    there are options.
+    """
+
+    type: str
+    sql: str
+    accepts: Any
+    expected: str
+    length: int | None = None
+    options: tuple[str, ...] = ()
+    clears: bool = True
+
+    def valid_format(self, *, required: bool) -> dict[str, Json]:
+        """The wire's `validFormat` (wire.md 4.2), with the options of a picklist as our addition."""
+        described: dict[str, Json] = {"type": self.type, "length": self.length, "required": required}
+        return described | ({"options": list(self.options)} if self.options else {})
+
+    def read(self, value: Any) -> Any:
+        """The value as it is stored; raises ValueError with the sentence for the caller."""
+        if not (isinstance(value, str) and "\0" in value):  # which PostgreSQL cannot store
+            with suppress(msgspec.ValidationError):
+                return msgspec.convert(value, self.accepts, strict=False)
+        return self._second_look(value)
+
+    def _second_look(self, value: Any) -> Any:
+        """Take what is right but not in the fast form, or say what is wrong."""
+        if self.sql == "text" and isinstance(value, int) and not isinstance(value, bool):
+            value = str(value) if abs(value) < 10**30 else value
+        if self.sql == "numeric" and isinstance(value, str):
+            return self._number(value)
+        if self.sql == "timestamptz" and isinstance(value, str) and (found := times.parse(value)) is not None:
+            return found.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
+        if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
+            value = str(int(value))
+        if self.type == "checkbox" and isinstance(value, list):
+            value = _joined(cast("list[object]", value))
+        if not isinstance(value, str):
+            raise ValueError(self.expected)  # noqa: TRY004 - the caller's value is wrong, not our types
+        return self._text(value)
+
+    def _number(self, value: str) -> str:
+        if len(value) > _NUMBER_LENGTH or not _DECIMAL.fullmatch(value):
+            raise ValueError(self.expected)
+        try:
+            number = Decimal(value.strip(" "))
+        except InvalidOperation:  # an exponent of many digits
+            raise ValueError(self.expected) from None
+        _, digits, exponent = number.as_tuple()
+        if len(digits) + int(exponent) > WHOLE_DIGITS or -int(exponent) > DECIMAL_DIGITS:
+            raise ValueError(self.expected)
+        return f"{number:f}"
+
+    def _text(self, value: str) -> str:
+        if self.sql != "text":
+            raise ValueError(self.expected)
+        if self.length is not None and len(value) > self.length:
+            message = f"Expected at most {self.length} characters, got {len(value)}"
+            raise ValueError(message)
+        if "\0" in value:
+            message = "The character NUL (\\u0000) cannot be stored"
+            raise ValueError(message)
+        right = {
+            "date": lambda: not value or (len(value) == 10 and times.parse(value) is not None),
+            "datetime": lambda: not value or (len(value) == 19 and times.parse(value) is not None),
+            "url": lambda: re.fullmatch(_URL, value, re.IGNORECASE) is not None,
+            "boolean": lambda: value in {"", "0", "1"},
+            "bit": lambda: value in {"", "0", "1"},
+            "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
+        }.get(self.type, lambda: not self.options or value in self.options or (self.clears and not value))
+        if not right():
+            raise ValueError(self.expected)
+        return value
+
+
+def _joined(items: list[object]) -> str | None:
+    """The texts of a list as one, parted by commas; None when there is anything but texts and whole numbers."""
+    return ",".join(str(item) for item in items) if {type(item) for item in items} <= {str, int} else None
+
+
+_URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::[0-9]{1,5})?(?:[/?#]\S*)?|"
+
+
+def text(length: int, *, type: str = "varchar") -> Kind:
+    """A string of at most `length` characters (Unicode code points, not bytes)."""
+    return Kind(
+        type=type,
+        sql="text",
+        accepts=Annotated[str, Meta(max_length=length)],
+        expected="Expected data of type string",
+        length=length,
+    )
+
+
+def integer(length: int, sql: Literal["bigint", "smallint"], *, low: int = 0) -> Kind:
+    """A whole number, as a JSON number or a numeric string."""
+    high = ID_MAX if sql == "bigint" else SMALL_MAX
+    return Kind(
+        type={"bigint": "bigint", "smallint": "smallint"}[sql],
+        sql=sql,
+        accepts=Annotated[int, Meta(ge=low, le=high)],
+        expected=f"Expected data of type integer, from {low} to {high}",
+        length=length,
+    )
+
+
+def flag() -> Kind:
+    """Yes or no: 1 or 0, "1" or "0", true or false; read as "1" or "0"."""
+    return Kind(type="tinyint", sql="boolean", accepts=bool, expected="Expected 0 or 1", length=1)
+
+
+def choice(values: Sequence[str]) -> Kind:
+    """One of a few words."""
+    return Kind(
+        type="picklist",
+        sql="text",
+        accepts=Literal[tuple(values)],
+        expected="Expected one of: " + ", ".join(values),
+        options=tuple(values),
+        clears=False,
+    )
+
+
+def number() -> Kind:
+    """A number that may have a point: stored exactly, never rounded."""
+    pattern = f"^-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\\.[0-9]{{1,{DECIMAL_DIGITS}}})?\\Z"
+    limit = 10**WHOLE_DIGITS
+    return Kind(
+        type="double",
+        sql="numeric",
+        accepts=Annotated[int, Meta(gt=-limit, lt=limit)] | Annotated[str, Meta(pattern=pattern)],
+        expected=f"Expected a number of at most {WHOLE_DIGITS} digits before the point and {DECIMAL_DIGITS} after it",
+        length=18,
+    )
+
+
+def moment() -> Kind:
+    """A point in time, `YYYY-MM-DD HH:MM:SS` in the zone of the call; a date alone is its first second."""
+    return Kind(
+        type="timestamp",
+        sql="timestamptz",
+        accepts=Annotated[str, Meta(pattern=f"^{_PLAIN_DATE} {_PLAIN_TIME}\\Z")],
+        expected=f"Expected {times.FORMAT}",
+    )
+
+
+def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
+    """The type of a custom field: its dataType, dataLength, and options if it has any (wire.md 9).
+
+    A picklist, radio or checkbox field without options takes any text, as the vendor's API, which
+    knows no options, has always let clients do.
+    """
+    plain = text(length, type=data_type)
+    listed = _listed(options)
+    never = Literal["\0"]  # what the fast way takes of a type that needs the exact one: nothing
+    accepts, expected = {
+        "date": (Annotated[str, Meta(pattern=f"^(?:{_PLAIN_DATE})?\\Z")], "Expected a date, YYYY-MM-DD"),
+        "datetime": (
+            Annotated[str, Meta(pattern=f"^(?:{_PLAIN_DATE} {_PLAIN_TIME})?\\Z")],
+            f"Expected {times.FORMAT}",
+        ),
+        "boolean": (Literal["", "0", "1"], "Expected 0 or 1"),
+        "bit": (Literal["", "0", "1"], "Expected 0 or 1"),
+        "url": (never, "Expected an address such as https://example.com/page"),
+        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of: {listed}"),
+    }.get(data_type, (Literal["", *options] if options else plain.accepts, plain.expected))
+    if options and data_type != "checkbox":
+        expected = f"Expected one of: {listed}"
+    return msgspec.structs.replace(plain, accepts=accepts, expected=expected, options=tuple(options))
+
+
+def _listed(options: Sequence[str]) -> str:
+    """The options in a sentence: the first ones when there are many."""
+    listed = ", ".join(options)
+    shown = ", ".join(options[:OPTIONS_SHOWN])[:OPTIONS_SHOWN_LENGTH]
+    return shown if shown == listed else f"{shown} …"
+
+
+@lru_cache(maxsize=1_000)
+def snake_case(name: str) -> str:
+    """A name of the wire as it is in SQL: `firstName` is `first_name` there."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of a noun.
+
+    `writable` is False for what a caller may send and the server ignores (`id`, `updateTimestamp` …).
+    `nullable` columns take null as "no value"; others refuse it (wire.md 5). `read` replaces the
+    column's own expression in SQL; `asked` columns appear only when `fields` names them.
+
+    `default` is SQL for a value that is not given, and `default_is` says in words what that is where it is no
+    plain value. `refers` are the tables of which the column holds an id: one, or several between which the words of
+    the column `by` decide (303 when the company has no such row). `reserved` is the word that follows
+    from other objects: to send it changes nothing, and while it stands nothing else replaces it.
+    `normal` is the SQL column of the text's normalised form, by which it is unique and found, and
+    `normalise` what makes it.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    nullable: bool = False
+    writable: bool = True
+    asked: bool = False
+    default: str | None = None
+    default_is: str = ""
+    read: str | None = None
+    refers: Mapping[str, str] | str | None = None
+    by: str | None = None
+    reserved: str | None = None
+    normal: str | None = None
+    normalise: Callable[[str], str] | None = None
+
+    @property
+    def sql(self) -> str:
+        """The column's name in the database: `firstName` is `first_name` there."""
+        return snake_case(self.name)
+
+    def problem(self, message: str) -> Problem:
+        """The entry of `data.params` for a wrong value of this column."""
+        return {
+            "param": self.name,
+            "message": message,
+            "validFormat": self.kind.valid_format(required=self.required),
+        }
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """What the writes of a noun leave as events of a lead's timeline: each the source, and a sentence.
+
+    `special` are the columns whose change has a source of its own; that of a flag is for its being set.
+    """
+
+    created: tuple[str, str]
+    changed: tuple[str, str]
+    deleted: tuple[str, str]
+    special: Mapping[str, tuple[str, str]]
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A kind of object: its name on the wire, its table, and its columns in the wire's order.
+
+    `custom`: whether a company can add fields of its own. `unique`: the columns that no two objects of a
+    company have alike (301). `living`: the flag without which an object is left out of reads of all.
+    `paged`: the columns by which reads of all are filtered, so that a change of one moves pages.
+    `story`: the events that its writes leave, for the lead itself. `recycled`: whether what is deleted goes into
+    the recycle bin.
+    """
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+    about: str
+    custom: bool = False
+    unique: tuple[str, ...] = ()
+    living: str | None = None
+    paged: tuple[str, ...] = ()
+    story: Story | None = None
+    recycled: bool = False
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Column]:
+        """The columns by their name on the wire."""
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def written(self) -> tuple[Column, ...]:
+        """The columns that a caller may set."""
+        return tuple(column for column in self.columns if column.writable)
+
+    @cached_property
+    def nullable(self) -> tuple[Column, ...]:
+        """The columns that a caller may set to null."""
+        return tuple(column for column in self.written if column.nullable)
+
+    @cached_property
+    def required_texts(self) -> tuple[Column, ...]:
+        """The columns that must hold a text, and not an empty one."""
+        return tuple(column for column in self.written if column.required and column.kind.sql == "text")
+
+    @cached_property
+    def referring(self) -> tuple[Column, ...]:
+        """The columns that hold ids of other objects."""
+        return tuple(column for column in self.written if column.refers)
+
+    @cached_property
+    def keyed(self) -> Column | None:
+        """The one column by whose normalised text an object is unique and found, if there is one."""
+        return next((column for column in self.columns if column.normal and column.name in self.unique), None)
+
+    @cached_property
+    def ignored(self) -> frozenset[str]:
+        """The names that a caller may send back and that change nothing."""
+        return frozenset(column.name for column in self.columns if not column.writable)

@@ -1,0 +1,324 @@
+"""The filter language: which objects are meant, as JSON that a person can write. Pure.
+
+    {
+        "city": ["Berlin", "Bonn"],
+        "leadScore": {"atLeast": 10, "less": 50},
+        "or": [{"title": {"contains": "chief"}}, {"not": {"ownerID": {"empty": true}}}]
+    }
+
+All that stands in one object must hold. A key is `and` or `or` with a list of objects, `not` with an object, or the
+system name of a field with a value (`equals`), a list of values (`in`), or an object of operators (OPERATORS).
+
+- Texts are compared without regard to case. A checkbox field holds several values: `equals` and `in` look for one
+  among them, the other operators look at the whole text, in which commas part them.
+- Times are of the zone of the call and exact to the second. A date alone is the whole day: `{"atMost": "2024-05-31"}`
+  includes that evening, and `"2024-05-31"` is any time of it.
+- Searches of leads also know the lists that a lead is on (`list`), what happened to it (`event`, see Happened), and of
+  each field that can be written `changedSince`.
+- An object without a value (null or "") passes no test but `{"empty": true}` and what `not` makes of the others:
+  `{"not": {"city": "Berlin"}}` includes those without a city.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from typing import Any, NoReturn, TypeAlias, cast
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from springhead.model.kit import times
+from springhead.model.kit.columns import Column
+from springhead.model.kit.errors import InvalidParameters, Json, Problem
+from springhead.model.kit.event_filters import EventReading, Happened
+from springhead.model.kit.filter_values import READ, Value, as_json, from_json, holds, read_time, whole_day
+
+DEPTH = 8
+"""How deep groups can nest: `and`, `or`, `not`, and every object of several keys or operators, are a level each."""
+
+TESTS = 100
+"""How many tests a filter can have: each operator of each field is one."""
+
+VALUES = 1_000
+"""How many values the list of `in` can have."""
+
+VALUES_IN_ALL = 10_000
+"""How many values the lists of a filter can have together: they are looked at with every lead that is written."""
+
+CHANGED_SINCE = "changedSince"
+
+PROBLEMS = 100
+"""How many problems an error names before it gives up reading."""
+
+_EQUAL, _TEXT = ("equals", "in"), ("contains", "startsWith", "endsWith")
+_ORDER = ("greater", "atLeast", "less", "atMost", "between")
+
+OPERATORS: Mapping[str, tuple[str, ...]] = {
+    "text": (*_EQUAL, *_TEXT, "empty"),
+    "checkbox": (*_EQUAL, *_TEXT, "empty"),
+    "flag": (*_EQUAL, "empty"),
+    "whole number": (*_EQUAL, *_ORDER, "empty"),
+    "number": (*_EQUAL, *_ORDER, "empty"),
+    "date": (*_EQUAL, *_ORDER, "empty"),
+    "written date": (*_EQUAL, *_ORDER, "empty"),
+    "time": (*_EQUAL, *_ORDER, "empty"),
+    "written time": (*_EQUAL, *_ORDER, "empty"),
+    "membership": (*_EQUAL, "empty"),
+}
+"""The operators by what a field holds; `written` is what a custom field keeps as a text, in no zone.
+
+`membership` is no field but the lists that a lead is on: searches can ask for them.
+"""
+
+
+class All(msgspec.Struct, frozen=True):
+    """Every part holds."""
+
+    parts: tuple["Filter", ...]
+
+
+class Either(msgspec.Struct, frozen=True):
+    """At least one part holds."""
+
+    parts: tuple["Filter", ...]
+
+
+class Not(msgspec.Struct, frozen=True):
+    """The part does not hold."""
+
+    part: "Filter"
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """One test of one field: the operator's values are two for `between`, any number for `in`, else one."""
+
+    name: str
+    operator: str
+    values: tuple[Value, ...]
+
+
+Filter: TypeAlias = All | Either | Not | Comparison | Happened
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """The fields that a filter can speak of, by system name: the noun's own, and the company's custom ones.
+
+    With `history` it can also ask for events, and since when fields have changed.
+    """
+
+    standard: Mapping[str, Column]
+    custom: Mapping[str, Column] = {}
+    history: bool = False
+
+    def find(self, name: str) -> Column | None:
+        """The field of that name, if there is one."""
+        return self.standard.get(name) or self.custom.get(name)
+
+
+def parse(value: Json, columns: Columns, *, zone: ZoneInfo, name: str = "filter") -> Filter:
+    """The filter that a caller sent as the parameter `name`, its times in `zone`.
+
+    InvalidParameters names all that is wrong (the first PROBLEMS of it) by its path, such as `filter.and[0].city`.
+    """
+    reading = _Reading(columns, zone)
+    found = reading.filter(value, name, 0)
+    if found is None or reading.problems:
+        reading.refuse()
+    return found
+
+
+def document(filter: Filter, *, zone: tzinfo = UTC) -> Json:
+    """The filter as JSON in one canonical form: every group an `and`, `or` or `not`, every test with its operator.
+
+    Times are in UTC, as `load` takes them; with `zone` they are as a caller of that zone reads and writes them.
+    """
+    match filter:
+        case All(parts):
+            return {"and": [document(part, zone=zone) for part in parts]}
+        case Either(parts):
+            return {"or": [document(part, zone=zone) for part in parts]}
+        case Not(part):
+            return {"not": document(part, zone=zone)}
+        case Comparison(name, operator, values):
+            listed = [as_json(value, zone) for value in values]
+            return {name: {operator: listed if operator in {"in", "between"} else listed[0]}}
+        case Happened():
+            return {"event": filter.document(zone)}
+
+
+def load(document: Json, columns: Columns) -> Filter:
+    """The filter that `document` gave in UTC, whatever became of the fields since: a field that is gone keeps its test.
+
+    Only for what this server has stored; what callers send goes through `parse`.
+    """
+    ((key, value),) = cast("Mapping[str, Any]", document).items()
+    match key:
+        case "and":
+            return All(tuple(load(part, columns) for part in value))
+        case "or":
+            return Either(tuple(load(part, columns) for part in value))
+        case "not":
+            return Not(load(value, columns))
+        case _:
+            ((operator, stored),) = cast("Mapping[str, Any]", value).items()
+            values = cast("list[Any]", stored) if isinstance(stored, list) else [stored]
+            column = columns.find(key)
+            return Comparison(key, operator, tuple(from_json(value, column) for value in values))
+
+
+def names(filter: Filter) -> set[str]:
+    """The system names of the fields that the filter speaks of."""
+    match filter:
+        case All(parts) | Either(parts):
+            return {name for part in parts for name in names(part)}
+        case Not(part):
+            return names(part)
+        case Comparison():
+            return {filter.name}
+        case Happened():
+            return set()
+
+
+class _Reading:
+    """What one `parse` has found: it goes on after a problem, to name them all in one answer."""
+
+    def __init__(self, columns: Columns, zone: ZoneInfo) -> None:
+        self.problems: list[Problem] = []
+        self._columns, self._zone = columns, zone
+        self._tests = self._values = 0
+        self._unknown = False
+
+    def refuse(self) -> NoReturn:
+        """Raise what was found; with the fields that there are when one was named that there is not."""
+        known = sorted({*self._columns.standard, *self._columns.custom, *(("event",) if self._columns.history else ())})
+        raise InvalidParameters(*self.problems, **({"validParams": known} if self._unknown else {}))
+
+    def _wrong(self, path: str, message: str) -> None:
+        self.problems.append(Problem(param=path, message=message))
+        if len(self.problems) == PROBLEMS:
+            self.refuse()
+
+    def filter(self, value: Json, path: str, depth: int) -> Filter | None:
+        """The filter that an object is; None when it is none, or nests too deep."""
+        if not isinstance(value, dict) or not value:
+            return self._wrong(path, 'Expected an object with at least one field, such as {"city": "Berlin"}')
+        entries = cast("dict[str, Json]", value)
+        depth += len(entries) > 1
+        if depth > DEPTH:
+            return self._wrong(path, f"Expected groups at most {DEPTH} deep")
+        return _together([self._entry(key, item, f"{path}.{key[:255]}", depth) for key, item in entries.items()])
+
+    def _entry(self, key: str, value: Json, path: str, depth: int) -> Filter | None:
+        if key == "not":
+            part = self.filter(value, path, depth + 1)
+            return part and Not(part)
+        if key in {"and", "or"}:
+            if not isinstance(value, list) or not value:
+                return self._wrong(path, "Expected a list of at least one object")
+            listed = cast("list[Json]", value)
+            found = [self.filter(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(listed)]
+            parts = tuple(part for part in found if part is not None)
+            return All(parts) if key == "and" else Either(parts)
+        if key == "event" and self._columns.history:
+            self._one_more(path)
+            return EventReading(self._wrong, self._value).event(value, path)
+        return self._field(key, value, path, depth)
+
+    def _field(self, name: str, value: Json, path: str, depth: int) -> Filter | None:
+        column = self._columns.find(name)
+        if column is None:
+            self._unknown = True
+            return self._wrong(path, "There is no such field")
+        if isinstance(value, list):
+            return self._test(column, "in", cast("Json", value), path)
+        if not isinstance(value, dict):
+            return self._test(column, "equals", value, path)
+        operators = cast("dict[str, Json]", value)
+        if not operators:
+            return self._wrong(path, f"Expected at least one of: {', '.join(self._operators(column))}")
+        if depth + (len(operators) > 1) > DEPTH:
+            return self._wrong(path, f"Expected groups at most {DEPTH} deep")
+        return _together(
+            [self._test(column, operator, item, f"{path}.{operator[:255]}") for operator, item in operators.items()]
+        )
+
+    def _operators(self, column: Column) -> tuple[str, ...]:
+        more = (CHANGED_SINCE,) if self._columns.history and column.writable else ()
+        return (*OPERATORS[holds(column)], *more)
+
+    def _one_more(self, path: str) -> None:
+        self._tests += 1
+        if self._tests > TESTS:
+            self._wrong(path, f"Expected at most {TESTS} tests in a filter")
+            self.refuse()
+
+    def _test(self, column: Column, operator: str, value: Json, path: str) -> Filter | None:
+        self._one_more(path)
+        kind = holds(column)
+        if operator not in self._operators(column):
+            return self._wrong(path, f"This field takes: {', '.join(self._operators(column))}")
+        if operator == CHANGED_SINCE:
+            since = self._value("time", value, path)
+            return None if since is None else Comparison(column.name, operator, (since,))
+        if operator == "in":
+            return self._in(column.name, kind, value, path)
+        if operator == "between":
+            ends = cast("list[Json]", value) if isinstance(value, list) else []
+            return self._between(column.name, kind, ends, path)
+        if operator == "equals" and whole_day(kind, value):
+            return self._between(column.name, kind, [value, value], path)
+        found = self._value("flag" if operator == "empty" else kind, value, path, end=operator in {"greater", "atMost"})
+        if kind == "checkbox" and operator == "equals":
+            self._single(found, path)
+        return None if found is None else Comparison(column.name, operator, (found,))
+
+    def _between(self, name: str, kind: str, ends: list[Json], path: str) -> Filter | None:
+        if len(ends) != 2:
+            return self._wrong(path, "Expected a list of two values: from, to")
+        low = self._value(kind, ends[0], f"{path}[0]")
+        high = self._value(kind, ends[1], f"{path}[1]", end=True)
+        if low is None or high is None:
+            return None
+        if cast("Any", low) > high:
+            return self._wrong(path, "Expected the lower value first")
+        return Comparison(name, "between", (low, high))
+
+    def _in(self, name: str, kind: str, value: Json, path: str) -> Filter | None:
+        given = cast("list[Json]", value) if isinstance(value, list) else []
+        if not 1 <= len(given) <= VALUES:
+            return self._wrong(path, f"Expected a list of 1 to {VALUES} values")
+        self._values += len(given)
+        if self._values > VALUES_IN_ALL:
+            self._wrong(path, f"Expected at most {VALUES_IN_ALL} values in all lists of a filter")
+            self.refuse()
+        values: list[Value] = []
+        for place, item in enumerate(given):
+            here = f"{path}[{place}]"
+            if whole_day(kind, item):
+                self._wrong(here, f"Expected {times.FORMAT}; a whole day goes with equals or between")
+            elif (found := self._value(kind, item, here)) is not None:
+                values.append(found)
+                if kind == "checkbox":
+                    self._single(found, here)
+        return Comparison(name, "in", tuple(dict.fromkeys(values)))
+
+    def _single(self, found: Value | None, path: str) -> None:
+        if isinstance(found, str) and "," in found:
+            self._wrong(path, "Expected one of the field's values: a comma parts them, so none has one")
+
+    def _value(self, kind: str, value: Json, path: str, *, end: bool = False) -> Value | None:
+        """The value as it is stored, or None when it is wrong; `end`: a date alone means its last second."""
+        if value is None or value == "":
+            return self._wrong(path, 'Expected a value; what has none is found by {"empty": true}')
+        if isinstance(value, (list, dict)):
+            return self._wrong(path, "Expected a single value")
+        try:
+            if kind in {"time", "written time"}:
+                return read_time(value, end=end, zone=self._zone if kind == "time" else None)
+            return READ[kind](value)
+        except ValueError as wrong:
+            return self._wrong(path, str(wrong))
+
+
+def _together(parts: list[Filter | None]) -> Filter | None:
+    found = tuple(part for part in parts if part is not None)
+    return All(found) if len(found) > 1 else next(iter(found), None)

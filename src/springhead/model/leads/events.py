@@ -1,0 +1,106 @@
+"""What happens to a lead: the sources of events, and what an event says (schema.md)."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from springhead.model.kit.columns import Column, Noun, integer, moment, text
+from springhead.model.kit.errors import Json
+
+NAME_LENGTH = 255
+
+STATUS_CHANGED = "changeLeadStatus"
+STAGE_CHANGED = "dealStageChange"
+OPPORTUNITY_CREATED = "oppCreate"
+OPPORTUNITY_WON = "oppWon"
+OPPORTUNITY_LOST = "oppLost"
+OPPORTUNITY_LINKED = "oppLink"
+"""Our own: a lead was linked to an opportunity that was there before."""
+
+LIST_JOINED, LIST_LEFT = "listJoin", "listLeave"
+"""Our own: a lead was put on a list or taken off it, by somebody or by the list's filter."""
+
+NOTE_WRITTEN, TASK_MADE = "noteCreate", "taskCreate"
+"""Our own: a note or a task about the lead was made."""
+
+CONVERTED = "leadConversion"
+"""Our own: a lead went through convertLeads."""
+
+MERGED, RESTORED, ERASED = "leadMerge", "leadRestoration", "leadErasure"
+"""Our own: other leads were merged into this one, it came back out of the recycle bin, or nothing is kept of it."""
+
+CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
+"""The source of a logged call, by its direction."""
+
+SOURCES = (
+    # the vendor's (schema.md)
+    "callConvert", "cartComplete", STATUS_CHANGED, STAGE_CHANGED, "emailSent", "emailOpened", "emailClick",
+    "emailBounce", "emailSpamComplaint", "emailUnsubscribe", "emailVisit", "formSubmit", "importantPageVisit",
+    "incomingCall", "leadCreation", "leadOwnerChange", "mailboxRecv", "mailboxSend", "mailboxEmailOpen", "mediaOpen",
+    OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
+    "shoppingCartAbandoned",
+    # ours, where the vendor has none
+    "leadUpdate", "leadDeletion", CONVERTED, MERGED, RESTORED, ERASED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT,
+    NOTE_WRITTEN, TASK_MADE,
+)  # fmt: skip
+"""Every source that there is."""
+
+_ID = integer(18, "bigint")
+_WHAT_TYPE = Column(name="whatType", kind=text(255), writable=False)
+_WHAT_ID = Column(name="whatID", kind=_ID, writable=False)
+_NAME = Column(name="eventName", kind=text(NAME_LENGTH), writable=False)
+_SOURCE = Column(name="eventSource", kind=text(255), writable=False)
+_DATA = Column(name="eventData", kind=text(65_535, type="text"), writable=False, read="l.event_data::text")
+_TIME = Column(name="createTimestamp", kind=moment(), writable=False)
+
+EVENT = Noun(
+    name="event",
+    table="event",
+    about="Something that happened to a lead.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="leadID", kind=_ID, writable=False),
+        _NAME,
+        _WHAT_ID,
+        _WHAT_TYPE,
+        _DATA,
+        _TIME,
+        _SOURCE,
+    ),
+)
+
+TIMELINE_EVENT = Noun(
+    name="leadTimeline",
+    table="event",
+    about="Something that happened to a lead, as its timeline shows it.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="whoID", kind=_ID, writable=False, read="l.lead_id"),
+        _WHAT_TYPE,
+        _WHAT_ID,
+        _NAME,
+        _SOURCE,
+        _DATA,
+        _TIME,
+    ),
+)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to a lead.
+
+    `source` is the kind of event, `name` a sentence about this one, cut to what the wire has room for;
+    `what_type` and `what_id` are the object that it is about beside the lead, `data` what else there is to know.
+    """
+
+    lead_id: int
+    source: str
+    name: str
+    what_type: str | None = None
+    what_id: int | None = None
+    data: Mapping[str, Json] | None = None
+
+    def __post_init__(self) -> None:
+        """Cut the name."""
+        if len(self.name) > NAME_LENGTH:
+            msgspec.structs.force_setattr(self, "name", self.name[: NAME_LENGTH - 1] + "…")

@@ -1,0 +1,21 @@
+"""What was: the changes of one lead, as getLeadHistory shows them."""
+
+from springhead.model.feed.changes import CHANGE, KIND_OF
+from springhead.model.kit.columns import Column, Noun, text
+
+LEAD_CHANGE = Noun(
+    name="leadHistory",
+    table="event",
+    about="A change of a lead.",
+    columns=(
+        *(CHANGE.by_name[name] for name in ("eventID", "leadID", "kind")),
+        Column(name="eventSource", kind=text(255), writable=False),
+        *(CHANGE.by_name[name] for name in ("createTimestamp", "changed")),
+    ),
+)
+
+TOLD = tuple(KIND_OF)
+"""The sources of events that tell a change of a lead."""
+
+CAME, WENT = ("leadCreation", "leadRestoration"), ("leadDeletion", "leadErasure")
+"""The sources of events with which a lead comes to be there, and is there no more."""

@@ -1,0 +1,116 @@
+"""The lead: its columns in the wire's order, its statuses, and when two emails are one."""
+
+import unicodedata
+from contextlib import suppress
+
+import idna
+
+from springhead.model.kit.columns import Column, Noun, Story, choice, flag, integer, moment, text
+
+STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
+"""What leadStatus can be (wire.md 8, 14.15); `contactWithOpp` follows from opportunities, nobody sets it."""
+
+DERIVED_STATUS = "contactWithOpp"
+DEFAULT_STATUS = "unqualified"
+
+_REFERENCE = integer(20, "bigint")
+
+
+def email_key(address: str) -> str:
+    """What makes two email addresses the same lead's: compare keys, store the address as written.
+
+    Surrounding white space goes; the rest is NFC-normalised and lower-cased; the domain loses a final
+    dot, and punycode (`xn--…`) becomes the letters it stands for. Dots, tags and quotes of the local
+    part count, as mail servers decide about them. Two keys are compared character by character.
+    """
+    plain = address.strip().lower()
+    if plain.isascii() and not plain.endswith(".") and "xn--" not in plain:
+        return plain
+    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).lower())
+    local, at, domain = plain.rpartition("@")
+    return f"{local}{at}{_domain(domain)}" if at else plain
+
+
+def _domain(domain: str) -> str:
+    domain = domain.removesuffix(".")
+    if "xn--" in domain:
+        # What is no real punycode stands for nothing but itself.
+        with suppress(idna.IDNAError):
+            domain = unicodedata.normalize("NFC", idna.decode(domain))
+    return domain
+
+
+LEAD = Noun(
+    name="lead",
+    table="lead",
+    about="A prospect who is possibly interested in your product.",
+    columns=(
+        Column(name="id", kind=_REFERENCE, writable=False),
+        Column(name="accountID", kind=_REFERENCE, nullable=True, refers="account"),
+        Column(name="ownerID", kind=_REFERENCE, nullable=True, refers="user_profile"),
+        Column(name="companyName", kind=text(100)),
+        Column(name="title", kind=text(255)),
+        Column(name="firstName", kind=text(50)),
+        Column(name="lastName", kind=text(50)),
+        Column(name="street", kind=text(255)),
+        Column(name="city", kind=text(255)),
+        Column(name="country", kind=text(255)),
+        Column(name="state", kind=text(50)),
+        Column(name="zipcode", kind=text(50)),
+        Column(name="emailAddress", kind=text(150), required=True, normal="email_key", normalise=email_key),
+        Column(name="website", kind=text(255)),
+        Column(name="phoneNumber", kind=text(255)),
+        Column(name="officePhoneNumber", kind=text(255)),
+        Column(name="phoneNumberExtension", kind=text(255)),
+        Column(name="mobilePhoneNumber", kind=text(255)),
+        Column(name="faxNumber", kind=text(255)),
+        Column(name="description", kind=text(65_535, type="text")),
+        Column(name="campaignID", kind=_REFERENCE, nullable=True, refers="campaign"),
+        Column(name="leadScore", kind=integer(6, "smallint", low=-(2**15)), default="0"),
+        Column(name="industry", kind=text(255)),
+        Column(name="active", kind=flag(), nullable=True, default="true"),
+        Column(name="isUnsubscribed", kind=flag(), nullable=True),
+        Column(name="updateTimestamp", kind=moment(), writable=False),
+        Column(name="leadScoreWeighted", kind=integer(6, "smallint", low=-(2**15)), default="0"),
+        Column(name="leadStatus", kind=choice(STATUSES), default=f"'{DEFAULT_STATUS}'", reserved=DERIVED_STATUS),
+        Column(name="createTimestamp", kind=moment(), writable=False),
+        Column(name="isQualified", kind=flag(), writable=False, read="(l.lead_status = 'qualified')"),
+        Column(
+            name="isContact",
+            kind=flag(),
+            writable=False,
+            read="(l.lead_status in ('contact', 'contactWithOpp'))",
+        ),
+        Column(name="isCustomer", kind=flag(), writable=False, read="(l.lead_status = 'customer')"),
+        Column(name="status", kind=text(50), writable=False, read="l.lead_status"),
+        Column(name="persona", kind=text(128, type="string")),
+        Column(name="trackingID", kind=text(255)),
+        Column(name="crmID", kind=text(255), writable=False, asked=True, read="null::text"),
+        Column(name="numBounces", kind=_REFERENCE, writable=False, asked=True),
+        Column(name="hardBounced", kind=flag(), writable=False, asked=True),
+        Column(
+            name="hasOpportunity",
+            kind=flag(),
+            writable=False,
+            asked=True,
+            read="""(exists (
+                select from opportunity_lead o where o.company_id = l.company_id and o.lead_id = l.id
+            ))""",
+        ),
+    ),
+    custom=True,
+    unique=("emailAddress",),
+    living="active",
+    paged=("active",),
+    recycled=True,
+    story=Story(
+        created=("leadCreation", "Lead created"),
+        changed=("leadUpdate", "Lead changed"),
+        deleted=("leadDeletion", "Lead deleted"),
+        special={
+            "leadStatus": ("changeLeadStatus", "Lead status changed"),
+            "ownerID": ("leadOwnerChange", "Lead owner changed"),
+            "isUnsubscribed": ("emailUnsubscribe", "Unsubscribed"),
+        },
+    ),
+)

@@ -1,0 +1,17 @@
+"""The recycle bin: deleted leads as they are read."""
+
+from springhead.model.kit.columns import Column, Noun, integer, moment
+from springhead.model.leads.leads import LEAD
+
+_REFERENCE = integer(20, "bigint")
+
+DELETED_LEAD = Noun(
+    name="deletedLead",
+    table="deleted_lead",
+    about="A lead that was deleted and can be restored, as it was then; custom fields come beside the columns.",
+    columns=(
+        *(column for column in LEAD.columns if not column.asked),
+        Column(name="deleteTimestamp", kind=moment(), writable=False, read="d.deleted_at"),
+        Column(name="mergedInto", kind=_REFERENCE, writable=False, read="d.merged_into"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Accounts, campaigns, opportunities, products, notes, tasks and logged calls. Leads are not among them."""

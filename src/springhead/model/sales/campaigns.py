@@ -1,0 +1,27 @@
+"""The campaign: where leads come from (wire.md 15; its article gives no types)."""
+
+from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
+
+_ID = integer(18, "bigint")
+
+CAMPAIGN = Noun(
+    name="campaign",
+    table="campaign",
+    about="What brings leads in: an advertisement, a fair, a newsletter.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="campaignName", kind=text(255), required=True),
+        Column(name="campaignType", kind=text(255)),
+        Column(name="campaignAlias", kind=text(255)),
+        Column(name="campaignOrigin", kind=text(255)),
+        Column(name="qty", kind=_ID, nullable=True),
+        Column(name="price", kind=number(), nullable=True),
+        Column(name="goal", kind=number(), nullable=True),
+        Column(name="otherCosts", kind=number(), nullable=True),
+        Column(name="startDate", kind=moment(), nullable=True),
+        Column(name="endDate", kind=moment(), nullable=True),
+        Column(name="isActive", kind=flag(), default="true"),
+        Column(name="ownerID", kind=_ID, nullable=True, refers="user_profile"),
+    ),
+    paged=("ownerID",),
+)

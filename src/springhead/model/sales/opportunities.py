@@ -1,0 +1,64 @@
+"""Deal stages, opportunities, and the links between opportunities and leads (wire.md 15, schema.md)."""
+
+from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
+
+_ID = integer(18, "bigint")
+_STAGE_PROBABILITY = """(
+    select d.default_probability from deal_stage d where d.company_id = $1 and d.id = s.deal_stage_id
+)"""
+
+DEAL_STAGE = Noun(
+    name="dealStage",
+    table="deal_stage",
+    about="A step on the way of an opportunity, such as an offer that was sent.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="dealStageName", kind=text(255), required=True),
+        Column(name="description", kind=text(255)),
+        Column(name="defaultProbability", kind=number(), default="0"),
+        Column(name="weight", kind=_ID, default="0"),
+        Column(name="isEditable", kind=flag(), default="true"),
+    ),
+)
+
+OPPORTUNITY = Noun(
+    name="opportunity",
+    table="opportunity",
+    about="A possible sale: to whom, how much, how likely, and until when.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="ownerID", kind=_ID, nullable=True, refers="user_profile"),
+        Column(name="dealStageID", kind=_ID, required=True, refers="deal_stage"),
+        Column(name="accountID", kind=_ID, nullable=True, refers="account"),
+        Column(name="campaignID", kind=_ID, nullable=True, refers="campaign"),
+        Column(name="opportunityName", kind=text(255), required=True),
+        Column(
+            name="probability",
+            kind=number(),
+            default=f"coalesce({_STAGE_PROBABILITY}, 0)",
+            default_is="the deal stage's",
+        ),
+        Column(name="amount", kind=number(), default="0"),
+        Column(name="isClosed", kind=flag(), default="false"),
+        Column(name="isWon", kind=flag(), default="false"),
+        Column(name="isActive", kind=flag(), default="true"),
+        Column(name="closeDate", kind=moment(), required=True),
+        Column(name="originatingLeadID", kind=_ID, nullable=True, refers="lead"),
+        Column(name="primaryLeadID", kind=_ID, nullable=True, refers="lead"),
+    ),
+    custom=True,
+    paged=("ownerID", "dealStageID", "accountID", "campaignID"),
+)
+
+OPPORTUNITY_LEAD = Noun(
+    name="opportunityLead",
+    table="opportunity_lead",
+    about="That a lead has to do with an opportunity; one opportunity can have many leads.",
+    columns=(
+        Column(name="id", kind=_ID, writable=False),
+        Column(name="opportunityID", kind=_ID, required=True, refers="opportunity"),
+        Column(name="leadID", kind=_ID, required=True, refers="lead"),
+    ),
+    unique=("opportunityID", "leadID"),
+    paged=("opportunityID", "leadID"),
+)

@@ -1,0 +1,125 @@
+"""What every method is handed: who calls, in which zone, and how to reach the company's data."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from springhead.model.companies.companies import Company
+from springhead.model.feed.receiver_addresses import Networks
+from springhead.model.feed.subscriptions import Trial
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import InvalidParameters, Problem, Unavailable
+from springhead.model.kit.fields import FieldSet
+from springhead.rpc.objects import Shape
+from springhead.store.database.background_jobs import Passes
+from springhead.store.database.pool import Database, Tx
+from springhead.store.feed.changes import Feed
+from springhead.store.feed.subscriptions import Target
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import Walks
+
+_UTC = ZoneInfo("UTC")
+
+
+class Pushes(Protocol):
+    """What methods ask of the work that pushes changes beside the calls; `networks` is what it may reach."""
+
+    networks: Networks
+
+    def wake(self, company_id: int) -> None:
+        """There may be something to push for a company."""
+        ...
+
+    async def trial(self, target: Target) -> Trial:
+        """Send a test push now, and say what came of it."""
+        ...
+
+
+class NoPushes:
+    """For whoever runs methods without a server: nothing is pushed from here."""
+
+    networks = Networks()
+
+    def wake(self, company_id: int) -> None:
+        """Nobody listens."""
+
+    async def trial(self, target: Target) -> Trial:  # noqa: ARG002 - the protocol's signature
+        """Nobody sends."""
+        raise Unavailable
+
+
+class Server(msgspec.Struct, frozen=True):
+    """What lives as long as the server does: the database, what is remembered of it, and the work beside the calls.
+
+    `public_url` is where the public reaches it, such as `https://crm.example.com`; empty when nobody has said.
+    """
+
+    database: Database
+    fields: FieldCache
+    walks: Walks
+    passes: Passes
+    feed: Feed
+    public_url: str = ""
+    pushes: Pushes = NoPushes()
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (wire.md 6).
+
+    `key_id` is the API key that calls, if one does. With `inside` every statement of the call belongs to that
+    transaction, which somebody else ends.
+    """
+
+    server: Server
+    company: Company
+    utc: bool
+    key_id: int | None = None
+    inside: Tx | None = None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of every timestamp of this call, in and out."""
+        return _UTC if self.utc else self.company.zone
+
+    @property
+    def zone_name(self) -> str:
+        """The zone by its name, as PostgreSQL takes it."""
+        return "UTC" if self.utc else self.company.time_zone
+
+    def tx(self) -> AbstractAsyncContextManager[Tx]:
+        """A connection that sees this company only."""
+        return nullcontext(self.inside) if self.inside else self.server.database.company(self.company.id)
+
+    async def fields(self, tx: Tx) -> FieldSet:
+        """The company's custom fields, remembered; a statement that uses them checks their version."""
+        return await self.server.fields.of(tx, self.company.id)
+
+    async def verify(self, tx: Tx, fields: FieldSet) -> None:
+        """Raise TryAgain when the custom fields have changed since they were remembered."""
+        await self.server.fields.verify(tx, self.company.id, fields)
+
+
+def shape(noun: Noun, fields: FieldSet, *, creating: bool) -> Shape:
+    """What the noun's objects must be, custom fields included; made once for each version of them."""
+    key = (noun.name, "create" if creating else "update")
+    found: Shape | None = fields.derived.get(key)
+    if found is None:
+        custom = fields.columns.get(noun.name, ())
+        found = fields.derived[key] = Shape(noun, custom, creating=creating)
+    return found
+
+
+def readable(noun: Noun, fields: FieldSet, names: Sequence[str] | None) -> None:
+    """Refuse, with 205, names in `fields` that the noun does not have."""
+    if not names:
+        return
+    known = {*noun.by_name, *(column.name for column in fields.columns.get(noun.name, ()))}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidParameters(
+            *(Problem(param=name[:255], message="Unknown field") for name in unknown[:100]),
+            validParams=sorted(known),
+        )

@@ -1,0 +1,1 @@
+"""The description of the API: OpenRPC document, reference pages, compatibility table. No method runs from here."""

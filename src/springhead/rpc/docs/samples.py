@@ -1,0 +1,183 @@
+"""The declared examples as they look on the wire: whole envelopes, with a likely value for each `...`."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any, cast
+
+import msgspec
+
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import Json
+from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
+from springhead.rpc.params import Objects, Where
+
+REQUEST_ID = "1"
+WIDE = 116
+"""Characters in a line of JSON on a page."""
+
+STEP = 1024
+_FIRST_ID = {
+    "lead": 100_000_000_000,
+    "field": 400_000_000,
+    "userProfile": 300_000_256,
+    "account": 2_000_000_000,
+    "campaign": 350_000_128,
+    "dealStage": 320_000_384,
+    "opportunity": 1_000_000_512,
+    "opportunityLead": 1_100_000_640,
+    "activeList": 420_000_768,
+    "listMember": 1_000_000_000_000,
+    "listAddress": 1_000_000_000_000,
+    "listTag": 430_000_896,
+    "note": 5_000_000_256,
+    "task": 5_100_000_384,
+    "erasure": 380_000_512,
+    "product": 330_000_512,
+    "form": 360_000_640,
+    "scoreRule": 340_000_128,
+    "leadSubscription": 380_000_256,
+    "leadDelivery": 7_200_000_256,
+    "call": 5_200_000_512,
+    "event": 6_000_000_128,
+    "leadTimeline": 6_000_000_128,
+}
+"""The id that the first object of a noun gets in a new database."""
+
+_LIKELY: Mapping[str, Json] = {
+    "systemName": "shoe_size_5a0dd86e6e290",
+    "createTimestamp": "2026-03-14 09:26:53",
+    "startTimestamp": "2026-03-14 09:26:53",
+    "endTimestamp": "2026-03-14 09:26:54",
+    "updateTimestamp": "2026-03-14 09:26:53",
+    "deleteTimestamp": "2026-03-14 09:26:53",
+    "siteToken": "q3v8Zk1xT0yWm5cRb7NdLA",
+    "scriptSnippet": '<script async src="https://crm.example.com/t.js" data-site="q3v8Zk1xT0yWm5cRb7NdLA"></script>',
+    "pixelSnippet": '<noscript><img src="https://crm.example.com/t.gif?site=q3v8Zk1xT0yWm5cRb7NdLA" …></noscript>',
+    "links": {
+        "https://www.example.com/spring?utm_source=mail": "https://crm.example.com/e/q3v8Zk1xT0yWm5cRb7NdLA.pUjX…"
+    },
+    "openPixel": "https://crm.example.com/o/q3v8Zk1xT0yWm5cRb7NdLA.Hs0w….gif",
+    "unsubscribeURL": "https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…",
+    "listUnsubscribe": "<https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…>",
+    "authorID": str(_FIRST_ID["userProfile"]),
+    "whatID": str(_FIRST_ID["account"]),
+    "eventID": str(_FIRST_ID["event"]),
+    "whoID": str(_FIRST_ID["lead"]),
+    "leadID": str(_FIRST_ID["lead"]),
+    "memberID": str(_FIRST_ID["lead"]),
+    "listID": str(_FIRST_ID["activeList"]),
+    "otherID": str(_FIRST_ID["lead"] + STEP),
+    "keyID": "1",
+    "receipts": [_FIRST_ID["erasure"]],
+    "doneTimestamp": "2026-03-14 09:26:53",
+    "data": {"id": str(_FIRST_ID["lead"]), "…": "…"},
+    "listMemberID": str(_FIRST_ID["listMember"]),
+    "secret": "whsec_q2c0ZG1mcG5rY3J5dGVzdHNlY3JldG5vdGFrZXkhISE=",
+    "receiver": {"accepted": True, "status": 200, "durationMs": 41, "error": None, "answer": "ok"},
+    "publicID": "Zc3tD0pYqk1vB7nR5sXw2g",
+    "hostedURL": "https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g",
+    "formAction": "https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g",
+    "embedCode": '<script async src="https://crm.example.com/f/Zc3tD0pYqk1vB7nR5sXw2g.js"></script>',
+}
+
+
+def request(example: Example, method: Method[Any]) -> dict[str, Json]:
+    """The body that makes the example's call."""
+    name = example.method or method.name
+    return {"method": name, "params": cast("Json", _filled(example.params, method)), "id": REQUEST_ID}
+
+
+def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
+    """The body of the answer: keys in the wire's order, `error` as wire.md 3 has it."""
+    if isinstance(method.result, Writes) and method.result.only_success:
+        return {"result": {"success": example.result}, "error": None, "id": REQUEST_ID}
+    rows = result(example, method)
+    if isinstance(method.result, Reads) and method.result.by:
+        return {"result": {str(example.params[method.result.by]): rows}, "error": None, "id": REQUEST_ID}
+    if isinstance(method.result, Reads) and method.result.generated:
+        inner = {method.result.key: rows, "hasMore": False}
+        return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
+    errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
+    beside: Mapping[str, Json] = method.result.samples if isinstance(method.result, Reads) else {}
+    return {"result": {method.result.key: rows, **beside}, "error": errors, "id": REQUEST_ID}
+
+
+def result(example: Example, method: Method[Any]) -> list[dict[str, Any]]:
+    """The rows or outcomes of the answer, without an open value."""
+    new = isinstance(method.result, Writes) and method.result.key != "merges"
+    before = sum(_objects(given) for given in example.given) if new else 0
+    ids = count(_first_id(method) + before * STEP, STEP)
+    reads = isinstance(method.result, Reads)
+    return [{name: _likely(name, value, ids, reads=reads) for name, value in row.items()} for row in example.result]
+
+
+def shown(value: object, *, indent: int = 0, before: int = 0) -> str:
+    """JSON for a page: as it goes over the wire, but broken into lines where it is wider than the page."""
+    text = msgspec.json.encode(value).decode()
+    if indent + before + len(text) <= WIDE or not isinstance(value, (list, dict)):
+        return text
+    if isinstance(value, dict):
+        items = [
+            f'"{name}":{shown(item, indent=indent + 2, before=len(name) + 3)}'
+            for name, item in cast("dict[str, object]", value).items()
+        ]
+    else:
+        items = [shown(item, indent=indent + 2) for item in cast("list[object]", value)]
+    opening, closing = text[0], text[-1]
+    between = ",\n" + " " * (indent + 2)
+    return f"{opening}{between[1:]}{between.join(items)}\n{' ' * indent}{closing}"
+
+
+def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json:
+    if value is not ...:
+        return cast("Json", value)
+    if name == "id":
+        return str(next(ids)) if reads else next(ids)
+    if name.endswith("ID") and (first := _FIRST_ID.get(name.removesuffix("ID"))):
+        return str(first) if reads else first
+    return _LIKELY[name]  # a KeyError here asks for a likely value above
+
+
+def _filled(value: object, method: Method[Any]) -> object:
+    """The parameters with ids in place of `{id}` (the method's noun) and `{lead}`, `{userProfile}` … (that noun)."""
+    if isinstance(value, str) and value.startswith("{other "):
+        return _FIRST_ID[value[len("{other ") : -1]] + STEP
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return _FIRST_ID.get(value[1:-1]) or _first_id(method)
+    if isinstance(value, Mapping):
+        return {name: _filled(item, method) for name, item in cast("Mapping[str, object]", value).items()}
+    if isinstance(value, list):
+        return [_filled(item, method) for item in cast("list[object]", value)]
+    return value
+
+
+def _objects(example: Example) -> int:
+    objects = example.params.get("objects")
+    return len(cast("Sequence[object]", objects)) if isinstance(objects, list) else 0
+
+
+def _first_id(method: Method[Any]) -> int:
+    return _FIRST_ID.get(noun_name(method), 100_000_000_000)
+
+
+def noun_of(method: Method[Any]) -> Noun:
+    """The noun that a method is about."""
+    if isinstance(method.result, Reads):
+        return method.result.noun
+    return next(given.accepts.noun for given in method.params if isinstance(given.accepts, Objects))
+
+
+def noun_name(method: Method[Any]) -> str:
+    """Its name."""
+    return noun_of(method).name
+
+
+def nouns() -> dict[str, Noun]:
+    """Every noun of the API by its name, in the order in which the methods come."""
+    found: dict[str, Noun] = {}
+    for method in REGISTRY.values():
+        for given in method.params:
+            if isinstance(given.accepts, (Objects, Where)):
+                found.setdefault(given.accepts.noun.name, given.accepts.noun)
+        found.setdefault(noun_name(method), noun_of(method))
+    return found

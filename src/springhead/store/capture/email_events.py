@@ -1,0 +1,73 @@
+"""What the readers of messages do, on the timelines of their leads."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from springhead.model.leads.events import Event
+from springhead.store.database.pool import Tx
+from springhead.store.leads import merged_ids
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """Somebody who gets messages."""
+
+    lead_id: int
+    is_unsubscribed: bool | None
+
+
+async def readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Reader]:
+    """Those of the leads that are there, in the order given; for one that was merged, the lead that it became."""
+    rows = await tx.rows(
+        """
+        select l.id, l.is_unsubscribed from unnest($2::bigint[]) with ordinality as s (id, position)
+        join lead l on l.company_id = $1 and l.id = s.id
+        order by s.position
+        """,
+        company_id,
+        lead_ids,
+    )
+    missing = set(lead_ids) - {row["id"] for row in rows}
+    if answers := await merged_ids.answering(tx, company_id, missing):
+        return await readers(tx, company_id, list(dict.fromkeys(answers.get(one, one) for one in lead_ids)))
+    return [Reader(row["id"], row["is_unsubscribed"]) for row in rows]
+
+
+async def campaign_is_there(tx: Tx, company_id: int, campaign_id: int) -> bool:
+    """Whether the company has the campaign."""
+    return await tx.value(
+        "select exists (select from campaign where company_id = $1 and id = $2)", company_id, campaign_id
+    )
+
+
+async def told(tx: Tx, company_id: int, lead_id: int, happened: Sequence[Event]) -> bool:
+    """Write events of one lead, but none that it had in the last minute: the same source, name and object.
+
+    Says whether the lead is there. To be called in a transaction: of two that come together one waits.
+    """
+    lead = await tx.rows(
+        "select id from lead where company_id = $1 and id = $2 order by id for no key update", company_id, lead_id
+    )
+    if not lead:
+        answers = await merged_ids.answering(tx, company_id, [lead_id])
+        return bool(answers) and await told(tx, company_id, answers[lead_id], happened)
+    await tx.rows(
+        """
+        insert into event
+            (company_id, lead_id, create_timestamp, event_name, event_source, what_type, what_id, event_data)
+        select $1, $2, now(), s.name, s.source, s.what_type, s.what_id, nullif(s.data, 'null'::jsonb)
+        from rows from (
+            jsonb_to_recordset($3::jsonb) as (name text, source text, what_type text, what_id bigint, data jsonb)
+        ) with ordinality as s (name, source, what_type, what_id, data, position)
+        where not exists (
+            select from event e
+            where e.company_id = $1 and e.lead_id = $2 and e.create_timestamp > now() - interval '1 minute'
+                and e.event_source = s.source and e.event_name = s.name and e.what_id is not distinct from s.what_id
+        )
+        order by s.position
+        """,
+        company_id,
+        lead_id,
+        msgspec.json.encode(happened).decode(),
+    )
+    return True

@@ -1,0 +1,201 @@
+"""Forms as the public meets them: found by their public id, submitted once for each page that was sent, with files."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from springhead.model.capture.forms import Form
+from springhead.store.database.pool import Tx
+
+TOKEN_SECONDS = 86_400
+"""How long what was sent with a page is remembered: as long as its token can be used."""
+
+_OLD_TOKENS = 100
+"""Most tokens of the past that a submit takes away: a few more than it adds."""
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that came with a form."""
+
+    token: str
+    name: str
+    content_type: str
+    sha256: bytes
+    data: bytes
+
+
+async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Let the public find these new forms."""
+    await tx.rows(
+        """
+        insert into form_address (public_id, company_id, form_id)
+        select f.public_id, $1, f.id from form f where f.company_id = $1 and f.id = any($2::bigint[])
+        order by f.public_id
+        """,
+        company_id,
+        ids,
+    )
+
+
+async def withdraw(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Let nobody find these forms, which are deleted, any more."""
+    await tx.rows("delete from form_address where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
+    await tx.rows("delete from form_token where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
+
+
+async def forget(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaigns: Sequence[int] = ()) -> None:
+    """Let no form name these lists and campaigns, which are being deleted in this transaction."""
+    await tx.rows(
+        """
+        update form f set
+            list_id = case when f.list_id = any($2::bigint[]) then null else f.list_id end,
+            campaign_id = case when f.campaign_id = any($3::bigint[]) then null else f.campaign_id end,
+            version = f.version + 1, update_timestamp = greatest(now(), f.update_timestamp)
+        from (
+            select id from form
+            where company_id = $1 and (list_id = any($2::bigint[]) or campaign_id = any($3::bigint[]))
+            order by id for update
+        ) named
+        where f.company_id = $1 and f.id = named.id
+        """,
+        company_id,
+        lists,
+        campaigns,
+    )
+
+
+async def company_of(tx: Tx, public_id: str) -> int | None:
+    """The company whose form that is, or None."""
+    return await tx.value("select company_id from form_address where public_id = $1", public_id)
+
+
+async def of_public_id(tx: Tx, company_id: int, public_id: str) -> Form | None:
+    """The active form with that public id, or None."""
+    row = await tx.row(
+        """
+        select id, public_id, name, fields::text as fields, list_id, campaign_id, thank_you_text, redirect_url,
+            notify_user_id, allow_plain_posts
+        from form where company_id = $1 and public_id = $2 and is_active
+        """,
+        company_id,
+        public_id,
+    )
+    if row is None:
+        return None
+    return msgspec.convert({**dict(row), "fields": msgspec.json.decode(row["fields"])}, Form)
+
+
+class Met(msgspec.Struct, frozen=True):
+    """The lead that an email address means."""
+
+    id: int
+    unsubscribed: bool
+
+
+async def lead_of(tx: Tx, company_id: int, email_key: str) -> Met | None:
+    """The lead with that key, living or not, locked until the transaction ends; None when there is none."""
+    row = await tx.row(
+        """
+        select id, coalesce(is_unsubscribed, false) as unsubscribed from lead
+        where company_id = $1 and email_key = $2
+        order by id for no key update
+        """,
+        company_id,
+        email_key,
+    )
+    return Met(row["id"], row["unsubscribed"]) if row else None
+
+
+async def campaign_is_there(tx: Tx, company_id: int, campaign_id: int) -> bool:
+    """Whether the campaign is still there, and stays until the transaction ends."""
+    row = await tx.row(
+        "select id from campaign where company_id = $1 and id = $2 order by id for key share", company_id, campaign_id
+    )
+    return row is not None
+
+
+async def is_removed(tx: Tx, company_id: int, list_id: int, lead_id: int) -> bool:
+    """Whether the lead was taken off the list."""
+    return await tx.value(
+        """
+        select exists (
+            select from list_member where company_id = $1 and list_id = $2 and lead_id = $3 and is_removed
+        )
+        """,
+        company_id,
+        list_id,
+        lead_id,
+    )
+
+
+async def spend(tx: Tx, company_id: int, form_id: int, nonce: str, digest: bytes) -> bytes | None:
+    """Take the token of a page: None when it is new, else the digest of what was sent with it before.
+
+    A second one that comes at the same time waits for the first to commit. Old ones go, a few at a time.
+    """
+    row = await tx.row(
+        """
+        insert into form_token (company_id, form_id, nonce, digest, create_timestamp) values ($1, $2, $3, $4, now())
+        on conflict (company_id, form_id, nonce) do nothing
+        returning nonce
+        """,
+        company_id,
+        form_id,
+        nonce,
+        digest,
+    )
+    if row is None:
+        return await tx.value(
+            "select digest from form_token where company_id = $1 and form_id = $2 and nonce = $3",
+            company_id,
+            form_id,
+            nonce,
+        )
+    await tx.rows(
+        """
+        delete from form_token t using (
+            select form_id, nonce from form_token
+            where company_id = $1 and create_timestamp < now() - make_interval(secs => $2)
+            order by create_timestamp limit $3
+            for update skip locked
+        ) old
+        where t.company_id = $1 and t.form_id = old.form_id and t.nonce = old.nonce
+        """,
+        company_id,
+        float(TOKEN_SECONDS),
+        _OLD_TOKENS,
+    )
+    return None
+
+
+async def keep(tx: Tx, company_id: int, form_id: int, lead_id: int, upload: Upload) -> None:
+    """Store a file of a lead."""
+    await tx.rows(
+        """
+        insert into upload
+            (company_id, token, form_id, lead_id, name, content_type, size, sha256, data, create_timestamp)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now())
+        """,
+        company_id,
+        upload.token,
+        form_id,
+        lead_id,
+        upload.name,
+        upload.content_type,
+        len(upload.data),
+        upload.sha256,
+        upload.data,
+    )
+
+
+async def kept(tx: Tx, company_id: int, token: str) -> Upload | None:
+    """The file with that token, or None; those of deleted leads are out of reach."""
+    row = await tx.row(
+        """
+        select token, name, content_type, sha256, data from upload
+        where company_id = $1 and token = $2 and lead_id is not null
+        """,
+        company_id,
+        token,
+    )
+    return Upload(**dict(row)) if row else None

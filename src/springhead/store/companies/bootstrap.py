@@ -1,0 +1,38 @@
+"""A database's first company, so that a fresh server can be called at once."""
+
+import msgspec
+
+from springhead.model.companies.companies import Company
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
+
+NAME = "My company"
+ADMINISTRATOR = "admin@example.com"
+LABEL = "first key"
+_LOCK = 0x5EAD_0001
+
+
+class First(msgspec.Struct, frozen=True):
+    """The company that was made, and the secret of its key, which is stored nowhere."""
+
+    company: Company
+    secret: str
+
+
+async def first_company(dsn: str) -> First | None:
+    """Make one company with a key and an administrator, unless there is a company already.
+
+    Servers that start at the same time agree on one: the others get None.
+    """
+    database = Database(pool_size=3)
+    await database.open(dsn)
+    try:
+        async with database.everyone() as tx, tx.atomic():
+            await tx.value("select pg_advisory_xact_lock($1)", _LOCK)
+            if await companies.companies(tx):
+                return None
+            company = await companies.create(database, name=NAME, time_zone="UTC", administrator=ADMINISTRATOR)
+            _, secret = await companies.create_key(tx, company.id, label=LABEL)
+        return First(company, secret)
+    finally:
+        await database.close()

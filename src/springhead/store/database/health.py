@@ -1,0 +1,79 @@
+"""What there is to know of a database before it is served: its version, role, settings and migrations."""
+
+from datetime import datetime
+
+import msgspec
+
+from springhead.store.database.migrate import available
+from springhead.store.database.pool import AnyConnection
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """A database as `springhead doctor` looks at it."""
+
+    version: int
+    version_text: str
+    role: str
+    unbound: bool
+    encoding: str
+    ctype: str
+    lowers: bool
+    fsync: str
+    synchronous_commit: str
+    full_page_writes: str
+    now: datetime
+    max_connections: int
+    connections: int
+    invalid_indexes: list[str]
+    size: int
+
+
+async def health(connection: AnyConnection) -> Health:
+    """Look the database over; changes nothing."""
+    row = await connection.fetchrow(
+        """
+        select
+            current_setting('server_version_num')::int / 10000 as version,
+            current_setting('server_version') as version_text,
+            current_user::text as role,
+            (select rolsuper or rolbypassrls from pg_roles where rolname = current_user) as unbound,
+            pg_encoding_to_char(d.encoding)::text as encoding,
+            d.datctype::text as ctype,
+            lower('ÄÉÇØŁ') = 'äéçøł' as lowers,
+            current_setting('fsync') as fsync,
+            current_setting('synchronous_commit') as synchronous_commit,
+            current_setting('full_page_writes') as full_page_writes,
+            clock_timestamp() as now,
+            current_setting('max_connections')::int
+                - current_setting('superuser_reserved_connections')::int as max_connections,
+            (select sum(numbackends) from pg_stat_database)::int as connections,
+            array(
+                select indexrelid::regclass::text from pg_index
+                where not indisvalid and indrelid in (
+                    select oid from pg_class where relnamespace = current_schema()::regnamespace
+                )
+            ) as invalid_indexes,
+            pg_database_size(current_database()) as size
+        from pg_database d
+        where d.datname = current_database()
+        """
+    )
+    assert row is not None  # noqa: S101 - the database that we are connected to exists
+    return Health(**dict(row))
+
+
+class Migrations(msgspec.Struct, frozen=True):
+    """The names of the migrations that the database lacks, and the numbers of those that we do not know."""
+
+    pending: list[str]
+    newer: list[int]
+
+
+async def migrations(connection: AnyConnection) -> Migrations:
+    """How far the database is from what this version needs."""
+    done: set[int] = set()
+    if await connection.fetchval("select to_regclass('migration')"):
+        done = {row["number"] for row in await connection.fetch("select number from migration")}
+    known = available()
+    lacking = [name for number, name, _ in known if number not in done]
+    return Migrations(lacking, sorted(done - {number for number, _, _ in known}))

@@ -1,0 +1,347 @@
+"""The connection pool: who may see what on a connection, what a broken one means, and nothing else."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import asyncpg
+import structlog
+
+from springhead.model.kit.errors import Unavailable
+from springhead.store.database.sql import Sql
+
+if TYPE_CHECKING:
+    from asyncpg.pool import Pool
+
+    AnyConnection = asyncpg.Connection[asyncpg.Record]
+    AnyPool = Pool[asyncpg.Record]
+else:  # asyncpg's classes are generic in its type stubs only
+    AnyConnection = asyncpg.Connection
+    AnyPool = object
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+TRIES = 10
+"""How often what lost a race is begun anew before its caller is asked to come back."""
+ACQUIRE_TIMEOUT = 5.0
+ALIVE_TIMEOUT = 3.0
+COMMAND_TIMEOUT = 10.5
+"""A little more than PostgreSQL itself gives a statement: when this ends first, nothing comes through."""
+LAST_WRITE = 15
+"""Seconds after which no call is still writing that began before (wire/api/pubapi.py PATIENCE)."""
+STATEMENT_TIMEOUT = "10s"
+LOCK_TIMEOUT = "2s"
+SERVER_SETTINGS = {
+    "application_name": "springhead",
+    "statement_timeout": STATEMENT_TIMEOUT,
+    "lock_timeout": LOCK_TIMEOUT,
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_user_timeout": "10000",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+
+class TryAgain(Exception):
+    """Nothing was written, and the same call can succeed at once: a deadlock, a lost race, a stale plan."""
+
+
+async def until_settled(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written.
+
+    What waited in vain for a row is tried once more: most often a queue of writers was too long, and is gone by then.
+    Raises Unavailable when that has not helped for TRIES times, and Locked when a row stays locked.
+    """
+    waited = False
+    for number in range(TRIES):
+        try:
+            return await attempt()
+        except Locked:
+            if waited:
+                raise
+            waited = True
+        except TryAgain as cause:
+            log.debug("begun anew", number=number, cause=type(cause.__cause__).__name__)
+            # Longer each time, up to a third of a second: who meets again should not meet at once.
+            await asyncio.sleep(secrets.randbelow(20 << min(number, 4)) / 1000)
+    raise Unavailable
+
+
+class TookTooLong(Exception):
+    """A statement was given up: it had the time that it was given, and has changed nothing."""
+
+
+class Locked(Unavailable):
+    """A row that the statement needs stayed locked by somebody else for two seconds."""
+
+
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresIOError,
+    asyncpg.InternalServerError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # while its operator sets it up anew
+    asyncpg.InvalidCatalogNameError,
+    OSError,
+    TimeoutError,
+)
+_LOST_STATES = ("08", "53", "57", "58", "XX")
+"""Classes of SQLSTATE that are the server's trouble, not a statement's: connections, space, shutdown, files, faults."""
+_RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+
+
+class _Connection(AnyConnection):
+    """A connection that remembers which company it is set to: only a change costs a round trip."""
+
+    company_id: int | None = None
+
+    async def enter(self, company_id: int) -> None:
+        """Set the connection to a company: row-level security shows that company's rows only."""
+        if self.company_id != company_id:
+            self.company_id = None
+            await self.execute("select set_config('app.company_id', $1, false)", str(company_id))
+            self.company_id = company_id
+
+
+class Tx:
+    """A connection in one company's scope. Statements commit one by one, unless inside `atomic`."""
+
+    def __init__(self, connection: AnyConnection) -> None:
+        self._connection = connection
+        self.changed = False
+        """Whether leads were changed: whoever waits for changes is told when the connection is given back."""
+
+    async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
+        """All rows of a statement."""
+        return await self._connection.fetch(sql, *arguments)
+
+    async def row(self, sql: Sql, *arguments: object) -> asyncpg.Record | None:
+        """The first row of a statement, or None."""
+        return await self._connection.fetchrow(sql, *arguments)
+
+    async def value(self, sql: Sql, *arguments: object) -> Any:
+        """The first value of the first row, or None."""
+        return await self._connection.fetchval(sql, *arguments)
+
+    @asynccontextmanager
+    async def atomic(self) -> AsyncGenerator[None]:
+        """Everything inside commits together or not at all. Raises Locked when a row stays locked."""
+        try:
+            async with _transaction(self._connection):
+                yield
+        except asyncpg.LockNotAvailableError as cause:
+            raise Locked from cause
+
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncGenerator[None]:
+        """Like `atomic`, and each statement inside ends after so long. Raises TookTooLong."""
+        left = int(seconds * 1000)
+        if left < 1:
+            raise TookTooLong
+        try:
+            async with self.atomic():
+                await self._connection.execute(f"set local statement_timeout = {left}")
+                yield
+        except asyncpg.QueryCanceledError as cause:
+            raise TookTooLong from cause
+
+
+@asynccontextmanager
+async def _transaction(connection: AnyConnection) -> AsyncGenerator[None]:
+    """A transaction that is not rolled back over a connection that is gone or busy: that would wait again."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    except BaseException as cause:
+        if not _breaks_connection(cause):
+            await transaction.rollback()
+        raise
+    await transaction.commit()
+
+
+def _breaks_connection(cause: BaseException) -> bool:
+    """Whether the connection is in an unknown state after this: it is closed then, which also rolls back."""
+    if isinstance(cause, asyncpg.PostgresError):
+        return isinstance(cause, asyncpg.PostgresConnectionError)
+    return isinstance(cause, (*_LOST, asyncio.CancelledError, GeneratorExit))
+
+
+class Database:
+    """A pool of connections to one PostgreSQL, plain or with Citus."""
+
+    def __init__(self, *, pool_size: int) -> None:
+        self._size = pool_size
+        self._pool: AnyPool | None = None
+        self._opening = asyncio.Lock()
+        # Lent connections between two calls. To give one back to the pool and take it again costs a task, two turns
+        # of the loop and as much time as a point read itself: only one that somebody waits for goes back.
+        self._idle: list[AnyConnection] = []
+        self._waiting = 0
+        self.distributed = False
+        self.on_change: list[Callable[[int], None]] = []
+        """Told, with the company, when leads may have been changed by this process; they must return at once."""
+
+    async def open(self, dsn: str) -> None:
+        """Connect; raises what asyncpg raises when the database cannot be reached or refuses us.
+
+        Until then every call is answered with Unavailable.
+        """
+        async with self._opening:
+            if self._pool is None:
+                pool = await asyncpg.create_pool(
+                    dsn,
+                    min_size=1,
+                    max_size=self._size,
+                    timeout=ACQUIRE_TIMEOUT,
+                    command_timeout=COMMAND_TIMEOUT,
+                    max_inactive_connection_lifetime=300,
+                    connection_class=_Connection,
+                    server_settings=SERVER_SETTINGS,
+                    reset=_keep,
+                )
+                try:
+                    self.distributed = await pool.fetchval(
+                        "select exists (select from pg_extension where extname = 'citus')"
+                    )
+                except BaseException:
+                    pool.terminate()  # not opened: the next try must ask again
+                    raise
+                self._pool = pool
+
+    async def alive(self) -> bool:
+        """Whether the database answers right now."""
+        try:
+            async with asyncio.timeout(ALIVE_TIMEOUT), self.everyone() as tx:
+                return await tx.value("select true")
+        except (Unavailable, TryAgain, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        """Let the calls in flight finish for a moment, then close every connection."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(5):
+                closing = asyncio.ensure_future(self._pool.close())
+                await self._release_idle(self._pool)
+                await closing
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
+        """A connection that sees one company and nothing else.
+
+        Raises Unavailable when the database cannot answer, TryAgain when the call should be repeated,
+        Locked when a row stayed locked.
+        """
+        tx = None
+        try:
+            async with self._connection() as connection:
+                tx = Tx(connection)
+                if self.distributed:
+                    # Citus passes only SET LOCAL on to its workers, and only in this order.
+                    async with _transaction(connection):
+                        await connection.execute("set local citus.propagate_set_commands = 'local'")
+                        await connection.execute(f"set local app.company_id = '{int(company_id)}'")
+                        yield tx
+                else:
+                    await cast("_Connection", connection).enter(company_id)
+                    yield tx
+        finally:
+            if tx and tx.changed:
+                for listener in self.on_change:
+                    listener(company_id)
+
+    @asynccontextmanager
+    async def everyone(self) -> AsyncGenerator[Tx]:
+        """A connection for the global tables: companies and their keys. Company data stays out of sight."""
+        async with self._connection() as connection:
+            yield Tx(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AnyConnection]:
+        pool = self._pool
+        if pool is None:
+            raise Unavailable
+        connection = None
+        try:
+            connection = await self._acquire(pool)
+            yield connection
+        except BaseException as cause:
+            if connection is not None and _breaks_connection(cause):
+                with suppress(asyncpg.InterfaceError):  # the pool may have dropped it already
+                    connection.terminate()
+                if isinstance(cause, TimeoutError):
+                    await pool.expire_connections()  # nothing came through, and on the idle ones neither will
+                    await self._release_idle(pool)
+            if isinstance(cause, asyncpg.LockNotAvailableError):
+                raise Locked from cause
+            if isinstance(cause, _RACE):
+                raise TryAgain from cause
+            if _is_lost(cause):
+                raise self._unavailable(cause) from cause
+            raise
+        finally:
+            if connection is not None:
+                if self._waiting or _is_gone(connection) or pool.is_closing():
+                    await self._release(pool, connection)
+                else:
+                    self._idle.append(connection)
+
+    async def _acquire(self, pool: AnyPool) -> AnyConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not _is_gone(connection):
+                return connection
+            await self._release(pool, connection)
+        self._waiting += 1
+        try:
+            return cast("AnyConnection", await pool.acquire(timeout=ACQUIRE_TIMEOUT))
+        finally:
+            self._waiting -= 1
+
+    @staticmethod
+    async def _release(pool: AnyPool, connection: AnyConnection) -> None:
+        with suppress(*_LOST):  # what happened in the call counts, not what follows from it
+            await pool.release(cast("Any", connection), timeout=2)  # shields itself against a cancelled call
+
+    async def _release_idle(self, pool: AnyPool) -> None:
+        while self._idle:
+            await self._release(pool, self._idle.pop())
+
+    def _unavailable(self, cause: BaseException) -> Unavailable:
+        log.warning("database unavailable", error=type(cause).__name__, detail=str(cause)[:200])
+        return Unavailable()
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are open, and how many of them wait for work."""
+        return (self._pool.get_size(), self._pool.get_idle_size() + len(self._idle)) if self._pool else (0, 0)
+
+
+def _is_lost(cause: BaseException) -> bool:
+    """Whether the database, or the way to it, is in trouble: the same call can succeed later."""
+    if isinstance(cause, asyncpg.PostgresError) and (cause.sqlstate or "").startswith(_LOST_STATES):
+        return True
+    return isinstance(cause, _LOST)
+
+
+def _is_gone(connection: AnyConnection) -> bool:
+    """Whether nobody can use the connection any more: the pool takes back what is lost, and then knows no answer."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+async def _keep(_connection: object) -> None:
+    """Leave a returned connection as it is: the default reset is a round trip that nothing needs."""

@@ -1,0 +1,163 @@
+"""Subscriptions beside what the machine of nouns stores of them: secrets, cursors, and switching on and off."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from springhead.model.feed.subscriptions import PAUSED, SECRET_HOURS, SUBSCRIPTION
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import Statement, statement
+from springhead.store.feed import changes
+from springhead.store.feed.pushes import Claim
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a subscription's pushes go, and the secrets that sign them, the newest first."""
+
+    id: int
+    url: str
+    secrets: tuple[str, ...]
+
+
+_SUBSCRIBE: Statement = statement(
+    f"""
+    insert into subscription (company_id, url, url_key, kinds, is_active, create_timestamp, update_timestamp)
+    select $1, url, url, {SUBSCRIPTION.by_name["kinds"].default}, true, now(), now()
+    from unnest($2::text[]) as given (url)
+    order by url collate "C"
+    on conflict (company_id, url_key) do nothing
+    returning id
+    """
+)
+
+
+async def subscribe(tx: Tx, company_id: int, urls: Sequence[str]) -> list[int]:
+    """Subscriptions, with all that is usual, to the URLs that have none yet; `begin` must follow."""
+    return [row["id"] for row in await tx.rows(_SUBSCRIBE, company_id, urls)]
+
+
+async def count(tx: Tx, company_id: int) -> int:
+    """How many subscriptions the company has; nobody else adds one until the transaction ends."""
+    await tx.rows("select id from company where id = $1 order by id for no key update", company_id)
+    return await tx.value("select count(*) from subscription where company_id = $1", company_id)
+
+
+async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: bool) -> None:
+    """Give new subscriptions their secrets, and let their pushes begin with the next change."""
+    last = await changes.number(tx, company_id)
+    await tx.rows(
+        """
+        with given as materialized (
+            select id, secret from unnest($2::bigint[], $3::text[]) as g (id, secret)
+        ),
+        begun as (
+            insert into push (company_id, subscription_id, sent, is_active)
+            select $1, s.id, $5, s.is_active
+            from subscription s join given g on g.id = s.id
+            where s.company_id = $1
+        )
+        update subscription s set secret = g.secret, utc = $4, inactive_reason = case when not s.is_active then $6 end
+        from given g
+        where s.company_id = $1 and s.id = g.id
+        """,
+        company_id,
+        list(secrets),
+        list(secrets.values()),
+        utc,
+        last,
+        PAUSED,
+    )
+
+
+async def switch(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Let pushes follow what was written of `isActive`: what was switched on is tried at once, with new patience."""
+    await tx.rows(
+        """
+        with switched as materialized (
+            select s.id, s.is_active
+            from subscription s join push p on p.company_id = $1 and p.subscription_id = s.id
+            where s.company_id = $1 and s.id = any($2::bigint[]) and s.is_active <> p.is_active
+        ),
+        moved as (
+            update push p set is_active = w.is_active, due_at = now(), failures = 0
+            from switched w
+            where p.company_id = $1 and p.subscription_id = w.id
+        ),
+        renewed as (
+            update delivery d set begun_at = null, next_at = now()
+            from switched w
+            where d.company_id = $1 and d.subscription_id = w.id and d.state = 'waiting' and w.is_active
+        )
+        update subscription s set inactive_reason = case when not w.is_active then $3 end
+        from switched w
+        where s.company_id = $1 and s.id = w.id
+        """,
+        company_id,
+        ids,
+        PAUSED,
+    )
+
+
+async def retry(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Try the pushes of these subscriptions at once: they go elsewhere now."""
+    await tx.rows(
+        "update push set due_at = now() where company_id = $1 and subscription_id = any($2::bigint[])",
+        company_id,
+        ids,
+    )
+
+
+async def end(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Nothing more is pushed for subscriptions that are gone."""
+    await tx.rows("delete from push where company_id = $1 and subscription_id = any($2::bigint[])", company_id, ids)
+
+
+async def remove(tx: Tx, company_id: int, claim: Claim) -> bool:
+    """Delete a subscription whose receiver says that it is gone for good, if the lease is still ours."""
+    rows = await tx.rows(
+        """
+        with held as (
+            delete from push where company_id = $1 and subscription_id = $2 and lease = $3 returning subscription_id
+        )
+        delete from subscription s using held h where s.company_id = $1 and s.id = h.subscription_id returning s.id
+        """,
+        company_id,
+        claim.subscription_id,
+        claim.lease,
+    )
+    return bool(rows)
+
+
+async def rotate(tx: Tx, company_id: int, secrets: Mapping[int, str]) -> set[int]:
+    """Give subscriptions new secrets; the old ones sign beside them for a day. Gives the ids that were there."""
+    rows = await tx.rows(
+        """
+        update subscription s set secret = g.secret, previous_secret = s.secret,
+            previous_until = now() + make_interval(hours => $4)
+        from unnest($2::bigint[], $3::text[]) as g (id, secret)
+        where s.company_id = $1 and s.id = g.id
+        returning s.id
+        """,
+        company_id,
+        list(secrets),
+        list(secrets.values()),
+        SECRET_HOURS,
+    )
+    return {row["id"] for row in rows}
+
+
+async def targets(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, Target]:
+    """Where the pushes of these subscriptions go."""
+    rows = await tx.rows(
+        """
+        select id, url, secret, case when previous_until > now() then previous_secret end as previous
+        from subscription where company_id = $1 and id = any($2::bigint[])
+        order by id
+        """,
+        company_id,
+        ids,
+    )
+    return {
+        row["id"]: Target(row["id"], row["url"], (row["secret"], *([row["previous"]] if row["previous"] else [])))
+        for row in rows
+    }

@@ -1,0 +1,172 @@
+"""What the conversion of leads reads and writes. Locks: the leads, the references, the names of new accounts."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from springhead.store.database.pool import Tx
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A lead that may be converted, as it is."""
+
+    id: int
+    email_key: str
+    status: str
+    company_name: str | None
+    account_id: int | None
+    owner_id: int | None
+    campaign_id: int | None
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Which ids the company has of each kind."""
+
+    accounts: Collection[int]
+    campaigns: Collection[int]
+    stages: Collection[int]
+    users: Collection[int]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a lead becomes."""
+
+    id: int
+    account_id: int | None
+    status: str
+
+
+async def candidates(tx: Tx, company_id: int, ids: Sequence[int], keys: Sequence[str]) -> list[Candidate]:
+    """The leads with these ids or email keys, locked until the commit; with no account where theirs was deleted.
+
+    They are locked in a statement of its own: what they are is read when nobody else can change it any more.
+    """
+    locked = await tx.rows(
+        """
+        select id from lead
+        where company_id = $1 and (id = any($2::bigint[]) or email_key = any($3::text[]))
+        order by id for no key update
+        """,
+        company_id,
+        ids,
+        keys,
+    )
+    rows = await tx.rows(
+        """
+        select l.id, l.email_key, l.lead_status, l.company_name, a.id as account_id, l.owner_id, l.campaign_id
+        from lead l
+        left join account a on a.company_id = l.company_id and a.id = l.account_id
+        where l.company_id = $1 and l.id = any($2::bigint[])
+        """,
+        company_id,
+        [row["id"] for row in locked],
+    )
+    return [Candidate(*row.values()) for row in rows]
+
+
+async def known(
+    tx: Tx,
+    company_id: int,
+    *,
+    accounts: Collection[int],
+    campaigns: Collection[int],
+    stages: Collection[int],
+    users: Collection[int],
+) -> Known:
+    """Which of the ids the company has; none of what is there can be deleted before the commit."""
+    rows = await tx.rows(
+        """
+        with accounts as materialized (
+            select id from account where company_id = $1 and id = any($2::bigint[]) order by id for key share
+        ),
+        campaigns as materialized (
+            select id from campaign where company_id = $1 and id = any($3::bigint[]) order by id for key share
+        ),
+        stages as materialized (
+            select id from deal_stage where company_id = $1 and id = any($4::bigint[]) order by id for key share
+        ),
+        users as materialized (
+            select id from user_profile where company_id = $1 and id = any($5::bigint[]) order by id for key share
+        )
+        select 'accounts' as kind, id from accounts
+        union all select 'campaigns', id from campaigns
+        union all select 'stages', id from stages
+        union all select 'users', id from users
+        """,
+        company_id,
+        list(accounts),
+        list(campaigns),
+        list(stages),
+        list(users),
+    )
+    found: Mapping[str, set[int]] = {name: set() for name in Known.__struct_fields__}
+    for row in rows:
+        found[row["kind"]].add(row["id"])
+    return Known(**found)
+
+
+async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[tuple[str, int | None]]:
+    """For each name its key, alike for names that differ only in case or white space around them, and its account.
+
+    The oldest account when several bear the name, and None when there is none. Until the commit no other conversion
+    of the company looks for accounts: of two that need one of the same name, the second finds what the first made.
+    The lock is taken after those of the leads, so nobody who has it waits for a lead.
+    """
+    await tx.rows("select pg_advisory_xact_lock(hashtextextended('accounts_named', $1))", company_id)
+    rows = await tx.rows(
+        """
+        select w.key, a.id
+        from (
+            select n.position, lower(btrim(n.name, E' \\t\\r\\n')) collate "C" as key
+            from unnest($2::text[]) with ordinality as n (name, position)
+        ) as w
+        left join lateral (
+            select o.id from account o
+            where o.company_id = $1 and o.account_key = w.key
+            order by o.id limit 1 for key share
+        ) as a on true
+        order by w.position
+        """,
+        company_id,
+        names,
+    )
+    return [(row["key"], row["id"]) for row in rows]
+
+
+async def make_accounts(
+    tx: Tx, company_id: int, names: Sequence[str], owner_ids: Sequence[int | None]
+) -> dict[str, int]:
+    """Make accounts with these names and owners; their ids by the keys of their names."""
+    rows = await tx.rows(
+        """
+        insert into account
+            (company_id, account_name, owner_id, number_of_employees, create_timestamp, update_timestamp)
+        select $1, n.name, n.owner_id, 0, now(), now()
+        from unnest($2::text[], $3::bigint[]) with ordinality as n (name, owner_id, position)
+        order by n.position
+        returning id, account_key
+        """,
+        company_id,
+        names,
+        owner_ids,
+    )
+    return {row["account_key"]: row["id"] for row in rows}
+
+
+async def change(tx: Tx, company_id: int, changes: Sequence[Change]) -> list[int]:
+    """Give leads their account and status; the ids of those that were not so already."""
+    rows = await tx.rows(
+        """
+        update lead l set account_id = c.account_id, lead_status = c.status,
+            version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+        from unnest($2::bigint[], $3::bigint[], $4::text[]) as c (id, account_id, status)
+        where l.company_id = $1 and l.id = c.id
+            and (l.account_id is distinct from c.account_id or l.lead_status <> c.status)
+        returning l.id
+        """,
+        company_id,
+        [one.id for one in changes],
+        [one.account_id for one in changes],
+        [one.status for one in changes],
+    )
+    return [row["id"] for row in rows]

@@ -1,0 +1,253 @@
+"""Leads that may be one person: the keys by which they are found, made when somebody asks and kept from then on.
+
+A write of leads pays nothing for it. Who asks first lets all leads be read, in the order of their ids; from then on
+each question follows the change feed (changes.py) from where the last one was. What takes longer goes on in a pass.
+"""
+
+import time
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from springhead.model.feed.changes import KINDS, SCORE
+from springhead.model.leads.duplicates import CROWD, Key, Person
+from springhead.store.database import background_jobs
+from springhead.store.database.pool import Tx
+from springhead.store.feed import changes
+
+STEP = 500
+"""Leads whose keys are made at a time."""
+
+SECONDS = 1.5
+"""How long a question lets keys be made before it is answered with those that there are."""
+
+SCANNED = 5_000
+"""Keys that one statement looks through for those that several leads share."""
+
+_REST = "duplicates"
+_WITHIN = 10_000
+"""Changes that are looked at in one step: those of scores change no key."""
+
+_KINDS = [kind for kind in KINDS if kind != SCORE]
+
+
+async def refresh(tx: Tx, company_id: int) -> bool:
+    """Make the keys of leads that were changed since the last time; says whether all are made, else a pass goes on."""
+    until = time.monotonic() + SECONDS
+    while True:
+        async with tx.atomic():
+            more = await _step(tx, company_id)
+        if not more:
+            return True
+        if time.monotonic() > until:
+            await background_jobs.start(tx, company_id, _REST, 0)
+            return False
+
+
+async def _step(tx: Tx, company_id: int) -> bool:
+    """Make the keys of the next leads; says whether there are more. One at a time, whoever does it."""
+    last = await changes.number(tx, company_id)
+    await tx.rows(
+        "insert into lead_key_mark (company_id, sequence) values ($1, $2) on conflict (company_id) do nothing",
+        company_id,
+        last,
+    )
+    mark = await tx.row(
+        "select sequence, filled_id from lead_key_mark where company_id = $1 order by company_id for no key update",
+        company_id,
+    )
+    assert mark is not None  # noqa: S101 - it was just made
+    sequence, filled_id = mark["sequence"], mark["filled_id"]
+    if filled_id is not None:
+        rows = await tx.rows(
+            "select id from lead where company_id = $1 and id > $2 order by id limit $3", company_id, filled_id, STEP
+        )
+        ids = [row["id"] for row in rows]
+        filled_id, more = (ids[-1], True) if len(ids) == STEP else (None, sequence < last)
+    else:
+        page = await changes.after(tx, company_id, sequence, kinds=_KINDS, limit=STEP, within=_WITHIN)
+        ids = list(dict.fromkeys(one.lead_id for one in page.changes))
+        sequence, more = page.upto, page.upto < page.last
+    await _make(tx, company_id, ids)
+    await tx.rows(
+        "update lead_key_mark set sequence = $2, filled_id = $3 where company_id = $1", company_id, sequence, filled_id
+    )
+    return more
+
+
+async def _make(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Let leads have the keys that they should have as they are now, none when they are gone."""
+    if not ids:
+        return
+    found = await tx.rows(
+        """
+        select id, email_key, first_name, last_name, company_name, mobile_phone_number, phone_number,
+            office_phone_number
+        from lead where company_id = $1 and active and id = any($2::bigint[])
+        order by id for key share  -- nobody deletes them until their keys are there
+        """,
+        company_id,
+        ids,
+    )
+    made = {(one["id"], *key) for one in found for key in _person(one).keys}
+    await _replace(tx, company_id, made, ids)
+
+
+async def _replace(tx: Tx, company_id: int, made: set[tuple[int, int, int]], lead_ids: Sequence[int]) -> None:
+    """Let leads have these keys (lead, kind, key) and no others; what is there is found lead by lead, in any plan."""
+    rows = await tx.rows(
+        """
+        select s.id, k.kind, k.key from unnest($2::bigint[]) as s (id)
+        cross join lateral (
+            select o.kind, o.key from lead_key o where o.company_id = $1 and o.lead_id = s.id offset 0
+        ) as k
+        """,
+        company_id,
+        lead_ids,
+    )
+    had = {(row["id"], row["kind"], row["key"]) for row in rows}
+    if gone := sorted(had - made):
+        await tx.rows(
+            """
+            delete from lead_key k
+            using unnest($2::bigint[], $3::smallint[], $4::bigint[]) as g (lead_id, kind, key)
+            where k.company_id = $1 and k.lead_id = g.lead_id and k.kind = g.kind and k.key = g.key
+            """,
+            company_id,
+            *(list(column) for column in zip(*gone, strict=True)),
+        )
+    if new := sorted(made - had):
+        await tx.rows(
+            """
+            insert into lead_key (company_id, lead_id, kind, key)
+            select $1, n.lead_id, n.kind, n.key
+            from unnest($2::bigint[], $3::smallint[], $4::bigint[]) as n (lead_id, kind, key)
+            order by n.lead_id, n.kind, n.key
+            """,
+            company_id,
+            *(list(column) for column in zip(*new, strict=True)),
+        )
+
+
+async def _pass(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
+    return cursor + 1 if await _step(tx, company_id) else None
+
+
+background_jobs.STEPS[_REST] = _pass
+
+
+def _person(row: asyncpg.Record) -> Person:
+    return msgspec.convert(dict(row), Person)
+
+
+async def people(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, Person]:
+    """Those of the leads that are there and active, by id."""
+    rows = await tx.rows(
+        """
+        select id, email_key, first_name, last_name, company_name, mobile_phone_number, phone_number,
+            office_phone_number
+        from lead
+        where company_id = $1 and active and id = any($2::bigint[])
+        """,
+        company_id,
+        ids,
+    )
+    return {row["id"]: _person(row) for row in rows}
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Leads that share a key."""
+
+    key: Key
+    lead_ids: Sequence[int]
+
+
+async def of(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
+    """The leads that share a key with one of these, key by key, found by indexes; without the crowds."""
+    rows = await tx.rows(
+        """
+        select k.kind, k.key, shared.ids
+        from (
+            select distinct kind, key from lead_key where company_id = $1 and lead_id = any($2::bigint[])
+        ) as k
+        cross join lateral (
+            select array_agg(s.lead_id) as ids from (
+                select o.lead_id from lead_key o
+                where o.company_id = $1 and o.kind = k.kind and o.key = k.key
+                order by o.lead_id
+                limit $3
+            ) as s
+        ) as shared
+        where cardinality(shared.ids) between 2 and $3 - 1
+        """,
+        company_id,
+        ids,
+        CROWD + 1,
+    )
+    return [Group((row["kind"], row["key"]), row["ids"]) for row in rows]
+
+
+async def shared(tx: Tx, company_id: int, after: Key, *, limit: int) -> tuple[list[Group], Key | None]:
+    """Keys behind a key that several leads share, without the crowds; and the key to go on behind, None at the end.
+
+    Looks through SCANNED keys at most, and may find none.
+    """
+    rows = await tx.rows(
+        """
+        with scanned as materialized (
+            select kind, key, lead_id from lead_key
+            where company_id = $1 and (kind, key) > ($2, $3)
+            order by kind, key
+            fetch first ($4) rows with ties  -- a key is looked at whole
+        ),
+        ends as (
+            select kind, key, (select count(*) from scanned) >= $4 as cut from scanned
+            order by kind desc, key desc limit 1
+        ),
+        found as (
+            select kind, key, array_agg(lead_id) as ids from scanned
+            group by kind, key having count(*) between 2 and $5
+            order by kind, key limit $6
+        )
+        select f.kind, f.key, f.ids, false as is_end from found f
+        union all
+        select kind, key, null, cut from ends
+        """,
+        company_id,
+        *after,
+        SCANNED,
+        CROWD,
+        limit,
+    )
+    groups = sorted((Group((row["kind"], row["key"]), row["ids"]) for row in rows if row["ids"]), key=_key)
+    last = next((row for row in rows if not row["ids"]), None)
+    if len(groups) == limit:
+        return groups, groups[-1].key
+    return groups, (last["kind"], last["key"]) if last and last["is_end"] else None
+
+
+def _key(group: Group) -> Key:
+    return group.key
+
+
+async def crowds(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]:
+    """Those of the keys that too many leads share."""
+    if not keys:
+        return set()
+    rows = await tx.rows(
+        """
+        select k.kind, k.key from unnest($2::smallint[], $3::bigint[]) as k (kind, key)
+        where $4::bigint < (
+            select count(*) from (
+                select from lead_key o where o.company_id = $1 and o.kind = k.kind and o.key = k.key
+                order by o.lead_id limit $4::bigint + 1
+            ) as s
+        )
+        """,
+        company_id,
+        [kind for kind, _ in keys],
+        [key for _, key in keys],
+        CROWD,
+    )
+    return {(row["kind"], row["key"]) for row in rows}

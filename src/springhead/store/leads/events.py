@@ -1,0 +1,37 @@
+"""The events of leads: written in the transaction of what happened, and never changed."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from springhead.model.feed.changes import KIND_OF
+from springhead.model.leads.events import Event
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
+from springhead.store.feed.changes import noted
+
+_WRITE = statement(
+    f"""
+    with told as (
+        insert into event
+            (company_id, lead_id, create_timestamp, event_name, event_source, what_type, what_id, event_data)
+        select $1, lead_id, now(), name, source, what_type, what_id, nullif(data, 'null'::jsonb)
+        from rows from (
+            jsonb_to_recordset($2::jsonb)
+            as (lead_id bigint, name text, source text, what_type text, what_id bigint, data jsonb)
+        ) with ordinality as sent (lead_id, name, source, what_type, what_id, data, position)
+        order by position
+        returning id, event_source
+    ),
+    {noted("told", "event_source = any($3::text[])")}
+    select count(*) from told
+    """
+)
+
+
+async def write(tx: Tx, company_id: int, events: Sequence[Event]) -> None:
+    """Write events in the order given; those of one transaction have the same time, that of its beginning."""
+    if not events:
+        return
+    await tx.rows(_WRITE, company_id, msgspec.json.encode(events).decode(), list(KIND_OF))
+    tx.changed |= any(event.source in KIND_OF for event in events)

@@ -1,0 +1,133 @@
+"""What leads were: their changes one by one, and the leads at a time, both read from their events.
+
+The events of a lead have the order of their ids: whoever changes it waits for the one before, and draws ids after that.
+Their times are those at which transactions began, and need not rise. So a lead at a time is the lead of today without
+all that came, by id, from the first change on that is later than that time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from springhead.model.kit.errors import Json
+from springhead.model.leads.history import CAME, TOLD, WENT
+from springhead.model.leads.leads import LEAD
+from springhead.store.database import sql
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
+from springhead.store.nouns.reads import Rows, Select
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A change of a lead, as its event tells it; `changed` has each changed field with its old and its new value."""
+
+    event_id: int
+    lead_id: int
+    source: str
+    at: datetime
+    changed: dict[str, Json] | None
+
+
+async def changes(
+    tx: Tx, company_id: int, lead_id: int, names: Sequence[str] | None, *, limit: int, offset: int
+) -> list[Told]:
+    """The changes of a lead, which may be gone, in the order in which they happened; with `names` those of some fields.
+
+    The cost grows with the number of events of the lead.
+    """
+    rows = await tx.rows(
+        """
+        select e.id, e.lead_id, e.event_source, e.create_timestamp, e.event_data::text as data from event e
+        where e.company_id = $1 and e.lead_id = $2 and e.event_source = any($3::text[])
+            and ($4::text[] is null or e.event_data ?| $4)
+        order by e.id
+        limit $5 offset $6
+        """,
+        company_id,
+        lead_id,
+        list(TOLD),
+        None if names is None else list(names),
+        limit,
+        offset,
+    )
+    return [
+        Told(
+            row["id"],
+            row["lead_id"],
+            row["event_source"],
+            row["create_timestamp"],
+            msgspec.json.decode(row["data"]) if row["data"] else None,
+        )
+        for row in rows
+    ]
+
+
+def _was(name: str, column: str, sql_type: str) -> str:
+    """The value of a column before the changes that are undone."""
+    old = f"u.old->>{sql.literal(name)}"
+    return f"case when u.old ? {sql.literal(name)} then ({old})::{sql_type} else p.{column} end as {column}"
+
+
+_STORED = ", ".join(
+    [
+        *(_was(column.name, column.sql, column.kind.sql) for column in LEAD.written),
+        *(f"p.{name}" for name in ("num_bounces", "hard_bounced", "create_timestamp")),
+    ]
+)
+_AT = f"""(
+    select p.company_id, p.id, {_STORED}, p.custom || u.old as custom,
+        case when c.id is null then p.update_timestamp else greatest(p.create_timestamp, (
+            select max(e.create_timestamp) from event e
+            where e.company_id = $1 and e.lead_id = p.id and e.event_source = any($6::text[]) and e.id < c.id
+                and (e.event_data is null or e.event_data - 'opportunityID' <> '{{}}')
+        )) end as update_timestamp
+    from (
+        select l.* from lead l where l.company_id = $1 and l.id = any($4::bigint[])
+        union all
+        select l.* from deleted_lead d cross join lateral jsonb_populate_record(null::lead, d.lead) l
+        where d.company_id = $1 and d.id = any($4::bigint[])
+    ) as p
+    cross join lateral (
+        select min(e.id) as id from event e
+        where e.company_id = $1 and e.lead_id = p.id and e.create_timestamp >= $5 and e.event_source = any($6::text[])
+    ) as c
+    cross join lateral (
+        select coalesce(jsonb_object_agg(f.name, f.value), '{{}}') as old from (
+            select distinct on (d.key) d.key as name, d.value->0 as value
+            from event e cross join lateral jsonb_each(e.event_data) as d
+            where e.company_id = $1 and e.lead_id = p.id and e.id >= c.id and e.event_source = any($6::text[])
+                and e.create_timestamp >= $5::timestamptz - interval '1 minute'  -- no write lasts longer
+                and jsonb_typeof(d.value) = 'array'
+            order by d.key, e.id
+        ) as f
+    ) as u
+    where p.create_timestamp < $5
+        and coalesce((
+            select e.event_source = any($7::text[]) from event e
+            where e.company_id = $1 and e.lead_id = p.id and e.event_source = any($7::text[] || $8::text[])
+                and (e.id < c.id or c.id is null)
+            order by e.id desc limit 1
+        ), true)
+) as l"""
+
+
+async def at(
+    tx: Tx, company_id: int, select: Select, ids: Sequence[int], before: datetime, *, zone: str, version: int
+) -> Rows:
+    """Leads as they were just before a moment, in the order of their ids; those that were not there have no row.
+
+    No rows can also mean that the field version has changed.
+    """
+    rows = await tx.rows(
+        statement(f"select {select.list} from {_AT} where {select.guard} order by l.id"),
+        company_id,
+        zone,
+        version,
+        ids,
+        before,
+        list(TOLD),
+        list(CAME),
+        list(WENT),
+    )
+    return [dict(row) for row in rows]

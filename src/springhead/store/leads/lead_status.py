@@ -1,0 +1,79 @@
+"""The part of a lead's status that follows from its opportunities."""
+
+from collections.abc import Collection
+
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads.events import Event
+from springhead.model.leads.leads import LEAD
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
+from springhead.store.leads import events
+from springhead.store.lists import filtered_lists
+
+_REFRESH = statement(
+    """
+    with judged as materialized (
+        select l.id, l.lead_status as before,
+            case
+                when l.lead_status = 'customer' or l.id = any($3::bigint[]) then 'customer'
+                when exists (
+                    select from opportunity_lead x
+                    join opportunity o on o.company_id = x.company_id and o.id = x.opportunity_id
+                    where x.company_id = $1 and x.lead_id = l.id and not o.is_closed and o.is_active
+                ) then 'contactWithOpp'
+                when l.lead_status = 'contactWithOpp' then 'contact'
+                else l.lead_status
+            end as after
+        from lead l
+        where l.company_id = $1 and l.id = any($2::bigint[])
+    )
+    update lead l set lead_status = j.after,
+        version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+    from judged j
+    where l.company_id = $1 and l.id = j.id and j.before <> j.after
+    returning l.id, j.before, j.after
+    """
+)
+
+
+async def lock(tx: Tx, company_id: int, lead_ids: Collection[int]) -> None:
+    """Lock leads in the order of ids, so that nobody else changes them or their status until the commit.
+
+    It leaves room for those who only make sure that a lead is there.
+    """
+    if lead_ids:
+        await tx.rows(
+            "select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for no key update",
+            company_id,
+            list(lead_ids),
+        )
+
+
+async def refresh(
+    tx: Tx, company_id: int, fields: FieldSet, lead_ids: Collection[int], *, won: Collection[int] = ()
+) -> None:
+    """Let the status of leads follow from their opportunities, which the same transaction has changed.
+
+    Those of `won` become customers, and a customer stays one. Others with an open opportunity (not closed, and
+    active) become contactWithOpp, and those who were that and have none any more become contacts. Each change is
+    an event, and rules-based lists follow. The leads are locked in a statement of its own, so that of two
+    transactions that close a lead's last two opportunities the later one sees what the earlier one did.
+    """
+    if not lead_ids:
+        return
+    await lock(tx, company_id, lead_ids)
+    changed = await tx.rows(_REFRESH, company_id, list(lead_ids), list(won))
+    if not changed:
+        return
+    await events.write(
+        tx,
+        company_id,
+        [changed_event(row["id"], row["before"], row["after"]) for row in changed],
+    )
+    await filtered_lists.follow(tx, company_id, fields, [row["id"] for row in changed])
+
+
+def changed_event(lead_id: int, before: str, after: str) -> Event:
+    """That the status of a lead has changed, as a write of leads tells it (store/leads/event_clauses.py)."""
+    source, name = LEAD.story.special["leadStatus"] if LEAD.story else ("", "")
+    return Event(lead_id=lead_id, source=source, name=name, data={"leadStatus": [before, after]})

@@ -1,0 +1,315 @@
+"""Leads that become one: what the others had moves to the one that stays, and their ids answer with it.
+
+Locks, in the order of everybody: opportunities, leads, then lists. Every statement takes the pairs of a lead that goes
+(`$2`) and the one that it is merged into (`$3`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from springhead.model.feed.changes import KIND_OF
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads.leads import LEAD
+from springhead.model.lists import LIST_MEMBER
+from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
+from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.pool import TryAgain, Tx
+from springhead.store.database.sql import names, statement
+from springhead.store.feed.changes import noted
+from springhead.store.fields import unique_values
+from springhead.store.leads import event_clauses, lead_status, merged_ids
+from springhead.store.lifecycle import recycling
+from springhead.store.lists import filtered_lists, members, removals
+from springhead.store.lists.members import counted
+from springhead.store.nouns.table import shift
+from springhead.store.sales import notes, opportunities
+from springhead.store.scores import scoring
+
+KIND = "merge"
+
+Lead = dict[str, Any]
+
+
+class Merger(msgspec.Struct, frozen=True):
+    """A lead as it is to be, and the ids of those that go."""
+
+    lead: Lead
+    others: Sequence[int]
+
+
+_PAIR = """
+        pair as materialized (
+            select p.id, p.lead_id from unnest($2::bigint[], $3::bigint[]) as p (id, lead_id)
+        )"""
+
+
+async def hold(tx: Tx, company_id: int, lead_ids: Collection[int], going: Collection[int]) -> dict[int, Lead]:
+    """Lock leads, of whom some will go, and before them the opportunities of those; gives the leads as they are.
+
+    Raises TryAgain when one is not there any more, or has come to another opportunity meanwhile.
+    """
+    theirs = await _opportunities(tx, company_id, going)
+    await opportunities.lock(tx, company_id, theirs)
+    await members.hold_leads(tx, company_id, list(lead_ids))
+    rows = await tx.rows(
+        "select l.id, to_jsonb(l)::text as lead from lead l where l.company_id = $1 and l.id = any($2::bigint[])",
+        company_id,
+        list(lead_ids),
+    )
+    if len(rows) < len(lead_ids) or await _opportunities(tx, company_id, going) - theirs:
+        raise TryAgain
+    return {row["id"]: msgspec.json.decode(row["lead"], type=Lead) for row in rows}
+
+
+async def _opportunities(tx: Tx, company_id: int, lead_ids: Collection[int]) -> set[int]:
+    """The opportunities that are linked to leads or name them."""
+    rows = await tx.rows(
+        """
+        select x.opportunity_id as id from opportunity_lead x
+        where x.company_id = $1 and x.lead_id = any($2::bigint[])
+        union
+        select o.id from opportunity o
+        where o.company_id = $1 and (
+            o.primary_lead_id = any($2::bigint[]) or o.originating_lead_id = any($2::bigint[])
+        )
+        """,
+        company_id,
+        list(lead_ids),
+    )
+    return {row["id"] for row in rows}
+
+
+async def known(tx: Tx, company_id: int, wanted: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
+    """Which rows the company has, by the column of leads that names them; none is deleted before the commit."""
+    return {
+        column: {row["id"] for row in await tx.rows(_KNOWN[column], company_id, list(ids))}
+        for column, ids in wanted.items()
+        if ids
+    }
+
+
+_KNOWN = {
+    column.sql: statement(
+        f"select id from {column.refers} where company_id = $1 and id = any($2::bigint[]) order by id for key share"
+    )
+    for column in LEAD.referring
+}
+REFERENCES = tuple(_KNOWN)
+"""The columns of leads that name rows of other tables."""
+
+
+async def taken(tx: Tx, company_id: int, keys: Collection[str]) -> dict[str, int]:
+    """Whose the addresses with these keys are."""
+    rows = await tx.rows(
+        "select email_key, id from lead where company_id = $1 and email_key = any($2::text[])", company_id, list(keys)
+    )
+    return {row["email_key"]: row["id"] for row in rows}
+
+
+async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Merger]) -> bool:
+    """Let leads, all of whom are held, become one; says whether events are left over, for passes to move."""
+    pairs = [(other, one.lead["id"]) for one in mergers for other in one.others]
+    going, staying = [other for other, _ in pairs], [lead_id for _, lead_id in pairs]
+    # Who moves the events of one that was merged into these before is waited for.
+    await tx.rows(
+        "select id from merged_lead where company_id = $1 and lead_id = any($2::bigint[]) order by id for update",
+        company_id,
+        going,
+    )
+    listed = await tx.rows(
+        "select distinct list_id from list_member where company_id = $1 and lead_id = any($2::bigint[])",
+        company_id,
+        going,
+    )
+    won = await tx.rows(_LINKS, company_id, going, staying)
+    await notes.move_leads(tx, company_id, going, staying)
+    await tx.rows(_BELONGINGS, company_id, going, staying)
+    moved = await tx.value(_EVENTS, company_id, going, staying, list(KIND_OF), STEP_ROWS)
+    await removals.lock(
+        tx, company_id, sorted({*(row["list_id"] for row in listed), *(rule.list_id for rule in fields.rules)})
+    )
+    await tx.rows(_MEMBERS, company_id, going, staying)
+    await tx.rows(_GO, company_id, going, staying)
+    await recycling.begin(tx, company_id)
+    sent = [{"id": one.lead["id"], "merged": [str(other) for other in one.others], "lead": one.lead} for one in mergers]
+    await tx.rows(_STAY, company_id, msgspec.json.encode(sent).decode())
+    tx.changed = True
+    leads = sorted(set(staying))
+    if await unique_values.follow(tx, company_id, fields, leads):  # somebody took a value just now
+        raise TryAgain
+    await lead_status.refresh(tx, company_id, fields, leads, won=[row["lead_id"] for row in won])
+    await filtered_lists.follow(tx, company_id, fields, leads)
+    if moved == STEP_ROWS:
+        await background_jobs.start(tx, company_id, KIND, *going)
+    return moved == STEP_ROWS
+
+
+_LINKS = statement(
+    f"""
+    with{_PAIR},
+    mine as materialized (
+        select x.id, x.opportunity_id, p.lead_id,
+            row_number() over (partition by x.opportunity_id, p.lead_id order by x.id) as place,
+            exists (
+                select from opportunity_lead w
+                where w.company_id = $1 and w.opportunity_id = x.opportunity_id and w.lead_id = p.lead_id
+            ) as there
+        from opportunity_lead x join pair p on p.id = x.lead_id
+        where x.company_id = $1 and x.lead_id = any($2::bigint[])
+    ),
+    gone as (
+        delete from opportunity_lead x
+        where x.company_id = $1 and x.id = any(array(select id from mine where there or place > 1))
+    ),
+    moved as (
+        update opportunity_lead x set lead_id = m.lead_id,
+            version = x.version + 1, update_timestamp = greatest(now(), x.update_timestamp)
+        from mine m
+        where x.company_id = $1 and x.id = m.id and not m.there and m.place = 1
+    ),
+    named as (
+        update opportunity o set
+            primary_lead_id = coalesce(
+                (select p.lead_id from pair p where p.id = o.primary_lead_id), o.primary_lead_id
+            ),
+            originating_lead_id = coalesce(
+                (select p.lead_id from pair p where p.id = o.originating_lead_id), o.originating_lead_id
+            ),
+            version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
+        where o.company_id = $1
+            and (o.primary_lead_id = any($2::bigint[]) or o.originating_lead_id = any($2::bigint[]))
+    ){shift(OPPORTUNITY_LEAD, "mine")}
+    select distinct m.lead_id
+    from mine m join opportunity o on o.company_id = $1 and o.id = m.opportunity_id
+    where o.is_won
+    """
+)
+
+_BELONGINGS = statement(
+    f"""
+    with{_PAIR},
+    visitors as (
+        update visitor v set lead_id = p.lead_id from pair p where v.company_id = $1 and v.lead_id = p.id
+    ),
+    uploads as (
+        update upload u set lead_id = p.lead_id from pair p where u.company_id = $1 and u.lead_id = p.id
+    )
+    update call c set lead_id = p.lead_id from pair p where c.company_id = $1 and c.lead_id = p.id
+    """
+)
+
+_EVENTS = statement(
+    f"""
+    with{_PAIR},
+    piece as materialized (  -- what happened to the record itself stays with it
+        select e.id, p.lead_id from event e join pair p on p.id = e.lead_id
+        where e.company_id = $1 and e.lead_id = any($2::bigint[]) and e.event_source <> all($4::text[])
+        limit $5
+    ),
+    moved as (
+        update event e set lead_id = p.lead_id from piece p where e.company_id = $1 and e.id = p.id
+    )
+    select count(*) from piece
+    """
+)
+
+_MEMBERS = statement(
+    f"""
+    with{_PAIR},
+    mine as materialized (
+        select m.id, p.lead_id,
+            row_number() over (partition by m.list_id, p.lead_id order by m.is_removed, m.id) as place,
+            exists (
+                select from list_member w
+                where w.company_id = $1 and w.list_id = m.list_id and w.lead_id = p.lead_id
+            ) as there
+        from list_member m join pair p on p.id = m.lead_id
+        where m.company_id = $1 and m.lead_id = any($2::bigint[])
+            and exists (select from list t where t.company_id = $1 and t.id = m.list_id and t.filter is null)
+    ),
+    gone as (
+        delete from list_member m
+        where m.company_id = $1 and m.lead_id = any($2::bigint[])
+            and m.id <> all(array(select id from mine where not there and place = 1))
+        returning m.list_id, m.is_removed
+    ),
+    moved as (
+        update list_member m set lead_id = x.lead_id, update_timestamp = now()
+        from mine x
+        where m.company_id = $1 and m.id = x.id and not x.there and x.place = 1
+    ){counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")}{
+        shift(LIST_MEMBER, "gone")
+    }
+    select count(*) from gone
+    """
+)
+
+_GO = statement(
+    f"""
+    with{_PAIR},
+    gone as (
+        delete from lead l using pair p
+        where l.company_id = $1 and l.id = p.id and l.id = any($2::bigint[])
+        returning l.*, p.lead_id as merged_into
+    ){shift(LEAD, "gone")},
+    told as (
+        insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)
+        select $1, g.id, now(), 'leadDeletion', 'Lead merged into another one',
+            jsonb_build_object('mergedInto', jsonb_build_array(null, g.merged_into::text))
+        from gone g order by g.id
+        returning id
+    ),
+    {noted("told")}{recycling.keep_rows("gone", merged_into="g.merged_into")},
+    led as (
+        update merged_lead m set lead_id = p.lead_id from pair p where m.company_id = $1 and m.lead_id = p.id
+    )
+    insert into merged_lead (company_id, id, lead_id, create_timestamp)
+    select $1, g.id, g.merged_into, now() from gone g order by g.id
+    """
+)
+
+_WRITTEN = ", ".join(
+    f"{name} = n.{name}" for name in (*names(LEAD.written).split(", "), "email_key", "num_bounces", "hard_bounced")
+)
+_STAY = statement(
+    f"""
+    with sent as materialized (
+        select s.id as stays, s.merged, n.*
+        from jsonb_to_recordset($2::jsonb) as s (id bigint, merged jsonb, lead jsonb)
+        cross join lateral jsonb_populate_record(null::lead, s.lead) n
+    ),
+    locked as materialized (
+        select l.* from lead l where l.company_id = $1 and l.id = any(array(select stays from sent))
+        order by l.id for update
+    ),
+    changed as (
+        update lead l set {_WRITTEN}, custom = n.custom,
+            version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+        from sent n
+        where l.company_id = $1 and l.id = n.stays and (select count(*) from locked) >= 0
+        returning l.*, n.merged
+    ){event_clauses.of_merge(LEAD)}
+    select count(*) from changed
+    """
+)
+
+
+async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | None:
+    """Move what the call that merged left over, of a lead that was restored since nothing more; then score anew."""
+    if cursor < 0:
+        leads = await merged_ids.answering(tx, company_id, [lead_id])
+        await scoring.score_again(tx, company_id, list(leads.values()))
+        return None
+    stays = await tx.value(
+        "select lead_id from merged_lead where company_id = $1 and id = $2 order by id for share", company_id, lead_id
+    )
+    if stays is None:
+        return None
+    moved = await tx.value(_EVENTS, company_id, [lead_id], [stays], list(KIND_OF), STEP_ROWS)
+    return cursor + moved if moved == STEP_ROWS else -1
+
+
+STEPS[KIND] = _step

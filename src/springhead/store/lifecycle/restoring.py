@@ -1,0 +1,332 @@
+"""How deleted leads come back out of the recycle bin, with what is still there of all that they had.
+
+Locks, in the order of everybody: the opportunities, what the leads refer to, the leads, then all lists at once.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads.events import RESTORED
+from springhead.model.leads.leads import LEAD
+from springhead.model.lists import LIST_MEMBER
+from springhead.model.sales.notes import NOTE, TASK
+from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
+from springhead.store.capture import visitors
+from springhead.store.database import sql
+from springhead.store.database.pool import TryAgain, Tx
+from springhead.store.database.sql import statement
+from springhead.store.feed.changes import noted
+from springhead.store.fields import unique_values
+from springhead.store.leads import lead_status
+from springhead.store.lifecycle.recycling import IN_TIME, one_at_a_time
+from springhead.store.lists import filtered_lists, removals
+from springhead.store.lists.members import counted
+from springhead.store.nouns.reads import Rows, Select
+from springhead.store.nouns.table import shift
+from springhead.store.sales import opportunities
+
+SOURCE = "deleted_lead d cross join lateral jsonb_populate_record(null::lead, d.lead) l"
+"""The source of a Select that shows leads of the bin: `l` is the lead, `d` the row of the bin."""
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What became of the ids: which were in the bin, and which of those are leads again.
+
+    The others are not, since another lead has their address by now, or their value of a unique field.
+    """
+
+    found: Collection[int]
+    back: Collection[int]
+
+
+async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> Restored:
+    """Take leads out of the bin, with all that is still there of what they had; to be called in a transaction."""
+    await one_at_a_time(tx, company_id)
+    found = [row["id"] for row in await tx.rows(_CLAIM, company_id, lead_ids)]
+    if not found:
+        return Restored((), ())
+    free = await _free(tx, company_id, fields, found)
+    named = await tx.rows(_OPPORTUNITIES, company_id, free)
+    await opportunities.lock(tx, company_id, {row["id"] for row in named})
+    back = [row["id"] for row in await tx.rows(_LEADS, company_id, free)]
+    if back:
+        tx.changed = True
+        await _bring_back(tx, company_id, fields, sorted(back))
+    return Restored(found, back)
+
+
+async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[int]:
+    """The leads of the bin whose values of unique fields nobody else has by now."""
+    if not fields.unique:
+        return list(lead_ids)
+    rows = await tx.rows(
+        """
+        select d.id, coalesce(d.lead->'custom', '{}')::text as custom from deleted_lead d
+        where d.company_id = $1 and d.id = any($2::bigint[])
+        order by d.id
+        """,
+        company_id,
+        lead_ids,
+    )
+    customs = {row["id"]: msgspec.json.decode(row["custom"], type=dict[str, Any]) for row in rows}
+    taken = await unique_values.refused(tx, company_id, fields, customs, among={})
+    return [one for one in lead_ids if one not in taken]
+
+
+async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
+    """Give leads that are there again what went with them."""
+    if await unique_values.follow(tx, company_id, fields, lead_ids):  # somebody took a value just now
+        raise TryAgain
+    listed = await tx.rows(_LISTS, company_id, lead_ids)
+    await removals.lock(tx, company_id, [*(row["id"] for row in listed), *(rule.list_id for rule in fields.rules)])
+    for query in (_OPPORTUNITY_LEADS, _NOTES, _BELONGINGS, _MEMBERS):
+        await tx.rows(query, company_id, lead_ids)
+    links = await tx.rows(_VISITORS, company_id, lead_ids)
+    await visitors.link(tx, company_id, [(row["lead_id"], row["tracking_id"]) for row in links], only_free=True)
+    await tx.rows(
+        "delete from deleted_lead_part where company_id = $1 and lead_id = any($2::bigint[])", company_id, lead_ids
+    )
+    await lead_status.refresh(tx, company_id, fields, lead_ids)
+    await filtered_lists.follow(tx, company_id, fields, lead_ids)
+
+
+_CLAIM = statement(
+    f"""
+    select d.id from deleted_lead d
+    where d.company_id = $1 and d.id = any($2::bigint[]) and {IN_TIME}
+    order by d.id for update
+    """
+)
+
+_OPPORTUNITIES = statement(
+    """
+    select distinct coalesce((p.part->>'opportunity_id')::bigint, p.id) as id from deleted_lead_part p
+    where p.company_id = $1 and p.lead_id = any($2::bigint[])
+        and p.kind in ('opportunity_lead', 'primary', 'originating')
+    """
+)
+
+_LISTS = statement(
+    """
+    select distinct (p.part->>'list_id')::bigint as id from deleted_lead_part p
+    where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'list_member'
+    """
+)
+
+_REFERENCES = {column.sql: str(column.refers) for column in LEAD.referring}
+_KEPT = ("email_key", "num_bounces", "hard_bounced", "create_timestamp")
+
+
+def _leads() -> str:
+    known = "".join(
+        f"""
+        known_{table} as materialized (
+            select r.id from {table} r
+            where r.company_id = $1 and r.id = any(array(select {column} from binned))
+            order by r.id for key share
+        ),"""
+        for column, table in sorted(_REFERENCES.items(), key=lambda pair: pair[1])
+    )
+    locked = "".join(f" and (select count(*) from known_{table}) >= 0" for table in sorted(_REFERENCES.values()))
+    values = {name: f"b.{name}" for name in _KEPT}
+    for column in LEAD.written:
+        value = f"b.{column.sql}"
+        if column.sql in _REFERENCES:
+            value = f"case when {value} in (select id from known_{_REFERENCES[column.sql]}) then {value} end"
+        values[column.sql] = f"coalesce({value}, {column.default})" if column.default else value
+    return f"""
+    with binned as materialized (
+        select l.* from {SOURCE} where d.company_id = $1 and d.id = any($2::bigint[])
+    ),{known}
+    fields as materialized (
+        select f.system_name as name from field f where f.company_id = $1 and f.relationship = 'lead'
+    ),
+    made as (
+        insert into lead (company_id, id, version, update_timestamp, custom, {", ".join(values)})
+        select $1, b.id, b.version + 1, greatest(now(), b.update_timestamp), coalesce((
+            select jsonb_object_agg(c.key, c.value) from jsonb_each(b.custom) c
+            where c.key in (select name from fields)
+        ), '{{}}'), {", ".join(values.values())}
+        from binned b
+        where true{locked}
+        order by b.email_key collate "C"
+        on conflict do nothing
+        returning id
+    ){shift(LEAD, "made")},
+    told as (
+        insert into event (company_id, lead_id, create_timestamp, event_source, event_name)
+        select $1, m.id, now(), '{RESTORED}', 'Lead restored' from made m order by m.id
+        returning id
+    ),
+    {noted("told")},
+    taken as (
+        delete from deleted_lead d where d.company_id = $1 and d.id in (select id from made)
+    ),
+    own as (  -- an id that answered with another lead is this one's again
+        delete from merged_lead o where o.company_id = $1 and o.id in (select id from made)
+    )
+    select id from made
+    """
+
+
+_LEADS = statement(_leads())
+
+_OPPORTUNITY_LEADS = statement(
+    f"""
+    with made as (
+        insert into opportunity_lead as l
+            (company_id, id, version, create_timestamp, update_timestamp, opportunity_id, lead_id)
+        select $1, p.id, x.version + 1, x.create_timestamp, greatest(now(), x.update_timestamp), x.opportunity_id,
+            p.lead_id
+        from deleted_lead_part p
+        cross join lateral jsonb_populate_record(null::opportunity_lead, p.part) x
+        where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'opportunity_lead'
+            and exists (select from opportunity o where o.company_id = $1 and o.id = x.opportunity_id)
+        order by x.opportunity_id, p.lead_id
+        on conflict (company_id, opportunity_id, lead_id) do nothing
+        returning l.id
+    ),
+    named as materialized (
+        select p.id, min(p.lead_id) filter (where p.kind = 'primary') as primary_id,
+            min(p.lead_id) filter (where p.kind = 'originating') as originating_id
+        from deleted_lead_part p
+        where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind in ('primary', 'originating')
+        group by p.id
+    ),
+    renamed as (
+        update opportunity o set primary_lead_id = coalesce(o.primary_lead_id, n.primary_id),
+            originating_lead_id = coalesce(o.originating_lead_id, n.originating_id),
+            version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
+        from named n
+        where o.company_id = $1 and o.id = n.id and (
+            (o.primary_lead_id is null and n.primary_id is not null)
+            or (o.originating_lead_id is null and n.originating_id is not null)
+        )
+    ){shift(OPPORTUNITY_LEAD, "made")}
+    select count(*) from made
+    """
+)
+
+
+def _about(noun: Noun, *, notes: bool) -> str:
+    """CTEs after which notes, or tasks, are about the leads again, and with `notes` those that went are there again."""
+    table = noun.table
+    roles = ("what", "who")
+    ids = ", ".join(f"min(p.lead_id) filter (where p.kind = '{table}_{role}') as {role}_id" for role in roles)
+    sets = ", ".join(
+        f"{role}_type = case when l.{role}_id is null and b.{role}_id is not null then 'lead' else l.{role}_type end,"
+        f" {role}_id = coalesce(l.{role}_id, b.{role}_id)"
+        for role in roles
+    )
+    free = " or ".join(f"(l.{role}_id is null and b.{role}_id is not null)" for role in roles)
+    texts = [column for column in noun.written if column.name not in {"whatID", "whatType", "whoID", "whoType"}]
+    made = f""",
+        made as (
+            insert into note (company_id, id, version, create_timestamp, update_timestamp, {sql.names(texts)},
+                what_id, what_type, who_id, who_type)
+            select $1, n.id, n.version + 1, n.create_timestamp, greatest(now(), n.update_timestamp),
+                {sql.names(texts, table="n.")},
+                b.what_id, case when b.what_id is not null then 'lead' end,
+                b.who_id, case when b.who_id is not null then 'lead' end
+            from back_note b cross join lateral jsonb_populate_record(null::note, b.note) n
+            where b.note is not null
+            order by n.id
+            on conflict (company_id, id) do nothing
+        )"""
+    return f"""
+        back_{table} as materialized (
+            select p.id, {ids}, (array_agg(p.part->'note') filter (where p.part->>'note' is not null))[1] as note
+            from deleted_lead_part p
+            where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind in ('{table}_what', '{table}_who')
+            group by p.id
+        ),
+        held_{table} as materialized (
+            select id from {table} where company_id = $1 and id = any(array(select id from back_{table}))
+            order by id for update
+        ),
+        again_{table} as (
+            update {table} l set {sets},
+                version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+            from back_{table} b
+            where l.company_id = $1 and l.id = b.id and ({free}) and (select count(*) from held_{table}) >= 0
+        ){made if notes else ""}"""
+
+
+_NOTES = statement(
+    f"""
+    with{_about(NOTE, notes=True)},{_about(TASK, notes=False)}{shift(NOTE, "back_note")}{shift(TASK, "back_task")}
+    select
+    """
+)
+
+_BELONGINGS = statement(
+    """
+    with uploads as (
+        update upload u set lead_id = u.deleted_lead_id, deleted_lead_id = null
+        where u.company_id = $1 and u.deleted_lead_id = any($2::bigint[])
+    )
+    update call c set lead_id = c.deleted_lead_id, deleted_lead_id = null
+    where c.company_id = $1 and c.deleted_lead_id = any($2::bigint[])
+    """
+)
+
+_MEMBERS = statement(
+    f"""
+    with made as (
+        insert into list_member as m
+            (company_id, id, list_id, lead_id, is_removed, create_timestamp, update_timestamp)
+        select $1, p.id, x.list_id, p.lead_id, x.is_removed, x.create_timestamp, x.update_timestamp
+        from deleted_lead_part p
+        cross join lateral jsonb_populate_record(null::list_member, p.part) x
+        where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'list_member'
+            and exists (select from list t where t.company_id = $1 and t.id = x.list_id and t.filter is null)
+        order by x.list_id, p.lead_id
+        on conflict (company_id, list_id, lead_id) do nothing
+        returning m.list_id, m.is_removed
+    ){counted("select list_id, (not is_removed)::int as active, is_removed::int as removed from made")}{
+        shift(LIST_MEMBER, "made")
+    }
+    select count(*) from made
+    """
+)
+
+_VISITORS = statement(
+    """
+    select p.lead_id, p.part->>'tracking_id' as tracking_id from deleted_lead_part p
+    where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'visitor'
+    order by p.id
+    """
+)
+
+
+async def find(
+    tx: Tx,
+    company_id: int,
+    select: Select,
+    *,
+    ids: Sequence[int] | None,
+    keys: Sequence[str] | None,
+    zone: str,
+    version: int,
+    limit: int,
+    offset: int,
+) -> Rows:
+    """The leads of the bin, those that were deleted last first: all, or those with these ids and email keys.
+
+    The select's source is SOURCE. No rows can also mean that the field version has changed.
+    """
+    query = statement(
+        f"""
+        select {select.list} from {select.source}
+        where d.company_id = $1 and {select.guard} and {IN_TIME}
+            and {"$6::bigint[] is null" if ids is None else "d.id = any($6)"}
+            and {"$7::text[] is null" if keys is None else "d.email_key = any($7)"}
+        order by d.deleted_at desc, d.id limit $4 offset $5
+        """
+    )
+    rows = await tx.rows(query, company_id, zone, version, limit, offset, ids, keys)
+    return [dict(row) for row in rows]

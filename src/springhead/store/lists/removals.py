@@ -1,0 +1,102 @@
+"""Lists whose members all go at once: off a list that stays, or with a list that is deleted. Both are passes."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from springhead.model.lists import LIST_MEMBER
+from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
+from springhead.store.lists.members import counted, told
+from springhead.store.nouns.table import shift
+
+_PURGE, _EMPTY = "purge_list", "empty_list"
+
+
+class State(msgspec.Struct, frozen=True):
+    """A list that somebody wants to empty: whether it has a filter, and how many are on it."""
+
+    id: int
+    ruled: bool
+    members: int
+
+
+async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, State]:
+    """Lock lists, and say what they are; those that the company does not have are left out."""
+    rows = await tx.rows(
+        """
+        select id, filter is not null as ruled, member_count from list
+        where company_id = $1 and id = any($2::bigint[])
+        order by id for update
+        """,
+        company_id,
+        list_ids,
+    )
+    return {row["id"]: State(*row.values()) for row in rows}
+
+
+async def empty(tx: Tx, company_id: int, list_ids: Iterable[int]) -> None:
+    """Take everybody off these lists who is on them now, in passes; who is put on them later stays."""
+    await background_jobs.start(tx, company_id, _EMPTY, *list_ids)
+
+
+_EMPTY_STEP = statement(
+    f"""
+    with lists as materialized (
+        select id from list where company_id = $1 and id = $2 and filter is null order by id for update
+    ),
+    piece as materialized (
+        select m.id from list_member m
+        where m.company_id = $1 and m.list_id = (select id from lists) and not m.is_removed and m.id > $3
+        order by m.id limit $4
+    ),
+    gone as (
+        update list_member m set is_removed = true, update_timestamp = now()
+        where m.company_id = $1 and m.id = any(array(select id from piece)) and not m.is_removed
+            and m.update_timestamp <= (
+            select max(created_at) from pass where company_id = $1 and kind = '{_EMPTY}' and subject_id = $2
+        )
+        returning m.list_id, m.lead_id
+    ){counted("select list_id, -1 as active, 1 as removed from gone")}{shift(LIST_MEMBER, "gone")}{
+        told("select list_id, lead_id, false as joins from gone")
+    }
+    select count(*) as rows, max(id) as last from piece
+    """
+)
+
+
+async def _empty_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
+    row = await tx.row(_EMPTY_STEP, company_id, list_id, cursor, STEP_ROWS)
+    return row["last"] if row and row["rows"] == STEP_ROWS else None
+
+
+async def purge(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
+    """Delete, in passes, the members of lists that the same transaction has deleted; nothing shows them meanwhile."""
+    await background_jobs.start(tx, company_id, _PURGE, *list_ids)
+
+
+async def _purge_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
+    row = await tx.row(
+        """
+        with piece as materialized (
+            select m.id, m.lead_id from list_member m
+            where m.company_id = $1 and m.list_id = $2 and m.lead_id > $3
+            order by m.lead_id limit $4
+        ),
+        gone as (
+            delete from list_member m where m.company_id = $1 and m.id = any(array(select id from piece))
+        )
+        select count(*) as rows, max(lead_id) as last from piece
+        """,
+        company_id,
+        list_id,
+        cursor,
+        STEP_ROWS,
+    )
+    return row["last"] if row and row["rows"] == STEP_ROWS else None
+
+
+STEPS[_EMPTY] = _empty_step
+STEPS[_PURGE] = _purge_step

@@ -1,0 +1,183 @@
+"""A filter (model/kit/filters.py) as an SQL condition: every value a parameter with its type. Pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from springhead.model.feed.changes import KIND_OF
+from springhead.model.kit.columns import Column
+from springhead.model.kit.event_filters import Happened
+from springhead.model.kit.filter_values import Value
+from springhead.model.kit.filters import CHANGED_SINCE, All, Columns, Comparison, Either, Filter, Not
+from springhead.store.database.sql import literal
+
+# {x} is the field, {a} and {b} are the values; `in` has the whole list as {a}.
+_PLAIN = {
+    "equals": "{x} = {a}",
+    "in": "{x} = any({a})",
+    "greater": "{x} > {a}",
+    "atLeast": "{x} >= {a}",
+    "less": "{x} < {a}",
+    "atMost": "{x} <= {a}",
+    "between": "{x} between {a} and {b}",
+}
+# A time has fractions of a second, but is read without them: a value stands for its whole second.
+_TIME = {
+    "equals": "{x} >= {a} and {x} < {a} + interval '1 second'",
+    "in": "date_trunc('second', {x}) = any({a})",
+    "greater": "{x} >= {a} + interval '1 second'",
+    "atLeast": "{x} >= {a}",
+    "less": "{x} < {a}",
+    "atMost": "{x} < {a} + interval '1 second'",
+    "between": "{x} >= {a} and {x} < {b} + interval '1 second'",
+}
+# Text is compared without regard to case, but for the dates of custom fields: their characters sort as the dates do
+# in one collation for sure.
+_TEXT = {
+    **{operator: template.replace("{x}", '({x} collate "C")') for operator, template in _PLAIN.items()},
+    "equals": "lower({x}) = lower({a})",
+    "in": "lower({x}) in (select lower(v) from unnest({a}) as v)",
+    "contains": "lower({x}) like lower({a})",
+    "startsWith": "lower({x}) like lower({a})",
+    "endsWith": "lower({x}) like lower({a})",
+}
+_LIKE = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
+_CHECKBOX = {
+    **_TEXT,
+    "equals": "lower({a}) = any(string_to_array(lower({x}), ','))",
+    "in": "string_to_array(lower({x}), ',') && array(select lower(v) from unnest({a}) as v)",
+}
+_TYPES = {"smallint": "bigint", "integer": "bigint", "double precision": "numeric"}
+"""How a parameter is cast, where it is not by the column's own type."""
+
+_Put: TypeAlias = Callable[[object, str], str]
+"""Keeps a value as a parameter of an SQL type, and gives its place in the text."""
+
+
+def condition(filter: Filter, columns: Columns, parameters: list[object], *, first: int) -> str:
+    """The filter as a condition on the table alias `l`, true or false for every row and never null.
+
+    Its values are appended to `parameters`, of which the n-th (from 0) is `${first + n}`. A field that is in
+    `columns` no more is one without a value.
+    """
+
+    def put(value: object, sql_type: str) -> str:
+        parameters.append(value)
+        return f"${first + len(parameters) - 1}::{sql_type}{'[]' * isinstance(value, list)}"
+
+    def build(filter: Filter) -> str:
+        match filter:
+            case All(parts):
+                return f"({' and '.join(map(build, parts))})"
+            case Either(parts):
+                return f"({' or '.join(map(build, parts))})"
+            case Not(part):
+                return f"(not {build(part)})"
+            case Happened():
+                return _happened(filter, put)
+            case Comparison():
+                return _comparison(filter, columns, put)
+
+    return build(filter)
+
+
+def _comparison(test: Comparison, columns: Columns, put: _Put) -> str:
+    if column := columns.standard.get(test.name):
+        return _standard(column, test.operator, test.values, put)
+    if column := columns.custom.get(test.name):
+        return _custom(column, test.operator, test.values, put)
+    return "true" if test.operator == "empty" and test.values[0] else "false"
+
+
+_EVENT = "select from event e where e.company_id = l.company_id and e.lead_id = l.id"
+
+
+def _happened(test: Happened, put: _Put) -> str:
+    """Whether a lead has so many events: no more of them are looked at than it takes to know."""
+    parts = [_EVENT]
+    if test.sources:
+        parts.append(f"e.event_source = any({put(list(test.sources), 'text')})")
+    if test.since:
+        parts.append(f"e.create_timestamp >= {put(test.since, 'timestamptz')}")
+    if test.until:
+        parts.append(f"e.create_timestamp < {put(test.until, 'timestamptz')} + interval '1 second'")
+    if test.name:
+        operator, wanted = test.name
+        operands = [put(value, "text") for value in _operands(operator, [wanted])]
+        parts.append(_compared(_TEXT[operator], "e.event_name", operands))
+    found = " and ".join(parts)
+    if (test.low, test.high) == (1, None):
+        return f"exists ({found})"
+    if test.high == 0:
+        return f"(not exists ({found}))"
+    most = test.low if test.high is None else test.high + 1
+    counted = f"(select count(*) from ({found} limit {most}) as counted)"
+    return f"({counted} between {test.low} and {test.high if test.high is not None else most})"
+
+
+def _changed(name: str, field: str, values: Sequence[Value], put: _Put) -> str:
+    """Whether a write has changed a field since a time, or the lead was made since then, with a value for it."""
+    since = put(values[0], "timestamptz")
+    told = f"{_EVENT} and e.create_timestamp >= {since} and e.event_source = any({put(_TELLING, 'text')})"
+    return (
+        f"((l.create_timestamp >= {since} and {_empty(field, empty=False)})"
+        f" or exists ({told} and jsonb_exists(e.event_data, {put(name, 'text')})))"
+    )
+
+
+_TELLING = [source for source in KIND_OF if source != "leadCreation"]
+
+
+def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
+    if column.kind.type == "membership":
+        return _membership(operator, values, put)
+    field = f"({column.read})" if column.read else f"l.{column.sql}"
+    sql_type = column.kind.sql
+    if operator == CHANGED_SINCE:
+        return _changed(column.name, f"nullif({field}, '')" if sql_type == "text" else field, values, put)
+    if operator == "empty":
+        return _empty(f"nullif({field}, '')" if sql_type == "text" else field, empty=bool(values[0]))
+    templates = {"text": _TEXT, "timestamptz": _TIME}.get(sql_type, _PLAIN)
+    if column.normal and column.normalise and operator in {"equals", "in"}:
+        field, templates = f"l.{column.normal}", _PLAIN
+        values = [column.normalise(str(value)) for value in values]
+    operands = [put(value, _TYPES.get(sql_type, sql_type)) for value in _operands(operator, values)]
+    compared = _compared(templates[operator], field, operands)
+    # Neither is ever null, and what has no expression of its own can still be found by an index.
+    return f"coalesce({compared}, false)" if column.read else f"({field} is not null and {compared})"
+
+
+def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
+    field = f"nullif(l.custom->>{literal(column.name)}, '')"
+    if operator == "empty":
+        return _empty(field, empty=bool(values[0]))
+    if operator == CHANGED_SINCE:
+        return _changed(column.name, field, values, put)
+    templates = _CHECKBOX if column.kind.type == "checkbox" else _TEXT
+    stored = [str(int(value) if isinstance(value, bool) else value) for value in values]
+    operands = [put(value, "text") for value in _operands(operator, stored)]
+    return f"coalesce({_compared(templates[operator], field, operands)}, false)"
+
+
+def _membership(operator: str, values: Sequence[Value], put: _Put) -> str:
+    """Whether a lead is on one of the lists, or on any; it is not on those that it was removed from."""
+    found = "select from list_member m where m.company_id = l.company_id and m.lead_id = l.id and not m.is_removed"
+    if operator == "empty":
+        return f"({'not ' * bool(values[0])}exists ({found}))"
+    return f"exists ({found} and m.list_id = any({put(list(values), 'bigint')}))"
+
+
+def _empty(field: str, *, empty: bool) -> str:
+    return f"({field} is {'null' if empty else 'not null'})"
+
+
+def _operands(operator: str, values: Sequence[Value]) -> Sequence[object]:
+    if operator == "in":
+        return [list(values)]
+    if operator in _LIKE:
+        return [_LIKE[operator].format(re.sub(r"([\\%_])", r"\\\1", str(values[0])))]
+    return values
+
+
+def _compared(template: str, field: str, operands: Sequence[str]) -> str:
+    return template.format(x=field, a=operands[0], b=operands[-1])

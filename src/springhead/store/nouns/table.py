@@ -1,0 +1,357 @@
+"""A noun in the database: the statements that insert, change and delete its rows, made from its columns.
+
+One statement a call, rows in the order of a key so that writers never deadlock. All of them speak
+`$1` company, `$2` documents, `$3` custom values, `$4` nulls, `$5` field version, `$6` zone, and `$7` normalised
+keys where the noun has a keyed column.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+
+import msgspec
+
+from springhead.model.kit.columns import Column, Noun, snake_case
+from springhead.store.database import sql
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import Statement, statement
+from springhead.store.leads import event_clauses
+from springhead.store.lifecycle import recycling
+
+Lock = Literal["for update", "for update skip locked"]
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """The objects of a call as the statements take them.
+
+    `documents` is a JSON array of objects by wire names, `custom` one of their custom values, `nulls` a bit
+    for each nullable column that is to become null, `keys` the normalised text of the keyed column.
+    `version` is that of the custom fields, `zone` the name of the zone of the call's times.
+    """
+
+    documents: str
+    custom: str = "[]"
+    nulls: Sequence[int] = ()
+    keys: Sequence[str | None] = ()
+    version: int
+    zone: str
+
+
+class Inserted(msgspec.Struct, frozen=True):
+    """What became of one object: its id, or None when its unique value is taken (unless `unknown`).
+
+    `unknown` has a bit for each of the noun's referring columns whose object the company does not have.
+    """
+
+    id: int | None
+    unknown: int
+
+
+class Updated(msgspec.Struct, frozen=True):
+    """What an update found for one object: `position` counts from 1 in the order sent."""
+
+    position: int
+    id: int | None
+    first: bool
+    locked: bool
+    unknown: int
+    taken: bool
+    changed: bool
+
+    @property
+    def found(self) -> bool:
+        """Whether the company has the object at all."""
+        return self.id is not None
+
+
+class Table:
+    """The statements of one noun."""
+
+    def __init__(self, noun: Noun) -> None:
+        self.noun = noun
+        self._written = noun.written
+        self._id = noun.by_name["id"]
+
+    async def insert(self, tx: Tx, company_id: int, batch: Batch) -> list[Inserted]:
+        """Insert the objects whose unique value is free and whose references exist.
+
+        The unique index decides, not a look before: two calls that race for one value cannot both win.
+        Of two objects of the batch with the same one the first wins. Empty when the custom fields are no
+        longer of that version.
+        """
+        rows = await tx.rows(self.insertion, *self._arguments(company_id, batch))
+        tx.changed |= self.noun.story is not None
+        return [Inserted(*row.values()) for row in rows]
+
+    async def update(self, tx: Tx, company_id: int, batch: Batch, *, skip_locked: bool) -> list[Updated]:
+        """Change the rows that the objects mean, each at most once; says for each object what was found.
+
+        Empty when the custom fields are no longer of that version. With `skip_locked` a row that somebody
+        else has locked is passed over (`locked` is False) instead of waited for.
+        """
+        query = self.update_unlocked if skip_locked else self.update_waiting
+        rows = await tx.rows(query, *self._arguments(company_id, batch))
+        tx.changed |= self.noun.story is not None
+        return [Updated(*row.values()) for row in rows]
+
+    async def delete(self, tx: Tx, company_id: int, ids: Sequence[int]) -> set[int]:
+        """Delete rows for good; gives the ids that were there."""
+        rows = await tx.rows(self.deletion, company_id, ids)
+        tx.changed |= self.noun.story is not None
+        return {row["id"] for row in rows}
+
+    def _arguments(self, company_id: int, batch: Batch) -> tuple[object, ...]:
+        arguments = (company_id, batch.documents, batch.custom, batch.nulls, batch.version, batch.zone)
+        return (*arguments, batch.keys) if self.noun.keyed else arguments
+
+    # Text
+
+    def _sent(self, columns: Sequence[Column]) -> str:
+        """The objects of a call as rows."""
+        keys, key = (", unnest($7::text[])", ", normal_key") if self.noun.keyed else ("", "")
+        return f"""rows from (
+                {sql.recordset(columns, parameter=2)},
+                jsonb_array_elements($3::jsonb),
+                unnest($4::int[]){keys}
+            ) with ordinality as s ({sql.names(columns)}, custom, nulls{key}, position)
+            where $5 = (select field_version from company where id = $1) and $6::text is not null"""
+
+    def _known(self) -> str:
+        """CTEs of what the objects refer to: locked, so that none of it is deleted before we have committed.
+
+        Found with an array and not with a join, which could be planned as a look at all rows of the company.
+        """
+        meant: dict[str, list[str]] = {}
+        for column in self.noun.referring:
+            for table, when in _targets(column).items():
+                meant.setdefault(table, []).append(f"select {column.sql} from sent s{f' where {when}' if when else ''}")
+        return "".join(
+            f"""
+            known_{table} as materialized (
+                select r.id from {table} r
+                where r.company_id = $1 and r.id = any(array({" union all ".join(ids)}))
+                order by r.id for key share
+            ),"""
+            for table, ids in sorted(meant.items())
+        )
+
+    def _known_first(self) -> str:
+        """A condition that locks what the objects refer to before the objects themselves, as a delete of it does.
+
+        Leads come last: whoever changes an opportunity locks it before its leads.
+        """
+        tables = {name for column in self.noun.referring for name in _targets(column)}
+        tables = sorted(tables, key=lambda name: (name == "lead", name))
+        return "".join(f" and (select count(*) from known_{name}) >= 0" for name in tables)
+
+    def _unknown(self) -> str:
+        """The bits of `unknown` for the row `s`."""
+        bits = [
+            f"case when s.{column.sql} is null or {_is_known(column)} then 0 else {1 << bit} end"
+            for bit, column in enumerate(self.noun.referring)
+        ]
+        return " + ".join(bits) or "0"
+
+    @cached_property
+    def insertion(self) -> Statement:
+        """Insert; a row for each object in the order sent: its id or null, and the unknown references."""
+        noun, written = self.noun, self._written
+        keyed = noun.keyed
+        names = [*([keyed.normal or ""] if keyed else []), *(column.sql for column in written)]
+        values = [*(["s.normal_key"] if keyed else []), *map(_inserted, written)]
+        if noun.custom:
+            names.append("custom")
+            values.append("jsonb_strip_nulls(coalesce(s.custom, '{}'))")
+        # The time of creation is the caller's to say where it is a column that can be set.
+        stamps = [name for name in ("create_timestamp", "update_timestamp") if name not in names]
+        unique = self._unique()
+        # In the order of the unique key, so that two calls never wait for each other.
+        order = ", ".join(f"s.{name}" for name in unique).replace("s.normal_key", 's.normal_key collate "C"')
+        conflict = ", ".join(name if name != "normal_key" else (keyed and keyed.normal) or "" for name in unique)
+        return statement(
+            f"""
+            with sent as materialized (  -- ids in the order sent
+                select s.*, nextval('{noun.table}_id_seq') as new_id from {self._sent(written)}
+            ),{self._known()}
+            made as (
+                insert into {noun.table} (company_id, id, {", ".join([*names, *stamps])})
+                select $1, s.new_id, {", ".join([*values, *("now()" for _ in stamps)])}
+                from sent s
+                where {self._unknown()} = 0{self._known_first()}
+                order by {f"{order}, " if order else ""}s.position
+                {f"on conflict (company_id, {conflict}) do nothing" if conflict else ""}
+                returning id
+            ){event_clauses.of_insertion(noun)}
+            select m.id, case when m.id is null then {self._unknown()} else 0 end as unknown
+            from sent s
+            left join made m on m.id = s.new_id
+            order by s.position
+            """
+        )
+
+    def _unique(self) -> list[str]:
+        """The names, in a row that was sent, of the unique columns."""
+        columns = [self.noun.by_name[name] for name in self.noun.unique]
+        return ["normal_key" if column.normal else column.sql for column in columns]
+
+    @cached_property
+    def update_waiting(self) -> Statement:
+        """Change rows, and wait for those that others have locked."""
+        return self._update("for update")
+
+    @cached_property
+    def update_unlocked(self) -> Statement:
+        """Change the rows that nobody has locked."""
+        return self._update("for update skip locked")
+
+    def _update(self, lock: Lock) -> Statement:
+        noun, written = self.noun, self._written
+        keyed = noun.keyed
+        nullable = {column.name: 1 << bit for bit, column in enumerate(noun.nullable)}
+        sets = [(column.sql, _updated(column, nullable.get(column.name))) for column in written]
+        if noun.custom:
+            sets.append(
+                ("custom", "case when s.custom is null then l.custom else jsonb_strip_nulls(l.custom || s.custom) end")
+            )
+        before, after = ", ".join(f"l.{name}" for name, _ in sets), ", ".join(value for _, value in sets)
+        if keyed:
+            sets.append((keyed.normal or "", f"coalesce(s.normal_key, l.{keyed.normal})"))
+        by_key = f"""
+                union all
+                select s.position, l.id from sent s
+                join {noun.table} l on l.company_id = $1 and l.{keyed.normal} = s.normal_key
+                    and l.{keyed.normal} = any(array(select normal_key from sent where id is null))
+                where s.id is null""" if keyed else ""  # fmt: skip
+        taken = (
+            f"""s.id is not null and s.normal_key is not null and exists (
+                    select from {noun.table} o
+                    where o.company_id = $1 and o.{keyed.normal} = s.normal_key and o.id <> s.id
+                )"""
+            if keyed
+            else "false"
+        )
+        return statement(
+            f"""
+            with sent as materialized (
+                select s.* from {self._sent([self._id, *written])}
+            ),{self._known()}
+            meant as materialized (  -- the row that each object means, by key when it has no id
+                select s.position, l.id from sent s
+                join {noun.table} l on l.company_id = $1 and l.id = s.id
+                    and l.id = any(array(select id from sent))  -- so that no plan reads all rows of the company{by_key}
+            ),
+            first as materialized (  -- a statement changes a row once; further objects for it wait for the next round
+                select distinct on (id) id, position from meant order by id, position
+            ),
+            locked as materialized (  -- in the order of ids, so that two calls never wait for each other
+                select {"l.*" if noun.story else "l.id"} from {noun.table} l
+                where l.company_id = $1 and l.id = any(array(select id from first)){self._known_first()}
+                order by l.id {lock}
+            ),
+            judged as materialized (
+                select s.position, f.id, f.position is not null as first, k.id is not null as locked,
+                    {self._unknown()} as unknown,
+                    {taken} as taken
+                from sent s
+                left join first f on f.position = s.position
+                left join locked k on k.id = f.id
+            ),
+            changed as (
+                update {noun.table} l set {", ".join(f"{name} = {value}" for name, value in sets)},
+                    version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+                from sent s join judged j on j.position = s.position
+                where l.company_id = $1 and l.id = j.id and j.locked and j.unknown = 0 and not j.taken
+                    and ({before}) is distinct from ({after})
+                returning s.position, {self._moves()} as moves{", l.*" if noun.story else ""}
+            ){shift(noun, "changed where moves")}{event_clauses.of_update(noun)}
+            select s.position, m.id, j.first, j.locked, j.unknown, j.taken, c.position is not null as changed
+            from sent s
+            join judged j on j.position = s.position
+            left join meant m on m.position = s.position
+            left join changed c on c.position = s.position
+            order by s.position
+            """
+        )
+
+    def _moves(self) -> str:
+        """Whether the object that was sent may move its row from one page of a read to another."""
+        given = [f"s.{self.noun.by_name[name].sql} is not null" for name in self.noun.paged]
+        bits = sum(1 << bit for bit, column in enumerate(self.noun.nullable) if column.name in self.noun.paged)
+        return " or ".join([*given, *([f"s.nulls & {bits} <> 0"] if bits else [])]) or "false"
+
+    @cached_property
+    def deletion(self) -> Statement:
+        """Delete the rows with the ids $2; gives those that were there."""
+        table = self.noun.table
+        return statement(
+            f"""
+            with locked as materialized (
+                select id from {table} where company_id = $1 and id = any($2::bigint[]) order by id for update
+            ),
+            gone as (
+                delete from {table} l using locked where l.company_id = $1 and l.id = locked.id
+                returning {"l.*" if self.noun.recycled else "l.id"}
+            ){shift(self.noun, "gone")}{event_clauses.of_deletion(self.noun)}{recycling.keep(self.noun)}
+            select id from gone
+            """
+        )
+
+
+def shift(noun: Noun, moved: str) -> str:
+    """A CTE, begun with a comma, that ends the noun's remembered page starts when `moved` has rows."""
+    return f""",
+            shifted_{noun.table} as (
+                insert into shift as g (company_id, noun, generation)
+                select $1, '{noun.table}', 1 where exists (select from {moved})
+                on conflict (company_id, noun) do update set generation = g.generation + excluded.generation
+            )"""
+
+
+def _targets(column: Column) -> Mapping[str, str]:
+    """The tables whose rows a column may hold ids of, each with the condition on the row `s`."""
+    if isinstance(column.refers, str):
+        return {column.refers: ""}
+    by = snake_case(column.by or "")
+    return {table: f"s.{by} = {sql.literal(word)}" for word, table in (column.refers or {}).items()}
+
+
+def _is_known(column: Column) -> str:
+    targets = _targets(column)
+    return " or ".join(
+        f"({f'{when} and ' if when else ''}s.{column.sql} in (select id from known_{table}))"
+        for table, when in targets.items()
+    )
+
+
+def _value(column: Column) -> str:
+    """What was sent for a column, as it is stored."""
+    sent = f"s.{column.sql}"
+    if column.kind.sql == "timestamptz":
+        sent = f"({sent} at time zone $6)"
+    if column.reserved:
+        sent = f"nullif({sent}, {sql.literal(column.reserved)})"
+    return sent
+
+
+def _inserted(column: Column) -> str:
+    return f"coalesce({_value(column)}, {column.default})" if column.default else _value(column)
+
+
+def _updated(column: Column, null_bit: int | None) -> str:
+    new = f"coalesce({_value(column)}, l.{column.sql})"
+    if column.reserved:
+        return f"case when l.{column.sql} = {sql.literal(column.reserved)} then l.{column.sql} else {new} end"
+    if null_bit is not None and not column.default:
+        return f"case when s.nulls & {null_bit} <> 0 then null else {new} end"
+    return new
+
+
+_TABLES: dict[str, Table] = {}
+
+
+def table(noun: Noun) -> Table:
+    """The noun's statements, made once."""
+    found = _TABLES.get(noun.name)
+    if found is None:
+        found = _TABLES[noun.name] = Table(noun)
+    return found

@@ -1,0 +1,1 @@
+"""Statements about opportunities, notes, tasks, logged calls, and references to accounts and campaigns."""

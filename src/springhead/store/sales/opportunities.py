@@ -1,0 +1,316 @@
+"""Opportunities, the leads that are linked to them, and what follows for the leads: links, events, statuses.
+
+Whoever changes an opportunity or a link locks first the opportunity, then the leads that it touches, each in a
+statement of its own and in the order of ids. Who holds an opportunity knows its leads, for nobody links another one
+meanwhile; and what a later statement sees of the leads' opportunities holds until the commit.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from springhead.model.kit.fields import FieldSet
+from springhead.model.leads import events
+from springhead.model.leads.events import Event
+from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
+from springhead.store.leads import lead_status
+from springhead.store.leads.events import write
+from springhead.store.lifecycle.recycling import keep_part
+from springhead.store.nouns.table import shift
+
+
+class State(msgspec.Struct, frozen=True):
+    """What an opportunity is, as far as its leads are concerned."""
+
+    id: int
+    name: str
+    amount: str
+    stage_id: int
+    stage: str
+    is_closed: bool
+    is_won: bool
+    is_active: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is still something to win."""
+        return self.is_active and not self.is_closed
+
+    @property
+    def outcome(self) -> str | None:
+        """The source of the event that it ended with, None while it is not closed."""
+        if self.is_won:
+            return events.OPPORTUNITY_WON
+        return events.OPPORTUNITY_LOST if self.is_closed else None
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A lead that has to do with an opportunity."""
+
+    opportunity_id: int
+    lead_id: int
+
+
+async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> list[int]:
+    """Which of the deal stages have opportunities in them.
+
+    Locks the stages first, in a statement of its own: whoever puts an opportunity into one has a share in its
+    row, so none can come in before the caller has committed, and all that came before are seen.
+    """
+    await tx.rows(
+        "select id from deal_stage where company_id = $1 and id = any($2::bigint[]) order by id for update",
+        company_id,
+        stage_ids,
+    )
+    rows = await tx.rows(
+        """
+        select d.id from deal_stage d
+        where d.company_id = $1 and d.id = any($2::bigint[])
+            and exists (select from opportunity o where o.company_id = $1 and o.deal_stage_id = d.id)
+        """,
+        company_id,
+        stage_ids,
+    )
+    return [row["id"] for row in rows]
+
+
+async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
+    """Lock opportunities, so that nobody else changes them, links them or unlinks them until the commit."""
+    await tx.rows(
+        "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for update",
+        company_id,
+        list(ids),
+    )
+
+
+async def share(tx: Tx, company_id: int, ids: Collection[int]) -> None:
+    """Keep opportunities as they are until the commit, and let others do the same."""
+    await tx.rows(
+        "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for key share",
+        company_id,
+        list(ids),
+    )
+
+
+async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, State]:
+    """What the opportunities are now, by id."""
+    rows = await tx.rows(
+        """
+        select o.id, o.opportunity_name, trim_scale(o.amount)::text as amount, o.deal_stage_id, d.deal_stage_name,
+            o.is_closed, o.is_won, o.is_active
+        from opportunity o
+        join deal_stage d on d.company_id = o.company_id and d.id = o.deal_stage_id
+        where o.company_id = $1 and o.id = any($2::bigint[])
+        """,
+        company_id,
+        ids,
+    )
+    return {row["id"]: State(*row.values()) for row in rows}
+
+
+async def links(tx: Tx, company_id: int, opportunity_ids: Collection[int]) -> list[Link]:
+    """Who is linked to the opportunities."""
+    rows = await tx.rows(
+        """
+        select opportunity_id, lead_id from opportunity_lead
+        where company_id = $1 and opportunity_id = any($2::bigint[])
+        order by id
+        """,
+        company_id,
+        list(opportunity_ids),
+    )
+    return [Link(*row.values()) for row in rows]
+
+
+async def links_by_id(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]:
+    """The links with these ids."""
+    rows = await tx.rows(
+        """
+        select opportunity_id, lead_id from opportunity_lead
+        where company_id = $1 and id = any($2::bigint[])
+        order by id
+        """,
+        company_id,
+        ids,
+    )
+    return [Link(*row.values()) for row in rows]
+
+
+async def hold(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable[int] = ()) -> list[Link]:
+    """Lock opportunities, then the leads that are linked to them and those named; gives the links."""
+    await lock(tx, company_id, ids)
+    found = await links(tx, company_id, ids)
+    await lead_status.lock(tx, company_id, {link.lead_id for link in found} | set(named))
+    return found
+
+
+async def link_named(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]:
+    """Link the leads that the opportunities name as primary or originating; gives the links that are new."""
+    rows = await tx.rows(
+        """
+        insert into opportunity_lead (company_id, opportunity_id, lead_id, create_timestamp, update_timestamp)
+        select $1, o.id, named.lead_id, now(), now()
+        from opportunity o, unnest(array[o.primary_lead_id, o.originating_lead_id]) as named (lead_id)
+        where o.company_id = $1 and o.id = any($2::bigint[]) and named.lead_id is not null
+        order by o.id, named.lead_id
+        on conflict (company_id, opportunity_id, lead_id) do nothing
+        returning opportunity_id, lead_id
+        """,
+        company_id,
+        ids,
+    )
+    return [Link(*row.values()) for row in rows]
+
+
+_UNLINK = statement(
+    f"""
+    with gone as (
+        delete from opportunity_lead
+        where company_id = $1 and (opportunity_id = any($2::bigint[]) or lead_id = any($3::bigint[]))
+        returning id, version, create_timestamp, update_timestamp, opportunity_id, lead_id
+    ){shift(OPPORTUNITY_LEAD, "gone")}{
+        keep_part(
+            "opportunity_lead",
+            "select lead_id, id, to_jsonb(gone) as part from gone where lead_id = any($3::bigint[])",
+        )
+    }
+    select
+    """
+)
+
+
+async def unlink(tx: Tx, company_id: int, *, opportunity_ids: Sequence[int] = (), lead_ids: Sequence[int] = ()) -> None:
+    """Delete all links of opportunities, or of leads, that are deleted in the same transaction."""
+    await tx.rows(_UNLINK, company_id, opportunity_ids, lead_ids)
+
+
+async def unname(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
+    """Let opportunities no longer name leads, as primary or originating, that are linked to them no more."""
+    await tx.rows(
+        """
+        with gone as materialized (
+            select g.opportunity_id as id, array_agg(g.lead_id) as leads
+            from unnest($2::bigint[], $3::bigint[]) as g (opportunity_id, lead_id)
+            group by g.opportunity_id
+        )
+        update opportunity o set
+            primary_lead_id = case when o.primary_lead_id = any(g.leads) then null else o.primary_lead_id end,
+            originating_lead_id =
+                case when o.originating_lead_id = any(g.leads) then null else o.originating_lead_id end,
+            version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
+        from gone g
+        where o.company_id = $1 and o.id = g.id
+            and (o.primary_lead_id = any(g.leads) or o.originating_lead_id = any(g.leads))
+        """,
+        company_id,
+        [link.opportunity_id for link in gone],
+        [link.lead_id for link in gone],
+    )
+
+
+_NAMED = "select {0}_lead_id as lead_id, id, '{{}}'::jsonb as part from named where {0}_lead_id = any($2::bigint[])"
+_UNNAME = statement(
+    f"""
+    with named as materialized (
+        select id, primary_lead_id, originating_lead_id from opportunity
+        where company_id = $1 and (primary_lead_id = any($2::bigint[]) or originating_lead_id = any($2::bigint[]))
+        order by id for update
+    ){"".join(keep_part(role, _NAMED.format(role)) for role in ("primary", "originating"))}
+    update opportunity o set
+        primary_lead_id = case when o.primary_lead_id = any($2::bigint[]) then null else o.primary_lead_id end,
+        originating_lead_id =
+            case when o.originating_lead_id = any($2::bigint[]) then null else o.originating_lead_id end,
+        version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
+    from named n
+    where o.company_id = $1 and o.id = n.id
+    """
+)
+
+
+async def unname_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Let opportunities no longer name leads, as primary or originating; to be called before the leads are locked."""
+    await tx.rows(_UNNAME, company_id, lead_ids)
+
+
+async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Take leads that are about to be deleted, and are locked, out of the opportunities: nobody names or links them."""
+    await tx.rows(_UNNAME, company_id, lead_ids)  # those that came to name one before it was locked
+    await unlink(tx, company_id, lead_ids=lead_ids)
+
+
+async def follow(
+    tx: Tx, company_id: int, fields: FieldSet, ids: Sequence[int], before: Mapping[int, State] | None = None
+) -> None:
+    """What follows from opportunities that were written: links to the leads they name, events, statuses of leads.
+
+    `before` is what those that are not new were before; what is between counts for nothing. Their leads must
+    be locked.
+    """
+    before = before or {}
+    new = set(await link_named(tx, company_id, ids))
+    now = await states(tx, company_id, ids)
+    linked: dict[int, list[int]] = defaultdict(list)
+    for link in await links(tx, company_id, ids):
+        linked[link.opportunity_id].append(link.lead_id)
+    happened: list[Event] = []
+    touched: set[int] = {link.lead_id for link in new}
+    won: set[int] = {link.lead_id for link in new if now[link.opportunity_id].is_won}
+    for one, leads in linked.items():
+        was, state = before.get(one), now[one]
+        if was is None or was.is_open != state.is_open:
+            touched.update(leads)
+        if state.is_won and not (was and was.is_won):
+            won.update(leads)
+        for lead in leads:
+            happened += _events(was, state, lead, linked=Link(one, lead) in new)
+    await write(tx, company_id, happened)
+    await lead_status.refresh(tx, company_id, fields, touched | won, won=won)
+
+
+async def follow_links(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Link]) -> None:
+    """What follows from links that were made by hand: an event each, and the statuses of their leads.
+
+    The leads must be locked.
+    """
+    now = await states(tx, company_id, [link.opportunity_id for link in new])
+    await write(tx, company_id, [_linked(now[link.opportunity_id], link.lead_id) for link in new])
+    won = {link.lead_id for link in new if now[link.opportunity_id].is_won}
+    await lead_status.refresh(tx, company_id, fields, {link.lead_id for link in new}, won=won)
+
+
+def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Iterator[Event]:
+    def event(source: str, name: str, **data: str) -> Event:
+        return Event(
+            lead_id=lead_id,
+            source=source,
+            name=f"{name}: {now.name}",
+            what_type="opportunity",
+            what_id=now.id,
+            data={"opportunityName": now.name, "amount": now.amount, **data},
+        )
+
+    if was is None:
+        yield event(events.OPPORTUNITY_CREATED, "Opportunity created", dealStage=now.stage)
+    elif linked:
+        yield _linked(now, lead_id)
+    if was and was.stage_id != now.stage_id:
+        yield event(
+            events.STAGE_CHANGED, f"Deal stage changed to {now.stage}", dealStage=now.stage, formerDealStage=was.stage
+        )
+    if now.outcome and now.outcome != (was and was.outcome):
+        yield event(now.outcome, "Opportunity won" if now.is_won else "Opportunity lost")
+
+
+def _linked(state: State, lead_id: int) -> Event:
+    """That a lead was linked to an opportunity that was there before."""
+    return Event(
+        lead_id=lead_id,
+        source=events.OPPORTUNITY_LINKED,
+        name=f"Linked to opportunity: {state.name}",
+        what_type="opportunity",
+        what_id=state.id,
+        data={"opportunityName": state.name, "amount": state.amount},
+    )

@@ -1,0 +1,18 @@
+"""Tasks: when they were completed."""
+
+from collections.abc import Sequence
+
+from springhead.store.database.pool import Tx
+
+
+async def stamp(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Note of these tasks, which the same transaction has written, when they were completed or taken up again."""
+    await tx.rows(
+        """
+        update task l set completed_timestamp = case when l.status = 'completed' then now() end
+        where l.company_id = $1 and l.id = any($2::bigint[])
+            and (l.status = 'completed') <> (l.completed_timestamp is not null)
+        """,
+        company_id,
+        ids,
+    )

@@ -1,0 +1,238 @@
+"""Scorecards: what the score rules of a company come to in SQL, for some leads in one statement.
+
+Points are counted in hundredths and rounded once, at the end: so the lines of an explanation add up exactly.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from springhead.model.kit import filters
+from springhead.model.kit.columns import Column
+from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.filters import Columns
+from springhead.model.scores import EVENTS_MAX, MOST, Line, ScoreRule, closing, columns_of, fillable, whole
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import Statement, literal, statement
+from springhead.store.feed.changes import scored
+from springhead.store.nouns.filters import condition
+
+_DAY = 86_400
+_NO_PLAIN = "(null::bigint, 0::bigint, null::text)"
+_RESCORE = statement(
+    f"""
+    with rescored as (
+        update lead set lead_score = $3, lead_score_weighted = $4
+        where company_id = $1 and id = $2 and (lead_score, lead_score_weighted) is distinct from ($3, $4)
+        returning id
+    ),
+    {scored("rescored")}
+    select id from rescored
+    """
+)
+_NO_COUNTING = "(null::bigint, null::text[], false, null::text[], 0::bigint, 0)"
+
+
+async def rules(tx: Tx, company_id: int) -> list[ScoreRule]:
+    """The active rules of the company, in the order of their ids."""
+    rows = await tx.rows(
+        """
+        select id, name, part, points, event_source, pattern, most, filter::text as filter, fields::text as fields
+        from score_rule where company_id = $1 and is_active order by id
+        """,
+        company_id,
+    )
+    return [
+        ScoreRule(
+            **{name: row[name] for name in ("id", "name", "part", "points", "event_source", "pattern", "most")},
+            filter=msgspec.json.decode(row["filter"]) if row["filter"] else None,
+            fields=msgspec.json.decode(row["fields"], type=tuple[str, ...]) if row["fields"] else (),
+        )
+        for row in rows
+    ]
+
+
+class Scorecard:
+    """How leads are scored by rules.
+
+    `$1` is the company, `$2` the ids of the leads, `$3` the half-life in seconds, and then come the rules' values.
+    """
+
+    def __init__(self, rules: Sequence[ScoreRule], fields: FieldSet, half_life_days: int) -> None:
+        self._rules = {rule.id: rule for rule in rules}
+        self._half_life = float(half_life_days * _DAY)
+        self._parameters: list[object] = []
+        columns = columns_of(fields)
+        # Of each rule about the lead itself: the points, and a sentence.
+        self._plain = {rule.id: self._about_lead(rule, columns) for rule in rules if not rule.sources}
+        counting = [rule for rule in rules if rule.sources]
+        self.decays = bool(counting)
+        values = ", ".join(map(self._counting, counting)) or _NO_COUNTING
+        self._given = f"""
+            given as materialized (
+                select r.id, r.sources, r.pages, r.likes, r.points, r.most
+                from (values {values}) as r (id, sources, pages, likes, points, most)
+            )"""
+
+    async def score(self, tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
+        """Score these leads; gives the ids of those that have another score now, which are locked.
+
+        Leads that are scored already are left as they are, and so are `version` and `update_timestamp` of all.
+        """
+        rows = await tx.rows(self._scoring(), company_id, lead_ids, self._half_life, *self._parameters)
+        tx.changed |= bool(rows)
+        return sorted(row["id"] for row in rows)
+
+    async def explain(self, tx: Tx, company_id: int, lead_id: int) -> tuple[list[Line], bool]:
+        """Score a lead and say how, in lines that add up to its scores; and whether these were other ones before.
+
+        To be called in a transaction. A rule that gives nothing has a line that says so.
+        """
+        rows = await tx.rows(self._explaining(), company_id, [lead_id], self._half_life, *self._parameters)
+        lines: list[Line] = []
+        for row in rows:
+            event = {name: row[name] for name in ("event_id", "event_source", "event_name", "create_timestamp")}
+            lines.append(
+                Line(
+                    rule=self._rules[row["rule_id"]],
+                    part=self._rules[row["rule_id"]].part,
+                    points=row["points"],
+                    weighted=row["weighted"],
+                    detail=row["detail"],
+                    event=event if row["event_id"] else {},
+                )
+            )
+        lines += closing(lines)
+        scores = (whole(sum(line.points for line in lines)), whole(sum(line.weighted for line in lines)))
+        changed = await tx.rows(_RESCORE, company_id, lead_id, *scores)
+        tx.changed |= bool(changed)
+        return lines, bool(changed)
+
+    # Text
+
+    def _put(self, value: object, sql_type: str) -> str:
+        self._parameters.append(value)
+        return f"${len(self._parameters) + 3}::{sql_type}"
+
+    def _counting(self, rule: ScoreRule) -> str:
+        """A rule about events, as a row."""
+        sources, likes = self._put(list(rule.sources), "text[]"), self._put(rule.likes, "text[]")
+        pages = str(rule.part == "pageTracking").lower()
+        return f"({rule.id}::bigint, {sources}, {pages}, {likes}, {rule.points * 100}::bigint, {rule.most or MOST})"
+
+    def _about_lead(self, rule: ScoreRule, columns: Columns) -> tuple[str, str]:
+        hundredths = rule.points * 100
+        if rule.filter is not None:
+            tested = condition(filters.load(rule.filter, columns), columns, self._parameters, first=4)
+            fits = f"({tested})"
+            return (
+                f"case when {fits} then {hundredths} else 0 end",
+                f"case when {fits} then 'fits' else 'does not fit' end",
+            )
+        known = fillable(columns)
+        filled = {name: _is_filled(known[name], custom=name in columns.custom) for name in rule.fields if name in known}
+        if not filled:  # all of them were deleted
+            return "0", "'none of its fields is there any more'"
+        count = " + ".join(f"({test})::int" for test in filled.values())
+        names = ", ".join(f"case when {test} then {literal(name)} end" for name, test in filled.items())
+        points = f"round({hundredths} * ({count})::numeric / {len(filled)})::bigint"
+        return points, f"({count})::text || ' of {len(filled)}: ' || concat_ws(', ', {names})"
+
+    def _counted(self) -> str:
+        """The events that rules count, for the lead `w`: the newest ones of each rule, as `c` with its place."""
+        return f"""
+            select r.id as rule_id, r.points, r.most, e.id as event_id, e.event_source, e.event_name,
+                e.create_timestamp, round(r.points * power(0.5::float8,
+                    least(64, greatest(0, extract(epoch from now() - e.create_timestamp)::float8 / $3::float8))
+                ))::bigint as weighted,
+                row_number() over (partition by r.id order by e.create_timestamp desc, e.id desc) as place
+            from (
+                select e.id, e.event_source, e.event_name, e.create_timestamp, e.event_data
+                from event e
+                where e.company_id = $1 and e.lead_id = w.id
+                order by e.create_timestamp desc, e.id desc
+                limit {EVENTS_MAX}
+            ) as e
+            join given as r on e.event_source = any(r.sources) and (r.likes is null or case when r.pages
+                then coalesce(substring(e.event_data->>'url' from '^[^:]*://[^/?#]*([^?#]*)'), '') like any(r.likes)
+                else lower(e.event_name) like any(r.likes) end)"""
+
+    def _scoring(self) -> Statement:
+        # Of each lead beside it, and not joined: the planner takes a few rows for one, and would compare all with all.
+        counted = f"""
+                cross join lateral (
+                    select coalesce(sum(c.points), 0) as points, coalesce(sum(c.weighted), 0) as weighted
+                    from ({self._counted()}) as c
+                    where c.place <= c.most
+                ) as c"""
+        none = "cross join (values (0, 0)) as c (points, weighted)"
+        return statement(
+            f"""
+            with {self._given},
+            wanted as materialized (
+                select l.id, {" + ".join(points for points, _ in self._plain.values()) or "0"} as points
+                from lead l
+                where l.company_id = $1 and l.id = any($2::bigint[]) and $3::float8 > 0
+            ),
+            marked as materialized (
+                select w.id, {_whole("w.points + c.points")} as points, {_whole("w.points + c.weighted")} as weighted
+                from wanted w {counted if self.decays else none}
+            ),
+            moved as materialized (
+                select l.id, s.points, s.weighted
+                from marked s join lead l on l.company_id = $1 and l.id = s.id
+                where (l.lead_score, l.lead_score_weighted) is distinct from (s.points, s.weighted)
+                order by l.id for no key update of l
+            ),
+            rescored as (
+                update lead l set lead_score = m.points, lead_score_weighted = m.weighted
+                from moved m
+                where l.company_id = $1 and l.id = m.id
+                returning l.id
+            ),
+            {scored("rescored")}
+            select id from rescored
+            """
+        )
+
+    def _explaining(self) -> Statement:
+        plain = ", ".join(
+            f"({rule_id}::bigint, ({points})::bigint, ({detail})::text)"
+            for rule_id, (points, detail) in self._plain.items()
+        )
+        return statement(
+            f"""
+            with {self._given},
+            wanted as materialized (
+                select l.id from lead l where l.company_id = $1 and l.id = any($2::bigint[])
+            ),
+            counted as materialized (
+                select c.* from wanted w cross join lateral ({self._counted()}) as c where c.place <= c.most
+            )
+            select v.rule_id, v.points, v.points as weighted, v.detail, null::bigint as event_id,
+                null::text as event_source, null::text as event_name, null::timestamptz as create_timestamp
+            from lead l
+            cross join lateral (values {plain or _NO_PLAIN}) as v (rule_id, points, detail)
+            where l.company_id = $1 and l.id = any($2::bigint[]) and v.rule_id is not null
+            union all
+            select g.id, coalesce(c.points, 0), coalesce(c.weighted, 0),
+                case when c.event_id is null then 'no such event' end,
+                c.event_id, c.event_source, c.event_name, c.create_timestamp
+            from wanted w cross join given g left join counted c on c.rule_id = g.id
+            where g.id is not null
+            order by rule_id, create_timestamp desc, event_id desc
+            """
+        )
+
+
+def _is_filled(column: Column, *, custom: bool) -> str:
+    if custom:
+        return f"nullif(l.custom->>{literal(column.name)}, '') is not null"
+    if column.kind.sql == "text":
+        return f"nullif(l.{column.sql}, '') is not null"
+    return f"l.{column.sql} is not null"
+
+
+def _whole(hundredths: str) -> str:
+    """As model/scores.py `whole` has it."""
+    return f"greatest(-32768, least(32767, round(({hundredths}) / 100.0)))::smallint"

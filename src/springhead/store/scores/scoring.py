@@ -1,0 +1,385 @@
+"""When leads are scored: after their events, after a change of the rules, and as their points decay.
+
+Every write of a lead leaves an event, so the leads to score are those of the new events: one task in every server
+looks for them. A change of the rules, and time itself, concern all leads of a company: a pass scores them in steps.
+
+Whoever scores locks the company's row of `scoring` for as long as the transaction takes, and a change of the rules
+waits for that: what was computed by old rules is never stored behind the new ones' back. The order of locks is
+company, scoring, leads, lists, members.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from springhead.model.kit.errors import Unavailable
+from springhead.model.kit.fields import FieldSet
+from springhead.model.scores import Line, columns_of, decay_every, names_of
+from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import STEPS
+from springhead.store.database.pool import Database, TryAgain, Tx, until_settled
+from springhead.store.fields import fields as fieldsets
+from springhead.store.lists import filtered_lists
+from springhead.store.scores import scorecards
+from springhead.store.scores.scorecards import Scorecard
+
+log = structlog.get_logger()
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the events of a company."""
+
+EVENTS = 2_000
+"""Most events of one look: their leads are locked until it ends."""
+
+SETTLED_AFTER = 20
+"""Seconds after which no transaction is left that has an id of an event and has not committed it."""
+
+LEADS, STEP_SECONDS = 250, 0.4
+"""Leads of one statement, and for how long a step of a pass begins another one."""
+
+POLL, DELAY = 1.0, 15.0
+"""Seconds that a round over all companies rests at least; until a company is tried again whose look has failed."""
+
+_KIND = "score"
+_STEP = 1024
+_STRAGGLERS = 5_000 * SETTLED_AFTER
+"""Events before the newest one whose leads are scored once more when a company begins to score: as many as are written
+until nothing from before can come, at a high rate."""
+
+
+class Scoring(msgspec.Struct, frozen=True, kw_only=True):
+    """How a company scores, and how far the scoring of all leads is that was begun last."""
+
+    half_life_days: int
+    is_active: bool
+    leads_done: int
+    leads_total: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+async def of_company(tx: Tx, company_id: int) -> Scoring | None:
+    """The company's scoring; None when it never had a rule nor a half-life of its own."""
+    row = await tx.row(
+        """
+        select half_life_days, is_active, leads_done, leads_total, started_at, ended_at
+        from scoring where company_id = $1
+        """,
+        company_id,
+    )
+    return Scoring(**dict(row)) if row else None
+
+
+async def rules_changed(tx: Tx, company_id: int) -> int:
+    """Rules were made, changed or deleted in this transaction: score all leads, in a pass.
+
+    Nothing happens while no rule is active, nor was. When the last one went, all scores become 0. Gives the number of
+    the company's rules, active or not.
+    """
+    await _lock(tx, company_id)
+    row = await tx.row(
+        """
+        select s.is_active as was, (select count(*) from score_rule r where r.company_id = $1) as rules,
+            exists (select from score_rule r where r.company_id = $1 and r.is_active) as is_active
+        from scoring s where s.company_id = $1
+        """,
+        company_id,
+    )
+    assert row is not None  # noqa: S101 - it was locked
+    if row["is_active"] and not row["was"]:
+        await tx.rows(
+            """
+            update scoring s set seen_id = e.id, mark_id = e.id, settled_id = greatest(e.id - $2, 0), marked_at = now()
+            from (select coalesce(max(id), 0) as id from event where company_id = $1) e
+            where s.company_id = $1
+            """,
+            company_id,
+            _STEP * _STRAGGLERS,
+        )
+    if row["was"] or row["is_active"]:
+        await _start(tx, company_id, is_active=row["is_active"])
+    return row["rules"]
+
+
+async def change_half_life(tx: Tx, company_id: int, days: int) -> bool:
+    """Let events be worth half of their points after that many days; says whether it was another number before."""
+    await _lock(tx, company_id)
+    row = await tx.row(
+        """
+        update scoring set half_life_days = $2 where company_id = $1 and half_life_days <> $2 returning is_active
+        """,
+        company_id,
+        days,
+    )
+    if row and row["is_active"]:
+        await _start(tx, company_id, is_active=True)
+    return row is not None
+
+
+async def fields_gone(tx: Tx, company_id: int, before: FieldSet, names: Collection[str]) -> bool:
+    """These custom fields are being deleted: score all leads if a rule speaks of one; says whether one does."""
+    columns = columns_of(before)
+    concerned = any(names_of(rule, columns) & set(names) for rule in await scorecards.rules(tx, company_id))
+    if concerned:
+        await rules_changed(tx, company_id)
+    return concerned
+
+
+async def explain(tx: Tx, company_id: int, lead_id: int) -> list[Line]:
+    """Score a lead now and say how; where no rule is active, what calls gave it. To be called in a transaction.
+
+    There are no lines for a lead that is not there.
+    """
+    fields = await _fields(tx, company_id)
+    row = await tx.row(
+        """
+        select half_life_days from scoring where company_id = $1 and is_active
+        order by company_id for key share
+        """,
+        company_id,
+    )
+    if row is None:
+        found = await tx.rows(
+            "select lead_score, lead_score_weighted from lead where company_id = $1 and id = $2", company_id, lead_id
+        )
+        return [
+            Line(part="set", points=one["lead_score"] * 100, weighted=one["lead_score_weighted"] * 100) for one in found
+        ]
+    card = Scorecard(await scorecards.rules(tx, company_id), fields, row["half_life_days"])
+    lines, changed = await card.explain(tx, company_id, lead_id)
+    if changed:
+        await filtered_lists.follow(tx, company_id, fields, [lead_id])
+    return lines
+
+
+async def score_again(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Score leads whose events are others now, where a rule is active. To be called in a transaction."""
+    fields = await _fields(tx, company_id)
+    row = await tx.row(
+        """
+        select half_life_days from scoring where company_id = $1 and is_active
+        order by company_id for key share
+        """,
+        company_id,
+    )
+    if row is not None:
+        card = Scorecard(await scorecards.rules(tx, company_id), fields, row["half_life_days"])
+        await _score(tx, company_id, card, fields, lead_ids)
+
+
+class Scorer:
+    """Scores the leads that have new events; any number of processes share the companies."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def serve(self) -> None:
+        """Score for ever; half of the time that it takes is left to the calls."""
+        while True:
+            begun = time.monotonic()
+            try:
+                more = await self._round()
+            except (Unavailable, TryAgain):
+                more = False
+            except Exception:
+                log.exception("scoring stumbled")
+                more = False
+            await asyncio.sleep(0 if more else max(POLL, LOOK_EVERY - (time.monotonic() - begun)))
+
+    async def look(self, company_id: int) -> bool:
+        """Score the leads of a company's new events, EVENTS of them at most; says whether there are more."""
+        return await self._is_needed(company_id) and await until_settled(lambda: self._look(company_id))
+
+    async def _round(self) -> bool:
+        """Look once at every company that is due; says whether one of them has more."""
+        async with self._database.everyone() as tx:
+            due = await tx.rows("select company_id from scoring where is_active and due_at <= now() order by due_at")
+        more = False
+        for row in due:
+            begun = time.monotonic()
+            try:
+                more = await self.look(row["company_id"]) or more
+            except Exception as cause:
+                if isinstance(cause, Unavailable):
+                    log.warning("scoring delayed", company=row["company_id"], error=type(cause).__name__)
+                else:
+                    log.exception("scoring failed", company=row["company_id"])
+                await self._delay(row["company_id"])
+            await asyncio.sleep(min(time.monotonic() - begun, POLL))
+        return more
+
+    async def _delay(self, company_id: int) -> None:
+        """Leave the company alone for a while: what fails may fail again."""
+        async with self._database.everyone() as tx:
+            await tx.rows(
+                "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1",
+                company_id,
+                DELAY,
+            )
+
+    async def _is_needed(self, company_id: int) -> bool:
+        """Whether there is anything to do; where nothing happens, this is all that is done, and nothing is written."""
+        async with self._database.company(company_id) as tx:
+            return await tx.value(
+                """
+                select exists (select from event e where e.company_id = $1 and e.id > s.seen_id)
+                    or (s.settled_id < s.seen_id and s.marked_at <= now() - make_interval(secs => $2))
+                    or s.decay_at <= now()
+                from scoring s where s.company_id = $1
+                """,
+                company_id,
+                float(SETTLED_AFTER),
+            )
+
+    async def _look(self, company_id: int) -> bool:
+        async with self._database.company(company_id) as tx, tx.atomic():
+            fields = await _fields(tx, company_id)
+            state = await tx.row(
+                """
+                select half_life_days, seen_id, mark_id, settled_id, decay_at <= now() as decays,
+                    ended_at is not null as idle, marked_at <= now() - make_interval(secs => $2) as settled
+                from scoring where company_id = $1 and is_active and due_at <= now()
+                order by company_id for no key update
+                """,
+                company_id,
+                float(SETTLED_AFTER),
+            )
+            if state is None:  # another process was faster
+                return False
+            card = Scorecard(await scorecards.rules(tx, company_id), fields, state["half_life_days"])
+            fresh = await _events(tx, company_id, state["seen_id"], None)
+            again: list[tuple[int, int]] = []
+            seen, mark, settled = fresh[-1][0] if fresh else state["seen_id"], state["mark_id"], state["settled_id"]
+            if state["settled"]:
+                again = await _events(tx, company_id, settled, mark)
+                settled, mark = (again[-1][0], mark) if len(again) == EVENTS else (mark, seen)
+            leads = sorted({lead_id for _, lead_id in (*fresh, *again)})
+            await _score(tx, company_id, card, fields, leads)
+            more = EVENTS in {len(fresh), len(again)}
+            await tx.rows(
+                """
+                update scoring set seen_id = $2, mark_id = $3, settled_id = $4,
+                    marked_at = case when $5 then now() else marked_at end, due_at = now() + make_interval(secs => $6)
+                where company_id = $1
+                """,
+                company_id,
+                seen,
+                mark,
+                settled,
+                state["settled"] and len(again) < EVENTS,
+                0.0 if more else LOOK_EVERY - POLL,  # due again when this server comes round
+            )
+            if state["decays"] and state["idle"]:
+                await _start(tx, company_id, is_active=True, needed=card.decays)
+            return more
+
+
+async def _events(tx: Tx, company_id: int, after: int, until: int | None) -> list[tuple[int, int]]:
+    """Ids and leads of the events behind an id, up to another one."""
+    rows = await tx.rows(
+        """
+        select id, lead_id from event
+        where company_id = $1 and id > $2 and id <= $3
+        order by id limit $4
+        """,
+        company_id,
+        after,
+        2**62 if until is None else until,
+        EVENTS,
+    )
+    return [(row["id"], row["lead_id"]) for row in rows]
+
+
+async def _score(tx: Tx, company_id: int, card: Scorecard, fields: FieldSet, lead_ids: Sequence[int]) -> None:
+    """Score these leads, and let the lists follow: leads first, then lists, as everybody locks them."""
+    changed: list[int] = []
+    for start in range(0, len(lead_ids), LEADS):
+        changed += await card.score(tx, company_id, lead_ids[start : start + LEADS])
+    await filtered_lists.follow(tx, company_id, fields, changed)
+
+
+async def _fields(tx: Tx, company_id: int) -> FieldSet:
+    """The company's fields and list rules, which stay as they are until the transaction ends.
+
+    A list that is given a filter looks once at all leads and then at those that calls have changed since: it would
+    not find what is scored meanwhile.
+    """
+    await tx.rows("select field_version from company where id = $1 order by id for share", company_id)
+    return await fieldsets.load(tx, company_id)
+
+
+async def _lock(tx: Tx, company_id: int) -> None:
+    """Wait until nobody scores by the rules as they were."""
+    await tx.rows(
+        """
+        insert into scoring (company_id, due_at, decay_at, marked_at) values ($1, now(), now(), now())
+        on conflict (company_id) do nothing
+        """,
+        company_id,
+    )
+    await tx.rows("select company_id from scoring where company_id = $1 order by company_id for update", company_id)
+
+
+async def _start(tx: Tx, company_id: int, *, is_active: bool, needed: bool = True) -> None:
+    """Begin to score all leads, from the first one; `needed`: or leave it until the next time that they decay."""
+    days = await tx.value("select half_life_days from scoring where company_id = $1", company_id)
+    await tx.rows(
+        "update scoring set is_active = $2, decay_at = now() + $3::interval where company_id = $1",
+        company_id,
+        is_active,
+        decay_every(days),
+    )
+    if needed:
+        await tx.rows(
+            """
+            update scoring set started_at = now(), ended_at = null, leads_done = 0, leads_total = null
+            where company_id = $1
+            """,
+            company_id,
+        )
+        await background_jobs.start(tx, company_id, _KIND, 0)
+
+
+async def _step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
+    """Score the leads behind an id, for a part of a second; the lists follow those whose score has changed."""
+    fields = await _fields(tx, company_id)
+    days = await tx.value(
+        "select half_life_days from scoring where company_id = $1 order by company_id for no key update", company_id
+    )
+    card = Scorecard(await scorecards.rules(tx, company_id), fields, days)
+    if cursor == 0:
+        await tx.rows(
+            """
+            update scoring set leads_done = 0, ended_at = null,
+                leads_total = (select count(*) from lead where company_id = $1)
+            where company_id = $1
+            """,
+            company_id,
+        )
+    end, changed, done, more = time.monotonic() + STEP_SECONDS, list[int](), 0, True
+    while more and time.monotonic() < end:
+        rows = await tx.rows(
+            "select id from lead where company_id = $1 and id > $2 order by id limit $3", company_id, cursor, LEADS
+        )
+        ids = [row["id"] for row in rows]
+        changed += await card.score(tx, company_id, ids)
+        cursor, done, more = ids[-1] if ids else cursor, done + len(ids), len(ids) == LEADS
+    await filtered_lists.follow(tx, company_id, fields, changed)
+    await tx.rows(
+        """
+        update scoring set leads_done = leads_done + $2, leads_total = greatest(leads_total, leads_done + $2),
+            ended_at = case when $3 then null else now() end
+        where company_id = $1
+        """,
+        company_id,
+        done,
+        more,
+    )
+    return cursor if more else None
+
+
+STEPS[_KIND] = _step

@@ -1,0 +1,230 @@
+"""The envelope: a request's body into method, params and id, and a result or an error back (wire.md 2, 3)."""
+
+import gc
+import json
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from springhead.model.kit.errors import ApiError, InvalidFormat, Json, MissingMethod, MissingParams, MissingRequestId
+from springhead.rpc.method import Outcomes, Reads, Rows, Writes
+
+DEPTH_MAX = 32
+_encode = msgspec.json.Encoder().encode
+# Numbers with a point stay the text that was sent: nothing of them is lost, and 1e999 is no number to choke on.
+_decode = msgspec.json.Decoder(float_hook=str).decode
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_OBJECTS = frozenset((dict,))
+_CONTAINERS = frozenset((dict, list))
+_ESCAPED_COLON = re.compile(rb"(?<!\\)(?:\\\\)*\\u003[aA]")
+_POINTED = re.compile(r"-?\d+[.eE][\d.eE+-]*")
+_NAMED_UP_TO = 1_000_000
+"""Bytes of a body in which a key that stands twice is searched and named: the search is slow."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A call as it came: `id` is the JSON text to echo, `error` what is wrong with the envelope."""
+
+    id: bytes = b"null"
+    method: Json = None
+    params: Mapping[str, Json] = {}
+    error: ApiError | None = None
+
+
+def parse(body: bytes) -> Request:
+    """Read a request's body; never raises, since an answer needs the `id` even when the rest is wrong."""
+    gc.disable()  # it would walk over a million small lists again and again while they are made: 2 s instead of 0.4
+    try:
+        return _parse(body)
+    finally:
+        gc.enable()
+
+
+def _parse(body: bytes) -> Request:
+    try:
+        members = _decode(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        return Request(error=_malformed(_reason(error)))
+    if not isinstance(members, dict):
+        return Request(error=_malformed("Expected an object"))
+    envelope = cast("dict[str, Json]", members)
+    if problem := _hidden_problem(body, envelope):
+        return Request(error=_malformed(problem))
+    identity = envelope.get("id")
+    if identity is None or isinstance(identity, (list, dict)):
+        return Request(error=MissingRequestId())
+    echo = _echo(identity, body)
+    method, params = envelope.get("method"), envelope.get("params")
+    if method is None or method == "":
+        return Request(id=echo, error=MissingMethod())
+    if isinstance(params, list):
+        params = cast("dict[str, Json]", {})  # PHP's empty array; a list of leads is no `objects` either
+    error = None if isinstance(params, dict) else MissingParams()
+    return Request(id=echo, method=method, params=params if isinstance(params, dict) else {}, error=error)
+
+
+def _echo(identity: Json, body: bytes) -> bytes:
+    """The `id` as it was written: an ordinary one as it would be written, any other is looked up in the body."""
+    written = _encode(identity)
+    # A number with a point is a text here, and 0 may have been -0.
+    plain = not _POINTED.fullmatch(identity) if isinstance(identity, str) else identity != 0
+    if plain and (b'"id":' + written in body or b'"id": ' + written in body):
+        return written
+    return bytes(_raw(body)["id"])
+
+
+def request_id(body: bytes) -> bytes:
+    """The `id` of a request that is refused unread, as JSON text."""
+    try:
+        raw = bytes(_raw(body).get("id", b"null"))
+        identity = _decode(raw)  # what stands in Raw was not looked into: it may not even be UTF-8
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return b"null"
+    return b"null" if isinstance(identity, (list, dict)) else raw
+
+
+def _malformed(message: str) -> InvalidFormat:
+    return InvalidFormat({"params": [{"param": "body", "message": message}]})
+
+
+def _reason(error: Exception) -> str:
+    """What a caller can do something with; never a piece of the body."""
+    if isinstance(error, RecursionError):
+        return f"Nested deeper than {DEPTH_MAX} levels"
+    if isinstance(error, msgspec.ValidationError):
+        return "A whole number has more digits than anything takes"
+    return str(error) if isinstance(error, msgspec.MsgspecError) else "Not UTF-8"
+
+
+def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
+    """What a JSON decoder lets pass and two readers of one body could take for two things."""
+    if _too_deep(_without_objects(envelope)):
+        return f"Nested deeper than {DEPTH_MAX} levels"
+    # Each key brings one colon. As many as there are distinct keys: no key stood twice, and no text has a colon.
+    colons = body.count(b":")
+    if colons == _keys(envelope):
+        return None
+    # Else see what a round trip leaves of them: where a key stood twice, the last one won and a colon is gone.
+    if b"\\u003a" in body or b"\\u003A" in body:
+        colons += len(_ESCAPED_COLON.findall(body))
+    try:
+        if colons == _encode(envelope).count(b":"):
+            return None
+    except RecursionError:  # an object may nest as deep as the decoder goes, and the encoder goes less deep
+        return f"Nested deeper than {DEPTH_MAX} levels"
+    name = _repeated_key(body) if len(body) <= _NAMED_UP_TO else None
+    return f"The key {name[:100]!r} stands twice in one object" if name else "A key stands twice in one object"
+
+
+def _objects(envelope: Mapping[str, Any]) -> list[Any]:
+    params = envelope.get("params")
+    objects: Any = cast("dict[str, Any]", params).get("objects") if isinstance(params, dict) else None
+    return cast("list[Any]", objects) if isinstance(objects, list) else []
+
+
+def _keys(envelope: Mapping[str, Any]) -> int:
+    """How many keys there are in the envelope, its params and its objects; those further in are not counted."""
+    params = envelope.get("params")
+    inner = len(cast("dict[str, Any]", params)) if isinstance(params, dict) else 0
+    return (
+        len(envelope) + inner + sum(len(cast("dict[str, Any]", one)) for one in _objects(envelope) if type(one) is dict)
+    )
+
+
+def _without_objects(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The envelope without its objects: in those any nesting is refused, each alone (rpc/objects.py)."""
+    if not _objects(envelope):
+        return envelope
+    return {**envelope, "params": {**envelope["params"], "objects": []}}
+
+
+def _too_deep(value: Json) -> bool:
+    level: list[Any] = [value]
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) in _OBJECTS else outer)
+            if type(inner) in _CONTAINERS  # three times as fast as isinstance
+        ]
+        if not level:
+            return False
+    return True
+
+
+class _RepeatedKey(Exception):
+    pass
+
+
+def _repeated_key(body: bytes) -> str | None:
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            seen: set[str] = set()
+            raise _RepeatedKey(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+        return members
+
+    try:
+        json.loads(body, object_pairs_hook=distinct, parse_float=str, parse_int=str)
+    except _RepeatedKey as repeated:
+        return str(repeated)
+    except RecursionError:
+        return None
+    return None
+
+
+def failure(error: ApiError, identity: bytes) -> bytes:
+    """An answer that refuses the whole call (wire.md 3)."""
+    return b'{"result":null,"error":' + _encode(error.body()) + b',"id":' + identity + b"}"
+
+
+def success(
+    shape: Reads | Writes,
+    result: Rows | Outcomes,
+    identity: bytes,
+    *,
+    plain_success: bool,
+    captured_calls: bool = False,
+) -> bytes | AsyncGenerator[bytes]:
+    """An answer, whole, or in pieces when it is read while it is sent.
+
+    A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
+    through, or null then for a key that is set so (wire.md 3, 14.2). A generated read has `[]` too.
+    """
+    if isinstance(result, Outcomes):
+        return _written(shape, result, identity, plain_success=plain_success, captured_calls=captured_calls)
+    head = b'{"result":{"' + shape.key.encode() + b'":'
+    if isinstance(shape, Reads) and shape.generated:
+        more = b'"hasMore":' + _encode(result.more)
+        rows = _encode(result.page)
+        return b"{" + more + b"," + head[1:] + rows + b"," + more + b'},"error":[],"id":' + identity + b"}"
+    if result.groups is not None:
+        return b'{"result":' + _encode(result.groups) + b',"error":null,"id":' + identity + b"}"
+    beside = b"," + _encode(result.beside)[1:-1] if result.beside else b""
+    tail = beside + b'},"error":null,"id":' + identity + b"}"
+    if result.pages is None:
+        return head + _encode(result.page) + tail
+    return _pieces(head, result.pages, tail)
+
+
+def _written(
+    shape: Reads | Writes, outcomes: Outcomes, identity: bytes, *, plain_success: bool, captured_calls: bool
+) -> bytes:
+    errors: list[object] | None = [one["error"] for one in outcomes.results if one["error"]]
+    if isinstance(shape, Writes) and shape.only_success and not (captured_calls and shape.captured):
+        done, errors = {"success": not errors}, errors or None
+    else:
+        done, errors = {shape.key: outcomes.results}, None if plain_success and not errors else errors
+    return b'{"result":' + _encode(done) + b',"error":' + _encode(errors) + b',"id":' + identity + b"}"
+
+
+async def _pieces(
+    head: bytes, pages: AsyncIterator[Sequence[Mapping[str, Json]]], tail: bytes
+) -> AsyncGenerator[bytes]:
+    opening = head + b"["
+    async for page in pages:
+        yield opening + _encode(page)[1:-1]
+        opening = b","
+    yield b"]" + tail

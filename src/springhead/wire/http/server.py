@@ -1,0 +1,146 @@
+"""Runs an ASGI app behind uvicorn with our connection rules, and ends it in order on SIGTERM or Ctrl-C."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from functools import partial
+from types import FrameType
+from typing import Any, cast
+
+import uvicorn
+from uvicorn._types import ASGIApplication
+
+from springhead.settings import Settings
+from springhead.wire.http.connections import Connections
+from springhead.wire.http.protocol import Connection
+
+SPARE_DESCRIPTORS = 24
+"""File descriptors kept for everything but clients and the database pool: logs, event loop, listening socket."""
+
+_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
+
+
+def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str], None], outgoing: int = 0) -> None:
+    """Serve `app` on `settings.host`:`settings.port` (0: any free port) until SIGTERM or SIGINT, then return.
+
+    `outgoing` is the number of connections that the app itself may open to other hosts; file descriptors are reserved
+    for them. `on_ready` gets the address ("http://host:port") once the app's lifespan has started and the port listens.
+    The first signal stops accepting, lets calls in flight finish (`settings.shutdown_timeout` seconds at most) and
+    ends the lifespan; a second one drops everything at once. Both return normally, so that the caller can clean up.
+
+    Raises OSError when the address cannot be bound, and SystemExit(3) when the app's lifespan fails to start
+    (uvicorn has logged why).
+
+    What the app must do: bound the body it reads (refuse by Content-Length first, and count what arrives), and send
+    long answers in pieces of at most 64 KiB, awaiting each `send`: that is what keeps memory flat for slow readers.
+    """
+    register = Connections(_fit_descriptors(settings.connections, settings.pool_size, outgoing), settings.allowed_hosts)
+    with _bind(settings.host, settings.port) as listener:
+        config = uvicorn.Config(
+            cast("Any", app),
+            http=cast("Any", partial(Connection, settings=settings, register=register)),
+            loop="uvloop",
+            ws="none",
+            interface="asgi3",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
+        )
+        _Server(config, register, partial(on_ready, _address(settings.host, listener))).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, except that a signal ends it without being raised again, and a second one cuts it short."""
+
+    def __init__(self, config: uvicorn.Config, register: Connections, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._register = register
+        self._on_ready = on_ready
+        self._cut: Callable[[], object] = bool  # ends serve() where it stands
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        if task is not None:
+            self._cut = lambda: loop.call_soon_threadsafe(task.cancel)
+        try:
+            await super().serve(sockets)
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            self.lifespan.shutdown_failed = True  # or uvicorn would log its end with a traceback
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.lifespan.state["connections"] = self._register
+        self._register.watch(asyncio.get_running_loop())
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for stop in self.lifespan.state.get("on_stop", ()):  # what waits for something need not wait any longer
+            stop()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        # At once on a second signal, or when there is nothing to finish yet.
+        if self.should_exit or not self.started:
+            self.force_exit = True
+            self._cut()
+        self.should_exit = True
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    # Bound before the app starts, so that a taken port is noticed at once; uvicorn listens once the app is ready.
+    family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+        0
+    ]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    name = _WILDCARDS.get(host, host)
+    return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
+
+
+def _fit_descriptors(connections: int, pool_size: int, outgoing: int) -> int:
+    """Raises this process's limit of open files to what all connections need; returns the cap that fits.
+
+    If the system grants fewer descriptors, clients and outgoing connections share them: the outgoing ones rarely reach
+    their maximum.
+    """
+    spare = SPARE_DESCRIPTORS + pool_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + spare + outgoing
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):  # macOS has a lower ceiling than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+            soft = reachable
+    return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - spare))
