@@ -25,7 +25,7 @@ with_setpriv = pytest.mark.skipif(not shutil.which("setpriv"), reason="needs uti
 
 OWNER = """
 import asyncio, pathlib, sys, time
-from springhead.store.embedded import Embedded, EmbeddedError
+from springhead.postgres.embedded import Embedded, EmbeddedError
 server = Embedded(pathlib.Path(sys.argv[1]))
 try:
     server.launch()

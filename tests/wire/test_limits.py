@@ -36,10 +36,10 @@ FASTER = 1_000_000
 
 PROCESS = """
 import asyncio, os, sys, time
-from springhead.model.companies import Company
-from springhead.model.errors import ApiError, DailyLimit
-from springhead.store.db import Database
-from springhead.wire.limits import Limits
+from springhead.model.companies.companies import Company
+from springhead.model.kit.errors import ApiError, DailyLimit
+from springhead.store.database.pool import Database
+from springhead.wire.api.rate_limits import Limits
 
 async def main(dsn, alone, company_id, per_second, per_day):
     database = Database(pool_size=4)
