@@ -175,6 +175,15 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+@pytest.mark.parametrize("page", BY_HAND, ids=lambda page: str(page.relative_to(TOP)))
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    package = TOP / "src" / "springhead"
+    folders = {entry.name for folder in (TOP, package) for entry in folder.iterdir() if entry.is_dir()}
+    for path in re.findall(r"`([\w*-]+(?:[/.][\w*-]+)*/?)`", page.read_text()):
+        if (path.partition("/")[0] in folders and "/" in path) or path.endswith((".py", ".sql")):
+            assert [*TOP.glob(path), *package.glob(path)], f"{page.name} names {path}"
+
+
 def test_every_page_can_be_reached_from_the_readme() -> None:
     reached, left = set[Path](), [TOP / "README.md"]
     while left:
