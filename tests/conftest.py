@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from springhead import methods
-from support import Company, Server, new_companies, new_company
+from support import Company, Server, kept, new_companies, new_company
 
 assert methods.leads, "importing the methods registers them"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def connections() -> Generator[None]:
+    """Closes the connections that `support` keeps."""
+    yield
+    kept.close()
 
 
 @pytest.fixture(scope="session")

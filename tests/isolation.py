@@ -4,6 +4,8 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from copy import copy
+from functools import cache
 from typing import Any, cast
 
 import asyncpg
@@ -21,7 +23,7 @@ from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import Walks
 from springhead.wire.api import envelope
-from support import Company, Server, sql
+from support import Company, Server, new_companies, sql
 
 
 class Stranger(msgspec.Struct):
@@ -53,6 +55,11 @@ class Stranger(msgspec.Struct):
         others = [one for ids in self.others.values() for one in ids]
         numbers = [str(number) for number in (*self.leads, *self.fields, *self.users, *others)]
         return [*numbers, *self.emails, *self.names, self.user_email]
+
+    def told(self, text: str) -> set[str]:
+        """Which of its values stand in a text; of a number all digits, and not a part of a longer one."""
+        numbers = set(re.findall(r"\d+", text))
+        return {value for value in self.values() if (value in numbers if value.isdigit() else value in text)}
 
     def scrub(self, answer: str) -> str:
         """An answer without what differs from one company to the next."""
@@ -185,6 +192,17 @@ class Attacker:
         """The id of the company's own row in a table."""
         return self.others.get(table, [self.lead])[0]
 
+    def copies(self, server: Server, count: int) -> "list[Attacker]":
+        """Other companies with the same rows: so many at once cost little more than one."""
+        companies = new_companies(server, count)
+        copy_rows(server, self.company, companies)
+        attackers: list[Attacker] = []
+        for company in companies:
+            attacker = copy(self)
+            attacker.company = company
+            attackers.append(attacker)
+        return attackers
+
     @staticmethod
     def example() -> "Attacker":
         """One without a company, to look at what the cases send."""
@@ -196,32 +214,79 @@ class Attacker:
 
 def dump(server: Server, company: Company) -> dict[str, list[str]]:
     """Everything that the database holds of a company, row by row."""
+    tables = _tables_with_companies(server.dsn)
+    parts = [f"select '{name}' as name, t::text as row from {name} t where {key} = $1" for name, key in tables.items()]
+    found: dict[str, list[str]] = {name: [] for name in tables}
+    for row in sql(server.dsn, " union all ".join(parts) + " order by 1, 2", company.id, company_id=company.id):
+        found[row["name"]].append(row["row"])
+    return found
 
-    async def read() -> dict[str, list[str]]:
-        connection = await asyncpg.connect(server.dsn)
-        try:
-            await connection.execute("select set_config('app.company_id', $1, false)", str(company.id))
-            tables = await connection.fetch(
-                """
-                select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid
-                where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace and a.attname = 'company_id'
-                    and c.relname not in ('pass', 'change', 'feed', 'push') -- what goes on beside the calls
-                """
+
+@cache
+def _tables_with_companies(dsn: str) -> dict[str, str]:
+    """The tables that hold what is asked for by calls, with the column that names the company."""
+    rows = sql(
+        dsn,
+        """
+        select c.relname as name from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace and a.attname = 'company_id'
+            and c.relname not in ('pass', 'change', 'feed', 'push') -- what goes on beside the calls
+        """,
+    )
+    return dict.fromkeys(sorted(row["name"] for row in rows), "company_id") | {"company": "id"}
+
+
+def superuser(dsn: str) -> str:
+    """The same embedded database for PostgreSQL's superuser, whom row-level security does not hold."""
+    assert "//springhead@" in dsn
+    return dsn.replace("//springhead@", "//postgres@")
+
+
+def copy_rows(server: Server, source: Company, targets: list[Company]) -> None:
+    """Replace the rows of companies by those of another one. Ids stay the same: none is unique beyond its company."""
+    dsn = superuser(server.dsn)
+    ids = [company.id for company in targets]
+    sql(dsn, "set session_replication_role = replica")  # foreign keys wait for nothing
+    for table, columns in _tables_of_companies(dsn).items():
+        if sql(dsn, f"select from {table} where company_id = $1 limit 1", source.id):
+            sql(dsn, f"delete from {table} where company_id = any($1)", ids)
+            sql(
+                dsn,
+                f"insert into {table} (company_id, {columns}) overriding system value"
+                f" select target, {columns} from {table}, unnest($1::bigint[]) target where company_id = $2",
+                ids,
+                source.id,
             )
-            wanted = {table["name"]: "company_id" for table in tables} | {"company": "id"}
-            return {
-                name: [
-                    row["row"]
-                    for row in await connection.fetch(
-                        f"select t::text as row from {name} t where {key} = $1 order by 1", company.id
-                    )
-                ]
-                for name, key in sorted(wanted.items())
-            }
-        finally:
-            await connection.close()
+    sql(
+        dsn,
+        "update company c set field_version = o.field_version from company o where o.id = $2 and c.id = any($1)",
+        ids,
+        source.id,
+    )
+    sql(dsn, "reset session_replication_role")
 
-    return asyncio.run(read())
+
+@cache
+def _tables_of_companies(dsn: str) -> dict[str, str]:
+    """The tables whose keys all begin with company_id, and the list of their other columns."""
+    rows = sql(
+        dsn,
+        """
+        select c.relname as name, string_agg(quote_ident(a.attname), ', ') as columns
+        from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
+            and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' and a.attname <> 'company_id'
+            and exists (
+                select from pg_attribute k where k.attrelid = c.oid and k.attname = 'company_id'
+            )
+            and not exists (
+                select from pg_index i join pg_attribute k on k.attrelid = c.oid and k.attnum = i.indkey[0]
+                where i.indrelid = c.oid and i.indisunique and k.attname <> 'company_id'
+            )
+        group by c.relname
+        """,
+    )
+    return {row["name"]: row["columns"] for row in rows}
 
 
 _CONDITION = re.compile(r"\b(?:\w+\.)?company_id = (?:\$\d+|\w+\.\w+)")
@@ -294,6 +359,13 @@ class _InProcess:
         """Let go of the database."""
         self._runner.run(self._database.close())
         self._runner.close()
+
+
+class Unwalled(_InProcess):
+    """The second wall is gone: row-level security does not hold PostgreSQL's superuser."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(superuser(dsn), Database(pool_size=2))
 
 
 class WhereLess(_InProcess):

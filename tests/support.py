@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -66,12 +66,14 @@ class Server:
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
+        kept.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._ended()
 
     def kill(self) -> None:
         """SIGKILL: no farewell."""
+        kept.close()
         self.process.kill()
         self._ended()
 
@@ -230,6 +232,67 @@ def new_email() -> str:
     return f"lead{next(_numbers)}.{os.getpid()}@example.com"
 
 
+class _Kept:
+    """Connections of this process to the databases of running servers, kept from one use to the next.
+
+    To connect costs ten times as much as most statements. A connection is checked before each use, because its
+    server may have been stopped or killed since then.
+    """
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner | None = None
+        self._connections: dict[tuple[str, bool], asyncpg.Connection[asyncpg.Record]] = {}
+        self._databases: dict[str, Database] = {}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on the loop that the connections belong to."""
+        self._runner = self._runner or asyncio.Runner()
+        return self._runner.run(work)
+
+    async def fetch(self, dsn: str, company_id: int | None, statement: str, arguments: tuple[object, ...]) -> list[Any]:
+        """The rows of a statement, on a connection that is set to the company or was never set to any."""
+        key = dsn, company_id is None
+        connection = self._connections.get(key)
+        if connection is None or await self._is_gone(connection):
+            self._connections[key] = connection = await asyncpg.connect(dsn)
+        if company_id is not None:
+            await connection.execute("select set_config('app.company_id', $1, false)", str(company_id))
+        return await connection.fetch(statement, *arguments)
+
+    async def database(self, dsn: str) -> Database:
+        """The server's own kind of pool."""
+        database = self._databases.get(dsn)
+        if database is None or not await database.alive():
+            self._databases[dsn] = database = Database(pool_size=4)
+            await database.open(dsn)
+        return database
+
+    @staticmethod
+    async def _is_gone(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+        for _ in range(3):
+            await asyncio.sleep(0)  # so that the loop takes notice if the other side has closed it
+        return connection.is_closed()
+
+    def close(self) -> None:
+        """Close all connections: before a server stops, and at the end."""
+        if self._runner is None:
+            return
+        self._runner.run(self._close())
+        self._runner.close()
+        self._runner = None
+
+    async def _close(self) -> None:
+        for connection in self._connections.values():
+            if not await self._is_gone(connection):
+                await connection.close(timeout=5)
+        for database in self._databases.values():
+            await database.close()
+        self._connections, self._databases = {}, {}
+
+
+kept = _Kept()
+
+
 def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
     """Run something on a database with the server's own pool."""
 
@@ -265,7 +328,8 @@ def new_companies(
 ) -> list[Company]:
     """Fresh companies, each with one key; many at once cost little more than one."""
 
-    async def make(database: Database) -> list[Company]:
+    async def make() -> list[Company]:
+        database = await kept.database(server.dsn)
         return [await one(database) for _ in range(count)]
 
     async def one(database: Database) -> Company:
@@ -280,22 +344,12 @@ def new_companies(
         made.dsn = server.dsn
         return made
 
-    return with_database(server.dsn, make)
+    return kept.run(make())
 
 
 def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:
     """Rows of a statement on a bare connection; without a company, row-level security shows nothing."""
-
-    async def run() -> list[Any]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            if company_id is not None:
-                await connection.execute("select set_config('app.company_id', $1, false)", str(company_id))
-            return await connection.fetch(statement, *arguments)
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
+    return kept.run(kept.fetch(dsn, company_id, statement, arguments))
 
 
 def eventually(check: Callable[[], bool], *, seconds: float = 10.0) -> None:

@@ -3,13 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from isolation import FURNITURE, Astray, Attacker, Stranger, WhereLess, absent_like, dump, move_in
+from isolation import FURNITURE, Astray, Attacker, Stranger, Unwalled, WhereLess, absent_like, dump, move_in, superuser
 from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
 from springhead.rpc.params import Flat, Given, Objects, Where
@@ -249,61 +248,69 @@ def _own(column: Column, me: Attacker) -> Any:
     return {"timestamptz": "2030-01-01", "text": (*column.kind.options, "Mine")[0]}.get(column.kind.sql, 1)
 
 
-@pytest.fixture(scope="module")
-def without_rls(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """A server whose database has lost the second wall."""
-    server = Server(Path(tmp_path_factory.mktemp("open")) / "data", "--no-limits")
-    for table in _tables(server.dsn):
-        sql(server.dsn, f"alter table {table} disable row level security, no force row level security")
-    yield server
-    assert server.stop() == 0
-
-
-Ask = Callable[[Company, str, dict[str, Any]], bytes]
-
-
 def _over_http(company: Company, method: str, params: dict[str, Any]) -> bytes:
     status, body = company.send(json.dumps({"method": method, "params": params, "id": "1"}).encode())
     assert status == 200, body
     return body
 
 
-@pytest.fixture(scope="module")
-def where_less(server: Server) -> Generator[WhereLess]:
-    """The methods on the shared server's database, with every condition on company_id made true."""
-    yield (bare := WhereLess(server.dsn))
-    bare.close()
-
-
-Walls = tuple[Server, Ask, Company, Stranger, Attacker]
+Ask = Callable[[Company, str, dict[str, Any]], bytes]
 
 
 @pytest.fixture(scope="module", params=["both walls", "without row-level security", "without conditions on company_id"])
-def walls(request: pytest.FixtureRequest) -> Generator[Walls]:
-    """A server, how to ask it, a company on it whose data nobody else may reach, and one that only reads."""
-    server = request.getfixturevalue("without_rls" if "row" in request.param else "server")
-    ask = request.getfixturevalue("where_less").ask if "conditions" in request.param else _over_http
-    other = new_company(server)
-    reader = Attacker(new_company(server))
-    yield server, ask, other, move_in(server, other), reader
-    other.close()
-    reader.company.close()
+def ask(request: pytest.FixtureRequest, server: Server) -> Generator[Ask]:
+    """How a company is answered by the shared server, and by its methods and database with one of two walls gone."""
+    if request.param == "both walls":
+        yield _over_http
+        return
+    methods = (Unwalled if "row" in request.param else WhereLess)(server.dsn)
+    yield methods.ask
+    methods.close()
+
+
+class Neighbours:
+    """A company whose data nobody else may reach, one that reads, and as many fresh ones that write as it takes."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.other = new_company(server)
+        self.theirs = move_in(server, self.other)
+        self.before = dump(server, self.other)
+        self._pattern = Attacker(new_company(server))
+        self._pattern.company.close()
+        self._fresh: list[Attacker] = []
+        self.reader = Attacker(new_company(server))
+
+    def writer(self) -> Attacker:
+        """One with the same rows and ids as each before it."""
+        if not self._fresh:
+            self._fresh = self._pattern.copies(self._server, 20)
+        return self._fresh.pop()
+
+
+@pytest.fixture(scope="module")
+def neighbours(server: Server) -> Generator[Neighbours]:
+    made = Neighbours(server)
+    yield made
+    made.reader.company.close()
+    made.other.close()
 
 
 @pytest.mark.parametrize("method", sorted(REGISTRY))
-def test_what_belongs_to_another_company_is_as_if_it_were_not_there(method: str, walls: Walls) -> None:
-    server, ask, other, theirs, reader = walls
+def test_what_belongs_to_another_company_is_as_if_it_were_not_there(
+    method: str, ask: Ask, server: Server, neighbours: Neighbours
+) -> None:
     reads = isinstance(REGISTRY[method].result, Reads)
-    before = dump(server, other)
-    assert len(before["lead"]) == 3
+    theirs = neighbours.theirs
+    assert len(neighbours.before["lead"]) == 3
 
     def answers(stranger: Stranger) -> list[str]:
-        me = reader if reads else Attacker(new_company(server))
+        me = neighbours.reader if reads else neighbours.writer()
         raw: list[str] = []
         for params in tries(method, me, stranger):
             answer = ask(me.company, method, params).decode()
             assert "Secret" not in answer
-            untold = [value for value in theirs.values() if value in answer and value not in json.dumps(params)]
+            untold = theirs.told(answer) - theirs.told(json.dumps(params))
             assert not untold, f"{untold} of another company in the answer to {params}"
             raw.append(answer)
         if not reads:
@@ -311,7 +318,7 @@ def test_what_belongs_to_another_company_is_as_if_it_were_not_there(method: str,
         return [stranger.scrub(answer) for answer in raw]
 
     assert answers(theirs) == answers(absent_like(theirs))
-    assert dump(server, other) == before
+    assert dump(server, neighbours.other) == neighbours.before
 
 
 def test_every_parameter_that_can_name_something_is_tried() -> None:
@@ -363,18 +370,13 @@ def test_a_connection_set_to_another_company_gives_and_takes_nothing(server: Ser
     me.company.close()
 
 
-def test_with_both_walls_gone_these_tests_would_notice(without_rls: Server) -> None:
-    bare = WhereLess(without_rls.dsn)
-    other = new_company(without_rls)
-    theirs = move_in(without_rls, other)
-    me = Attacker(new_company(without_rls))
+def test_with_both_walls_gone_these_tests_would_notice(server: Server, neighbours: Neighbours) -> None:
+    bare = WhereLess(superuser(server.dsn))
 
-    answer = bare.ask(me.company, "getLead", {"id": theirs.leads[0]})
+    answer = bare.ask(neighbours.reader.company, "getLead", {"id": neighbours.theirs.leads[0]})
 
     assert b"Secret" in answer
     bare.close()
-    me.company.close()
-    other.close()
 
 
 def test_companies_that_share_the_pools_connections_each_see_their_own(server: Server) -> None:
