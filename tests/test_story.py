@@ -176,7 +176,7 @@ def test_create_or_update_as_clients_have_to_do_it(company: Company) -> None:
     assert (lead["firstName"], lead["lastName"], lead["emailAddress"]) == ("Ada", "Lovelace", "Ada@Example.com")
 
 
-# --- Limits (wire.md 7): a server of its own, started as an operator starts it.
+# --- Limits (docs/wire/limits.md): a server of its own, started as an operator starts it.
 
 
 @pytest.fixture(scope="module")

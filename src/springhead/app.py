@@ -35,7 +35,7 @@ from springhead.wire.http.answer import SAFE_HEADERS, Answer
 from springhead.wire.metrics import Metrics
 
 VERSIONS = {"v1": False, "v1.2": True}
-"""The versions of the API, and whether each speaks UTC (wire.md 6)."""
+"""The versions of the API, and whether each speaks UTC (docs/wire/times.md)."""
 
 assert methods.leads  # noqa: S101 - importing the package is what registers the methods
 

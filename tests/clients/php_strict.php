@@ -1,6 +1,6 @@
 <?php
 // A client that trusts nothing: it checks every answer as strictly as the strictest published one does, and stops at
-// whatever is not exactly as captured (wire.md 3, 4.2, 5).
+// whatever is not exactly as captured (docs/wire/clients.md#strict-clients).
 
 const READS = ['getLead' => 'lead', 'getLeads' => 'lead', 'getLeadsDateRange' => 'lead', 'getFields' => 'field',
     'getUserProfiles' => 'userProfile'];

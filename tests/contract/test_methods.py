@@ -55,7 +55,7 @@ def test_a_method_is_called_in_the_tests_of_methods(method: Method[Any]) -> None
 def test_a_method_is_documented(method: Method[Any]) -> None:
     assert re.fullmatch(r"[A-Z][^\n]*[.:]", method.summary), method.summary
     assert len(method.summary) <= 120
-    assert method.section.startswith(("wire.md ", "schema.md")) or not method.vendor
+    assert method.section.startswith("docs/wire/") or not method.vendor
     assert method.examples, "no example"
     assert all(example.about for example in method.examples)
     for given in method.params:
@@ -88,7 +88,7 @@ def test_a_code_belongs_to_one_error_but_for_999() -> None:
 @pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.__name__)
 def test_an_error_is_documented_and_has_the_wires_message(error: type[ApiError]) -> None:
     assert (error.__doc__ or "").strip().endswith((".", ";")), "the docstring is the catalogue entry"
-    assert not error.message.endswith("."), "the wire's messages have no full stop (wire.md 4.2)"
+    assert not error.message.endswith("."), "the wire's messages have no full stop (docs/wire/errors.md#error-object)"
     body = error().body()
     assert list(body) == ["code", "message", "data"]
 

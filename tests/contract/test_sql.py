@@ -1,4 +1,4 @@
-"""The SQL that works on one PostgreSQL and, later, on a cluster of them (design.md 1, citus.md 4)."""
+"""The SQL that works on one PostgreSQL and, later, on a cluster of them (docs/decisions/0023-sql-for-a-cluster.md)."""
 
 import ast
 import asyncio

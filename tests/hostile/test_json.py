@@ -1,4 +1,4 @@
-"""JSON that is none, that readers disagree about, or that is too much (reliability.md A15 to A21)."""
+"""JSON that is none, that readers disagree about, or that is too much (A15 to A21)."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Accounts: what is theirs alone (wire.md 15); the rules of every noun are in test_every_noun*.py."""
+"""Accounts: what is theirs alone (docs/wire/sales.md#accounts); the rules of every noun are in test_every_noun*.py."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_an_unset_text_is_null_and_the_number_of_employees_zero(company: Company
 
     (account,) = company.call("getAccounts", where={})
 
-    assert account["numberOfEmployees"] == "0"  # captured (wire.md 5)
+    assert account["numberOfEmployees"] == "0"  # captured (docs/wire/values.md#answers)
     assert {account[name] for name in CAPTURED[3:] if name != "numberOfEmployees"} == {None}
 
 

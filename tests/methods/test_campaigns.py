@@ -1,4 +1,4 @@
-"""Campaigns: what is theirs alone (wire.md 15); the rules of every noun are in test_every_noun*.py."""
+"""Campaigns: their own rules (docs/wire/sales.md#campaigns); the rules of every noun are in test_every_noun*.py."""
 
 from collections.abc import Callable
 

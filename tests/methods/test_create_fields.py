@@ -1,4 +1,4 @@
-"""createFields, rule by rule (wire.md 9, 15)."""
+"""createFields, rule by rule (docs/wire/fields.md)."""
 
 import re
 from collections.abc import Callable

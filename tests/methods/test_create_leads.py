@@ -1,4 +1,4 @@
-"""createLeads, rule by rule (wire.md 8, 10.1)."""
+"""createLeads, rule by rule (docs/wire/leads.md#createleads)."""
 
 import itertools
 from collections.abc import Callable
@@ -153,7 +153,7 @@ def test_ids_made_in_one_call_follow_each_other_in_steps_of_1024(company: Compan
     assert all(10**11 <= lead_id < 2**53 for lead_id in ids)
 
 
-# Unique addresses (wire.md 5, 8)
+# Unique addresses (docs/wire/leads.md#uniqueness)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_lead_without_an_address_is_205_and_the_data_say_what_would_be_valid(c
     }
 
 
-# One refused object does not stop the others (wire.md 10.1, 3)
+# One refused object does not stop the others (docs/wire/envelope.md#outcomes)
 
 
 def test_every_wrong_field_of_a_lead_is_named(company: Company) -> None:
@@ -295,7 +295,7 @@ def test_an_unknown_field_is_205_with_the_valid_names(company: Company) -> None:
     refused = company.refusal("createLeads", {"emailAddress": new_email(), "Firstname": "x"})
 
     assert refused is not None
-    assert params(refused) == [("Firstname", "Unknown parameter")]  # names are case-sensitive (wire.md 5)
+    assert params(refused) == [("Firstname", "Unknown parameter")]  # names are case-sensitive (docs/wire/values.md)
     assert {"accountID", "active", "firstName", shoe} <= set(refused["data"]["validParams"])
     assert "crmID" not in refused["data"]["validParams"]
 
@@ -309,7 +309,7 @@ def test_a_list_or_hash_for_a_single_value_is_210(company: Company, value: Any) 
     assert refused["data"]["params"][0]["param"] == "title"
 
 
-# The list of objects (wire.md 2, 7, 10.1)
+# The list of objects (docs/wire/leads.md#createleads)
 
 
 @pytest.mark.parametrize("params_", [{}, {"objects": None}, {"objects": ""}, {"emailAddress": "a@example.com"}, []])
@@ -379,7 +379,7 @@ def test_a_company_can_have_its_own_limit_of_objects(given_company: Callable[...
     assert company.error("createLeads", objects=[{}, {}, {}])["code"] == 209
 
 
-# The switch for clients written from the vendor's documents (wire.md 14.2)
+# The switch for clients written from the vendor's documents (docs/wire/envelope.md#successful-writes)
 
 
 def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_company: Callable[..., Company]) -> None:
@@ -395,7 +395,7 @@ def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_co
 
 
 def test_ids_rise_by_1024_in_the_order_sent(company: Company) -> None:
-    """Walkers page by id, so a batch is read back in the order in which it was written (wire.md 5)."""
+    """Walkers page by id, so a batch is read back in the order in which it was written (docs/wire/values.md)."""
     ids = company.create(*({"emailAddress": f"{name}.{new_email()}"} for name in ("z", "b", "y", "a")))
 
     assert [later - earlier for earlier, later in pairwise(ids)] == [1024, 1024, 1024]

@@ -1,4 +1,4 @@
-"""createLeads, value by value: types, lengths, null, statuses, references and custom fields (wire.md 5, 8, 9)."""
+"""createLeads, value by value: types, lengths, null, statuses, references and custom fields (docs/wire/leads.md)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ def params(error: dict[str, Any] | None) -> list[tuple[str, str]]:
     return [(problem["param"], problem["message"]) for problem in error["data"]["params"]]
 
 
-# Values (wire.md 5)
+# Values of all types (docs/wire/values.md)
 
 
 @pytest.mark.parametrize("name", NULLABLE)
@@ -109,7 +109,7 @@ def test_a_nul_in_one_lead_does_not_stop_the_others(company: Company) -> None:
     assert [outcome["success"] for outcome in outcomes] == [True, False]
 
 
-# leadStatus (wire.md 8)
+# leadStatus (docs/wire/leads.md#leadstatus)
 
 
 @pytest.mark.parametrize("status", ["open", "unqualified", "qualified", "contact", "customer"])
@@ -138,7 +138,7 @@ def test_any_other_status_is_205(company: Company, status: Any) -> None:
     ]
 
 
-# References (wire.md 8)
+# References (docs/wire/leads.md#references)
 
 
 def test_an_owner_is_a_user_of_the_company(company: Company, given_company: Callable[..., Company]) -> None:
@@ -161,7 +161,7 @@ def test_a_taken_address_with_an_unknown_owner_is_refused_once(company: Company)
     assert company.code("createLeads", {"emailAddress": "a@example.com", "ownerID": 1}) == 303
 
 
-# Custom fields (wire.md 8, 9)
+# Custom fields (docs/wire/leads.md#custom-fields)
 
 
 @pytest.mark.parametrize("data_type", DATA_TYPES["lead"])

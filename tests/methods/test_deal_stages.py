@@ -1,4 +1,4 @@
-"""Deal stages, rule by rule (wire.md 15)."""
+"""Deal stages, rule by rule (docs/wire/sales.md#deal-stages)."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""deleteFields, rule by rule (wire.md 15)."""
+"""deleteFields, rule by rule (docs/wire/fields.md)."""
 
 from collections.abc import Callable
 from typing import Any

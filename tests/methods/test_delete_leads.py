@@ -1,4 +1,4 @@
-"""deleteLeads, rule by rule (wire.md 10.4)."""
+"""deleteLeads, rule by rule (docs/wire/leads.md#deleteleads)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What holds for every noun that the machine writes: create, update, delete, value by value (wire.md 3, 5, 10)."""
+"""What holds for every noun that the machine writes: create, update, delete, value by value (docs/wire/envelope.md)."""
 
 from collections.abc import Callable
 

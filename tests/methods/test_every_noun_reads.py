@@ -1,4 +1,4 @@
-"""What holds for the reads of every noun: by id, by filters, page by page, by time; and custom fields (wire.md 10)."""
+"""The reads of every noun: by id, by filters, page by page, by time; custom fields (docs/wire/envelope.md)."""
 
 import random
 from collections.abc import Callable, Mapping

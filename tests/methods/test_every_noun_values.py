@@ -1,4 +1,4 @@
-"""What holds for the values of every noun that the machine writes, type by type (wire.md 5, 6)."""
+"""What holds for the values of every noun, type by type (docs/wire/values.md, docs/wire/times.md)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""getFields, rule by rule (wire.md 9, 10.8)."""
+"""getFields, rule by rule (docs/wire/fields.md#getfields)."""
 
 from collections.abc import Callable
 from typing import Any

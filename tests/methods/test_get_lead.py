@@ -1,4 +1,4 @@
-"""getLead, rule by rule (wire.md 10.5)."""
+"""getLead, rule by rule (docs/wire/leads.md#getlead)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""getLeadTimeline, getEvents and getEventsByType, rule by rule (wire.md 10.12, 15, schema.md)."""
+"""getLeadTimeline, getEvents and getEventsByType, rule by rule (docs/wire/events.md)."""
 
 import json
 from collections.abc import Callable

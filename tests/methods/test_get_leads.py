@@ -1,4 +1,4 @@
-"""getLeads, rule by rule (wire.md 2, 3, 10.6)."""
+"""getLeads, rule by rule (docs/wire/leads.md#getleads)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""getLeadsDateRange, rule by rule (wire.md 6, 10.7)."""
+"""getLeadsDateRange, rule by rule (docs/wire/leads.md#getleadsdaterange)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -125,7 +125,7 @@ def test_another_companys_leads_are_not_there(company: Company, given_company: C
     assert company.call("getLeadsDateRange", **EVER, timestamp="create") == []
 
 
-# The zone (wire.md 6)
+# The zone (docs/wire/times.md)
 
 
 def test_v1_speaks_the_companys_time_and_v1_2_utc(given_company: Callable[..., Company]) -> None:

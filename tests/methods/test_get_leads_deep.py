@@ -1,4 +1,4 @@
-"""Deep pages of getLeads: a remembered page start never gives a wrong page (wire.md 10.6; store/nouns/paging.py)."""
+"""Deep pages: a remembered page start gives no wrong page (docs/wire/leads.md#getleads; store/nouns/paging.py)."""
 
 import random
 from typing import Any

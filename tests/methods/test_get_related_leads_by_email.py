@@ -1,4 +1,4 @@
-"""getRelatedLeadsByEmail, rule by rule (wire.md 15); which leads are related is our choice."""
+"""getRelatedLeadsByEmail, rule by rule (docs/wire/leads.md#other-methods); which leads are related is our choice."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""getUserProfiles, rule by rule (wire.md 15)."""
+"""getUserProfiles, rule by rule (docs/wire/methods.md#users)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What opportunities make of the status of their leads (wire.md 8), one call after the other and many at once."""
+"""What opportunities make of the status of their leads (docs/wire/leads.md#leadstatus)."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""Who is on a list, rule by rule (wire.md 4.3, 10.11, 14.13, 15), and counts that are always true."""
+"""Who is on a list, rule by rule (docs/wire/lists.md), and counts that are always true."""
 
 import random
 from collections.abc import Callable

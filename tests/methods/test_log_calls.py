@@ -1,4 +1,4 @@
-"""logCalls, rule by rule (wire.md 10.10, 14.6)."""
+"""logCalls, rule by rule (docs/wire/events.md#logcalls)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Notes, rule by rule (wire.md 15, schema.md); test_notes_read.py and test_notes_gone.py go on with it."""
+"""Notes, rule by rule (docs/wire/notes-and-tasks.md#notes); test_notes_read.py and test_notes_gone.py go on with it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -239,7 +239,7 @@ def test_what_is_not_there_or_changes_nothing_is_302(company: Company) -> None:
     (read,) = notes_of(company, "lead", lead)
 
     assert company.refusal("updateNotes", {"id": 1, "note": "x"}) == NOTHING
-    sent_back = {name: value for name, value in read.items() if name != "title"}  # null is no text (wire.md 5)
+    sent_back = {name: value for name, value in read.items() if name != "title"}  # docs/wire/values.md#requests
     assert company.refusal("updateNotes", sent_back) == NOTHING
     assert company.refusal("updateNotes", {"note": "x"}) == NOTHING
 

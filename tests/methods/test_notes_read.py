@@ -1,4 +1,4 @@
-"""How notes are read: by what they are about (wire.md 15)."""
+"""How notes are read: by what they are about (docs/wire/notes-and-tasks.md#notes)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Opportunities, rule by rule (wire.md 15). What they make of their leads' status is in test_lead_status.py."""
+"""Opportunities, rule by rule (docs/wire/sales.md#opportunities). The status of leads: test_lead_status.py."""
 
 import json
 from collections.abc import Callable

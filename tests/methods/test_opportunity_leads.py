@@ -1,4 +1,4 @@
-"""Links of opportunities and leads, rule by rule (wire.md 15). Their leads' status is in test_lead_status.py."""
+"""Links of opportunities and leads (docs/wire/sales.md#links-to-leads). The leads' status: test_lead_status.py."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Products: what is theirs alone (wire.md 15); the rules of every noun are in test_every_noun*.py."""
+"""Products: their own rules (docs/wire/methods.md#products); the rules of every noun are in test_every_noun*.py."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What leads and opportunities refer to, and what becomes of them when it is deleted (wire.md 8, 11; code 303)."""
+"""What leads and opportunities refer to, and what a deletion of it does to them (docs/wire/leads.md#references)."""
 
 import asyncio
 import random

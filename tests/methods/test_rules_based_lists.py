@@ -1,4 +1,4 @@
-"""Lists whose members follow from a filter, rule by rule, and against an evaluation from scratch (wire.md 13)."""
+"""Lists with a filter, against an evaluation from scratch (docs/wire/lists.md#rules-based-lists)."""
 
 import asyncio
 import json

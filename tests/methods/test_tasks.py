@@ -1,4 +1,4 @@
-"""Tasks, rule by rule (wire.md 15); their columns are our choice."""
+"""Tasks, rule by rule (docs/wire/notes-and-tasks.md#tasks); their columns are our choice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -153,7 +153,7 @@ def test_what_is_given_overwrites_what_is_not_given_stays_and_null_takes_away(co
     read = task(company, made)
     assert {read[name] for name in empty} == {None}
     assert company.refusal("updateTasks", {"id": made, **empty}) == NOTHING
-    sent_back = {name: value for name, value in read.items() if name != "description"}  # null is no text (wire.md 5)
+    sent_back = {name: value for name, value in read.items() if name != "description"}  # docs/wire/values.md#requests
     assert company.refusal("updateTasks", sent_back) == NOTHING
     assert company.refusal("updateTasks", {"id": 1, "title": "x"}) == NOTHING
 

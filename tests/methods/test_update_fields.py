@@ -1,4 +1,4 @@
-"""updateFields, rule by rule (wire.md 9, 15)."""
+"""updateFields, rule by rule (docs/wire/fields.md)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""updateLeads, rule by rule (wire.md 5, 8, 10.2)."""
+"""updateLeads, rule by rule (docs/wire/leads.md#updateleads)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +35,7 @@ def test_the_example_of_the_reference_is_answered_to_the_letter(company: Company
     assert again == {"result": {"updates": [{"success": False, "error": NO_CHANGE}]}, "error": [NO_CHANGE], "id": "r3"}
 
 
-# The table of wire.md 10.2, row by row
+# The table of docs/wire/leads.md#updateleads, row by row
 
 
 def test_an_id_without_an_address_updates_that_lead(company: Company) -> None:
@@ -158,7 +158,7 @@ def test_an_empty_text_clears_and_is_a_change_of_its_own(company: Company) -> No
     assert outcomes(company, {"id": given_title, "title": ""}, {"id": no_title, "title": ""}) == [None, None]
 
     assert company.lead(given_title)["title"] == ""
-    assert company.lead(no_title)["title"] == ""  # from null to "" is a change (wire.md 5)
+    assert company.lead(no_title)["title"] == ""  # from null to "" is a change (docs/wire/values.md#requests)
     assert outcomes(company, {"id": no_title, "title": ""}) == [302]
 
 
@@ -291,7 +291,7 @@ def test_another_companys_lead_is_not_there(company: Company, given_company: Cal
     assert other.lead(lead_id) == before
 
 
-# The list of objects (wire.md 2)
+# The list of objects (docs/wire/envelope.md#params)
 
 
 def test_the_list_of_objects_has_the_same_rules_as_in_create_leads(company: Company) -> None:

@@ -1,4 +1,4 @@
-"""updateLeads: several objects for one lead, and addresses that move, in one call (wire.md 10.2)."""
+"""updateLeads: several objects for one lead, and addresses that move, in one call (docs/wire/leads.md#updateleads)."""
 
 from typing import Any
 

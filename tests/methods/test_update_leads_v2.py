@@ -1,4 +1,4 @@
-"""updateLeadsV2: updateLeads that says 404 where no lead is meant (wire.md 10.3)."""
+"""updateLeadsV2: updateLeads that says 404 where no lead is meant (docs/wire/leads.md#updateleadsv2)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -63,7 +63,7 @@ def test_all_else_is_as_in_update_leads(company: Company) -> None:
             "objects": [
                 {"id": one, "title": "CEO"},
                 {"emailAddress": "B@example.com", "title": "CTO"},
-                {"id": one, "title": "CEO"},  # 302 stays (wire.md 10.3)
+                {"id": one, "title": "CEO"},  # 302 stays (docs/wire/leads.md#updateleadsv2)
                 {"id": one, "emailAddress": "b@example.com"},
                 {"id": one, "ownerID": 5},
                 {"id": one, "leadScore": ""},

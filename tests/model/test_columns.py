@@ -1,4 +1,4 @@
-"""Which values a column takes, and what is said of the others, for every dataType (wire.md 5, 8, 9; A23, A27)."""
+"""Which values a column takes, and what is said of the others, for every dataType (docs/wire/values.md; A23, A27)."""
 
 from typing import Any
 

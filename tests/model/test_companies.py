@@ -1,4 +1,4 @@
-"""How keys are made and kept (wire.md 1)."""
+"""How keys are made and kept (docs/wire/authentication.md)."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""When two email addresses are one: the key that makes a lead unique (wire.md 5, 8; A26)."""
+"""When two email addresses are one: the key of a lead (docs/wire/values.md#email-addresses; A26)."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from springhead.model.leads.leads import email_key
 E_ACUTE, E_COMBINING = "\u00e9", "e\u0301"
 
 SAME = [
-    ("lead.one@example.com", "LEAD.ONE@EXAMPLE.COM"),  # the case of ASCII letters, all over (wire.md 5)
+    ("lead.one@example.com", "LEAD.ONE@EXAMPLE.COM"),  # the case of ASCII letters, all over
     ("lead.one@example.com", "Lead.One@example.com"),  # ... of the local part alone: a mail server could tell, we don't
     ("lead@example.com", " lead@example.com "),  # white space that a form left around it
     ("lead@example.com", "lead@example.com\r\n"),  # ... or a file
@@ -26,7 +26,7 @@ SAME = [
     ("\u212aelvin@example.com", "kelvin@example.com"),  # the Kelvin sign is a capital k to Unicode
     ("\u212bngstrom@example.com", "\u00e5ngstrom@example.com"),  # the Angstrom sign is the letter, by NFC
     ("\u0130stanbul@example.com", "i\u0307stanbul@example.com"),  # the dotted capital I lowers to i and a dot above
-    ("no at all", "NO AT ALL"),  # syntax is not checked (wire.md 8): a text without @ is a key like any other
+    ("no at all", "NO AT ALL"),  # syntax is not checked: a text without @ is a key like any other
 ]
 
 DIFFERENT = [

@@ -1,4 +1,4 @@
-"""System names of custom fields, and the system's own fields (wire.md 8, 9, 10.8)."""
+"""System names of custom fields, and the system's own fields (docs/wire/fields.md)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Timestamps of the wire: `Y-m-d H:i:s`, strictly (wire.md 6; A25)."""
+"""Timestamps of the wire: `Y-m-d H:i:s`, strictly (docs/wire/times.md; A25)."""
 # ruff: noqa: DTZ001 - the wire's times have no zone
 
 from datetime import UTC, datetime

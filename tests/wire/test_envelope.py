@@ -1,4 +1,4 @@
-"""The envelope, byte for byte: what a call may look like, and what comes back (wire.md 2 to 4, 11)."""
+"""The envelope, byte for byte: what a call may look like, and what comes back (docs/wire/envelope.md)."""
 
 import json
 from collections.abc import Callable

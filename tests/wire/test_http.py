@@ -1,4 +1,4 @@
-"""The HTTP layer over raw sockets: malformed, oversized, slow and half-closed clients (reliability.md A30-A45)."""
+"""The HTTP layer over raw sockets: malformed, oversized, slow and half-closed clients (A30 to A45)."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The limits on calls, on a real PostgreSQL, one process or several (reliability.md P8, A08, A62, F17)."""
+"""The limits on calls, on a real PostgreSQL, one process or several (P8, A08, A62, F17)."""
 
 import asyncio
 import itertools

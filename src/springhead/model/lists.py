@@ -1,4 +1,4 @@
-"""Lists of leads, and the several shapes in which the wire shows who is on them (wire.md 15, schema.md)."""
+"""Lists of leads, and the several shapes in which the wire shows who is on them (docs/wire/lists.md)."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ RULES_MAX = 100
 """How many lists of a company can have a filter: every one is looked at with every lead that is written."""
 
 REMOVED_FLAGS = ("removed", "unsubscribed", "hardbounced")
-"""Why a lead does not get what is sent to a list (wire.md 15)."""
+"""Why a lead does not get what is sent to a list (docs/wire/lists.md#columns)."""
 
 
 def filterable(fields: FieldSet) -> Columns:

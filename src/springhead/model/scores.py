@@ -19,7 +19,7 @@ from springhead.model.lists import filterable
 
 Part = Literal["completeness", "engagement", "pageTracking", "fit"]
 PARTS: tuple[Part, ...] = ("completeness", "engagement", "pageTracking", "fit")
-"""The parts of a score, as the vendor names them (wire.md 13)."""
+"""The parts of a score, as the vendor names them (docs/wire/application.md#scoring)."""
 
 PAGES = ("pageVisit", "importantPageVisit")
 """The sources of page tracking; all others are engagement."""

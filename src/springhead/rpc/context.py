@@ -67,7 +67,7 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (wire.md 6).
+    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (docs/wire/times.md).
 
     `key_id` is the API key that calls, if one does. With `inside` every statement of the call belongs to that
     transaction, which somebody else ends.

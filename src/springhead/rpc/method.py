@@ -13,8 +13,9 @@ from springhead.rpc.params import Flat, Given, Objects, Param
 
 
 class Done(TypedDict):
-    """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create (wire.md 3.1).
+    """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create.
 
+    The wire: docs/wire/envelope.md#outcomes.
     What convertLeads did comes with the lead, and the account and opportunity that it has now; upsertLeads says of the
     lead whether it was created, and eraseLeads has the ids of the receipts.
     """
@@ -95,12 +96,12 @@ class Outcomes(msgspec.Struct, frozen=True):
 
 
 class Reads(msgspec.Struct, frozen=True):
-    """The result of a read: a list of rows under the noun's own name, in the singular (wire.md 15).
+    """The result of a read: a list of rows under the noun's name in the singular (docs/wire/methods.md#result-keys).
 
     `generated` is the key of the reads that the vendor generates, such as `getWherelistMemberGets`: their
-    answers say twice whether there is more, and their `error` is `[]` (wire.md 3). With `by` the result has a
-    list for each word of that parameter, under the word itself. `beside` are the members that come after the
-    rows in reads of our own, each with its JSON Schema, of which an `example` stands in the docs.
+    answers say twice whether there is more, and their `error` is `[]` (docs/wire/envelope.md#responses). With `by`
+    the result has a list for each word of that parameter, under the word itself. `beside` are the members that come
+    after the rows in reads of our own, each with its JSON Schema, of which an `example` stands in the docs.
     """
 
     noun: Noun

@@ -1,6 +1,6 @@
 """The parameters that methods take: how each is read leniently from the wire, and described for the docs.
 
-Lenient as clients need it (wire.md 2): numbers as strings, an empty string or null for "not given",
+Lenient as clients need it (docs/wire/envelope.md#params): numbers as strings, an empty string or null for "not given",
 `where` as [], {}, null or "", objects keyed by strings. What is wrong raises the wire's own error.
 """
 
@@ -27,7 +27,7 @@ from springhead.model.kit.errors import (
 )
 
 PAGE = 500
-"""Rows of a page: the default, and the most that getLeads gives (wire.md 7)."""
+"""Rows of a page: the default, and the most that getLeads gives (docs/wire/limits.md)."""
 
 VALUES_MAX = 10_000
 """How many values a list in `where` can have."""
@@ -94,7 +94,7 @@ class Integer(Param):
         return number
 
     def wrong(self, name: str, message: str, *, required: bool) -> Any:
-        """As captured: the vendor calls the type `int` here (wire.md 4.2)."""
+        """As captured: the vendor calls the type `int` here (docs/wire/errors.md#error-object)."""
         return {
             "param": name,
             "message": message,
@@ -119,7 +119,7 @@ class Count(Integer):
         return number if self._cap is None else min(number, self._cap)
 
     def empty(self, value: Json) -> bool:
-        """An empty text and null mean the default (wire.md 2)."""
+        """An empty text and null mean the default (docs/wire/envelope.md#params)."""
         return value is None or value == ""
 
 
@@ -269,7 +269,7 @@ class Objects(Param):
         self.noun, self.about, self.creating = noun, about, creating
 
     def read(self, name: str, value: Json, *, required: bool) -> list[Json]:
-        """The elements in order; the keys of a hash of objects count for nothing (wire.md 2)."""
+        """The elements in order; the keys of a hash of objects count for nothing (docs/wire/envelope.md#params)."""
         if isinstance(value, dict):
             return list(value.values())
         if not isinstance(value, list):
@@ -300,8 +300,9 @@ class Objects(Param):
 
 
 class Flat(Objects):
-    """One object whose columns stand in the params themselves, or a list `objects` of them (wire.md 2).
+    """One object whose columns stand in the params themselves, or a list `objects` of them.
 
+    The wire: docs/wire/envelope.md#params.
     Without the list, parameters that are no column mean nothing, and what refuses the object refuses the call.
     """
 
@@ -337,7 +338,7 @@ def whole(value: str | int | bool) -> int | None:
 
 
 def kind_schema(kind: Kind) -> dict[str, Json]:
-    """What a read value of that kind looks like: a string or null (wire.md 5), but for our own lists and objects."""
+    """The schema of a read value: a string or null (docs/wire/values.md#answers), but for our own lists and objects."""
     if kind.sql == "jsonb":
         return {"type": ["array" if kind.type == "list" else "object", "null"]}
     described: dict[str, Json] = {"type": ["string", "null"]}

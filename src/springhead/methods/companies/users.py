@@ -27,7 +27,7 @@ _ADMINISTRATOR = {
 @method(
     UnexpectedArray,
     result=Reads(USER_PROFILE),
-    section="wire.md 15",
+    section="docs/wire/methods.md#users",
     examples=[
         Example({"where": {"isActive": 1}}, [_ADMINISTRATOR], "The users who can own leads."),
     ],

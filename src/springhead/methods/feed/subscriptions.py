@@ -1,4 +1,4 @@
-"""Subscriptions: the vendor's subscribeToLeadUpdates (wire.md 10.9, 12), and all that it lacks."""
+"""Subscriptions: the vendor's subscribeToLeadUpdates (docs/wire/pushes.md), and all that it lacks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -72,7 +72,7 @@ async def _rules(context: Context) -> Rules:
     *FLAT_ERRORS,
     MissingParameters,
     result=Writes("subscribes", only_success=True),
-    section="wire.md 10.9, 12",
+    section="docs/wire/pushes.md#subscribetoleadupdates",
     differs=(
         "the body of a push, its signature and its retries are our own, for the vendor documents none "
         "(docs/receiving-pushes.md)"

@@ -1,4 +1,4 @@
-"""Fields: read them, and make, change and delete custom ones (wire.md 9, 10.8, 15)."""
+"""Fields: read them, and make, change and delete custom ones (docs/wire/fields.md)."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -65,7 +65,7 @@ _GIVEN = (
     MissingParameters,
     UnexpectedArray,
     result=Reads(FIELD),
-    section="wire.md 10.8",
+    section="docs/wire/fields.md#getfields",
     differs="a unique field carries `isUnique`, and a field that has options `options`, last",
     examples=[
         Example(
@@ -125,7 +125,7 @@ def _matches(field: Field, where: Mapping[str, Json]) -> bool:
 @method(
     *WRITE_ERRORS,
     result=Writes("creates"),
-    section="wire.md 9, 15",
+    section="docs/wire/fields.md#writing-fields",
     differs="`options` of picklist, radio and checkbox fields and `isUnique` are our additions",
     examples=[_GIVEN[0]],
 )
@@ -251,7 +251,7 @@ async def _changing(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 9, 15",
+    section="docs/wire/fields.md#writing-fields",
     differs="an unknown id is answered with 302; `relationship` and `dataType` cannot be changed",
     examples=[
         Example(
@@ -320,7 +320,7 @@ def _changed(fields: Mapping[int, Field], one: Any, options: Json) -> Field:
     SystemField,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/fields.md#writing-fields",
     differs="a field can be named by `id` too; an unknown one is answered with 302",
     examples=[
         Example(

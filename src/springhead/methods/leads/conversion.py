@@ -63,7 +63,7 @@ _ALONE = {**_ALL, "accountID": None, "opportunityID": None}
     UnknownReference,
     result=Writes("converts"),
     vendor=False,
-    section="wire.md 15",
+    section="own",
     examples=[
         Example(
             {"objects": [_ROOF]}, [_ALL], "With an account and an opportunity.", given=(*GIVEN, *deal_stages.GIVEN)

@@ -1,4 +1,4 @@
-"""Leads: read one, some, all, or those of a range of time (wire.md 8, 10.5 to 10.7)."""
+"""Leads: read one, some, all, or those of a range of time (docs/wire/leads.md)."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -21,7 +21,7 @@ _SHOWN = {"id": ("id",)}
     MissingParameters,
     UnexpectedArray,
     result=Reads(LEAD),
-    section="wire.md 10.5",
+    section="docs/wire/leads.md#getlead",
     examples=[
         Example({"id": "{id}"}, [LEAD_ROW], "A lead.", given=GIVEN),
         Example({"id": 1}, [], "An id that no lead has."),
@@ -40,7 +40,7 @@ async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's i
     MissingParameters,
     UnexpectedArray,
     result=Reads(LEAD),
-    section="wire.md 10.6",
+    section="docs/wire/leads.md#getleads",
     differs="filters other than `id` and `emailAddress` are refused with 205, since to ignore one returns everything",
     examples=[
         Example(
@@ -84,7 +84,7 @@ async def get_leads(
     UnexpectedArray,
     WrongValue,
     result=Reads(LEAD),
-    section="wire.md 10.7",
+    section="docs/wire/leads.md#getleadsdaterange",
     differs="a date alone as `endDate` means the end of that day",
     examples=[
         Example(

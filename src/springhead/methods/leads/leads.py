@@ -1,4 +1,4 @@
-"""Leads: create, change and delete them (wire.md 8, 10.1 to 10.4)."""
+"""Leads: create, change and delete them (docs/wire/leads.md)."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -118,7 +118,7 @@ def _keyed(key: str) -> Callable[[Any], InvalidParameters | None]:
 @method(
     *_WRITE_ERRORS,
     result=Writes("creates"),
-    section="wire.md 10.1",
+    section="docs/wire/leads.md#createleads",
     examples=[
         Example(
             {"objects": [{"emailAddress": "lead.one@example.com", "firstName": "Lead", "leadStatus": "open"}]},
@@ -149,7 +149,7 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
     *_WRITE_ERRORS,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 10.2",
+    section="docs/wire/leads.md#updateleads",
     differs=("the email address of another lead is refused with 301; the vendor answers success and stores nothing"),
     examples=[
         Example(
@@ -187,7 +187,7 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
     NothingChanged,
     NoSuchRecord,
     result=Writes("updates"),
-    section="wire.md 10.3",
+    section="docs/wire/leads.md#updateleadsv2",
     differs=("the email address of another lead is refused with 301; the vendor answers success and stores nothing"),
     examples=[
         Example(
@@ -269,7 +269,7 @@ async def upsert_leads(
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 10.4",
+    section="docs/wire/leads.md#deleteleads",
     differs="bare ids are taken as well as `{id}`; an unknown id is answered with 302",
     examples=[
         Example(

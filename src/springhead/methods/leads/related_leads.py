@@ -1,4 +1,4 @@
-"""Leads that belong together (wire.md 15)."""
+"""Leads that belong together (docs/wire/leads.md#other-methods)."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -24,7 +24,7 @@ _ADDRESS = LEAD.by_name["emailAddress"]
     MissingParameters,
     UnexpectedArray,
     result=Reads(LEAD),
-    section="wire.md 15",
+    section="docs/wire/leads.md#other-methods",
     differs="which leads are related is our choice: the vendor's meaning is not known",
     examples=[
         Example(

@@ -1,4 +1,4 @@
-"""What happened to leads: getLeadTimeline, getEvents, getEventsByType (wire.md 10.12, schema.md)."""
+"""What happened to leads: getLeadTimeline, getEvents, getEventsByType (docs/wire/events.md)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -72,7 +72,7 @@ def _after(context: Context, where: Mapping[str, Json], column: Column) -> datet
     WrongEventSource,
     WrongWho,
     result=Reads(TIMELINE_EVENT),
-    section="wire.md 10.12",
+    section="docs/wire/events.md#getleadtimeline",
     examples=[
         Example(
             {"where": {"whoID": "{id}", "eventSource": "leadCreation"}},
@@ -121,7 +121,7 @@ async def get_lead_timeline(
     MissingParameters,
     UnexpectedArray,
     result=Reads(EVENT),
-    section="wire.md 15",
+    section="docs/wire/events.md#getevents",
     differs="`eventSource` stands last; without a filter every event of the company comes, oldest first",
     examples=[
         Example(
@@ -162,7 +162,7 @@ async def get_events(
     UnexpectedArray,
     WrongEventSource,
     result=Reads(EVENT, by="eventSource"),
-    section="schema.md",
+    section="docs/wire/events.md#geteventsbytype",
     aliases=("getEventsbyType",),
     differs="the shape of the answer is our choice: a list for each source that was asked for, under its name",
     examples=[

@@ -1,4 +1,4 @@
-"""Who is on a list: put leads on it and take them off (wire.md 4.3, 15)."""
+"""Who is on a list: put leads on it and take them off (docs/wire/lists.md#writing-members)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
@@ -52,7 +52,7 @@ _CONTACTS = Objects(LIST_CONTACT, "The pairs of list and lead; 500 a call at mos
     *_ADD_ERRORS,
     MissingParameters,
     result=Writes("creates"),
-    section="wire.md 4.3, 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], "A lead by its id.", given=_BOTH)],
 )
@@ -71,7 +71,7 @@ async def add_list_member(
     *WRITE_ERRORS,
     *_ADD_ERRORS,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[
         Example(
@@ -92,7 +92,7 @@ async def add_list_members(context: Context, *, objects: Annotated[list[Json], _
     *_ADD_ERRORS,
     MissingParameters,
     result=Writes("creates"),
-    section="wire.md 4.3, 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[
         Example(
@@ -114,7 +114,7 @@ async def add_list_member_email_address(
     *WRITE_ERRORS,
     *_ADD_ERRORS,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[
         Example(
@@ -140,7 +140,7 @@ async def add_list_members_email_address(context: Context, *, objects: Annotated
     *_REMOVE_ERRORS,
     MissingParameters,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_TWO_NAMES,
     examples=[Example({"listID": "{activeList}", "contactID": "{lead}"}, [DONE], "A member.", given=_MEMBER)],
 )
@@ -158,7 +158,7 @@ async def remove_list_member(
     *WRITE_ERRORS,
     *_REMOVE_ERRORS,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_TWO_NAMES,
     examples=[
         Example(
@@ -184,7 +184,7 @@ async def remove_list_members(context: Context, *, objects: Annotated[list[Json]
     *_REMOVE_ERRORS,
     MissingParameters,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[Example({"listID": "{activeList}", "emailAddress": _ADDRESS}, [DONE], "A member.", given=_MEMBER)],
 )
@@ -199,7 +199,7 @@ async def remove_list_member_email_address(
     *WRITE_ERRORS,
     *_REMOVE_ERRORS,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[
         Example({"objects": [{"listID": "{activeList}", "emailAddress": _ADDRESS}]}, [DONE], "A member.", given=_MEMBER)
@@ -217,7 +217,7 @@ async def remove_list_members_email_address(
     *_REMOVE_ERRORS,
     MissingParameters,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[
         Example({"listID": "{activeList}"}, [DONE], "A list with somebody on it.", given=_MEMBER),

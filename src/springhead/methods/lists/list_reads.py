@@ -1,4 +1,4 @@
-"""Who is on a list, who is off it, and on which lists a lead is (wire.md 10.11, 15)."""
+"""Who is on a list, who is off it, and on which lists a lead is (docs/wire/lists.md#reading-members)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
@@ -23,7 +23,7 @@ from springhead.store.nouns import reads as pages
 from springhead.store.nouns.reads import Select
 
 LEADS_MAX = 100
-"""How many leads getLeadListMemberships answers for in one call (wire.md 10.11)."""
+"""How many leads getLeadListMemberships answers for in one call (docs/wire/lists.md#getleadlistmemberships)."""
 
 _ID = Column(name="id", kind=integer(18, "bigint"))
 _CONTACT = Column(name="contactID", kind=integer(18, "bigint"))
@@ -56,7 +56,7 @@ _LEAD = {"firstName": "Lead", "lastName": "", "emailAddress": "lead.one@example.
     MissingParameters,
     UnexpectedArray,
     result=Reads(LIST_LEAD, generated="getWherelistMemberGets"),
-    section="wire.md 3, 15",
+    section="docs/wire/lists.md#reading-members",
     examples=[
         Example(
             {"where": {"id": "{activeList}"}, "limit": 500, "offset": 0},
@@ -100,7 +100,7 @@ async def get_list_members(
     MissingParameters,
     UnexpectedArray,
     result=Reads(REMOVED_MEMBER, generated="getWherelistLeadMembers"),
-    section="wire.md 3, 14.13, 15",
+    section="docs/wire/lists.md#reading-members",
     examples=[
         Example(
             {"where": {"id": "{activeList}", "flag": "removed"}},
@@ -159,7 +159,7 @@ async def get_removed_list_members(
     MissingParameters,
     UnexpectedArray,
     result=Reads(MEMBERSHIP),
-    section="wire.md 15",
+    section="docs/wire/lists.md#reading-members",
     differs="the result's key and the words of `status`, `active` and `removed`, are our choice: there is no capture",
     examples=[
         Example(
@@ -184,7 +184,7 @@ async def get_list_memberships(
     MissingParameters,
     UnexpectedArray,
     result=Reads(LIST_MEMBER),
-    section="wire.md 15",
+    section="docs/wire/lists.md#reading-members",
     examples=[
         Example(
             {"where": {"contactID": "{lead}"}},
@@ -212,7 +212,7 @@ async def get_contact_list_memberships(
     UnexpectedArray,
     TooManyLeads,
     result=Reads(LEAD_LIST, generated="getWhereIns"),
-    section="wire.md 10.11",
+    section="docs/wire/lists.md#getleadlistmemberships",
     differs="the columns of a row are our choice: there is no capture",
     examples=[
         Example(

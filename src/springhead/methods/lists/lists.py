@@ -1,4 +1,4 @@
-"""Lists: make, change, delete and read them; rules-based ones among them (wire.md 13, 15)."""
+"""Lists: make, change, delete and read them; rules-based ones among them (docs/wire/lists.md)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -75,7 +75,7 @@ async def _settle(context: Context) -> None:
     *FLAT_ERRORS,
     MissingParameters,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#methods-of-lists",
     differs=_FILTER,
     examples=[
         Example({"name": _NAME, "description": _DESCRIPTION}, [CREATED], "A list that people are put on."),
@@ -105,7 +105,7 @@ async def create_list(
     *FLAT_ERRORS,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#methods-of-lists",
     differs=f"{_FILTER}; an unknown id is answered with 302",
     examples=[
         Example({"id": "{id}", "name": "Customers near Berlin"}, [DONE], "Another name.", given=GIVEN_LIST),
@@ -139,7 +139,7 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
     *FLAT_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/lists.md#methods-of-lists",
     differs="`id` is taken beside `objects` too; an unknown id is answered with 302",
     examples=[
         Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A list.", given=GIVEN_LIST),
@@ -161,7 +161,7 @@ async def delete_list(
 @method(
     UnexpectedArray,
     result=Reads(ACTIVE_LIST),
-    section="wire.md 14.11, 15",
+    section="docs/wire/lists.md#getactivelists",
     differs="a list with a filter has it as `filter`, its last key",
     examples=[
         Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=GIVEN_LIST),
@@ -202,7 +202,7 @@ def _without_filter(one: Mapping[str, Json]) -> Mapping[str, Json]:
 
 @method(
     result=Reads(LIST_TAG, generated="getAllgetListTagss"),
-    section="wire.md 3, 15",
+    section="docs/wire/lists.md#methods-of-lists",
     differs="there is no way to make tags yet, so the list is always empty",
     examples=[Example({}, [], "There are none.")],
 )

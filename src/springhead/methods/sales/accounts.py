@@ -1,4 +1,4 @@
-"""Accounts (wire.md 15)."""
+"""Accounts (docs/wire/sales.md#accounts)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -42,7 +42,7 @@ _RULES = writes.Rules(after_delete=_after_delete, passes=True)
     *WRITE_ERRORS,
     UnknownReference,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#accounts",
     examples=[
         Example(
             {"objects": [{"accountName": _NAME, "billingCity": "Orlando", "numberOfEmployees": 12}]},
@@ -64,7 +64,7 @@ async def create_accounts(context: Context, *, objects: Annotated[list[Json], Ob
     UnknownReference,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#accounts",
     examples=[
         Example({"objects": [{"id": "{id}", "website": "acme.example"}]}, [DONE], "A new website.", given=_GIVEN),
         Example({"objects": [{"id": 1, "website": "acme.example"}]}, [NOTHING], "An id that no account has."),
@@ -83,7 +83,7 @@ async def update_accounts(context: Context, *, objects: Annotated[list[Json], Ob
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#accounts",
     examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "An account.", given=_GIVEN)],
 )
 async def delete_accounts(
@@ -103,7 +103,7 @@ async def delete_accounts(
     MissingParameters,
     UnexpectedArray,
     result=Reads(ACCOUNT),
-    section="wire.md 15",
+    section="docs/wire/sales.md#accounts",
     examples=[Example({"id": "{id}"}, [_ROW], "An account.", given=_GIVEN)],
 )
 async def get_account(context: Context, *, id: Id) -> Rows:
@@ -114,7 +114,7 @@ async def get_account(context: Context, *, id: Id) -> Rows:
 @method(
     UnexpectedArray,
     result=Reads(ACCOUNT),
-    section="wire.md 15",
+    section="docs/wire/sales.md#accounts",
     examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=_GIVEN)],
 )
 async def get_accounts(
@@ -133,7 +133,7 @@ async def get_accounts(
     UnexpectedArray,
     WrongValue,
     result=Reads(ACCOUNT),
-    section="wire.md 15",
+    section="docs/wire/sales.md#accounts",
     examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
 )
 async def get_accounts_date_range(

@@ -1,4 +1,4 @@
-"""Campaigns (wire.md 15)."""
+"""Campaigns (docs/wire/sales.md#campaigns)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -44,7 +44,7 @@ _RULES = writes.Rules(after_delete=_after_delete, passes=True)
     *WRITE_ERRORS,
     UnknownReference,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#campaigns",
     differs=_TYPES,
     examples=[
         Example(
@@ -72,7 +72,7 @@ async def create_campaigns(
     UnknownReference,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#campaigns",
     differs=_TYPES,
     examples=[
         Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "It is over.", given=_GIVEN),
@@ -94,7 +94,7 @@ async def update_campaigns(
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#campaigns",
     examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A campaign.", given=_GIVEN)],
 )
 async def delete_campaigns(
@@ -114,7 +114,7 @@ async def delete_campaigns(
     MissingParameters,
     UnexpectedArray,
     result=Reads(CAMPAIGN),
-    section="wire.md 15",
+    section="docs/wire/sales.md#campaigns",
     differs="`ownerID`, by which campaigns can be filtered, is a column too, and the last one",
     examples=[Example({"id": "{id}"}, [_ROW], "A campaign.", given=_GIVEN)],
 )
@@ -126,7 +126,7 @@ async def get_campaign(context: Context, *, id: Id) -> Rows:
 @method(
     UnexpectedArray,
     result=Reads(CAMPAIGN),
-    section="wire.md 15",
+    section="docs/wire/sales.md#campaigns",
     differs="`ownerID`, by which campaigns can be filtered, is a column too, and the last one",
     examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=_GIVEN)],
 )
@@ -146,7 +146,7 @@ async def get_campaigns(
     UnexpectedArray,
     WrongValue,
     result=Reads(CAMPAIGN),
-    section="wire.md 15",
+    section="docs/wire/sales.md#campaigns",
     differs="`ownerID`, by which campaigns can be filtered, is a column too, and the last one",
     examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
 )

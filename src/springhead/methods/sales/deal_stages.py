@@ -1,4 +1,4 @@
-"""Deal stages: the steps on the way of an opportunity (wire.md 15)."""
+"""Deal stages: the steps on the way of an opportunity (docs/wire/sales.md#deal-stages)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -51,7 +51,7 @@ _RULES = writes.Rules(kept=_kept)
 @method(
     *WRITE_ERRORS,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#deal-stages",
     examples=[Example({"objects": [_STAGE]}, [CREATED], "A step at which four of ten offers are taken.")],
 )
 async def create_deal_stages(
@@ -70,7 +70,7 @@ async def create_deal_stages(
     NothingChanged,
     result=Writes("updates"),
     vendor=False,
-    section="wire.md 15",
+    section="docs/wire/sales.md#deal-stages",
     examples=[
         Example({"objects": [{"id": "{id}", "weight": 3}]}, [DONE], "A stage moves up.", given=GIVEN),
         Example({"objects": [{"id": 1, "weight": 3}]}, [NOTHING], "An id that no deal stage has."),
@@ -92,7 +92,7 @@ async def update_deal_stages(
     NothingChanged,
     UnknownReference,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#deal-stages",
     examples=[
         Example({"objects": [{"id": "{dealStage}"}]}, [refused(_IN_USE)], "One that is in use.", given=_USED),
         Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A deal stage.", given=GIVEN),
@@ -114,7 +114,7 @@ async def delete_deal_stages(
     MissingParameters,
     UnexpectedArray,
     result=Reads(DEAL_STAGE),
-    section="wire.md 15",
+    section="docs/wire/sales.md#deal-stages",
     examples=[Example({"id": "{id}"}, [_ROW], "A deal stage.", given=GIVEN)],
 )
 async def get_deal_stage(context: Context, *, id: Id) -> Rows:
@@ -125,7 +125,7 @@ async def get_deal_stage(context: Context, *, id: Id) -> Rows:
 @method(
     UnexpectedArray,
     result=Reads(DEAL_STAGE),
-    section="wire.md 15",
+    section="docs/wire/sales.md#deal-stages",
     examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=GIVEN)],
 )
 async def get_deal_stages(
@@ -144,7 +144,7 @@ async def get_deal_stages(
     UnexpectedArray,
     WrongValue,
     result=Reads(DEAL_STAGE),
-    section="wire.md 15",
+    section="docs/wire/sales.md#deal-stages",
     examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=GIVEN)],
 )
 async def get_deal_stages_date_range(

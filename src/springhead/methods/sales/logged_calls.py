@@ -1,4 +1,4 @@
-"""Logged calls (wire.md 10.10)."""
+"""Logged calls (docs/wire/events.md#logcalls)."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -28,7 +28,7 @@ RULES = writes.Rules(then=_tell)
     *WRITE_ERRORS,
     UnknownReference,
     result=Writes("creates", only_success=True, captured=True),
-    section="wire.md 10.10, 14.6",
+    section="docs/wire/events.md#logcalls",
     differs=(
         "the answer is the documented `success`, whether all of them were logged; for keys made with "
         "`--captured-calls` it is the captured `creates`; of `callResult` any text is taken"

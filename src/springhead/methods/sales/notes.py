@@ -1,4 +1,4 @@
-"""Notes about leads, accounts and opportunities (wire.md 15, schema.md)."""
+"""Notes about leads, accounts and opportunities (docs/wire/notes-and-tasks.md#notes)."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -69,7 +69,7 @@ def _changed(one: object) -> ApiError | None:
     *WRITE_ERRORS,
     UnknownReference,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     examples=[Example({"objects": [_ABOUT_LEAD]}, [CREATED], "A note about a lead.", given=GIVEN)],
 )
 async def create_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
@@ -88,7 +88,7 @@ async def create_notes(context: Context, *, objects: Annotated[list[Json], Objec
     UnknownReference,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     examples=[
         Example({"objects": [{"id": "{id}", "pinned": 1}]}, [DONE], "A note to keep in sight.", given=_NOTE),
         Example({"objects": [{"id": 1, "title": "Demo"}]}, [NOTHING], "An id that no note has."),
@@ -108,7 +108,7 @@ async def update_notes(context: Context, *, objects: Annotated[list[Json], Objec
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A note.", given=_NOTE)],
 )
 async def delete_notes(
@@ -124,7 +124,7 @@ async def delete_notes(
     MissingParameters,
     UnexpectedArray,
     result=Reads(NOTE),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
     examples=[Example({"id": "{lead}"}, [_ROW], "The notes of a lead.", given=_NOTE)],
 )
@@ -145,7 +145,7 @@ async def get_contact_notes(
 @method(
     UnexpectedArray,
     result=Reads(NOTE),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
     examples=[Example({"where": {"id": ["{lead}"]}}, [_ROW], "The notes of some leads.", given=_NOTE)],
 )
@@ -167,7 +167,7 @@ async def get_contacts_notes(
     MissingParameters,
     UnexpectedArray,
     result=Reads(NOTE),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
     examples=[Example({"id": "{account}"}, [_ACCOUNT_ROW], "The notes of an account.", given=_ACCOUNT_NOTE)],
 )
@@ -188,7 +188,7 @@ async def get_account_notes(
 @method(
     UnexpectedArray,
     result=Reads(NOTE),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
     examples=[Example({"where": {}, "limit": 500}, [_ACCOUNT_ROW], "Those of all accounts.", given=_ACCOUNT_NOTE)],
 )
@@ -207,7 +207,7 @@ async def get_accounts_notes(
     MissingParameters,
     UnexpectedArray,
     result=Reads(NOTE),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
     examples=[Example({"id": 1}, [], "An id that no opportunity has.")],
 )
@@ -228,7 +228,7 @@ async def get_opportunity_notes(
 @method(
     UnexpectedArray,
     result=Reads(NOTE),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
     examples=[Example({"where": {"id": 1}}, [], "An id that no opportunity has.")],
 )

@@ -1,4 +1,4 @@
-"""Opportunities: possible sales, and what they make of their leads (wire.md 8, 15)."""
+"""Opportunities: possible sales, and what they make of their leads (docs/wire/sales.md#opportunities)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -123,7 +123,7 @@ class _Followed:
     *WRITE_ERRORS,
     UnknownReference,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#opportunities",
     examples=[
         Example({"objects": [_NEW]}, [CREATED], "What a new roof may bring, until when.", given=deal_stages.GIVEN)
     ],
@@ -146,7 +146,7 @@ async def create_opportunities(
     UnknownReference,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#opportunities",
     examples=[
         Example({"objects": [{"id": "{id}", "isWon": 1}]}, [DONE], "It is won, and so closed.", given=_GIVEN),
         Example({"objects": [{"id": 1, "isWon": 1}]}, [NOTHING], "An id that no opportunity has."),
@@ -169,7 +169,7 @@ async def update_opportunities(
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#opportunities",
     examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "An opportunity.", given=_GIVEN)],
 )
 async def delete_opportunities(
@@ -189,7 +189,7 @@ async def delete_opportunities(
     MissingParameters,
     UnexpectedArray,
     result=Reads(OPPORTUNITY),
-    section="wire.md 15",
+    section="docs/wire/sales.md#opportunities",
     examples=[Example({"id": "{id}"}, [_ROW], "An opportunity.", given=_GIVEN)],
 )
 async def get_opportunity(context: Context, *, id: Id) -> Rows:
@@ -200,7 +200,7 @@ async def get_opportunity(context: Context, *, id: Id) -> Rows:
 @method(
     UnexpectedArray,
     result=Reads(OPPORTUNITY),
-    section="wire.md 15",
+    section="docs/wire/sales.md#opportunities",
     examples=[
         Example({"where": {"dealStageID": "{dealStage}"}}, [_ROW], "Those in one deal stage.", given=_GIVEN),
     ],
@@ -227,7 +227,7 @@ async def get_opportunities(
     UnexpectedArray,
     WrongValue,
     result=Reads(OPPORTUNITY),
-    section="wire.md 15",
+    section="docs/wire/sales.md#opportunities",
     examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
 )
 async def get_opportunities_date_range(

@@ -1,4 +1,4 @@
-"""Links of opportunities and leads (wire.md 15)."""
+"""Links of opportunities and leads (docs/wire/sales.md#links-to-leads)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -69,7 +69,7 @@ class _Unlinked:
     EntryExists,
     UnknownReference,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#links-to-leads",
     examples=[
         Example({"objects": [_PAIR]}, [CREATED], "One more lead that has to do with it.", given=_BOTH),
         Example({"objects": [_PAIR]}, [TAKEN], "A link that is there already.", given=_LINKED),
@@ -90,7 +90,7 @@ async def create_opportunity_leads(
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#links-to-leads",
     examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A link.", given=_LINKED)],
 )
 async def delete_opportunity_leads(
@@ -110,7 +110,7 @@ async def delete_opportunity_leads(
     MissingParameters,
     UnexpectedArray,
     result=Reads(OPPORTUNITY_LEAD),
-    section="wire.md 15",
+    section="docs/wire/sales.md#links-to-leads",
     examples=[Example({"id": "{id}"}, [_ROW], "A link.", given=_LINKED)],
 )
 async def get_opportunity_lead(context: Context, *, id: Id) -> Rows:
@@ -121,7 +121,7 @@ async def get_opportunity_lead(context: Context, *, id: Id) -> Rows:
 @method(
     UnexpectedArray,
     result=Reads(OPPORTUNITY_LEAD, generated="getWhereopportunityLeads"),
-    section="wire.md 15",
+    section="docs/wire/sales.md#links-to-leads",
     examples=[
         Example({"where": {"leadID": "{lead}"}}, [_ROW], "The opportunities of a lead.", given=_LINKED),
     ],
@@ -146,7 +146,7 @@ async def get_opportunity_leads(
     UnexpectedArray,
     WrongValue,
     result=Reads(OPPORTUNITY_LEAD),
-    section="wire.md 15",
+    section="docs/wire/sales.md#links-to-leads",
     examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_LINKED)],
 )
 async def get_opportunity_leads_date_range(

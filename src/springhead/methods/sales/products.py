@@ -1,4 +1,4 @@
-"""Products (wire.md 15; the vendor's schema is not known)."""
+"""Products (docs/wire/methods.md#products; the vendor's schema is not known)."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -24,7 +24,7 @@ _ROW = row(PRODUCT, productName=_NAME, price="7.9")
     *FLAT_ERRORS,
     MissingParameters,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/methods.md#products",
     differs=_CHOICE,
     examples=[
         Example({"productName": _NAME, "productCode": "SW-12", "price": "7.90"}, [CREATED], "One new product."),
@@ -43,7 +43,7 @@ async def create_product(
 @method(
     *WRITE_ERRORS,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/methods.md#products",
     differs=_CHOICE,
     examples=[
         Example(
@@ -68,7 +68,7 @@ async def create_products(
 @method(
     UnexpectedArray,
     result=Reads(PRODUCT),
-    section="wire.md 15",
+    section="docs/wire/methods.md#products",
     differs=_CHOICE,
     examples=[
         Example({"where": {"isActive": 1}, "limit": 500, "offset": 0}, [_ROW], "What is sold.", given=_GIVEN),
@@ -93,7 +93,7 @@ async def get_products(
     *FLAT_ERRORS,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/methods.md#products",
     differs=_CHOICE,
     examples=[
         Example({"id": "{id}", "price": "8.20"}, [DONE], "A new price.", given=_GIVEN),
@@ -117,7 +117,7 @@ async def update_product(
     *FLAT_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/methods.md#products",
     examples=[
         Example({"id": "{id}"}, [DONE], "A product.", given=_GIVEN),
         Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "Several at once.", given=_GIVEN),

@@ -1,4 +1,4 @@
-"""Tasks (wire.md 15); their columns are our choice."""
+"""Tasks (docs/wire/notes-and-tasks.md#tasks); their columns are our choice."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -45,7 +45,7 @@ _NEW = Rules(examine=_right, then=_made)
     *WRITE_ERRORS,
     UnknownReference,
     result=Writes("creates"),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#tasks",
     differs=_CHOICE,
     examples=[
         Example(
@@ -71,7 +71,7 @@ async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objec
     UnknownReference,
     NothingChanged,
     result=Writes("updates"),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#tasks",
     differs=_CHOICE,
     examples=[
         Example({"objects": [{"id": "{id}", "status": "completed"}]}, [DONE], "A task that is done.", given=_GIVEN),
@@ -92,7 +92,7 @@ async def update_tasks(context: Context, *, objects: Annotated[list[Json], Objec
     *WRITE_ERRORS,
     NothingChanged,
     result=Writes("deletes"),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#tasks",
     examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A task.", given=_GIVEN)],
 )
 async def delete_tasks(
@@ -107,7 +107,7 @@ async def delete_tasks(
 @method(
     UnexpectedArray,
     result=Reads(TASK),
-    section="wire.md 15",
+    section="docs/wire/notes-and-tasks.md#tasks",
     differs=f"{_CHOICE}, and so are the filters",
     examples=[Example({"where": {"status": "open"}}, [_ROW], "What is to be done.", given=_GIVEN)],
 )

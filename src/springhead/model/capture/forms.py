@@ -1,4 +1,4 @@
-"""Forms: what a company asks the public, and how each question is put (design.md 6; our own noun)."""
+"""Forms: what a company asks the public, and how each question is put (our own noun)."""
 
 import re
 from collections.abc import Mapping, Sequence

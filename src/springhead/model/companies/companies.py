@@ -14,8 +14,8 @@ SECRET_MARK = "5EAD"  # noqa: S105 - a mark, no secret
 class Company(msgspec.Struct, frozen=True, kw_only=True):
     """A company: one tenant, wholly apart from the others.
 
-    `per_second` and `per_day` are calls, `objects_per_call` is objects in one call (wire.md 7); for `recycle_days` a
-    deleted lead can be restored.
+    `per_second` and `per_day` are calls, `objects_per_call` is objects in one call (docs/wire/limits.md);
+    for `recycle_days` a deleted lead can be restored.
     """
 
     id: int
@@ -29,7 +29,7 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of the company's profile: the v1 address speaks its local time (wire.md 6)."""
+        """The zone of the company's profile: the v1 address speaks its local time (docs/wire/times.md)."""
         return ZoneInfo(self.time_zone)
 
 
@@ -37,8 +37,8 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """An API key without its secret, which is shown once and kept as a hash.
 
     `plain_success`: successful writes answer `error: null`, for clients written from the vendor's
-    documents (wire.md 14.2). `captured_calls`: logCalls answers an outcome for each call, as was
-    captured, not `success` alone (wire.md 14.6).
+    documents (docs/wire/envelope.md#successful-writes). `captured_calls`: logCalls answers an
+    outcome for each call, as was captured, not `success` alone (docs/wire/events.md#logcalls).
     """
 
     id: int

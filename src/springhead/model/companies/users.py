@@ -1,4 +1,4 @@
-"""The user profile: a person of the company (wire.md 15)."""
+"""The user profile: a person of the company (docs/wire/methods.md#users)."""
 
 from springhead.model.kit.columns import Column, Noun, flag, integer, text
 from springhead.model.leads.leads import email_key

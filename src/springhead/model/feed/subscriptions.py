@@ -1,4 +1,4 @@
-"""Subscriptions to the changes of leads, and the deliveries that they lead to (wire.md 10.9, 12)."""
+"""Subscriptions to the changes of leads, and the deliveries that they lead to (docs/wire/pushes.md)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal

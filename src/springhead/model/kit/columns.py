@@ -49,7 +49,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     clears: bool = True
 
     def valid_format(self, *, required: bool) -> dict[str, Json]:
-        """The wire's `validFormat` (wire.md 4.2), with the options of a picklist as our addition."""
+        """The wire's `validFormat` (docs/wire/errors.md#error-object); `options` of a picklist are our addition."""
         described: dict[str, Json] = {"type": self.type, "length": self.length, "required": required}
         return described | ({"options": list(self.options)} if self.options else {})
 
@@ -182,7 +182,7 @@ def moment() -> Kind:
 
 
 def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
-    """The type of a custom field: its dataType, dataLength, and options if it has any (wire.md 9).
+    """The type of a custom field: its dataType, dataLength, and options if it has any (docs/wire/fields.md#datatype).
 
     A picklist, radio or checkbox field without options takes any text, as the vendor's API, which
     knows no options, has always let clients do.
@@ -223,7 +223,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     """A column of a noun.
 
     `writable` is False for what a caller may send and the server ignores (`id`, `updateTimestamp` …).
-    `nullable` columns take null as "no value"; others refuse it (wire.md 5). `read` replaces the
+    `nullable` columns take null as "no value"; others refuse it (docs/wire/values.md#requests). `read` replaces the
     column's own expression in SQL; `asked` columns appear only when `fields` names them.
 
     `default` is SQL for a value that is not given, and `default_is` says in words what that is where it is no

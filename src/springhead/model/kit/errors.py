@@ -1,6 +1,6 @@
 """Every error that a caller can get: the class is the catalogue entry, the wire's text its message.
 
-Codes and messages are the vendor's own, without the full stop (wire.md 4.2, 11). What the caller
+Codes and messages are the vendor's own, without the full stop (docs/wire/errors.md). What the caller
 should change stands in `data`, never in the message, because clients compare messages literally.
 """
 
@@ -20,7 +20,7 @@ class Problem(TypedDict):
 
 
 class ErrorBody(TypedDict):
-    """An error as it stands on the wire, in this order of keys (wire.md 4.2)."""
+    """An error as it stands on the wire, in this order of keys (docs/wire/errors.md#error-object)."""
 
     code: int
     message: str

@@ -1,4 +1,4 @@
-"""Fields: the system's own and the company's custom ones, of all three relationships (wire.md 9)."""
+"""Fields: the system's own and the company's custom ones, of all three relationships (docs/wire/fields.md)."""
 
 import re
 import secrets
@@ -76,9 +76,10 @@ FILLING = "filling"
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
-    """A field, in the order of the wire (wire.md 9); `is_unique` and `options` are our own and come last.
+    """A field, in the order of the wire (docs/wire/fields.md#the-field).
 
-    A unique one has a number, `unique_id`, and is not `unique_filled` until the values of all leads are known.
+    `is_unique` and `options` are our own and come last. A unique one has a number, `unique_id`, and is not
+    `unique_filled` until the values of all leads are known.
     """
 
     id: int
@@ -134,7 +135,7 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def columns(self) -> Mapping[str, tuple[Column, ...]]:
-        """The columns of the custom fields by relationship, ordered by system name (wire.md 8)."""
+        """The columns of the custom fields by relationship, by system name (docs/wire/leads.md#column-order)."""
         return {
             relationship: tuple(
                 field.column
@@ -208,4 +209,4 @@ SYSTEM_FIELDS = (
     *_system_fields(ACCOUNT, 110_000_512, hidden=()),
     *_system_fields(OPPORTUNITY, 120_000_512, hidden=()),
 )
-"""The system's own fields, as getFields lists them: not quite the lead's columns (wire.md 10.8)."""
+"""The system's own fields, as getFields lists them: not quite the lead's columns (docs/wire/fields.md#getfields)."""

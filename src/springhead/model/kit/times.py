@@ -1,4 +1,4 @@
-"""Timestamps of the wire: `YYYY-MM-DD HH:MM:SS` without a zone (wire.md 6)."""
+"""Timestamps of the wire: `YYYY-MM-DD HH:MM:SS` without a zone (docs/wire/times.md)."""
 
 import re
 from datetime import UTC, datetime, time, timedelta

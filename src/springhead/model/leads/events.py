@@ -1,4 +1,4 @@
-"""What happens to a lead: the sources of events, and what an event says (schema.md)."""
+"""What happens to a lead: the sources of events, and what an event says (docs/wire/events.md#event-sources)."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
 """The source of a logged call, by its direction."""
 
 SOURCES = (
-    # the vendor's (schema.md)
+    # the vendor's (docs/wire/events.md#event-sources)
     "callConvert", "cartComplete", STATUS_CHANGED, STAGE_CHANGED, "emailSent", "emailOpened", "emailClick",
     "emailBounce", "emailSpamComplaint", "emailUnsubscribe", "emailVisit", "formSubmit", "importantPageVisit",
     "incomingCall", "leadCreation", "leadOwnerChange", "mailboxRecv", "mailboxSend", "mailboxEmailOpen", "mediaOpen",

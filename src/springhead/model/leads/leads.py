@@ -8,7 +8,7 @@ import idna
 from springhead.model.kit.columns import Column, Noun, Story, choice, flag, integer, moment, text
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
-"""What leadStatus can be (wire.md 8, 14.15); `contactWithOpp` follows from opportunities, nobody sets it."""
+"""What leadStatus can be (docs/wire/leads.md#leadstatus). `contactWithOpp` follows from opportunities alone."""
 
 DERIVED_STATUS = "contactWithOpp"
 DEFAULT_STATUS = "unqualified"

@@ -1,4 +1,4 @@
-"""The campaign: where leads come from (wire.md 15; its article gives no types)."""
+"""The campaign: where leads come from (docs/wire/sales.md#campaigns; its article gives no types)."""
 
 from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
 

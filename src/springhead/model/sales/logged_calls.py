@@ -1,4 +1,4 @@
-"""The logged call (wire.md 10.10; its schema article is not known)."""
+"""The logged call (docs/wire/events.md#logcalls; its schema article is not known)."""
 
 from springhead.model.kit.columns import Column, Noun, choice, integer, moment, text
 

@@ -1,4 +1,7 @@
-"""Notes about leads, opportunities and accounts (wire.md 15, schema.md), and tasks, whose columns are our choice."""
+"""Notes about leads, opportunities and accounts, and tasks, whose columns are our choice.
+
+The wire: docs/wire/notes-and-tasks.md.
+"""
 
 from typing import Any
 

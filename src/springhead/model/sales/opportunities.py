@@ -1,4 +1,4 @@
-"""Deal stages, opportunities, and the links between opportunities and leads (wire.md 15, schema.md)."""
+"""Deal stages, opportunities, and the links between opportunities and leads (docs/wire/sales.md#opportunities)."""
 
 from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
 

@@ -88,7 +88,7 @@ def request(example: Example, method: Method[Any]) -> dict[str, Json]:
 
 
 def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
-    """The body of the answer: keys in the wire's order, `error` as wire.md 3 has it."""
+    """The body of the answer: keys in the wire's order, `error` as docs/wire/envelope.md#responses has it."""
     if isinstance(method.result, Writes) and method.result.only_success:
         return {"result": {"success": example.result}, "error": None, "id": REQUEST_ID}
     rows = result(example, method)

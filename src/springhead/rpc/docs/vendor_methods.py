@@ -1,4 +1,4 @@
-"""Every method of the vendor's API, by group: what the compatibility table measures us against (wire.md 15)."""
+"""Every method of the vendor's API, by group: the rows of the compatibility table (docs/wire/methods.md)."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

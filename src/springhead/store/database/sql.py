@@ -28,7 +28,7 @@ def literal(text: str) -> str:
 
 
 def expression(column: Column, *, table: str = "l") -> str:
-    """A column as the wire shows it: text or null; `$2` is the time zone of the call (wire.md 5, 6)."""
+    """A column as an answer has it, text or null (docs/wire/values.md#answers); `$2` is the time zone of the call."""
     value = column.read or f"{table}.{column.sql}"
     match column.kind.sql:
         case "boolean":

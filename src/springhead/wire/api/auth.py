@@ -1,4 +1,4 @@
-"""Who calls: credentials from the query string or the headers, checked against hashes (wire.md 1)."""
+"""Who calls: credentials from the query string or the headers, checked against hashes (docs/wire/authentication.md)."""
 
 import asyncio
 import hmac

@@ -1,4 +1,4 @@
-"""The envelope: a request's body into method, params and id, and a result or an error back (wire.md 2, 3)."""
+"""The envelope: a request's body into method, params and id, and a result or an error back (docs/wire/envelope.md)."""
 
 import gc
 import json
@@ -176,7 +176,7 @@ def _repeated_key(body: bytes) -> str | None:
 
 
 def failure(error: ApiError, identity: bytes) -> bytes:
-    """An answer that refuses the whole call (wire.md 3)."""
+    """An answer that refuses the whole call (docs/wire/envelope.md#responses)."""
     return b'{"result":null,"error":' + _encode(error.body()) + b',"id":' + identity + b"}"
 
 
@@ -191,7 +191,8 @@ def success(
     """An answer, whole, or in pieces when it is read while it is sent.
 
     A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
-    through, or null then for a key that is set so (wire.md 3, 14.2). A generated read has `[]` too.
+    through, or null then for a key that is set so (docs/wire/envelope.md#successful-writes).
+    A generated read has `[]` too.
     """
     if isinstance(result, Outcomes):
         return _written(shape, result, identity, plain_success=plain_success, captured_calls=captured_calls)

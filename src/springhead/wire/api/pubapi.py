@@ -1,4 +1,4 @@
-"""The API's address: credentials, limits, envelope, method, answer, in that order (wire.md 1 to 4)."""
+"""The API's address: credentials, limits, envelope, method, answer, in that order (docs/wire/README.md)."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""The limits on calls: 10 a second and 50,000 a day for a company, unless set otherwise (wire.md 7)."""
+"""The limits on calls: 10 a second and 50,000 a day for a company, unless set otherwise (docs/wire/limits.md)."""
 
 import asyncio
 import contextlib

@@ -1,0 +1,29 @@
+"""The pages of the documentation: their headings, and the anchors under which GitHub shows them."""
+
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+
+_FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6} +(.*?) *$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor of a heading: lower case, no punctuation, a hyphen for each space."""
+    return re.sub(r"[^\w\- ]", "", _LINK.sub(r"\1", heading).lower()).replace(" ", "-")
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """The anchors of a page. A heading that repeats an earlier one gets a number: `-1`, `-2`."""
+    found: set[str] = set()
+    seen: Counter[str] = Counter()
+    for heading in _HEADING.findall(_FENCED.sub("", page.read_text())):
+        anchor = anchor_of(heading)
+        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return frozenset(found)
