@@ -12,10 +12,10 @@ from typing import Any
 import click
 import pytest
 
+from pages import TOP, anchors
 from springhead.cli import springhead
 from support import Company
 
-TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
 BY_HAND = [page for page in PAGES if page.parent.name != "reference"]
 PAGES_OF_CALLS = (
@@ -167,12 +167,7 @@ def test_every_link_leads_to_a_file_or_a_heading(page: Path) -> None:
         file = (page.parent / path).resolve() if path else page
         assert file.exists(), f"{page.name} links to {target}"
         if anchor:
-            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
-            assert anchor in [_anchor(heading) for heading in headings], f"{page.name} links to {target}"
-
-
-def _anchor(heading: str) -> str:
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+            assert anchor in anchors(file), f"{page.name} links to {target}"
 
 
 @pytest.mark.parametrize("page", BY_HAND, ids=lambda page: str(page.relative_to(TOP)))
