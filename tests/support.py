@@ -6,8 +6,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -17,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import asyncpg
 
+from fork_server import start
 from springhead.postgres.embedded import Embedded
 from springhead.rpc.method import REGISTRY, Reads, Writes
 from springhead.store.companies import companies
@@ -32,15 +31,9 @@ class Server:
     def __init__(self, data: Path, *arguments: str, env: dict[str, str] | None = None, wait: bool = True) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
-        command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0", "--json"]
+        command = ["serve", "--data", str(data), "--port", "0", "--json", *arguments]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *arguments],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, **(env or {})},
-                start_new_session=True,
-            )
+            self.process = start(command, stderr=log, env={**os.environ, **(env or {})})
         self.ready: dict[str, str] = {}
         if wait:
             self.wait_ready()

@@ -129,7 +129,7 @@ def test_a_signal_in_the_middle_of_a_first_start_ends_it_and_the_next_one_works(
         return bool(seen)
 
     eventually(some)
-    assert server.stop() == 0
+    assert server.stop() == 0, server.log.read_text()
     _, left = psutil.wait_procs(seen, timeout=5)
     assert left == []
     again = Server(tmp_path / "data")
