@@ -43,7 +43,7 @@ def _domain(domain: str) -> str:
 LEAD = Noun(
     name="lead",
     table="lead",
-    about="A prospect who is possibly interested in your product.",
+    about="A person who may become a customer.",
     columns=(
         Column(name="id", kind=_REFERENCE, writable=False),
         Column(name="accountID", kind=_REFERENCE, nullable=True, refers="account"),
