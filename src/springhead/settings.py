@@ -293,13 +293,3 @@ def without_password(url: str) -> str:
     """A database's address with *** for its password."""
     url = re.sub(r"(?<=://)([^/?#@]*?:)(.*)(?=@)", r"\1***", url)
     return re.sub(r"([?&](?:password|sslpassword|passfile)=)[^&]*", r"\1***", url)
-
-
-def as_markdown() -> str:
-    """The table of all settings for the documentation."""
-    lines = ["| setting | default | what it is | value |", "|---|---|---|---|"]
-    lines += [
-        f"| `{setting.name}` | `{setting.shown(setting.default)}` | {setting.about} | {setting.expects} |"
-        for setting in declared()
-    ]
-    return "\n".join(lines) + "\n"

@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from jinja2 import UndefinedError
 
 from springhead import __version__, methods
 from springhead.cli import springhead
 from springhead.rpc.docs import reference
 from springhead.rpc.docs.openrpc import openrpc
+from springhead.rpc.docs.rendering import render
 from springhead.rpc.docs.vendor_methods import VENDOR_METHODS
 from springhead.rpc.method import ALIASES, REGISTRY, Reads
+from springhead.settings import Setting
 from support import Server
 
 assert methods.leads, "importing the methods registers them"
@@ -84,6 +87,17 @@ def test_outside_a_checkout_it_says_so(tmp_path: Path) -> None:
     refused = generate("--folder", str(tmp_path))
     assert refused.exit_code == 1
     assert "no checkout" in refused.output
+
+
+def test_a_bar_in_a_cell_does_not_end_the_cell() -> None:
+    pushes = Setting("pushes", str, "On | off", "one of on|off", "-", secret=False)
+
+    assert render("settings", settings=[pushes]).splitlines()[-1] == "| `pushes` | `-` | On \\| off | one of on\\|off |"
+
+
+def test_a_template_without_a_value_that_it_needs_makes_no_page() -> None:
+    with pytest.raises(UndefinedError, match="settings"):
+        render("settings")
 
 
 def test_the_server_serves_the_same_bytes(server: Server) -> None:

@@ -8,15 +8,22 @@ from springhead import methods, settings
 from springhead.cli.failure import Failure
 from springhead.rpc.docs import reference
 from springhead.rpc.docs.openrpc import openrpc
+from springhead.rpc.docs.rendering import render
 
 assert methods.leads  # noqa: S101 - importing the package is what registers the methods
 
 FOLDER = "docs/reference"
 """A folder in which every file is generated: what no page is made for any more goes."""
 
+
+def _settings() -> str:
+    """Returns the table of all settings."""
+    return render("settings", settings=settings.declared())
+
+
 _PARTS = {
     "docs/compatibility.md": {"methods": reference.compatibility},
-    "docs/settings.md": {"settings": settings.as_markdown},
+    "docs/settings.md": {"settings": _settings},
 }
 """Files by hand with generated parts, each between two marks."""
 
