@@ -18,7 +18,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-IMPORTED = ("springhead.cli.serve", "springhead.cli.serving", "uvloop", "uvicorn.lifespan.on")
 NUMBER = struct.Struct("!i")
 
 
@@ -134,10 +133,14 @@ def _keep(line: int, out: int, err: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     import gc
-    from importlib import import_module
 
-    for name in IMPORTED:
-        import_module(name)
+    # What a server imports until it is ready.
+    import uvicorn.lifespan.on  # noqa: F401
+    import uvloop  # noqa: F401
+
+    import springhead.cli.commands.serve
+    import springhead.cli.serving
+
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page
     asked = _serve(socket.socket(fileno=int(sys.argv[1])))
@@ -145,4 +148,4 @@ if __name__ == "__main__":
     os.environ.clear()
     os.environ.update(asked["env"])
     sys.argv[:] = ["springhead", *asked["arguments"]]
-    import_module("springhead.cli").main()
+    springhead.cli.main()
