@@ -1,20 +1,23 @@
 """One real server for each worker; a fresh company for each test."""
 
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from springhead import methods
-from support import Company, Server, kept, new_companies, new_company
+from support import Company, Pattern, Server, kept, new_companies, new_company
 
 assert methods.leads, "importing the methods registers them"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def connections() -> Generator[None]:
-    """Closes the connections that `support` keeps."""
+def shared_things(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[None]:
+    """Names the folder of `Server.on_copy`, and closes the connections that `support` keeps."""
+    base = tmp_path_factory.getbasetemp()
+    Pattern.folder = (base if worker_id == "master" else base.parent) / "pattern"
+    Pattern.folder.mkdir(exist_ok=True)
+    Pattern.folder.chmod(0o755)
     yield
     kept.close()
 
@@ -22,26 +25,35 @@ def connections() -> Generator[None]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A running server without call limits, shared by the tests of a worker."""
-    running = Server(Path(tmp_path_factory.mktemp("server")) / "data", "--no-limits")
+    running = Server.on_copy(tmp_path_factory.mktemp("server") / "data", "--no-limits")
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def second_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """Another server on the database of the shared one."""
+    running = Server(tmp_path_factory.mktemp("second") / "unused", "--no-limits", "--database-url", server.dsn)
     yield running
     assert running.stop() == 0
 
 
 @pytest.fixture(scope="session")
-def plain_companies() -> list[Company]:
-    """Companies without settings that no test has had yet: to make many at once saves most of the time."""
-    return []
+def plain_companies() -> dict[str, list[Company]]:
+    """Companies without settings that no test has had yet, by server: to make many at once saves most of the time."""
+    return {}
 
 
 @pytest.fixture
-def given_company(server: Server, plain_companies: list[Company]) -> Generator[Callable[..., Company]]:
+def given_company(server: Server, plain_companies: dict[str, list[Company]]) -> Generator[Callable[..., Company]]:
     """Makes companies on the shared server."""
     made: list[Company] = []
 
     def make(**settings: Any) -> Company:
-        if not settings and not plain_companies:
-            plain_companies.extend(new_companies(server, 20))
-        made.append(new_company(server, **settings) if settings else plain_companies.pop())
+        plain = plain_companies.setdefault(server.url, [])
+        if not settings and not plain:
+            plain.extend(new_companies(server, 20))
+        made.append(new_company(server, **settings) if settings else plain.pop())
         return made[-1]
 
     yield make

@@ -182,7 +182,7 @@ def test_create_or_update_as_clients_have_to_do_it(company: Company) -> None:
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A running server with call limits."""
-    running = Server(Path(tmp_path_factory.mktemp("limited")) / "data")
+    running = Server.on_copy(tmp_path_factory.mktemp("limited") / "data")
     yield running
     assert running.stop() == 0
 
@@ -301,7 +301,7 @@ def test_a_companys_limits_are_changed_while_the_server_runs(limited: Server) ->
 
 
 def test_the_count_of_a_day_outlives_the_server(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
+    server = Server.on_copy(tmp_path / "data")
     company = new_company(server, per_second=500, per_day=5)
     assert [_refusal(company) for _ in range(3)] == [None] * 3
     company.close()

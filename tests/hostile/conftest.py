@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Generator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -16,7 +15,7 @@ GROWTH = 100 * 1024 * 1024
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A running server; at the end it is alive, no larger than it was, and nothing surprised it."""
-    running = Server(Path(tmp_path_factory.mktemp("hostile")) / "data", "--no-limits")
+    running = Server.on_copy(tmp_path_factory.mktemp("hostile") / "data", "--no-limits")
     company = new_company(running)
     company.create(*({} for _ in range(500)))
     company.call("getLeads", where={})

@@ -214,7 +214,7 @@ def test_a_call_that_waits_ends_without_a_change(company: Company) -> None:
 
 
 def test_a_server_that_stops_keeps_nobody_waiting(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
+    server = Server.on_copy(tmp_path / "data")
     company = Company(server.url, server.ready["accountID"], server.ready["secretKey"])
     answers: list[Any] = []
     thread = threading.Thread(target=lambda: answers.append(company.envelope("getLeadChanges", {"wait": 25})))

@@ -4,8 +4,7 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -502,16 +501,8 @@ def test_the_later_look_begins_when_no_write_can_be_under_way_any_more(company: 
 # Several servers
 
 
-@pytest.fixture
-def second(server: Server, tmp_path: Path) -> Generator[Server]:
-    """Another server on the same database."""
-    running = Server(tmp_path / "second", "--no-limits", "--database-url", server.dsn)
-    yield running
-    assert running.stop() == 0
-
-
-def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: Company, second: Server) -> None:
-    there = twin(company, second)
+def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: Company, second_server: Server) -> None:
+    there = twin(company, second_server)
     assert there.create({"city": "Berlin"})  # it knows the company from before
 
     list_id = new_list(company, filter={"city": "Berlin"})
@@ -525,9 +516,9 @@ def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: 
 
 
 def test_a_status_that_follows_on_a_server_with_old_filters_is_followed_by_the_lists(
-    company: Company, second: Server
+    company: Company, second_server: Server
 ) -> None:
-    there = twin(company, second)
+    there = twin(company, second_server)
     (lead,) = there.create({})
     (stage,) = there.make("createDealStages", {"dealStageName": "Offer"})
     (deal,) = there.make(
@@ -570,7 +561,7 @@ def some_lead(dice: random.Random, field: str) -> dict[str, Any]:
 
 
 def test_random_writes_on_two_servers_end_as_an_evaluation_from_scratch(
-    company: Company, server: Server, second: Server
+    company: Company, server: Server, second_server: Server
 ) -> None:
     field = company.field("Field")
     known = company.create(*(some_lead(random.Random(at), field) for at in range(150)))
@@ -603,7 +594,7 @@ def test_random_writes_on_two_servers_end_as_an_evaluation_from_scratch(
                     )
                     assert answer["result"], answer
 
-    at_once([twin(company, where) for where in (server, second) for _ in range(3)], work)
+    at_once([twin(company, where) for where in (server, second_server) for _ in range(3)], work)
 
     hurry(server, company)
     leads: list[dict[str, Any]] = []

@@ -218,7 +218,7 @@ def dump(server: Server, company: Company) -> str:
 def test_a_secret_stands_in_no_log_figure_error_or_table(tmp_path: Path) -> None:
     """A46: a right secret and a wrong one in a hundred calls of every kind; then everything is searched for them."""
     data = tmp_path / "data"
-    server = Server(data, "--no-limits", env={"SPRINGHEAD_LOG_LEVEL": "debug"})
+    server = Server.on_copy(data, "--no-limits", env={"SPRINGHEAD_LOG_LEVEL": "debug"})
     company = new_company(server)
     a, s = company.account_id, company.secret
     said: list[bytes] = []
