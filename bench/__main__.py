@@ -30,7 +30,7 @@ from springhead.store.database.pool import Database
 from springhead.store.nouns.reads import Select
 from springhead.store.nouns.table import table
 from springhead.store.nouns.where import Where
-from springhead.wire.api.rate_limits import Limits
+from springhead.wire.api.rate_limits import CallLimits
 
 console = Console()
 SIZES = (1_000, 100_000, 1_000_000)
@@ -188,7 +188,7 @@ class Bench:
         """Microseconds that the check of a company's calls costs, leases from the database included."""
         database = Database(pool_size=2)
         await database.open(self.rig.dsn)
-        limits = Limits(database, alone=True)
+        limits = CallLimits(database, alone=True)
         async with database.everyone() as tx:
             (company, *_) = await companies.companies(tx)
         company = msgspec.structs.replace(company, per_second=1_000_000, per_day=50_000)

@@ -30,7 +30,7 @@ from springhead.store.scores.scoring import Scorer
 from springhead.wire import metrics
 from springhead.wire.api.auth import Keys
 from springhead.wire.api.pubapi import PubApi
-from springhead.wire.api.rate_limits import Limits
+from springhead.wire.api.rate_limits import CallLimits
 from springhead.wire.http.answer import SAFE_HEADERS, Answer
 from springhead.wire.metrics import Metrics
 
@@ -58,7 +58,7 @@ def create_app(
     pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)
     server = Server(database, fields, Walks(), Passes(database), Feed(database), settings.public_url or "", pushes)
     keys = Keys(database)
-    limits = Limits(database, alone=alone, enabled=settings.limits)
+    limits = CallLimits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)
     figures = Metrics(database, capture.figures, pushes.counts)
 

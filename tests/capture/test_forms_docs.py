@@ -8,7 +8,7 @@ from typing import Any
 from capture.forms import URLENCODED
 from capture.public import Public
 from springhead.capture import bodies, forms
-from springhead.capture.forms import Rate
+from springhead.capture.forms import Limit
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forms.md").read_text()
 OPEN = {"id", "publicID", "hostedURL", "formAction", "embedCode", "createTimestamp", "updateTimestamp"}
@@ -52,7 +52,7 @@ def test_its_plain_form_works(public: Public) -> None:
 
 
 def test_its_limits_are_the_codes() -> None:
-    def rate(of: Rate, seconds: int) -> tuple[int, int]:
+    def rate(of: Limit, seconds: int) -> tuple[int, int]:
         per_second, burst = of.value
         return burst, round(per_second * seconds)
 
@@ -60,9 +60,12 @@ def test_its_limits_are_the_codes() -> None:
         (found,) = [line.strip("|").split("|")[1:] for line in PAGE.splitlines() if line.startswith(f"| {title}")]
         return [tuple(map(int, re.findall(r"\d+", cell))) for cell in found]
 
-    assert row("submissions from one address") == [rate(Rate.SENDS, 60), rate(Rate.PLAIN_SENDS, 60)]
-    assert row("submissions of one form") == [rate(Rate.OF_A_FORM, 1), rate(Rate.PLAIN_OF_A_FORM, 1)]
-    assert row("form views from one address") == [rate(Rate.LOOKS, 60), ()]
+    assert row("submissions from one address") == [
+        rate(Limit.SUBMITS_OF_ADDRESS, 60),
+        rate(Limit.PLAIN_POSTS_OF_ADDRESS, 60),
+    ]
+    assert row("submissions of one form") == [rate(Limit.SUBMITS_OF_FORM, 1), rate(Limit.PLAIN_POSTS_OF_FORM, 1)]
+    assert row("form views from one address") == [rate(Limit.PAGES_OF_ADDRESS, 60), ()]
     assert row("text of a submission")[0] == (bodies.TEXT_BYTES // 1024,)
     assert row("fields of a submission")[0] == (bodies.PARTS,)
     assert row("files of a submission")[0] == (bodies.FILES, bodies.FILE_BYTES // 1024 // 1024)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from capture.public import Public
 from springhead.capture.intake import BATCH, CHARACTERS_MAX, VIEWS_MAX, Intake, Seen
-from springhead.capture.rate_limits import KEYS_MAX, Pace
 from springhead.model.capture.sites import Site
 from springhead.store.capture import sites, visitors
 from springhead.store.capture.visitors import View
@@ -120,26 +119,3 @@ def test_a_visitor_who_has_not_come_for_long_is_forgotten_when_others_come(publi
 
     eventually(lambda: public.rows("select count(*) from visitor where company_id = $1")[0]["count"] == 1)
     eventually(lambda: len(public.views()) == 1)
-
-
-# Pace
-
-
-def test_a_pace_allows_a_burst_and_then_so_many_a_second() -> None:
-    pace = Pace(per_second=20, burst=5)
-
-    assert [pace.allows("a") for _ in range(7)] == [True] * 5 + [False] * 2
-    assert pace.allows("b")
-    time.sleep(0.12)
-    assert [pace.allows("a") for _ in range(4)] == [True] * 2 + [False] * 2
-
-
-def test_a_pace_remembers_so_many_and_no_more() -> None:
-    pace = Pace(per_second=0.001, burst=1)
-    assert pace.allows("first")
-    assert not pace.allows("first")
-    for number in range(KEYS_MAX):
-        pace.allows(number)
-
-    assert pace.allows("first")
-    assert not pace.allows(KEYS_MAX - 1)

@@ -23,7 +23,7 @@ from springhead.postgres.embedded import Embedded
 from springhead.store.database.migrate import migrate
 from springhead.store.database.pool import Database
 from springhead.wire.api import rate_limits as wire_limits
-from springhead.wire.api.rate_limits import Limits
+from springhead.wire.api.rate_limits import CallLimits
 
 T = TypeVar("T")
 
@@ -39,12 +39,12 @@ import asyncio, os, sys, time
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit
 from springhead.store.database.pool import Database
-from springhead.wire.api.rate_limits import Limits
+from springhead.wire.api.rate_limits import CallLimits
 
 async def main(dsn, alone, company_id, per_second, per_day):
     database = Database(pool_size=4)
     await database.open(dsn)
-    limits = Limits(database, alone=alone == "alone")
+    limits = CallLimits(database, alone=alone == "alone")
     company = Company(id=int(company_id), account_id="", name="", time_zone="UTC",
         per_second=int(per_second), per_day=int(per_day), objects_per_call=500, recycle_days=30)
     os.write(1, b"ready\\n")
@@ -122,8 +122,8 @@ def run(dsn: str, story: Callable[[Database], Coroutine[Any, Any, None]]) -> Non
 
 
 @asynccontextmanager
-async def opened(database: Database, *, alone: bool) -> AsyncGenerator[Limits]:
-    limits = Limits(database, alone=alone)
+async def opened(database: Database, *, alone: bool) -> AsyncGenerator[CallLimits]:
+    limits = CallLimits(database, alone=alone)
     yield limits
     await limits.close()
 
@@ -136,7 +136,7 @@ async def tried(call: Awaitable[None]) -> ApiError | None:
     return None
 
 
-async def burst(limits: Limits, company: Company, calls: int) -> list[ApiError | None]:
+async def burst(limits: CallLimits, company: Company, calls: int) -> list[ApiError | None]:
     return await asyncio.gather(*(tried(limits.spend(company)) for _ in range(calls)))
 
 
@@ -149,7 +149,7 @@ async def within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
             return result
 
 
-async def a_second_is_free(limits: Limits, company: Company) -> bool:
+async def a_second_is_free(limits: CallLimits, company: Company) -> bool:
     """Whether all calls of a second may be made at once, and no more than become free while they are made."""
     start = time.monotonic()
     allowed = (await burst(limits, company, company.per_second * 2)).count(None)
@@ -464,7 +464,7 @@ def test_without_the_database_a_call_that_cannot_be_counted_is_unavailable_until
 ) -> None:
     async def story() -> None:
         database = Database(pool_size=2)
-        limits = Limits(database, alone=alone)
+        limits = CallLimits(database, alone=alone)
         company = a_company()
         answers = await burst(limits, company, 30)
         assert {type(answer) for answer in answers} <= {Unavailable, SecondLimit}
@@ -496,7 +496,7 @@ def test_a_caller_that_goes_away_takes_nothing_from_those_who_wait_with_it(dsn: 
 def test_companies_that_make_no_calls_are_forgotten_without_a_call_lost_or_given_away(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire_limits, "KEPT", 20)
+    monkeypatch.setattr(wire_limits, "METERS_MAX", 20)
 
     async def story(database: Database) -> None:
         async with opened(database, alone=True) as limits:
@@ -511,7 +511,8 @@ def test_companies_that_make_no_calls_are_forgotten_without_a_call_lost_or_given
             busy, idle, again = await within(1, calls)
             assert [type(error) for error in again] == [SecondLimit] * 25
             await asyncio.sleep(1)
-            for company in idle:
+            # The companies of a repeated attempt are idle too: new companies take their places.
+            for company in [*idle, *(a_company(per_second=9_999) for _ in range(100))]:
                 await limits.spend(company)
             assert len(limits._meters) <= 22
         assert [(await row_of(database, company))["used"] for company in busy + idle] == [1] * 25 + [2] * 30
@@ -521,7 +522,7 @@ def test_companies_that_make_no_calls_are_forgotten_without_a_call_lost_or_given
 
 def test_without_limits_every_call_is_allowed_and_none_counted(dsn: str) -> None:
     async def story(database: Database) -> None:
-        limits = Limits(database, alone=True, enabled=False)
+        limits = CallLimits(database, alone=True, enabled=False)
         company = a_company(1, 1)
         assert (await burst(limits, company, 50)) == [None] * 50
         await limits.close()

@@ -19,12 +19,12 @@ from springhead.capture.bodies import Unreadable
 from springhead.capture.form_values import Refused, Sent, Served, sent_with, submit_of
 from springhead.capture.http_io import SAFE_HEADERS
 from springhead.capture.pages import Filled
-from springhead.capture.rate_limits import Pace
 from springhead.capture.submits import Became, NotStored, Submit
 from springhead.model.capture import signing
 from springhead.model.capture.forms import Form, inputs, is_web_address
 from springhead.model.capture.sites import is_token
 from springhead.model.kit.errors import Unavailable
+from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.rpc.context import Context, Server
 from springhead.settings import Settings
 from springhead.store.capture import forms, sites
@@ -38,21 +38,21 @@ TOKEN_GOOD_SECONDS = forms.TOKEN_SECONDS - 600
 """How old a page may be: what was sent with it is remembered for longer."""
 
 
-class Rate(Enum):
-    """How often something may happen: so many a second, and so many at once."""
+class Limit(Enum):
+    """The rate limits of forms: events per second, and events at once."""
 
-    LOOKS = (2.0, 60)
-    """Pages and scripts of forms for one address."""
+    PAGES_OF_ADDRESS = (2.0, 60)
+    """Pages and scripts of forms, for one address."""
 
-    SENDS = (0.5, 30)
-    """Submits of pages of ours by one address; behind one there can be an office."""
+    SUBMITS_OF_ADDRESS = (0.5, 30)
+    """Submits by one address; a whole office can share one."""
 
-    PLAIN_SENDS = (0.2, 15)
-    """Posts of other pages, which carry no token, by one address."""
+    PLAIN_POSTS_OF_ADDRESS = (0.2, 15)
+    """Posts of pages that are not ours, without a token, by one address."""
 
-    OF_A_FORM = (20.0, 400)
-    PLAIN_OF_A_FORM = (5.0, 100)
-    """Submits of one form by everybody."""
+    SUBMITS_OF_FORM = (20.0, 400)
+    PLAIN_POSTS_OF_FORM = (5.0, 100)
+    """Submits of one form by all addresses."""
 
 
 UPLOADS = 4
@@ -68,7 +68,7 @@ class Forms:
     def __init__(self, server: Server, settings: Settings) -> None:
         self._server, self._limited, self._body_limit = server, settings.limits, settings.body_limit
         self._uploads = asyncio.Semaphore(UPLOADS)
-        self._paces = {rate: Pace(per_second=rate.value[0], burst=rate.value[1]) for rate in Rate}
+        self._limits = {limit: KeyedRateLimit(per_second=limit.value[0], burst=limit.value[1]) for limit in Limit}
 
     def routes(self) -> list[Route]:
         """What the app serves."""
@@ -83,7 +83,7 @@ class Forms:
     def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             try:
-                if request.method != "POST" and not self._allowed((Rate.LOOKS, _address(request))):
+                if request.method != "POST" and not self._allowed((Limit.PAGES_OF_ADDRESS, _address(request))):
                     return pages.text_page("One moment", _TOO_MANY, status=429)
                 async with asyncio.timeout(PATIENCE if request.method != "POST" else None):
                     return await handler(request)
@@ -92,8 +92,9 @@ class Forms:
 
         return guarded
 
-    def _allowed(self, *counted: tuple[Rate, str]) -> bool:
-        return not self._limited or all(self._paces[rate].allows(key) for rate, key in counted)
+    def _allowed(self, *counted: tuple[Limit, str]) -> bool:
+        now = time.monotonic_ns()
+        return not self._limited or all(self._limits[limit].allows(key, now) for limit, key in counted)
 
     # What is shown
 
@@ -181,7 +182,9 @@ class Forms:
 
     async def _take(self, request: Request, served: Served) -> Became:
         # Before the body is read: who is refused for being too many costs no more than the head.
-        if not self._allowed((Rate.SENDS, _address(request)), (Rate.OF_A_FORM, served.form.public_id)):
+        if not self._allowed(
+            (Limit.SUBMITS_OF_ADDRESS, _address(request)), (Limit.SUBMITS_OF_FORM, served.form.public_id)
+        ):
             raise Refused(Filled(message=_TOO_MANY), 429, retry_after=30)
         try:
             async with bodies.opened(request, self._body_limit) as body:
@@ -220,7 +223,9 @@ class Forms:
         if pages.TOKEN not in sent.extra:
             if not served.form.allow_plain_posts:
                 raise _refusal(sent, _CONFIRM)
-            if not self._allowed((Rate.PLAIN_SENDS, address), (Rate.PLAIN_OF_A_FORM, served.form.public_id)):
+            if not self._allowed(
+                (Limit.PLAIN_POSTS_OF_ADDRESS, address), (Limit.PLAIN_POSTS_OF_FORM, served.form.public_id)
+            ):
                 raise _refusal(sent, _TOO_MANY, 429, retry_after=30)
         elif page is None or page.age > TOKEN_GOOD_SECONDS:
             raise _refusal(sent, _ANEW)

@@ -1,6 +1,7 @@
 """Links of messages that somebody else sends: clicks, the pixel of an opened one, and the way out (RFC 8058)."""
 
 from collections.abc import Mapping
+from time import monotonic_ns
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -10,13 +11,13 @@ from starlette.routing import Route
 from springhead.capture import pages
 from springhead.capture.bots import is_bot, is_mail_proxy
 from springhead.capture.http_io import SAFE_HEADERS, TooLarge, body, header, objects
-from springhead.capture.rate_limits import Pace
 from springhead.capture.views import GIF
 from springhead.methods.leads.leads import update_leads_v2
 from springhead.model.capture import email_links
 from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
 from springhead.model.capture.sites import Site
 from springhead.model.kit.errors import NoSuchRecord, NothingChanged, Unavailable
+from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.model.leads.events import Event
 from springhead.rpc.context import Context, Server
 from springhead.rpc.method import Outcomes, Rows
@@ -35,8 +36,8 @@ class Links:
 
     def __init__(self, server: Server, sites: Sites) -> None:
         self._server, self._sites = server, sites
-        self._lately = Pace(per_second=1 / 60, burst=1)
-        self._ways_out = Pace(per_second=1 / 10, burst=5)
+        self._event_limit = KeyedRateLimit(per_second=1 / 60, burst=1)
+        self._unsubscribe_limit = KeyedRateLimit(per_second=1 / 10, burst=5)
 
     def routes(self) -> list[Route]:
         """The addresses."""
@@ -95,7 +96,7 @@ class Links:
             site, link = await self._read(request, UNSUBSCRIBE)
             if site is None or link is None:
                 return pages.text_page("Not found", _NO_LINK, status=404)
-            if not self._ways_out.allows(request.path_params["token"]):
+            if not self._unsubscribe_limit.allows(request.path_params["token"], monotonic_ns()):
                 return pages.text_page("Just a moment", _LATER, status=429)
             call = Context(server=self._server, company=site.company, utc=True)
             change = {"id": link.lead_id, "isUnsubscribed": 1}
@@ -117,7 +118,9 @@ class Links:
     async def _tell(self, request: Request, site: Site, link: Link, *happened: Event) -> None:
         """Write the events, once a minute: what cannot be written keeps nobody from reading on."""
         objected = site.respects_signals and objects(request.scope["headers"])
-        if request.method != "GET" or objected or not self._lately.allows(request.path_params["token"]):
+        if request.method != "GET" or objected:
+            return
+        if not self._event_limit.allows(request.path_params["token"], monotonic_ns()):
             return
         try:
             async with self._server.database.company(site.company.id) as tx, tx.atomic():

@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from springhead.capture.bots import is_bot
 from springhead.capture.http_io import TooLarge, answer, body, header, objects, visitor
 from springhead.capture.intake import Intake, Seen
-from springhead.capture.rate_limits import Pace
 from springhead.model.capture.sites import Site
 from springhead.model.capture.visitors import (
     COOKIE,
@@ -28,6 +27,7 @@ from springhead.model.capture.visitors import (
     plain,
 )
 from springhead.model.kit.errors import Unavailable
+from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.store.capture.sites import Sites
 
 PER_SECOND, BURST = 50, 500
@@ -67,7 +67,7 @@ class PageViews:
 
     def __init__(self, sites: Sites, intake: Intake, *, public_url: str = "") -> None:
         self._sites, self._intake, self._secure = sites, intake, public_url.startswith("https:")
-        self._pace = Pace(per_second=PER_SECOND, burst=BURST)
+        self._limit = KeyedRateLimit(per_second=PER_SECOND, burst=BURST)
         self.counts: dict[str, int] = dict.fromkeys(
             ("taken", "bot", "objected", "unknown", "malformed", "too_many", "full", "anonymous"), 0
         )
@@ -111,7 +111,7 @@ class PageViews:
         if is_bot(header(headers, b"user-agent")):
             return self._count("bot", 204)
         peer = _peer(scope)
-        if not peer.startswith(_OURS) and not self._pace.allows(peer):
+        if not peer.startswith(_OURS) and not self._limit.allows(peer, time.monotonic_ns()):
             return self._count("too_many", 429)
         return None
 

@@ -98,32 +98,3 @@ def credentials(request: Request) -> tuple[str | None, str | None]:
         return None, None
     scheme, _, token = bearers[0].partition(" ")
     return (accounts[0], token.strip()) if scheme.lower() == "bearer" else (None, None)
-
-
-class Throttle:
-    """Slows an address down that keeps sending wrong credentials; right ones are never held up."""
-
-    BURST = 20
-    PER_SECOND = 5.0
-    DELAY = 1.0
-    WAITING_MAX = 500
-    ADDRESSES_MAX = 10_000
-
-    def __init__(self) -> None:
-        self._next: OrderedDict[str, float] = OrderedDict()
-        self._waiting = 0
-
-    async def failed(self, address: str) -> None:
-        """Note a failure; waits a second once the address has had more than its share of them."""
-        now = time.monotonic()
-        due = max(self._next.get(address, now), now) + 1 / self.PER_SECOND
-        self._next[address] = min(due, now + (self.BURST + 1) / self.PER_SECOND)
-        self._next.move_to_end(address)
-        if len(self._next) > self.ADDRESSES_MAX:
-            self._next.popitem(last=False)
-        if due - now > self.BURST / self.PER_SECOND and self._waiting < self.WAITING_MAX:
-            self._waiting += 1
-            try:
-                await asyncio.sleep(self.DELAY)
-            finally:
-                self._waiting -= 1

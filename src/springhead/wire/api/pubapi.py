@@ -16,8 +16,8 @@ from springhead.rpc.method import Outcomes, Writes, find
 from springhead.settings import Settings
 from springhead.store.database.pool import TryAgain, until_settled
 from springhead.wire.api import envelope
-from springhead.wire.api.auth import UNAUTHORIZED, Caller, Keys, Throttle
-from springhead.wire.api.rate_limits import Limits
+from springhead.wire.api.auth import UNAUTHORIZED, Caller, Keys
+from springhead.wire.api.rate_limits import CallLimits, WrongKeyLimit
 from springhead.wire.http.answer import Answer
 from springhead.wire.http.request import Request
 from springhead.wire.metrics import Metrics
@@ -33,11 +33,11 @@ class PubApi:
     """One version of the API; `utc` is v1.2."""
 
     def __init__(
-        self, server: Server, keys: Keys, limits: Limits, metrics: Metrics, settings: Settings, *, utc: bool
+        self, server: Server, keys: Keys, limits: CallLimits, metrics: Metrics, settings: Settings, *, utc: bool
     ) -> None:
         self._server, self._keys, self._limits, self._metrics = server, keys, limits, metrics
         self._body_limit = settings.body_limit
-        self._throttle = Throttle()
+        self._wrong_keys = WrongKeyLimit()
         self._utc = utc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +70,7 @@ class PubApi:
             return await self._unavailable(request, error), facts | {"code": error.code}
         if caller is None:
             self._metrics.unauthorized()
-            await self._throttle.failed(request.peer)
+            await self._wrong_keys.wrong_key(request.peer)
             challenge = {"www-authenticate": 'Basic realm="SharpSpring"'}
             return Answer(UNAUTHORIZED, status=401, headers=challenge), facts | {"status": 401}
         facts |= {"company": caller.company.account_id, "key": caller.key.id}

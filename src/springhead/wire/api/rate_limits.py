@@ -1,4 +1,4 @@
-"""The limits on calls: 10 a second and 50,000 a day for a company, unless set otherwise (docs/wire/limits.md)."""
+"""The rate limits of the API: calls of a company, and wrong keys of an address (docs/wire/limits.md)."""
 
 import asyncio
 import contextlib
@@ -8,82 +8,83 @@ from time import monotonic_ns
 
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
+from springhead.model.kit.rate_limits import SECOND, KeyedRateLimit, RateLimit
 from springhead.store.companies import call_counts
 from springhead.store.database.pool import Database, TryAgain
 
-SECOND = 1_000_000_000
-KEPT = 10_000
-"""Companies to remember; more only while more than that call within one second."""
+METERS_MAX = 10_000
+"""Companies whose meter is remembered; there are more only while more companies call within one second."""
 RECHECK = SECOND
-"""How long "no more calls today" is believed before the database is asked again."""
+"""Nanoseconds after which a company that has used up its day is looked up in the database again."""
 CLOSING = 5.0
-"""Seconds to give unused calls back in when the server stops."""
+"""Seconds that the server spends on returning unused calls when it stops."""
 
 
 class Meter:
-    """What this process knows of one company's calls. Times are nanoseconds of the monotonic clock."""
+    """The state of one company's limits in this process. Times are nanoseconds of the monotonic clock."""
 
     __slots__ = (
-        "asking",
-        "back",
+        "allowed_at",
+        "callers",
         "company",
         "day",
         "day_ends",
-        "exhausted",
-        "free_at",
-        "interval",
+        "day_used_up",
+        "due",
+        "lease_size",
         "leased",
         "leased_until",
-        "low",
-        "next",
+        "leasing",
+        "limit",
+        "refill_at",
         "refused_until",
-        "slice",
-        "tolerance",
-        "waiting",
+        "to_return",
     )
 
     def __init__(self, company: Company) -> None:
         self.company = company
-        self.next = 0  # GCRA's theoretical arrival time of the next call
-        self.leased = 0  # calls that the database has counted and that are still to be made
+        self.limit = RateLimit(company.per_second, company.per_second)
+        self.due = 0  # see RateLimit
+        self.lease_size = 0  # calls to lease at a time
+        self.refill_at = 0  # lease more calls when so many are left
+        self.leased = 0  # calls that the database has counted and that nobody has made yet
         self.leased_until = 0
-        self.back = 0  # calls to give back with the next question
-        self.day: date | None = None  # of the calls leased and to give back
+        self.to_return = 0  # calls to return with the next query
+        self.day: date | None = None  # of `leased` and `to_return`
         self.day_ends = 0
-        self.refused_until = 0  # no call is let in before, and the database is not asked
-        self.free_at = 0  # the database lets in a call that comes then
-        self.exhausted = False  # by the day, not by the second
-        self.waiting: list[asyncio.Future[None]] = []
-        self.asking: asyncio.Task[None] | None = None
-        self.interval = self.tolerance = self.slice = self.low = 0
+        self.refused_until = 0  # calls are refused without a query until then
+        self.allowed_at = 0  # the database allows the next call at this time
+        self.day_used_up = False  # whether the last refusal was for the day
+        self.callers: list[asyncio.Future[None]] = []  # calls that wait for a lease
+        self.leasing: asyncio.Task[None] | None = None
 
-    def give_back(self) -> None:
-        """Leave the leased calls unmade."""
-        self.back += self.leased
+    def release(self) -> None:
+        """Mark the leased calls as unused, so that the next query returns them."""
+        self.to_return += self.leased
         self.leased = 0
 
     def idle(self, now: int) -> bool:
         """Whether a new meter would be as strict as this one."""
-        return self.asking is None and self.next <= now and self.refused_until <= now
+        return self.leasing is None and self.due <= now and self.refused_until <= now
 
     def refusal(self, now: int) -> ApiError:
-        """Why the next call is refused, and when to try again."""
-        wait = self.free_at - now
-        if self.exhausted:
+        """The error of the next call, with the time of its retry."""
+        wait = self.allowed_at - now
+        if self.day_used_up:
             return DailyLimit({"retryAfter": max(1, -(-wait // SECOND))})
         return SecondLimit({"retryAfter": _seconds(wait)})
 
 
-class Limits:
-    """Counts the calls of every company, and refuses those beyond its limits.
+class CallLimits:
+    """Counts the calls of every company, and refuses calls beyond its limits.
 
-    `alone`: no other server process uses the database. Then the calls of a second are counted in memory,
-    and those of the day are leased from the database, at most a 250th of them at a time, which is what a
-    kill -9 can lose. Otherwise the database counts both, by its own clock, and concurrent calls of
-    a company ask it together. That is exact at less than 100 calls a second; from there on every process
-    takes a twentieth of a second's calls at a time, and leaves what it has not used after a second.
+    `alone` says that no other server process uses the database. This process then counts the calls of a second in
+    memory, and leases the calls of a day from the database, at most a 250th of the day at a time. `kill -9` loses at
+    most one lease. Otherwise the database counts both limits by its own clock, and concurrent calls of a company share
+    one query. This is exact below 100 calls per second; above that, each process leases the calls of a twentieth of a
+    second, and returns unused calls after a second.
 
-    No clock but the database's says when a day ends, and a clock that is set back gives no calls away.
+    Only the database's clock ends a day. A clock that is set back gives away no calls.
     """
 
     def __init__(self, database: Database, *, alone: bool, enabled: bool = True) -> None:
@@ -96,8 +97,8 @@ class Limits:
     async def spend(self, company: Company) -> None:
         """Count one call of the company.
 
-        Raises SecondLimit or DailyLimit, with `data.retryAfter` in seconds, for a call that is too many,
-        which is then not counted; Unavailable when the database is needed and cannot count.
+        Raises SecondLimit or DailyLimit, with `data.retryAfter` in seconds, if the call is beyond a limit; a refused
+        call is not counted. Raises Unavailable if the database is needed and cannot count.
         """
         if not self._enabled:
             return
@@ -108,147 +109,145 @@ class Limits:
         if now < meter.refused_until:
             raise meter.refusal(now)
         if self._alone:
-            ahead = meter.next - now
-            if ahead > meter.tolerance:
-                raise SecondLimit({"retryAfter": _seconds(ahead - meter.tolerance)})
-            meter.next = (meter.next if ahead > 0 else now) + meter.interval
+            wait = meter.limit.wait(meter.due, now)
+            if wait > 0:
+                raise SecondLimit({"retryAfter": _seconds(wait)})
+            meter.due = meter.limit.after_event(meter.due, now)
         if meter.leased and now < meter.leased_until:
             meter.leased -= 1
-            if meter.leased == meter.low and meter.asking is None:
-                self._ask(meter)  # so that nobody has to wait
+            if meter.leased == meter.refill_at and meter.leasing is None:
+                self._start_leasing(meter)  # before the lease is used up, so that no call waits for the database
             return
         try:
-            await self._granted(meter)
+            await self._leased_call(meter)
         except BaseException:
-            meter.next -= meter.interval
+            meter.due -= meter.limit.interval
             raise
 
     async def close(self) -> None:
-        """Give the calls back that were leased and not made; nothing may be spent afterwards."""
+        """Return the leased calls that nobody has made. No call may be counted afterwards."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING):
-                await self._settle()
+                await self._return_all()
 
-    async def _settle(self) -> None:
-        asking = [meter.asking for meter in self._meters.values() if meter.asking]
-        await asyncio.gather(*asking, *self._returning, return_exceptions=True)
-        unused = iter([meter for meter in self._meters.values() if meter.leased or meter.back])
+    async def _return_all(self) -> None:
+        leasing = [meter.leasing for meter in self._meters.values() if meter.leasing]
+        await asyncio.gather(*leasing, *self._returning, return_exceptions=True)
+        unused = iter([meter for meter in self._meters.values() if meter.leased or meter.to_return])
         self._meters.clear()
         async with asyncio.TaskGroup() as group:
             for _ in range(8):
                 group.create_task(self._return(unused))
 
     def _meter(self, company: Company) -> Meter:
-        """The company's meter, set to its limits as they are now."""
+        """The company's meter, set to the current limits of the company."""
         meter = self._meters.get(company.id)
         if meter is None:
-            self._forget()
+            self._evict()
             meter = self._meters[company.id] = Meter(company)
         elif (company.per_second, company.per_day) != _limits(meter):
-            meter.give_back()
+            meter.release()
             meter.refused_until = 0
         meter.company = company
-        meter.interval = call_counts.interval_of(company.per_second, SECOND)
-        meter.tolerance = meter.interval * (company.per_second - 1)
+        meter.limit = RateLimit(company.per_second, company.per_second)
         if self._alone:
-            meter.slice = max(1, company.per_day // 250)
-            meter.low = meter.slice // 5 or -1
+            meter.lease_size = max(1, company.per_day // 250)
+            meter.refill_at = meter.lease_size // 5 or -1
         else:
-            meter.slice = company.per_second // 20 if company.per_second >= 100 else 1
-            meter.low = -1
+            meter.lease_size = company.per_second // 20 if company.per_second >= 100 else 1
+            meter.refill_at = -1
         return meter
 
-    def _forget(self) -> None:
-        """Make room: of the two meters looked at longest ago, forget those that limit nothing just now."""
-        for _ in range(2 if len(self._meters) >= KEPT else 0):
+    def _evict(self) -> None:
+        """Makes room: forgets the two meters that were checked longest ago, unless they limit calls now."""
+        for _ in range(2 if len(self._meters) >= METERS_MAX else 0):
             key = next(iter(self._meters))
             meter = self._meters.pop(key)
             if not meter.idle(monotonic_ns()):
                 self._meters[key] = meter
-            elif meter.leased or meter.back:
+            elif meter.leased or meter.to_return:
                 task = asyncio.ensure_future(self._return(iter([meter])))
                 self._returning.add(task)
                 task.add_done_callback(self._returning.discard)
 
     async def _return(self, meters: Iterable[Meter]) -> None:
         for meter in meters:
-            meter.give_back()
+            meter.release()
             try:
-                await self._take(meter, 0)
+                await self._query(meter, 0)
             except Unavailable:
-                return  # a slice is lost, which the limits allow for
+                return  # the lease is lost, see docs/decisions/0010-call-limits.md
 
-    async def _granted(self, meter: Meter) -> None:
+    async def _leased_call(self, meter: Meter) -> None:
         """Wait until the database has granted a call."""
         future = asyncio.get_running_loop().create_future()
-        meter.waiting.append(future)
-        if meter.asking is None:
-            self._ask(meter)
+        meter.callers.append(future)
+        if meter.leasing is None:
+            self._start_leasing(meter)
         await future
 
-    def _ask(self, meter: Meter) -> None:
-        # A task of its own: the caller that begins it may be cancelled while others wait for the answer too.
-        meter.asking = asyncio.ensure_future(self._answer(meter))
+    def _start_leasing(self, meter: Meter) -> None:
+        # In a task of its own: the call that starts it may be cancelled while other calls wait for the same answer.
+        meter.leasing = asyncio.ensure_future(self._lease_until_served(meter))
 
-    async def _answer(self, meter: Meter) -> None:
-        """Lease calls until nobody waits for one."""
+    async def _lease_until_served(self, meter: Meter) -> None:
+        """Lease calls until no caller waits."""
         callers: list[asyncio.Future[None]] = []
         try:
             while True:
-                callers = [caller for caller in meter.waiting if not caller.done()]
-                meter.waiting = []
+                callers = [caller for caller in meter.callers if not caller.done()]
+                meter.callers = []
                 if await self._lease(meter, len(callers)):
-                    callers = _served(meter, callers)
-                    _fail(callers, meter)
-                else:  # the limits were changed meanwhile: ask again
-                    meter.waiting = callers + meter.waiting
+                    _refuse(_serve(meter, callers), meter)
+                else:
+                    meter.callers = callers + meter.callers
                 callers = []
-                meter.waiting = _served(meter, meter.waiting)
-                if not meter.waiting:
+                meter.callers = _serve(meter, meter.callers)
+                if not meter.callers:
                     return
         except Exception as cause:
-            for caller in callers + meter.waiting:
+            for caller in callers + meter.callers:
                 if not caller.done():
                     caller.set_exception(cause)
-            meter.waiting = []
+            meter.callers = []
             if not isinstance(cause, ApiError):
                 raise
         finally:
-            meter.asking = None
+            meter.leasing = None
 
     async def _lease(self, meter: Meter, callers: int) -> bool:
-        """Ask for the calls that are waited for, and some more; False when the limits changed meanwhile."""
+        """Lease calls for the callers, and up to `lease_size`. Returns False if the limits changed during the query."""
         sent = monotonic_ns()
         if sent >= meter.leased_until:
-            meter.give_back()
-        asked = _limits(meter)
-        calls = max(callers, meter.slice - meter.leased)
-        grant = await self._take(meter, calls)
+            meter.release()
+        limits = _limits(meter)
+        calls = max(callers, meter.lease_size - meter.leased)
+        grant = await self._query(meter, calls)
         received = monotonic_ns()
         if grant.day != meter.day:
-            meter.leased = meter.back = 0  # of a day that is over
+            meter.leased = meter.to_return = 0  # they belong to a day that is over
         meter.day = grant.day
         meter.day_ends = sent + grant.day_left_us * 1000
         meter.leased += grant.granted
         meter.leased_until = meter.day_ends if self._alone else min(meter.day_ends, sent + SECOND)
-        if asked != _limits(meter):
-            meter.give_back()
+        if limits != _limits(meter):
+            meter.release()
             return False
         if grant.granted < callers:
-            # The database read its clock after `sent` and before `received`. A lease ends early, counted from
-            # `sent`; a wait ends late, counted from `received`, so that a caller who waits is let in.
-            meter.exhausted = grant.used >= asked[1]
-            if meter.exhausted:
-                meter.free_at = received + grant.day_left_us * 1000
+            # The database read its clock between `sent` and `received`. A lease ends early, counted from `sent`; a
+            # wait ends late, counted from `received`: a caller that waits as long as it is told is let in.
+            meter.day_used_up = grant.used >= limits[1]
+            if meter.day_used_up:
+                meter.allowed_at = received + grant.day_left_us * 1000
                 meter.refused_until = min(meter.day_ends, sent + RECHECK)
             else:
-                meter.free_at = meter.refused_until = received + grant.wait_us(asked[0]) * 1000
+                meter.allowed_at = meter.refused_until = received + grant.wait_us(limits[0]) * 1000
         return True
 
-    async def _take(self, meter: Meter, calls: int) -> call_counts.Grant:
-        # What is given back is gone at once: when the answer is lost, nobody knows whether it was counted.
-        back, meter.back = meter.back, 0
-        for last in (False, False, True):
+    async def _query(self, meter: Meter, calls: int) -> call_counts.Grant:
+        # Returned calls are forgotten before the query: if its answer is lost, nobody knows whether they were counted.
+        to_return, meter.to_return = meter.to_return, 0
+        for last_try in (False, False, True):
             try:
                 async with self._database.company(meter.company.id) as tx:
                     return await call_counts.take(
@@ -257,11 +256,11 @@ class Limits:
                         calls,
                         per_second=None if self._alone else meter.company.per_second,
                         per_day=meter.company.per_day,
-                        back=back,
+                        back=to_return,
                         back_day=meter.day,
                     )
             except TryAgain as cause:
-                if last:
+                if last_try:
                     raise Unavailable from cause
         raise AssertionError
 
@@ -270,8 +269,8 @@ def _limits(meter: Meter) -> tuple[int, int]:
     return meter.company.per_second, meter.company.per_day
 
 
-def _served(meter: Meter, callers: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
-    """Give each caller a leased call, in the order of their coming; those that are left over."""
+def _serve(meter: Meter, callers: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
+    """Gives each caller a leased call, first come, first served. Returns the callers that got none."""
     for index, caller in enumerate(callers):
         if not caller.done():
             if not meter.leased:
@@ -281,7 +280,7 @@ def _served(meter: Meter, callers: list[asyncio.Future[None]]) -> list[asyncio.F
     return []
 
 
-def _fail(callers: list[asyncio.Future[None]], meter: Meter) -> None:
+def _refuse(callers: list[asyncio.Future[None]], meter: Meter) -> None:
     now = monotonic_ns()
     for caller in callers:
         if not caller.done():
@@ -289,5 +288,30 @@ def _fail(callers: list[asyncio.Future[None]], meter: Meter) -> None:
 
 
 def _seconds(nanoseconds: int) -> float:
-    """Seconds, rounded up to a thousandth, and at least one of them."""
+    """Seconds, rounded up to a multiple of 1 ms, and at least 1 ms."""
     return max(1, -(-nanoseconds // 1_000_000)) / 1000
+
+
+class WrongKeyLimit:
+    """Delays the answer to an address that keeps sending wrong credentials. A valid key is never delayed."""
+
+    BURST = 20
+    PER_SECOND = 5.0
+    DELAY = 1.0
+    """Seconds that an answer is delayed beyond the limit."""
+    DELAYED_MAX = 500
+    """Answers that are delayed at a time; the server keeps no more of them in memory."""
+
+    def __init__(self) -> None:
+        self._limit = KeyedRateLimit(per_second=self.PER_SECOND, burst=self.BURST, count_refused=True)
+        self._delayed = 0
+
+    async def wrong_key(self, address: str) -> None:
+        """Count wrong credentials from an address. Returns after a delay if the address is beyond the limit."""
+        if self._limit.allows(address, monotonic_ns()) or self._delayed >= self.DELAYED_MAX:
+            return
+        self._delayed += 1
+        try:
+            await asyncio.sleep(self.DELAY)
+        finally:
+            self._delayed -= 1

@@ -1,0 +1,58 @@
+"""Rate limits by GCRA, the generic cell rate algorithm: pure arithmetic, the caller passes the time."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Hashable
+
+SECOND = 1_000_000_000
+"""Nanoseconds; every time here is a number of nanoseconds on a clock that never goes back."""
+
+KEYS_MAX = 20_000
+"""Keys that a KeyedRateLimit remembers; it forgets the key that was counted longest ago."""
+
+
+class RateLimit:
+    """Allows `per_second` events a second on average, and `burst` events at once.
+
+    The state of one event source is one number, `due`: the time at which its next event is due if events come evenly.
+    A source without events yet has any time in the past, such as 0.
+    """
+
+    __slots__ = ("interval", "tolerance")
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self.interval = math.ceil(SECOND / per_second)  # rounded up: the limit is never exceeded
+        self.tolerance = self.interval * (burst - 1)
+
+    def wait(self, due: int, now: int) -> int:
+        """Nanoseconds until the next event is allowed; 0 or less if it is allowed now."""
+        return due - now - self.tolerance
+
+    def after_event(self, due: int, now: int) -> int:
+        """The new `due` after an event."""
+        return max(due, now) + self.interval
+
+
+class KeyedRateLimit:
+    """One RateLimit for each key, such as an address, in the memory of this process.
+
+    Refused events are not counted. With `count_refused` they are: a key that never pauses stays refused, and a key
+    that pauses for two intervals is allowed again.
+    """
+
+    def __init__(self, *, per_second: float, burst: int, count_refused: bool = False) -> None:
+        self._limit = RateLimit(per_second, burst)
+        self._count_refused = count_refused
+        self._latest_due = self._limit.tolerance + 2 * self._limit.interval
+        self._due: OrderedDict[Hashable, int] = OrderedDict()
+
+    def allows(self, key: Hashable, now: int) -> bool:
+        """Whether an event of this key is allowed now; counts it."""
+        due = self._due.get(key, now)
+        allowed = self._limit.wait(due, now) <= 0
+        if allowed or self._count_refused:
+            self._due[key] = min(self._limit.after_event(due, now), now + self._latest_due)
+            self._due.move_to_end(key)
+            if len(self._due) > KEYS_MAX:
+                self._due.popitem(last=False)
+        return allowed
