@@ -290,6 +290,21 @@ def test_two_leads_can_swap_their_values_over_a_third_one(company: Company, code
     assert agrees(company)
 
 
+@pytest.mark.parametrize("first", [{}, {"title": "x"}])
+def test_a_value_that_is_given_up_later_in_the_call_is_taken_until_then(
+    company: Company, code: str, first: dict[str, Any]
+) -> None:
+    holder, other = company.create({code: "a"}, {})
+
+    found = company.call(
+        "updateLeads", objects=[{"id": other, **first}, {"id": other, code: "a"}, {"id": holder, code: "c"}]
+    )
+
+    assert codes(found) == [None if first else 302, 301, None]
+    assert (company.lead(holder)[code], company.lead(other)[code]) == ("c", "")
+    assert agrees(company)
+
+
 VALUES = st.sampled_from(["a", "b", "c", "a ", ""])
 CHANGE = st.one_of(
     st.fixed_dictionaries(

@@ -99,15 +99,18 @@ class Claims:
             found.setdefault(row.position, []).append(row)
         earlier, waiting = set[object](), set[object]()
         giving = set[tuple[int, int]]()
+        awaited = set[tuple[int, int | None]]()  # values that waiting objects ask for, by field and holder
         for one, at in left:
             rows = found.get(at, [])
             target = self._target(one, rows)
             mine = marks(self._noun, one) | {(row.unique_id, row.key) for row in rows if row.key}
             taken = [row for row in rows if row.holder_id not in {None, target}]
             freed = any((row.unique_id, row.holder_id) in giving for row in taken)
-            if mine & (earlier if rows else waiting) or freed:
+            gives_early = any((row.unique_id, target) in awaited for row in rows)
+            if mine & (earlier if rows else waiting) or freed or gives_early:
                 sifted.wait.append((one, at))
                 waiting |= mine
+                awaited |= {(row.unique_id, row.holder_id) for row in taken}
             elif taken or (at in self.tried and target is None):
                 sifted.outcomes[at] = refused(self._taken(taken))
                 continue
