@@ -11,12 +11,13 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.steps import STEPS
 from springhead.model.kit.errors import ApiError, Json
 from springhead.rpc.context import Context
 from springhead.rpc.context import Server as Shared
 from springhead.rpc.method import find
 from springhead.store.companies import companies
-from springhead.store.database.background_jobs import Passes
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql, Statement
 from springhead.store.feed.changes import Feed
@@ -336,7 +337,9 @@ class _InProcess:
         self._runner = asyncio.Runner()
         self._database = database
         self._runner.run(self._database.open(dsn))
-        self._shared = Shared(self._database, FieldCache(), Walks(), Passes(self._database), Feed(self._database))
+        self._shared = Shared(
+            self._database, FieldCache(), Walks(), BackgroundJobs(self._database, STEPS), Feed(self._database)
+        )
 
     def ask(self, company: Company, method: str, params: dict[str, Any]) -> bytes:
         """The answer that the company gets."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from springhead.store.scores.scoring import Scorer
+from springhead.store.scores import scoring
 from support import Company, sql, with_database
 
 CREATED = {"name": "Came", "part": "engagement", "points": 4, "eventSource": "leadCreation"}
@@ -42,7 +42,7 @@ def look(company: Company) -> None:
     more = True
     while more:
         sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
-        more = with_database(company.dsn, lambda database: Scorer(database).look(company.id))
+        more = with_database(company.dsn, lambda database: scoring.look(database, company.id))
 
 
 def scores(company: Company, lead: int) -> tuple[int, int]:

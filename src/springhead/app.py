@@ -1,8 +1,8 @@
 """The HTTP surface: the API, what the public reaches, the description, health and figures, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 import asyncpg
@@ -17,16 +17,20 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from springhead import methods
 from springhead.capture import Capture
 from springhead.delivery.worker import Worker
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.numbering import Numbering
+from springhead.jobs.runner import Job, Runner
+from springhead.jobs.scoring import Scorer
+from springhead.jobs.steps import STEPS
 from springhead.model.feed.receiver_addresses import Networks
+from springhead.model.kit.errors import Unavailable
 from springhead.rpc.context import Server
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.settings import Settings
-from springhead.store.database.background_jobs import Passes
 from springhead.store.database.pool import Database
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import Walks
-from springhead.store.scores.scoring import Scorer
 from springhead.wire import metrics
 from springhead.wire.api.auth import Keys
 from springhead.wire.api.pubapi import PubApi
@@ -44,43 +48,52 @@ def create_app(
     settings: Settings,
     connect: Callable[[], Awaitable[str]],
     *,
-    background: Callable[[], Coroutine[None, None, None]] | None = None,
+    jobs: Sequence[Job] = (),
     wait: bool = True,
 ) -> ASGIApp:
     """The server as an ASGI app.
 
     `connect` gives the DSN of a migrated database. With `wait` the app starts only when it has it; without,
-    it starts at once, answers Unavailable, and is ready when `connect` returns. `background` runs beside.
+    it starts at once, answers Unavailable, and is ready when `connect` returns. `jobs` run besides the app's own.
     """
     database = Database(pool_size=settings.pool_size)
     alone = settings.database_url is None
     fields = FieldCache()
     pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)
-    server = Server(database, fields, Walks(), Passes(database), Feed(database), settings.public_url or "", pushes)
+    background_jobs = BackgroundJobs(database, STEPS)
+    server = Server(database, fields, Walks(), background_jobs, Feed(database), settings.public_url or "", pushes)
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)
     figures = Metrics(database, capture.figures, pushes.counts)
+    numbering, scorer, intake = Numbering(database), Scorer(database), capture.intake
+    runner = Runner(
+        [
+            *jobs,
+            *([] if wait else [Job(name="open_database", turn=lambda: _open(database, connect))]),
+            Job(name="warm_up", turn=capture.warm_up),
+            Job(name="page_views", turn=intake.turn, woken=intake.woken, close=intake.close),
+            Job(name="background_jobs", turn=background_jobs.turn, woken=background_jobs.woken),
+            Job(name="numbering", turn=numbering.turn, woken=numbering.woken),
+            Job(name="scoring", turn=scorer.turn),
+            Job(name="pushes", turn=pushes.turn, woken=pushes.woken, close=pushes.close),
+        ]
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
-        beside = [background()] if background else []
         if wait:
             await database.open(await connect())
-        else:
-            beside.append(_open_when_there(database, connect))
-        beside += [
-            server.passes.serve(), server.feed.serve(), Scorer(database).serve(), capture.serve(), pushes.serve()
-        ]  # fmt: skip
-        tasks = [asyncio.create_task(work) for work in beside]
-        yield {"on_stop": [server.feed.close]}
-        await capture.close()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await limits.close()
-        await database.close()
+        runner.start()
+        try:
+            yield {"on_stop": [server.feed.close]}
+        except asyncio.CancelledError:  # a second signal: nothing is waited for
+            intake.give_up()
+            raise
+        async with AsyncExitStack() as closing:  # the last one first, and each whatever becomes of the others
+            closing.push_async_callback(database.close)
+            closing.push_async_callback(limits.close)
+            closing.push_async_callback(runner.stop)
 
     others = _others(database, figures, capture.routes, lifespan)
     addresses: dict[str, ASGIApp] = {
@@ -102,16 +115,13 @@ def create_app(
     return app
 
 
-async def _open_when_there(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
-    """Open the pool, again and again should the database go away between the two."""
+async def _open(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
+    """Open the pool; raises Unavailable, for another try, should the database go away between the two."""
     dsn = await connect()
-    while True:
-        try:
-            await database.open(dsn)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            await asyncio.sleep(1)
-        else:
-            return
+    try:
+        await database.open(dsn)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as cause:
+        raise Unavailable from cause
 
 
 async def _nothing_here(_request: Request, error: Exception) -> Response:

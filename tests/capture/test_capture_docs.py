@@ -10,6 +10,8 @@ from typing import Any
 from capture.public import BEN, Public
 from springhead.capture import Capture, intake, views
 from springhead.capture.http_io import BODY_BYTES
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.steps import STEPS
 from springhead.methods.capture.capture_settings import URLS_MAX
 from springhead.model.capture import email_links, sites, visitors
 from springhead.model.capture.capture_settings import pixel_snippet, script_snippet
@@ -17,7 +19,6 @@ from springhead.rpc.context import Server
 from springhead.settings import Settings
 from springhead.store.capture import sites as store_sites
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import Passes
 from springhead.store.database.pool import Database
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
@@ -92,7 +93,7 @@ def test_the_proxies_of_the_guide_let_everything_through_that_the_public_needs()
     assert caddy
     assert nginx
     database = Database(pool_size=1)
-    server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database))
+    server = Server(database, FieldCache(), Walks(), BackgroundJobs(database, STEPS), Feed(database))
     capture = Capture(server, Settings())
     for path in (*capture.addresses, *(route.path for route in capture.routes), "/pubapi/v1/"):
         assert any(fnmatch(path, pattern) for pattern in caddy[1].split()), path

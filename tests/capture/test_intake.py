@@ -39,9 +39,9 @@ def test_a_burst_of_more_visitors_than_there_is_room_for_is_refused_and_not_forg
         intake = Intake(database)
         taken = sum(intake.put(seen(site, number)) for number in range(100_000))
         assert taken == VIEWS_MAX // 2
-        serving = asyncio.create_task(intake.serve())
+        turn = asyncio.create_task(intake.turn())
         await intake.close()
-        await serving
+        await turn
         return taken, intake
 
     taken, intake = with_database(company.dsn, burst)
@@ -73,9 +73,9 @@ def test_views_of_several_companies_are_written_to_each(public: Public, given_co
         for count, company in enumerate(companies, 1):
             site = await site_of(database, company)
             assert all(intake.put(seen(site, number)) for number in range(count))
-        serving = asyncio.create_task(intake.serve())
+        turn = asyncio.create_task(intake.turn())
         await intake.close()
-        await serving
+        await turn
         return intake
 
     intake = with_database(public.company.dsn, many)
@@ -91,9 +91,9 @@ def test_a_full_batch_does_not_wait_for_its_time(public: Public) -> None:
         site = await site_of(database, public.company)
         intake = Intake(database)
         assert all(intake.put(seen(site, number)) for number in range(BATCH - 1))
-        assert not intake._wake.is_set()
+        assert not intake.woken.is_set()
         assert intake.put(seen(site, BATCH))
-        assert intake._wake.is_set()
+        assert intake.woken.is_set()
 
     with_database(public.company.dsn, fill)
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from scores import CREATED, happened, lines, look, scores, settle
+from springhead.jobs.scoring import Scorer
 from springhead.store.database.pool import Database, Tx
 from springhead.store.scores import scoring
 from springhead.store.scores.scorecards import Scorecard
-from springhead.store.scores.scoring import Scorer
 from support import Company, eventually, sql, with_database
 
 FORMS = {"name": "Forms", "part": "engagement", "points": 100, "eventSource": "formSubmit"}
@@ -135,7 +135,7 @@ def test_two_servers_share_the_work_and_do_nothing_twice(company: Company, monke
         try:
             async with one.everyone() as tx:
                 await tx.rows("update scoring set due_at = now() where company_id = $1", company.id)
-            await asyncio.gather(*(Scorer(database).look(company.id) for database in (one, other) * 3))
+            await asyncio.gather(*(scoring.look(database, company.id) for database in (one, other) * 3))
         finally:
             await other.close()
 
@@ -153,7 +153,7 @@ def test_where_nothing_happens_nothing_is_written(company: Company) -> None:
     read = "select xmin::text, seen_id = settled_id as settled from scoring where company_id = $1"
     sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
     before = sql(company.dsn, read, company.id)
-    with_database(company.dsn, lambda database: Scorer(database).look(company.id))
+    with_database(company.dsn, lambda database: scoring.look(database, company.id))
 
     assert before[0]["settled"]
     assert sql(company.dsn, read, company.id) == before
@@ -178,7 +178,7 @@ def test_what_fails_is_tried_again_later_and_keeps_nobody_waiting(
             late = "update scoring set due_at = now() - interval '1 year' where company_id = $1"
             await tx.rows(late, company.id)
             await tx.rows(late, other.id)
-        await Scorer(database)._round()  # pyright: ignore[reportPrivateUsage]
+        await Scorer(database).turn()
 
     with monkeypatch.context() as broken:
         broken.setattr(Scorecard, "score", fail)

@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from springhead.jobs.runner import Job, Runner
 from springhead.postgres.embedded import Embedded, EmbeddedError
 from springhead.postgres.host import SOCKET_PATH_LIMIT, socket_directory
 
@@ -217,7 +218,8 @@ def test_a_second_server_on_the_folder_is_refused_and_says_who_has_it(data: Path
 def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
     async def story(server: Embedded) -> list[float]:
         dsn = await server.ready()
-        supervision = asyncio.create_task(server.supervise())
+        runner = Runner([Job(name="postgresql", turn=server.supervise)])
+        runner.start()
         away: list[float] = []
         for _ in range(3):
             bystander = await asyncpg.connect(dsn)
@@ -235,7 +237,7 @@ def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
             away.append(time.monotonic() - start)
             with pytest.raises((OSError, asyncpg.PostgresError)):
                 await work
-        supervision.cancel()
+        await runner.stop()
         return away
 
     server = Embedded(data)

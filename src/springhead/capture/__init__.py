@@ -37,12 +37,6 @@ class Capture:
         """What became of page views so far, for /metrics."""
         return {**self.views.counts, "written": self.intake.written, "lost": self.intake.lost}
 
-    async def serve(self) -> None:
-        """Write what comes in, beside the requests, until `close`."""
-        async with asyncio.TaskGroup() as beside:
-            beside.create_task(asyncio.to_thread(is_bot, b"-"))  # what is slow the first time
-            beside.create_task(self.intake.serve())
-
-    async def close(self) -> None:
-        """Write what is still in memory; nothing comes in any more."""
-        await self.intake.close()
+    async def warm_up(self) -> None:
+        """Load what the first page view would wait for."""
+        await asyncio.to_thread(is_bot, b"-")

@@ -69,10 +69,9 @@ class Intake:
         self._views = 0
         self._characters = 0
         self._forget_at: dict[int, float] = {}
-        self._wake = asyncio.Event()
+        self.woken = asyncio.Event()
         self._closing = False
-        self._ended = asyncio.Event()
-        self._serving = False
+        self._flushing = asyncio.Lock()
         self.written = 0
         """Views that are in the database."""
         self.lost = 0
@@ -88,42 +87,32 @@ class Intake:
         self._views += 1
         self._characters += seen.size
         if len(company) == BATCH:
-            self._wake.set()
+            self.woken.set()
         return True
 
-    async def serve(self) -> None:
-        """Write what comes in, until `close`."""
-        self._serving = True
-        try:
-            while not self._closing:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(FLUSH_SECONDS):
-                        await self._wake.wait()
-                self._wake.clear()
-                if not await self._flush() and not self._closing:
-                    await asyncio.sleep(RETRY_SECONDS)
-            await self._finish()
-        finally:
-            if self._views:
-                self.lost += self._views
-                log.error("page views lost", views=self._views)
-            self._ended.set()
+    async def turn(self) -> float:
+        """Write the views that wait; returns the seconds until the next turn."""
+        async with self._flushing:
+            return FLUSH_SECONDS if await self._flush() else RETRY_SECONDS
 
     async def close(self) -> None:
-        """Take nothing more, and write what is there: for five seconds and a little at most."""
+        """Take no more views, and write those that wait, for about CLOSE_SECONDS at most."""
         self._closing = True
-        self._wake.set()
-        if self._serving:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS + 5):
-                    await self._ended.wait()
+        try:
+            async with self._flushing:  # a statement that is under way ends first: nothing is written twice
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        while self._views:
+                            if not await self._flush():
+                                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            self.give_up()
 
-    async def _finish(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                while self._views:
-                    if not await self._flush():
-                        await asyncio.sleep(RETRY_SECONDS)
+    def give_up(self) -> None:
+        """Count and log the views that are not written: the server ends now."""
+        if self._views:
+            self.lost += self._views
+            log.error("page views lost", views=self._views)
 
     async def _flush(self) -> bool:
         """Write what waits; False when the database could not take all of it."""
@@ -135,7 +124,11 @@ class Intake:
                 done = await self._flush_company(left.pop()) and done
             return done
 
-        return all(await asyncio.gather(*(write() for _ in left[:WRITERS])))
+        outcomes = await asyncio.gather(*(write() for _ in left[:WRITERS]), return_exceptions=True)
+        for outcome in outcomes:  # raised when all have ended: no statement goes on beside the next turn
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return all(outcomes)
 
     async def _flush_company(self, company_id: int) -> bool:
         waiting = self._waiting[company_id]
@@ -166,11 +159,11 @@ class Intake:
         now = time.monotonic()
         if self._forget_at.get(company_id, 0) > now or self._closing:
             return
-        more = False
+        self._forget_at[company_id] = now + FORGET_SECONDS  # set first: a failure does not come back with each view
         with suppress(Unavailable, TryAgain):
             async with self._database.company(company_id) as tx:
-                more = await visitors.forget(tx, company_id)
-        self._forget_at[company_id] = now + (FLUSH_SECONDS if more else FORGET_SECONDS)
+                if await visitors.forget(tx, company_id):
+                    self._forget_at[company_id] = now + FLUSH_SECONDS
 
 
 def _events(batch: Sequence[Seen]) -> list[View]:

@@ -14,11 +14,12 @@ from rich.text import Text
 from springhead import methods
 from springhead.cli.failure import Failure
 from springhead.cli.people import BATCH, people
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.steps import STEPS
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import EntryExists, Json
 from springhead.rpc.context import Context, Server
 from springhead.rpc.method import Outcomes, find
-from springhead.store.database.background_jobs import Passes
 from springhead.store.database.pool import Database, TryAgain
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
@@ -35,7 +36,7 @@ async def fill(database: Database, company: Company, leads: int) -> str:
 
     Raises Failure when one is refused for anything but being there already.
     """
-    server = Server(database, FieldCache(), Walks(), Passes(database), Feed(database))
+    server = Server(database, FieldCache(), Walks(), BackgroundJobs(database, STEPS), Feed(database))
     call = Context(server=server, company=company, utc=True)
     created, begun = 0, time.monotonic()
     with _progress(leads) as advance:

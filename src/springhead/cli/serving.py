@@ -16,6 +16,7 @@ from springhead.app import create_app
 from springhead.cli.failure import Failure
 from springhead.cli.greeting import greet
 from springhead.delivery.worker import PUSHES
+from springhead.jobs.runner import Job
 from springhead.model.companies.companies import Company
 from springhead.postgres.embedded import Embedded
 from springhead.settings import Loaded, Settings, password_of
@@ -53,8 +54,9 @@ def run(loaded: Loaded, embedded: Embedded | None, *, as_json: bool) -> None:
     start = Start(loaded, embedded, as_json=as_json)
     if any("database-url" in argument for argument in sys.argv) and password_of(settings.database_url or ""):
         log.warning("every user can see the password in --database-url; better use SPRINGHEAD_DATABASE_URL")
-    background = embedded.supervise if embedded else start.announce_when_ready
-    app = create_app(settings, start.connect, background=background, wait=embedded is not None)
+    supervision = Job(name="postgresql", turn=embedded.supervise) if embedded else None
+    jobs = [supervision or Job(name="announcement", turn=start.announce_when_ready)]
+    app = create_app(settings, start.connect, jobs=jobs, wait=embedded is not None)
     logging.getLogger("uvicorn.error").addFilter(lambda _record: start.failure is None)  # we say it in a sentence
     gc.collect()
     gc.freeze()  # what is imported by now stays: collections need not walk over it again and again
@@ -103,7 +105,7 @@ class Start:
             self._announce()
 
     async def announce_when_ready(self) -> None:
-        """Ask our own /readyz until it says so."""
+        """Announce the server when our own /readyz says so."""
         while not (self._url and await self._ready()):  # noqa: ASYNC110 - only the app knows
             await asyncio.sleep(0.02)
         self._announce()

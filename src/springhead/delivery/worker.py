@@ -10,7 +10,6 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 
 import structlog
 
@@ -74,8 +73,9 @@ class Worker:
         self._fresh: set[int] = set()
         self._busy: set[int] = set()
         self._heard: Counter[int] = Counter()
-        self._at_home = True
-        self._woken = asyncio.Event()
+        self._is_ready, self._at_home, self._closing = False, True, False
+        self._next_look = 0.0
+        self.woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         database.on_change.append(self._changed)
 
@@ -89,67 +89,57 @@ class Worker:
         if company_id in self._subscribed:
             self._heard[company_id] += 1
             self._fresh.add(company_id)
-            self._woken.set()
+            self.woken.set()
 
-    async def serve(self) -> None:
-        """Push, for ever."""
-        async with self._sender:
-            try:
-                await self._serve()
-            finally:
-                for task in self._tasks:
-                    task.cancel()
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+    async def turn(self) -> float:
+        """Start the pushes of companies with new changes, and look for others; returns the seconds until the next."""
+        if not self._is_ready:
+            self._is_ready = await self._prepare()
+            if not self._is_ready:
+                return POLL
+        self._start_companies()
+        started = time.monotonic()
+        if started >= self._next_look:
+            await self._look()
+            took = time.monotonic() - started
+            self._next_look = started + took + max(POLL, SHARE * took)
+            self._start_companies()
+        return max(0.0, self._next_look - time.monotonic())
 
-    async def _serve(self) -> None:
-        while not await self._begun():  # noqa: ASYNC110 - only the database knows
-            await asyncio.sleep(POLL)
-        rest, next_look = POLL, 0.0
-        while True:
-            self._woken.clear()
-            now = time.monotonic()
-            try:
-                if now >= next_look:
-                    await self._look()
-                    rest = max(POLL, SHARE * (time.monotonic() - now))
-                    next_look = time.monotonic() + rest
-            except (Unavailable, TryAgain) as cause:
-                log.debug("look for pushes delayed", error=type(cause).__name__)
-                next_look = time.monotonic() + POLL
-            except Exception:
-                log.exception("pushes stumbled")
-                next_look = time.monotonic() + POLL
-            for company_id in self._fresh - self._busy:
-                self._busy.add(company_id)
-                self._start(self._company(company_id))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, next_look - time.monotonic())):
-                    await self._woken.wait()
+    async def close(self) -> None:
+        """Cancel the pushes under way, and close the connections. Another server sends them when the leases end."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sender.close()
+
+    def _start_companies(self) -> None:
+        for company_id in self._fresh - self._busy:
+            self._busy.add(company_id)
+            self._start(self._company(company_id))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
+        if self._closing:
+            work.close()
+            return
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _begun(self) -> bool:
-        """Make ready; False while the database is away, or a copy of another that was not told to push."""
-        try:
-            async with self._database.everyone() as tx:
-                if not await pushes.is_home(tx):
-                    if self._at_home:
-                        log.warning("nothing is pushed: this database is a copy of another", hint=HINT)
-                    self._at_home = False
-                    return False
-                if self._alone:
-                    await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
-                self._subscribed |= set(await pushes.subscribed(tx))
-            if self._subscribed:
-                await self._sender.open()
-        except (Unavailable, TryAgain):
-            return False
-        except Exception:
-            log.exception("pushes cannot begin")
-            return False
+    async def _prepare(self) -> bool:
+        """Get ready to push; returns False if the database is a copy that was not told to push."""
+        async with self._database.everyone() as tx:
+            if not await pushes.is_home(tx):
+                if self._at_home:
+                    log.warning("nothing is pushed: this database is a copy of another", hint=HINT)
+                self._at_home = False
+                return False
+            if self._alone:
+                await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
+            self._subscribed |= set(await pushes.subscribed(tx))
+        if self._subscribed:
+            await self._sender.open()
         return True
 
     async def _look(self) -> None:
@@ -178,7 +168,7 @@ class Worker:
         finally:
             self._busy.discard(company_id)
             if company_id in self._fresh:
-                self._woken.set()
+                self.woken.set()
 
     async def _subscription(self, company_id: int, claim: Claim, first: Order) -> None:
         """Send a subscription one batch after the other, while there are any and its receiver takes them."""

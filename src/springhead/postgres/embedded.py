@@ -44,6 +44,7 @@ log = structlog.get_logger()
 ROLE: Final = "springhead"
 LOG_LIMIT: Final = 10 * 1024 * 1024
 POLL: Final = 0.015
+SUPERVISE: Final = 0.1
 
 INITDB: Final = (
     "--username=postgres",
@@ -154,13 +155,12 @@ class Embedded:
         with self._usable_folder():
             return await self._become_ready()
 
-    async def supervise(self) -> None:
-        """Start PostgreSQL again whenever it dies without our asking; runs until cancelled or stopped."""
-        while not self._stopped:
-            await asyncio.sleep(0.1)
-            if self._child and self._child.poll() is not None and not self._stopped:
-                log.error("PostgreSQL died; starting it again", status=self._child.returncode)
-                await self._revive()
+    async def supervise(self) -> float:
+        """Start PostgreSQL again if it has died without our asking; returns the seconds until the next look."""
+        if self._child and self._child.poll() is not None and not self._stopped:
+            log.error("PostgreSQL died; starting it again", status=self._child.returncode)
+            await self._revive()
+        return SUPERVISE
 
     def stop(self) -> None:
         """Stop PostgreSQL, with its transactions in flight rolled back, and give the folder back.

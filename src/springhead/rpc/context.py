@@ -14,7 +14,7 @@ from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Problem, Unavailable
 from springhead.model.kit.fields import FieldSet
 from springhead.rpc.objects import Shape
-from springhead.store.database.background_jobs import Passes
+from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import Database, Tx
 from springhead.store.feed.changes import Feed
 from springhead.store.feed.subscriptions import Target
@@ -35,6 +35,18 @@ class Pushes(Protocol):
 
     async def trial(self, target: Target) -> Trial:
         """Send a test push now, and say what came of it."""
+        ...
+
+
+class Jobs(Protocol):
+    """Runs the background jobs that a method has started."""
+
+    def wake(self) -> None:
+        """Run them beside the calls, from now on."""
+        ...
+
+    async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:
+        """Run those of a company now, for about that long, and the rest beside the calls."""
         ...
 
 
@@ -60,7 +72,7 @@ class Server(msgspec.Struct, frozen=True):
     database: Database
     fields: FieldCache
     walks: Walks
-    passes: Passes
+    jobs: Jobs
     feed: Feed
     public_url: str = ""
     pushes: Pushes = NoPushes()

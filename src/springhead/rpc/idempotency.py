@@ -11,7 +11,7 @@ from springhead.model.kit.errors import InvalidParameters, Json
 from springhead.rpc.context import Context
 from springhead.rpc.method import Done, Method, Outcomes, Rows
 from springhead.store.companies import idempotency_keys as store
-from springhead.store.database.background_jobs import WITHIN_A_CALL, Passes
+from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import TryAgain
 
 HEADER = "Idempotency-Key"
@@ -39,12 +39,12 @@ async def once(
     for it, some seconds at most. Raises what the method raises, and 205 when the key belongs to another call.
     """
     company_id, fingerprint = context.company.id, _fingerprint(context, method, params)
-    passes = _Later()
+    jobs = _Deferred()
     try:
         async with context.tx() as tx, tx.atomic():
             if not await store.claim(tx, company_id, key, fingerprint):
                 return _again(await store.kept(tx, company_id, key), fingerprint)
-            server = msgspec.structs.replace(context.server, passes=passes)
+            server = msgspec.structs.replace(context.server, jobs=jobs)
             inside = msgspec.structs.replace(context, server=server, inside=tx)
             result = await method.call(inside, params, objects_per_call=objects_per_call)
             if isinstance(result, Outcomes):
@@ -54,22 +54,22 @@ async def once(
     except BaseException:
         context.server.fields.forget(company_id)  # what was remembered may never have been committed
         raise
-    if passes.seconds:
-        await context.server.passes.finish(company_id, passes.seconds)
+    if jobs.seconds:
+        await context.server.jobs.finish(company_id, jobs.seconds)
     return result
 
 
-class _Later(Passes):
-    """Passes that the call starts are seen by others when it has committed: until then they are only noted."""
+class _Deferred:
+    """Defers the background jobs that a call starts until its transaction has committed."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def wake(self) -> None:
-        """Not yet."""
+        """Nothing can run before the commit."""
 
     async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:  # noqa: ARG002 - as the real one
-        """Not yet."""
+        """Notes for how long the jobs should run after the commit."""
         self.seconds = max(self.seconds, seconds)
 
 

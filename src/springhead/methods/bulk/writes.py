@@ -60,8 +60,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     `examine` sees each object that is well-formed. `before` runs before the right objects of a create or an
     update are stored, `then` after that with the ids; `before_delete` before and `after_delete` after a delete,
     from which `kept` spares some objects: each in the same transaction. `needed` says whether there is anything
-    to follow, so that calls without it are spared the transaction. `passes` says that a delete may start passes
-    (store/database/background_jobs.py): the call drives them for a while, so that small companies find all done.
+    to follow, so that calls without it are spared the transaction. `starts_jobs` says that a delete may start
+    background jobs: the call runs them for a while, so that small companies find all done.
     `carried` follows, by column, from objects that were written and came with a value for it; calls without one pay
     nothing for it.
     """
@@ -73,7 +73,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     before_delete: BeforeDelete | None = None
     after_delete: Then | None = None
     needed: Callable[[FieldSet], bool] = lambda _fields: True
-    passes: bool = False
+    starts_jobs: bool = False
     carried: Mapping[str, Carried] = {}
 
     def carrying(self, good: Sequence[Any]) -> Mapping[str, Carried]:
@@ -203,8 +203,8 @@ async def delete(context: Context, noun: Noun, objects: list[Json], rules: Rules
             gone = await table(noun).delete(tx, context.company.id, ids)
             if rules.after_delete and gone:
                 await rules.after_delete(context, tx, fields, sorted(gone))
-    if rules.passes and gone:
-        await context.server.passes.finish(context.company.id)
+    if rules.starts_jobs and gone:
+        await context.server.jobs.finish(context.company.id)
     outcomes: list[Done] = []
     for one in wanted:
         if isinstance(one, ApiError):

@@ -369,7 +369,7 @@ async def delete_fields(
         numbers = [field.unique_id for field in known.fields if field.id in gone and field.unique_id is not None]
         await unique_values.clear(tx, context.company.id, numbers)
     if named or scored:
-        await context.server.passes.finish(context.company.id)
+        await context.server.jobs.finish(context.company.id)
     return Outcomes(outcomes)
 
 

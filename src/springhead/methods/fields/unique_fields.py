@@ -58,7 +58,7 @@ async def begin(context: Context, tx: Tx, before: FieldSet, numbers: Mapping[int
 
 async def finished(context: Context, checked: Checked, marked: Mapping[int, int]) -> dict[int, Done]:
     """Drive the passes of fields that became unique; the outcomes of those that turned out not to be."""
-    await context.server.passes.finish(context.company.id)
+    await context.server.jobs.finish(context.company.id)
     async with context.tx() as tx:
         now = {field.id: field for field in (await store.load(tx, context.company.id)).fields}
         refusals: dict[int, Done] = {}

@@ -74,7 +74,7 @@ async def find_duplicate_leads(
     async with context.tx() as tx:
         complete = await duplicates.refresh(tx, context.company.id)
     if not complete:
-        context.server.passes.wake()
+        context.server.jobs.wake()
     async with context.tx() as tx:
         if id is None:
             found, last = await _all(context, tx, after, limit)

@@ -63,7 +63,7 @@ async def erase_leads(
         ids = {lead_id for several in meant for lead_id in several}
         found = await erasing.erase(tx, context.company.id, sorted(ids), key_id=context.key_id)
     if not found.done:
-        await context.server.passes.finish(context.company.id)
+        await context.server.jobs.finish(context.company.id)
     outcomes: list[Done] = []
     for one, several in zip(wanted, meant, strict=True):
         receipts = sorted({receipt for lead_id in several for receipt in found.receipts.get(lead_id, ())})

@@ -97,7 +97,7 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
             async with tx.atomic():
                 await work.run(plans)
     if work.left_over:
-        await context.server.passes.finish(context.company.id)
+        await context.server.jobs.finish(context.company.id)
     return Outcomes.in_order(checked.refused() | work.outcomes)
 
 

@@ -248,7 +248,7 @@ async def remove_list_members_all(
                 outcomes[at] = done()
         await removals.empty(tx, context.company.id, sorted(seen))
     if seen:
-        await context.server.passes.finish(context.company.id)
+        await context.server.jobs.finish(context.company.id)
     return Outcomes.in_order(outcomes)
 
 

@@ -68,7 +68,7 @@ async def _filtering(context: Context, objects: Sequence[Json]) -> Rules | None:
 async def _settle(context: Context) -> None:
     """Read the filters anew with the next call, and bring this one's passes as far as they come."""
     context.server.fields.forget(context.company.id)
-    await context.server.passes.finish(context.company.id)
+    await context.server.jobs.finish(context.company.id)
 
 
 @method(

@@ -37,7 +37,7 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
     await forms.forget(tx, context.company.id, campaigns=ids)
 
 
-_RULES = writes.Rules(after_delete=_after_delete, passes=True)
+_RULES = writes.Rules(after_delete=_after_delete, starts_jobs=True)
 
 
 @method(

@@ -57,7 +57,7 @@ async def _changed(context: Context, tx: Tx, _fields: FieldSet, _ids: Sequence[i
 async def _scored(context: Context, outcomes: Outcomes) -> Outcomes:
     """Score as many leads as a call has time for; the others follow beside the calls."""
     if any(outcome["success"] for outcome in outcomes.results):
-        await context.server.passes.finish(context.company.id)
+        await context.server.jobs.finish(context.company.id)
     return outcomes
 
 

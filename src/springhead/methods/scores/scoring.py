@@ -106,7 +106,7 @@ async def update_scoring(
             else:
                 outcomes[at] = refused(NothingChanged())
     if any(outcome["success"] for outcome in outcomes.values()):
-        await context.server.passes.finish(context.company.id)
+        await context.server.jobs.finish(context.company.id)
     return Outcomes.in_order(outcomes)
 
 

@@ -4,14 +4,14 @@ What a visitor without a lead sees is kept beside the timeline (`page_view`), an
 there is one. Whoever takes page views and whoever links lock the visitor first, so that no view falls between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from springhead.model.capture.visitors import COOKIE_SECONDS
 from springhead.model.kit.errors import Json
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
 
 FORGOTTEN_AFTER = COOKIE_SECONDS
@@ -171,4 +171,4 @@ async def _move_step(tx: Tx, company_id: int, visitor: int, cursor: int) -> int 
     return cursor + moved if moved == STEP_ROWS else None
 
 
-STEPS[_MOVE] = _move_step
+STEPS: Mapping[str, Step] = {_MOVE: _move_step}

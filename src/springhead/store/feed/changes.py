@@ -8,18 +8,13 @@ waits for the one before, and draws ids after that.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
-import structlog
 
 from springhead.model.feed.changes import KIND_OF, SCORE, Change
-from springhead.model.kit.errors import Unavailable
-from springhead.store.database.pool import Database, TryAgain, Tx
-
-log = structlog.get_logger()
+from springhead.store.database.pool import Database, Tx
 
 AT_ONCE = 1_000
 """Most writes that are numbered in one statement."""
@@ -98,6 +93,11 @@ async def _number(tx: Tx, company_id: int) -> int:
             last,
             AT_ONCE,
         )
+
+
+async def pending(tx: Tx) -> list[int]:
+    """The companies with changes that have no number yet."""
+    return [row["company_id"] for row in await tx.rows("select distinct company_id from change where first is null")]
 
 
 async def after(
@@ -179,20 +179,15 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Gives numbers beside the calls, and tells those who wait for a company's changes."""
+    """Wakes readers that wait for a company's changes."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._changed: dict[int, asyncio.Event] = {}
-        self._fresh: set[int] = set()
-        self._woken = asyncio.Event()
         self._closing = asyncio.Event()
         database.on_change.append(self.heard)
 
     def heard(self, company_id: int) -> None:
-        """This process may have changed leads of the company."""
-        self._fresh.add(company_id)
-        self._woken.set()
+        """Wakes the readers that wait: this process may have changed leads of the company."""
         if waiting := self._changed.pop(company_id, None):
             waiting.set()
 
@@ -205,37 +200,3 @@ class Feed:
     def watch(self, company_id: int) -> "Watch":
         """Notice the company's changes from now on: begin before reading, so that none falls between."""
         return Watch(self._changed.setdefault(company_id, asyncio.Event()), self._closing)
-
-    async def serve(self) -> None:
-        """Number, for ever, what nobody has asked for: a reader finds few pending writes, however late it comes."""
-        looked = 0.0
-        while True:
-            self._woken.clear()
-            try:
-                if time.monotonic() - looked >= POLL:
-                    looked = time.monotonic()
-                    self._fresh |= set(await self._pending())
-                while self._fresh:
-                    await self._all(self._fresh.pop())
-            except (Unavailable, TryAgain) as cause:
-                log.debug("numbering delayed", error=type(cause).__name__)
-            except Exception:
-                log.exception("numbering stumbled")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL):
-                    await self._woken.wait()
-            await asyncio.sleep(0.05)  # what comes close together is numbered together
-
-    async def _pending(self) -> list[int]:
-        async with self._database.everyone() as tx:
-            rows = await tx.rows("select distinct company_id from change where first is null")
-        return [row["company_id"] for row in rows]
-
-    async def _all(self, company_id: int) -> None:
-        before = -1
-        while True:
-            async with self._database.company(company_id) as tx:
-                last = await number(tx, company_id)
-            if last == before:
-                return
-            before = last

@@ -12,7 +12,7 @@ import structlog
 
 from springhead.model.kit.fields import FieldSet
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import LAST_WRITE, Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields as fieldsets
@@ -289,5 +289,4 @@ async def _clear_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> i
     return 1 if len(gone) == STEP_ROWS else None
 
 
-STEPS[_FILL] = _fill_step
-STEPS[_CLEAR] = _clear_step
+STEPS: Mapping[str, Step] = {_FILL: _fill_step, _CLEAR: _clear_step}

@@ -5,7 +5,7 @@ each question follows the change feed (changes.py) from where the last one was. 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import msgspec
@@ -130,11 +130,11 @@ async def _replace(tx: Tx, company_id: int, made: set[tuple[int, int, int]], lea
         )
 
 
-async def _pass(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
+async def _job_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
     return cursor + 1 if await _step(tx, company_id) else None
 
 
-background_jobs.STEPS[_REST] = _pass
+STEPS: Mapping[str, background_jobs.Step] = {_REST: _job_step}
 
 
 def _person(row: asyncpg.Record) -> Person:

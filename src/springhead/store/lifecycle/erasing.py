@@ -152,7 +152,7 @@ async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | Non
     return None
 
 
-background_jobs.STEPS[_REST] = _step
+STEPS: Mapping[str, background_jobs.Step] = {_REST: _step}
 
 
 async def receipts(

@@ -15,7 +15,7 @@ from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import names, statement
 from springhead.store.feed.changes import noted
@@ -312,4 +312,4 @@ async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | Non
     return cursor + moved if moved == STEP_ROWS else -1
 
 
-STEPS[KIND] = _step
+STEPS: Mapping[str, Step] = {KIND: _step}

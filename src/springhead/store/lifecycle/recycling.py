@@ -3,11 +3,11 @@
 Here are the parts of those statements, and the pass that empties the bin. How a lead comes back is in restoring.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from springhead.model.kit.columns import Noun
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEPS
+from springhead.store.database.background_jobs import Step
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 
@@ -158,4 +158,4 @@ async def _purge_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> in
     return None
 
 
-STEPS[KIND] = _purge_step
+STEPS: Mapping[str, Step] = {KIND: _purge_step}

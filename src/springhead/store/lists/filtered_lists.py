@@ -5,7 +5,7 @@ its list in a pass over the leads. A write that was under way with the old filte
 second one looks, when no such write can be left, once more at the leads that were changed about then.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from springhead.model.kit.fields import FieldSet, Rule
 from springhead.model.kit.filters import Columns, Filter
 from springhead.model.lists import LIST_MEMBER, filterable
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import LAST_WRITE, TryAgain, Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields as fieldsets
@@ -298,5 +298,4 @@ async def _sweep_members(tx: Tx, company_id: int, list_id: int, after: int) -> i
     return -rows[-1]["id"] if len(rows) == STEP_ROWS else None
 
 
-STEPS[_FILL] = _fill_step
-STEPS[_SWEEP] = _sweep_step
+STEPS: Mapping[str, Step] = {_FILL: _fill_step, _SWEEP: _sweep_step}

@@ -1,12 +1,12 @@
 """Lists whose members all go at once: off a list that stays, or with a list that is deleted. Both are passes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from springhead.model.lists import LIST_MEMBER
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEP_ROWS, STEPS
+from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 from springhead.store.lists.members import counted, told
@@ -98,5 +98,4 @@ async def _purge_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
     return row["last"] if row and row["rows"] == STEP_ROWS else None
 
 
-STEPS[_EMPTY] = _empty_step
-STEPS[_PURGE] = _purge_step
+STEPS: Mapping[str, Step] = {_EMPTY: _empty_step, _PURGE: _purge_step}

@@ -99,5 +99,6 @@ async def _ids(tx: Tx, sql: Statement, *arguments: object) -> list[int]:
     return [row["id"] for row in await tx.rows(sql, *arguments)]
 
 
-for _table, _name in _REFERRING.items():
-    background_jobs.STEPS[f"detach {_table}"] = partial(_step, name=_name)
+STEPS: Mapping[str, background_jobs.Step] = {
+    f"detach {table}": partial(_step, name=name) for table, name in _REFERRING.items()
+}

@@ -8,26 +8,20 @@ waits for that: what was computed by old rules is never stored behind the new on
 company, scoring, leads, lists, members.
 """
 
-import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-import structlog
 
-from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.fields import FieldSet
 from springhead.model.scores import Line, columns_of, decay_every, names_of
 from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEPS
-from springhead.store.database.pool import Database, TryAgain, Tx, until_settled
+from springhead.store.database.pool import Database, Tx, until_settled
 from springhead.store.fields import fields as fieldsets
 from springhead.store.lists import filtered_lists
 from springhead.store.scores import scorecards
 from springhead.store.scores.scorecards import Scorecard
-
-log = structlog.get_logger()
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at the events of a company."""
@@ -171,111 +165,80 @@ async def score_again(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
         await _score(tx, company_id, card, fields, lead_ids)
 
 
-class Scorer:
-    """Scores the leads that have new events; any number of processes share the companies."""
+async def due(tx: Tx) -> list[int]:
+    """The companies whose events should be looked at now, the one that has waited longest first."""
+    rows = await tx.rows("select company_id from scoring where is_active and due_at <= now() order by due_at")
+    return [row["company_id"] for row in rows]
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    async def serve(self) -> None:
-        """Score for ever; half of the time that it takes is left to the calls."""
-        while True:
-            begun = time.monotonic()
-            try:
-                more = await self._round()
-            except (Unavailable, TryAgain):
-                more = False
-            except Exception:
-                log.exception("scoring stumbled")
-                more = False
-            await asyncio.sleep(0 if more else max(POLL, LOOK_EVERY - (time.monotonic() - begun)))
+async def delay(tx: Tx, company_id: int) -> None:
+    """Leaves a company alone for a while: what failed may fail again."""
+    await tx.rows(
+        "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1", company_id, DELAY
+    )
 
-    async def look(self, company_id: int) -> bool:
-        """Score the leads of a company's new events, EVENTS of them at most; says whether there are more."""
-        return await self._is_needed(company_id) and await until_settled(lambda: self._look(company_id))
 
-    async def _round(self) -> bool:
-        """Look once at every company that is due; says whether one of them has more."""
-        async with self._database.everyone() as tx:
-            due = await tx.rows("select company_id from scoring where is_active and due_at <= now() order by due_at")
-        more = False
-        for row in due:
-            begun = time.monotonic()
-            try:
-                more = await self.look(row["company_id"]) or more
-            except Exception as cause:
-                if isinstance(cause, Unavailable):
-                    log.warning("scoring delayed", company=row["company_id"], error=type(cause).__name__)
-                else:
-                    log.exception("scoring failed", company=row["company_id"])
-                await self._delay(row["company_id"])
-            await asyncio.sleep(min(time.monotonic() - begun, POLL))
+async def look(database: Database, company_id: int) -> bool:
+    """Scores the leads of a company's new events, at most EVENTS of them; returns whether there are more."""
+    return await _is_needed(database, company_id) and await until_settled(lambda: _look(database, company_id))
+
+
+async def _is_needed(database: Database, company_id: int) -> bool:
+    """Whether there is anything to do; where nothing happens, this is all that is done, and nothing is written."""
+    async with database.company(company_id) as tx:
+        return await tx.value(
+            """
+            select exists (select from event e where e.company_id = $1 and e.id > s.seen_id)
+                or (s.settled_id < s.seen_id and s.marked_at <= now() - make_interval(secs => $2))
+                or s.decay_at <= now()
+            from scoring s where s.company_id = $1
+            """,
+            company_id,
+            float(SETTLED_AFTER),
+        )
+
+
+async def _look(database: Database, company_id: int) -> bool:
+    async with database.company(company_id) as tx, tx.atomic():
+        fields = await _fields(tx, company_id)
+        state = await tx.row(
+            """
+            select half_life_days, seen_id, mark_id, settled_id, decay_at <= now() as decays,
+                ended_at is not null as idle, marked_at <= now() - make_interval(secs => $2) as settled
+            from scoring where company_id = $1 and is_active and due_at <= now()
+            order by company_id for no key update
+            """,
+            company_id,
+            float(SETTLED_AFTER),
+        )
+        if state is None:  # another process was faster
+            return False
+        card = Scorecard(await scorecards.rules(tx, company_id), fields, state["half_life_days"])
+        fresh = await _events(tx, company_id, state["seen_id"], None)
+        again: list[tuple[int, int]] = []
+        seen, mark, settled = fresh[-1][0] if fresh else state["seen_id"], state["mark_id"], state["settled_id"]
+        if state["settled"]:
+            again = await _events(tx, company_id, settled, mark)
+            settled, mark = (again[-1][0], mark) if len(again) == EVENTS else (mark, seen)
+        leads = sorted({lead_id for _, lead_id in (*fresh, *again)})
+        await _score(tx, company_id, card, fields, leads)
+        more = EVENTS in {len(fresh), len(again)}
+        await tx.rows(
+            """
+            update scoring set seen_id = $2, mark_id = $3, settled_id = $4,
+                marked_at = case when $5 then now() else marked_at end, due_at = now() + make_interval(secs => $6)
+            where company_id = $1
+            """,
+            company_id,
+            seen,
+            mark,
+            settled,
+            state["settled"] and len(again) < EVENTS,
+            0.0 if more else LOOK_EVERY - POLL,  # due again when this server comes round
+        )
+        if state["decays"] and state["idle"]:
+            await _start(tx, company_id, is_active=True, needed=card.decays)
         return more
-
-    async def _delay(self, company_id: int) -> None:
-        """Leave the company alone for a while: what fails may fail again."""
-        async with self._database.everyone() as tx:
-            await tx.rows(
-                "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1",
-                company_id,
-                DELAY,
-            )
-
-    async def _is_needed(self, company_id: int) -> bool:
-        """Whether there is anything to do; where nothing happens, this is all that is done, and nothing is written."""
-        async with self._database.company(company_id) as tx:
-            return await tx.value(
-                """
-                select exists (select from event e where e.company_id = $1 and e.id > s.seen_id)
-                    or (s.settled_id < s.seen_id and s.marked_at <= now() - make_interval(secs => $2))
-                    or s.decay_at <= now()
-                from scoring s where s.company_id = $1
-                """,
-                company_id,
-                float(SETTLED_AFTER),
-            )
-
-    async def _look(self, company_id: int) -> bool:
-        async with self._database.company(company_id) as tx, tx.atomic():
-            fields = await _fields(tx, company_id)
-            state = await tx.row(
-                """
-                select half_life_days, seen_id, mark_id, settled_id, decay_at <= now() as decays,
-                    ended_at is not null as idle, marked_at <= now() - make_interval(secs => $2) as settled
-                from scoring where company_id = $1 and is_active and due_at <= now()
-                order by company_id for no key update
-                """,
-                company_id,
-                float(SETTLED_AFTER),
-            )
-            if state is None:  # another process was faster
-                return False
-            card = Scorecard(await scorecards.rules(tx, company_id), fields, state["half_life_days"])
-            fresh = await _events(tx, company_id, state["seen_id"], None)
-            again: list[tuple[int, int]] = []
-            seen, mark, settled = fresh[-1][0] if fresh else state["seen_id"], state["mark_id"], state["settled_id"]
-            if state["settled"]:
-                again = await _events(tx, company_id, settled, mark)
-                settled, mark = (again[-1][0], mark) if len(again) == EVENTS else (mark, seen)
-            leads = sorted({lead_id for _, lead_id in (*fresh, *again)})
-            await _score(tx, company_id, card, fields, leads)
-            more = EVENTS in {len(fresh), len(again)}
-            await tx.rows(
-                """
-                update scoring set seen_id = $2, mark_id = $3, settled_id = $4,
-                    marked_at = case when $5 then now() else marked_at end, due_at = now() + make_interval(secs => $6)
-                where company_id = $1
-                """,
-                company_id,
-                seen,
-                mark,
-                settled,
-                state["settled"] and len(again) < EVENTS,
-                0.0 if more else LOOK_EVERY - POLL,  # due again when this server comes round
-            )
-            if state["decays"] and state["idle"]:
-                await _start(tx, company_id, is_active=True, needed=card.decays)
-            return more
 
 
 async def _events(tx: Tx, company_id: int, after: int, until: int | None) -> list[tuple[int, int]]:
@@ -382,4 +345,4 @@ async def _step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | No
     return cursor if more else None
 
 
-STEPS[_KIND] = _step
+STEPS: Mapping[str, background_jobs.Step] = {_KIND: _step}

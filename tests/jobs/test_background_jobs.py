@@ -1,4 +1,4 @@
-"""Passes: steps that commit one by one, shared by several runners, and no error that stops them for good."""
+"""Background jobs: steps that commit one by one, shared by processes, and no error stops a job for good."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 
-from springhead.store.database import background_jobs
-from springhead.store.database.background_jobs import STEPS, Passes, Step, start
+from springhead.jobs import background_jobs
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.runner import Job, Runner
+from springhead.store.database.background_jobs import Step, start
 from springhead.store.database.pool import Database, TryAgain, Tx
 from support import Company, Server, eventually, sql
 
 KIND = "a kind that no server knows"
+STEPS: dict[str, Step] = {}
+"""The kinds of this process: the running server does not know them, and leaves their jobs alone."""
 
 
 @pytest.fixture
 def step() -> Generator[Callable[[Step], Step]]:
-    """Declares what the passes of KIND do; the running server does not know the kind and leaves them alone."""
+    """Declares the step of KIND."""
 
     def declare(step: Step) -> Step:
         STEPS[KIND] = step
@@ -50,6 +54,12 @@ async def begin(database: Database, company: Company, subject: int = 1, *, kind:
         await start(tx, company.id, kind, subject, delay=delay)
 
 
+def serve(jobs: BackgroundJobs) -> Runner:
+    runner = Runner([Job(name="background_jobs", turn=jobs.turn, woken=jobs.woken)])
+    runner.start()
+    return runner
+
+
 def left(server: Server, company: Company) -> list[Any]:
     return sql(server.dsn, "select * from pass where company_id = $1 order by id", company.id)
 
@@ -69,7 +79,7 @@ def accounts(company: Company) -> list[str]:
     return [row["accountName"] for row in company.call("getAccounts")]
 
 
-def test_a_pass_does_step_after_step_until_there_is_no_next_cursor(
+def test_a_job_runs_step_after_step_until_there_is_no_next_cursor(
     server: Server, company: Company, step: Callable[[Step], Step]
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -81,7 +91,7 @@ def test_a_pass_does_step_after_step_until_there_is_no_next_cursor(
 
     async def work(database: Database) -> None:
         await begin(database, company, 7)
-        await Passes(database).finish(company.id, 5)
+        await BackgroundJobs(database, STEPS).finish(company.id, 5)
 
     run(server, work)
     assert seen == [(7, 0), (7, 10), (7, 20), (7, 30)]
@@ -102,17 +112,17 @@ def test_a_step_sees_the_rows_of_its_company_and_no_others(
         return None
 
     async def work(database: Database) -> None:
-        runner = Passes(database)
+        jobs = BackgroundJobs(database, STEPS)
         for company in (one, other):
             await begin(database, company)
         for company in (one, other):
-            await runner.finish(company.id, 5)
+            await jobs.finish(company.id, 5)
 
     run(server, work)
     assert seen == {one.id: 2, other.id: 1}
 
 
-def test_finish_leaves_other_companies_delayed_passes_and_what_takes_longer(
+def test_finish_leaves_other_companies_delayed_jobs_and_what_takes_longer(
     server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
 ) -> None:
     company, other = given_company(), given_company()
@@ -129,7 +139,7 @@ def test_finish_leaves_other_companies_delayed_passes_and_what_takes_longer(
         await begin(database, other)
         await begin(database, company, 2, delay=60)
         await begin(database, company, 1)
-        await Passes(database).finish(company.id, 0.3)
+        await BackgroundJobs(database, STEPS).finish(company.id, 0.3)
 
     run(server, work)
     assert 2 not in seen
@@ -159,23 +169,23 @@ def test_a_step_that_fails_leaves_nothing_is_logged_and_comes_again_later_and_la
         sql(server.dsn, "update pass set due_at = now() where company_id = $1", company.id)
 
     async def work(database: Database) -> None:
-        runner = Passes(database)
+        jobs = BackgroundJobs(database, STEPS)
         await begin(database, company)
-        await runner.finish(company.id, 5)
+        await jobs.finish(company.id, 5)
         assert tries == [0, 1]
         first = await asyncio.to_thread(waits)
         await asyncio.to_thread(hurry)
-        await runner.finish(company.id, 5)
+        await jobs.finish(company.id, 5)
         assert tries == [0, 1, 1], "it is tried from where it was"
         assert 1.0 <= await asyncio.to_thread(waits) / first <= 4.0
         await asyncio.to_thread(hurry)
-        await runner.finish(company.id, 5)
+        await jobs.finish(company.id, 5)
 
     run(server, work)
     assert left(server, company) == []
     assert accounts(company) == ["try 1", "try 4"], "what a failed step wrote is gone"
     logged = capsys.readouterr()
-    assert "pass failed" in logged.out + logged.err
+    assert "background job failed" in logged.out + logged.err
 
 
 def test_a_lost_race_is_tried_again_without_alarm(
@@ -187,17 +197,17 @@ def test_a_lost_race_is_tried_again_without_alarm(
 
     async def work(database: Database) -> None:
         await begin(database, company)
-        await Passes(database).finish(company.id, 5)
+        await BackgroundJobs(database, STEPS).finish(company.id, 5)
 
     run(server, work)
     (row,) = left(server, company)
     assert row["failures"] == 1
     logged = capsys.readouterr()
-    assert "pass delayed" in logged.out + logged.err
+    assert "background job delayed" in logged.out + logged.err
     assert "Traceback" not in logged.out + logged.err
 
 
-def test_runners_share_passes_and_none_does_a_step_twice(
+def test_processes_share_jobs_and_none_runs_a_step_twice(
     server: Server, company: Company, step: Callable[[Step], Step]
 ) -> None:
     running: set[int] = set()
@@ -207,7 +217,7 @@ def test_runners_share_passes_and_none_does_a_step_twice(
     @step
     async def _(_tx: Tx, _company_id: int, subject: int, cursor: int) -> int | None:
         nonlocal most
-        assert subject not in running, "two at one pass"
+        assert subject not in running, "two at one job"
         running.add(subject)
         most = max(most, len(running))
         await asyncio.sleep(0.01)
@@ -219,7 +229,7 @@ def test_runners_share_passes_and_none_does_a_step_twice(
         async with opened(server) as one, opened(server) as other:
             for subject in range(5):
                 await begin(one, company, subject)
-            await asyncio.gather(*(Passes(database).finish(company.id, 20) for database in (one, other)))
+            await asyncio.gather(*(BackgroundJobs(database, STEPS).finish(company.id, 20) for database in (one, other)))
 
     asyncio.run(inside())
     assert sorted(seen) == [(subject, cursor) for subject in range(5) for cursor in range(10)]
@@ -227,7 +237,7 @@ def test_runners_share_passes_and_none_does_a_step_twice(
     assert left(server, company) == []
 
 
-def test_a_runner_that_dies_in_a_step_leaves_it_to_the_next_one(
+def test_a_process_that_dies_in_a_step_leaves_it_to_the_next_one(
     server: Server, company: Company, step: Callable[[Step], Step]
 ) -> None:
     die = True
@@ -245,19 +255,18 @@ def test_a_runner_that_dies_in_a_step_leaves_it_to_the_next_one(
         nonlocal die
         async with opened(server) as database:
             await begin(database, company)
-            task = asyncio.create_task(Passes(database).serve())
+            runner = serve(BackgroundJobs(database, STEPS))
             await there.wait()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await runner.stop()
             die = False
         async with opened(server) as database:
-            await Passes(database).finish(company.id, 5)
+            await BackgroundJobs(database, STEPS).finish(company.id, 5)
 
     asyncio.run(inside())
     assert accounts(company) == [f"step {number}" for number in range(5)], "each step is done once"
 
 
-def test_a_pass_takes_the_place_of_earlier_ones_for_the_same_subject(
+def test_a_job_replaces_earlier_ones_for_the_same_subject(
     server: Server, company: Company, step: Callable[[Step], Step]
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -270,14 +279,14 @@ def test_a_pass_takes_the_place_of_earlier_ones_for_the_same_subject(
     async def work(database: Database) -> None:
         for subject in (1, 1, 2, 1):
             await begin(database, company, subject)
-        await Passes(database).finish(company.id, 5)
+        await BackgroundJobs(database, STEPS).finish(company.id, 5)
 
     run(server, work)
     assert sorted(seen) == [(subject, cursor) for subject in (1, 2) for cursor in range(3)]
     assert left(server, company) == []
 
 
-def test_a_pass_whose_call_fails_is_never_started(
+def test_a_job_whose_call_fails_is_never_started(
     server: Server, company: Company, step: Callable[[Step], Step]
 ) -> None:
     @step
@@ -307,17 +316,16 @@ def test_a_server_serves_what_another_has_started_or_what_it_is_woken_for(
 
     async def inside() -> None:
         async with opened(server) as database, opened(server) as other:
-            runner = Passes(database)
-            serving = asyncio.create_task(runner.serve())
+            jobs = BackgroundJobs(database, STEPS)
+            runner = serve(jobs)
             await begin(other, company, 1)
             await asyncio.to_thread(eventually, lambda: left(server, company) == [])
             monkeypatch.setattr(background_jobs, "POLL", 60.0)
             await asyncio.sleep(1.1)
             await begin(other, company, 2)
-            runner.wake()
+            jobs.wake()
             await asyncio.to_thread(eventually, lambda: left(server, company) == [], seconds=2)
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            await runner.stop()
 
     asyncio.run(inside())
     assert accounts(company) == ["subject 1", "subject 2"]
@@ -326,7 +334,7 @@ def test_a_server_serves_what_another_has_started_or_what_it_is_woken_for(
 def test_a_kind_that_a_server_does_not_know_is_left_to_one_that_does(server: Server, company: Company) -> None:
     async def work(database: Database) -> None:
         await begin(database, company, kind="of a later version")
-        await Passes(database).finish(company.id, 1)
+        await BackgroundJobs(database, STEPS).finish(company.id, 1)
 
     run(server, work)
     (row,) = left(server, company)

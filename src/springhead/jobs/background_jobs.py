@@ -1,0 +1,97 @@
+"""Runs background jobs: work that grows with a company, in steps that each commit (docs/decisions/0014)."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+
+from springhead.model.kit.errors import Unavailable
+from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import WITHIN_A_CALL, Due, Step
+from springhead.store.database.pool import Database, TryAgain
+
+log = structlog.get_logger()
+
+POLL = 1.0
+"""Seconds between looks for background jobs that another process has started."""
+
+LONGEST_REST = 0.5
+"""Seconds that the job rests after a step, at most: it rests as long as the step took, which leaves room for calls."""
+
+BUSY = 0.02
+"""Seconds until a call looks again at a step that another process runs."""
+
+
+class BackgroundJobs:
+    """Runs the due steps of background jobs. Any number of processes share them.
+
+    `steps` has the step of each kind. A kind that is not in it is left to a server that knows it.
+    """
+
+    def __init__(self, database: Database, steps: Mapping[str, Step]) -> None:
+        self.woken = asyncio.Event()
+        self.failures: Counter[str] = Counter()
+        """Failed steps of this process, by kind."""
+        self._database = database
+        self._steps = steps
+
+    def wake(self) -> None:
+        """Start the next turn now: a background job was just started."""
+        self.woken.set()
+
+    async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:
+        """Run the company's due background jobs now, for about that long; the rest goes on beside the calls.
+
+        A small company sees everything done when its call returns. Raises nothing if a step fails, because the call
+        itself is committed. It must not run inside a transaction: it takes a connection of its own.
+        """
+        end = time.monotonic() + seconds
+        with suppress(Unavailable, TryAgain):
+            while time.monotonic() < end:
+                if await self._step(company_id):
+                    continue
+                async with self._database.everyone() as tx:
+                    if not await background_jobs.is_due(tx, company_id, list(self._steps)):
+                        return
+                await asyncio.sleep(BUSY)
+        self.wake()
+
+    async def turn(self) -> float:
+        """Run one step of any company; returns the seconds until the next turn."""
+        begun = time.monotonic()
+        if not await self._step(None):
+            return POLL
+        await asyncio.sleep(min(time.monotonic() - begun, LONGEST_REST))
+        return 0.0
+
+    async def _step(self, company_id: int | None) -> bool:
+        """Run one step of the job that has waited longest, of a company or of all; returns False if none is free."""
+        async with self._database.everyone() as tx:
+            due = await background_jobs.next_due(tx, list(self._steps), company_id)
+        if due is None:
+            return False
+        try:
+            await self._run(due)
+        except Exception as cause:
+            if isinstance(cause, (Unavailable, TryAgain)):
+                log.warning("background job delayed", kind=due.kind, company=due.company_id, error=str(cause))
+            else:
+                self.failures[due.kind] += 1
+                log.exception("background job failed", kind=due.kind, company=due.company_id)
+            async with self._database.everyone() as tx:
+                await background_jobs.delay(tx, due.id)
+        return True
+
+    async def _run(self, due: Due) -> None:
+        """Run a step and save its cursor in one transaction."""
+        async with self._database.company(due.company_id) as tx, tx.atomic():
+            claimed = await background_jobs.claim(tx, due.company_id, due.id)
+            if claimed is None:  # another process was faster
+                return
+            cursor = None
+            if not claimed.is_replaced:
+                cursor = await self._steps[claimed.kind](tx, due.company_id, claimed.subject_id, claimed.cursor)
+            await background_jobs.save(tx, due.company_id, due.id, cursor)

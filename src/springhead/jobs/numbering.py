@@ -1,0 +1,46 @@
+"""Numbers the changes of the feed beside the calls (docs/decisions/0018)."""
+
+import asyncio
+import time
+
+from springhead.store.database.pool import Database
+from springhead.store.feed import changes
+from springhead.store.feed.changes import POLL
+
+GATHER = 0.05
+"""Seconds that a turn waits before it begins: writes that come close together are numbered together."""
+
+
+class Numbering:
+    """Numbers changes that no reader has asked for, so that a reader finds few without a number, however late."""
+
+    def __init__(self, database: Database) -> None:
+        self.woken = asyncio.Event()
+        self._database = database
+        self._changed: set[int] = set()
+        self._next_look = 0.0
+        database.on_change.append(self._heard)
+
+    def _heard(self, company_id: int) -> None:
+        self._changed.add(company_id)
+        self.woken.set()
+
+    async def turn(self) -> float:
+        """Number the changes of this process, and once in a while those of others; returns the seconds to rest."""
+        await asyncio.sleep(GATHER)
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + POLL
+            async with self._database.everyone() as tx:
+                self._changed |= set(await changes.pending(tx))
+        while self._changed:
+            await self._number(self._changed.pop())
+        return POLL
+
+    async def _number(self, company_id: int) -> None:
+        before = -1
+        while True:
+            async with self._database.company(company_id) as tx:
+                last = await changes.number(tx, company_id)
+            if last == before:
+                return
+            before = last

@@ -1,0 +1,28 @@
+"""Every kind of background job, and the step that does its work."""
+
+from collections.abc import Mapping
+
+from springhead.store.capture import visitors
+from springhead.store.database.background_jobs import Step
+from springhead.store.fields import unique_values
+from springhead.store.leads import duplicates
+from springhead.store.lifecycle import erasing, merging, recycling
+from springhead.store.lists import filtered_lists, removals
+from springhead.store.sales import references
+from springhead.store.scores import scoring
+
+MODULES = (
+    duplicates,
+    erasing,
+    filtered_lists,
+    merging,
+    recycling,
+    references,
+    removals,
+    scoring,
+    unique_values,
+    visitors,
+)
+"""The modules of the store that start background jobs. Each has its steps in `STEPS`."""
+
+STEPS: Mapping[str, Step] = {kind: step for module in MODULES for kind, step in module.STEPS.items()}
