@@ -65,7 +65,7 @@ def create_app(
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)
-    figures = Metrics(database, capture.figures, pushes.counts)
+    figures = Metrics(database, capture.figures, pushes.counts, server.refusals)
     numbering, scorer, intake = Numbering(database), Scorer(database), capture.intake
     runner = Runner(
         [

@@ -28,6 +28,7 @@ from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.rpc.context import Context, Server
 from springhead.settings import Settings
 from springhead.store.capture import forms, sites
+from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.pool import TryAgain
 
 log = structlog.get_logger()
@@ -58,9 +59,6 @@ class Limit(Enum):
 UPLOADS = 4
 """Most submits with files that are being stored at a time: each may be as large as a body can be."""
 
-PATIENCE = 11.0
-"""Seconds that a page, or the storing of a submit, may take."""
-
 
 class Forms:
     """The addresses of forms and of the files that came with them."""
@@ -85,7 +83,7 @@ class Forms:
             try:
                 if request.method != "POST" and not self._allowed((Limit.PAGES_OF_ADDRESS, _address(request))):
                     return pages.text_page("One moment", _TOO_MANY, status=429)
-                async with asyncio.timeout(PATIENCE if request.method != "POST" else None):
+                async with asyncio.timeout(CALL_SECONDS if request.method != "POST" else None):
                     return await handler(request)
             except (Unavailable, TryAgain, TimeoutError):
                 return pages.text_page("One moment", _LATER, status=503)
@@ -203,7 +201,7 @@ class Forms:
 
     async def _store(self, served: Served, sent: Sent, submit: Submit) -> Became:
         try:
-            async with asyncio.timeout(PATIENCE), self._uploads if submit.files else nullcontext():
+            async with asyncio.timeout(CALL_SECONDS), self._uploads if submit.files else nullcontext():
                 files = {name: await file.loaded() for name, file in submit.files.items()}
                 submit = msgspec.structs.replace(submit, files=files)
                 became = await submits.store(served.call, served.form, submit)

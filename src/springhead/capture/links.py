@@ -12,7 +12,6 @@ from springhead.capture import pages
 from springhead.capture.bots import is_bot, is_mail_proxy
 from springhead.capture.http_io import SAFE_HEADERS, TooLarge, body, header, objects
 from springhead.capture.views import GIF
-from springhead.methods.leads.leads import update_leads_v2
 from springhead.model.capture import email_links
 from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
 from springhead.model.capture.sites import Site
@@ -20,10 +19,10 @@ from springhead.model.kit.errors import NoSuchRecord, NothingChanged, Unavailabl
 from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.model.leads.events import Event
 from springhead.rpc.context import Context, Server
-from springhead.rpc.method import Outcomes, Rows
+from springhead.rpc.method import Outcomes
+from springhead.rpc.perform import Performed, perform
 from springhead.store.capture import email_events as told_emails
 from springhead.store.capture.sites import Sites
-from springhead.store.database.pool import until_settled
 
 log = structlog.get_logger()
 
@@ -98,9 +97,9 @@ class Links:
                 return pages.text_page("Not found", _NO_LINK, status=404)
             if not self._unsubscribe_limit.allows(request.path_params["token"], monotonic_ns()):
                 return pages.text_page("Just a moment", _LATER, status=429)
-            call = Context(server=self._server, company=site.company, utc=True)
+            context = Context(server=self._server, company=site.company, utc=True)
             change = {"id": link.lead_id, "isUnsubscribed": 1}
-            _settled(await until_settled(lambda: update_leads_v2(call, objects=[change])))
+            _check_unsubscribed(await perform(context, "updateLeadsV2", {"objects": [change]}))
         except TooLarge:
             return pages.text_page("Too large", _NO_LINK, status=413)
         except ClientDisconnect:
@@ -129,10 +128,12 @@ class Links:
             log.warning("email event lost", company=site.company.id, error=type(cause).__name__)
 
 
-def _settled(result: Rows | Outcomes) -> None:
-    """Raise Unavailable unless the lead is unsubscribed now, or was before, or is gone."""
-    assert isinstance(result, Outcomes)  # noqa: S101 - that of a write
-    error = result.results[0]["error"]
+def _check_unsubscribed(performed: Performed) -> None:
+    """Raises Unavailable unless the lead is unsubscribed now, or was before, or does not exist any more."""
+    outcomes = performed.answer
+    if not isinstance(outcomes, Outcomes):
+        raise Unavailable
+    error = outcomes.results[0]["error"]
     if error and error["code"] not in {NothingChanged.code, NoSuchRecord.code}:
         raise Unavailable
 

@@ -17,9 +17,10 @@ from springhead.model.leads.events import Event
 from springhead.model.leads.leads import email_key
 from springhead.rpc.context import Context
 from springhead.rpc.method import Done, Outcomes, Rows
+from springhead.rpc.perform import attempt
 from springhead.store.capture import forms, visitors
 from springhead.store.capture.forms import Upload
-from springhead.store.database.pool import TryAgain, Tx, until_settled
+from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.leads import events
 from springhead.store.lists import members
 
@@ -67,7 +68,7 @@ async def store(context: Context, form: Form, submit: Submit) -> Became:
 
     Raises Unavailable when the database cannot take it now, and NotStored.
     """
-    return await until_settled(lambda: _store(context, form, submit))
+    return await attempt(context, lambda context: _store(context, form, submit))
 
 
 async def _store(context: Context, form: Form, submit: Submit) -> Became:

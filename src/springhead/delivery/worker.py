@@ -21,7 +21,8 @@ from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Trial
 from springhead.model.feed.webhooks import new_message_id, signed_headers
 from springhead.model.kit.errors import Unavailable
-from springhead.store.database.pool import Database, TryAgain, Tx, until_settled
+from springhead.store.database.pool import Database, TryAgain, Tx
+from springhead.store.database.retry import retry
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Claim, Order, Result
 from springhead.store.feed.subscriptions import Target
@@ -192,14 +193,14 @@ class Worker:
     async def _push(self, company_id: int, claim: Claim, order: Order | None) -> bool:
         """Send one batch; whether there is more to send, with the lease still ours."""
         fresh = [order]  # what was read with the claim is good for one try
-        made = await until_settled(lambda: self._made(company_id, claim, fresh.pop() if fresh else None))
+        made = await retry(lambda _attempt: self._made(company_id, claim, fresh.pop() if fresh else None))
         if made is None:
             return False
         sending, delivery_id, message_id, body = made
         async with self._rooms[claim.failures > 0].body(len(body)):
             headers = signed_headers(message_id, int(time.time()), body, sending.secrets)
             answer = await self._sender.post(sending.url, body, headers)
-        return await until_settled(lambda: self._settle(company_id, claim, delivery_id, answer))
+        return await retry(lambda _attempt: self._settle(company_id, claim, delivery_id, answer))
 
     async def _made(self, company_id: int, claim: Claim, order: Order | None) -> tuple[Order, int, str, bytes] | None:
         """The next batch of a subscription, written down and put together; None when there is none, or no lease."""

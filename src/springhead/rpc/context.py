@@ -1,5 +1,6 @@
 """What every method is handed: who calls, in which zone, and how to reach the company's data."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
@@ -16,6 +17,7 @@ from springhead.model.kit.fields import FieldSet
 from springhead.rpc.objects import Shape
 from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import Database, Tx
+from springhead.store.database.retry import FIRST, Attempt
 from springhead.store.feed.changes import Feed
 from springhead.store.feed.subscriptions import Target
 from springhead.store.fields.fields import FieldCache
@@ -67,6 +69,7 @@ class Server(msgspec.Struct, frozen=True):
     """What lives as long as the server does: the database, what is remembered of it, and the work beside the calls.
 
     `public_url` is where the public reaches it, such as `https://crm.example.com`; empty when nobody has said.
+    `refusals` counts the refused objects of bulk writes by method and error code.
     """
 
     database: Database
@@ -76,20 +79,24 @@ class Server(msgspec.Struct, frozen=True):
     feed: Feed
     public_url: str = ""
     pushes: Pushes = NoPushes()
+    refusals: Counter[tuple[str, int]] = msgspec.field(default_factory=Counter[tuple[str, int]])
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (docs/wire/times.md).
 
-    `key_id` is the API key that calls, if one does. With `inside` every statement of the call belongs to that
-    transaction, which somebody else ends.
+    `key_id` is the API key that calls, if one does, and `request_id` the name of the call in the log. With `inside`
+    every statement of the call belongs to that transaction, which somebody else ends. `attempt` is what earlier
+    attempts of the call have found out.
     """
 
     server: Server
     company: Company
     utc: bool
     key_id: int | None = None
+    request_id: str = ""
     inside: Tx | None = None
+    attempt: Attempt = FIRST
 
     @property
     def zone(self) -> ZoneInfo:

@@ -29,9 +29,7 @@ def key_of(values: Sequence[str]) -> str:
     return values[0]
 
 
-async def once(
-    context: Context, method: Method[Any], params: Mapping[str, Json], *, key: str, objects_per_call: int
-) -> Rows | Outcomes:
+async def once(context: Context, method: Method[Any], params: Mapping[str, Json], *, key: str) -> Rows | Outcomes:
     """Run a write, or give what it was answered when it has run with this key within a day.
 
     The key and the answer are stored in the transaction of the write itself: after a crash there are all or none. A
@@ -46,7 +44,7 @@ async def once(
                 return _again(await store.kept(tx, company_id, key), fingerprint)
             server = msgspec.structs.replace(context.server, jobs=jobs)
             inside = msgspec.structs.replace(context, server=server, inside=tx)
-            result = await method.call(inside, params, objects_per_call=objects_per_call)
+            result = await method.call(inside, params, objects_per_call=context.company.objects_per_call)
             if isinstance(result, Outcomes):
                 answer = msgspec.json.encode(result.results)
                 if len(answer) <= ANSWER_MAX:

@@ -26,22 +26,20 @@ class Metrics:
         database: "Database",
         page_views: "Callable[[], Mapping[str, int]]",
         pushes: "Callable[[], Mapping[str, int]]",
+        refusals: "Mapping[tuple[str, int], int]",
     ) -> None:
         self._registry = CollectorRegistry()
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_Pool(database))
         self._registry.register(_PageViews(page_views))
         self._registry.register(_Pushes(pushes))
+        self._registry.register(_Refusals(refusals))
         self._calls = Counter(
             "springhead_calls",
             "Calls by method and error code (0: none).",
             ("method", "code"),
             registry=self._registry,
         )
-        self._objects = Counter(
-            "springhead_refused_objects", "Objects refused in calls that went through.", ("method", "code"),
-            registry=self._registry,
-        )  # fmt: skip
         self._seconds = Histogram(
             "springhead_call_seconds", "Time from the request's head to the answer.", ("method",),
             buckets=_BUCKETS, registry=self._registry,
@@ -58,10 +56,6 @@ class Metrics:
             found = self._known[method, code] = (self._calls.labels(method, code), self._seconds.labels(method))
         found[0].inc()
         found[1].observe(seconds)
-
-    def refused(self, method: str, code: int) -> None:
-        """Count an object that was refused alone."""
-        self._objects.labels(method, code).inc()
 
     def unauthorized(self) -> None:
         """Count a request without valid credentials."""
@@ -115,6 +109,20 @@ class _Pushes(Collector):
         for what, count in counts.items():
             pushes.add_metric([what], count)
         yield pushes
+
+
+class _Refusals(Collector):
+    def __init__(self, refusals: "Mapping[tuple[str, int], int]") -> None:
+        self._refusals = refusals
+
+    def collect(self) -> "Iterable[Metric]":
+        """The refused objects so far, by method and error code."""
+        objects = CounterMetricFamily(
+            "springhead_refused_objects", "Objects refused in calls that went through.", labels=["method", "code"]
+        )
+        for (method, code), count in self._refusals.items():
+            objects.add_metric([method, str(code)], count)
+        yield objects
 
 
 class _Http(Collector):

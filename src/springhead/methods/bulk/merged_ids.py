@@ -1,111 +1,119 @@
-"""The ids of merged leads: a second look for ids that a call did not find (store/leads/merged_ids.py)."""
+"""Ids of merged leads in calls: a second look for ids that no lead has (store/leads/merged_ids.py).
+
+A write that names such an id is undone and starts again with the surviving lead (store/database/retry.py), so that all
+rows are locked in the right order. A read that finds nothing reads again.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from springhead.model.kit.columns import Column, Noun
 from springhead.model.kit.errors import Json
 from springhead.rpc.context import Context
 from springhead.rpc.method import Rows
+from springhead.rpc.objects import Checked
 from springhead.rpc.params import whole
 from springhead.store.database.pool import Tx
+from springhead.store.database.retry import MergedIds
 from springhead.store.leads import merged_ids
 
-T = TypeVar("T")
 Where = Mapping[str, Json]
 
 
-class Renamed(Exception):
-    """Objects have come to name other leads: what was done is to be undone, and done with them as they are now."""
+def can_name_leads(noun: Noun) -> bool:
+    """Whether objects of the noun may name leads, so that a write of them may have to be undone."""
+    return any(column.refers == "lead" or "lead" in _nouns(column) for column in noun.referring)
 
 
-async def settled(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Begin anew whenever something names other leads than before: so all is locked in the right order."""
-    while True:
-        try:
-            return await attempt()
-        except Renamed:
-            continue
+def replace(noun: Noun, checked: Checked, survivors: Mapping[int, int], *, id_names: Sequence[str] = ()) -> None:
+    """Replaces merged ids in the checked objects by those of the survivors, which an earlier attempt has found.
 
-
-def concern(noun: Noun) -> bool:
-    """Whether objects of the noun may name leads: what is done with them may have to be undone."""
-    return any(column.refers == "lead" or "lead" in _words(column) for column in noun.referring)
-
-
-async def rename(tx: Tx, company_id: int, noun: Noun, unknown: Iterable[tuple[Any, int]]) -> None:
-    """Raise Renamed when objects that name leads in vain name now those that answer for them.
-
-    Each object comes with the bits of what it names in vain (store/nouns/table.py).
+    `id_names` are the columns that hold ids of leads and are no references, such as the `id` of a lead.
     """
-    wanted = [
-        (one, column.name, getattr(one, column.name))
-        for one, bits in unknown
-        if bits
-        for bit, column in enumerate(noun.referring)
-        if bits & 1 << bit and _names_lead(column, one)
-    ]
-    await _replace(tx, company_id, wanted)
+    if not survivors:
+        return
+    checked.encoded = None
+    for record in checked.good:
+        for name in (*_references_to_leads(noun, record), *id_names):
+            survivor = survivors.get(getattr(record, name, 0))
+            if survivor is not None:
+                setattr(record, name, survivor)
 
 
-async def resume(tx: Tx, company_id: int, absent: Iterable[Any], *, name: str = "id") -> None:
-    """Raise Renamed when objects whose `id` no lead has mean now the leads that answer for them."""
-    ids = ((one, getattr(one, name)) for one in absent)
-    await _replace(tx, company_id, [(one, name, lead_id) for one, lead_id in ids if isinstance(lead_id, int)])
+async def check_references(tx: Tx, company_id: int, noun: Noun, unknown: Iterable[tuple[Any, int]]) -> None:
+    """Raises MergedIds if an object names a merged lead.
+
+    Each object comes with the bits of its unknown references (store/nouns/table.py).
+    """
+    await check_ids(
+        tx,
+        company_id,
+        (
+            getattr(record, column.name)
+            for record, bits in unknown
+            if bits
+            for bit, column in enumerate(noun.referring)
+            if bits & 1 << bit and _names_lead(column, record)
+        ),
+    )
 
 
-async def _replace(tx: Tx, company_id: int, wanted: Sequence[tuple[Any, str, int]]) -> None:
-    answers = await merged_ids.answering(tx, company_id, {lead_id for _, _, lead_id in wanted})
-    for one, name, lead_id in wanted:
-        if lead_id in answers:
-            setattr(one, name, answers[lead_id])
-    if answers:
-        raise Renamed
-
-
-def _words(column: Column) -> Sequence[str]:
-    return () if column.refers is None or isinstance(column.refers, str) else tuple(column.refers.values())
-
-
-def _names_lead(column: Column, one: Any) -> bool:
-    """Whether the column of the object holds the id of a lead."""
-    if isinstance(column.refers, str):
-        return column.refers == "lead"
-    return (column.refers or {}).get(getattr(one, column.by or "", "")) == "lead"
+async def check_ids(tx: Tx, company_id: int, lead_ids: Iterable[Any]) -> None:
+    """Raises MergedIds if any of these ids, which no lead has, belonged to a merged lead."""
+    survivors = await merged_ids.answering(
+        tx, company_id, {lead_id for lead_id in lead_ids if isinstance(lead_id, int)}
+    )
+    if survivors:
+        raise MergedIds(survivors)
 
 
 async def following(
     context: Context, where: Where, read: Callable[[Where], Awaitable[Rows]], *, shown: Mapping[str, Sequence[str]]
 ) -> Rows:
-    """The rows of a read whose filter has ids of leads; read anew when some find nothing and other leads answer.
+    """The rows of a read that filters by ids of leads; reads again if some ids find nothing and belong to merged leads.
 
-    `shown` has, by the name of a filter of such ids, the columns in which a row shows the one that it was found by.
+    `shown` has, by the name of a filter of such ids, the columns of a row that show the id by which it was found.
     """
     rows = await read(where)
     names = shown.keys() & where.keys()
-    missing = {one for name in names for one in _missing(_ids(where[name]), rows.page, shown[name])}
+    missing = {lead_id for name in names for lead_id in _missing(_ids(where[name]), rows.page, shown[name])}
     if not missing:
         return rows
     async with context.tx() as tx:
-        answers = await merged_ids.answering(tx, context.company.id, missing)
-    if not answers:
+        survivors = await merged_ids.answering(tx, context.company.id, missing)
+    if not survivors:
         return rows
-    return await read({**where, **{name: _answered(where[name], answers) for name in names}})
+    return await read({**where, **{name: _replaced(where[name], survivors) for name in names}})
+
+
+def _references_to_leads(noun: Noun, record: Any) -> list[str]:
+    return [column.name for column in noun.referring if _names_lead(column, record)]
+
+
+def _nouns(column: Column) -> Sequence[str]:
+    return () if column.refers is None or isinstance(column.refers, str) else tuple(column.refers.values())
+
+
+def _names_lead(column: Column, record: Any) -> bool:
+    """Whether the column of the object holds the id of a lead."""
+    if isinstance(column.refers, str):
+        return column.refers == "lead"
+    return (column.refers or {}).get(getattr(record, column.by or "", "")) == "lead"
 
 
 def _ids(value: Json) -> list[int]:
-    several = value if isinstance(value, list) else [value]
-    return [one for one in several if isinstance(one, int)]
+    values = value if isinstance(value, list) else [value]
+    return [lead_id for lead_id in values if isinstance(lead_id, int)]
 
 
 def _missing(ids: Sequence[int], rows: Sequence[Mapping[str, Json]], shown: Sequence[str]) -> set[int]:
-    """The ids for which there is no row; all of them when rows are too few and do not show it."""
+    """The ids for which there is no row; all ids if there are too few rows and the rows do not show their ids."""
     if rows and not set(shown) <= rows[0].keys():
         return set(ids) if len(rows) < len(set(ids)) else set()
     return set(ids) - {whole(str(row[name])) for row in rows for name in shown}
 
 
-def _answered(value: Json, answers: Mapping[int, int]) -> Json:
+def _replaced(value: Json, survivors: Mapping[int, int]) -> Json:
     if isinstance(value, list):
-        return [answers.get(one, one) if isinstance(one, int) else one for one in value]
-    return answers.get(value, value) if isinstance(value, int) else value
+        return [survivors.get(lead_id, lead_id) if isinstance(lead_id, int) else lead_id for lead_id in value]
+    return survivors.get(value, value) if isinstance(value, int) else value

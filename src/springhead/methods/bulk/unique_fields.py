@@ -1,4 +1,4 @@
-"""What the objects of a call want of unique fields: looked at before each round, made sure of behind it."""
+"""Unique-field checks of a bulk write: checked before each round, verified after it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,42 +15,41 @@ from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.fields import unique_values
 from springhead.store.fields.unique_values import Found, Wish
 
-Pair = tuple[Any, int]
+Placed = tuple[Any, int]
 """An object and its position in the call."""
 
+VALUE_TAKEN = "Another lead has this value, and the field is unique"
 
-def key_of(keyed: Column | None, one: Any) -> str | None:
-    """The normalised text by which an object is found, when it carries one."""
-    value = getattr(one, keyed.name) if keyed else UNSET
+WAITING_MAX = 50
+"""How many of the waiting objects a round looks at: where each depends on the one before, only one can be written."""
+
+
+def key_of(keyed: Column | None, record: Any) -> str | None:
+    """The normalised text by which the object's row is found, if the object has one."""
+    value = getattr(record, keyed.name) if keyed else UNSET
     return keyed.normalise(value) if keyed and keyed.normalise and isinstance(value, str) else None
 
 
-def marks(noun: Noun, one: Any) -> set[object]:
-    """What tells which row an object means, or will: its id and its key."""
-    found = {getattr(one, "id", UNSET), key_of(noun.keyed, one)}
-    return {mark for mark in found if mark is not None and mark is not UNSET}
+def identities(noun: Noun, record: Any) -> set[object]:
+    """What identifies the row that an object means, or will mean: its id and its key."""
+    pair = {getattr(record, "id", UNSET), key_of(noun.keyed, record)}
+    return {identity for identity in pair if identity is not None and identity is not UNSET}
 
 
-TAKEN_VALUE = "Another lead has this value, and the field is unique"
-
-LATER = 50
-"""How many of the objects that had to wait are looked at in a round: where each depends on the one before, one goes."""
-
-
-class Sifted:
-    """What becomes of the objects of a call for now: some go on, some wait for a round, some are refused."""
+class Turn:
+    """The objects of a call for the next round: `ready` to be written, `waiting` for a later round, or refused."""
 
     def __init__(self) -> None:
-        self.go: list[Pair] = []
-        self.wait: list[Pair] = []
+        self.ready: list[Placed] = []
+        self.waiting: list[Placed] = []
         self.outcomes: dict[int, Done] = {}
 
 
-class Claims:
-    """The unique fields of one call. Objects that carry none of them are let through, and cost nothing.
+class UniqueFields:
+    """The unique fields of one call. Objects without a value for any of them pass, and cost nothing.
 
-    The database decides (store/fields/unique_values.py). The look before the write tells each object which of
-    its values is taken. If another call takes a value after that look, the call starts again and finds it.
+    The database decides (store/fields/unique_values.py). The look before the write tells each object which of its
+    values is taken. If another call takes a value after that look, the call starts again and finds it taken.
     With `by` leads are found by that field.
     """
 
@@ -58,89 +57,97 @@ class Claims:
         self._context, self._noun, self._fields, self.by = context, noun, fields, by
         self._unique: Mapping[str, Field] = fields.unique if noun is LEAD else {}
         self._written: set[int] = set()
-        self.tried: set[int] = set()
-        """Positions of objects that no lead was found for, and none made: their address is taken."""
+        self.address_taken: set[int] = set()
+        """Positions of objects for which no lead was found and none created, because their address is taken."""
 
-    def concern(self, objects: Sequence[Any]) -> bool:
-        """Whether any of the objects carries a unique field."""
-        return any(getattr(one, name) is not UNSET for name in self._unique for one in objects)
+    def has_values(self, records: Sequence[Any]) -> bool:
+        """Whether any of the objects has a value for a unique field."""
+        return any(getattr(record, name) is not UNSET for name in self._unique for record in records)
 
-    def wrote(self, lead_id: int, one: Any) -> None:
-        """Remember that this object was written to this lead."""
-        if self._unique and self.concern([one]):
+    def written(self, lead_id: int, record: Any) -> None:
+        """Notes that this object was written to this lead."""
+        if self._unique and self.has_values([record]):
             self._written.add(lead_id)
 
-    async def settle(self, tx: Tx) -> None:
-        """Let the values follow what was written since; TryAgain when somebody else was faster."""
+    async def verify(self, tx: Tx) -> None:
+        """Takes the values of the written leads. Raises TryAgain if another call took one of them first."""
         if self._written:
             conflicts = await unique_values.follow(tx, self._context.company.id, self._fields, sorted(self._written))
             self._written.clear()
             if conflicts:
                 raise TryAgain
 
-    async def sift(self, tx: Tx, left: Sequence[Pair], *, creating: bool = False, again: bool = False) -> Sifted:
-        """Part the objects whose turn it is from those that depend on earlier ones, and refuse what is taken (301).
+    async def next_turn(
+        self, tx: Tx, remaining: Sequence[Placed], *, creating: bool = False, again: bool = False
+    ) -> Turn:
+        """Splits the objects into those that can be written now, those that depend on them, and refused ones (301).
 
         `again` says that all of them had to wait in an earlier round.
         """
-        sifted = Sifted()
+        turn = Turn()
         if not self._unique:
-            sifted.go = list(left)
-            return sifted
-        await self.settle(tx)
-        rest: Sequence[Pair] = left[LATER:] if again else ()
-        left = left[: len(left) - len(rest)]
-        wishes = [wish for pair in left for wish in self._wishes(pair, creating=creating)]
+            turn.ready = list(remaining)
+            return turn
+        await self.verify(tx)
+        later: Sequence[Placed] = remaining[WAITING_MAX:] if again else ()
+        remaining = remaining[: len(remaining) - len(later)]
+        wishes = [wish for placed in remaining for wish in self._wishes(placed, creating=creating)]
         if not wishes:
-            sifted.go, sifted.wait = list(left), list(rest)
-            return sifted
-        found: dict[int, list[Found]] = {}
+            turn.ready, turn.waiting = list(remaining), list(later)
+            return turn
+        rows_at: dict[int, list[Found]] = {}
         for row in await unique_values.look(tx, self._context.company.id, wishes):
-            found.setdefault(row.position, []).append(row)
-        earlier, waiting = set[object](), set[object]()
-        giving = set[tuple[int, int]]()
+            rows_at.setdefault(row.position, []).append(row)
+        self._fill(turn, remaining, rows_at)
+        turn.waiting += later
+        return turn
+
+    def _fill(self, turn: Turn, remaining: Sequence[Placed], rows_at: Mapping[int, Sequence[Found]]) -> None:
+        """Fills the turn, given the leads and values that the database has for each position."""
+        claimed, claimed_by_waiting = set[object](), set[object]()
+        given_up = set[tuple[int, int]]()
         awaited = set[tuple[int, int | None]]()  # values that waiting objects ask for, by field and holder
-        for one, at in left:
-            rows = found.get(at, [])
-            target = self._target(one, rows)
-            mine = marks(self._noun, one) | {(row.unique_id, row.key) for row in rows if row.key}
-            taken = [row for row in rows if row.holder_id not in {None, target}]
-            freed = any((row.unique_id, row.holder_id) in giving for row in taken)
-            gives_early = any((row.unique_id, target) in awaited for row in rows)
-            if mine & (earlier if rows else waiting) or freed or gives_early:
-                sifted.wait.append((one, at))
-                waiting |= mine
+        for record, position in remaining:
+            rows = rows_at.get(position, [])
+            lead_id = self._lead_of(record, rows)
+            own = identities(self._noun, record) | {(row.unique_id, row.key) for row in rows if row.key}
+            taken = [row for row in rows if row.holder_id not in {None, lead_id}]
+            becomes_free = any((row.unique_id, row.holder_id) in given_up for row in taken)
+            gives_early = any((row.unique_id, lead_id) in awaited for row in rows)
+            if own & (claimed if rows else claimed_by_waiting) or becomes_free or gives_early:
+                turn.waiting.append((record, position))
                 awaited |= {(row.unique_id, row.holder_id) for row in taken}
-            elif taken or (at in self.tried and target is None):
-                sifted.outcomes[at] = refused(self._taken(taken))
+                claimed_by_waiting |= own
+            elif taken or (position in self.address_taken and lead_id is None):
+                turn.outcomes[position] = refused(self._taken_error(taken))
                 continue
             else:
-                sifted.go.append((one, at))
-            earlier |= mine
-            giving |= {(row.unique_id, target) for row in rows if target is not None}
-        sifted.wait += rest
-        return sifted
+                turn.ready.append((record, position))
+            claimed |= own
+            given_up |= {(row.unique_id, lead_id) for row in rows if lead_id is not None}
 
-    def _wishes(self, pair: Pair, *, creating: bool) -> list[Wish]:
-        one, at = pair
-        values = [(field, getattr(one, name)) for name, field in self._unique.items()]
+    def _wishes(self, placed: Placed, *, creating: bool) -> list[Wish]:
+        record, position = placed
+        values = [(field, getattr(record, name)) for name, field in self._unique.items()]
         if all(value is UNSET for _, value in values):
             return []
-        lead_id = None if creating or one.id is UNSET else one.id
-        key = None if creating or self.by or lead_id is not None else key_of(self._noun.keyed, one)
+        lead_id = None if creating or record.id is UNSET else record.id
+        key = None if creating or self.by or lead_id is not None else key_of(self._noun.keyed, record)
         return [
-            Wish(at, lead_id, key, field.unique_id or 0, value or "") for field, value in values if value is not UNSET
+            Wish(position, lead_id, key, field.unique_id or 0, value or "")
+            for field, value in values
+            if value is not UNSET
         ]
 
-    def _target(self, one: Any, rows: Sequence[Found]) -> int | None:
-        """The lead that the object means, as far as it is known; one that is found by a field gets its id."""
-        if self.by and one.id is UNSET:
-            found = next((row.holder_id for row in rows if row.unique_id == self.by.unique_id), None)
-            if found is not None:
-                one.id = found
-            return found
+    def _lead_of(self, record: Any, rows: Sequence[Found]) -> int | None:
+        """The lead that the object means, as far as it is known; an object found by a field gets its lead's id."""
+        if self.by and record.id is UNSET:
+            lead_id = next((row.holder_id for row in rows if row.unique_id == self.by.unique_id), None)
+            if lead_id is not None:
+                record.id = lead_id
+            return lead_id
         return next((row.lead_id for row in rows), None)
 
-    def _taken(self, rows: Sequence[Found]) -> EntryExists:
+    def _taken_error(self, rows: Sequence[Found]) -> EntryExists:
         names = {field.unique_id: field for field in self._unique.values()}
-        return EntryExists(*(names[row.unique_id].column.problem(TAKEN_VALUE) for row in rows))
+        return EntryExists(*(names[row.unique_id].column.problem(VALUE_TAKEN) for row in rows))

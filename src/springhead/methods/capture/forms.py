@@ -9,7 +9,7 @@ import msgspec
 
 from springhead.methods import reads
 from springhead.methods.bulk import writes
-from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.capture.forms import FORM, FormField, examine
@@ -32,10 +32,10 @@ _GIVEN = (Example({"objects": [{"name": _NAME, "fields": _FIELDS}]}, [CREATED], 
 _ROW = row(FORM, name=_NAME, fields=_FIELDS, publicID=..., hostedURL=..., formAction=..., embedCode=...)
 
 
-async def _rules(context: Context, **more: Any) -> Rules:
-    """The rules of forms, which are about the company's fields; a write checks that these are still the ones."""
+async def _hooks(context: Context, **more: Any) -> Hooks:
+    """The hooks of forms, which check against the company's fields; a write verifies that the fields are current."""
     async with context.tx() as tx:
-        return Rules(examine=partial(examine, fields=await context.fields(tx)), **more)
+        return Hooks(check=partial(examine, fields=await context.fields(tx)), **more)
 
 
 async def _publish(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
@@ -72,7 +72,7 @@ async def create_forms(context: Context, *, objects: Annotated[list[Json], Objec
     task "New lead from form …". `allowPlainPosts` is whether pages that are not ours can post to it (1 when not
     given). The form is reachable as soon as it is made: getForms has its addresses.
     """
-    return await writes.create(context, FORM, objects, await _rules(context, then=_publish))
+    return await writes.create(context, FORM, objects, await _hooks(context, after_write=_publish))
 
 
 @method(
@@ -94,7 +94,7 @@ async def update_forms(context: Context, *, objects: Annotated[list[Json], Objec
     embed a form show it as it is now. An inactive form answers 404 to the public. A form that is not there,
     or that is already as asked for, gets 302.
     """
-    return await writes.update(context, FORM, objects, await _rules(context))
+    return await writes.update(context, FORM, objects, await _hooks(context))
 
 
 @method(
@@ -114,7 +114,7 @@ async def delete_forms(
 
     The leads, their events and the files that came with the forms stay.
     """
-    return await writes.delete(context, FORM, objects, Rules(after_delete=_withdraw))
+    return await writes.delete(context, FORM, objects, Hooks(after_delete=_withdraw))
 
 
 @method(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from springhead.methods import reads
 from springhead.methods.bulk import writes
-from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.feed.subscriptions import LEAD_UPDATES, MOST, SUBSCRIPTION, USUAL, examine
@@ -56,8 +56,8 @@ async def _gone(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int])
     await subscriptions.end(tx, context.company.id, ids)
 
 
-async def _rules(context: Context) -> Rules:
-    """The rules of a write: URLs must be fit for pushes, and fields must be there."""
+async def _hooks(context: Context) -> Hooks:
+    """The hooks of a write: URLs must be allowed for pushes, and fields must exist."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
     known = [*LEAD.by_name, *(column.name for column in fields.columns.get(LEAD.name, ()))]
@@ -65,7 +65,7 @@ async def _rules(context: Context) -> Rules:
     def check(one: Any) -> ApiError | None:
         return examine(one, context.server.pushes.networks, known)
 
-    return Rules(examine=check, then=_made)
+    return Hooks(check=check, after_write=_made)
 
 
 @method(
@@ -128,7 +128,7 @@ async def create_lead_subscriptions(
     Pushes begin with the first change after this call. The times in them are in the zone of this call. A company can
     have 10 subscriptions; a call that would make more is refused whole with 205.
     """
-    outcomes = await writes.create(context, SUBSCRIPTION, objects, await _rules(context))
+    outcomes = await writes.create(context, SUBSCRIPTION, objects, await _hooks(context))
     ids = [outcome["id"] for outcome in outcomes.results if "id" in outcome]
     async with context.tx() as tx:
         found = await subscriptions.targets(tx, context.company.id, ids)
@@ -162,8 +162,8 @@ async def update_lead_subscriptions(
     without a success. What waits for another attempt is tried at once. A subscription that is not there, or that is
     already as asked for, gets 302.
     """
-    rules = await _rules(context)
-    outcomes = await writes.update(context, SUBSCRIPTION, objects, Rules(examine=rules.examine, then=_changed))
+    hooks = await _hooks(context)
+    outcomes = await writes.update(context, SUBSCRIPTION, objects, Hooks(check=hooks.check, after_write=_changed))
     context.server.pushes.wake(context.company.id)
     return outcomes
 
@@ -182,7 +182,7 @@ async def delete_lead_subscriptions(
     objects: Annotated[list[Json], Objects(SUBSCRIPTION, "The subscriptions, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
     """Delete subscriptions, by id, with what is known of their deliveries; nothing is pushed to them any more."""
-    return await writes.delete(context, SUBSCRIPTION, objects, Rules(after_delete=_gone))
+    return await writes.delete(context, SUBSCRIPTION, objects, Hooks(after_delete=_gone))
 
 
 @method(

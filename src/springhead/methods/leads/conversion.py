@@ -106,12 +106,9 @@ async def convert_leads(context: Context, *, objects: Annotated[list[Json], Obje
         checked.refuse({at: problem for one, at in checked.placed() if (problem := examine(one))})
         outcomes = checked.refused()
         if checked.good:
-
-            async def run() -> dict[int, Done]:
-                async with tx.atomic():
-                    return await _Conversion(context, tx, fields).run(checked)
-
-            outcomes |= await merged_ids.settled(run)
+            merged_ids.replace(CONVERSION, checked, context.attempt.merged, id_names=("id",))
+            async with tx.atomic():
+                outcomes |= await _Conversion(context, tx, fields).run(checked)
     return Outcomes.in_order(outcomes)
 
 
@@ -179,7 +176,7 @@ class _Conversion:
         ids = [one.id for one, key in sent if not key]
         leads = await conversion.candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}
-        await merged_ids.resume(self._tx, self._company_id, [one for one in checked.good if one.id not in by_id])
+        await merged_ids.check_ids(self._tx, self._company_id, set(ids) - by_id.keys())
         by_key = {lead.email_key: lead for lead in leads}
         plans: dict[int, _Plan] = {}
         for (one, key), at in zip(sent, checked.positions, strict=True):

@@ -63,14 +63,14 @@ async def _status_set(context: Context, tx: Tx, changed: Sequence[tuple[int, str
     await lead_status.refresh(tx, context.company.id, await context.fields(tx), leads)
 
 
-RULES = writes.Rules(
-    then=_then,
-    needed=lambda fields: bool(fields.rules),
+HOOKS = writes.Hooks(
+    after_write=_then,
+    after_write_applies=lambda fields: bool(fields.rules),
     before_delete=_before_delete,
     after_delete=_after_delete,
-    carried={"trackingID": _visited},
+    after_values={"trackingID": _visited},
 )
-_UPDATING = msgspec.structs.replace(RULES, carried={**RULES.carried, "leadStatus": _status_set})
+_UPDATING = msgspec.structs.replace(HOOKS, after_values={**HOOKS.after_values, "leadStatus": _status_set})
 
 
 def _named(one: Any) -> InvalidParameters | None:
@@ -80,7 +80,7 @@ def _named(one: Any) -> InvalidParameters | None:
     return None
 
 
-_UPSERTING = msgspec.structs.replace(_UPDATING, examine=_named)
+_UPSERTING = msgspec.structs.replace(_UPDATING, check=_named)
 _UPSERTED = {"success": True, "error": None, "id": ..., "created": True}
 _WITHOUT = refused(InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing")))
 _IDENTITIES = ("", "id", "emailAddress")
@@ -142,7 +142,7 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
     visitor's cookie `__ss_tk`: what the visitor has seen joins the timeline. A refused lead does not stop the
     others; outcomes come back in the order sent.
     """
-    return await writes.create(context, LEAD, objects, RULES)
+    return await writes.create(context, LEAD, objects, HOOKS)
 
 
 @method(
@@ -261,8 +261,8 @@ async def upsert_leads(
     one lead: one of them creates, the others change it.
     """
     by = await _by(context, key) if key not in _IDENTITIES else None
-    rules = msgspec.structs.replace(_UPSERTING, examine=_keyed(key)) if key else _UPSERTING
-    return await writes.upsert(context, LEAD, objects, rules, by=by)
+    hooks = msgspec.structs.replace(_UPSERTING, check=_keyed(key)) if key else _UPSERTING
+    return await writes.upsert(context, LEAD, objects, hooks, by=by)
 
 
 @method(
@@ -293,4 +293,4 @@ async def delete_leads(
     An email address does not work as a key. Their addresses are free again at once. Notes about nothing else
     go with them; tasks stay. For 30 days restoreLeads brings them back, unless your company keeps them otherwise.
     """
-    return await writes.delete(context, LEAD, objects, RULES)
+    return await writes.delete(context, LEAD, objects, HOOKS)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from msgspec import UNSET
 
 from springhead.methods.bulk.rounds import SEEN
-from springhead.methods.bulk.unique_fields import TAKEN_VALUE
+from springhead.methods.bulk.unique_fields import VALUE_TAKEN
 from springhead.methods.bulk.writes import WRITE_ERRORS
 from springhead.methods.examples import CREATED, GIVEN
 from springhead.model.kit.errors import (
@@ -226,7 +226,7 @@ class _Merging:
                 refusals[plan.at] = EntryExists()
             elif plan.stays in doubled:
                 fields = [self._fields.unique[name] for name in doubled[plan.stays]]
-                refusals[plan.at] = EntryExists(*(field.column.problem(TAKEN_VALUE) for field in fields))
+                refusals[plan.at] = EntryExists(*(field.column.problem(VALUE_TAKEN) for field in fields))
         return refusals
 
     @staticmethod

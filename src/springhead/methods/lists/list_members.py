@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -263,6 +262,7 @@ async def _by_id(context: Context, objects: list[Json], noun: Noun, change: _Cha
     checked = _shape(noun).check(objects)
     if noun is LIST_CONTACT:
         checked.refuse({at: wrong for one, at in checked.placed() if (wrong := _contact(one))})
+    merged_ids.replace(noun, checked, context.attempt.merged, id_names=("memberID",))
     return await _judge(context, checked, noun, [one.memberID for one in checked.good], change)
 
 
@@ -275,7 +275,7 @@ async def _by_address(context: Context, objects: list[Json], change: _Change) ->
 async def _judge(context: Context, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
     outcomes = checked.refused()
     if checked.good:
-        judged = await merged_ids.settled(partial(_change, context, checked.good, leads, change))
+        judged = await _change(context, checked.good, leads, change)
         for one, at in zip(judged, checked.positions, strict=True):
             by_hand = one.listed and not one.ruled
             outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, ruled=one.ruled))
@@ -283,17 +283,15 @@ async def _judge(context: Context, checked: Checked, noun: Noun, leads: Sequence
 
 
 async def _change(context: Context, objects: Sequence[Any], leads: Sequence[Any], change: _Change) -> list[Judged]:
-    """Change the memberships of one call together; who was merged into another lead is that one."""
-    if leads and isinstance(leads[0], int):
-        leads = [one.memberID for one in objects]
+    """Changes the memberships of one call together. Raises MergedIds if a lead was merged into another one."""
     async with (
         context.tx() as tx,
         tx.atomic() if len(objects) > 1 else nullcontext(),
     ):  # one that is refused writes nothing
         judged = await change.store(tx, context.company.id, [one.listID for one in objects], leads)
         if leads and isinstance(leads[0], int):
-            vain = (one for one, found in zip(objects, judged, strict=True) if found.id is None and not found.known)
-            await merged_ids.resume(tx, context.company.id, vain, name="memberID")
+            unknown = (lead for lead, row in zip(leads, judged, strict=True) if row.id is None and not row.known)
+            await merged_ids.check_ids(tx, context.company.id, unknown)
     return judged
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from springhead.methods import reads
 from springhead.methods.bulk import writes
-from springhead.methods.bulk.writes import FLAT_ERRORS, Rules
+from springhead.methods.bulk.writes import FLAT_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import filters
@@ -41,8 +41,8 @@ _RULED_ROW = {**_ROW, "description": None, "filter": {"city": {"equals": "Berlin
 _NAMES = tuple(ACTIVE_LIST.by_name)
 
 
-async def _filtering(context: Context, objects: Sequence[Json]) -> Rules | None:
-    """The rules of a write in which a filter is given, or none."""
+async def _filtering(context: Context, objects: Sequence[Json]) -> Hooks | None:
+    """The hooks of a write that gives a filter, or None if no object has one."""
     if not any(isinstance(one, Mapping) and "filter" in one for one in objects):
         return None
     async with context.tx() as tx:
@@ -62,7 +62,7 @@ async def _filtering(context: Context, objects: Sequence[Json]) -> Rules | None:
             message = f"A company can have {RULES_MAX} lists with a filter"
             raise InvalidParameters(ACTIVE_LIST.by_name["filter"].problem(message))
 
-    return Rules(examine=examine, then=then)
+    return Hooks(check=examine, after_write=then)
 
 
 async def _settle(context: Context) -> None:
@@ -95,7 +95,7 @@ async def create_list(
     in one object must hold, and `and`, `or` and `not` make groups. Up to 100 lists can have one.
     """
     filtering = await _filtering(context, objects)
-    outcomes = await writes.create(context, ACTIVE_LIST, objects, filtering or writes.PLAIN)
+    outcomes = await writes.create(context, ACTIVE_LIST, objects, filtering or writes.NO_HOOKS)
     if filtering:
         await _settle(context)
     return outcomes
@@ -123,7 +123,7 @@ async def update_list(
     are. A list that is not there, or that is already as asked for, gets 302.
     """
     filtering = await _filtering(context, objects)
-    outcomes = await writes.update(context, ACTIVE_LIST, objects, filtering or writes.PLAIN)
+    outcomes = await writes.update(context, ACTIVE_LIST, objects, filtering or writes.NO_HOOKS)
     if filtering:
         await _settle(context)
     return outcomes
@@ -152,7 +152,7 @@ async def delete_list(
     objects: Annotated[list[Json], Flat(ACTIVE_LIST, "The lists, each as `{id}` or as the bare id.", creating=False)],
 ) -> Outcomes:
     """Delete lists for good, by id, with all memberships; the leads stay."""
-    outcomes = await writes.delete(context, ACTIVE_LIST, objects, Rules(after_delete=_after_delete))
+    outcomes = await writes.delete(context, ACTIVE_LIST, objects, Hooks(after_delete=_after_delete))
     if any(outcome["success"] for outcome in outcomes.results):
         await _settle(context)
     return outcomes

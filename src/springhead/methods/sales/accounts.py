@@ -35,7 +35,7 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
     await references.forget(tx, context.company.id, "account", ids)
 
 
-_RULES = writes.Rules(after_delete=_after_delete, starts_jobs=True)
+_HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)
 
 
 @method(
@@ -96,7 +96,7 @@ async def delete_accounts(
     Their leads and opportunities stay and belong to no account from then on; where there are tens of thousands
     of them, that takes some seconds more than the call. Notes about nothing else go with them; tasks stay.
     """
-    return await writes.delete(context, ACCOUNT, objects, _RULES)
+    return await writes.delete(context, ACCOUNT, objects, _HOOKS)
 
 
 @method(

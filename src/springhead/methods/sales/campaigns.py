@@ -37,7 +37,7 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
     await forms.forget(tx, context.company.id, campaigns=ids)
 
 
-_RULES = writes.Rules(after_delete=_after_delete, starts_jobs=True)
+_HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)
 
 
 @method(
@@ -107,7 +107,7 @@ async def delete_campaigns(
     Their leads and opportunities stay and belong to no campaign from then on; where there are tens of thousands
     of them, that takes some seconds more than the call.
     """
-    return await writes.delete(context, CAMPAIGN, objects, _RULES)
+    return await writes.delete(context, CAMPAIGN, objects, _HOOKS)
 
 
 @method(

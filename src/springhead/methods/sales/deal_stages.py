@@ -45,7 +45,7 @@ async def _kept(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int])
     return dict.fromkeys(used, _IN_USE)
 
 
-_RULES = writes.Rules(kept=_kept)
+_HOOKS = writes.Hooks(undeletable=_kept)
 
 
 @method(
@@ -107,7 +107,7 @@ async def delete_deal_stages(
 
     One with opportunities in it is refused with 303: put them into another stage first, or delete them.
     """
-    return await writes.delete(context, DEAL_STAGE, objects, _RULES)
+    return await writes.delete(context, DEAL_STAGE, objects, _HOOKS)
 
 
 @method(

@@ -21,7 +21,7 @@ async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int])
     await logged_calls.tell(tx, context.company.id, ids, CALL_SOURCES)
 
 
-RULES = writes.Rules(then=_tell)
+HOOKS = writes.Hooks(after_write=_tell)
 
 
 @method(
@@ -63,4 +63,4 @@ async def log_calls(
     `userID`, `leadID`, `direction` (`incoming` or `outgoing`) and `createTimestamp` are required. A wrong call is
     refused alone; `success` is true when none was, and `error` is the list of the errors otherwise.
     """
-    return await writes.create(context, CALL, objects, RULES)
+    return await writes.create(context, CALL, objects, HOOKS)

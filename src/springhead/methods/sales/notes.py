@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids, writes
-from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import (
@@ -80,7 +80,7 @@ async def create_notes(context: Context, *, objects: Annotated[list[Json], Objec
     without its type, a type without its id, and a note about nothing get 205; an unknown author or target
     gets 303. A refused note does not stop the others.
     """
-    return await writes.create(context, NOTE, objects, Rules(examine=_new, then=_tell))
+    return await writes.create(context, NOTE, objects, Hooks(check=_new, after_write=_tell))
 
 
 @method(
@@ -101,7 +101,7 @@ async def update_notes(context: Context, *, objects: Annotated[list[Json], Objec
     together; both as null take it away, and then the same object must name the other one, for a note is
     about something. A note that is not there, or that is already as asked for, gets 302.
     """
-    return await writes.update(context, NOTE, objects, Rules(examine=_changed))
+    return await writes.update(context, NOTE, objects, Hooks(check=_changed))
 
 
 @method(

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from springhead.methods import reads
 from springhead.methods.bulk import writes
-from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, EVER, NOTHING, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.methods.sales import deal_stages
@@ -71,19 +71,19 @@ class _Followed:
         self._leads: set[int] = set()
 
     @property
-    def creating(self) -> Rules:
-        """The rules of a create."""
-        return Rules(examine=_examine, before=self._before_create, then=self._created)
+    def creating(self) -> Hooks:
+        """The hooks of a create."""
+        return Hooks(check=_examine, before_write=self._before_create, after_write=self._created)
 
     @property
-    def updating(self) -> Rules:
-        """The rules of an update."""
-        return Rules(examine=_examine, before=self._before_update, then=self._updated)
+    def updating(self) -> Hooks:
+        """The hooks of an update."""
+        return Hooks(check=_examine, before_write=self._before_update, after_write=self._updated)
 
     @property
-    def deleting(self) -> Rules:
-        """The rules of a delete."""
-        return Rules(before_delete=self._before_delete, after_delete=self._deleted)
+    def deleting(self) -> Hooks:
+        """The hooks of a delete."""
+        return Hooks(before_delete=self._before_delete, after_delete=self._deleted)
 
     async def _before_create(self, context: Context, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
         named = _named(objects)

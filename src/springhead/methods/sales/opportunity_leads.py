@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids, writes
-from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, EVER, GIVEN, NOTHING, TAKEN, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.methods.sales import deal_stages
@@ -51,7 +51,7 @@ class _Unlinked:
 
     def __init__(self) -> None:
         self._links: Sequence[Link] = ()
-        self.rules = Rules(before_delete=self._before, after_delete=self._deleted)
+        self.hooks = Hooks(before_delete=self._before, after_delete=self._deleted)
 
     async def _before(self, context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
         meant = await opportunities.links_by_id(tx, context.company.id, ids)
@@ -83,7 +83,7 @@ async def create_opportunity_leads(
     One opportunity can have many leads, and a lead many opportunities; a pair that is linked already is 301. A lead
     with an open opportunity (not closed, and active) becomes contactWithOpp, one with a won opportunity a customer.
     """
-    return await writes.create(context, OPPORTUNITY_LEAD, objects, Rules(before=_before, then=_linked))
+    return await writes.create(context, OPPORTUNITY_LEAD, objects, Hooks(before_write=_before, after_write=_linked))
 
 
 @method(
@@ -103,7 +103,7 @@ async def delete_opportunity_leads(
     The opportunity no longer names the lead as primary or originating. A lead without another open opportunity goes
     from contactWithOpp to contact.
     """
-    return await writes.delete(context, OPPORTUNITY_LEAD, objects, _Unlinked().rules)
+    return await writes.delete(context, OPPORTUNITY_LEAD, objects, _Unlinked().hooks)
 
 
 @method(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids, writes
-from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import ApiError, Json, NothingChanged, UnexpectedArray, UnknownReference
@@ -37,8 +37,8 @@ async def _made(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) 
     await notes.tell_tasks(tx, context.company.id, ids)
 
 
-_RULES = Rules(examine=_right, then=_stamp)
-_NEW = Rules(examine=_right, then=_made)
+_HOOKS = Hooks(check=_right, after_write=_stamp)
+_NEW = Hooks(check=_right, after_write=_made)
 
 
 @method(
@@ -85,7 +85,7 @@ async def update_tasks(context: Context, *, objects: Annotated[list[Json], Objec
     together, and both as null take it away. A task that is not there, or that is already as asked for,
     gets 302.
     """
-    return await writes.update(context, TASK, objects, _RULES)
+    return await writes.update(context, TASK, objects, _HOOKS)
 
 
 @method(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from springhead.methods import reads
 from springhead.methods.bulk import writes
-from springhead.methods.bulk.writes import WRITE_ERRORS, Rules
+from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import filters
@@ -35,8 +35,8 @@ _ROW = row(
 )
 
 
-async def _rules(context: Context) -> Rules:
-    """The rules of a write: each is held against what is stored of it, and the company's fields."""
+async def _hooks(context: Context) -> Hooks:
+    """The hooks of a write: each score rule is checked against its stored values and the company's fields."""
     async with context.tx() as tx:
         columns = columns_of(await context.fields(tx))
     found = await reads.listing(context, SCORE_RULE, {}, limit=RULES_MAX, offset=0)
@@ -45,7 +45,7 @@ async def _rules(context: Context) -> Rules:
     def check(one: Any) -> ApiError | None:
         return examine(one, stored, columns, context.zone)
 
-    return Rules(examine=check, then=_changed)
+    return Hooks(check=check, after_write=_changed)
 
 
 async def _changed(context: Context, tx: Tx, _fields: FieldSet, _ids: Sequence[int]) -> None:
@@ -91,7 +91,7 @@ async def create_score_rules(
     `leadScore` and `leadScoreWeighted` are the server's: all leads are scored, the first ten thousand or so within
     the call, and getScoring shows how far it is.
     """
-    return await _scored(context, await writes.create(context, SCORE_RULE, objects, await _rules(context)))
+    return await _scored(context, await writes.create(context, SCORE_RULE, objects, await _hooks(context)))
 
 
 @method(
@@ -114,7 +114,7 @@ async def update_score_rules(
     What is given overwrites, what is not given stays. All leads are scored anew, and a scoring of them that is under
     way begins again. A rule that is not there, or that is already as asked for, gets 302.
     """
-    return await _scored(context, await writes.update(context, SCORE_RULE, objects, await _rules(context)))
+    return await _scored(context, await writes.update(context, SCORE_RULE, objects, await _hooks(context)))
 
 
 @method(
@@ -134,7 +134,7 @@ async def delete_score_rules(
 
     Without an active rule all scores become 0 once more, and are then what createLeads and updateLeads make them.
     """
-    return await _scored(context, await writes.delete(context, SCORE_RULE, objects, Rules(after_delete=_changed)))
+    return await _scored(context, await writes.delete(context, SCORE_RULE, objects, Hooks(after_delete=_changed)))
 
 
 @method(

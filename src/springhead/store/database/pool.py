@@ -1,15 +1,15 @@
 """The connection pool: who may see what on a connection, what a broken one means, and nothing else."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import structlog
 
 from springhead.model.kit.errors import Unavailable
+from springhead.store.database.deadlines import COMMAND_SECONDS, LOCK_SECONDS, STATEMENT_SECONDS
 from springhead.store.database.sql import Sql
 
 if TYPE_CHECKING:
@@ -22,22 +22,13 @@ else:  # asyncpg's classes are generic in its type stubs only
     AnyPool = object
 
 log = structlog.get_logger()
-T = TypeVar("T")
 
-TRIES = 10
-"""How often what lost a race is begun anew before its caller is asked to come back."""
 ACQUIRE_TIMEOUT = 5.0
 ALIVE_TIMEOUT = 3.0
-COMMAND_TIMEOUT = 10.5
-"""A little more than PostgreSQL itself gives a statement: when this ends first, nothing comes through."""
-LAST_WRITE = 15
-"""Seconds after which no call is still writing that began before (wire/api/pubapi.py PATIENCE)."""
-STATEMENT_TIMEOUT = "10s"
-LOCK_TIMEOUT = "2s"
 SERVER_SETTINGS = {
     "application_name": "springhead",
-    "statement_timeout": STATEMENT_TIMEOUT,
-    "lock_timeout": LOCK_TIMEOUT,
+    "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
+    "lock_timeout": f"{LOCK_SECONDS:.0f}s",
     "idle_in_transaction_session_timeout": "15s",
     "tcp_user_timeout": "10000",
     "timezone": "UTC",
@@ -47,27 +38,6 @@ SERVER_SETTINGS = {
 
 class TryAgain(Exception):
     """Nothing was written, and the same call can succeed at once: a deadlock, a lost race, a stale plan."""
-
-
-async def until_settled(attempt: Callable[[], Awaitable[T]]) -> T:
-    """Begin anew what lost a race (a deadlock, a taken address, changed fields): nothing of it was written.
-
-    What waited in vain for a row is tried once more: most often a queue of writers was too long, and is gone by then.
-    Raises Unavailable when that has not helped for TRIES times, and Locked when a row stays locked.
-    """
-    waited = False
-    for number in range(TRIES):
-        try:
-            return await attempt()
-        except Locked:
-            if waited:
-                raise
-            waited = True
-        except TryAgain as cause:
-            log.debug("begun anew", number=number, cause=type(cause.__cause__).__name__)
-            # Longer each time, up to a third of a second: who meets again should not meet at once.
-            await asyncio.sleep(secrets.randbelow(20 << min(number, 4)) / 1000)
-    raise Unavailable
 
 
 class TookTooLong(Exception):
@@ -201,7 +171,7 @@ class Database:
                     min_size=1,
                     max_size=self._size,
                     timeout=ACQUIRE_TIMEOUT,
-                    command_timeout=COMMAND_TIMEOUT,
+                    command_timeout=COMMAND_SECONDS,
                     max_inactive_connection_lifetime=300,
                     connection_class=_Connection,
                     server_settings=SERVER_SETTINGS,

@@ -13,7 +13,8 @@ import structlog
 from springhead.model.kit.fields import FieldSet
 from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
-from springhead.store.database.pool import LAST_WRITE, Tx
+from springhead.store.database.deadlines import LAST_WRITE_SECONDS
+from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields as fieldsets
 
@@ -230,7 +231,7 @@ async def _waited(tx: Tx, cursor: int) -> int:
     now: int = row["now"] if row else 0
     if cursor == 0:
         return -now
-    if row and row["waiting"] and now + cursor < LAST_WRITE * 1_000_000:
+    if row and row["waiting"] and now + cursor < LAST_WRITE_SECONDS * 1_000_000:
         await tx.rows("select pg_sleep($1)", _WAITS)
         return cursor
     return 1

@@ -15,7 +15,8 @@ from springhead.model.kit.filters import Columns, Filter
 from springhead.model.lists import LIST_MEMBER, filterable
 from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
-from springhead.store.database.pool import LAST_WRITE, TryAgain, Tx
+from springhead.store.database.deadlines import LAST_WRITE_SECONDS
+from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields as fieldsets
 from springhead.store.lists.members import JOINED, among, counted, told
@@ -253,7 +254,7 @@ async def _begin_sweep(tx: Tx, company_id: int, list_id: int) -> None:
         list_id,
     )
     await background_jobs.start(
-        tx, company_id, _SWEEP, list_id, delay=LAST_WRITE, cursor=begun - LAST_WRITE * 1_000_000
+        tx, company_id, _SWEEP, list_id, delay=LAST_WRITE_SECONDS, cursor=begun - int(LAST_WRITE_SECONDS) * 1_000_000
     )
 
 

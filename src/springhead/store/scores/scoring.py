@@ -17,7 +17,8 @@ import msgspec
 from springhead.model.kit.fields import FieldSet
 from springhead.model.scores import Line, columns_of, decay_every, names_of
 from springhead.store.database import background_jobs
-from springhead.store.database.pool import Database, Tx, until_settled
+from springhead.store.database.pool import Database, Tx
+from springhead.store.database.retry import retry
 from springhead.store.fields import fields as fieldsets
 from springhead.store.lists import filtered_lists
 from springhead.store.scores import scorecards
@@ -180,7 +181,7 @@ async def delay(tx: Tx, company_id: int) -> None:
 
 async def look(database: Database, company_id: int) -> bool:
     """Scores the leads of a company's new events, at most EVENTS of them; returns whether there are more."""
-    return await _is_needed(database, company_id) and await until_settled(lambda: _look(database, company_id))
+    return await _is_needed(database, company_id) and await retry(lambda _attempt: _look(database, company_id))
 
 
 async def _is_needed(database: Database, company_id: int) -> bool:

@@ -1,0 +1,110 @@
+"""Performs calls: deadline, retries, idempotency, mapping of errors and counting, for every way into the server.
+
+The API, forms and links call `perform` or `attempt`; nothing else retries a method or catches its errors.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from springhead.model.kit.errors import ApiError, Json, Unavailable, Unexpected
+from springhead.rpc import idempotency
+from springhead.rpc.context import Context
+from springhead.rpc.method import Method, Outcomes, Rows, Writes, find
+from springhead.store.database.deadlines import CALL_SECONDS
+from springhead.store.database.retry import Attempt, retry
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+class Performed(msgspec.Struct, frozen=True):
+    """What became of a call: its result, encoded by the caller's `encode`, or the error that refuses all of it.
+
+    `method` is "-" for a call that names no method of ours. `objects` and `refused` count the objects of a bulk write
+    that was carried out.
+    """
+
+    method: str = "-"
+    answer: Any = None
+    error: ApiError | None = None
+    objects: int | None = None
+    refused: int = 0
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the log says of the call."""
+        facts: dict[str, Any] = {} if self.method == "-" else {"method": self.method}
+        if self.objects is not None:
+            facts |= {"objects": self.objects, "refused": self.refused}
+        return facts | {"code": self.error.code} if self.error else facts
+
+
+def call_end() -> float:
+    """The time of the event loop's clock at which a call that starts now is cut off."""
+    return asyncio.get_running_loop().time() + CALL_SECONDS
+
+
+async def attempt(context: Context, work: Callable[[Context], Awaitable[T]], *, end: float | None = None) -> T:
+    """Runs `work` under a deadline, and again as long as the policy of retries says so (store/database/retry.py).
+
+    `work` gets the context of each attempt and must write nothing unless it succeeds. `end` is the deadline on the
+    event loop's clock, CALL_SECONDS from now if not given. Raises Unavailable when the deadline passes.
+    """
+
+    async def once(state: Attempt) -> T:
+        return await work(context if state is context.attempt else msgspec.structs.replace(context, attempt=state))
+
+    try:
+        async with asyncio.timeout_at(call_end() if end is None else end):
+            return await retry(once)
+    except TimeoutError as cause:
+        raise Unavailable from cause
+
+
+async def perform(
+    context: Context,
+    name: Json,
+    params: Mapping[str, Json],
+    *,
+    idempotency_keys: Sequence[str] = (),
+    end: float | None = None,
+    encode: Callable[[Method[Any], Rows | Outcomes], Any] = lambda _method, result: result,
+) -> Performed:
+    """Performs the method of that name and never raises: an error of ours becomes 999 with the request's id.
+
+    `idempotency_keys` are the values of the header Idempotency-Key, which counts for bulk writes only. `end` is the
+    deadline on the event loop's clock; a method that waits for something may take longer by its `patience`. `encode`
+    makes the answer of the result, under the same mapping of errors.
+    """
+    method: Method[Any] | None = None
+    try:
+        method = find(name)
+        run = _work(method, params, idempotency_keys)
+        end = (call_end() if end is None else end) + method.patience
+        result = await attempt(context, run, end=end)
+        answer = encode(method, result)
+    except ApiError as error:
+        return Performed(method.name if method else "-", error=error)
+    except Exception:
+        log.exception("unexpected", request_id=context.request_id, **({"method": method.name} if method else {}))
+        error = Unexpected({"requestId": context.request_id})
+        return Performed(method.name if method else "-", error=error)
+    if not isinstance(result, Outcomes):
+        return Performed(method.name, answer)
+    codes = [outcome["error"]["code"] for outcome in result.results if outcome["error"]]
+    context.server.refusals.update((method.name, code) for code in codes)
+    return Performed(method.name, answer, objects=len(result.results), refused=len(codes))
+
+
+def _work(
+    method: Method[Any], params: Mapping[str, Json], idempotency_keys: Sequence[str]
+) -> Callable[[Context], Awaitable[Rows | Outcomes]]:
+    """One attempt of the method, done at most once for a key."""
+    if idempotency_keys and isinstance(method.result, Writes):
+        key = idempotency.key_of(idempotency_keys)
+        return lambda context: idempotency.once(context, method, params, key=key)
+    return lambda context: method.call(context, params, objects_per_call=context.company.objects_per_call)
