@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.socket_path import running_dsn
 
 
 class Rig:
@@ -26,7 +26,7 @@ class Rig:
             )
         assert self.process.stdout is not None
         self.ready: dict[str, str] = json.loads(self.process.stdout.readline())
-        dsn = Embedded.running_dsn(data)
+        dsn = running_dsn(data)
         assert dsn is not None
         self.dsn = dsn
         self.client = Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])

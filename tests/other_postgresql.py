@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from springhead.postgres.host import choose_account
+from springhead.postgres.account import choose_account
 
 PASSWORD = "p@ss/word:1 %"
 QUOTED = "p%40ss%2Fword%3A1%20%25"

@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 import asyncpg
 
 from fork_server import start
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.socket_path import running_dsn
 from springhead.rpc.method import REGISTRY, Reads, Writes
 from springhead.store.companies import companies
 from springhead.store.database.pool import Database
@@ -80,7 +80,7 @@ class Server:
     @property
     def dsn(self) -> str:
         """The embedded database, as the server's own plain role sees it."""
-        dsn = Embedded.running_dsn(self.data)
+        dsn = running_dsn(self.data)
         assert dsn is not None
         return dsn
 

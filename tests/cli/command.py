@@ -12,7 +12,8 @@ from pathlib import Path
 
 import asyncpg
 
-from springhead.postgres.host import binaries, choose_account
+from springhead.postgres.account import choose_account
+from springhead.postgres.binaries import binaries
 
 PASSWORD = "correct horse battery"
 UTF8 = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")

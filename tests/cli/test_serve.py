@@ -26,7 +26,7 @@ from cli.command import (
     running_postgres,
     springhead,
 )
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.socket_path import running_dsn
 from support import Company, Server, eventually
 
 
@@ -101,7 +101,7 @@ def test_one_line_of_json_when_ready_with_credentials_on_the_first_start_only(tm
     other = springhead("serve", "--data", tmp_path / "other", "--port", port)
     assert other.returncode == 1
     assert f"Another program uses port {port} of 127.0.0.1." in other.stderr
-    assert Embedded.running_dsn(tmp_path / "other") is None
+    assert running_dsn(tmp_path / "other") is None
 
     company.send(b"{", path=f"/pubapi/v1?accountID={company.account_id}&secretKey={company.secret}x")
     company.send(b"{bad json")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from springhead.postgres.host import binaries, choose_account
+from springhead.postgres.account import choose_account
+from springhead.postgres.binaries import binaries
 from support import sql
 
 PASSWORD = "correct horse battery staple".replace(" ", "%20")

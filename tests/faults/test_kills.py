@@ -12,7 +12,7 @@ import pytest
 
 from faults.load import Book, clients, end
 from faults.postgres import backends, kill, postmaster
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.socket_path import running_dsn
 from support import Company, Server, eventually, new_company, sql
 
 KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))
@@ -97,7 +97,7 @@ def is_client(process: psutil.Process) -> bool:
 
 
 def takes_connections(server: Server) -> bool:
-    dsn = Embedded.running_dsn(server.data)
+    dsn = running_dsn(server.data)
     try:
         return dsn is not None and bool(sql(dsn, "select 1"))
     except Exception:  # noqa: BLE001 - whatever a PostgreSQL says that starts or ends

@@ -19,7 +19,7 @@ import pytest
 
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.server import EmbeddedPostgres
 from springhead.store.database.migrate import migrate
 from springhead.store.database.pool import Database
 from springhead.wire.api import rate_limits as wire_limits
@@ -80,7 +80,7 @@ def dsn() -> Generator[str]:
     with tempfile.TemporaryDirectory(prefix="springhead-test-") as folder:
         place = Path(folder)
         place.chmod(0o755)
-        server = Embedded(place)
+        server = EmbeddedPostgres(place)
         server.launch()
 
         async def start() -> str:

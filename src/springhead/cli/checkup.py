@@ -15,7 +15,7 @@ import msgspec
 from springhead.cli.database import address, connected_to, exists
 from springhead.cli.failure import sentence
 from springhead.cli.tables import printable, show
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.socket_path import running_dsn
 from springhead.settings import Loaded, Settings, password_of, without_password
 from springhead.store.database.health import Health, Migrations, health, migrations
 from springhead.wire import logs
@@ -44,7 +44,7 @@ async def examine(loaded: Loaded) -> list[Check]:
     checks = [_settings(loaded)]
     if settings.database_url is None:
         checks += [_folder(settings.data), _disk(settings.data)]
-        running = Embedded.running_dsn(settings.data) if checks[1].state == OK else None
+        running = running_dsn(settings.data) if checks[1].state == OK else None
         if running is None and not exists(settings):
             found = "not made yet"
             return [*checks, Check("database", OK, found, "The first start of the server makes it: springhead serve")]

@@ -9,7 +9,8 @@ import asyncpg
 
 from springhead.cli.failure import Failure
 from springhead.model.companies.companies import Company
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.server import EmbeddedPostgres
+from springhead.postgres.socket_path import running_dsn
 from springhead.settings import Settings
 from springhead.store.companies.companies import companies
 from springhead.store.database.health import migrations
@@ -39,7 +40,7 @@ def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, 
 @asynccontextmanager
 async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenerator[str]:
     """The DSN of the settings' database; with `up_to_date`, Failure for one that lacks a migration."""
-    dsn = settings.database_url or Embedded.running_dsn(settings.data)
+    dsn = settings.database_url or running_dsn(settings.data)
     if dsn:
         if up_to_date:
             await _check(dsn)
@@ -50,7 +51,7 @@ async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenera
             f"There is no Springhead data in {settings.data}. Name the folder with --data, or make it by starting "
             "the server once: springhead serve"
         )
-    embedded = Embedded(settings.data)
+    embedded = EmbeddedPostgres(settings.data)
     try:
         embedded.launch()
         dsn = await embedded.ready()

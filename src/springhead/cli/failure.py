@@ -9,7 +9,7 @@ class Failure(Exception):
 
 def sentence(cause: BaseException) -> str | None:
     """The sentence for an error that an operator can mend; None for a mistake of ours, to be traced."""
-    if isinstance(cause, (Failure, *_loaded("springhead.postgres.host", "EmbeddedError"))):
+    if isinstance(cause, (Failure, *_loaded("springhead.postgres.errors", "EmbeddedError"))):
         return str(cause)
     if isinstance(cause, _loaded("springhead.store.database.migrate", "RefusedDatabase")):
         return str(cause)

@@ -18,7 +18,7 @@ from springhead.cli.greeting import greet
 from springhead.delivery.worker import PUSHES
 from springhead.jobs.runner import Job
 from springhead.model.companies.companies import Company
-from springhead.postgres.embedded import Embedded
+from springhead.postgres.server import EmbeddedPostgres
 from springhead.settings import Loaded, Settings, password_of
 from springhead.store.companies.bootstrap import First, first_company
 from springhead.store.companies.companies import companies
@@ -48,7 +48,7 @@ _WRONG = (
 )
 
 
-def run(loaded: Loaded, embedded: Embedded | None, *, as_json: bool) -> None:
+def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
     """Serve until SIGTERM or Ctrl-C; raises what kept the server from starting, in words for the operator."""
     settings = loaded.settings
     start = Start(loaded, embedded, as_json=as_json)
@@ -74,7 +74,7 @@ def run(loaded: Loaded, embedded: Embedded | None, *, as_json: bool) -> None:
 class Start:
     """The way from a launched process to a server that answers."""
 
-    def __init__(self, loaded: Loaded, embedded: Embedded | None, *, as_json: bool) -> None:
+    def __init__(self, loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
         self.failure: BaseException | None = None
         self._loaded = loaded
         self._embedded = embedded

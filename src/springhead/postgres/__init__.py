@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: its binaries, its data folder, and its life from initdb to shutdown.
+"""The embedded PostgreSQL: its programs, its data folder, and its life from initdb to shutdown.
 
-Knows no table and no statement; every other database is reached by its address alone.
+Contains no SQL for data of companies. Every other PostgreSQL is reached by its address, without this package.
 """

@@ -10,7 +10,7 @@ from springhead.cli.options import with_settings
 from springhead.settings import Loaded
 
 if TYPE_CHECKING:
-    from springhead.postgres.embedded import Embedded
+    from springhead.postgres.server import EmbeddedPostgres
 
 
 @click.command()
@@ -31,9 +31,9 @@ def serve(loaded: Loaded, *, as_json: bool) -> None:
     if settings.database_url is not None:
         _run(loaded, None, as_json=as_json)
         return
-    from springhead.postgres.embedded import Embedded  # noqa: PLC0415 - the least that starts PostgreSQL
+    from springhead.postgres.server import EmbeddedPostgres  # noqa: PLC0415 - the least that starts PostgreSQL
 
-    embedded = Embedded(settings.data)
+    embedded = EmbeddedPostgres(settings.data)
     try:
         embedded.launch()
         _run(loaded, embedded, as_json=as_json)
@@ -43,7 +43,7 @@ def serve(loaded: Loaded, *, as_json: bool) -> None:
         embedded.stop()
 
 
-def _run(loaded: Loaded, embedded: "Embedded | None", *, as_json: bool) -> None:
+def _run(loaded: Loaded, embedded: "EmbeddedPostgres | None", *, as_json: bool) -> None:
     from springhead.cli.serving import run  # noqa: PLC0415 - imports the whole server
 
     run(loaded, embedded, as_json=as_json)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from other_postgresql import PASSWORD, QUOTED, OtherPostgres
-from springhead.postgres.host import binaries
+from springhead.postgres.binaries import binaries
 from support import Company, Server
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")

@@ -16,8 +16,10 @@ import asyncpg
 import pytest
 
 from springhead.jobs.runner import Job, Runner
-from springhead.postgres.embedded import Embedded, EmbeddedError
-from springhead.postgres.host import SOCKET_PATH_LIMIT, socket_directory
+from springhead.postgres import socket_path
+from springhead.postgres.errors import EmbeddedError
+from springhead.postgres.server import EmbeddedPostgres
+from springhead.postgres.socket_path import SOCKET_PATH_LIMIT, running_dsn, socket_directory
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -26,8 +28,9 @@ with_setpriv = pytest.mark.skipif(not shutil.which("setpriv"), reason="needs uti
 
 OWNER = """
 import asyncio, pathlib, sys, time
-from springhead.postgres.embedded import Embedded, EmbeddedError
-server = Embedded(pathlib.Path(sys.argv[1]))
+from springhead.postgres.errors import EmbeddedError
+from springhead.postgres.server import EmbeddedPostgres
+server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))
 try:
     server.launch()
     print("launched", flush=True)
@@ -72,8 +75,8 @@ def data(used: Path) -> Path:
 
 
 @contextmanager
-def started(data: Path) -> Generator[tuple[Embedded, str]]:
-    server = Embedded(data)
+def started(data: Path) -> Generator[tuple[EmbeddedPostgres, str]]:
+    server = EmbeddedPostgres(data)
     try:
         server.launch()
         yield server, asyncio.run(server.ready())
@@ -152,11 +155,11 @@ def test_the_first_start_takes_less_than_three_seconds_and_a_restart_keeps_the_d
 
 def test_nothing_is_left_running_after_stop(data: Path) -> None:
     with started(data) as (server, dsn):
-        assert Embedded.running_dsn(data) == dsn
+        assert running_dsn(data) == dsn
         assert len(processes(data)) > 3
 
     assert processes(data) == []
-    assert Embedded.running_dsn(data) is None
+    assert running_dsn(data) is None
     server.stop()  # a second time does no harm
 
     server.launch()  # and it can be started again
@@ -209,14 +212,14 @@ def test_writes_are_durable_and_the_log_holds_no_data(data: Path) -> None:
 
 def test_a_second_server_on_the_folder_is_refused_and_says_who_has_it(data: Path) -> None:
     with owner(data) as other, pytest.raises(EmbeddedError) as refused:
-        Embedded(data).launch()
+        EmbeddedPostgres(data).launch()
 
     assert f"(pid {other.pid}) is already running on {data}" in str(refused.value)
     assert "--data" in str(refused.value)
 
 
 def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
-    async def story(server: Embedded) -> list[float]:
+    async def story(server: EmbeddedPostgres) -> list[float]:
         dsn = await server.ready()
         runner = Runner([Job(name="postgresql", turn=server.supervise)])
         runner.start()
@@ -240,7 +243,7 @@ def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
         await runner.stop()
         return away
 
-    server = Embedded(data)
+    server = EmbeddedPostgres(data)
     try:
         server.launch()
         away = asyncio.run(asyncio.wait_for(story(server), 40))
@@ -277,7 +280,7 @@ def test_a_folder_can_be_started_right_after_its_server_was_killed(data: Path) -
 
 def test_a_folder_can_be_started_after_server_and_postgresql_were_both_killed_at_work(data: Path) -> None:
     async def busy() -> None:
-        connection = await asyncpg.connect(Embedded.running_dsn(data))
+        connection = await asyncpg.connect(running_dsn(data))
         work = asyncio.create_task(connection.execute("do 'begin loop end loop; end'"))
         await asyncio.sleep(0.1)
         other.kill()
@@ -326,8 +329,8 @@ def test_a_first_start_killed_half_way_does_not_trip_up_the_next(place: Path, se
 
 
 def test_a_first_start_killed_between_role_and_database_is_completed(data: Path) -> None:
-    with started(data) as (server, _):
-        ask(server._dsn("postgres", "postgres"), "drop database springhead")
+    with started(data):
+        ask(socket_path.dsn(data, user="postgres", database="postgres"), "drop database springhead")
 
     with started(data) as (_, dsn):
         assert ask(dsn, "select current_database()") == "springhead"
@@ -359,10 +362,10 @@ def test_a_folder_with_any_path_works(data: Path, place: Path, name: str) -> Non
             elsewhere = socket_directory(moved)
             assert len(str(elsewhere)) < SOCKET_PATH_LIMIT
             assert elsewhere.stat().st_mode & 0o077 == 0
-            assert Embedded.running_dsn(moved) == dsn
+            assert running_dsn(moved) == dsn
 
         assert not elsewhere.exists()
-        assert Embedded.running_dsn(moved) is None
+        assert running_dsn(moved) is None
     finally:
         moved.rename(data)
 
@@ -398,14 +401,14 @@ def test_root_is_told_what_to_do_when_no_other_user_can_reach_the_folder(
     monkeypatch.setenv("PATH", "/nonexistent")  # no setpriv
 
     with pytest.raises(EmbeddedError, match="--data /var/lib/springhead"):
-        Embedded(place / "closed" / "data").launch()
+        EmbeddedPostgres(place / "closed" / "data").launch()
 
 
 def test_a_cluster_of_another_version_is_left_alone(data: Path) -> None:
     (data / "postgres" / "PG_VERSION").write_text("13\n")
 
-    with pytest.raises(EmbeddedError, match="made by PostgreSQL 13, and this Springhead brings 18"):
-        Embedded(data).launch()
+    with pytest.raises(EmbeddedError, match="created by PostgreSQL 13, and this Springhead includes 18"):
+        EmbeddedPostgres(data).launch()
 
     (data / "postgres" / "PG_VERSION").write_text("18\n")
     with started(data):
@@ -429,7 +432,7 @@ def test_a_file_in_place_of_the_folder_is_an_error_in_words(place: Path) -> None
     (place / "data").write_text("not a folder")
 
     with pytest.raises(EmbeddedError, match="cannot be used"):
-        Embedded(place / "data").launch()
+        EmbeddedPostgres(place / "data").launch()
 
 
 def test_a_log_that_grew_large_is_put_aside(data: Path) -> None:

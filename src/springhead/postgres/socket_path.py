@@ -1,0 +1,116 @@
+"""The Unix socket of the embedded PostgreSQL: its directory, and the DSN through which programs connect."""
+
+import os
+import re
+import socket
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from springhead.postgres.account import Account
+from springhead.postgres.configuration import PORT, ROLE
+from springhead.postgres.errors import EmbeddedError
+
+SOCKET_PATH_LIMIT = 103
+"""Bytes of a Unix socket's path. Linux allows 107, macOS 103."""
+
+_SOCKET = f".s.PGSQL.{PORT}"
+
+
+class _Elsewhere(msgspec.Struct, frozen=True):
+    """The contents of `socket.json`. The file exists if the path of the data folder does not suit a socket."""
+
+    data: str  # the data folder: a copy of the folder must not use the original's socket
+    directory: str
+
+
+def dsn(data: Path, *, user: str = ROLE, database: str = ROLE) -> str:
+    """Returns asyncpg's DSN for the PostgreSQL of a data folder."""
+    directory = quote(str(socket_directory(data)), safe="/")
+    return f"postgresql://{user}@/{database}?host={directory}&port={PORT}"
+
+
+def running_dsn(data: Path) -> str | None:
+    """Returns the DSN of the PostgreSQL that now runs on a data folder, or None if none runs.
+
+    Raises EmbeddedError if the server belongs to another user.
+    """
+    directory = socket_directory(data.resolve())
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        try:
+            connection.connect(os.fsencode(directory / _SOCKET))
+        except PermissionError as cause:
+            raise EmbeddedError(
+                f"The server on {data} belongs to another user, so this user cannot connect to its database. "
+                "Run this command as that user."
+            ) from cause
+        except OSError:
+            return None
+    return dsn(data.resolve())
+
+
+def socket_directory(data: Path) -> Path:
+    """Returns the directory of the socket, whether PostgreSQL runs or not."""
+    try:
+        elsewhere = msgspec.json.decode((data / "socket.json").read_bytes(), type=_Elsewhere)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return data / "run"
+    return Path(elsewhere.directory) if elsewhere.data == _printable(data) else data / "run"
+
+
+def make_socket_directory(data: Path, account: Account) -> Path:
+    """Creates the private directory of the socket.
+
+    It is `data`/run, or a temporary directory if that path does not suit a socket.
+    """
+    remove_socket_directory(data)
+    directory = data / "run"
+    if _suits_a_socket(directory):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
+    else:
+        directory = _temporary_directory()
+        new_file = data / "socket.json.new"
+        new_file.write_bytes(msgspec.json.encode(_Elsewhere(_printable(data), str(directory))))
+        new_file.replace(data / "socket.json")
+    account.own(directory)
+    return directory
+
+
+def remove_socket_directory(data: Path) -> None:
+    """Removes what `make_socket_directory` and PostgreSQL created. Keeps other files in the directory."""
+    directory = socket_directory(data)
+    for name in (_SOCKET, f"{_SOCKET}.lock"):
+        (directory / name).unlink(missing_ok=True)
+    (data / "socket.json").unlink(missing_ok=True)
+    if directory != data / "run":
+        try:
+            directory.rmdir()
+        except OSError:
+            return  # /tmp was cleaned, or the directory holds files of others
+
+
+def _suits_a_socket(directory: Path) -> bool:
+    """Whether the kernel, PostgreSQL's settings and a DSN all accept this path unchanged."""
+    short_enough = len(os.fsencode(directory / _SOCKET)) <= SOCKET_PATH_LIMIT
+    return short_enough and re.fullmatch(r"[\w/.@+ -]+", str(directory)) is not None
+
+
+def _temporary_directory() -> Path:
+    for parent in (None, "/tmp"):  # noqa: S108 - mkdtemp creates a private directory in it
+        directory = Path(tempfile.mkdtemp(prefix="springhead-", dir=parent))
+        if _suits_a_socket(directory):
+            return directory
+        directory.rmdir()
+    raise EmbeddedError(
+        "PostgreSQL cannot start: no directory has a path short enough for its Unix socket. "
+        "Start with a shorter --data path."
+    )
+
+
+def _printable(path: Path) -> str:
+    """Returns a text for `path` that JSON can store, even if the path is not valid UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
