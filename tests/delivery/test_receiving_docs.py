@@ -21,7 +21,7 @@ from delivery.receiver import Receiver
 from faults.postgres import free_port
 from springhead.delivery import backoff, client, payloads, receiver_answers
 from springhead.model.feed.receiver_addresses import problem_of
-from springhead.model.feed.subscriptions import MOST, SECRET_HOURS, USUAL
+from springhead.model.feed.subscriptions import DEFAULT_KINDS, SECRET_HOURS, SUBSCRIPTIONS_MAX
 from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
 from springhead.store.feed.pushes import PATIENCE_HOURS
 from support import Company, eventually
@@ -225,13 +225,13 @@ def test_the_numbers_of_the_page_are_ours() -> None:
     for said in (
         f"After {PATIENCE_HOURS} hours without success",
         f"for {SECRET_HOURS} hours each push is signed with both",
-        f"{MOST} for each company",
+        f"{SUBSCRIPTIONS_MAX} for each company",
         f"up to {payloads.LEADS} leads",
         f"{payloads.BYTES // 1024**2} MB at most",
         f"any 2xx within {client.TOTAL_SECONDS:g} seconds",
         f"read up to {client.READ_BYTES // 1024} KB",
         f"the first {receiver_answers.KEPT_BYTES // 1000} kB",
         f"`{payloads.TRIAL.decode()}`",
-        *(f"`{kind}`" for kind in (*USUAL, "score")),
+        *(f"`{kind}`" for kind in (*DEFAULT_KINDS, "score")),
     ):
         assert said in PAGE, said

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from springhead.model.kit.filters import OPERATORS, holds
+from springhead.model.kit.filters import OPERATORS, value_type
 from springhead.model.leads.leads import LEAD
 from support import Company, sql
 
@@ -84,7 +84,7 @@ def test_a_filter_chooses(people: Company, filter: dict[str, Any], letters: str)
 
 @pytest.mark.parametrize("column", LEAD.columns, ids=lambda column: column.name)
 def test_every_field_takes_its_operators_and_sorts(company: Company, column: Any) -> None:
-    kind = holds(column)
+    kind = value_type(column)
     value: Any = {"flag": 1, "whole number": 7, "time": "2026-01-01 00:00:00"}.get(kind, "x")
     given = {"in": [value], "between": [value, value], "empty": False}
 

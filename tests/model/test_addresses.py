@@ -12,9 +12,9 @@ from yarl import URL
 
 from springhead.model.feed.receiver_addresses import (
     URL_LENGTH,
+    ForbiddenUrl,
     Networks,
-    Unfit,
-    canonical,
+    canonical_url,
     is_public,
     kind_of,
     problem_of,
@@ -106,8 +106,8 @@ FIT = {
 
 @pytest.mark.parametrize(("url", "stored"), FIT.items())
 def test_a_url_has_one_spelling_that_is_stored(url: str, stored: str) -> None:
-    assert canonical(url, PUBLIC) == stored
-    assert canonical(stored, PUBLIC) == stored
+    assert canonical_url(url, PUBLIC) == stored
+    assert canonical_url(stored, PUBLIC) == stored
 
 
 UNFIT = {
@@ -232,8 +232,8 @@ def test_a_server_with_networks_of_its_own_takes_their_addresses_and_plain_http(
         "https://10.1.2.3/",
         "http://crm/",
     ):
-        assert canonical(url, HOME) == url
-    assert canonical("http://example.com:80", HOME) == "http://example.com/"
+        assert canonical_url(url, HOME) == url
+    assert canonical_url("http://example.com:80", HOME) == "http://example.com/"
     assert problem_of("ftp://127.0.0.1/", HOME) == "must begin with https:// or http://"
     assert problem_of("http://10.2.0.1/", HOME) == "must lead to a public address; 10.2.0.1 is a private address"
 
@@ -258,8 +258,8 @@ def test_whatever_is_accepted_leads_every_parser_to_the_same_host() -> None:
     accepted: dict[str, str] = {}
     for url in {*FIT, *UNFIT, *odd_urls(30_000)}:
         try:
-            accepted[url] = canonical(url, PUBLIC)
-        except Unfit:
+            accepted[url] = canonical_url(url, PUBLIC)
+        except ForbiddenUrl:
             continue
     assert len(accepted) > 1_000
 

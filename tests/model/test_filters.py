@@ -14,7 +14,7 @@ from springhead.model.kit import filters
 from springhead.model.kit.columns import Column, Kind, number
 from springhead.model.kit.errors import InvalidParameters
 from springhead.model.kit.fields import DATA_TYPES, Field
-from springhead.model.kit.filters import Columns, Comparison, Not
+from springhead.model.kit.filters import Comparison, FilterFields, Not
 from springhead.model.leads.leads import LEAD
 
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
@@ -25,7 +25,7 @@ CUSTOM = {
     ).column
     for name in (f"{data_type}_0123456789abc" for data_type in DATA_TYPES["lead"])
 }
-COLUMNS = Columns(
+COLUMNS = FilterFields(
     {**LEAD.by_name, "amount": Column(name="amount", kind=number()), "born": Column(name="born", kind=DAY)},
     CUSTOM,
 )
@@ -36,7 +36,7 @@ ALL_OPERATORS = sorted({name for taken in filters.OPERATORS.values() for name in
 
 def kept(value: Any, zone: ZoneInfo = UTC_ZONE) -> Any:
     """The canonical form of what a caller sends."""
-    return filters.document(filters.parse(value, COLUMNS, zone=zone))
+    return filters.to_json(filters.parse(value, COLUMNS, zone=zone))
 
 
 def refusal(value: Any) -> dict[str, str]:
@@ -110,7 +110,7 @@ def test_a_number_is_kept_as_a_number_unless_that_would_round_it(sent: Any, cano
     document = kept({"amount": {"atLeast": sent}})
 
     assert document["amount"]["atLeast"] == canonical
-    assert filters.load(document, COLUMNS) == filters.parse({"amount": {"atLeast": sent}}, COLUMNS, zone=UTC_ZONE)
+    assert filters.from_json(document, COLUMNS) == filters.parse({"amount": {"atLeast": sent}}, COLUMNS, zone=UTC_ZONE)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_filter_is_shown_in_any_zone_and_means_the_same_when_it_is_sent_back()
     sent = {"createTimestamp": {"less": "2024-05-31"}, "city": "2024-05-31 00:00:00"}
     found = filters.parse(sent, COLUMNS, zone=BERLIN)
 
-    shown = filters.document(found, zone=ZoneInfo("America/New_York"))
+    shown = filters.to_json(found, zone=ZoneInfo("America/New_York"))
 
     assert shown == {
         "and": [{"createTimestamp": {"less": "2024-05-30 18:00:00"}}, {"city": {"equals": "2024-05-31 00:00:00"}}]
@@ -166,8 +166,8 @@ def test_a_filter_is_shown_in_any_zone_and_means_the_same_when_it_is_sent_back()
 def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> None:
     found = filters.parse({"createTimestamp": year}, COLUMNS, zone=ZoneInfo(zone))
 
-    assert filters.document(found, zone=ZoneInfo("Pacific/Pago_Pago"))
-    assert filters.document(found, zone=ZoneInfo("Pacific/Kiritimati"))
+    assert filters.to_json(found, zone=ZoneInfo("Pacific/Pago_Pago"))
+    assert filters.to_json(found, zone=ZoneInfo("Pacific/Kiritimati"))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_whatever_stands_where_a_value_is_due_is_taken_or_refused(field: str) ->
             found = filters.parse({field: {operator: value}}, COLUMNS, zone=UTC_ZONE)
         except InvalidParameters:
             continue
-        assert filters.load(filters.document(found), COLUMNS) == found
+        assert filters.from_json(filters.to_json(found), COLUMNS) == found
 
 
 @pytest.mark.parametrize(
@@ -370,7 +370,7 @@ def test_a_huge_wrong_filter_is_refused_at_once_with_a_hundred_problems_at_most(
 def test_the_names_of_a_filter_are_those_of_its_fields_wherever_they_stand() -> None:
     sent = {"city": "a", "or": [{"title": "b"}, {"not": {"city": "c", "and": [{DATE: {"empty": 1}}]}}]}
 
-    assert filters.names(filters.parse(sent, COLUMNS, zone=UTC_ZONE)) == {"city", "title", DATE}
+    assert filters.field_names(filters.parse(sent, COLUMNS, zone=UTC_ZONE)) == {"city", "title", DATE}
 
 
 def test_a_stored_filter_is_read_back_with_the_types_that_it_had() -> None:
@@ -383,19 +383,19 @@ def test_a_stored_filter_is_read_back_with_the_types_that_it_had() -> None:
     }
     found = filters.parse(sent, COLUMNS, zone=BERLIN)
 
-    assert filters.load(filters.document(found), COLUMNS) == found
+    assert filters.from_json(filters.to_json(found), COLUMNS) == found
     assert "datetime.datetime(2024, 5, 31, 8, 0" in repr(found)
 
 
 def test_a_test_of_a_field_that_is_gone_stays_in_a_stored_filter() -> None:
-    stored = filters.document(filters.parse({"not": {DATE: {"less": "2024-05-31"}}}, COLUMNS, zone=UTC_ZONE))
+    stored = filters.to_json(filters.parse({"not": {DATE: {"less": "2024-05-31"}}}, COLUMNS, zone=UTC_ZONE))
 
-    loaded = filters.load(stored, Columns({}))
+    loaded = filters.from_json(stored, FilterFields({}))
 
     assert loaded == Not(Comparison(DATE, "less", ("2024-05-31",)))
-    assert filters.document(loaded) == stored
-    gone = filters.load({"createTimestamp": {"less": "2024-05-31 00:00:00"}}, Columns({}))
-    assert filters.document(gone) == {"createTimestamp": {"less": "2024-05-31 00:00:00"}}
+    assert filters.to_json(loaded) == stored
+    gone = filters.from_json({"createTimestamp": {"less": "2024-05-31 00:00:00"}}, FilterFields({}))
+    assert filters.to_json(gone) == {"createTimestamp": {"less": "2024-05-31 00:00:00"}}
 
 
 def test_a_time_in_the_tree_is_a_moment_in_utc() -> None:
@@ -430,7 +430,7 @@ def test_any_json_is_a_filter_that_is_kept_and_read_back_the_same_or_is_refused(
         found = filters.parse(sent, COLUMNS, zone=UTC_ZONE)
     except InvalidParameters:
         return
-    stored = filters.document(found)
-    assert filters.load(stored, COLUMNS) == found
+    stored = filters.to_json(found)
+    assert filters.from_json(stored, COLUMNS) == found
     assert filters.parse(stored, COLUMNS, zone=UTC_ZONE) == found
-    assert filters.names(found) <= {*COLUMNS.standard, *CUSTOM}
+    assert filters.field_names(found) <= {*COLUMNS.standard, *CUSTOM}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from springhead.model.scores import Line, ScoreRule, closing, decay_every, shown, whole
+from springhead.model.scores import ScoreLine, ScoreRule, decay_interval, points_text, rounding_line, to_score
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from springhead.model.scores import Line, ScoreRule, closing, decay_every, shown
     ],
 )  # fmt: skip
 def test_a_score_is_the_nearest_whole_number_that_a_smallint_holds(hundredths: int, score: int) -> None:
-    assert whole(hundredths) == score
+    assert to_score(hundredths) == score
 
 
 @pytest.mark.parametrize(
@@ -23,24 +23,24 @@ def test_a_score_is_the_nearest_whole_number_that_a_smallint_holds(hundredths: i
     [(0, "0"), (5, "0.05"), (50, "0.5"), (667, "6.67"), (-50, "-0.5"), (1200, "12"), (-100, "-1"), (110, "1.1")],
 )
 def test_hundredths_are_shown_as_short_as_can_be(hundredths: int, text: str) -> None:
-    assert shown(hundredths) == text
+    assert points_text(hundredths) == text
 
 
 def test_the_closing_line_has_what_is_missing_to_whole_numbers() -> None:
-    def line(points: int, weighted: int) -> Line:
-        return Line(points=points, weighted=weighted)
+    def line(points: int, weighted: int) -> ScoreLine:
+        return ScoreLine(points=points, weighted=weighted)
 
-    assert closing([]) == []
-    assert closing([line(100, 200), line(-300, 0)]) == []
-    (last,) = closing([line(667, 333)])
+    assert rounding_line([]) == []
+    assert rounding_line([line(100, 200), line(-300, 0)]) == []
+    (last,) = rounding_line([line(667, 333)])
     assert (last.part, last.points, last.weighted) == ("rounding", 33, -33)
-    (last,) = closing([line(10_000_000, 0)])
+    (last,) = rounding_line([line(10_000_000, 0)])
     assert last.points == 3_276_700 - 10_000_000
 
 
 def likes(part: str, pattern: str | None) -> list[str] | None:
     rule = ScoreRule(id=1, name="x", part="pageTracking" if part == "page" else "engagement", points=1, pattern=pattern)
-    return rule.likes
+    return rule.like_patterns
 
 
 def test_a_pattern_stands_for_itself_but_for_its_stars() -> None:
@@ -51,9 +51,9 @@ def test_a_pattern_stands_for_itself_but_for_its_stars() -> None:
 
 
 def test_scores_sink_thirty_times_in_a_half_life_and_once_a_day_at_least() -> None:
-    assert decay_every(3_650) == decay_every(30) == timedelta(days=1)
-    assert decay_every(15) == timedelta(hours=12)
-    assert decay_every(1) == timedelta(minutes=48)
+    assert decay_interval(3_650) == decay_interval(30) == timedelta(days=1)
+    assert decay_interval(15) == timedelta(hours=12)
+    assert decay_interval(1) == timedelta(minutes=48)
 
 
 def test_page_tracking_counts_both_kinds_of_visits_unless_it_names_one() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from springhead.model.kit import filters
 from springhead.model.kit.columns import Column, Kind, number
 from springhead.model.kit.fields import Field
-from springhead.model.kit.filters import Columns
+from springhead.model.kit.filters import FilterFields
 from springhead.model.leads.leads import LEAD, email_key
 from springhead.store.nouns.filters import condition
 from support import Company, Server, new_company
@@ -76,7 +76,7 @@ class Leads:
         self._connection = self.run(asyncpg.connect(company.dsn))
         self.company = company
         self.fields = {data_type: company.field(f"My {data_type}", data_type) for data_type in TYPES}
-        self.columns = Columns(
+        self.columns = FilterFields(
             LEAD.by_name,
             {
                 name: Field(
@@ -131,7 +131,7 @@ class Leads:
         """The places of the leads that a filter finds; it is true or false for each of them."""
         return self.found(filters.parse(sent, self.columns, zone=zone), self.columns)
 
-    def found(self, filter: filters.Filter, columns: Columns) -> set[int]:
+    def found(self, filter: filters.Filter, columns: FilterFields) -> set[int]:
         parameters: list[object] = [self.company.id]
         chosen = condition(filter, columns, parameters, first=1)
         rows = self.execute(f"select l.id, {chosen} as chosen from lead l where l.company_id = $1", *parameters)
@@ -295,7 +295,7 @@ def test_a_filter_finds_what_plain_python_finds(leads: Leads) -> None:
         expected = {place for place, lead_id in enumerate(leads.ids) if plain.holds(sent, leads.rows[lead_id])}
         parsed = filters.parse(sent, leads.columns, zone=UTC_ZONE)
         assert leads.found(parsed, leads.columns) == expected
-        stored = filters.load(filters.document(parsed), leads.columns)
+        stored = filters.from_json(filters.to_json(parsed), leads.columns)
         assert leads.found(stored, leads.columns) == expected, "as a list keeps it"
 
     compare()
@@ -321,7 +321,7 @@ def test_every_test_of_a_field_and_its_negation_part_the_leads(leads: Leads, nam
 def test_every_column_of_a_lead_can_be_asked_with_every_operator_that_it_takes(leads: Leads) -> None:
     right = {"text": "x", "flag": 1, "whole number": 5, "time": "2024-05-31"}
     for name, column in {**leads.columns.standard, **leads.columns.custom}.items():
-        kind = filters.holds(column)
+        kind = filters.value_type(column)
         value = right.get(kind, {"checkbox": "x", "written date": "2024-05-31"}.get(kind, "2024-05-31 10:00:00"))
         for operator in filters.OPERATORS[kind]:
             several = ["2024-05-31 10:00:00"] if kind == "time" else [value]
@@ -418,11 +418,11 @@ def test_a_date_is_a_day_of_the_zone_of_the_call(leads: Leads) -> None:
 
 def test_a_field_that_was_deleted_is_one_without_a_value(leads: Leads) -> None:
     everybody, name = set(range(len(leads.ids))), leads.fields["string"]
-    left = Columns(leads.columns.standard)
+    left = FilterFields(leads.columns.standard)
 
     def found(sent: Any) -> set[int]:
-        stored = filters.document(filters.parse(sent, leads.columns, zone=UTC_ZONE))
-        return leads.found(filters.load(stored, left), left)
+        stored = filters.to_json(filters.parse(sent, leads.columns, zone=UTC_ZONE))
+        return leads.found(filters.from_json(stored, left), left)
 
     assert found({name: {"empty": True}}) == everybody
     for test in ("Berlin", ["Berlin", "Bonn"], {"contains": "B"}, {"empty": False}):
@@ -451,7 +451,7 @@ def test_no_value_is_ever_in_the_text_and_each_has_its_type(leads: Leads) -> Non
 @pytest.mark.parametrize("data_type", TYPES)
 def test_a_custom_fields_name_can_be_anything(leads: Leads, name: str, data_type: str) -> None:
     field = Field(id=1, relationship="lead", system_name=name, label="", data_type=data_type, data_length=255)
-    columns = Columns({}, {name: field.column})
+    columns = FilterFields({}, {name: field.column})
     stored = {"string": "x", "checkbox": "x", "date": "2024-05-31", "datetime": "2024-05-31 10:00:00", "bit": "1"}
     for tests in (stored[data_type], {"empty": False}, [stored[data_type]]):
         parameters: list[object] = [name, stored[data_type]]
@@ -475,12 +475,12 @@ def test_numbers_with_a_point_and_dates_are_compared_exactly(
 ) -> None:
     kind = number() if sql_type != "date" else Kind(type="date", sql="date", accepts=str, expected="")
     column = Column(name="amount", kind=Kind(type=kind.type, sql=sql_type, accepts=kind.accepts, expected=""))
-    columns = Columns({"amount": column})
+    columns = FilterFields({"amount": column})
 
     def count(test: Any) -> int:
         parameters: list[object] = []
         parsed = filters.parse({"amount": test}, columns, zone=UTC_ZONE)
-        chosen = condition(filters.load(filters.document(parsed), columns), columns, parameters, first=1)
+        chosen = condition(filters.from_json(filters.to_json(parsed), columns), columns, parameters, first=1)
         source = f"(select v.amount::{sql_type} from (values {values}) as v (amount)) l"
         return leads.execute(f"select count(*) filter (where {chosen}) as n from {source}", *parameters)[0]["n"]
 

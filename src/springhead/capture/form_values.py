@@ -10,9 +10,18 @@ from springhead.capture.bodies import FILE_BYTES, Body, File
 from springhead.capture.http_io import objects, visitor
 from springhead.capture.pages import Filled
 from springhead.capture.submits import Submit
-from springhead.model.capture.forms import EMAIL, Form, Input, Wrong, askable, named, read, spelling
+from springhead.model.capture.forms import (
+    EMAIL,
+    Form,
+    FormInput,
+    InvalidInput,
+    available_fields,
+    named,
+    normalised_name,
+    read_value,
+)
 from springhead.model.capture.sites import Site
-from springhead.model.capture.visitors import COOKIE, URL_LENGTH, is_tracking_id, is_url, plain
+from springhead.model.capture.visitors import COOKIE, URL_LENGTH, is_tracking_id, is_url, one_line
 from springhead.model.kit.fields import FieldSet
 from springhead.rpc.context import Context
 
@@ -25,7 +34,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     form: Form
     site: Site
     fields: FieldSet
-    inputs: Sequence[Input]
+    inputs: Sequence[FormInput]
     call: Context
 
 
@@ -62,11 +71,14 @@ def sent_with(body: Body, served: Served) -> Sent:
     for name, value in body.fields:
         if name.lower() in _EXTRA:
             extra[name.lower()] = value
-        elif found := names.get(spelling(name)):
+        elif found := names.get(normalised_name(name)):
             typed.setdefault(found, []).append(value)
-    files = {names[spelling(name)]: file for name, file in body.files if spelling(name) in names}
+    files = {names[normalised_name(name)]: file for name, file in body.files if normalised_name(name) in names}
     return Sent(
-        extra=extra, typed=typed, files=files, too_large={names.get(spelling(name), "") for name in body.too_large}
+        extra=extra,
+        typed=typed,
+        files=files,
+        too_large={names.get(normalised_name(name), "") for name in body.too_large},
     )
 
 
@@ -75,7 +87,7 @@ def submit_of(request: Request, served: Served, sent: Sent, nonce: str) -> Submi
     values: dict[str, str] = {}
     files: dict[str, File] = {}
     errors: dict[str, str] = {}
-    known = askable(served.fields)
+    known = available_fields(served.fields)
     for one in served.inputs:
         given: Sequence[str] = () if one.type == "file" else sent.typed.get(one.name, ())
         if one.type == "file" and (file := sent.files.get(one.name)):
@@ -83,9 +95,9 @@ def submit_of(request: Request, served: Served, sent: Sent, nonce: str) -> Submi
             given = (f"{served.call.server.public_url}/files/{served.site.token}/{file.token}",)
         try:
             if one.name in sent.too_large:
-                raise Wrong(_TOO_LARGE)
-            value = read(one, known[one.name], given)
-        except Wrong as wrong:
+                raise InvalidInput(_TOO_LARGE)
+            value = read_value(one, known[one.name], given)
+        except InvalidInput as wrong:
             errors[one.name] = str(wrong)
         else:
             if value:
@@ -97,7 +109,7 @@ def submit_of(request: Request, served: Served, sent: Sent, nonce: str) -> Submi
         values=values,
         files=files,
         tracking_id=_tracking_id(request, served.site, sent.extra),
-        page=plain(page, URL_LENGTH) if is_url(page) else "",
+        page=one_line(page, URL_LENGTH) if is_url(page) else "",
         nonce=nonce,
     )
 

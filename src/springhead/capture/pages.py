@@ -12,7 +12,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from springhead.capture.http_io import SAFE_HEADERS
-from springhead.model.capture.forms import Form, Input
+from springhead.model.capture.forms import Form, FormInput
 
 TRAP = "_confirm"
 """An input that no person sees: who fills it in is a machine."""
@@ -53,7 +53,7 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-def form_page(form: Form, inputs: Sequence[Input], filled: Filled, token: str, *, status: int = 200) -> Response:
+def form_page(form: Form, inputs: Sequence[FormInput], filled: Filled, token: str, *, status: int = 200) -> Response:
     """The hosted page. It works without a script, and other sites may show it in a frame."""
     values = {one.name: filled.values.get(one.name) or _at_first(one) for one in inputs}
     text = _TEMPLATES.get_template("form.html").render(
@@ -74,7 +74,7 @@ def form_page(form: Form, inputs: Sequence[Input], filled: Filled, token: str, *
     return _page(text, status, target=target)
 
 
-def _at_first(one: Input) -> Sequence[str]:
+def _at_first(one: FormInput) -> Sequence[str]:
     """What stands in a field before anybody has typed."""
     if one.type == "checkboxes":
         return one.value.split(",")
@@ -105,7 +105,7 @@ def _page(text: str, status: int, *, target: str, frames: str = "*") -> Response
     return Response(text, status, headers, media_type="text/html")
 
 
-def script(form: Form, inputs: Sequence[Input], token: str) -> Response:
+def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
     """The script that puts the form where it stands in somebody else's page: its own DOM, no frame, no inline code."""
     described = {
         "path": f"/f/{form.public_id}",

@@ -24,7 +24,7 @@ from springhead.model.capture.visitors import (
     is_tracking_id,
     is_url,
     new_tracking_id,
-    plain,
+    one_line,
 )
 from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
@@ -120,9 +120,9 @@ class PageViews:
             site=site,
             tracking_id=report.visitor,
             at=time.time(),
-            url=plain(report.url, URL_LENGTH),
-            title=plain(report.title, TITLE_LENGTH),
-            referrer=plain(report.referrer, URL_LENGTH),
+            url=one_line(report.url, URL_LENGTH),
+            title=one_line(report.title, TITLE_LENGTH),
+            referrer=one_line(report.referrer, URL_LENGTH),
             address=_peer(scope),
         )
         return self._count("taken", 204) if self._intake.put(seen) else self._count("full", 503)

@@ -18,7 +18,7 @@ from springhead.delivery.backoff import pause
 from springhead.delivery.capacity import Room
 from springhead.delivery.sender import Answer, Sender
 from springhead.model.feed.receiver_addresses import Networks
-from springhead.model.feed.subscriptions import Trial
+from springhead.model.feed.subscriptions import TestPushResult
 from springhead.model.feed.webhooks import new_message_id, signed_headers
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.pool import Database, TryAgain, Tx
@@ -267,7 +267,7 @@ class Worker:
             log.warning("subscription off", company=company_id, subscription=claim.subscription_id, reason=reason)
         return "dead" if dead else "failed"
 
-    async def trial(self, target: Target) -> Trial:
+    async def trial(self, target: Target) -> TestPushResult:
         """Send a test push now, with nothing in it, and say what the receiver answered."""
         body = payloads.TRIAL
         headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)
@@ -276,7 +276,7 @@ class Worker:
                 answer = await self._sender.post(target.url, body, headers)
         except TimeoutError:
             answer = Answer(error=f"no answer within {TRIAL_SECONDS:g} seconds", duration=TRIAL_SECONDS)
-        return Trial(
+        return TestPushResult(
             success=answer.accepted,
             status=answer.status,
             duration_ms=round(answer.duration * 1000),

@@ -10,7 +10,7 @@ import msgspec
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Json
 from springhead.model.kit.fields import FieldSet
-from springhead.model.kit.times import second_after, to_utc
+from springhead.model.kit.times import one_second_later, to_utc
 from springhead.rpc.context import Context, readable
 from springhead.rpc.method import Rows
 from springhead.rpc.params import PAGE, Count, Integer, Moment, OneOf
@@ -119,11 +119,11 @@ async def select(
         await context.verify(tx, fields)
         raise
     key = ("select", noun.name, "\0".join(names) if names is not None else f"all but {leaving_out}")
-    found: reads.Select | None = fields.derived.get(key)
+    found: reads.Select | None = fields.cache.get(key)
     if found is None:
         found = reads.Select(noun, names, fields.columns.get(noun.name, ()), leaving_out=leaving_out)
         if names is None:
-            fields.derived[key] = found
+            fields.cache[key] = found
     return found
 
 
@@ -152,7 +152,7 @@ async def ranged(
         company_id=context.company.id,
         select=chosen,
         by=by,
-        between=(begin, second_after(last_second)),
+        between=(begin, one_second_later(last_second)),
         zone=context.zone_name,
         version=known.version,
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from springhead.model.kit.columns import Column, Kind, Noun, flag, integer, moment, text
 from springhead.model.kit.fields import FieldSet
-from springhead.model.kit.filters import Columns
+from springhead.model.kit.filters import FilterFields
 from springhead.model.leads.leads import LEAD
 
 _ID = integer(18, "bigint")
@@ -15,20 +15,20 @@ _FILTER = Kind(
     expected='Expected a filter: an object such as {"city": "Berlin"}, or null',
 )
 
-RULES_MAX = 100
+LIST_FILTERS_MAX = 100
 """How many lists of a company can have a filter: every one is looked at with every lead that is written."""
 
 REMOVED_FLAGS = ("removed", "unsubscribed", "hardbounced")
 """Why a lead does not get what is sent to a list (docs/wire/lists.md#columns)."""
 
 
-def filterable(fields: FieldSet) -> Columns:
+def filter_fields(fields: FieldSet) -> FilterFields:
     """The fields that the filter of a list can name: those of the lead itself, and the company's own.
 
     Not what is computed from other tables: a change there is no change of the lead, and no list would follow.
     """
     standard = {column.name: column for column in LEAD.columns if not (column.asked and column.read)}
-    return Columns(standard, {column.name: column for column in fields.columns["lead"]})
+    return FilterFields(standard, {column.name: column for column in fields.columns["lead"]})
 
 
 ACTIVE_LIST = Noun(

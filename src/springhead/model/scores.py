@@ -13,21 +13,21 @@ from springhead.model.kit import filters
 from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
 from springhead.model.kit.errors import InvalidParameters, Json, Problem
 from springhead.model.kit.fields import FieldSet
-from springhead.model.kit.filters import Columns
+from springhead.model.kit.filters import FilterFields
 from springhead.model.leads.events import SOURCES
-from springhead.model.lists import filterable
+from springhead.model.lists import filter_fields
 
 Part = Literal["completeness", "engagement", "pageTracking", "fit"]
 PARTS: tuple[Part, ...] = ("completeness", "engagement", "pageTracking", "fit")
 """The parts of a score, as the vendor names them (docs/wire/application.md#scoring)."""
 
-PAGES = ("pageVisit", "importantPageVisit")
+PAGE_SOURCES = ("pageVisit", "importantPageVisit")
 """The sources of page tracking; all others are engagement."""
 
 RULES_MAX = 100
 """How many rules a company can have: every one is looked at with every lead that is scored."""
 
-MOST = 100
+EVENTS_PER_RULE_MAX = 100
 """How many events a rule can count, and counts when it does not say: the newest ones."""
 
 EVENTS_MAX = 2_000
@@ -91,7 +91,7 @@ SCORING = Noun(
     ),
 )
 
-SCORE_LINE = Noun(
+SCORE_EXPLANATION = Noun(
     name="scoreExplanation",
     table="event",
     about="One reason of a lead's score: what a rule, or an event that it counts, gave.",
@@ -126,10 +126,10 @@ class ScoreRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     @property
     def sources(self) -> tuple[str, ...]:
         """The sources of the events that it counts."""
-        return (self.event_source,) if self.event_source else PAGES if self.part == "pageTracking" else ()
+        return (self.event_source,) if self.event_source else PAGE_SOURCES if self.part == "pageTracking" else ()
 
     @property
-    def likes(self) -> list[str] | None:
+    def like_patterns(self) -> list[str] | None:
         """The patterns of SQL's `like`, of which the event's text must match one; None when any will do.
 
         Those of pages are for the path of the address, which browsers send percent-encoded, with and without a
@@ -150,7 +150,7 @@ def _like(pattern: str) -> str:
     return pattern.replace("*", "%")
 
 
-def decay_every(half_life_days: int) -> timedelta:
+def decay_interval(half_life_days: int) -> timedelta:
     """After how long scores sink of themselves: a thirtieth of the half-life, and a day at most.
 
     So an event has never more than 2.3 % too many points.
@@ -158,65 +158,65 @@ def decay_every(half_life_days: int) -> timedelta:
     return min(timedelta(days=1), timedelta(days=half_life_days) / 30)
 
 
-def columns_of(fields: FieldSet) -> Columns:
+def fit_fields(fields: FieldSet) -> FilterFields:
     """The fields that a fit rule can test: those of a list's filter, but for the scores themselves."""
-    found = filterable(fields)
-    return Columns({name: column for name, column in found.standard.items() if name not in SCORES}, found.custom)
+    found = filter_fields(fields)
+    return FilterFields({name: column for name, column in found.standard.items() if name not in SCORES}, found.custom)
 
 
-def fillable(columns: Columns) -> Mapping[str, Column]:
+def completeness_fields(columns: FilterFields) -> Mapping[str, Column]:
     """The fields that a completeness rule can name: those that somebody fills in."""
     return {**{name: column for name, column in columns.standard.items() if column.writable}, **columns.custom}
 
 
-_BELONG: Mapping[str, tuple[str, ...]] = {
+_PROPERTIES: Mapping[str, tuple[str, ...]] = {
     "completeness": ("fields",),
     "engagement": ("eventSource", "pattern", "most"),
     "pageTracking": ("eventSource", "pattern", "most"),
     "fit": ("filter",),
 }
-_NEEDED = {"completeness": "fields", "engagement": "eventSource", "fit": "filter"}
-_OF_PARTS = tuple(dict.fromkeys(name for names in _BELONG.values() for name in names))
+_REQUIRED = {"completeness": "fields", "engagement": "eventSource", "fit": "filter"}
+_ALL_PROPERTIES = tuple(dict.fromkeys(name for names in _PROPERTIES.values() for name in names))
 
 
-def examine(
-    one: Any, stored: Mapping[int, Mapping[str, Json]], columns: Columns, zone: ZoneInfo
+def check_rule(
+    one: Any, stored: Mapping[int, Mapping[str, Json]], columns: FilterFields, zone: ZoneInfo
 ) -> InvalidParameters | None:
     """205 for a rule that could not work, as it would be together with what is stored; its filter is made canonical."""
     if one.pattern == "":
         one.pattern = None
     found: dict[str, Json] = dict(stored.get(getattr(one, "id", 0), {}))
-    found |= {name: value for name in ("part", *_OF_PARTS) if (value := getattr(one, name)) is not UNSET}
+    found |= {name: value for name in ("part", *_ALL_PROPERTIES) if (value := getattr(one, name)) is not UNSET}
     part = cast("str | None", found.get("part"))
     if part is None:  # an update of what is not there: 302 says so
         return None
-    belong, needed = _BELONG[part], _NEEDED.get(part)
+    belong, needed = _PROPERTIES[part], _REQUIRED.get(part)
     wrong = [
         _problem(name, f"Does not belong to a rule of the part {part}")
-        for name in _OF_PARTS
+        for name in _ALL_PROPERTIES
         if found.get(name) is not None and name not in belong
     ]
     if needed and found.get(needed) is None:
         wrong.append(_problem(needed, f"A rule of the part {part} needs it"))
     source = found.get("eventSource")
-    if part == "pageTracking" and source is not None and source not in PAGES:
-        wrong.append(_problem("eventSource", f"Expected one of: {', '.join(PAGES)}"))
-    if part == "engagement" and source in PAGES:
+    if part == "pageTracking" and source is not None and source not in PAGE_SOURCES:
+        wrong.append(_problem("eventSource", f"Expected one of: {', '.join(PAGE_SOURCES)}"))
+    if part == "engagement" and source in PAGE_SOURCES:
         wrong.append(_problem("eventSource", "Visits of pages belong to the part pageTracking"))
-    if isinstance(one.most, int) and one.most > MOST:
-        wrong.append(_problem("most", f"Expected at most {MOST}"))
+    if isinstance(one.most, int) and one.most > EVENTS_PER_RULE_MAX:
+        wrong.append(_problem("most", f"Expected at most {EVENTS_PER_RULE_MAX}"))
     if one.fields is not UNSET and one.fields is not None:
         wrong += _field_problems(one.fields, columns)
     if one.filter is not UNSET and one.filter is not None:
         try:
-            one.filter = filters.document(filters.parse(one.filter, columns, zone=zone))
+            one.filter = filters.to_json(filters.parse(one.filter, columns, zone=zone))
         except InvalidParameters as refusal:
             return refusal.with_traceback(None)
     return InvalidParameters(*wrong) if wrong else None
 
 
-def _field_problems(names: Sequence[str], columns: Columns) -> list[Problem]:
-    known = fillable(columns)
+def _field_problems(names: Sequence[str], columns: FilterFields) -> list[Problem]:
+    known = completeness_fields(columns)
     twice = sorted({name for name in names if names.count(name) > 1})
     return [
         *(_problem("fields", f"{name}: no field that is filled in") for name in names if name not in known),
@@ -228,13 +228,13 @@ def _problem(name: str, message: str) -> Problem:
     return SCORE_RULE.by_name[name].problem(message)
 
 
-def names_of(rule: ScoreRule, columns: Columns) -> set[str]:
+def field_names(rule: ScoreRule, columns: FilterFields) -> set[str]:
     """The system names of the fields that the rule speaks of."""
-    tested = filters.names(filters.load(rule.filter, columns)) if rule.filter is not None else set[str]()
+    tested = filters.field_names(filters.from_json(rule.filter, columns)) if rule.filter is not None else set[str]()
     return {*rule.fields, *tested}
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class ScoreLine(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule, or one event that it counts, gives a lead: in hundredths of a point."""
 
     rule: ScoreRule | None = None
@@ -245,23 +245,23 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     event: Mapping[str, Any] = {}
 
 
-def whole(hundredths: int) -> int:
+def to_score(hundredths: int) -> int:
     """A sum of hundredths as a score: the nearest whole number, halves away from zero, as far as a score goes."""
     rounded = (abs(hundredths) * 2 + 100) // 200
     return max(-SCORE_MAX - 1, min(SCORE_MAX, rounded if hundredths >= 0 else -rounded))
 
 
-def closing(lines: Sequence[Line]) -> list[Line]:
+def rounding_line(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
     """What is missing from the lines to the whole numbers of the scores: one more line, or none."""
     points, weighted = sum(line.points for line in lines), sum(line.weighted for line in lines)
-    missing = (whole(points) * 100 - points, whole(weighted) * 100 - weighted)
+    missing = (to_score(points) * 100 - points, to_score(weighted) * 100 - weighted)
     if not any(missing):
         return []
     detail = "Scores are whole numbers from -32768 to 32767"
-    return [Line(part="rounding", points=missing[0], weighted=missing[1], detail=detail)]
+    return [ScoreLine(part="rounding", points=missing[0], weighted=missing[1], detail=detail)]
 
 
-def shown(hundredths: int) -> str:
+def points_text(hundredths: int) -> str:
     """Hundredths of a point as the wire shows them: `12`, `-0.5`, `3.33`."""
     sign, size = "-" if hundredths < 0 else "", abs(hundredths)
     whole_points, rest = divmod(size, 100)

@@ -10,7 +10,7 @@ import msgspec
 
 from springhead.model.companies.companies import Company
 from springhead.model.feed.receiver_addresses import Networks
-from springhead.model.feed.subscriptions import Trial
+from springhead.model.feed.subscriptions import TestPushResult
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Problem, Unavailable
 from springhead.model.kit.fields import FieldSet
@@ -35,7 +35,7 @@ class Pushes(Protocol):
         """There may be something to push for a company."""
         ...
 
-    async def trial(self, target: Target) -> Trial:
+    async def trial(self, target: Target) -> TestPushResult:
         """Send a test push now, and say what came of it."""
         ...
 
@@ -60,7 +60,7 @@ class NoPushes:
     def wake(self, company_id: int) -> None:
         """Nobody listens."""
 
-    async def trial(self, target: Target) -> Trial:  # noqa: ARG002 - the protocol's signature
+    async def trial(self, target: Target) -> TestPushResult:  # noqa: ARG002 - the protocol's signature
         """Nobody sends."""
         raise Unavailable
 
@@ -124,10 +124,10 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 def shape(noun: Noun, fields: FieldSet, *, creating: bool) -> Shape:
     """What the noun's objects must be, custom fields included; made once for each version of them."""
     key = (noun.name, "create" if creating else "update")
-    found: Shape | None = fields.derived.get(key)
+    found: Shape | None = fields.cache.get(key)
     if found is None:
         custom = fields.columns.get(noun.name, ())
-        found = fields.derived[key] = Shape(noun, custom, creating=creating)
+        found = fields.cache[key] = Shape(noun, custom, creating=creating)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, get_t
 import msgspec
 
 from springhead.model.kit.columns import Noun
-from springhead.model.kit.errors import ApiError, ErrorBody, InvalidParameters, Json, Refusal, UnknownMethod
+from springhead.model.kit.errors import ApiError, ErrorBody, InvalidParameters, Json, SingleObjectRefused, UnknownMethod
 from springhead.rpc.params import Flat, Given, Objects, Param
 
 
@@ -180,7 +180,7 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
         if isinstance(result, Outcomes) and self.flat and self.flat.is_flat(params):
             (only,) = result.results
             if only["error"]:
-                raise Refusal(only["error"])
+                raise SingleObjectRefused(only["error"])
         return result
 
     @property

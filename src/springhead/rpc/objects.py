@@ -120,9 +120,9 @@ class Shape:
                 checked.good.append(self._check_one(one, exact=exact))
                 checked.positions.append(position)
             except WrongParameters as refusal:
-                room -= refusal.weight
+                room -= refusal.entry_count
                 # Without its traceback, which would hold this frame, and so the whole call, until a collection.
-                checked.refusals[position] = refusal.with_traceback(None) if room >= 0 else refusal.brief()
+                checked.refusals[position] = refusal.with_traceback(None) if room >= 0 else refusal.shortened()
         return checked
 
     def _check_one(self, one: Json, *, exact: bool) -> Any:

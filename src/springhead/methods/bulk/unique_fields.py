@@ -55,7 +55,7 @@ class UniqueFields:
 
     def __init__(self, context: Context, noun: Noun, fields: FieldSet, *, by: Field | None = None) -> None:
         self._context, self._noun, self._fields, self.by = context, noun, fields, by
-        self._unique: Mapping[str, Field] = fields.unique if noun is LEAD else {}
+        self._unique: Mapping[str, Field] = fields.unique_fields if noun is LEAD else {}
         self._written: set[int] = set()
         self.address_taken: set[int] = set()
         """Positions of objects for which no lead was found and none created, because their address is taken."""

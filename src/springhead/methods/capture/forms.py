@@ -12,7 +12,7 @@ from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
-from springhead.model.capture.forms import FORM, FormField, examine
+from springhead.model.capture.forms import FORM, FormField, check_form
 from springhead.model.kit.errors import Json, NothingChanged, UnexpectedArray, UnknownReference
 from springhead.model.kit.fields import FieldSet
 from springhead.rpc.context import Context
@@ -35,7 +35,7 @@ _ROW = row(FORM, name=_NAME, fields=_FIELDS, publicID=..., hostedURL=..., formAc
 async def _hooks(context: Context, **more: Any) -> Hooks:
     """The hooks of forms, which check against the company's fields; a write verifies that the fields are current."""
     async with context.tx() as tx:
-        return Hooks(check=partial(examine, fields=await context.fields(tx)), **more)
+        return Hooks(check=partial(check_form, fields=await context.fields(tx)), **more)
 
 
 async def _publish(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:

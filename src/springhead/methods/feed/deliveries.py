@@ -12,7 +12,7 @@ from springhead.methods.bulk.writes import WRITE_ERRORS
 from springhead.methods.examples import DONE, failed
 from springhead.methods.feed.subscriptions import GIVEN, SECTION
 from springhead.methods.reads import Limit, Offset
-from springhead.model.feed.subscriptions import DELIVERY, REDELIVERY, SUBSCRIPTION, Trial
+from springhead.model.feed.subscriptions import DELIVERY, REDELIVERY, SUBSCRIPTION, TestPushResult
 from springhead.model.feed.webhooks import new_message_id, new_secret
 from springhead.model.kit import times
 from springhead.model.kit.errors import ApiError, InvalidParameters, Json, NoSuchRecord, UnexpectedArray
@@ -73,7 +73,7 @@ async def test_lead_subscriptions(
     return _each(objects, {one: _told(trial) for one, trial in zip(found, trials, strict=True)})
 
 
-def _told(trial: Trial) -> Done:
+def _told(trial: TestPushResult) -> Done:
     return {
         **done(),
         "receiver": {

@@ -8,7 +8,13 @@ from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS, Hooks
 from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
-from springhead.model.feed.subscriptions import LEAD_UPDATES, MOST, SUBSCRIPTION, USUAL, examine
+from springhead.model.feed.subscriptions import (
+    DEFAULT_KINDS,
+    LEAD_UPDATES,
+    SUBSCRIPTION,
+    SUBSCRIPTIONS_MAX,
+    check_subscription,
+)
 from springhead.model.feed.webhooks import new_secret
 from springhead.model.kit.errors import (
     ApiError,
@@ -33,14 +39,16 @@ _URL = "https://receiver.example/pushes"
 _SHAPE = Shape(LEAD_UPDATES, creating=True)
 MADE = {**CREATED, "secret": ...}
 GIVEN = (Example({"objects": [{"url": _URL}]}, [MADE], method="createLeadSubscriptions"),)
-_ROW = row(SUBSCRIPTION, url=_URL, kinds=list(USUAL), sentSequence="0", failures="0")
+_ROW = row(SUBSCRIPTION, url=_URL, kinds=list(DEFAULT_KINDS), sentSequence="0", failures="0")
 
 
 async def _begin(context: Context, tx: Tx, ids: Sequence[int]) -> None:
     """Let new subscriptions begin; 205 for the whole call when they are too many."""
     await subscriptions.begin(tx, context.company.id, {one: new_secret() for one in ids}, utc=context.utc)
-    if await subscriptions.count(tx, context.company.id) > MOST:
-        raise InvalidParameters(SUBSCRIPTION.by_name["url"].problem(f"A company can have {MOST} subscriptions"))
+    if await subscriptions.count(tx, context.company.id) > SUBSCRIPTIONS_MAX:
+        raise InvalidParameters(
+            SUBSCRIPTION.by_name["url"].problem(f"A company can have {SUBSCRIPTIONS_MAX} subscriptions")
+        )
 
 
 async def _made(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
@@ -63,7 +71,7 @@ async def _hooks(context: Context) -> Hooks:
     known = [*LEAD.by_name, *(column.name for column in fields.columns.get(LEAD.name, ()))]
 
     def check(one: Any) -> ApiError | None:
-        return examine(one, context.server.pushes.networks, known)
+        return check_subscription(one, context.server.pushes.networks, known)
 
     return Hooks(check=check, after_write=_made)
 
@@ -92,7 +100,11 @@ async def subscribe_to_lead_updates(
     rotateLeadSubscriptionSecrets.
     """
     checked = _SHAPE.check(objects)
-    wrong = {at: refusal for one, at in checked.placed() if (refusal := examine(one, context.server.pushes.networks))}
+    wrong = {
+        at: refusal
+        for one, at in checked.placed()
+        if (refusal := check_subscription(one, context.server.pushes.networks))
+    }
     checked.refuse(wrong)
     outcomes = checked.refused()
     async with context.tx() as tx, tx.atomic():

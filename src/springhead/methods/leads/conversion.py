@@ -20,7 +20,7 @@ from springhead.model.kit.errors import (
     UnknownReference,
 )
 from springhead.model.kit.fields import FieldSet
-from springhead.model.leads.conversion import CONVERSION, examine, status_after
+from springhead.model.leads.conversion import CONVERSION, check_conversion, status_after
 from springhead.model.leads.events import CONVERTED, Event
 from springhead.model.leads.leads import email_key
 from springhead.model.sales.opportunities import OPPORTUNITY
@@ -103,7 +103,7 @@ async def convert_leads(context: Context, *, objects: Annotated[list[Json], Obje
     async with context.tx() as tx:
         fields = await context.fields(tx)
         checked = shape(CONVERSION, fields, creating=True).check(objects)
-        checked.refuse({at: problem for one, at in checked.placed() if (problem := examine(one))})
+        checked.refuse({at: problem for one, at in checked.placed() if (problem := check_conversion(one))})
         outcomes = checked.refused()
         if checked.good:
             merged_ids.replace(CONVERSION, checked, context.attempt.merged, id_names=("id",))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from springhead.methods.examples import CREATED
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
-from springhead.model.leads.duplicates import DUPLICATE, Key, Match, Person, match
+from springhead.model.leads.duplicates import DUPLICATE, ComparedLead, Key, Match, match
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import OneOrMore, Text, TooMany
 from springhead.rpc.method import Example, Reads, Rows, method
@@ -142,7 +142,7 @@ async def _first_met(context: Context, tx: Tx, groups: Sequence[Group]) -> list[
 
 
 def _judged(
-    pairs: Mapping[tuple[int, int], Key] | set[tuple[int, int]], known: Mapping[int, Person]
+    pairs: Mapping[tuple[int, int], Key] | set[tuple[int, int]], known: Mapping[int, ComparedLead]
 ) -> Iterator[Match]:
     for a, b in pairs:
         if a in known and b in known and (found := match(known[a], known[b])):

@@ -7,11 +7,11 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.examples import DONE, GIVEN
 from springhead.methods.reads import Limit, Offset
-from springhead.model.feed.changes import KIND_OF
+from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.kit import times
 from springhead.model.kit.errors import InvalidParameters, Json, MissingParameters, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
-from springhead.model.leads.history import LEAD_CHANGE
+from springhead.model.leads.history import LEAD_HISTORY
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context, readable
 from springhead.rpc.key_params import OneOrMore, TooMany
@@ -31,7 +31,7 @@ _MOVED = (
 @method(
     MissingParameters,
     UnexpectedArray,
-    result=Reads(LEAD_CHANGE),
+    result=Reads(LEAD_HISTORY),
     vendor=False,
     section=_SECTION,
     examples=[
@@ -90,9 +90,9 @@ def _row(context: Context, one: Told, names: list[str] | None) -> Mapping[str, J
     return {
         "eventID": str(one.event_id),
         "leadID": str(one.lead_id),
-        "kind": KIND_OF[one.source],
+        "kind": KIND_BY_SOURCE[one.source],
         "eventSource": one.source,
-        "createTimestamp": times.written(one.at, context.zone),
+        "createTimestamp": times.to_text(one.at, context.zone),
         "changed": changed,
     }
 
@@ -128,7 +128,7 @@ async def get_leads_as_of(
     `hasOpportunity`, are those of today: they have no history. The values of a custom field that was deleted since
     then are not shown.
     """
-    before = times.second_after(times.to_utc(at, context.zone, later=True))
+    before = times.one_second_later(times.to_utc(at, context.zone, later=True))
     async with context.tx() as tx:
         known = await context.fields(tx)
         chosen = await reads.select(context, tx, LEAD, known, fields)

@@ -65,7 +65,7 @@ async def _status_set(context: Context, tx: Tx, changed: Sequence[tuple[int, str
 
 HOOKS = writes.Hooks(
     after_write=_then,
-    after_write_applies=lambda fields: bool(fields.rules),
+    after_write_applies=lambda fields: bool(fields.list_filters),
     before_delete=_before_delete,
     after_delete=_after_delete,
     after_values={"trackingID": _visited},
@@ -90,11 +90,11 @@ async def _by(context: Context, key: str) -> Field:
     """The unique field of that name; 205 when there is none, or not yet."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
-        found = fields.unique.get(key)
+        found = fields.unique_fields.get(key)
         if found is None or not found.unique_filled:
             await context.verify(tx, fields)
             message = "The values that leads have are still being gone through" if found else "Expected a unique field"
-            known = [name for name, field in fields.unique.items() if field.unique_filled]
+            known = [name for name, field in fields.unique_fields.items() if field.unique_filled]
             raise InvalidParameters(Problem(param="key", message=message), validParams=[*_IDENTITIES[1:], *known])
         return found
 

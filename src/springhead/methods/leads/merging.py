@@ -21,7 +21,7 @@ from springhead.model.kit.errors import (
 )
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
-from springhead.model.leads.merging import MERGE, RULES, examine, merged, set_values
+from springhead.model.leads.merging import MERGE, MERGE_RULES, check_merge, merged_lead, set_values
 from springhead.rpc.context import Context, shape
 from springhead.rpc.method import Done, Example, Outcomes, Writes, done, method, refused
 from springhead.rpc.params import PAGE, Objects
@@ -82,7 +82,7 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
     async with context.tx() as tx:
         fields = await context.fields(tx)
         checked = shape(MERGE, fields, creating=True).check(objects)
-        problems = {at: wrong for one, at in checked.placed() if (wrong := examine(one, fields))}
+        problems = {at: wrong for one, at in checked.placed() if (wrong := check_merge(one, fields))}
         plans = [_Plan(at, one) for one, at in checked.placed() if at not in problems]
         problems |= {plan.at: wrong for plan in plans if (wrong := plan.read(fields))}
         checked.refuse(problems)
@@ -197,9 +197,9 @@ class _Merging:
             for column in REFERENCES:
                 if leads[other][column] not in known.get(column, ()):
                     leads[other][column] = None
-        rule = RULES[0] if plan.asked.rule is UNSET else plan.asked.rule
+        rule = MERGE_RULES[0] if plan.asked.rule is UNSET else plan.asked.rule
         chosen = {name: leads[one] for name, one in plan.chosen.items()}
-        lead = merged(leads[plan.stays], [leads[one] for one in plan.others], rule, chosen, self._fields)
+        lead = merged_lead(leads[plan.stays], [leads[one] for one in plan.others], rule, chosen, self._fields)
         set_values(lead, plan.values)
         return Merger(lead, plan.others)
 
@@ -225,7 +225,7 @@ class _Merging:
             elif key is not None and owners.setdefault(key, plan.stays) not in plan.leads:
                 refusals[plan.at] = EntryExists()
             elif plan.stays in doubled:
-                fields = [self._fields.unique[name] for name in doubled[plan.stays]]
+                fields = [self._fields.unique_fields[name] for name in doubled[plan.stays]]
                 refusals[plan.at] = EntryExists(*(field.column.problem(VALUE_TAKEN) for field in fields))
         return refusals
 

@@ -10,7 +10,7 @@ from springhead.model.kit.errors import InvalidParameters, Json, Problem, Unexpe
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import search
 from springhead.model.leads.leads import LEAD
-from springhead.model.leads.search import Cursor, Key
+from springhead.model.leads.search import Cursor, SortKey
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import Hash, Sort, Text
 from springhead.rpc.method import Example, Reads, Rows, method
@@ -95,7 +95,7 @@ async def search_leads(
         raise InvalidParameters(Problem(param="text", message=f"Expected at most {search.WORDS_MAX} words"))
     async with context.tx() as tx:
         known = await context.fields(tx)
-        columns = search.searchable(known)
+        columns = search.search_fields(known)
         try:
             wanted = filters.parse(filter, columns, zone=context.zone) if filter else None
             keys = _keys(sort or [], known)
@@ -104,7 +104,7 @@ async def search_leads(
             raise
         chosen = await reads.select(context, tx, LEAD, known, fields)
         which = search.fingerprint(
-            filters.document(wanted) if wanted else None, words, [list(one) for one in sort or []], inactive
+            filters.to_json(wanted) if wanted else None, words, [list(one) for one in sort or []], inactive
         )
         ranked = bool(words) and not sort
         start = _start(cursor, which, None if ranked else keys)
@@ -116,7 +116,7 @@ async def search_leads(
             rows, places = await running.find(typos=typos, after=after, limit=limit + 1)
             if not rows:
                 await context.verify(tx, known)
-            if not rows and not start and any(search.typo(word) for word in words):
+            if not rows and not start and any(search.typo_pattern(word) for word in words):
                 typos = True
                 rows, places = await running.find(typos=True, after=None, limit=limit + 1)
             counted = await running.count(typos=typos) if total else None
@@ -125,14 +125,14 @@ async def search_leads(
             raise InvalidParameters(Problem(param="filter", message=message)) from None
     more = limit > 0 and len(rows) > limit
     beside: dict[str, Json] = {
-        "cursor": search.write(Cursor(typos, tuple(places[limit - 1])), which) if more else None,
+        "cursor": search.encode_cursor(Cursor(typos, tuple(places[limit - 1])), which) if more else None,
         "total": None if counted is None else min(counted, search.TOTAL_MAX),
         "totalIsExact": None if counted is None else counted <= search.TOTAL_MAX,
     }
     return Rows(rows[:limit], beside=beside)
 
 
-def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[Key]:
+def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[SortKey]:
     keys = search.sort_keys(sort, known)
     if isinstance(keys, str):
         valid = sorted({*LEAD.by_name, *(column.name for column in known.columns["lead"])})
@@ -140,11 +140,11 @@ def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[Key]:
     return keys
 
 
-def _start(cursor: str, which: str, keys: Sequence[Key] | None) -> Cursor | None:
+def _start(cursor: str, which: str, keys: Sequence[SortKey] | None) -> Cursor | None:
     """Where to go on, behind sort values of these keys or, without keys, behind a place of the best fit."""
     if not cursor:
         return None
-    found = search.read_place(cursor, which) if keys is None else search.read(cursor, which, keys)
+    found = search.decode_rank_cursor(cursor, which) if keys is None else search.decode_cursor(cursor, which, keys)
     if found is None:
         message = "Expected the cursor that the last answer of the same search gave"
         raise InvalidParameters(Problem(param="cursor", message=message))

@@ -20,7 +20,7 @@ from springhead.model.kit.errors import (
     UnexpectedArray,
 )
 from springhead.model.kit.fields import FieldSet
-from springhead.model.lists import ACTIVE_LIST, LIST_TAG, RULES_MAX, filterable
+from springhead.model.lists import ACTIVE_LIST, LIST_FILTERS_MAX, LIST_TAG, filter_fields
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Flat, Where
@@ -46,20 +46,20 @@ async def _filtering(context: Context, objects: Sequence[Json]) -> Hooks | None:
     if not any(isinstance(one, Mapping) and "filter" in one for one in objects):
         return None
     async with context.tx() as tx:
-        columns = filterable(await context.fields(tx))
+        columns = filter_fields(await context.fields(tx))
 
     def examine(one: Any) -> ApiError | None:
         if one.filter is msgspec.UNSET or one.filter is None:
             return None
         try:
-            one.filter = filters.document(filters.parse(one.filter, columns, zone=context.zone))
+            one.filter = filters.to_json(filters.parse(one.filter, columns, zone=context.zone))
         except InvalidParameters as wrong:
             return wrong.with_traceback(None)
         return None
 
     async def then(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-        if await filtered_lists.changed(tx, context.company.id, ids) > RULES_MAX:
-            message = f"A company can have {RULES_MAX} lists with a filter"
+        if await filtered_lists.changed(tx, context.company.id, ids) > LIST_FILTERS_MAX:
+            message = f"A company can have {LIST_FILTERS_MAX} lists with a filter"
             raise InvalidParameters(ACTIVE_LIST.by_name["filter"].problem(message))
 
     return Hooks(check=examine, after_write=then)
@@ -185,10 +185,10 @@ async def get_active_lists(
     if not any(one["filter"] for one in found.page):
         return Rows([_without_filter(one) for one in found.page])
     async with context.tx() as tx:
-        columns = filterable(await context.fields(tx))
+        columns = filter_fields(await context.fields(tx))
     return Rows(
         [
-            {**one, "filter": filters.document(filters.load(msgspec.json.decode(text), columns), zone=context.zone)}
+            {**one, "filter": filters.to_json(filters.from_json(msgspec.json.decode(text), columns), zone=context.zone)}
             if isinstance(text := one["filter"], str)
             else _without_filter(one)
             for one in found.page

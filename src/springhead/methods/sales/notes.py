@@ -20,7 +20,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.model.sales.accounts import ACCOUNT
-from springhead.model.sales.notes import NOTE, half, unattached
+from springhead.model.sales.notes import NOTE, check_associations, check_attached
 from springhead.model.sales.opportunities import OPPORTUNITY
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
@@ -58,11 +58,11 @@ async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int])
 
 
 def _new(one: object) -> ApiError | None:
-    return half(NOTE, one) or unattached(one, creating=True)
+    return check_associations(NOTE, one) or check_attached(one, creating=True)
 
 
 def _changed(one: object) -> ApiError | None:
-    return half(NOTE, one) or unattached(one, creating=False)
+    return check_associations(NOTE, one) or check_attached(one, creating=False)
 
 
 @method(

@@ -10,7 +10,7 @@ from springhead.methods.examples import CREATED, DONE, NOTHING, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import ApiError, Json, NothingChanged, UnexpectedArray, UnknownReference
 from springhead.model.kit.fields import FieldSet
-from springhead.model.sales.notes import PAIRS, TABLES, TASK, half
+from springhead.model.sales.notes import ASSOCIATIONS, TABLES, TASK, check_associations
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
@@ -25,7 +25,7 @@ _ROW = row(TASK, title=_TITLE)
 
 
 def _right(one: object) -> ApiError | None:
-    return half(TASK, one)
+    return check_associations(TASK, one)
 
 
 async def _stamp(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
@@ -121,10 +121,12 @@ async def get_tasks(
     """Read a page of the tasks that match all filters, in the order of their ids."""
     # Ids of different types differ, so that to name all types changes nothing, and lets an index find them.
     types: Mapping[str, Json] = {
-        type_name: list(TABLES) for id_name, type_name in PAIRS if id_name in where and type_name not in where
+        type_name: list(TABLES) for id_name, type_name in ASSOCIATIONS if id_name in where and type_name not in where
     }
 
     async def read(where: Mapping[str, Json]) -> Rows:
         return await reads.listing(context, TASK, where, limit=limit, offset=offset)
 
-    return await merged_ids.following(context, {**where, **types}, read, shown={name: (name,) for name, _ in PAIRS})
+    return await merged_ids.following(
+        context, {**where, **types}, read, shown={name: (name,) for name, _ in ASSOCIATIONS}
+    )

@@ -11,7 +11,7 @@ from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import filters
 from springhead.model.kit.errors import ApiError, InvalidParameters, Json, NothingChanged, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
-from springhead.model.scores import RULES_MAX, SCORE_RULE, columns_of, examine
+from springhead.model.scores import RULES_MAX, SCORE_RULE, check_rule, fit_fields
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
@@ -38,12 +38,12 @@ _ROW = row(
 async def _hooks(context: Context) -> Hooks:
     """The hooks of a write: each score rule is checked against its stored values and the company's fields."""
     async with context.tx() as tx:
-        columns = columns_of(await context.fields(tx))
+        columns = fit_fields(await context.fields(tx))
     found = await reads.listing(context, SCORE_RULE, {}, limit=RULES_MAX, offset=0)
     stored = {int(str(one["id"])): one for one in found.page}
 
     def check(one: Any) -> ApiError | None:
-        return examine(one, stored, columns, context.zone)
+        return check_rule(one, stored, columns, context.zone)
 
     return Hooks(check=check, after_write=_changed)
 
@@ -158,11 +158,11 @@ async def get_score_rules(
     """
     found = await reads.listing(context, SCORE_RULE, where, limit=limit, offset=offset)
     async with context.tx() as tx:
-        columns = columns_of(await context.fields(tx))
+        columns = fit_fields(await context.fields(tx))
     rules = [reads.documents(SCORE_RULE, one) for one in found.page]
     return Rows(
         [
-            {**one, "filter": filters.document(filters.load(kept, columns), zone=context.zone)}
+            {**one, "filter": filters.to_json(filters.from_json(kept, columns), zone=context.zone)}
             if (kept := one["filter"]) is not None
             else one
             for one in rules

@@ -7,7 +7,7 @@ from typing import Annotated
 from springhead.methods.bulk.writes import FLAT_ERRORS
 from springhead.methods.examples import CREATED, DONE, GIVEN
 from springhead.model.kit.errors import InvalidParameters, Json, MissingParameters, NothingChanged, UnexpectedArray
-from springhead.model.scores import HALF_LIFE, HALF_LIFE_MAX, SCORE_LINE, SCORING, Line, shown
+from springhead.model.scores import HALF_LIFE, HALF_LIFE_MAX, SCORE_EXPLANATION, SCORING, ScoreLine, points_text
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
 from springhead.rpc.objects import Shape
@@ -119,7 +119,7 @@ _LINE = {
 @method(
     MissingParameters,
     UnexpectedArray,
-    result=Reads(SCORE_LINE),
+    result=Reads(SCORE_EXPLANATION),
     vendor=False,
     section=_SECTION,
     examples=[Example({"leadID": "{lead}"}, [_LINE], "One of two fields is filled in.", given=_RULED)],
@@ -141,14 +141,14 @@ async def get_score_explanation(
     return Rows([_told(context, line) for line in lines])
 
 
-def _told(context: Context, line: Line) -> Mapping[str, Json]:
+def _told(context: Context, line: ScoreLine) -> Mapping[str, Json]:
     event = line.event
     return {
         "scoreRuleID": str(line.rule.id) if line.rule else None,
         "name": line.rule.name if line.rule else None,
         "part": line.part,
-        "points": shown(line.points),
-        "pointsWeighted": shown(line.weighted),
+        "points": points_text(line.points),
+        "pointsWeighted": points_text(line.weighted),
         "detail": line.detail,
         "eventID": str(event["event_id"]) if event else None,
         "eventSource": event.get("event_source"),
@@ -157,6 +157,6 @@ def _told(context: Context, line: Line) -> Mapping[str, Json]:
     }
 
 
-def explained(context: Context, lines: Sequence[Line]) -> list[Mapping[str, Json]]:
+def explained(context: Context, lines: Sequence[ScoreLine]) -> list[Mapping[str, Json]]:
     """The lines of an explanation as they are read."""
     return [_told(context, line) for line in lines]

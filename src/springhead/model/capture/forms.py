@@ -100,7 +100,7 @@ _STANDARD = {
 }
 
 
-def askable(fields: FieldSet) -> Mapping[str, Field]:
+def available_fields(fields: FieldSet) -> Mapping[str, Field]:
     """The fields that a form can ask for: texts of a lead, and custom ones with isAvailableInForms and isActive."""
     own = {
         field.system_name: field
@@ -115,18 +115,18 @@ def column_of(field: Field) -> Column:
     return field.column if field.is_custom else LEAD.by_name[field.system_name]
 
 
-def examine(one: Any, fields: FieldSet) -> InvalidParameters | None:
+def check_form(one: Any, fields: FieldSet) -> InvalidParameters | None:
     """205 for a form that could not work: whatever is wrong with it, all at once."""
     problems = [*_field_problems(one.fields, fields)] if one.fields is not UNSET else []
     if isinstance(one.redirectURL, str) and one.redirectURL and not is_web_address(one.redirectURL):
         problems.append(_problem("redirectURL", "Expected an address that begins with https:// or http://"))
-    if isinstance(one.listID, int) and one.listID in {rule.list_id for rule in fields.rules}:
+    if isinstance(one.listID, int) and one.listID in {rule.list_id for rule in fields.list_filters}:
         problems.append(_problem("listID", "The members of this list follow from its filter: no form can add to it"))
     return InvalidParameters(*problems) if problems else None
 
 
 def _field_problems(given: Sequence[FormField], fields: FieldSet) -> list[Problem]:
-    known = askable(fields)
+    known = available_fields(fields)
     names = [field.system_name for field in given]
     twice = sorted({name for name in names if names.count(name) > 1})
     found = [_problem("fields", f"{name}: no field that forms can ask for") for name in names if name not in known]
@@ -154,7 +154,7 @@ def is_web_address(address: str) -> bool:
     return _AUTHORITY.fullmatch(parts.netloc) is not None
 
 
-class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+class FormInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A field as pages show it: what the template and the script both read.
 
     `type` is that of an `<input>`, or textarea, select, radio or checkboxes; `complete` is what browsers fill in.
@@ -206,13 +206,13 @@ TEXT_MAX = 10_000
 """Characters that a page lets people type into a large field."""
 
 
-def inputs(form: Form, fields: FieldSet) -> list[Input]:
+def inputs(form: Form, fields: FieldSet) -> list[FormInput]:
     """The form's fields as its pages show them; those that the company no longer has are left out."""
-    known = askable(fields)
+    known = available_fields(fields)
     return [_input(asked, known[asked.system_name]) for asked in form.fields if asked.system_name in known]
 
 
-def _input(asked: FormField, field: Field) -> Input:
+def _input(asked: FormField, field: Field) -> FormInput:
     name, kind = asked.system_name, column_of(field).kind
     shown = _TYPES.get(field.data_type, "text")
     if name in _COMPLETE and _COMPLETE[name].endswith("tel"):
@@ -220,7 +220,7 @@ def _input(asked: FormField, field: Field) -> Input:
     if field.options:
         shown = {"radio": "radio", "checkbox": "checkboxes", "picklist": "select"}.get(field.data_type, "select")
     typed = shown in {"text", "email", "tel", "textarea"}
-    return Input(
+    return FormInput(
         name=name,
         label=asked.label or _LABELS.get(name) or field.label,
         type=shown,
@@ -268,25 +268,25 @@ _SPELLINGS = {
 
 def named(form: Form, fields: FieldSet) -> Mapping[str, str]:
     """The system name for each spelling of an input's name that `spelling` gives; only of fields of the form."""
-    known = askable(fields)
+    known = available_fields(fields)
     asked = [field.system_name for field in form.fields if field.system_name in known]
     found = {other: name for other, name in _SPELLINGS.items() if name in asked}
     for name in asked:
         if known[name].is_custom:
-            found[spelling(f"field_{known[name].id}")] = name
-    return found | {spelling(name): name for name in asked}
+            found[normalised_name(f"field_{known[name].id}")] = name
+    return found | {normalised_name(name): name for name in asked}
 
 
-def spelling(name: str) -> str:
+def normalised_name(name: str) -> str:
     """What makes two names of inputs the same: `E-Mail`, `e_mail` and `email[]` are one."""
     return re.sub(r"[^a-z0-9]+", "", name[:300].lower())
 
 
-class Wrong(Exception):
+class InvalidInput(Exception):
     """A value that a person must look at again; the text says what is expected, for that person."""
 
 
-def read(asked: Input, field: Field, values: Sequence[str]) -> str:
+def read_value(asked: FormInput, field: Field, values: Sequence[str]) -> str:
     """What was typed into a field, as it is stored; "" when nothing was. Raises Wrong."""
     if asked.type == "checkboxes":
         value = ",".join(dict.fromkeys(one for value in values for one in value.split(",") if one))
@@ -300,14 +300,14 @@ def read(asked: Input, field: Field, values: Sequence[str]) -> str:
         value = f"{local[1]} {local[2]}{local[3] or ':00'}"
     if not value:
         if asked.required:
-            raise Wrong(_MISSING.get(asked.type, "Please fill in this field."))
+            raise InvalidInput(_MISSING.get(asked.type, "Please fill in this field."))
         return ""
     try:
         stored = column_of(field).kind.read(value)
     except ValueError:
-        raise Wrong(_expected(asked, field, value)) from None
+        raise InvalidInput(_expected(asked, field, value)) from None
     if asked.name == EMAIL and not is_address(value):
-        raise Wrong(_ADDRESS)
+        raise InvalidInput(_ADDRESS)
     return cast("str", stored)
 
 
@@ -329,7 +329,7 @@ def is_address(value: str) -> bool:
     )
 
 
-def _expected(asked: Input, field: Field, value: str) -> str:
+def _expected(asked: FormInput, field: Field, value: str) -> str:
     length = column_of(field).kind.length
     if field.options:
         return "Please choose one of the options." if asked.type != "checkboxes" else "Please choose from the options."

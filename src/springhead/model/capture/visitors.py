@@ -42,7 +42,7 @@ def is_url(text: str) -> bool:
     return _URL.fullmatch(text) is not None
 
 
-def plain(text: str, longest: int) -> str:
+def one_line(text: str, longest: int) -> str:
     """The text in one line, without control characters, cut."""
     return text[:longest] if text.isprintable() else _UNPRINTABLE.sub(" ", text).strip()[:longest]
 

@@ -14,7 +14,7 @@ from springhead.model.leads.events import CONVERTED, ERASED, MERGED, RESTORED, S
 SCORE = "score"
 """The kind of a change that scoring made: it has no event."""
 
-KIND_OF = {
+KIND_BY_SOURCE = {
     "leadCreation": "create",
     "leadUpdate": "update",
     STATUS_CHANGED: "update",
@@ -28,7 +28,7 @@ KIND_OF = {
 }
 """The kind of change that an event tells, by its source; events of other sources change no lead."""
 
-KINDS = (*dict.fromkeys(KIND_OF.values()), SCORE)
+KINDS = (*dict.fromkeys(KIND_BY_SOURCE.values()), SCORE)
 """Every kind of change."""
 
 
@@ -57,7 +57,7 @@ class Change(msgspec.Struct, frozen=True):
             "eventID": None if self.event_id is None else str(self.event_id),
             "kind": self.kind,
             "leadID": str(self.lead_id),
-            "createTimestamp": times.written(self.at, zone),
+            "createTimestamp": times.to_text(self.at, zone),
             "changed": None if changed is None else {name: value for name, value in changed.items() if shown(name)},
         }
 

@@ -54,7 +54,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-class Unfit(ValueError):
+class ForbiddenUrl(ValueError):
     """A URL to which nothing is pushed; says why, as the end of a sentence that begins with the URL's name."""
 
 
@@ -109,13 +109,13 @@ def is_public(address: Address) -> bool:
 def problem_of(url: str, networks: Networks) -> str | None:
     """What is wrong with the URL of a receiver, in words that go on from its name; None when nothing is."""
     try:
-        canonical(url, networks)
-    except Unfit as problem:
+        canonical_url(url, networks)
+    except ForbiddenUrl as problem:
         return str(problem)
     return None
 
 
-def canonical(url: str, networks: Networks) -> str:
+def canonical_url(url: str, networks: Networks) -> str:
     """The one spelling of a receiver's URL, to be stored and used as it is; Unfit when nothing may be pushed there.
 
     Lower case, names outside ASCII in Punycode, no default port, a path. What is stricter here than in
@@ -123,24 +123,26 @@ def canonical(url: str, networks: Networks) -> str:
     shows only when a connection is made, and is refused there.
     """
     if len(url) > URL_LENGTH:
-        raise Unfit(f"must be at most {URL_LENGTH:,} characters long")
+        raise ForbiddenUrl(f"must be at most {URL_LENGTH:,} characters long")
     parts = _URL.fullmatch(url)
     scheme = parts["scheme"].lower() if parts else url.partition("://")[0].lower()
     if scheme not in {"https", "http"} or "://" not in url or (scheme == "http" and not networks.http):
-        raise Unfit("must begin with https:// or http://" if networks.http else "must begin with https://")
+        raise ForbiddenUrl("must begin with https:// or http://" if networks.http else "must begin with https://")
     if "#" in url:
-        raise Unfit("must have no part behind a #")
+        raise ForbiddenUrl("must have no part behind a #")
     if _USER.match(url):
-        raise Unfit("must hold no user name or password: each push is signed instead")
+        raise ForbiddenUrl("must hold no user name or password: each push is signed instead")
     if not parts:
-        raise Unfit("must be an address such as https://example.com/pushes, without spaces or control characters")
+        raise ForbiddenUrl(
+            "must be an address such as https://example.com/pushes, without spaces or control characters"
+        )
     rest = (parts["path"] or "/") + ("?" + parts["query"] if parts["query"] else "")
     if _WRONG_ESCAPE.search(rest):
-        raise Unfit("must have two hexadecimal digits behind every %")
+        raise ForbiddenUrl("must have two hexadecimal digits behind every %")
     origin = f"{scheme}://{_host(parts['host'], networks)}{_port(scheme, parts['port'])}"
     found = origin + _NOT_ASCII.sub(lambda found: quote(found[0]), rest)
     if len(found) > URL_LENGTH:
-        raise Unfit(f"must be at most {URL_LENGTH:,} characters long, those outside ASCII written as %C3%A9")
+        raise ForbiddenUrl(f"must be at most {URL_LENGTH:,} characters long, those outside ASCII written as %C3%A9")
     return found
 
 
@@ -149,20 +151,20 @@ def _host(host: str, networks: Networks) -> str:
         try:
             address: Address = IPv6Address(host[1:-1])
         except ValueError:
-            raise Unfit("has an IPv6 address that is none") from None
+            raise ForbiddenUrl("has an IPv6 address that is none") from None
         if address.scope_id:
-            raise Unfit("must name no network interface behind a %")
-        return f"[{_judged(address, networks)}]"
+            raise ForbiddenUrl("must name no network interface behind a %")
+        return f"[{_checked_address(address, networks)}]"
     name = _name(host)
     if _NUMBER.fullmatch(name.rpartition(".")[2]):
         try:
-            return str(_judged(IPv4Address(name), networks))
+            return str(_checked_address(IPv4Address(name), networks))
         except ValueError as cause:
-            if isinstance(cause, Unfit):
+            if isinstance(cause, ForbiddenUrl):
                 raise
-            raise Unfit("must have an IPv4 address as four decimal numbers, such as 198.51.100.1") from None
+            raise ForbiddenUrl("must have an IPv4 address as four decimal numbers, such as 198.51.100.1") from None
     if name == "localhost" or name.endswith(".localhost"):
-        _judged(IPv4Address("127.0.0.1"), networks)
+        _checked_address(IPv4Address("127.0.0.1"), networks)
     return name
 
 
@@ -177,14 +179,14 @@ def _name(host: str) -> str:
     except UnicodeError:
         name = ""
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise Unfit("must name a host by a valid name, such as example.com")
+        raise ForbiddenUrl("must name a host by a valid name, such as example.com")
     return name
 
 
-def _judged(address: Address, networks: Networks) -> Address:
+def _checked_address(address: Address, networks: Networks) -> Address:
     problem = networks.problem_of(address)
     if problem:
-        raise Unfit(f"must lead to a public address; {problem}")
+        raise ForbiddenUrl(f"must lead to a public address; {problem}")
     return address
 
 
@@ -193,5 +195,7 @@ def _port(scheme: str, port: str | None) -> str:
         return ""
     number = int(port) if len(port) <= 5 else 0
     if number > 65_535 or number in _BAD_PORTS or not (number in {80, 443} or number >= 1_024):
-        raise Unfit(f"must have port 443, or one from 1024 to 65535 that is no other service's; {port} is not allowed")
+        raise ForbiddenUrl(
+            f"must have port 443, or one from 1024 to 65535 that is no other service's; {port} is not allowed"
+        )
     return "" if number == {"https": 443, "http": 80}[scheme] else f":{number}"

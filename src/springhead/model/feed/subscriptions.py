@@ -12,7 +12,7 @@ from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
 from springhead.model.kit.errors import InvalidParameters, Problem
 
-MOST = 10
+SUBSCRIPTIONS_MAX = 10
 """How many subscriptions a company can have: what its changes may cost others."""
 
 SECRET_HOURS = 24
@@ -21,9 +21,9 @@ SECRET_HOURS = 24
 ANSWER_LENGTH = 2_000
 """Bytes of a receiver's answer that are kept."""
 
-KEPT = 1_000
+DELIVERIES_KEPT = 1_000
 """Deliveries of a subscription that are remembered, and for how many days at most."""
-KEPT_DAYS = 30
+DELIVERY_DAYS = 30
 
 STATES = ("waiting", "delivered", "dead", "replaced")
 """What can have become of a delivery: it is on its way, arrived, was given up, or was asked for anew."""
@@ -44,7 +44,7 @@ _FIELDS = Kind(
     accepts=Annotated[list[_NAME], Meta(min_length=1, max_length=FIELDS_MAX)],
     expected=f"Expected a list of 1 to {FIELDS_MAX} system names of fields",
 )
-USUAL = tuple(kind for kind in KINDS if kind != SCORE)
+DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != SCORE)
 """The kinds of change that are pushed when nobody has said: all but scores, which change by themselves."""
 
 _PUSH = "(select p.{} from push p where p.company_id = l.company_id and p.subscription_id = l.id)"
@@ -65,7 +65,7 @@ SUBSCRIPTION = Noun(
         Column(
             name="kinds",
             kind=_KINDS,
-            default="'[" + ", ".join(f'"{kind}"' for kind in USUAL) + "]'::jsonb",
+            default="'[" + ", ".join(f'"{kind}"' for kind in DEFAULT_KINDS) + "]'::jsonb",
             default_is="all but `score`",
         ),
         Column(name="fields", kind=_FIELDS, nullable=True),
@@ -121,7 +121,7 @@ DELIVERY = Noun(
 )
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
+class TestPushResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver made of a test push: `error` says why there was no answer."""
 
     success: bool
@@ -131,13 +131,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     answer: str | None
 
 
-def examine(one: Any, networks: Networks, known: Sequence[str] = ()) -> InvalidParameters | None:
+def check_subscription(one: Any, networks: Networks, known: Sequence[str] = ()) -> InvalidParameters | None:
     """What is wrong with a subscription; one that is right gets its URL in the spelling in which it is kept."""
     problems: list[Problem] = []
     if isinstance(one.url, str):
         try:
-            one.url = receiver_addresses.canonical(one.url, networks)
-        except receiver_addresses.Unfit as unfit:
+            one.url = receiver_addresses.canonical_url(one.url, networks)
+        except receiver_addresses.ForbiddenUrl as unfit:
             problems.append(SUBSCRIPTION.by_name["url"].problem(f"The url {unfit}"))
     if fields := getattr(one, "fields", None) or ():
         unknown = [name for name in fields if name not in known]

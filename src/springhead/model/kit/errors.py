@@ -42,7 +42,7 @@ class ApiError(Exception):
         return {"code": self.code, "message": self.message, "data": self.data}
 
 
-class Refusal(ApiError):
+class SingleObjectRefused(ApiError):
     """The refusal of the only object of a call that is about one object: it refuses the whole call."""
 
     def __init__(self, error: ErrorBody) -> None:
@@ -63,14 +63,14 @@ class WrongParameters(ApiError):
         self._problems, self._more = problems, more
 
     @property
-    def weight(self) -> int:
+    def entry_count(self) -> int:
         """How many entries `data` has in all: problems, the options that they list, valid names."""
         listed = [problem.get("validFormat", {}).get("options") for problem in self._problems]
         return len(self._problems) + sum(
             len(part) for part in (*listed, *self._more.values()) if isinstance(part, list)
         )
 
-    def brief(self) -> Self:
+    def shortened(self) -> Self:
         """The same error with the first problem alone, in a sentence."""
         return type(self)(*(Problem(param=one["param"], message=one["message"]) for one in self._problems[:1]))
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from springhead.model.kit.errors import Json
-from springhead.model.kit.filter_values import Value, as_json
+from springhead.model.kit.filter_values import Value, value_to_json
 from springhead.model.leads.events import SOURCES
 
 COUNT_MAX = 1_000
@@ -18,7 +18,7 @@ COUNT_TESTS = ("equals", "greater", "atLeast", "less", "atMost", "between")
 _MEMBERS = ("source", "since", "until", "name", "count")
 
 
-class Happened(msgspec.Struct, frozen=True):
+class EventTest(msgspec.Struct, frozen=True):
     """From `low` to `high` events of a lead: of any of the sources if there are any, in that time, with that name.
 
     `{"event": {"source": "pageVisit", "since": "2026-01-01", "name": {"contains": "price"}, "count": {"atLeast": 3}}}`;
@@ -32,9 +32,9 @@ class Happened(msgspec.Struct, frozen=True):
     low: int = 1
     high: int | None = None
 
-    def document(self, zone: tzinfo) -> Json:
+    def to_json(self, zone: tzinfo) -> Json:
         """The same as JSON, for telling one from another."""
-        times = {name: as_json(time, zone) for name in ("since", "until") if (time := getattr(self, name))}
+        times = {name: value_to_json(time, zone) for name in ("since", "until") if (time := getattr(self, name))}
         return {"sources": self.sources, "name": self.name, "count": [self.low, self.high], **times}
 
 
@@ -42,13 +42,13 @@ _Wrong = Callable[[str, str], None]
 _ReadValue = Callable[..., Value | None]
 
 
-class EventReading:
+class EventTestParser:
     """How a test of events is read: `wrong` takes a path and what is wrong there, `value` reads a value of a kind."""
 
     def __init__(self, wrong: _Wrong, value: _ReadValue) -> None:
         self._wrong, self._value = wrong, value
 
-    def event(self, given: Json, path: str) -> Happened | None:
+    def event(self, given: Json, path: str) -> EventTest | None:
         """The test; None when anything about it is wrong. A source, or a list of them, stands for itself."""
         if not isinstance(given, dict):
             given = {"source": given}
@@ -66,7 +66,7 @@ class EventReading:
             found |= read or {}
         if not parts:
             self._wrong(path, f"Expected at least one of: {', '.join(_MEMBERS)}")
-        return Happened(**found) if right and parts else None
+        return EventTest(**found) if right and parts else None
 
     def _source(self, value: Json, path: str) -> dict[str, Any] | None:
         sources = cast("list[Json]", value) if isinstance(value, list) else [value]

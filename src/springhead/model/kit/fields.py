@@ -119,7 +119,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
         return Column(name=self.system_name, kind=kind, nullable=True)
 
 
-class Rule(msgspec.Struct, frozen=True):
+class ListFilter(msgspec.Struct, frozen=True):
     """A list whose members follow from a filter over the leads: canonical JSON text (model/kit/filters.py)."""
 
     list_id: int
@@ -131,7 +131,7 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     version: int
     fields: tuple[Field, ...]
-    rules: tuple[Rule, ...] = ()
+    list_filters: tuple[ListFilter, ...] = ()
 
     @cached_property
     def columns(self) -> Mapping[str, tuple[Column, ...]]:
@@ -146,12 +146,12 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     @cached_property
-    def unique(self) -> Mapping[str, Field]:
+    def unique_fields(self) -> Mapping[str, Field]:
         """The fields that no two leads have alike, by system name."""
         return {field.system_name: field for field in self.fields if field.unique_id is not None}
 
     @cached_property
-    def derived(self) -> dict[tuple[str, ...], Any]:
+    def cache(self) -> dict[tuple[str, ...], Any]:
         """Room for what is made once from this version: statements and shapes of objects."""
         return {}
 

@@ -11,14 +11,14 @@ from springhead.model.kit import times
 from springhead.model.kit.columns import ID_MAX, Column, custom, flag, integer, number, text
 from springhead.model.kit.errors import Json
 
-LENGTH = 1_000
+TEXT_LENGTH = 1_000
 """Characters that a text in a filter can have."""
 
 Value: TypeAlias = str | int | bool | Decimal | date | datetime
 """A value as the column stores it; a datetime is in UTC, a time or date of a custom field a text."""
 
 
-def holds(column: Column) -> str:
+def value_type(column: Column) -> str:
     """What a field holds: a key of OPERATORS."""
     return _BY_SQL.get(column.kind.sql) or _BY_TYPE.get(column.kind.type, "text")
 
@@ -33,7 +33,7 @@ _BY_TYPE = {
 }  # fmt: skip
 
 
-def whole_day(kind: str, value: Json) -> bool:
+def is_whole_day(kind: str, value: Json) -> bool:
     """Whether the value is a date alone where a time is due."""
     return (
         kind in {"time", "written time"}
@@ -51,10 +51,10 @@ def read_time(value: Json, *, end: bool, zone: ZoneInfo | None) -> datetime | st
     return times.to_utc(found, zone, later=end) if zone else found.isoformat(" ", "seconds")
 
 
-_DATE, _NUMBER = custom("date", LENGTH, ()), number()
-READ: Mapping[str, Callable[[Json], Value]] = {
-    "text": text(LENGTH).read,
-    "checkbox": text(LENGTH).read,
+_DATE, _NUMBER = custom("date", TEXT_LENGTH, ()), number()
+READERS: Mapping[str, Callable[[Json], Value]] = {
+    "text": text(TEXT_LENGTH).read,
+    "checkbox": text(TEXT_LENGTH).read,
     "flag": flag().read,
     "whole number": integer(20, "bigint", low=-ID_MAX - 1).read,
     "membership": integer(20, "bigint").read,
@@ -65,7 +65,7 @@ READ: Mapping[str, Callable[[Json], Value]] = {
 """How a value is read that is neither empty nor of several; ValueError says what is wrong."""
 
 
-def as_json(value: Value, zone: tzinfo) -> Json:
+def value_to_json(value: Value, zone: tzinfo) -> Json:
     """The value as JSON, a time in that zone."""
     if isinstance(value, datetime):
         with suppress(OverflowError):  # the calendar's first and last hours stay in UTC
@@ -81,11 +81,11 @@ def as_json(value: Value, zone: tzinfo) -> Json:
     return value
 
 
-def from_json(value: Any, column: Column | None) -> Value:
+def value_from_json(value: Any, column: Column | None) -> Value:
     """The value that `as_json` gave in UTC."""
     if column is None or isinstance(value, bool):
         return value
-    match holds(column):
+    match value_type(column):
         case "time":
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         case "date":

@@ -29,8 +29,16 @@ import msgspec
 from springhead.model.kit import times
 from springhead.model.kit.columns import Column
 from springhead.model.kit.errors import InvalidParameters, Json, Problem
-from springhead.model.kit.event_filters import EventReading, Happened
-from springhead.model.kit.filter_values import READ, Value, as_json, from_json, holds, read_time, whole_day
+from springhead.model.kit.event_filters import EventTest, EventTestParser
+from springhead.model.kit.filter_values import (
+    READERS,
+    Value,
+    is_whole_day,
+    read_time,
+    value_from_json,
+    value_to_json,
+    value_type,
+)
 
 DEPTH = 8
 """How deep groups can nest: `and`, `or`, `not`, and every object of several keys or operators, are a level each."""
@@ -70,13 +78,13 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
 """
 
 
-class All(msgspec.Struct, frozen=True):
+class AllOf(msgspec.Struct, frozen=True):
     """Every part holds."""
 
     parts: tuple["Filter", ...]
 
 
-class Either(msgspec.Struct, frozen=True):
+class AnyOf(msgspec.Struct, frozen=True):
     """At least one part holds."""
 
     parts: tuple["Filter", ...]
@@ -96,10 +104,10 @@ class Comparison(msgspec.Struct, frozen=True):
     values: tuple[Value, ...]
 
 
-Filter: TypeAlias = All | Either | Not | Comparison | Happened
+Filter: TypeAlias = AllOf | AnyOf | Not | Comparison | EventTest
 
 
-class Columns(msgspec.Struct, frozen=True):
+class FilterFields(msgspec.Struct, frozen=True):
     """The fields that a filter can speak of, by system name: the noun's own, and the company's custom ones.
 
     With `history` it can also ask for events, and since when fields have changed.
@@ -114,38 +122,38 @@ class Columns(msgspec.Struct, frozen=True):
         return self.standard.get(name) or self.custom.get(name)
 
 
-def parse(value: Json, columns: Columns, *, zone: ZoneInfo, name: str = "filter") -> Filter:
+def parse(value: Json, columns: FilterFields, *, zone: ZoneInfo, name: str = "filter") -> Filter:
     """The filter that a caller sent as the parameter `name`, its times in `zone`.
 
     InvalidParameters names all that is wrong (the first PROBLEMS of it) by its path, such as `filter.and[0].city`.
     """
-    reading = _Reading(columns, zone)
+    reading = _Parser(columns, zone)
     found = reading.filter(value, name, 0)
     if found is None or reading.problems:
         reading.refuse()
     return found
 
 
-def document(filter: Filter, *, zone: tzinfo = UTC) -> Json:
+def to_json(filter: Filter, *, zone: tzinfo = UTC) -> Json:
     """The filter as JSON in one canonical form: every group an `and`, `or` or `not`, every test with its operator.
 
     Times are in UTC, as `load` takes them; with `zone` they are as a caller of that zone reads and writes them.
     """
     match filter:
-        case All(parts):
-            return {"and": [document(part, zone=zone) for part in parts]}
-        case Either(parts):
-            return {"or": [document(part, zone=zone) for part in parts]}
+        case AllOf(parts):
+            return {"and": [to_json(part, zone=zone) for part in parts]}
+        case AnyOf(parts):
+            return {"or": [to_json(part, zone=zone) for part in parts]}
         case Not(part):
-            return {"not": document(part, zone=zone)}
+            return {"not": to_json(part, zone=zone)}
         case Comparison(name, operator, values):
-            listed = [as_json(value, zone) for value in values]
+            listed = [value_to_json(value, zone) for value in values]
             return {name: {operator: listed if operator in {"in", "between"} else listed[0]}}
-        case Happened():
-            return {"event": filter.document(zone)}
+        case EventTest():
+            return {"event": filter.to_json(zone)}
 
 
-def load(document: Json, columns: Columns) -> Filter:
+def from_json(document: Json, columns: FilterFields) -> Filter:
     """The filter that `document` gave in UTC, whatever became of the fields since: a field that is gone keeps its test.
 
     Only for what this server has stored; what callers send goes through `parse`.
@@ -153,35 +161,35 @@ def load(document: Json, columns: Columns) -> Filter:
     ((key, value),) = cast("Mapping[str, Any]", document).items()
     match key:
         case "and":
-            return All(tuple(load(part, columns) for part in value))
+            return AllOf(tuple(from_json(part, columns) for part in value))
         case "or":
-            return Either(tuple(load(part, columns) for part in value))
+            return AnyOf(tuple(from_json(part, columns) for part in value))
         case "not":
-            return Not(load(value, columns))
+            return Not(from_json(value, columns))
         case _:
             ((operator, stored),) = cast("Mapping[str, Any]", value).items()
             values = cast("list[Any]", stored) if isinstance(stored, list) else [stored]
             column = columns.find(key)
-            return Comparison(key, operator, tuple(from_json(value, column) for value in values))
+            return Comparison(key, operator, tuple(value_from_json(value, column) for value in values))
 
 
-def names(filter: Filter) -> set[str]:
+def field_names(filter: Filter) -> set[str]:
     """The system names of the fields that the filter speaks of."""
     match filter:
-        case All(parts) | Either(parts):
-            return {name for part in parts for name in names(part)}
+        case AllOf(parts) | AnyOf(parts):
+            return {name for part in parts for name in field_names(part)}
         case Not(part):
-            return names(part)
+            return field_names(part)
         case Comparison():
             return {filter.name}
-        case Happened():
+        case EventTest():
             return set()
 
 
-class _Reading:
+class _Parser:
     """What one `parse` has found: it goes on after a problem, to name them all in one answer."""
 
-    def __init__(self, columns: Columns, zone: ZoneInfo) -> None:
+    def __init__(self, columns: FilterFields, zone: ZoneInfo) -> None:
         self.problems: list[Problem] = []
         self._columns, self._zone = columns, zone
         self._tests = self._values = 0
@@ -217,10 +225,10 @@ class _Reading:
             listed = cast("list[Json]", value)
             found = [self.filter(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(listed)]
             parts = tuple(part for part in found if part is not None)
-            return All(parts) if key == "and" else Either(parts)
+            return AllOf(parts) if key == "and" else AnyOf(parts)
         if key == "event" and self._columns.history:
             self._one_more(path)
-            return EventReading(self._wrong, self._value).event(value, path)
+            return EventTestParser(self._wrong, self._value).event(value, path)
         return self._field(key, value, path, depth)
 
     def _field(self, name: str, value: Json, path: str, depth: int) -> Filter | None:
@@ -243,7 +251,7 @@ class _Reading:
 
     def _operators(self, column: Column) -> tuple[str, ...]:
         more = (CHANGED_SINCE,) if self._columns.history and column.writable else ()
-        return (*OPERATORS[holds(column)], *more)
+        return (*OPERATORS[value_type(column)], *more)
 
     def _one_more(self, path: str) -> None:
         self._tests += 1
@@ -253,7 +261,7 @@ class _Reading:
 
     def _test(self, column: Column, operator: str, value: Json, path: str) -> Filter | None:
         self._one_more(path)
-        kind = holds(column)
+        kind = value_type(column)
         if operator not in self._operators(column):
             return self._wrong(path, f"This field takes: {', '.join(self._operators(column))}")
         if operator == CHANGED_SINCE:
@@ -264,7 +272,7 @@ class _Reading:
         if operator == "between":
             ends = cast("list[Json]", value) if isinstance(value, list) else []
             return self._between(column.name, kind, ends, path)
-        if operator == "equals" and whole_day(kind, value):
+        if operator == "equals" and is_whole_day(kind, value):
             return self._between(column.name, kind, [value, value], path)
         found = self._value("flag" if operator == "empty" else kind, value, path, end=operator in {"greater", "atMost"})
         if kind == "checkbox" and operator == "equals":
@@ -293,7 +301,7 @@ class _Reading:
         values: list[Value] = []
         for place, item in enumerate(given):
             here = f"{path}[{place}]"
-            if whole_day(kind, item):
+            if is_whole_day(kind, item):
                 self._wrong(here, f"Expected {times.FORMAT}; a whole day goes with equals or between")
             elif (found := self._value(kind, item, here)) is not None:
                 values.append(found)
@@ -314,11 +322,11 @@ class _Reading:
         try:
             if kind in {"time", "written time"}:
                 return read_time(value, end=end, zone=self._zone if kind == "time" else None)
-            return READ[kind](value)
+            return READERS[kind](value)
         except ValueError as wrong:
             return self._wrong(path, str(wrong))
 
 
 def _together(parts: list[Filter | None]) -> Filter | None:
     found = tuple(part for part in parts if part is not None)
-    return All(found) if len(found) > 1 else next(iter(found), None)
+    return AllOf(found) if len(found) > 1 else next(iter(found), None)

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 FORMAT = "YYYY-MM-DD HH:MM:SS"
 _SHAPE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d))?", re.ASCII)
-FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - the wire's times have no zone
-LAST = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - as above
+EARLIEST = datetime(1, 1, 1)  # noqa: DTZ001 - the wire's times have no zone
+LATEST = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - as above
 
 
 def parse(text: str, *, end_of_day: bool = False) -> datetime | None:
@@ -37,17 +37,17 @@ def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime:
     try:
         return local.replace(tzinfo=zone, fold=int(later)).astimezone(UTC)
     except OverflowError:
-        return (FIRST if local.year == 1 else LAST).replace(tzinfo=UTC)
+        return (EARLIEST if local.year == 1 else LATEST).replace(tzinfo=UTC)
 
 
-def written(moment: datetime, zone: ZoneInfo) -> str:
+def to_text(moment: datetime, zone: ZoneInfo) -> str:
     """A moment as the wire has it, in that zone."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
-def second_after(moment: datetime) -> datetime:
+def one_second_later(moment: datetime) -> datetime:
     """The moment one second later, for a bound that does not belong to its range; the last one stays."""
-    return moment + timedelta(seconds=1) if moment < LAST.replace(tzinfo=UTC) else moment
+    return moment + timedelta(seconds=1) if moment < LATEST.replace(tzinfo=UTC) else moment
 
 
 def zone(name: str) -> ZoneInfo | None:

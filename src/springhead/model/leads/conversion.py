@@ -44,7 +44,7 @@ _TEXTS = {"emailAddress", "accountName", "opportunityName"}
 _DETAILS = ("dealStageID", "closeDate", "amount", "probability", "ownerID", "campaignID")
 
 
-def examine(one: Any) -> InvalidParameters | None:
+def check_conversion(one: Any) -> InvalidParameters | None:
     """205 for an object whose parameters, each right by itself, do not go together."""
     given = {name for name in CONVERSION.by_name if getattr(one, name) is not UNSET}
     wrong = [*_of_lead(one, given), *_of_account(one, given), *_of_opportunity(given)]

@@ -16,38 +16,38 @@ from springhead.model.kit.columns import Column, Kind, Noun, integer, text
 EMAIL, PHONE, NAME = 1, 2, 3
 """What a key is made of, the strongest first."""
 
-LEAST = 0.5
+SCORE_MIN = 0.5
 """Pairs below are not told."""
 
-CROWD = 20
+SHARED_MAX = 20
 """A value that more leads share says nothing: a switchboard, a made-up number."""
 
-SAME, PARTS = 0.95, 0.8
+SAME_MAILBOX, SAME_WITHOUT_DOTS = 0.95, 0.8
 """How sure the same mailbox makes (`a+b@x` is `a@x`, at Google also `a.b` is `ab`), and the same but for other dots."""
 
-MOBILE, OFFICE = 0.7, 0.4
+SAME_MOBILE, SAME_PHONE = 0.7, 0.4
 """How sure the same number makes: of a mobile telephone, of any other."""
 
-NAMED = 0.75
+SAME_NAME = 0.75
 """How sure the same name at the same company makes."""
 
-ALIKE_NAME, ALIKE_COMPANY, OTHER_NAME = 0.8, 0.7, 0.5
+NAME_LIKENESS, COMPANY_LIKENESS, DIFFERENT_NAMES = 0.8, 0.7, 0.5
 """From which likeness on two names, and two companies, may be the same; and below which two names are two people's."""
 
-_FREE = frozenset({
+_MAIL_PROVIDERS = frozenset({
     "126", "163", "aol", "comcast", "free", "gmail", "gmx", "googlemail", "hotmail", "icloud", "libero", "live", "mac",
     "mail", "me", "msn", "naver", "orange", "outlook", "proton", "protonmail", "qq", "t-online", "wanadoo", "web",
     "yahoo", "yandex", "ymail",
 })  # fmt: skip
 """Domains of mailboxes that say nothing of a company, without their endings."""
 
-_FORMS = re.compile(
+_LEGAL_FORMS = re.compile(
     r"\b(?:inc|llc|ltd|limited|corp|corporation|co|company|gmbh|ag|kg|sa|sas|sarl|srl|spa|bv|nv|ab|as|oy|plc|the)\b"
 )
 _WORD = re.compile(r"[^\W_]+")
 _NO_DIGIT = re.compile("[^0-9]+")
 _GOOGLE = {"gmail.com", "googlemail.com"}
-_TAIL = 7
+_LAST_DIGITS = 7
 """Last digits by which numbers are looked for: before them stands what is often left out."""
 
 _WITHOUT_COUNTRY = 8
@@ -83,7 +83,7 @@ LEAD_KEY = Noun(
 )
 
 
-class Person(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class ComparedLead(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What of a lead is compared."""
 
     id: int
@@ -123,19 +123,19 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def company(self) -> str:
         """The company's name, or that of the address's domain, without accents, case and legal form."""
         if named := _folded(self.company_name):
-            return _FORMS.sub("", named).strip() or named
+            return _LEGAL_FORMS.sub("", named).strip() or named
         label = self.email_key.rpartition("@")[2].partition(".")[0]
-        return "" if label in _FREE else _folded(label.replace("-", " "))
+        return "" if label in _MAIL_PROVIDERS else _folded(label.replace("-", " "))
 
     @cached_property
     def keys(self) -> frozenset[Key]:
         """The lead is compared with those that share one of these."""
-        return frozenset((kind, _hashed(value)) for kind, value in self._values())
+        return frozenset((kind, _hash(value)) for kind, value in self._key_values())
 
-    def _values(self) -> Iterator[tuple[int, str]]:
+    def _key_values(self) -> Iterator[tuple[int, str]]:
         yield EMAIL, self.mailbox[1]
         for number in self.phones:
-            yield PHONE, number[-_TAIL:]
+            yield PHONE, number[-_LAST_DIGITS:]
         if len(self.names) == 2 and self.company:
             one, other = self.names
             yield NAME, f"{self.company[:6]}|{one[:3]}|{other[:1]}"
@@ -151,43 +151,43 @@ class Match(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
 
 
-def match(one: Person, other: Person) -> Match | None:
+def match(one: ComparedLead, other: ComparedLead) -> Match | None:
     """How sure it is that two leads are one person; None when it is not likely enough.
 
     Reasons add up as independent ones do: the doubts that they leave are multiplied. Names of two people halve it.
     """
     found = dict(chain(_by_email(one, other), _by_phone(one, other), _by_name(one, other)))
     score = 1 - prod(1 - sure for sure in found.values())
-    if score < LEAST:
+    if score < SCORE_MIN:
         return None
     both = len(one.names) == len(other.names) == 2  # a first name alone is no other one than a last name alone
-    if both and _likeness(" ".join(one.names), " ".join(other.names)) < OTHER_NAME:
+    if both and _likeness(" ".join(one.names), " ".join(other.names)) < DIFFERENT_NAMES:
         score /= 2
-    return Match(one.id, other.id, round(score, 2), tuple(found)) if score >= LEAST else None
+    return Match(one.id, other.id, round(score, 2), tuple(found)) if score >= SCORE_MIN else None
 
 
-def _by_email(one: Person, other: Person) -> Iterator[tuple[str, float]]:
+def _by_email(one: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
     if one.mailbox[0] == other.mailbox[0]:
-        yield "email", SAME
+        yield "email", SAME_MAILBOX
     elif one.mailbox[1] == other.mailbox[1]:
-        yield "email", PARTS
+        yield "email", SAME_WITHOUT_DOTS
 
 
-def _by_phone(one: Person, other: Person) -> Iterator[tuple[str, float]]:
+def _by_phone(one: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
     if one.mobile and _same_number(one.mobile, other.mobile):
-        yield "mobilePhone", MOBILE
+        yield "mobilePhone", SAME_MOBILE
     elif any(_same_number(number, another) for number in one.phones for another in other.phones):
-        yield "phone", OFFICE
+        yield "phone", SAME_PHONE
 
 
-def _by_name(one: Person, other: Person) -> Iterator[tuple[str, float]]:
+def _by_name(one: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
     if len(one.names) < 2 or len(other.names) < 2 or not one.company or not other.company:
         return
     alike = 1.0
     for a, b in zip(one.names, other.names, strict=True):
-        alike = alike and min(alike, _alike(a, b, ALIKE_NAME))
-    if alike and (companies := _alike(one.company, other.company, ALIKE_COMPANY)):
-        yield "name", NAMED * alike * companies
+        alike = alike and min(alike, _likeness_from(a, b, NAME_LIKENESS))
+    if alike and (companies := _likeness_from(one.company, other.company, COMPANY_LIKENESS)):
+        yield "name", SAME_NAME * alike * companies
 
 
 def _same_number(one: str, other: str) -> bool:
@@ -226,7 +226,7 @@ def _likeness(one: str, other: str) -> float:
     return 1.0 if one == other else SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
-def _alike(one: str, other: str, least: float) -> float:
+def _likeness_from(one: str, other: str, least: float) -> float:
     """Their likeness, 0 when it is less than that."""
     if 2 * min(len(one), len(other)) < least * (len(one) + len(other)):  # it cannot be more than this
         return 0
@@ -234,5 +234,5 @@ def _alike(one: str, other: str, least: float) -> float:
     return found if found >= least else 0
 
 
-def _hashed(value: str) -> int:
+def _hash(value: str) -> int:
     return int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), signed=True)

@@ -1,9 +1,9 @@
 """What was: the changes of one lead, as getLeadHistory shows them."""
 
-from springhead.model.feed.changes import CHANGE, KIND_OF
+from springhead.model.feed.changes import CHANGE, KIND_BY_SOURCE
 from springhead.model.kit.columns import Column, Noun, text
 
-LEAD_CHANGE = Noun(
+LEAD_HISTORY = Noun(
     name="leadHistory",
     table="event",
     about="A change of a lead.",
@@ -14,8 +14,8 @@ LEAD_CHANGE = Noun(
     ),
 )
 
-TOLD = tuple(KIND_OF)
+CHANGE_SOURCES = tuple(KIND_BY_SOURCE)
 """The sources of events that tell a change of a lead."""
 
-CAME, WENT = ("leadCreation", "leadRestoration"), ("leadDeletion", "leadErasure")
+CREATION_SOURCES, REMOVAL_SOURCES = ("leadCreation", "leadRestoration"), ("leadDeletion", "leadErasure")
 """The sources of events with which a lead comes to be there, and is there no more."""

@@ -14,17 +14,17 @@ from springhead.model.kit.errors import InvalidParameters, Problem
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 
-MOST = 50
+MERGE_IDS_MAX = 50
 """How many leads one object can merge into another."""
 
-RULES = ("keep", "newest", "oldest")
+MERGE_RULES = ("keep", "newest", "oldest")
 
 _ID = Annotated[int, Meta(ge=0, le=ID_MAX)]
 _IDS = Kind(
     type="list",
     sql="jsonb",
-    accepts=Annotated[list[_ID], Meta(min_length=1, max_length=MOST)],
-    expected=f"Expected a list of 1 to {MOST} ids of leads",
+    accepts=Annotated[list[_ID], Meta(min_length=1, max_length=MERGE_IDS_MAX)],
+    expected=f"Expected a list of 1 to {MERGE_IDS_MAX} ids of leads",
 )
 _FROM = Kind(
     type="hash",
@@ -46,7 +46,7 @@ MERGE = Noun(
     columns=(
         Column(name="id", kind=integer(20, "bigint"), required=True),
         Column(name="mergeIDs", kind=_IDS, required=True),
-        Column(name="rule", kind=choice(RULES)),
+        Column(name="rule", kind=choice(MERGE_RULES)),
         Column(name="valuesFrom", kind=_FROM),
         Column(name="values", kind=_VALUES),
     ),
@@ -58,7 +58,7 @@ _OF_ADDRESS = ("email_address", "email_key", "num_bounces", "hard_bounced")
 _BY_RULE = [column for column in LEAD.written if column.name not in {"emailAddress", "active", "isUnsubscribed"}]
 
 
-def examine(one: Any, fields: FieldSet) -> InvalidParameters | None:
+def check_merge(one: Any, fields: FieldSet) -> InvalidParameters | None:
     """205 for an object whose parameters, each right by itself, do not go together."""
     problems = list(_problems(one, fields))
     return InvalidParameters(*problems) if problems else None
@@ -78,7 +78,7 @@ def _problems(one: Any, fields: FieldSet) -> Iterator[Problem]:
             yield {"param": name, "message": "Expected the id of one of these leads"}
 
 
-def merged(stays: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[str, Lead], fields: FieldSet) -> Lead:
+def merged_lead(stays: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[str, Lead], fields: FieldSet) -> Lead:
     """The lead that stays, with the values that win.
 
     By rule the first value that is not empty: of the lead that stays and then of the others, last changed first
@@ -102,7 +102,7 @@ def merged(stays: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[str, 
         name: value for name in names if (value := _first(one["custom"].get(name) for one in order)) is not None
     }
     for name, one in chosen.items():
-        _take(lead, name, one)
+        _copy_value(lead, name, one)
     return lead
 
 
@@ -124,7 +124,7 @@ def _first(values: Iterator[Any]) -> Any:
     return empty
 
 
-def _take(lead: Lead, name: str, one: Lead) -> None:
+def _copy_value(lead: Lead, name: str, one: Lead) -> None:
     column = LEAD.by_name.get(name)
     if column is None:
         _set_custom(lead, name, one["custom"].get(name))
@@ -139,13 +139,13 @@ def set_values(lead: Lead, values: Mapping[str, Any]) -> None:
         column = LEAD.by_name.get(name)
         if column is None:
             _set_custom(lead, name, value)
-        elif _counts(column, value):
+        elif _can_be_set(column, value):
             lead[column.sql] = value
             if column.normal and column.normalise:
                 lead[column.normal] = column.normalise(value)
 
 
-def _counts(column: Column, value: Any) -> bool:
+def _can_be_set(column: Column, value: Any) -> bool:
     """Whether a value changes anything: null does not where there must be one, and a status that follows never."""
     if column.reserved and value == column.reserved:
         return False

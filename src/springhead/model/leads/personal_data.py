@@ -14,7 +14,7 @@ def _columns(**kinds: Kind) -> tuple[Column, ...]:
     return tuple(Column(name=name, kind=kind, writable=False) for name, kind in kinds.items())
 
 
-STAMPS = _columns(createTimestamp=_TIME, updateTimestamp=_TIME)
+TIMESTAMPS = _columns(createTimestamp=_TIME, updateTimestamp=_TIME)
 """What the methods that read it do not show of every noun."""
 
 LIST_MEMBER = Noun(
@@ -24,7 +24,7 @@ LIST_MEMBER = Noun(
     columns=(
         *_columns(id=_ID, listID=_ID),
         *(MEMBERSHIP.by_name[name] for name in ("name", "status")),
-        *STAMPS,
+        *TIMESTAMPS,
     ),
 )
 
@@ -104,6 +104,6 @@ ERASURE = Noun(
 )
 
 
-def address_mark(key: bytes, email_key: str) -> bytes:
+def address_hash(key: bytes, email_key: str) -> bytes:
     """What a receipt has of an address: only who has the company's key can tell whether it is that of another one."""
     return hmac.digest(key, b"erasure\0" + email_key.encode(), "sha256")

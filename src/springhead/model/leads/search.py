@@ -13,7 +13,7 @@ import msgspec
 from springhead.model.kit.columns import ID_MAX, Column, Kind
 from springhead.model.kit.errors import Json
 from springhead.model.kit.fields import FieldSet
-from springhead.model.kit.filters import Columns
+from springhead.model.kit.filters import FilterFields
 from springhead.model.leads.leads import LEAD
 
 SORTS_MAX = 3
@@ -28,7 +28,7 @@ KEY_LENGTH = 200
 TOTAL_MAX = 10_000
 """How many leads are counted."""
 
-BLOCK = 2_000
+RANK_BLOCK = 2_000
 """So many leads that have the words are put in order at a time, the best first."""
 
 TYPO_LENGTHS = range(3, 21)
@@ -42,13 +42,13 @@ _LIST = Column(name="list", kind=_MEMBERSHIP, writable=False)
 _ALWAYS_THERE = {"id", "leadScore", "leadScoreWeighted", "active", "createTimestamp", "updateTimestamp"}
 
 
-def searchable(fields: FieldSet) -> Columns:
+def search_fields(fields: FieldSet) -> FilterFields:
     """What the filter of a search can name: every field of leads, `list` for the lists that they are on, and events."""
     custom = {column.name: column for column in fields.columns["lead"]}
-    return Columns({**LEAD.by_name, "list": _LIST}, custom, history=True)
+    return FilterFields({**LEAD.by_name, "list": _LIST}, custom, history=True)
 
 
-class Key(NamedTuple):
+class SortKey(NamedTuple):
     """A column by which leads are sorted; `always` says that every lead has a value in it."""
 
     column: Column
@@ -56,7 +56,7 @@ class Key(NamedTuple):
     descending: bool
 
     @property
-    def always(self) -> bool:
+    def never_empty(self) -> bool:
         """Whether no lead is without a value."""
         return not self.custom and self.column.name in _ALWAYS_THERE
 
@@ -66,18 +66,18 @@ class Key(NamedTuple):
         return "text" if self.custom else self.column.kind.sql
 
 
-def sort_keys(sort: Sequence[tuple[str, bool]], fields: FieldSet) -> list[Key] | str:
+def sort_keys(sort: Sequence[tuple[str, bool]], fields: FieldSet) -> list[SortKey] | str:
     """The columns to sort by, of (name, descending), the id last; or the name of which there is none."""
     custom = {column.name: column for column in fields.columns["lead"]}
-    keys: list[Key] = []
+    keys: list[SortKey] = []
     for name, descending in sort:
         column = LEAD.by_name.get(name) or custom.get(name)
         if column is None:
             return name
-        keys.append(Key(column, name not in LEAD.by_name, descending))
+        keys.append(SortKey(column, name not in LEAD.by_name, descending))
         if name == "id":  # which no two have: what comes after it sorts nothing
             return keys
-    return [*keys, Key(LEAD.by_name["id"], custom=False, descending=False)]
+    return [*keys, SortKey(LEAD.by_name["id"], custom=False, descending=False)]
 
 
 def words(text: str) -> list[str]:
@@ -85,14 +85,14 @@ def words(text: str) -> list[str]:
     return list(dict.fromkeys(unicodedata.normalize("NFC", text).split()))
 
 
-class Typo(NamedTuple):
+class TypoPattern(NamedTuple):
     """How a word with a mistake is found: one of the rough patterns of LIKE must match, then the expression."""
 
     rough: tuple[str, str]
     expression: str
 
 
-def typo(word: str) -> Typo | None:
+def typo_pattern(word: str) -> TypoPattern | None:
     """What matches the beginning of a word with one letter too many, too few, wrong, or two in the wrong order.
 
     A word of three letters must match as a whole. None for what is too short or long, or has more than letters.
@@ -109,7 +109,7 @@ def typo(word: str) -> Typo | None:
     # Whatever the one mistake is, one of these stands in the word as it should be.
     rough = (lower[: half - 1], lower[half:]) if length >= _LONG else (f" {lower[0]}", f" {lower[1]}")
     ending = r"\M" if length == TYPO_LENGTHS[0] else ""
-    return Typo((f"%{rough[0]}%", f"%{rough[1]}%"), rf"\m(?:{'|'.join(sorted(forms))}){ending}")
+    return TypoPattern((f"%{rough[0]}%", f"%{rough[1]}%"), rf"\m(?:{'|'.join(sorted(forms))}){ending}")
 
 
 class Cursor(NamedTuple):
@@ -119,7 +119,7 @@ class Cursor(NamedTuple):
     values: tuple[Json, ...]
 
 
-class Place(NamedTuple):
+class RankPosition(NamedTuple):
     """Where a search goes on that is sorted by how well the words fit: behind a lead of that rank and id.
 
     Sorted are the leads `after` that id `until` another, None where these are all that there are.
@@ -149,14 +149,14 @@ def fingerprint(*parts: Json) -> str:
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:20]
 
 
-def write(cursor: Cursor, search: str) -> str:
+def encode_cursor(cursor: Cursor, search: str) -> str:
     """The cursor as a caller keeps it, of the search with that fingerprint."""
     values = [one.isoformat() if isinstance(one, datetime) else one for one in cursor.values]
     text = msgspec.json.encode([search, cursor.typos, values])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def read(text: str, search: str, keys: Sequence[Key]) -> Cursor | None:
+def decode_cursor(text: str, search: str, keys: Sequence[SortKey]) -> Cursor | None:
     """The cursor that `write` gave for the same search; None for anything else."""
     try:
         of, typos, given = msgspec.json.decode(_decoded(text), type=tuple[str, bool, list[str | bool | int | None]])
@@ -166,10 +166,10 @@ def read(text: str, search: str, keys: Sequence[Key]) -> Cursor | None:
     return Cursor(typos, values) if of == search else None
 
 
-def read_place(text: str, search: str) -> Cursor | None:
+def decode_rank_cursor(text: str, search: str) -> Cursor | None:
     """The cursor that `write` gave for the same search, where its values are a Place; None for anything else."""
     try:
-        of, typos, place = msgspec.json.decode(_decoded(text), type=tuple[str, bool, Place])
+        of, typos, place = msgspec.json.decode(_decoded(text), type=tuple[str, bool, RankPosition])
     except (binascii.Error, msgspec.MsgspecError, ValueError, UnicodeError):
         return None
     right = all(number is None or abs(number) <= ID_MAX for number in place)
@@ -179,9 +179,9 @@ def read_place(text: str, search: str) -> Cursor | None:
 _TYPES: Mapping[str, type] = {"boolean": bool, "bigint": int, "smallint": int, "integer": int}
 
 
-def _value(key: Key, value: str | bool | int | None) -> Json:
+def _value(key: SortKey, value: str | bool | int | None) -> Json:
     """A sort value as the driver takes it; ValueError for what none of ours holds."""
-    if value is None and not key.always:
+    if value is None and not key.never_empty:
         return None
     if key.sql_type == "timestamptz" and isinstance(value, str):
         moment = datetime.fromisoformat(value)

@@ -18,7 +18,7 @@ TABLES = {"lead": "lead", "opportunity": "opportunity", "account": "account"}
 PRIORITIES = ("low", "normal", "high")
 TASK_STATUSES = ("open", "inProgress", "completed")
 
-PAIRS = (("whatID", "whatType"), ("whoID", "whoType"))
+ASSOCIATIONS = (("whatID", "whatType"), ("whoID", "whoType"))
 """The two associations of a note or task: an id, and of what kind of object it is."""
 
 _ABOUT = (
@@ -66,11 +66,11 @@ TASK = Noun(
 )
 
 
-def half(noun: Noun, one: Any) -> InvalidParameters | None:
+def check_associations(noun: Noun, one: Any) -> InvalidParameters | None:
     """205 for an association of which only the id or only the type is given, or only one of them is null."""
     problems = [
         noun.by_name[absent].problem(f"{id_name} and {type_name} go together")
-        for id_name, type_name in PAIRS
+        for id_name, type_name in ASSOCIATIONS
         if (absent := _absent(one, id_name, type_name))
     ]
     return InvalidParameters(*problems) if problems else None
@@ -85,9 +85,9 @@ def _absent(one: Any, id_name: str, type_name: str) -> str | None:
     return None
 
 
-def unattached(one: Any, *, creating: bool) -> InvalidParameters | None:
+def check_attached(one: Any, *, creating: bool) -> InvalidParameters | None:
     """205 for a note that is about nothing; a change that takes one association away must name the other one."""
-    pairs = [tuple(getattr(one, name) for name in pair) for pair in PAIRS]
+    pairs = [tuple(getattr(one, name) for name in pair) for pair in ASSOCIATIONS]
     taken = [pair for pair in pairs if None in pair]
     if any(None not in pair and UNSET not in pair for pair in pairs) or not (creating or taken):
         return None

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import msgspec
 
-from springhead.model.feed.changes import KIND_OF, SCORE, Change
+from springhead.model.feed.changes import KIND_BY_SOURCE, SCORE, Change
 from springhead.store.database.pool import Database, Tx
 
 AT_ONCE = 1_000
@@ -139,14 +139,16 @@ async def after(
         company_id,
         sequence,
         span,
-        None if kinds is None else [source for source, kind in (*KIND_OF.items(), (SCORE, SCORE)) if kind in kinds],
+        None
+        if kinds is None
+        else [source for source, kind in (*KIND_BY_SOURCE.items(), (SCORE, SCORE)) if kind in kinds],
         limit,
     )
     changes = [
         Change(
             row["sequence"],
             row["event_id"],
-            KIND_OF[row["source"]] if row["source"] else SCORE,
+            KIND_BY_SOURCE[row["source"]] if row["source"] else SCORE,
             row["lead_id"],
             row["at"],
             msgspec.json.decode(row["data"]) if row["data"] else None,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from springhead.model.feed.subscriptions import DELIVERY, KEPT, KEPT_DAYS
+from springhead.model.feed.subscriptions import DELIVERIES_KEPT, DELIVERY, DELIVERY_DAYS
 from springhead.model.kit.errors import Json
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
@@ -34,8 +34,8 @@ async def tidy(tx: Tx, company_id: int, subscription_id: int) -> None:
         """,
         company_id,
         subscription_id,
-        KEPT_DAYS,
-        KEPT - 1,
+        DELIVERY_DAYS,
+        DELIVERIES_KEPT - 1,
         TIDIED,
     )
 
@@ -118,7 +118,7 @@ async def latest(
             f"""
             select {sql.select_list(DELIVERY.columns)} from delivery l
             where l.company_id = $1 and $2::text is not null and {where.condition}
-                and (l.create_timestamp > now() - interval '{KEPT_DAYS} days' or l.state = 'waiting')
+                and (l.create_timestamp > now() - interval '{DELIVERY_DAYS} days' or l.state = 'waiting')
             order by l.id desc
             limit $3 offset $4
             """

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from springhead.model.kit.fields import Field, FieldSet, Rule
+from springhead.model.kit.fields import Field, FieldSet, ListFilter
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import statement
 
@@ -86,7 +86,9 @@ async def load(tx: Tx, company_id: int) -> FieldSet:
         company_id,
     )
     return FieldSet(
-        version=rows[0]["field_version"], fields=fields, rules=tuple(Rule(row["id"], row["filter"]) for row in rules)
+        version=rows[0]["field_version"],
+        fields=fields,
+        list_filters=tuple(ListFilter(row["id"], row["filter"]) for row in rules),
     )
 
 

@@ -114,11 +114,11 @@ async def refused(
     wishes = [
         Wish(lead_id, lead_id, None, field.unique_id or 0, str(custom.get(name) or ""))
         for lead_id, custom in leads.items()
-        for name, field in fields.unique.items()
+        for name, field in fields.unique_fields.items()
     ]
     if not wishes:
         return {}
-    names = {field.unique_id: name for name, field in fields.unique.items()}
+    names = {field.unique_id: name for name, field in fields.unique_fields.items()}
     wanted: dict[tuple[int, bytes], int] = {}
     taken: dict[int, list[str]] = {}
     for found in await look(tx, company_id, wishes):
@@ -176,7 +176,7 @@ async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[i
 
     In the transaction that wrote the leads, after it did. Values move among the leads given, in any order.
     """
-    names = {field.unique_id: name for name, field in fields.unique.items()}
+    names = {field.unique_id: name for name, field in fields.unique_fields.items()}
     if not names or not lead_ids:
         return []
     listed = [{"unique_id": number, "name": name} for number, name in names.items()]
@@ -241,7 +241,7 @@ async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> in
     if cursor <= 0:
         return await _waited(tx, cursor)
     known = await fieldsets.load(tx, company_id)
-    name = next((name for name, field in known.unique.items() if field.unique_id == unique_id), None)
+    name = next((name for name, field in known.unique_fields.items() if field.unique_id == unique_id), None)
     if name is None:
         return None
     rows = await tx.rows(

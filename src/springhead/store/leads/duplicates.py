@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from springhead.model.feed.changes import KINDS, SCORE
-from springhead.model.leads.duplicates import CROWD, Key, Person
+from springhead.model.leads.duplicates import SHARED_MAX, ComparedLead, Key
 from springhead.store.database import background_jobs
 from springhead.store.database.pool import Tx
 from springhead.store.feed import changes
@@ -137,11 +137,11 @@ async def _job_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int 
 STEPS: Mapping[str, background_jobs.Step] = {_REST: _job_step}
 
 
-def _person(row: asyncpg.Record) -> Person:
-    return msgspec.convert(dict(row), Person)
+def _person(row: asyncpg.Record) -> ComparedLead:
+    return msgspec.convert(dict(row), ComparedLead)
 
 
-async def people(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, Person]:
+async def people(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, ComparedLead]:
     """Those of the leads that are there and active, by id."""
     rows = await tx.rows(
         """
@@ -183,7 +183,7 @@ async def of(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
         """,
         company_id,
         ids,
-        CROWD + 1,
+        SHARED_MAX + 1,
     )
     return [Group((row["kind"], row["key"]), row["ids"]) for row in rows]
 
@@ -217,7 +217,7 @@ async def shared(tx: Tx, company_id: int, after: Key, *, limit: int) -> tuple[li
         company_id,
         *after,
         SCANNED,
-        CROWD,
+        SHARED_MAX,
         limit,
     )
     groups = sorted((Group((row["kind"], row["key"]), row["ids"]) for row in rows if row["ids"]), key=_key)
@@ -248,6 +248,6 @@ async def crowds(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]:
         company_id,
         [kind for kind, _ in keys],
         [key for _, key in keys],
-        CROWD,
+        SHARED_MAX,
     )
     return {(row["kind"], row["key"]) for row in rows}

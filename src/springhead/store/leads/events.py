@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from springhead.model.feed.changes import KIND_OF
+from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.leads.events import Event
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
@@ -33,5 +33,5 @@ async def write(tx: Tx, company_id: int, events: Sequence[Event]) -> None:
     """Write events in the order given; those of one transaction have the same time, that of its beginning."""
     if not events:
         return
-    await tx.rows(_WRITE, company_id, msgspec.json.encode(events).decode(), list(KIND_OF))
-    tx.changed |= any(event.source in KIND_OF for event in events)
+    await tx.rows(_WRITE, company_id, msgspec.json.encode(events).decode(), list(KIND_BY_SOURCE))
+    tx.changed |= any(event.source in KIND_BY_SOURCE for event in events)

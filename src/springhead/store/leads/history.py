@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from springhead.model.kit.errors import Json
-from springhead.model.leads.history import CAME, TOLD, WENT
+from springhead.model.leads.history import CHANGE_SOURCES, CREATION_SOURCES, REMOVAL_SOURCES
 from springhead.model.leads.leads import LEAD
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
@@ -46,7 +46,7 @@ async def changes(
         """,
         company_id,
         lead_id,
-        list(TOLD),
+        list(CHANGE_SOURCES),
         None if names is None else list(names),
         limit,
         offset,
@@ -126,8 +126,8 @@ async def at(
         version,
         ids,
         before,
-        list(TOLD),
-        list(CAME),
-        list(WENT),
+        list(CHANGE_SOURCES),
+        list(CREATION_SOURCES),
+        list(REMOVAL_SOURCES),
     )
     return [dict(row) for row in rows]

@@ -9,9 +9,9 @@ import msgspec
 
 from springhead.model.kit.columns import ID_MAX
 from springhead.model.kit.errors import Json
-from springhead.model.kit.filters import Columns, Filter
+from springhead.model.kit.filters import Filter, FilterFields
 from springhead.model.leads import search
-from springhead.model.leads.search import Key, Place
+from springhead.model.leads.search import RankPosition, SortKey
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, literal, statement
 from springhead.store.nouns.filters import condition
@@ -39,9 +39,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     filter: Filter | None
-    columns: Columns
+    columns: FilterFields
     words: Sequence[str]
-    keys: Sequence[Key]
+    keys: Sequence[SortKey]
     living: bool
     ranked: bool
 
@@ -62,7 +62,7 @@ class Search:
         No rows can also mean that the field version has changed.
         """
         if self._query.ranked:
-            return await self._best(typos=typos, place=Place(*after) if after is not None else None, limit=limit)
+            return await self._best(typos=typos, place=RankPosition(*after) if after is not None else None, limit=limit)
         return await self._page(typos=typos, after=after, limit=limit)
 
     async def _page(
@@ -85,13 +85,13 @@ class Search:
         ]
         return found, [tuple(row.pop(f"#{number}") for number in range(len(keys))) for row in found]
 
-    async def _best(self, *, typos: bool, place: Place | None, limit: int) -> tuple[Rows, list[Place]]:
+    async def _best(self, *, typos: bool, place: RankPosition | None, limit: int) -> tuple[Rows, list[RankPosition]]:
         """Up to `limit` leads behind a place, those first which the words fit best.
 
         They are put in order by BLOCK at a time, in the order of ids: to know the best of all that have a common word
         would mean to read every lead.
         """
-        found: list[Place] = []
+        found: list[RankPosition] = []
         after, until = (place.after, place.until) if place else (0, None)
         while len(found) < limit:
             block = await self._block(after, until, typos=typos)
@@ -113,7 +113,7 @@ class Search:
         places = [one for one in found[:limit] if one.id in rows]
         return [rows[one.id] for one in places], places
 
-    async def _block(self, after: int, until: int | None, *, typos: bool) -> list[Place]:
+    async def _block(self, after: int, until: int | None, *, typos: bool) -> list[RankPosition]:
         """The leads behind an id that have the words, up to another or a block of them, the best first."""
         parameters: list[object] = []
         where = self._where(parameters, first=5, typos=typos)
@@ -130,10 +130,10 @@ class Search:
             f" where l.company_id = $1 and l.id > $2 and l.id <= $3 and {where} order by l.id limit $4"
         )
         most = until if until is not None else ID_MAX
-        rows = await self._rows(query, self._company_id, after, most, search.BLOCK, *parameters)
-        if until is None and len(rows) == search.BLOCK:
+        rows = await self._rows(query, self._company_id, after, most, search.RANK_BLOCK, *parameters)
+        if until is None and len(rows) == search.RANK_BLOCK:
             until = rows[-1]["id"]
-        return sorted((Place(after, until, row["rank"], row["id"]) for row in rows), key=_order_of)
+        return sorted((RankPosition(after, until, row["rank"], row["id"]) for row in rows), key=_order_of)
 
     async def count(self, *, typos: bool) -> int:
         """How many leads there are, as far as TOTAL_MAX and one."""
@@ -159,7 +159,7 @@ class Search:
         return " and ".join(parts)
 
 
-def _order_of(place: Place) -> tuple[int, int]:
+def _order_of(place: RankPosition) -> tuple[int, int]:
     return -place.rank, place.id
 
 
@@ -172,13 +172,13 @@ def _word(word: str, parameters: list[object], *, first: int, typos: bool) -> st
 
     pattern = put("%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%")
     found = " or ".join(f"lower(l.{column}) like lower({pattern})" for column in _SEARCHED)
-    if typos and (mistaken := search.typo(word)):
+    if typos and (mistaken := search.typo_pattern(word)):
         rough = " or ".join(f"n.names like {put(pattern)}" for pattern in mistaken.rough)
         found += f" or (({rough}) and n.names ~ {put(mistaken.expression)})"
     return f"coalesce({found}, false)"
 
 
-def _expression(key: Key) -> str:
+def _expression(key: SortKey) -> str:
     if key.custom:
         value = f"l.custom->>{literal(key.column.name)}"
     else:
@@ -188,12 +188,12 @@ def _expression(key: Key) -> str:
     return value
 
 
-def _order(key: Key, text: str) -> str:
-    return f"{text} {'desc' if key.descending else 'asc'}{'' if key.always else ' nulls last'}"
+def _order(key: SortKey, text: str) -> str:
+    return f"{text} {'desc' if key.descending else 'asc'}{'' if key.never_empty else ' nulls last'}"
 
 
 def _behind(
-    keys: Sequence[Key], texts: Sequence[str], after: Sequence[Json], parameters: list[object], *, first: int
+    keys: Sequence[SortKey], texts: Sequence[str], after: Sequence[Json], parameters: list[object], *, first: int
 ) -> str:
     """What comes behind a row of these sort values, those without a value last of all."""
     ways: list[str] = []
@@ -207,8 +207,8 @@ def _behind(
         sql_type = key.sql_type.replace("smallint", "bigint")  # what a forged cursor holds need not fit
         operand = f"${first + len(parameters) - 1}::{sql_type}"
         beyond = f"{text} {'<' if key.descending else '>'} {operand}"
-        ways.append(" and ".join([*same, beyond if key.always else f"({beyond} or {text} is null)"]))
-        if key is keys[0] and key.always:  # said once more so that an index can begin there
+        ways.append(" and ".join([*same, beyond if key.never_empty else f"({beyond} or {text} is null)"]))
+        if key is keys[0] and key.never_empty:  # said once more so that an index can begin there
             bound = f"{text} {'<=' if key.descending else '>='} {operand} and "
         same.append(f"{text} = {operand}")
     return f"({bound}({' or '.join(f'({way})' for way in ways)}))"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from springhead.model.leads.events import ERASED, Event
-from springhead.model.leads.personal_data import ERASURE, address_mark
+from springhead.model.leads.personal_data import ERASURE, address_hash
 from springhead.model.sales.notes import NOTE, TASK
 from springhead.store.capture import sites
 from springhead.store.database import background_jobs, sql
@@ -117,7 +117,7 @@ async def _receipts(tx: Tx, company_id: int, counted: Sequence[personal_data.Cou
         company_id,
         known,
     )
-    marks = {row["id"]: address_mark(site.signing_key, row["email_key"]) for row in rows}
+    marks = {row["id"]: address_hash(site.signing_key, row["email_key"]) for row in rows}
     await tx.rows(
         """
         insert into erasure (company_id, lead_id, key_id, address_mark, erased, kept)
@@ -168,7 +168,7 @@ async def receipts(
     """Receipts, oldest first: of all erasures, of some leads, or of those who had an address."""
     mark = None
     if email_key is not None:
-        mark = address_mark((await sites.of_company(tx, company_id)).signing_key, email_key)
+        mark = address_hash((await sites.of_company(tx, company_id)).signing_key, email_key)
     rows = await tx.rows(
         statement(
             f"""

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from springhead.model.feed.changes import KIND_OF
+from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
@@ -127,9 +127,9 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
     won = await tx.rows(_LINKS, company_id, going, staying)
     await notes.move_leads(tx, company_id, going, staying)
     await tx.rows(_BELONGINGS, company_id, going, staying)
-    moved = await tx.value(_EVENTS, company_id, going, staying, list(KIND_OF), STEP_ROWS)
+    moved = await tx.value(_EVENTS, company_id, going, staying, list(KIND_BY_SOURCE), STEP_ROWS)
     await removals.lock(
-        tx, company_id, sorted({*(row["list_id"] for row in listed), *(rule.list_id for rule in fields.rules)})
+        tx, company_id, sorted({*(row["list_id"] for row in listed), *(rule.list_id for rule in fields.list_filters)})
     )
     await tx.rows(_MEMBERS, company_id, going, staying)
     await tx.rows(_GO, company_id, going, staying)
@@ -308,7 +308,7 @@ async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | Non
     )
     if stays is None:
         return None
-    moved = await tx.value(_EVENTS, company_id, [lead_id], [stays], list(KIND_OF), STEP_ROWS)
+    moved = await tx.value(_EVENTS, company_id, [lead_id], [stays], list(KIND_BY_SOURCE), STEP_ROWS)
     return cursor + moved if moved == STEP_ROWS else -1
 
 

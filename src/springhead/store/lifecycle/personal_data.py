@@ -105,7 +105,7 @@ HELD = (
     ),
     Held(
         noun=OPPORTUNITY,
-        more=nouns.STAMPS,
+        more=nouns.TIMESTAMPS,
         of=f"""(l.primary_lead_id = any({{ids}}) or l.originating_lead_id = any({{ids}}) or l.id = any(array(
             select o.opportunity_id {_LINKED}
         )))""",
@@ -116,10 +116,10 @@ HELD = (
         kept="true",
         custom="opportunity",
     ),
-    Held(noun=OPPORTUNITY_LEAD, more=nouns.STAMPS, erasure="follows"),
+    Held(noun=OPPORTUNITY_LEAD, more=nouns.TIMESTAMPS, erasure="follows"),
     _about(NOTE),
     _about(TASK),
-    Held(noun=CALL, more=nouns.STAMPS[1:], of=_OF_BIN, lead=_LEAD_OF_BIN),
+    Held(noun=CALL, more=nouns.TIMESTAMPS[1:], of=_OF_BIN, lead=_LEAD_OF_BIN),
     Held(noun=nouns.UPLOAD, of=_OF_BIN, lead=_LEAD_OF_BIN, piece=1),
     Held(
         noun=nouns.PAGE_VIEW,

@@ -61,7 +61,7 @@ async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[
 
 async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[int]:
     """The leads of the bin whose values of unique fields nobody else has by now."""
-    if not fields.unique:
+    if not fields.unique_fields:
         return list(lead_ids)
     rows = await tx.rows(
         """
@@ -82,7 +82,9 @@ async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Seque
     if await unique_values.follow(tx, company_id, fields, lead_ids):  # somebody took a value just now
         raise TryAgain
     listed = await tx.rows(_LISTS, company_id, lead_ids)
-    await removals.lock(tx, company_id, [*(row["id"] for row in listed), *(rule.list_id for rule in fields.rules)])
+    await removals.lock(
+        tx, company_id, [*(row["id"] for row in listed), *(rule.list_id for rule in fields.list_filters)]
+    )
     for query in (_OPPORTUNITY_LEADS, _NOTES, _BELONGINGS, _MEMBERS):
         await tx.rows(query, company_id, lead_ids)
     links = await tx.rows(_VISITORS, company_id, lead_ids)

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from springhead.model.kit import filters
-from springhead.model.kit.fields import FieldSet, Rule
-from springhead.model.kit.filters import Columns, Filter
-from springhead.model.lists import LIST_MEMBER, filterable
+from springhead.model.kit.fields import FieldSet, ListFilter
+from springhead.model.kit.filters import Filter, FilterFields
+from springhead.model.lists import LIST_MEMBER, filter_fields
 from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.deadlines import LAST_WRITE_SECONDS
@@ -48,14 +48,14 @@ async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[i
     """
     if not lead_ids:
         return
-    found = await _look(tx, company_id, fields, fields.rules, lead_ids)
+    found = await _look(tx, company_id, fields, fields.list_filters, lead_ids)
     if found is None:
         fields = await fieldsets.load(tx, company_id)
-        found = await _look(tx, company_id, fields, fields.rules, lead_ids)
+        found = await _look(tx, company_id, fields, fields.list_filters, lead_ids)
     if found is None:
         raise TryAgain
     if found:
-        await _move(tx, company_id, fields.rules, found)
+        await _move(tx, company_id, fields.list_filters, found)
 
 
 async def changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
@@ -79,19 +79,19 @@ async def fill(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
 
 def naming(fields: FieldSet, names: Collection[str]) -> list[int]:
     """The ids of the lists whose filter speaks of one of these fields."""
-    columns = filterable(fields)
+    columns = filter_fields(fields)
     wanted = set(names)
-    return [rule.list_id for rule in fields.rules if filters.names(_filter(rule, columns)) & wanted]
+    return [rule.list_id for rule in fields.list_filters if filters.field_names(_filter(rule, columns)) & wanted]
 
 
 async def _look(
-    tx: Tx, company_id: int, fields: FieldSet, rules: Sequence[Rule], lead_ids: Sequence[int]
+    tx: Tx, company_id: int, fields: FieldSet, rules: Sequence[ListFilter], lead_ids: Sequence[int]
 ) -> list[_Move] | None:
     """Which of the leads must join or leave; None when the fields and rules are no longer of that version."""
     key = ("rules", *(str(rule.list_id) for rule in rules))
-    look: _Look | None = fields.derived.get(key)
+    look: _Look | None = fields.cache.get(key)
     if look is None:
-        look = fields.derived[key] = _made(fields, rules)
+        look = fields.cache[key] = _made(fields, rules)
     rows = await tx.rows(look.query, company_id, lead_ids, *look.parameters)
     if rows[0]["version"] != fields.version:
         return None
@@ -112,12 +112,12 @@ _aggregated = [
 ]
 
 
-def _filter(rule: Rule, columns: Columns) -> Filter:
-    return filters.load(msgspec.json.decode(rule.filter), columns)
+def _filter(rule: ListFilter, columns: FilterFields) -> Filter:
+    return filters.from_json(msgspec.json.decode(rule.filter), columns)
 
 
-def _made(fields: FieldSet, rules: Sequence[Rule]) -> _Look:
-    columns = filterable(fields)
+def _made(fields: FieldSet, rules: Sequence[ListFilter]) -> _Look:
+    columns = filter_fields(fields)
     parameters: list[object] = []
     fits = [
         f"case when {condition(_filter(rule, columns), columns, parameters, first=3)} then {rule.list_id}::bigint end"
@@ -199,7 +199,7 @@ _MOVE = statement(
 )
 
 
-async def _move(tx: Tx, company_id: int, rules: Sequence[Rule], moves: Sequence[_Move]) -> None:
+async def _move(tx: Tx, company_id: int, rules: Sequence[ListFilter], moves: Sequence[_Move]) -> None:
     lists = {move.list_id for move in moves}
     concerned = [rule for rule in rules if rule.list_id in lists]
     await tx.rows(
@@ -215,7 +215,7 @@ async def _move(tx: Tx, company_id: int, rules: Sequence[Rule], moves: Sequence[
 async def _evaluate(tx: Tx, company_id: int, list_id: int, lead_ids: Sequence[int]) -> None:
     """Let one list follow these leads, which somebody may be changing right now."""
     fields = await fieldsets.load(tx, company_id)
-    rules = [rule for rule in fields.rules if rule.list_id == list_id]
+    rules = [rule for rule in fields.list_filters if rule.list_id == list_id]
     # Only those who must move are locked; a change that is under way evaluates for itself, or is swept up later.
     found = await _look(tx, company_id, fields, rules, lead_ids) if rules and lead_ids else []
     concerned = sorted(move.lead_id for move in found or ())

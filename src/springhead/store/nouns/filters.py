@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from springhead.model.feed.changes import KIND_OF
+from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.kit.columns import Column
-from springhead.model.kit.event_filters import Happened
+from springhead.model.kit.event_filters import EventTest
 from springhead.model.kit.filter_values import Value
-from springhead.model.kit.filters import CHANGED_SINCE, All, Columns, Comparison, Either, Filter, Not
+from springhead.model.kit.filters import CHANGED_SINCE, AllOf, AnyOf, Comparison, Filter, FilterFields, Not
 from springhead.store.database.sql import literal
 
 # {x} is the field, {a} and {b} are the values; `in` has the whole list as {a}.
@@ -54,7 +54,7 @@ _Put: TypeAlias = Callable[[object, str], str]
 """Keeps a value as a parameter of an SQL type, and gives its place in the text."""
 
 
-def condition(filter: Filter, columns: Columns, parameters: list[object], *, first: int) -> str:
+def condition(filter: Filter, columns: FilterFields, parameters: list[object], *, first: int) -> str:
     """The filter as a condition on the table alias `l`, true or false for every row and never null.
 
     Its values are appended to `parameters`, of which the n-th (from 0) is `${first + n}`. A field that is in
@@ -67,13 +67,13 @@ def condition(filter: Filter, columns: Columns, parameters: list[object], *, fir
 
     def build(filter: Filter) -> str:
         match filter:
-            case All(parts):
+            case AllOf(parts):
                 return f"({' and '.join(map(build, parts))})"
-            case Either(parts):
+            case AnyOf(parts):
                 return f"({' or '.join(map(build, parts))})"
             case Not(part):
                 return f"(not {build(part)})"
-            case Happened():
+            case EventTest():
                 return _happened(filter, put)
             case Comparison():
                 return _comparison(filter, columns, put)
@@ -81,7 +81,7 @@ def condition(filter: Filter, columns: Columns, parameters: list[object], *, fir
     return build(filter)
 
 
-def _comparison(test: Comparison, columns: Columns, put: _Put) -> str:
+def _comparison(test: Comparison, columns: FilterFields, put: _Put) -> str:
     if column := columns.standard.get(test.name):
         return _standard(column, test.operator, test.values, put)
     if column := columns.custom.get(test.name):
@@ -92,7 +92,7 @@ def _comparison(test: Comparison, columns: Columns, put: _Put) -> str:
 _EVENT = "select from event e where e.company_id = l.company_id and e.lead_id = l.id"
 
 
-def _happened(test: Happened, put: _Put) -> str:
+def _happened(test: EventTest, put: _Put) -> str:
     """Whether a lead has so many events: no more of them are looked at than it takes to know."""
     parts = [_EVENT]
     if test.sources:
@@ -125,7 +125,7 @@ def _changed(name: str, field: str, values: Sequence[Value], put: _Put) -> str:
     )
 
 
-_TELLING = [source for source in KIND_OF if source != "leadCreation"]
+_TELLING = [source for source in KIND_BY_SOURCE if source != "leadCreation"]
 
 
 def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:

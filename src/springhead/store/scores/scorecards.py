@@ -10,8 +10,17 @@ import msgspec
 from springhead.model.kit import filters
 from springhead.model.kit.columns import Column
 from springhead.model.kit.fields import FieldSet
-from springhead.model.kit.filters import Columns
-from springhead.model.scores import EVENTS_MAX, MOST, Line, ScoreRule, closing, columns_of, fillable, whole
+from springhead.model.kit.filters import FilterFields
+from springhead.model.scores import (
+    EVENTS_MAX,
+    EVENTS_PER_RULE_MAX,
+    ScoreLine,
+    ScoreRule,
+    completeness_fields,
+    fit_fields,
+    rounding_line,
+    to_score,
+)
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, literal, statement
 from springhead.store.feed.changes import scored
@@ -62,7 +71,7 @@ class Scorecard:
         self._rules = {rule.id: rule for rule in rules}
         self._half_life = float(half_life_days * _DAY)
         self._parameters: list[object] = []
-        columns = columns_of(fields)
+        columns = fit_fields(fields)
         # Of each rule about the lead itself: the points, and a sentence.
         self._plain = {rule.id: self._about_lead(rule, columns) for rule in rules if not rule.sources}
         counting = [rule for rule in rules if rule.sources]
@@ -83,17 +92,17 @@ class Scorecard:
         tx.changed |= bool(rows)
         return sorted(row["id"] for row in rows)
 
-    async def explain(self, tx: Tx, company_id: int, lead_id: int) -> tuple[list[Line], bool]:
+    async def explain(self, tx: Tx, company_id: int, lead_id: int) -> tuple[list[ScoreLine], bool]:
         """Score a lead and say how, in lines that add up to its scores; and whether these were other ones before.
 
         To be called in a transaction. A rule that gives nothing has a line that says so.
         """
         rows = await tx.rows(self._explaining(), company_id, [lead_id], self._half_life, *self._parameters)
-        lines: list[Line] = []
+        lines: list[ScoreLine] = []
         for row in rows:
             event = {name: row[name] for name in ("event_id", "event_source", "event_name", "create_timestamp")}
             lines.append(
-                Line(
+                ScoreLine(
                     rule=self._rules[row["rule_id"]],
                     part=self._rules[row["rule_id"]].part,
                     points=row["points"],
@@ -102,8 +111,8 @@ class Scorecard:
                     event=event if row["event_id"] else {},
                 )
             )
-        lines += closing(lines)
-        scores = (whole(sum(line.points for line in lines)), whole(sum(line.weighted for line in lines)))
+        lines += rounding_line(lines)
+        scores = (to_score(sum(line.points for line in lines)), to_score(sum(line.weighted for line in lines)))
         changed = await tx.rows(_RESCORE, company_id, lead_id, *scores)
         tx.changed |= bool(changed)
         return lines, bool(changed)
@@ -116,20 +125,21 @@ class Scorecard:
 
     def _counting(self, rule: ScoreRule) -> str:
         """A rule about events, as a row."""
-        sources, likes = self._put(list(rule.sources), "text[]"), self._put(rule.likes, "text[]")
+        sources, likes = self._put(list(rule.sources), "text[]"), self._put(rule.like_patterns, "text[]")
         pages = str(rule.part == "pageTracking").lower()
-        return f"({rule.id}::bigint, {sources}, {pages}, {likes}, {rule.points * 100}::bigint, {rule.most or MOST})"
+        most = rule.most or EVENTS_PER_RULE_MAX
+        return f"({rule.id}::bigint, {sources}, {pages}, {likes}, {rule.points * 100}::bigint, {most})"
 
-    def _about_lead(self, rule: ScoreRule, columns: Columns) -> tuple[str, str]:
+    def _about_lead(self, rule: ScoreRule, columns: FilterFields) -> tuple[str, str]:
         hundredths = rule.points * 100
         if rule.filter is not None:
-            tested = condition(filters.load(rule.filter, columns), columns, self._parameters, first=4)
+            tested = condition(filters.from_json(rule.filter, columns), columns, self._parameters, first=4)
             fits = f"({tested})"
             return (
                 f"case when {fits} then {hundredths} else 0 end",
                 f"case when {fits} then 'fits' else 'does not fit' end",
             )
-        known = fillable(columns)
+        known = completeness_fields(columns)
         filled = {name: _is_filled(known[name], custom=name in columns.custom) for name in rule.fields if name in known}
         if not filled:  # all of them were deleted
             return "0", "'none of its fields is there any more'"

@@ -15,7 +15,7 @@ from datetime import datetime
 import msgspec
 
 from springhead.model.kit.fields import FieldSet
-from springhead.model.scores import Line, columns_of, decay_every, names_of
+from springhead.model.scores import ScoreLine, decay_interval, field_names, fit_fields
 from springhead.store.database import background_jobs
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.retry import retry
@@ -117,14 +117,14 @@ async def change_half_life(tx: Tx, company_id: int, days: int) -> bool:
 
 async def fields_gone(tx: Tx, company_id: int, before: FieldSet, names: Collection[str]) -> bool:
     """These custom fields are being deleted: score all leads if a rule speaks of one; says whether one does."""
-    columns = columns_of(before)
-    concerned = any(names_of(rule, columns) & set(names) for rule in await scorecards.rules(tx, company_id))
+    columns = fit_fields(before)
+    concerned = any(field_names(rule, columns) & set(names) for rule in await scorecards.rules(tx, company_id))
     if concerned:
         await rules_changed(tx, company_id)
     return concerned
 
 
-async def explain(tx: Tx, company_id: int, lead_id: int) -> list[Line]:
+async def explain(tx: Tx, company_id: int, lead_id: int) -> list[ScoreLine]:
     """Score a lead now and say how; where no rule is active, what calls gave it. To be called in a transaction.
 
     There are no lines for a lead that is not there.
@@ -142,7 +142,8 @@ async def explain(tx: Tx, company_id: int, lead_id: int) -> list[Line]:
             "select lead_score, lead_score_weighted from lead where company_id = $1 and id = $2", company_id, lead_id
         )
         return [
-            Line(part="set", points=one["lead_score"] * 100, weighted=one["lead_score_weighted"] * 100) for one in found
+            ScoreLine(part="set", points=one["lead_score"] * 100, weighted=one["lead_score_weighted"] * 100)
+            for one in found
         ]
     card = Scorecard(await scorecards.rules(tx, company_id), fields, row["half_life_days"])
     lines, changed = await card.explain(tx, company_id, lead_id)
@@ -295,7 +296,7 @@ async def _start(tx: Tx, company_id: int, *, is_active: bool, needed: bool = Tru
         "update scoring set is_active = $2, decay_at = now() + $3::interval where company_id = $1",
         company_id,
         is_active,
-        decay_every(days),
+        decay_interval(days),
     )
     if needed:
         await tx.rows(
