@@ -37,6 +37,7 @@ layers: .venv/.installed-dev ## Check the direction of imports and the length of
 
 generated: .venv/.installed-dev ## Check that the generated files are up to date
 	$(BIN)/springhead generate --check
+	@$(BIN)/python docs/draw_architecture.py --check
 
 fix: .venv/.installed-dev ## Format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix-only
@@ -44,6 +45,7 @@ fix: .venv/.installed-dev ## Format the code, and fix what ruff can fix
 
 generate: .venv/.installed-dev ## Write the generated files: docs/reference, openrpc.json, parts of docs/compatibility.md and docs/settings.md
 	$(BIN)/springhead generate
+	@$(BIN)/python docs/draw_architecture.py
 
 bench: .venv/.installed-dev ## Compare the speed with the bare database driver (ARGS="--leads 100000")
 	$(BIN)/python -m bench $(ARGS)

@@ -1,0 +1,147 @@
+"""Performing a call: one function has its deadline, its retries, its errors and its counts."""
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from springhead import methods
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.steps import STEPS
+from springhead.model.kit.errors import EntryExists, Unavailable, Unexpected, UnknownMethod
+from springhead.rpc.context import Context
+from springhead.rpc.context import Server as Shared
+from springhead.rpc.method import REGISTRY, Outcomes
+from springhead.rpc.perform import Performed, attempt, perform
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
+from springhead.store.database.retry import MergedIds
+from springhead.store.feed.changes import Feed
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import Walks
+from support import Company, Server, new_email
+
+assert methods.leads, "importing the methods registers them"
+
+T = TypeVar("T")
+
+
+def _shared(database: Database) -> Shared:
+    jobs = BackgroundJobs(database, STEPS)
+    return Shared(database, FieldCache(), Walks(), jobs, Feed(database))
+
+
+def within(server: Server, company: Company, work: Callable[[Context], Awaitable[T]]) -> T:
+    """Run work with a context of the company, as a way into the server has it."""
+
+    async def run() -> T:
+        database = Database(pool_size=2)
+        await database.open(server.dsn)
+        try:
+            async with database.everyone() as tx:
+                access = await companies.access(tx, company.account_id)
+            assert access
+            return await work(Context(server=_shared(database), company=access.company, utc=True, request_id="r-1"))
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+def performed(server: Server, company: Company, name: str, params: dict[str, Any]) -> Performed:
+    return within(server, company, lambda context: perform(context, name, params))
+
+
+def test_a_call_that_names_a_merged_lead_starts_again_from_the_same_parameters(
+    server: Server, company: Company
+) -> None:
+    stays, goes = company.create({"emailAddress": new_email()}, {"emailAddress": new_email()})
+    (merged,) = company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
+    assert merged["success"]
+    params: dict[str, Any] = {"objects": [{"id": goes, "firstName": "Ann"}, {"id": stays, "lastName": "Lee"}]}
+    sent = copy.deepcopy(params)
+    attempts: list[Any] = []
+
+    async def work(context: Context) -> Any:
+        attempts.append(context.attempt)
+        return await REGISTRY["updateLeads"].call(context, params, objects_per_call=500)
+
+    outcomes = within(server, company, lambda context: attempt(context, work))
+
+    assert isinstance(outcomes, Outcomes)
+    assert [outcome["success"] for outcome in outcomes.results] == [True, True]
+    assert params == sent
+    assert [dict(known.merged) for known in attempts] == [{}, {goes: stays}]
+    (lead,) = company.call("getLead", id=stays)
+    assert (lead["firstName"], lead["lastName"]) == ("Ann", "Lee")
+
+
+def test_a_name_that_is_no_method_is_204(server: Server, company: Company) -> None:
+    answer = performed(server, company, "noSuchMethod", {})
+
+    assert (answer.method, answer.answer) == ("-", None)
+    assert isinstance(answer.error, UnknownMethod)
+
+
+def test_refused_objects_are_counted_by_method_and_code(server: Server, company: Company) -> None:
+    email = new_email()
+
+    async def work(context: Context) -> tuple[Performed, dict[tuple[str, int], int]]:
+        answer = await perform(context, "createLeads", {"objects": [{"emailAddress": email}] * 3})
+        return answer, dict(context.server.refusals)
+
+    answer, refusals = within(server, company, work)
+
+    assert (answer.objects, answer.refused) == (3, 2)
+    assert refusals == {("createLeads", EntryExists.code): 2}
+
+
+def test_a_fault_of_ours_is_999_with_the_requests_id(
+    server: Server, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_context: Context, **_params: Any) -> Outcomes:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(REGISTRY, "getLead", msgspec.structs.replace(REGISTRY["getLead"], run=broken))
+
+    answer = performed(server, company, "getLead", {"id": 1})
+
+    assert isinstance(answer.error, Unexpected)
+    assert answer.error.body()["data"] == {"requestId": "r-1"}
+
+
+def test_a_call_that_is_late_is_refused_and_can_be_repeated(server: Server, company: Company) -> None:
+    async def work(context: Context) -> Performed:
+        return await perform(context, "getLead", {"id": 1}, end=asyncio.get_running_loop().time() - 1)
+
+    assert isinstance(within(server, company, work).error, Unavailable)
+
+
+def test_work_that_never_succeeds_ends_with_the_deadline(server: Server, company: Company) -> None:
+    async def work(context: Context) -> None:
+        async def hopeless(_context: Context) -> None:
+            await asyncio.Event().wait()
+
+        await attempt(context, hopeless, end=asyncio.get_running_loop().time() + 0.01)
+
+    with pytest.raises(Unavailable):
+        within(server, company, work)
+
+
+def test_every_attempt_has_what_the_earlier_ones_found_out(server: Server, company: Company) -> None:
+    seen: list[dict[int, int]] = []
+
+    async def work(context: Context) -> None:
+        async def merged_twice(context: Context) -> None:
+            seen.append(dict(context.attempt.merged))
+            if len(seen) < 3:
+                raise MergedIds({len(seen): 0})
+
+        await attempt(context, merged_twice)
+
+    within(server, company, work)
+
+    assert seen == [{}, {1: 0}, {1: 0, 2: 0}]
