@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -24,14 +25,26 @@ NUMBER = struct.Struct("!i")
 class Forked:
     """A running `springhead`, with the part of `subprocess.Popen`'s interface that tests use."""
 
-    def __init__(self, arguments: Sequence[str], *, stderr: IO[bytes], env: dict[str, str]) -> None:
-        out, theirs = os.pipe()
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdout: IO[bytes] | None,
+        stderr: IO[bytes],
+        env: dict[str, str],
+        cwd: Path | None = None,
+    ) -> None:
+        """`stdout` None: a pipe."""
+        self.stdout: IO[bytes] | None = None
+        if stdout is None:
+            read, write = os.pipe()
+            self.stdout, stdout = os.fdopen(read, "rb"), os.fdopen(write, "wb")
         self._line, keeper = socket.socketpair()
         with keeper:
-            socket.send_fds(_fork_server(), [b"."], [keeper.fileno(), theirs, stderr.fileno()])
-        os.close(theirs)
-        self.stdout = os.fdopen(out, "rb")
-        request = {"arguments": list(arguments), "env": env, "cwd": str(Path.cwd())}
+            socket.send_fds(_fork_server(), [b"."], [keeper.fileno(), stdout.fileno(), stderr.fileno()])
+        if self.stdout:
+            stdout.close()
+        request = {"arguments": list(arguments), "env": env, "cwd": str(cwd or Path.cwd())}
         self._line.sendall(json.dumps(request).encode() + b"\n")
         self.pid: int = self._number()
         self.returncode: int | None = None
@@ -71,9 +84,20 @@ class Forked:
 def start(arguments: Sequence[str], *, stderr: IO[bytes], env: dict[str, str]) -> "Forked | subprocess.Popen[bytes]":
     """Starts `springhead`; as a new program if the environment has instructions for the loader."""
     if "LD_PRELOAD" not in env:
-        return Forked(arguments, stderr=stderr, env=env)
+        return Forked(arguments, stdout=None, stderr=stderr, env=env)
     command = [sys.executable, "-m", "springhead", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=env, start_new_session=True)
+
+
+def run(arguments: Sequence[str], *, env: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a `springhead` command to its end."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        code = Forked(arguments, stdout=stdout, stderr=stderr, env=env, cwd=cwd).wait(60)
+        said: list[str] = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            said.append(file.read().decode())
+    return subprocess.CompletedProcess(["springhead", *arguments], code, *said)
 
 
 @lru_cache(maxsize=1)

@@ -5,13 +5,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 
+from fork_server import run
 from springhead.postgres.account import choose_account
 from springhead.postgres.binaries import binaries
 
@@ -22,16 +22,8 @@ UTF8 = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-
 def springhead(
     *words: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A command and what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "springhead", *map(str, words)],
-        cwd=cwd,
-        env=clean_environment() | (env or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    """Runs a command; returns its exit code and its output."""
+    return run([*map(str, words)], cwd=cwd, env=clean_environment() | (env or {}))
 
 
 def clean_environment() -> dict[str, str]:

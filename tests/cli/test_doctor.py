@@ -88,7 +88,7 @@ def test_a_disk_that_runs_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_a_database_of_a_newer_version_is_broken_and_no_server_starts_on_it(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
+    server = Server.on_copy(tmp_path / "data")
     run_sql(server.dsn, "insert into migration (number, name) values (9999, '9999_later.sql')")
     code, checks = examined("--data", server.data)
     assert code == 1

@@ -92,7 +92,7 @@ def test_wrong_words_are_sentences_and_change_nothing(server: Server, tmp_path: 
 
 
 def test_commands_work_on_a_folder_whose_server_is_stopped(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
+    server = Server.on_copy(tmp_path / "data")
     assert server.stop() == 0
     (company,) = read(server, "company", "list")
     assert company["accountID"] == server.ready["accountID"]

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -194,9 +193,14 @@ def test_a_database_that_is_down_is_waited_for_while_health_is_answered(tmp_path
         here = f"http://127.0.0.1:{listen}"
         assert get(here, "/healthz")[0] == 200
         assert get(here, "/readyz")[0] == 503
-        time.sleep(0.6)
+        assert server.stderr
+        assert server.stdout
+        text = ""
+        while "the database does not answer; trying again" not in text:
+            line = server.stderr.readline().decode()
+            assert line, "the server has ended"
+            text += line
         with running_postgres(folder, port):
-            assert server.stdout
             ready = json.loads(server.stdout.readline())
             assert get(here, "/readyz")[0] == 200
             company = Company(ready["url"], ready["accountID"], ready["secretKey"])
@@ -204,9 +208,7 @@ def test_a_database_that_is_down_is_waited_for_while_health_is_answered(tmp_path
             company.close()
             server.terminate()
             assert server.wait(40) == 0
-        assert server.stderr
-        text = server.stderr.read().decode()
-    assert "the database does not answer; trying again" in text
+        text += server.stderr.read().decode()
     assert PASSWORD not in text
     assert "battery" not in text
 
@@ -231,8 +233,19 @@ def test_a_database_that_cannot_be_right_is_a_sentence(  # noqa: PLR0917
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_name_of_the_command_works_too(tmp_path: Path) -> None:
-    shown = springhead("--help", cwd=tmp_path)
-    for command in ("serve", "company", "key", "seed", "doctor", "settings", "db"):
-        assert f"  {command} " in shown.stdout
-    assert re.fullmatch(r"springhead \d+\.\d+\.\d+\S*\n", springhead("--version").stdout)
+def test_the_command_and_each_of_its_commands_start_as_programs(tmp_path: Path) -> None:
+    """The other tests run commands in forks of a process that has imported all modules."""
+    program = [sys.executable, "-m", "springhead"]
+    commands = ("serve", "company", "key", "seed", "doctor", "settings", "db")
+    asked = [["--help"], ["--version"], *([command, "--help"] for command in commands)]
+    running = [
+        subprocess.Popen([*program, *words], cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, text=True)
+        for words in asked
+    ]
+    shown = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * len(running)
+    for command in commands:
+        assert f"  {command} " in shown[0]
+    assert re.fullmatch(r"springhead \d+\.\d+\.\d+\S*\n", shown[1])
+    for command, text in zip(commands, shown[2:], strict=True):
+        assert text.startswith(f"Usage: springhead {command} ")

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fork_server import run
 from other_postgresql import PASSWORD, QUOTED, OtherPostgres
 from springhead.postgres.binaries import binaries
 from support import Company, Server
@@ -46,14 +45,7 @@ def other(request: pytest.FixtureRequest) -> OtherPostgres:
 
 def springhead(url: str, data: Path, *words: str, fails: bool = False) -> str:
     """Run a command of ours on that database; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "springhead", *words, "--data", str(data)],
-        env={**os.environ, "SPRINGHEAD_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run([*words, "--data", str(data)], env={**os.environ, "SPRINGHEAD_DATABASE_URL": url})
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert PASSWORD not in done.stderr
