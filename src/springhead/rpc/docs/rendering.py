@@ -36,7 +36,7 @@ def render(template: str, **values: object) -> str:
 
 
 def file_name(noun: Noun) -> str:
-    """Returns the file name of a noun's page: `list-member.md` for `listMember`."""
+    """Returns the file name of a noun's page: `docs/reference/list-member.md` for `listMember`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", noun.name).lower() + ".md"
 
 
