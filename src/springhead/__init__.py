@@ -4,7 +4,7 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`__version__`, looked up only when asked for: to read package metadata takes a sixth of a start."""
+    """Returns `__version__`, read on first use: reading package metadata takes a sixth of the start time."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415 - see above
 

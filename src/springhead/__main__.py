@@ -1,4 +1,4 @@
-"""`python -m springhead` is the command `springhead`."""
+"""Runs the command `springhead` as `python -m springhead`."""
 
 from springhead.cli import main
 

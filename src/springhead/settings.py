@@ -1,4 +1,4 @@
-"""Settings: one frozen class, read in one place from flags, environment and a file, and handed down."""
+"""The settings of the server: declared in one class, read from flags, environment variables and a file."""
 
 import os
 import re
@@ -13,14 +13,14 @@ import msgspec
 from msgspec import Meta, inspect
 
 PREFIX = "SPRINGHEAD_"
-"""`port` is SPRINGHEAD_PORT in the environment."""
+"""Prefix of environment variables: `port` is SPRINGHEAD_PORT."""
 
 CONFIG = Path("springhead.toml")
-"""The file that is read when it is there and no other is named."""
+"""The settings file that is read if it exists and no other file is named."""
 
-_NOT_OURS = re.compile(
-    # Kubernetes describes a service named springhead in such variables, SPRINGHEAD_PORT=tcp://… among them;
-    # the others steer our own tests and measurements.
+_OTHER_VARIABLES = re.compile(
+    # For a service named springhead, Kubernetes sets the first two kinds of variables, and SPRINGHEAD_PORT=tcp://….
+    # Our tests and benchmarks read the others.
     r"SPRINGHEAD_(?:SERVICE_.*|PORT_\d+_.*|TEST_.*|BENCH_.*)"
 )
 
@@ -33,73 +33,75 @@ def _about(description: str, *, expects: str = "", secret: bool = False) -> Meta
 
 
 class Network(str):
-    """A network such as `10.0.0.0/8`, or a single address; in the spelling of the standard library."""
+    """A network such as `10.0.0.0/8` or a single address, as the standard library writes it."""
 
     __slots__ = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that an operator can set. Times are seconds, sizes bytes."""
+    """All settings. Times are in seconds, sizes in bytes."""
 
     data: Annotated[Path, _about("Folder of the embedded PostgreSQL", expects="a path")] = Path(".springhead")
     database_url: Annotated[
         Annotated[str, Meta(pattern=r"^postgres(?:ql)?://")] | None,
         _about(
-            "Another PostgreSQL, 15 or later, instead of the embedded one; keep a password out of flags",
+            "Address of a PostgreSQL, 15 or later, to use instead of the embedded one; never pass a password as a flag",
             expects="an address such as postgresql://springhead:password@host:5432/springhead",
             secret=True,
         ),
     ] = None
-    host: Annotated[str, Meta(min_length=1), _about("Address to listen on; 0.0.0.0 or :: means every one")] = (
+    host: Annotated[str, Meta(min_length=1), _about("Address to listen on; 0.0.0.0 or :: means all addresses")] = (
         "127.0.0.1"
     )
-    port: Annotated[int, Meta(ge=0, le=65_535), _about("Port to listen on; 0 takes any free one")] = 8025
-    limits: Annotated[bool, _about("Hold companies to their calls per second and per day")] = True
+    port: Annotated[int, Meta(ge=0, le=65_535), _about("Port to listen on; 0 takes any free port")] = 8025
+    limits: Annotated[bool, _about("Enforce the rate limits of companies, per second and per day")] = True
     body_limit: Annotated[int, Meta(ge=1_024, le=1_073_741_824), _about("Largest request body, in bytes")] = 10_485_760
-    header_timeout: Annotated[_Seconds, _about("Seconds for the headers of a request to arrive")] = 30.0
-    body_timeout: Annotated[_Seconds, _about("Seconds for the body of a request to arrive")] = 30.0
-    write_timeout: Annotated[_Seconds, _about("Seconds for a client to take the next piece of its answer")] = 30.0
-    keep_alive: Annotated[_Seconds, _about("Seconds that an idle connection is kept")] = 75.0
-    connections: Annotated[int, Meta(ge=1, le=1_000_000), _about("Most connections at a time")] = 2_000
+    header_timeout: Annotated[_Seconds, _about("Seconds within which the headers of a request must arrive")] = 30.0
+    body_timeout: Annotated[_Seconds, _about("Seconds within which the body of a request must arrive")] = 30.0
+    write_timeout: Annotated[_Seconds, _about("Seconds within which a client must take the next part of an answer")] = (
+        30.0
+    )
+    keep_alive: Annotated[_Seconds, _about("Seconds after which an idle connection is closed")] = 75.0
+    connections: Annotated[int, Meta(ge=1, le=1_000_000), _about("Maximum number of open connections")] = 2_000
     allowed_hosts: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
-        _about("Host names that requests may name; none means any", expects="names such as crm.example.com"),
+        _about("Host names that requests may name; an empty list allows all", expects="names such as crm.example.com"),
     ] = ()
     public_url: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")] | None,
         _about(
-            "Where the public reaches this server: forms, scripts and links begin with it",
+            "Public address of this server; forms, scripts and links start with it",
             expects="an address without a path, such as https://crm.example.com",
         ),
     ] = None
     trusted_proxies: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?$")], ...],
         _about(
-            "Proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed",
+            "Proxies whose headers X-Forwarded-For and X-Forwarded-Proto are trusted",
             expects="addresses or networks such as 127.0.0.1, 10.0.0.0/8",
         ),
     ] = ()
     push_networks: Annotated[
         tuple[Network, ...],
         _about(
-            "Networks of your own that pushes may reach besides the public internet",
+            "Private networks that pushes may reach, besides the public internet",
             expects="addresses or networks such as 127.0.0.1, 10.0.0.0/8",
         ),
     ] = ()
-    push_http: Annotated[bool, _about("Let receivers of pushes be plain http:// too")] = False
-    pool_size: Annotated[int, Meta(ge=1, le=1_000), _about("Most connections to the database")] = 16
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], _about("Least important lines that the log shows")
-    ] = "info"
+    push_http: Annotated[bool, _about("Allow pushes to http:// addresses too, without TLS")] = False
+    pool_size: Annotated[int, Meta(ge=1, le=1_000), _about("Maximum number of connections to the database")] = 16
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Lowest level that is logged")] = "info"
     log_format: Annotated[
         Literal["auto", "json", "text"],
-        _about("Form of the log: auto is text on a terminal and JSON elsewhere"),
+        _about("Format of the log; auto means text on a terminal and JSON elsewhere"),
     ] = "auto"
-    shutdown_timeout: Annotated[_Seconds, _about("Seconds that calls in flight get to finish when stopping")] = 30.0
+    shutdown_timeout: Annotated[_Seconds, _about("Seconds that running calls have to finish when the server stops")] = (
+        30.0
+    )
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What there is to know of one setting, read off its declaration."""
+    """A setting, read from its declaration in `Settings`."""
 
     name: str
     type: Any
@@ -110,16 +112,16 @@ class Setting(msgspec.Struct, frozen=True):
 
     @property
     def variable(self) -> str:
-        """Its name in the environment."""
+        """The environment variable, such as SPRINGHEAD_PORT."""
         return PREFIX + self.name.upper()
 
     @property
     def flag(self) -> str:
-        """Its name on the command line."""
+        """The flag on the command line, such as --port."""
         return "--" + self.name.replace("_", "-")
 
     def read(self, value: object) -> object:
-        """The value as the setting's type; ValueError with what was expected."""
+        """Returns the value in the setting's type. Raises ValueError with the expected kind of value."""
         if isinstance(value, str) and not isinstance(self.default, str) and _is_list(self.type):
             value = [part.strip() for part in value.split(",") if part.strip()]
         try:
@@ -131,7 +133,7 @@ class Setting(msgspec.Struct, frozen=True):
         return read
 
     def shown(self, value: object) -> str:
-        """The value for a reader: without a password, and with nothing that needs quotes."""
+        """Returns the value as text for people, with `***` for a password."""
         if value is None or value == ():
             return "-"
         if isinstance(value, bool):
@@ -144,7 +146,7 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class SettingsError(Exception):
-    """Wrong settings: a sentence for each mistake, all of them at once."""
+    """Raised for wrong settings, with one sentence for each mistake."""
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         super().__init__("\n".join(mistakes))
@@ -152,14 +154,14 @@ class SettingsError(Exception):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """The settings, and where each came from: `--port`, `SPRINGHEAD_PORT`, a file's name, or `default`."""
+    """The settings, and the origin of each: `--port`, `SPRINGHEAD_PORT`, the name of a file, or `default`."""
 
     settings: Settings
     origins: Mapping[str, str]
 
 
 def _custom(type_: type, value: object) -> Path | Network:
-    """What msgspec does not read by itself: a path, or a network (ValueError when it is none)."""
+    """Converts text to a path or a network, types that msgspec does not know. Raises ValueError for wrong text."""
     if type_ is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value).expanduser()
     if type_ is Network and isinstance(value, str):
@@ -172,16 +174,17 @@ def _is_list(type_: object) -> bool:
 
 
 def _inner(type_: object) -> inspect.Type:
-    found = inspect.type_info(type_)
-    while isinstance(found, inspect.Metadata):
-        found = found.type
-    return found
+    """Returns the type without the constraints around it."""
+    info = inspect.type_info(type_)
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    return info
 
 
 def _declared(field: msgspec.structs.FieldInfo) -> Setting:
-    marks = [mark for mark in field.type.__metadata__ if isinstance(mark, Meta)]
-    about = next(mark.description for mark in marks if mark.description)
-    extra = next(mark.extra for mark in marks if mark.extra)
+    metas = [meta for meta in field.type.__metadata__ if isinstance(meta, Meta)]
+    about = next(meta.description for meta in metas if meta.description)
+    extra = next(meta.extra for meta in metas if meta.extra)
     expects = extra["expects"] or _expected(_inner(field.type))
     return Setting(field.name, field.type, about, expects, field.default, extra["secret"])
 
@@ -201,15 +204,15 @@ def _expected(kind: inspect.Type) -> str:
 
 
 def declared() -> tuple[Setting, ...]:
-    """Every setting, in the order of the class."""
+    """Returns all settings, in the order of the class."""
     return tuple(_declared(field) for field in msgspec.structs.fields(Settings))
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, config: Path | None = None) -> Loaded:
-    """Settings out of flags, else environment, else the file, else defaults.
+    """Reads each setting from the flags, else the environment, else the file, else takes its default.
 
-    A flag of None and an empty variable count as not given. The file is `config`, else the one that
-    SPRINGHEAD_CONFIG names, else springhead.toml when it is there. Raises SettingsError with every mistake.
+    A flag that is None or a variable that is empty counts as not given. The file is `config`, else the file that
+    SPRINGHEAD_CONFIG names, else springhead.toml if it exists. Raises SettingsError with all mistakes.
     """
     known = {setting.name: setting for setting in declared()}
     mistakes: list[str] = []
@@ -217,12 +220,12 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, c
     file = named or CONFIG
     given = [
         *((known[name], str(file), value) for name, value in _from_file(file, known, mistakes, named).items()),
-        *((s, s.variable, value) for s, value in _from_environment(environ, known, mistakes)),
+        *((setting, setting.variable, value) for setting, value in _from_environment(environ, known, mistakes)),
         *((known[name], known[name].flag, value) for name, value in flags.items() if value is not None),
     ]
     values: dict[str, Any] = {}
     origins = dict.fromkeys(known, "default")
-    for setting, origin, value in given:  # a later one wins
+    for setting, origin, value in given:  # later values take precedence
         try:
             values[setting.name], origins[setting.name] = setting.read(value), origin
         except ValueError as expected:
@@ -237,59 +240,59 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, c
 def _from_environment(
     environ: Mapping[str, str], known: Mapping[str, Setting], mistakes: list[str]
 ) -> list[tuple[Setting, str]]:
-    found: list[tuple[Setting, str]] = []
+    values: list[tuple[Setting, str]] = []
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower()
-        if not variable.startswith(PREFIX) or name == "config" or not value or _NOT_OURS.fullmatch(variable):
+        if not variable.startswith(PREFIX) or name == "config" or not value or _OTHER_VARIABLES.fullmatch(variable):
             continue
         if name not in known:
-            near = _nearest(name, known)
-            hint = f"; did you mean {near.variable}?" if near else "."
-            mistakes.append(f"{variable} in the environment is no setting{hint}")
+            similar = _similar(name, known)
+            hint = f"; did you mean {similar.variable}?" if similar else "."
+            mistakes.append(f"{variable} in the environment is not a setting{hint}")
         elif not (name == "port" and value.startswith("tcp://")):
-            found.append((known[name], value))
-    return found
+            values.append((known[name], value))
+    return values
 
 
 def _from_file(file: Path, known: Mapping[str, Setting], mistakes: list[str], named: Path | None) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
-            found = tomllib.load(opened)
+            values = tomllib.load(opened)
             mode = os.fstat(opened.fileno()).st_mode
     except FileNotFoundError:
         if named:
             mistakes.append(f"The settings file {file} does not exist.")
         return {}
-    except (OSError, ValueError) as cause:  # no TOML, or no UTF-8
+    except (OSError, ValueError) as cause:  # not TOML, or not UTF-8
         mistakes.append(f"The settings file {file} cannot be read: {cause}.")
         return {}
-    for name in sorted(found.keys() - known.keys()):
-        near = _nearest(name, known)
-        hint = f"; did you mean {near.name}?" if near else "."
-        mistakes.append(f"{name} in {file} is no setting{hint}")
-    if password_of(str(found.get("database_url", ""))) and mode & 0o006:
+    for name in sorted(values.keys() - known.keys()):
+        similar = _similar(name, known)
+        hint = f"; did you mean {similar.name}?" if similar else "."
+        mistakes.append(f"{name} in {file} is not a setting{hint}")
+    if password_of(str(values.get("database_url", ""))) and mode & 0o006:
         mistakes.append(f"{file} holds a password and every user can read it; run: chmod 600 {file}")
-    return {name: value for name, value in found.items() if name in known}
+    return {name: value for name, value in values.items() if name in known}
 
 
-def _nearest(name: str, known: Mapping[str, Setting]) -> Setting | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, and for mistakes only
+def _similar(name: str, known: Mapping[str, Setting]) -> Setting | None:
+    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, needed for mistakes only
 
-    near = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
-    return known[near[0]] if near else None
+    names = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    return known[names[0]] if names else None
 
 
 def password_of(url: str) -> str | None:
-    """The password in a database's address, wherever it stands in it; None when there is none."""
+    """Returns the password in the address of a database, from its user part or its query. None if it has none."""
     try:
-        inside = urlsplit(url).password
+        password = urlsplit(url).password
     except ValueError:
-        inside = None
-    found = re.search(r"[?&]password=([^&]+)", url)
-    return inside or (found[1] if found else None)
+        password = None
+    in_query = re.search(r"[?&]password=([^&]+)", url)
+    return password or (in_query[1] if in_query else None)
 
 
 def without_password(url: str) -> str:
-    """A database's address with *** for its password."""
+    """Returns the address of a database with *** for its password."""
     url = re.sub(r"(?<=://)([^/?#@]*?:)(.*)(?=@)", r"\1***", url)
     return re.sub(r"([?&](?:password|sslpassword|passfile)=)[^&]*", r"\1***", url)

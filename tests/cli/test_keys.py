@@ -45,7 +45,7 @@ def test_a_key_is_made_shown_once_used_and_revoked_beside_the_running_server(ser
     assert status(first) == 200
     again = springhead("key", "revoke", account, str(two["id"]), "--data", server.data)
     assert again.returncode == 1
-    assert again.stderr.startswith(f"Error: The company has no key {two['id']} that could be revoked.")
+    assert again.stderr.startswith(f"Error: The company has no active key {two['id']}, so nothing was revoked.")
     first.close()
     second.close()
 
@@ -71,12 +71,12 @@ def test_a_companys_name_zone_and_limits_can_be_set(server: Server) -> None:
 def test_wrong_words_are_sentences_and_change_nothing(server: Server, tmp_path: Path) -> None:
     before = run(server, "company", "list")
     for words, told in (
-        (("company", "create", "X", "--time-zone", "Mars/Olympus"), "'Mars/Olympus' is no time zone"),
-        (("company", "create", "a\x1b[2J"), "a name has 1 to 255 printable characters"),
-        (("company", "create", "X", "--administrator", "nobody"), "'nobody' is no email address"),
-        (("company", "set", "1"), "Say what to change"),
+        (("company", "create", "X", "--time-zone", "Mars/Olympus"), "'Mars/Olympus' is not a time zone"),
+        (("company", "create", "a\x1b[2J"), "a name must have 1 to 255 printable characters"),
+        (("company", "create", "X", "--administrator", "nobody"), "'nobody' is not an email address"),
+        (("company", "set", "1"), "Nothing to change was given"),
         (("company", "set", "1", "--per-second", "0"), "0 is not in the range"),
-        (("key", "create", "NOBODY"), "There is no company 'NOBODY'. See: springhead company list"),
+        (("key", "create", "NOBODY"), "There is no company 'NOBODY'. To see all, run: springhead company list"),
         (("seed", "--leads", "1", "--account", "NOBODY"), "There is no company 'NOBODY'"),
     ):
         done = springhead(*words, "--data", server.data)

@@ -73,8 +73,8 @@ def test_all_mistakes_are_told_at_once_each_in_a_sentence_with_the_place(tmp_pat
     environ = {"SPRINGHEAD_POOLSIZE": "4", "SPRINGHEAD_PORT": "99999", "SPRINGHEAD_DATABASE_URL": "mysql://u:hunter2@h"}
     told = mistakes({"log_level": "loud", "data": ""}, environ, config=file)
     assert told == [
-        f"prot in {file} is no setting; did you mean port?",
-        "SPRINGHEAD_POOLSIZE in the environment is no setting; did you mean SPRINGHEAD_POOL_SIZE?",
+        f"prot in {file} is not a setting; did you mean port?",
+        "SPRINGHEAD_POOLSIZE in the environment is not a setting; did you mean SPRINGHEAD_POOL_SIZE?",
         f"limits in {file} must be true or false, not 'maybe'.",
         f"keep_alive in {file} must be a number of seconds from 0.1 to 86,400, not nan.",
         "SPRINGHEAD_PORT must be a whole number from 0 to 65,535, not '99999'.",
@@ -141,7 +141,7 @@ def test_wrong_settings_end_a_command_with_2_and_no_traceback(tmp_path: Path) ->
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "Error: SPRINGHEAD_LOG_LEVL in the environment is no setting; did you mean SPRINGHEAD_LOG_LEVEL?",
+        "Error: SPRINGHEAD_LOG_LEVL in the environment is not a setting; did you mean SPRINGHEAD_LOG_LEVEL?",
         "Error: --port must be a whole number from 0 to 65,535, not 'x'.",
     ]
     assert not (tmp_path / ".springhead").exists()

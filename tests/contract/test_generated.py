@@ -86,7 +86,7 @@ def test_what_is_written_by_hand_beside_a_generated_part_stays(copy: Path) -> No
 def test_outside_a_checkout_it_says_so(tmp_path: Path) -> None:
     refused = generate("--folder", str(tmp_path))
     assert refused.exit_code == 1
-    assert "no checkout" in refused.output
+    assert "not a checkout" in refused.output
 
 
 def test_a_bar_in_a_cell_does_not_end_the_cell() -> None:

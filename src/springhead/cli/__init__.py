@@ -1,44 +1,44 @@
-"""The command `springhead`: a file per command, none of them imported before it is asked for."""
+"""The command `springhead`. Each subcommand is a file in `commands/`, imported when it is used."""
 
 from importlib import import_module
 from typing import Any, ClassVar
 
 import click
 
-from springhead.cli.failure import sentence
+from springhead.cli.failure import message_of
 
 
 class _Commands(click.Group):
-    """Imports a command when it is called or described: a server that starts has no time for the others."""
+    """Imports a command when it is called or described, so that `serve` starts without the other commands."""
 
-    known: ClassVar = ("serve", "company", "key", "seed", "doctor", "settings", "db", "generate")
+    names: ClassVar = ("serve", "company", "key", "seed", "doctor", "settings", "db", "generate")
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click declares it
-        """In the order in which they are met."""
-        return list(self.known)
+        """Returns the names of the commands, in the order in which `--help` lists them."""
+        return list(self.names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of the module with its name."""
-        if cmd_name not in self.known:
+        """Returns the command from the module of the same name."""
+        if cmd_name not in self.names:
             return None
         command: click.Command = getattr(import_module(f"springhead.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what an operator can mend is told in a sentence instead of a traceback."""
+        """Runs the command. Shows errors that an operator can fix as a sentence, without a traceback."""
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as cause:
-            if told := sentence(cause):
-                raise click.ClickException(told) from cause
+            if message := message_of(cause):
+                raise click.ClickException(message) from cause
             raise
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from springhead import __version__  # noqa: PLC0415 - looked up only when asked for
+        from springhead import __version__  # noqa: PLC0415 - slow to read
 
         click.echo(f"springhead {__version__}")
         ctx.exit()
@@ -51,5 +51,5 @@ def springhead() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Runs the command line."""
     springhead(prog_name="springhead")

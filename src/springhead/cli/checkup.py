@@ -12,8 +12,8 @@ import asyncpg
 import click
 import msgspec
 
-from springhead.cli.database import address, connected_to, exists
-from springhead.cli.failure import sentence
+from springhead.cli.database import address, connect, exists
+from springhead.cli.failure import message_of
 from springhead.cli.tables import printable, show
 from springhead.postgres.socket_path import running_dsn
 from springhead.settings import Loaded, Settings, password_of, without_password
@@ -60,8 +60,8 @@ async def examine(loaded: Loaded) -> list[Check]:
             checks += [*_database(known), _migrations(await migrations(connection)), _clock(known.now, here)]
             checks.append(_connections(known, settings.pool_size))
     except Exception as cause:  # noqa: BLE001 - whatever it is, it is a finding
-        told = sentence(cause) or f"{type(cause).__name__}: {cause}"
-        checks.append(Check("database", BROKEN, told))
+        message = message_of(cause) or f"{type(cause).__name__}: {cause}"
+        checks.append(Check("database", BROKEN, message))
     return checks
 
 
@@ -97,7 +97,7 @@ def _counted(number: int, one: str, more: str) -> str:
 @asynccontextmanager
 async def _connected(settings: Settings) -> AsyncGenerator["asyncpg.Connection[asyncpg.Record]"]:
     async with address(settings, up_to_date=False) as dsn:
-        connection = await connected_to(dsn)
+        connection = await connect(dsn)
         try:
             yield connection
         finally:

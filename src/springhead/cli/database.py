@@ -1,4 +1,4 @@
-"""The database of a command: that of the server beside it, or one that is started for as long as it takes."""
+"""Connects commands to the database. Starts the embedded PostgreSQL for a command if no server runs it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
-    """Do the work on the database of these settings; gives what it gives."""
+    """Runs `work` on the database of these settings, and returns its result."""
     logs.configure("warning", settings.log_format)
 
-    async def worked() -> T:
+    async def run_work() -> T:
         async with address(settings) as dsn:
             database = Database(pool_size=4)
             await database.open(dsn)
@@ -34,21 +34,24 @@ def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, 
             finally:
                 await database.close()
 
-    return asyncio.run(worked())
+    return asyncio.run(run_work())
 
 
 @asynccontextmanager
 async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenerator[str]:
-    """The DSN of the settings' database; with `up_to_date`, Failure for one that lacks a migration."""
+    """Yields the DSN of the database. With `up_to_date`, raises Failure if a server's database lacks a migration.
+
+    A database that this function starts is migrated instead: no server uses it.
+    """
     dsn = settings.database_url or running_dsn(settings.data)
     if dsn:
         if up_to_date:
-            await _check(dsn)
+            await _check_migrations(dsn)
         yield dsn
         return
     if not exists(settings):
         raise Failure(
-            f"There is no Springhead data in {settings.data}. Name the folder with --data, or make it by starting "
+            f"There is no Springhead data in {settings.data}. Name the folder with --data, or create it by starting "
             "the server once: springhead serve"
         )
     embedded = EmbeddedPostgres(settings.data)
@@ -56,7 +59,7 @@ async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenera
         embedded.launch()
         dsn = await embedded.ready()
         if up_to_date:
-            await migrated(dsn)  # nobody else is there to be disturbed
+            await migrate_database(dsn)  # no server uses it
         yield dsn
     finally:
         embedded.stop()
@@ -67,9 +70,9 @@ def exists(settings: Settings) -> bool:
     return (settings.data / "postgres").is_dir()
 
 
-async def migrated(dsn: str) -> list[str]:
-    """Bring a database up to date; gives the migrations that it lacked."""
-    connection = await connected_to(dsn)
+async def migrate_database(dsn: str) -> list[str]:
+    """Applies the missing migrations to a database, and returns their names."""
+    connection = await connect(dsn)
     try:
         return await migrate(connection)
     finally:
@@ -77,41 +80,51 @@ async def migrated(dsn: str) -> list[str]:
 
 
 async def company_of(database: Database, account: str | None) -> Company:
-    """The company with that accountID or id; without one, the only company there is."""
+    """Returns the company with this accountID or id. Without one, returns the only company.
+
+    Raises Failure if there is no such company, or if there are several and none is named.
+    """
     async with database.everyone() as tx:
-        found = await companies(tx)
+        all_companies = await companies(tx)
     if account is None:
-        if len(found) == 1:
-            return found[0]
-        raise Failure(f"There are {len(found)} companies: say which one. See: springhead company list")
-    for company in found:
+        if len(all_companies) == 1:
+            return all_companies[0]
+        raise Failure(
+            f"There are {len(all_companies)} companies, and none was named. Name one by its accountID. "
+            "To see all, run: springhead company list"
+        )
+    for company in all_companies:
         if account in {company.account_id, str(company.id)} or account.upper() == company.account_id:
             return company
-    raise Failure(f"There is no company {account!r}. See: springhead company list")
+    raise Failure(f"There is no company {account!r}. To see all, run: springhead company list")
 
 
-async def connected_to(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection; Failure says in a sentence why there is none."""
+async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Returns a connection. Raises Failure with the reason if there is none."""
     try:
         return await asyncpg.connect(dsn, timeout=5)
     except TimeoutError as cause:
-        raise Failure("The database does not answer within 5 seconds. Is database_url right?") from cause
+        raise Failure(
+            "The database does not answer within 5 seconds. Check that it runs and that database_url is right."
+        ) from cause
     except OSError as cause:
-        why = cause.strerror or str(cause)
-        raise Failure(f"The database cannot be reached: {why}. Is it running, and is database_url right?") from cause
+        reason = cause.strerror or str(cause)
+        raise Failure(
+            f"The database cannot be reached: {reason}. Check that it runs and that database_url is right."
+        ) from cause
     except ValueError as cause:
-        raise Failure(f"database_url cannot be used: {cause}.") from cause
+        raise Failure(f"database_url cannot be used: {cause}. Correct it, then run the command again.") from cause
 
 
-async def _check(dsn: str) -> None:
-    connection = await connected_to(dsn)
+async def _check_migrations(dsn: str) -> None:
+    connection = await connect(dsn)
     try:
-        found = await migrations(connection)
-        if found.newer:
-            raise Failure("The database was changed by a newer Springhead. Use that version's command.")
-        if found.pending:
+        state = await migrations(connection)
+        if state.newer:
+            raise Failure("A newer Springhead has changed the database. Use the command of that version.")
+        if state.pending:
             raise Failure(
-                f"The database is not up to date: it lacks {', '.join(found.pending)}. "
+                f"The database is not up to date: it lacks {', '.join(state.pending)}. "
                 "Start the server, or run: springhead db migrate"
             )
     finally:

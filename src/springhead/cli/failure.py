@@ -1,25 +1,25 @@
-"""What went wrong, in a sentence for the operator that says what to do next."""
+"""Errors of commands, as messages to the operator: what happened, and what to do now."""
 
 import sys
 
 
 class Failure(Exception):
-    """A command cannot do its work; the text says why and what to do."""
+    """Raised if a command cannot do its work. The message says why and what to do."""
 
 
-def sentence(cause: BaseException) -> str | None:
-    """The sentence for an error that an operator can mend; None for a mistake of ours, to be traced."""
+def message_of(cause: BaseException) -> str | None:
+    """Returns the message for an error that an operator can fix. None for a bug, which needs its traceback."""
     if isinstance(cause, (Failure, *_loaded("springhead.postgres.errors", "EmbeddedError"))):
         return str(cause)
     if isinstance(cause, _loaded("springhead.store.database.migrate", "RefusedDatabase")):
         return str(cause)
     if isinstance(cause, _loaded("springhead.model.kit.errors", "Unavailable")):
-        return "The database stopped answering. Try again, or run: springhead doctor"
+        return "The database stopped answering, so the command did not finish. Try again, or run: springhead doctor"
     if isinstance(cause, (OSError, *_loaded("asyncpg", "PostgresError"), *_loaded("asyncpg", "InterfaceError"))):
-        return f"{cause}. For a check of the whole set-up, run: springhead doctor"
+        return f"{cause}. To check the whole installation, run: springhead doctor"
     return None
 
 
 def _loaded(module: str, name: str) -> tuple[type[BaseException], ...]:
-    """The class, when its module was imported: what was not cannot have raised it, and is slow to import."""
+    """Returns the class if its module is loaded. A module that is not loaded has raised nothing."""
     return (getattr(sys.modules[module], name),) if module in sys.modules else ()

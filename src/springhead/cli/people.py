@@ -1,4 +1,4 @@
-"""Made-up people: plausible, from many countries, the same ones every time. Addresses are of domains for examples."""
+"""Invented people from many countries, the same on every run. Email addresses use reserved example domains."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from springhead.model.leads.leads import DERIVED_STATUS, LEAD, STATUSES
 
 BATCH = 500
 
-_PLACES = {
+_COUNTRIES = {
     "en": ("United States", 4), "en-gb": ("United Kingdom", 2), "en-au": ("Australia", 1), "en-ca": ("Canada", 1),
     "de": ("Germany", 2), "de-at": ("Austria", 1), "de-ch": ("Switzerland", 1), "fr": ("France", 2),
     "es": ("Spain", 1), "es-mx": ("Mexico", 1), "it": ("Italy", 2), "pt-br": ("Brazil", 2), "pt": ("Portugal", 1),
@@ -20,7 +20,7 @@ _PLACES = {
     "hu": ("Hungary", 1), "tr": ("Türkiye", 1), "el": ("Greece", 1), "uk": ("Ukraine", 1), "ru": ("Russia", 1),
     "ja": ("Japan", 1), "ko": ("South Korea", 1), "zh": ("China", 1),
 }  # fmt: skip
-"""Where people come from, by the language of their names, and how many of them."""
+"""Country and weight of each locale. The locale decides the language of names and addresses."""
 
 _STATUSES = [status for status in STATUSES if status != DERIVED_STATUS]
 _STATUS_WEIGHTS = {"open": 30, "unqualified": 35, "qualified": 18, "contact": 10, "customer": 7}
@@ -31,21 +31,24 @@ _INDUSTRIES = (
     "Retail", "Software", "Telecommunications",
 )  # fmt: skip
 _PERSONAS = ("", "", "Decision Maker", "Technical Buyer", "End User", "Researcher")
-_LOCALES = tuple(_PLACES)
-_CROWDS = tuple(crowd for _, crowd in _PLACES.values())
-_ENDINGS = ("example.com", "example.org", "example.net", "example")
-_LENGTHS = {column.name: column.kind.length for column in LEAD.columns if column.kind.sql == "text"}
+_LOCALES = tuple(_COUNTRIES)
+_WEIGHTS = tuple(weight for _, weight in _COUNTRIES.values())
+_DOMAINS = ("example.com", "example.org", "example.net", "example")
+_LENGTH_LIMITS = {column.name: column.kind.length for column in LEAD.columns if column.kind.sql == "text"}
 _PLAIN_LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "æ": "ae", "đ": "d", "\u0131": "i"})
 
 _providers: dict[str, Generic] = {}
 
 
 def people(start: int, count: int) -> list[Json]:
-    """The people number `start` to `start + count - 1` for createLeads; `start` is a multiple of BATCH."""
-    dice = random.Random(start)  # noqa: S311 - names, no secrets
-    for locale in _PLACES:
+    """Returns the leads number `start` to `start + count - 1`, as createLeads takes them.
+
+    `start` must be a multiple of BATCH: a batch is always the same.
+    """
+    randomness = random.Random(start)  # noqa: S311 - creates names, not secrets
+    for locale in _COUNTRIES:
         _provider(locale).reseed(f"{start} {locale}")
-    return [_person(start + number, dice) for number in range(count)]
+    return [_person(start + number, randomness) for number in range(count)]
 
 
 def _provider(locale: str) -> Generic:
@@ -54,56 +57,57 @@ def _provider(locale: str) -> Generic:
     return _providers[locale]
 
 
-def _person(number: int, dice: random.Random) -> dict[str, Json]:
-    (locale,) = dice.choices(_LOCALES, _CROWDS)
-    make = _provider(locale)
-    gender = dice.choice((Gender.FEMALE, Gender.MALE))
-    first, last = make.person.first_name(gender), make.person.last_name(gender)
-    company = make.finance.company()
-    domain = f"{_word(company)[:40] or 'mail'}.{dice.choice(_ENDINGS)}"
+def _person(number: int, randomness: random.Random) -> dict[str, Json]:
+    (locale,) = randomness.choices(_LOCALES, _WEIGHTS)
+    provider = _provider(locale)
+    gender = randomness.choice((Gender.FEMALE, Gender.MALE))
+    first, last = provider.person.first_name(gender), provider.person.last_name(gender)
+    company = provider.finance.company()
+    domain = f"{_word(company)[:40] or 'mail'}.{randomness.choice(_DOMAINS)}"
     lead: dict[str, Json] = {
         "emailAddress": f"{_mailbox(first, last)}.{number + 1}@{domain}",
         "firstName": first,
         "lastName": last,
-        "country": _PLACES[locale][0],
-        "leadStatus": dice.choices(_STATUSES, [_STATUS_WEIGHTS[status] for status in _STATUSES])[0],
-        "leadScore": int(dice.triangular(0, 200, 10)),
+        "country": _COUNTRIES[locale][0],
+        "leadStatus": randomness.choices(_STATUSES, [_STATUS_WEIGHTS[status] for status in _STATUSES])[0],
+        "leadScore": int(randomness.triangular(0, 200, 10)),
     }
-    if dice.random() < 0.85:  # with a company
+    if randomness.random() < 0.85:  # has a company
         lead |= {
             "companyName": company,
-            "title": make.person.occupation(),
-            "industry": dice.choice(_INDUSTRIES),
+            "title": provider.person.occupation(),
+            "industry": randomness.choice(_INDUSTRIES),
             "website": f"https://www.{domain}/",
-            "officePhoneNumber": make.person.phone_number(),
+            "officePhoneNumber": provider.person.phone_number(),
         }
-    if dice.random() < 0.7:  # with an address
+    if randomness.random() < 0.7:  # has an address
         lead |= {
-            "street": make.address.address(),
-            "city": make.address.city(),
-            "state": make.address.state(),
-            "zipcode": make.address.zip_code(),
+            "street": provider.address.address(),
+            "city": provider.address.city(),
+            "state": provider.address.state(),
+            "zipcode": provider.address.zip_code(),
         }
-    if dice.random() < 0.6:
-        lead["phoneNumber"] = make.person.phone_number()
-    if dice.random() < 0.5:
-        lead["mobilePhoneNumber"] = make.person.phone_number()
-    if dice.random() < 0.1:
-        lead["phoneNumberExtension"] = str(dice.randrange(10, 1000))
-    if dice.random() < 0.2:
-        lead["description"] = make.text.sentence()
-    if persona := dice.choice(_PERSONAS):
+    if randomness.random() < 0.6:
+        lead["phoneNumber"] = provider.person.phone_number()
+    if randomness.random() < 0.5:
+        lead["mobilePhoneNumber"] = provider.person.phone_number()
+    if randomness.random() < 0.1:
+        lead["phoneNumberExtension"] = str(randomness.randrange(10, 1000))
+    if randomness.random() < 0.2:
+        lead["description"] = provider.text.sentence()
+    if persona := randomness.choice(_PERSONAS):
         lead["persona"] = persona
-    if dice.random() < 0.03:
+    if randomness.random() < 0.03:
         lead["isUnsubscribed"] = 1
-    return {name: value[: _LENGTHS[name]] if isinstance(value, str) else value for name, value in lead.items()}
+    return {name: value[: _LENGTH_LIMITS[name]] if isinstance(value, str) else value for name, value in lead.items()}
 
 
 def _mailbox(first: str, last: str) -> str:
+    """Returns the local part of an email address."""
     return ".".join(filter(None, (_word(first), _word(last))))[:60] or "lead"
 
 
 def _word(text: str) -> str:
-    """The letters of a name that every mail server takes."""
+    """Returns a name in ASCII letters, which every mail server accepts."""
     plain = unicodedata.normalize("NFKD", text.translate(_PLAIN_LETTERS)).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")

@@ -1,4 +1,4 @@
-"""Sends made-up people through createLeads in batches, and shows how far it is."""
+"""Creates invented leads with createLeads, in batches, and shows the progress."""
 
 import asyncio
 import contextlib
@@ -27,42 +27,48 @@ from springhead.store.nouns.paging import Walks
 
 TRIES = 5
 LINE_SECONDS = 2.0
+"""Seconds between two lines of progress, if standard error is not a terminal."""
 
 assert methods.leads  # noqa: S101 - importing the package is what registers the methods
 
 
 async def fill(database: Database, company: Company, leads: int) -> str:
-    """Create the people 1 to `leads` in the company; gives a sentence on what was done.
+    """Creates the invented leads 1 to `leads` in the company, and returns a sentence about the result.
 
-    Raises Failure when one is refused for anything but being there already.
+    Skips leads that exist. Raises Failure if a lead is refused for another reason.
     """
     server = Server(database, FieldCache(), Walks(), BackgroundJobs(database, STEPS), Feed(database))
     call = Context(server=server, company=company, utc=True)
-    created, begun = 0, time.monotonic()
+    created, start_time = 0, time.monotonic()
     with _progress(leads) as advance:
         for start in range(0, leads, BATCH):
             batch = people(start, min(BATCH, leads - start))
             created += await _create(call, batch)
             advance(len(batch))
-    seconds = time.monotonic() - begun
-    there = f"; {leads - created:,} were there already" if created < leads else ""
-    return f"Created {created:,} leads in {company.name} in {seconds:.1f} s{there}."
+    seconds = time.monotonic() - start_time
+    skipped = f"; {leads - created:,} were there already" if created < leads else ""
+    return f"Created {created:,} leads in {company.name} in {seconds:.1f} s{skipped}."
 
 
 async def _create(context: Context, batch: list[Json]) -> int:
-    for again in range(TRIES):
+    for attempt in range(TRIES):
         try:
             result = await find("createLeads").call(context, {"objects": batch}, objects_per_call=BATCH)
             break
         except TryAgain:
-            await asyncio.sleep(0.01 * again)
+            await asyncio.sleep(0.01 * attempt)
     else:
-        raise Failure("Another writer is always first. Run the command again: it goes on where it stopped.")
+        raise Failure(
+            "Other writers changed the same leads each time, so some leads are missing. "
+            "Run the command again: it skips the leads that exist."
+        )
     assert isinstance(result, Outcomes)  # noqa: S101 - createLeads is a write
     for outcome in result.results:
         error = outcome.get("error")
         if error and error["code"] != EntryExists.code:
-            raise Failure(f"createLeads refused a made-up lead: {error['message']}: {error['data']}")
+            raise Failure(
+                f"createLeads refused an invented lead, so some are missing: {error['message']}: {error['data']}"
+            )
     return sum(outcome.get("success", False) for outcome in result.results)
 
 
@@ -72,7 +78,7 @@ class _Advance(Protocol):
 
 @contextlib.contextmanager
 def _progress(total: int) -> Generator[_Advance]:
-    """A bar on a terminal, and a line now and then elsewhere; both on standard error."""
+    """Shows the progress on standard error: a bar on a terminal, else a line every LINE_SECONDS."""
     console = Console(stderr=True)
     if console.is_terminal:
         columns = (
@@ -86,22 +92,22 @@ def _progress(total: int) -> Generator[_Advance]:
             task = bar.add_task("", total=total)
             yield lambda done: bar.advance(task, done)
         return
-    done, said, begun = 0, time.monotonic(), time.monotonic()
+    done, last_line, start_time = 0, time.monotonic(), time.monotonic()
 
-    def line(more: int) -> None:
-        nonlocal done, said
+    def advance(more: int) -> None:
+        nonlocal done, last_line
         done, now = done + more, time.monotonic()
-        if now - said >= LINE_SECONDS and done < total:
-            said = now
-            rate = done / (now - begun)
+        if now - last_line >= LINE_SECONDS and done < total:
+            last_line = now
+            rate = done / (now - start_time)
             click.echo(f"{done:,} of {total:,} leads, {rate:,.0f}/s, {(total - done) / rate:,.0f} s left", err=True)
 
-    yield line
+    yield advance
 
 
 class _Rate(ProgressColumn):
-    """Leads a second."""
+    """The column with the speed in leads per second."""
 
     def render(self, task: Task) -> Text:
-        """The speed of the last moments."""
+        """Returns the recent speed."""
         return Text(f"{task.speed or 0:,.0f}/s", style="progress.data.speed")

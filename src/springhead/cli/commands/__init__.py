@@ -1,1 +1,1 @@
-"""The commands, one file each, imported when they are called."""
+"""The subcommands of `springhead`, one file each, imported when they are used."""

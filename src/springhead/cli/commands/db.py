@@ -1,4 +1,4 @@
-"""`springhead db`: what is done to the database itself."""
+"""`springhead db`: applies migrations, and puts a restored database into service."""
 
 import asyncio
 
@@ -10,21 +10,21 @@ from springhead.settings import Loaded
 
 @click.group()
 def db() -> None:
-    """Bring the database up to date, or take a copy of it into service."""
+    """Migrate the database, or put a restored copy of it into service."""
 
 
 @db.command()
 @with_settings()
 def migrate(loaded: Loaded) -> None:
-    """Apply the migrations that the database lacks, as every start of the server does."""
-    from springhead.cli.database import address, migrated  # noqa: PLC0415 - heavy
+    """Apply missing migrations. Every start of the server does the same."""
+    from springhead.cli.database import address, migrate_database  # noqa: PLC0415 - heavy
     from springhead.wire import logs  # noqa: PLC0415
 
     logs.configure("warning", loaded.settings.log_format)
 
     async def work() -> list[str]:
         async with address(loaded.settings, up_to_date=False) as dsn:
-            return await migrated(dsn)
+            return await migrate_database(dsn)
 
     applied = asyncio.run(work())
     for name in applied:
@@ -35,9 +35,9 @@ def migrate(loaded: Loaded) -> None:
 @db.command()
 @with_settings()
 def adopt(loaded: Loaded) -> None:
-    """Let a database that was restored from a backup push changes of leads: from here from now on.
+    """Let a database that was restored from a backup push changes of leads.
 
-    The one that the backup is of must push no more, or receivers get both.
+    Stop the original database first, or receivers get the pushes of both.
     """
     from springhead.cli.database import with_database  # noqa: PLC0415 - heavy
     from springhead.store.database.pool import Database  # noqa: PLC0415
@@ -48,4 +48,4 @@ def adopt(loaded: Loaded) -> None:
             await move_home(tx)
 
     with_database(loaded.settings, work)
-    click.echo("Changes of leads are pushed from this database.")
+    click.echo("This database pushes changes of leads from now on.")

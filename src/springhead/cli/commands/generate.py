@@ -1,4 +1,4 @@
-"""`springhead generate`: the files that are read off the code, for those who work on Springhead itself."""
+"""`springhead generate`: writes the files that are generated from the code. For developers of Springhead."""
 
 from pathlib import Path
 
@@ -8,23 +8,25 @@ import springhead
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Write nothing; end with 1 when a file is stale.")
+@click.option("--check", is_flag=True, help="Write nothing. Exit with 1 if a file is stale.")
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="The checkout to write into. [default: the one that this command comes from]",
+    help="Checkout to write into.  [default: the checkout that contains this command]",
 )
 def generate(*, check: bool, folder: Path | None) -> None:
-    """Write openrpc.json and the generated parts of docs/ anew, in a checkout of Springhead."""
-    from springhead.cli.failure import Failure  # noqa: PLC0415 - beside its one use
+    """Write openrpc.json and the generated parts of docs/ in a checkout of Springhead."""
+    from springhead.cli.failure import Failure  # noqa: PLC0415 - loaded when used
     from springhead.cli.generated import stale, write  # noqa: PLC0415 - imports every method
 
     top = folder or Path(springhead.__file__).parents[2]
     if not (top / "docs" / "compatibility.md").is_file():
-        raise Failure(f"{top} is no checkout of Springhead. Name one with --folder.")
+        raise Failure(f"{top} is not a checkout of Springhead. Name a checkout with --folder.")
     if not check:
         for path in write(top):
             click.echo(f"Wrote {path}")
         return
-    if old := stale(top):
-        raise Failure(f"Not as the code has it: {', '.join(old)}. Run: make generate")
+    if paths := stale(top):
+        raise Failure(
+            f"These generated files do not match the code: {', '.join(paths)}. To write them, run: make generate"
+        )

@@ -1,4 +1,4 @@
-"""`springhead seed`: fill a company with plausible people."""
+"""`springhead seed`: creates invented leads in a company."""
 
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--leads", type=click.IntRange(1, 100_000_000), required=True, help="How many.")
-@click.option("--account", help="The company's accountID or id; needed when there are several.")
+@click.option("--leads", type=click.IntRange(1, 100_000_000), required=True, help="Number of leads.")
+@click.option("--account", help="accountID or id of the company. Needed if there are several companies.")
 @with_settings()
 def seed(loaded: Loaded, *, leads: int, account: str | None) -> None:
-    """Fill a company with made-up people.
+    """Create invented leads in a company.
 
-    They come from many countries and go through createLeads. Person 1 to N are always the same ones, and
-    those who are there already are skipped: run it again after an interruption, or with a greater number for
-    more.
+    The leads come from many countries and are created with createLeads. Leads 1 to N are always the same, and
+    leads that exist are skipped. Run the command again after an interruption, or with a larger number to add
+    more leads.
     """
     from springhead.cli.database import company_of, with_database  # noqa: PLC0415 - heavy
     from springhead.cli.seeding import fill  # noqa: PLC0415

@@ -1,4 +1,7 @@
-"""`springhead serve`: PostgreSQL is started first, and comes up while Python still imports the rest."""
+"""`springhead serve`: starts the server.
+
+Starts PostgreSQL before it imports the rest of the server, so that both start at the same time.
+"""
 
 import signal
 from types import FrameType
@@ -15,23 +18,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @with_settings(names=None)
-@click.option("--json", "as_json", is_flag=True, help="When ready, print one line of JSON instead of the greeting.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready, instead of the greeting.")
 def serve(loaded: Loaded, *, as_json: bool) -> None:
     """Start the server.
 
-    Without --database-url it runs a PostgreSQL of its own in the data folder. The first start makes a company
-    and shows its API key. Ctrl-C or SIGTERM lets calls in flight finish, and stops both.
+    Without --database-url the server runs its own PostgreSQL in the data folder. The first start creates a
+    company and shows its API key. Ctrl-C or SIGTERM stops the server after running calls have finished.
     """
     settings = loaded.settings
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
-    from springhead.wire import logs  # noqa: PLC0415 - quick, and needed before anything can go wrong
+        signal.signal(number, _exit)
+    from springhead.wire import logs  # noqa: PLC0415 - quick to import, needed for the first error
 
     logs.configure(settings.log_level, settings.log_format)
     if settings.database_url is not None:
         _run(loaded, None, as_json=as_json)
         return
-    from springhead.postgres.server import EmbeddedPostgres  # noqa: PLC0415 - the least that starts PostgreSQL
+    from springhead.postgres.server import EmbeddedPostgres  # noqa: PLC0415 - imports only what starts PostgreSQL
 
     embedded = EmbeddedPostgres(settings.data)
     try:
@@ -39,7 +42,7 @@ def serve(loaded: Loaded, *, as_json: bool) -> None:
         _run(loaded, embedded, as_json=as_json)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the clean end is under way
+            signal.signal(number, signal.SIG_IGN)  # already stopping
         embedded.stop()
 
 
@@ -49,5 +52,5 @@ def _run(loaded: Loaded, embedded: "EmbeddedPostgres | None", *, as_json: bool) 
     run(loaded, embedded, as_json=as_json)
 
 
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""`springhead settings`: what is set, and by what."""
+"""`springhead settings`: shows the settings and where each comes from."""
 
 import click
 
@@ -10,11 +10,11 @@ from springhead.settings import Loaded, declared
 @with_settings(names=None)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def settings(loaded: Loaded, *, as_json: bool) -> None:
-    """Show every setting and where it came from.
+    """Show every setting and where it comes from. Passwords are masked.
 
-    Passwords are masked. A setting is taken from a flag, else from the environment (port: SPRINGHEAD_PORT),
-    else from the file springhead.toml or the one of --config or SPRINGHEAD_CONFIG (port = 8025), else it has
-    its default.
+    A setting comes from a flag (--port), else from an environment variable (SPRINGHEAD_PORT), else from a line in
+    the settings file (port = 8025), else it has its default. The settings file is springhead.toml, or the file
+    that --config or SPRINGHEAD_CONFIG names.
     """
     from springhead.cli.tables import show  # noqa: PLC0415 - heavy
 
