@@ -62,7 +62,7 @@ async def page_views(rig: Rig, bare: asyncpg.Connection) -> Taken:
     views = [_view(number) for number in range(acknowledged)]
     begun = time.perf_counter()
     for at in range(0, acknowledged, 2_000):
-        await visitors.take(Tx(bare), 1, views[at : at + 2_000])
+        await visitors.write_views(Tx(bare), 1, views[at : at + 2_000])
     return Taken(acknowledged, seconds, stored, time.perf_counter() - begun)
 
 

@@ -112,7 +112,7 @@ def test_a_visitor_who_has_not_come_for_long_is_forgotten_when_others_come(publi
     async def before(database: Database) -> None:
         async with database.company(public.company.id) as tx:
             old = View(tracking_id="old" * 10, seen=time.time() - 400 * 86_400, source="pageVisit", name="x", data={})
-            await visitors.take(tx, public.company.id, [old])
+            await visitors.write_views(tx, public.company.id, [old])
 
     with_database(public.company.dsn, before)
     assert public.report() == 204

@@ -97,7 +97,7 @@ def test_the_minute_is_that_of_all_servers(public: Public) -> None:
     async def again(database: Database) -> None:
         async with database.company(public.company.id) as tx, tx.atomic():
             event = Event(lead_id=message.lead, source="emailClick", name=f"Clicked {SPRING}", data={"url": SPRING})
-            assert await store.told(tx, public.company.id, message.lead, [event])
+            assert await store.write_once(tx, public.company.id, message.lead, [event])
 
     with_database(public.company.dsn, again)
     assert message.told() == ["emailClick", "emailVisit"]

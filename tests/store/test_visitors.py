@@ -30,7 +30,7 @@ def view(tracking_id: str, page: str, *, seen: float | None = None) -> View:
 def look(company: Company, *views: View) -> None:
     async def take(database: Database) -> None:
         async with database.company(company.id) as tx:
-            await visitors.take(tx, company.id, views)
+            await visitors.write_views(tx, company.id, views)
 
     with_database(company.dsn, take)
 
@@ -181,7 +181,7 @@ def test_no_view_falls_between_a_link_and_the_views_that_come_in(company: Compan
     async def race(database: Database) -> None:
         async def take(batch: int) -> None:
             async with database.company(company.id) as tx:
-                await visitors.take(tx, company.id, [view(ANN, f"{batch}.{number}") for number in range(5)])
+                await visitors.write_views(tx, company.id, [view(ANN, f"{batch}.{number}") for number in range(5)])
 
         async def link() -> None:
             await asyncio.sleep(0.02)
@@ -207,7 +207,7 @@ def test_who_has_no_lead_and_does_not_come_back_is_forgotten(company: Company) -
 
     async def forget(database: Database) -> None:
         async with database.company(company.id) as tx:
-            assert await visitors.forget(tx, company.id) is False
+            assert await visitors.delete_old(tx, company.id) is False
 
     with_database(company.dsn, forget)
 

@@ -122,7 +122,7 @@ class Forms:
         if site is None or not is_token(token):
             return _gone()
         async with self._server.database.company(site.company.id) as tx:
-            upload = await forms.kept(tx, site.company.id, token)
+            upload = await forms.find_upload(tx, site.company.id, token)
         if upload is None:
             return _gone()
         plain = upload.name.encode("ascii", "replace").decode().translate({ord(one): "_" for one in '"\\?'})
@@ -139,13 +139,13 @@ class Forms:
         if not is_token(public_id):
             return None
         async with self._server.database.everyone() as tx:
-            company_id = await forms.company_of(tx, public_id)
+            company_id = await forms.find_company(tx, public_id)
             if company_id is None:
                 return None
             site = await sites.of_company(tx, company_id)
         call = Context(server=self._server, company=site.company, utc=True)
         async with call.tx() as tx:
-            form = await forms.of_public_id(tx, company_id, public_id)
+            form = await forms.find_by_public_id(tx, company_id, public_id)
             fields = await call.fields(tx)
         if form is None:
             return None

@@ -137,7 +137,7 @@ class Intake:
             batch = waiting[: min(left, BATCH)]
             try:
                 async with self._database.company(company_id) as tx:
-                    await visitors.take(tx, company_id, _events(batch))
+                    await visitors.write_views(tx, company_id, _events(batch))
                 self.written += len(batch)
             except (Unavailable, TryAgain):
                 return False
@@ -162,7 +162,7 @@ class Intake:
         self._forget_at[company_id] = now + FORGET_SECONDS  # set first: a failure does not come back with each view
         with suppress(Unavailable, TryAgain):
             async with self._database.company(company_id) as tx:
-                if await visitors.forget(tx, company_id):
+                if await visitors.delete_old(tx, company_id):
                     self._forget_at[company_id] = now + FLUSH_SECONDS
 
 

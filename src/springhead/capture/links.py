@@ -123,7 +123,7 @@ class Links:
             return
         try:
             async with self._server.database.company(site.company.id) as tx, tx.atomic():
-                await told_emails.told(tx, site.company.id, link.lead_id, happened)
+                await told_emails.write_once(tx, site.company.id, link.lead_id, happened)
         except Exception as cause:  # noqa: BLE001 - the reader does not care
             log.warning("email event lost", company=site.company.id, error=type(cause).__name__)
 

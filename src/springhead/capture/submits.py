@@ -75,21 +75,21 @@ async def _store(context: Context, form: Form, submit: Submit) -> Became:
     company_id = context.company.id
     async with context.tx() as tx, tx.atomic():
         if submit.nonce:
-            before = await forms.spend(tx, company_id, form.id, submit.nonce, submit.digest)
+            before = await forms.use_token(tx, company_id, form.id, submit.nonce, submit.digest)
             if before is not None:
                 return Became.AGAIN if before == submit.digest else Became.SPENT
         inside = msgspec.structs.replace(context, inside=tx)
-        met = await forms.lead_of(tx, company_id, email_key(submit.values[EMAIL]))
+        met = await forms.lock_lead(tx, company_id, email_key(submit.values[EMAIL]))
         lead_id = await (_change(inside, submit, met.id) if met else _create(inside, tx, form, submit))
         if form.list_id and not (
             met and met.unsubscribed and await forms.is_removed(tx, company_id, form.list_id, lead_id)
         ):
             await members.add(tx, company_id, [form.list_id], [lead_id])
         if submit.tracking_id:
-            await visitors.link(tx, company_id, [(lead_id, submit.tracking_id)])
+            await visitors.link_leads(tx, company_id, [(lead_id, submit.tracking_id)])
         await events.write(tx, company_id, [_event(form, submit, lead_id)])
         for file in submit.files.values():
-            await forms.keep(tx, company_id, form.id, lead_id, _upload(file))
+            await forms.store_upload(tx, company_id, form.id, lead_id, _upload(file))
         if form.notify_user_id:
             await _notify(inside, form, submit, lead_id, new=met is None)
     return Became.STORED
@@ -103,7 +103,7 @@ async def _change(context: Context, submit: Submit, lead_id: int) -> int:
 
 async def _create(context: Context, tx: Tx, form: Form, submit: Submit) -> int:
     lead: dict[str, Any] = {**submit.values, **_tracked(submit)}
-    if form.campaign_id and await forms.campaign_is_there(tx, context.company.id, form.campaign_id):
+    if form.campaign_id and await forms.lock_campaign(tx, context.company.id, form.campaign_id):
         lead["campaignID"] = form.campaign_id
     return (await _write(create_leads, context, lead)).get("id", 0)
 

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from springhead.model.companies.companies import Company
 from springhead.settings import Loaded
-from springhead.store.companies.bootstrap import First
+from springhead.store.companies.bootstrap import FirstCompany
 
 _LEAD = {"firstName": "Ada", "lastName": "Lovelace", "emailAddress": "ada@example.com"}
 
 
-def greet(loaded: Loaded, url: str, first: First | None, companies: Sequence[Company], *, as_json: bool) -> None:
+def greet(loaded: Loaded, url: str, first: FirstCompany | None, companies: Sequence[Company], *, as_json: bool) -> None:
     """Say that the server is ready; on the first start with the credentials, which nothing shows again."""
     if as_json:
         ready = {"url": url}
@@ -38,7 +38,7 @@ def greet(loaded: Loaded, url: str, first: First | None, companies: Sequence[Com
     console.print()
 
 
-def _first_start(console: Console, url: str, first: First) -> None:
+def _first_start(console: Console, url: str, first: FirstCompany) -> None:
     console.print(f"  accountID  [bold]{first.company.account_id}[/]")
     console.print(f"  secretKey  [bold]{first.secret}[/]")
     console.print("             [yellow]Keep the secretKey now: it is stored nowhere and never shown again.[/]")
@@ -59,7 +59,7 @@ def _later_start(console: Console, loaded: Loaded, companies: Sequence[Company])
     console.print()
 
 
-def curl_line(url: str, first: First) -> str:
+def curl_line(url: str, first: FirstCompany) -> str:
     """A line for a shell that creates a lead."""
     body = {"method": "createLeads", "params": {"objects": [_LEAD]}, "id": "1"}
     address = f"{url}/pubapi/v1.2/?accountID={first.company.account_id}&secretKey={first.secret}"

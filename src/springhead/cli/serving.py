@@ -20,7 +20,7 @@ from springhead.jobs.runner import Job
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
 from springhead.settings import Loaded, Settings, password_of
-from springhead.store.companies.bootstrap import First, first_company
+from springhead.store.companies.bootstrap import FirstCompany, create_first_company
 from springhead.store.companies.companies import companies
 from springhead.store.database.migrate import RefusedDatabase, migrate
 from springhead.store.database.pool import Tx
@@ -80,7 +80,7 @@ class Start:
         self._embedded = embedded
         self._as_json = as_json
         self._url = ""
-        self._first: First | None = None
+        self._first: FirstCompany | None = None
         self._companies: list[Company] = []
 
     async def connect(self) -> str:
@@ -152,7 +152,7 @@ class Start:
         finally:
             await connection.close(timeout=5)
         if not self._companies:
-            self._first = await first_company(dsn)
+            self._first = await create_first_company(dsn)
 
     def _announce(self) -> None:
         greet(self._loaded, self._url, self._first, self._companies, as_json=self._as_json)

@@ -41,14 +41,14 @@ async def once(context: Context, method: Method[Any], params: Mapping[str, Json]
     try:
         async with context.tx() as tx, tx.atomic():
             if not await store.claim(tx, company_id, key, fingerprint):
-                return _again(await store.kept(tx, company_id, key), fingerprint)
+                return _again(await store.find(tx, company_id, key), fingerprint)
             server = msgspec.structs.replace(context.server, jobs=jobs)
             inside = msgspec.structs.replace(context, server=server, inside=tx)
             result = await method.call(inside, params, objects_per_call=context.company.objects_per_call)
             if isinstance(result, Outcomes):
                 answer = msgspec.json.encode(result.results)
                 if len(answer) <= ANSWER_MAX:
-                    await store.keep(tx, company_id, key, answer.decode())
+                    await store.store_answer(tx, company_id, key, answer.decode())
     except BaseException:
         context.server.fields.forget(company_id)  # what was remembered may never have been committed
         raise
@@ -80,7 +80,7 @@ def _fingerprint(context: Context, method: Method[Any], params: Mapping[str, Jso
     return hashlib.sha256(asked).digest()
 
 
-def _again(kept: store.Kept | None, fingerprint: bytes) -> Outcomes:
+def _again(kept: store.StoredCall | None, fingerprint: bytes) -> Outcomes:
     if kept is None:
         raise TryAgain
     if kept.fingerprint != fingerprint:

@@ -60,7 +60,7 @@ async def check_references(tx: Tx, company_id: int, noun: Noun, unknown: Iterabl
 
 async def check_ids(tx: Tx, company_id: int, lead_ids: Iterable[Any]) -> None:
     """Raises MergedIds if any of these ids, which no lead has, belonged to a merged lead."""
-    survivors = await merged_ids.answering(
+    survivors = await merged_ids.survivors(
         tx, company_id, {lead_id for lead_id in lead_ids if isinstance(lead_id, int)}
     )
     if survivors:
@@ -80,7 +80,7 @@ async def following(
     if not missing:
         return rows
     async with context.tx() as tx:
-        survivors = await merged_ids.answering(tx, context.company.id, missing)
+        survivors = await merged_ids.survivors(tx, context.company.id, missing)
     if not survivors:
         return rows
     return await read({**where, **{name: _replaced(where[name], survivors) for name in names}})

@@ -13,7 +13,7 @@ from springhead.rpc.context import Context
 from springhead.rpc.method import Done, refused
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.fields import unique_values
-from springhead.store.fields.unique_values import Found, Wish
+from springhead.store.fields.unique_values import ValueHolder, WantedValue
 
 Placed = tuple[Any, int]
 """An object and its position in the call."""
@@ -72,7 +72,9 @@ class UniqueFields:
     async def verify(self, tx: Tx) -> None:
         """Takes the values of the written leads. Raises TryAgain if another call took one of them first."""
         if self._written:
-            conflicts = await unique_values.follow(tx, self._context.company.id, self._fields, sorted(self._written))
+            conflicts = await unique_values.store_values(
+                tx, self._context.company.id, self._fields, sorted(self._written)
+            )
             self._written.clear()
             if conflicts:
                 raise TryAgain
@@ -95,14 +97,14 @@ class UniqueFields:
         if not wishes:
             turn.ready, turn.waiting = list(remaining), list(later)
             return turn
-        rows_at: dict[int, list[Found]] = {}
-        for row in await unique_values.look(tx, self._context.company.id, wishes):
+        rows_at: dict[int, list[ValueHolder]] = {}
+        for row in await unique_values.find_holders(tx, self._context.company.id, wishes):
             rows_at.setdefault(row.position, []).append(row)
         self._fill(turn, remaining, rows_at)
         turn.waiting += later
         return turn
 
-    def _fill(self, turn: Turn, remaining: Sequence[Placed], rows_at: Mapping[int, Sequence[Found]]) -> None:
+    def _fill(self, turn: Turn, remaining: Sequence[Placed], rows_at: Mapping[int, Sequence[ValueHolder]]) -> None:
         """Fills the turn, given the leads and values that the database has for each position."""
         claimed, claimed_by_waiting = set[object](), set[object]()
         given_up = set[tuple[int, int]]()
@@ -126,7 +128,7 @@ class UniqueFields:
             claimed |= own
             given_up |= {(row.unique_id, lead_id) for row in rows if lead_id is not None}
 
-    def _wishes(self, placed: Placed, *, creating: bool) -> list[Wish]:
+    def _wishes(self, placed: Placed, *, creating: bool) -> list[WantedValue]:
         record, position = placed
         values = [(field, getattr(record, name)) for name, field in self._unique.items()]
         if all(value is UNSET for _, value in values):
@@ -134,12 +136,12 @@ class UniqueFields:
         lead_id = None if creating or record.id is UNSET else record.id
         key = None if creating or self.by or lead_id is not None else key_of(self._noun.keyed, record)
         return [
-            Wish(position, lead_id, key, field.unique_id or 0, value or "")
+            WantedValue(position, lead_id, key, field.unique_id or 0, value or "")
             for field, value in values
             if value is not UNSET
         ]
 
-    def _lead_of(self, record: Any, rows: Sequence[Found]) -> int | None:
+    def _lead_of(self, record: Any, rows: Sequence[ValueHolder]) -> int | None:
         """The lead that the object means, as far as it is known; an object found by a field gets its lead's id."""
         if self.by and record.id is UNSET:
             lead_id = next((row.holder_id for row in rows if row.unique_id == self.by.unique_id), None)
@@ -148,6 +150,6 @@ class UniqueFields:
             return lead_id
         return next((row.lead_id for row in rows), None)
 
-    def _taken_error(self, rows: Sequence[Found]) -> EntryExists:
+    def _taken_error(self, rows: Sequence[ValueHolder]) -> EntryExists:
         names = {field.unique_id: field for field in self._unique.values()}
         return EntryExists(*(names[row.unique_id].column.problem(VALUE_TAKEN) for row in rows))

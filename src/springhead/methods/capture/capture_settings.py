@@ -191,11 +191,11 @@ async def get_tracked_links(
     `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting `public_url`, and are paths without it.
     """
     async with context.tx() as tx:
-        if campaign_id is not None and not await email_events.campaign_is_there(tx, context.company.id, campaign_id):
+        if campaign_id is not None and not await email_events.campaign_exists(tx, context.company.id, campaign_id):
             raise UnknownReference(
                 TRACKED_LINK.by_name["campaignID"].problem("Your company has no campaign with that id")
             )
-        readers = await email_events.readers(tx, context.company.id, lead_id)
+        readers = await email_events.find_readers(tx, context.company.id, lead_id)
         site = await sites.of_company(tx, context.company.id)
     return Rows([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])
 

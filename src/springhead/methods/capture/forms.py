@@ -43,7 +43,7 @@ async def _publish(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[in
 
 
 async def _withdraw(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await forms.withdraw(tx, context.company.id, ids)
+    await forms.unpublish(tx, context.company.id, ids)
 
 
 @method(

@@ -242,7 +242,7 @@ async def _changing(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
     """Change the company's fields, one call at a time; every server process notices by the version."""
     async with context.tx() as tx:
         async with tx.atomic():
-            await store.bump(tx, context.company.id)
+            await store.raise_version(tx, context.company.id)
             yield tx, await store.load(tx, context.company.id)
         context.server.fields.forget(context.company.id)
 
@@ -363,7 +363,7 @@ async def delete_fields(
             outcomes.append(done())
         await store.delete(tx, context.company.id, gone)
         names = [field.system_name for field in known.fields if field.id in gone]
-        named = filtered_lists.naming(known, names)
+        named = filtered_lists.lists_naming(known, names)
         await filtered_lists.fill(tx, context.company.id, named)
         scored = await scoring.fields_gone(tx, context.company.id, known, names)
         numbers = [field.unique_id for field in known.fields if field.id in gone and field.unique_id is not None]

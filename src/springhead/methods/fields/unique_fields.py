@@ -34,7 +34,7 @@ async def doubled(context: Context, placed: Sequence[tuple[Any, int]]) -> dict[i
 async def _problem(context: Context, tx: Tx, name: str) -> InvalidParameters | None:
     try:
         async with tx.within(SECONDS):
-            found = await unique_values.doubles(tx, context.company.id, name)
+            found = await unique_values.find_shared_values(tx, context.company.id, name)
     except TookTooLong:
         return None
     if found is None:

@@ -30,7 +30,7 @@ from springhead.rpc.objects import Checked
 from springhead.rpc.params import Objects
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.leads import conversion, events, lead_status
-from springhead.store.leads.conversion import Candidate, Change, Known
+from springhead.store.leads.conversion import Candidate, Change, ExistingIds
 from springhead.store.lists import filtered_lists
 from springhead.store.nouns.table import Batch, table
 from springhead.store.sales import opportunities
@@ -143,7 +143,7 @@ class _Conversion:
     def __init__(self, context: Context, tx: Tx, fields: FieldSet) -> None:
         self._context, self._tx, self._fields, self._company_id = context, tx, fields, context.company.id
         self._outcomes: dict[int, Done] = {}
-        self._known = Known((), (), (), ())
+        self._known = ExistingIds((), (), (), ())
 
     async def run(self, checked: Checked) -> dict[int, Done]:
         """Refuse what cannot be, then do the rest in a statement for each kind of thing; the outcomes by place."""
@@ -174,7 +174,7 @@ class _Conversion:
         """A plan for each lead that is there: 404 for the others, 301 for one that had its turn."""
         sent = [(one, email_key(one.emailAddress) if one.id is UNSET else "") for one in checked.good]
         ids = [one.id for one, key in sent if not key]
-        leads = await conversion.candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
+        leads = await conversion.lock_candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}
         await merged_ids.check_ids(self._tx, self._company_id, set(ids) - by_id.keys())
         by_key = {lead.email_key: lead for lead in leads}
@@ -189,14 +189,14 @@ class _Conversion:
                 plans[lead.id] = _plan(at, one, lead)
         return list(plans.values())
 
-    async def _look_up(self, plans: Sequence[_Plan]) -> Known:
+    async def _look_up(self, plans: Sequence[_Plan]) -> ExistingIds:
         """The references that the plans name, and those of the leads that are to be handed on."""
 
         def meant(name: str, own: Sequence[int | None]) -> set[int]:
             sent = (getattr(plan.asked, name) for plan in plans)
             return {one for one in (*sent, *own) if isinstance(one, int)}
 
-        return await conversion.known(
+        return await conversion.lock_existing_ids(
             self._tx,
             self._company_id,
             accounts=meant("accountID", [plan.account_id for plan in plans]),
@@ -239,7 +239,7 @@ class _Conversion:
             return
         owners = [self._own(plan.lead.owner_id, self._known.users) for plan in new.values()]
         names = [plan.name or "" for plan in new.values()]
-        made = await conversion.make_accounts(self._tx, self._company_id, names, owners)
+        made = await conversion.create_accounts(self._tx, self._company_id, names, owners)
         for plan in plans:
             if plan.name is not None and plan.account_id is None:
                 plan.account_id = made[plan.key]
@@ -279,12 +279,12 @@ class _Conversion:
     async def _change_leads(self, plans: Sequence[_Plan]) -> None:
         """Give the leads their status and account, and let links, events and lists follow."""
         changes = [Change(plan.lead.id, plan.account_id, plan.status) for plan in plans]
-        changed = await conversion.change(self._tx, self._company_id, changes)
+        changed = await conversion.update_leads(self._tx, self._company_id, changes)
         await events.write(self._tx, self._company_id, [event for plan in plans for event in _events(plan)])
         made = [plan.opportunity_id for plan in plans if plan.opportunity_id is not None]
         if made:
-            await opportunities.follow(self._tx, self._company_id, self._fields, made)
-        await filtered_lists.follow(self._tx, self._company_id, self._fields, changed)
+            await opportunities.after_write(self._tx, self._company_id, self._fields, made)
+        await filtered_lists.update_members(self._tx, self._company_id, self._fields, changed)
 
 
 def _plan(at: int, one: Any, lead: Candidate) -> _Plan:

@@ -72,7 +72,7 @@ async def find_duplicate_leads(
     """
     after = _after(cursor)
     async with context.tx() as tx:
-        complete = await duplicates.refresh(tx, context.company.id)
+        complete = await duplicates.refresh_keys(tx, context.company.id)
     if not complete:
         context.server.jobs.wake()
     async with context.tx() as tx:
@@ -104,8 +104,10 @@ def _after(cursor: str) -> Key:
 
 
 async def _of(context: Context, tx: Tx, ids: Sequence[int]) -> list[Match]:
-    groups = await duplicates.of(tx, context.company.id, ids)
-    known = await duplicates.people(tx, context.company.id, sorted({one for group in groups for one in group.lead_ids}))
+    groups = await duplicates.sharing_keys(tx, context.company.id, ids)
+    known = await duplicates.load_persons(
+        tx, context.company.id, sorted({one for group in groups for one in group.lead_ids})
+    )
     asked = set(ids)
     pairs = {(a, b) for group in groups for a in group.lead_ids if a in asked for b in group.lead_ids if b != a}
     pairs = {(a, b) for a, b in pairs if a < b or b not in asked}
@@ -118,14 +120,16 @@ async def _all(context: Context, tx: Tx, after: Key, limit: int) -> tuple[list[M
     found: list[Match] = []
     last: Key | None = after
     while last is not None and len(found) < limit and time.monotonic() < until:
-        groups, last = await duplicates.shared(tx, context.company.id, last, limit=min(limit, _GROUPS))
+        groups, last = await duplicates.shared_keys(tx, context.company.id, last, limit=min(limit, _GROUPS))
         found += await _first_met(context, tx, groups)
     return found, last
 
 
 async def _first_met(context: Context, tx: Tx, groups: Sequence[Group]) -> list[Match]:
     """The pairs of these groups, each under the first of the keys that it shares: so that it comes once."""
-    known = await duplicates.people(tx, context.company.id, sorted({one for group in groups for one in group.lead_ids}))
+    known = await duplicates.load_persons(
+        tx, context.company.id, sorted({one for group in groups for one in group.lead_ids})
+    )
     keys: dict[tuple[int, int], Key] = {}
     for group in groups:
         for pair in combinations(sorted(group.lead_ids), 2):
@@ -137,7 +141,9 @@ async def _first_met(context: Context, tx: Tx, groups: Sequence[Group]) -> list[
         }
         for one in matches
     }
-    crowds = await duplicates.crowds(tx, context.company.id, sorted({key for met in before.values() for key in met}))
+    crowds = await duplicates.crowded_keys(
+        tx, context.company.id, sorted({key for met in before.values() for key in met})
+    )
     return [one for one in matches if before[one.lead_id, one.other_id] <= crowds]
 
 

@@ -14,7 +14,7 @@ from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import Integer
 from springhead.store.lifecycle import personal_data
-from springhead.store.lifecycle.personal_data import HELD
+from springhead.store.lifecycle.personal_data import PERSONAL_DATA
 from springhead.store.scores import scoring
 
 
@@ -51,7 +51,7 @@ async def export_lead(
     """
     async with context.tx() as tx:
         known = await context.fields(tx)
-        ids = (await personal_data.persons(tx, context.company.id, [id]))[id]
+        ids = (await personal_data.ids_by_lead(tx, context.company.id, [id]))[id]
     pages = _pages(context, ids, known)
     first = await anext(pages, None)  # what goes wrong at once is an error, and no answer that breaks off
     return Rows() if first is None else Rows(pages=_behind(first, pages))
@@ -67,11 +67,11 @@ async def _behind(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Pa
 
 
 async def _pages(context: Context, lead_ids: Sequence[int], known: FieldSet) -> AsyncGenerator[Page]:
-    for one in HELD:
+    for one in PERSONAL_DATA:
         after = None
         while True:
             async with context.tx() as tx:
-                rows, after = await personal_data.piece(
+                rows, after = await personal_data.read_page(
                     tx, context.company.id, one, lead_ids, known, zone=context.zone_name, after=after
                 )
             if rows:

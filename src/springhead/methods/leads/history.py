@@ -19,7 +19,7 @@ from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Integer, Moment, Names
 from springhead.store.database.pool import Tx
 from springhead.store.leads import history
-from springhead.store.leads.history import Told
+from springhead.store.leads.history import LeadChange
 
 _SECTION = "own: history"
 _MOVED = (
@@ -83,7 +83,7 @@ async def _known(context: Context, tx: Tx, known: FieldSet, names: list[str]) ->
         raise
 
 
-def _row(context: Context, one: Told, names: list[str] | None) -> Mapping[str, Json]:
+def _row(context: Context, one: LeadChange, names: list[str] | None) -> Mapping[str, Json]:
     changed = one.changed
     if changed is not None and names is not None:
         changed = {name: value for name, value in changed.items() if name in names}
@@ -92,7 +92,7 @@ def _row(context: Context, one: Told, names: list[str] | None) -> Mapping[str, J
         "leadID": str(one.lead_id),
         "kind": KIND_BY_SOURCE[one.source],
         "eventSource": one.source,
-        "createTimestamp": times.to_text(one.at, context.zone),
+        "createTimestamp": times.to_text(one.timestamp, context.zone),
         "changed": changed,
     }
 
@@ -132,7 +132,7 @@ async def get_leads_as_of(
     async with context.tx() as tx:
         known = await context.fields(tx)
         chosen = await reads.select(context, tx, LEAD, known, fields)
-        rows = await history.at(
+        rows = await history.leads_as_of(
             tx, context.company.id, chosen, id, before, zone=context.zone_name, version=known.version
         )
         if not rows:

@@ -36,25 +36,25 @@ _OBJECTS = "The leads, each a hash by system name; 500 a call at most."
 
 
 async def _then(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
-    await filtered_lists.follow(tx, context.company.id, fields, ids)
+    await filtered_lists.update_members(tx, context.company.id, fields, ids)
 
 
 async def _before_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> Sequence[int]:
-    await opportunities.unname_leads(tx, context.company.id, ids)
-    held = await members.hold_leads(tx, context.company.id, ids)
-    await opportunities.forget_leads(tx, context.company.id, held)
-    await recycling.set_aside(tx, context.company.id, held)
-    await members.forget_leads(tx, context.company.id, held)
+    await opportunities.clear_named_leads(tx, context.company.id, ids)
+    held = await members.lock_leads(tx, context.company.id, ids)
+    await opportunities.detach_leads(tx, context.company.id, held)
+    await recycling.bin_belongings(tx, context.company.id, held)
+    await members.delete_memberships(tx, context.company.id, held)
     return held
 
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await notes.forget(tx, context.company.id, "lead", ids)
-    await recycling.begin(tx, context.company.id)
+    await notes.detach(tx, context.company.id, "lead", ids)
+    await recycling.schedule_purge(tx, context.company.id)
 
 
 async def _visited(context: Context, tx: Tx, links: Sequence[tuple[int, str]]) -> None:
-    await visitors.link(tx, context.company.id, links)
+    await visitors.link_leads(tx, context.company.id, links)
 
 
 async def _status_set(context: Context, tx: Tx, changed: Sequence[tuple[int, str]]) -> None:

@@ -29,7 +29,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.fields import unique_values
 from springhead.store.leads import merged_ids as ids
 from springhead.store.lifecycle import merging, recycling
-from springhead.store.lifecycle.merging import REFERENCES, Lead, Merger
+from springhead.store.lifecycle.merging import REFERENCES, Lead, Merge
 
 _OBJECTS = "The leads that stay, each with those that are merged into it; 500 of these a call at most."
 _ADDRESS = LEAD.by_name["emailAddress"]
@@ -153,10 +153,10 @@ class _Merging:
 
     async def run(self, left: Sequence[_Plan]) -> None:
         """Merge in rounds: in each of them no lead stands in two objects."""
-        await recycling.one_at_a_time(self._tx, self._company_id)
+        await recycling.lock_recycling(self._tx, self._company_id)
         while left:
             asked = {one for plan in left for one in (plan.asked.id, *plan.asked.mergeIDs)}
-            found = await ids.present(self._tx, self._company_id, asked)
+            found = await ids.resolve(self._tx, self._company_id, asked)
             seen: set[int] = set()
             now: list[_Plan] = []
             later: list[_Plan] = []
@@ -172,7 +172,7 @@ class _Merging:
 
     async def _round(self, plans: Sequence[_Plan]) -> None:
         going = {one for plan in plans for one in plan.others}
-        leads = await merging.hold(self._tx, self._company_id, going | {plan.stays for plan in plans}, going)
+        leads = await merging.lock_leads(self._tx, self._company_id, going | {plan.stays for plan in plans}, going)
         known = await self._known(plans, leads)
         mergers = {plan.at: self._merger(plan, leads, known) for plan in plans}
         refusals = await self._refusals(plans, mergers, known)
@@ -188,11 +188,11 @@ class _Merging:
         wanted = {column: {leads[one][column] for plan in plans for one in plan.others} for column in REFERENCES}
         for column in LEAD.referring:
             wanted[column.sql] |= {plan.values.get(column.name) for plan in plans}
-        return await merging.known(
+        return await merging.lock_references(
             self._tx, self._company_id, {column: found - {None} for column, found in wanted.items()}
         )
 
-    def _merger(self, plan: _Plan, leads: Mapping[int, Lead], known: Mapping[str, set[int]]) -> Merger:
+    def _merger(self, plan: _Plan, leads: Mapping[int, Lead], known: Mapping[str, set[int]]) -> Merge:
         for other in plan.others:
             for column in REFERENCES:
                 if leads[other][column] not in known.get(column, ()):
@@ -201,17 +201,17 @@ class _Merging:
         chosen = {name: leads[one] for name, one in plan.chosen.items()}
         lead = merged_lead(leads[plan.stays], [leads[one] for one in plan.others], rule, chosen, self._fields)
         set_values(lead, plan.values)
-        return Merger(lead, plan.others)
+        return Merge(lead, plan.others)
 
     async def _refusals(
-        self, plans: Sequence[_Plan], mergers: Mapping[int, Merger], known: Mapping[str, set[int]]
+        self, plans: Sequence[_Plan], mergers: Mapping[int, Merge], known: Mapping[str, set[int]]
     ) -> dict[int, ApiError]:
         """303 for a value that names what is not there, 301 for an address or a unique value that is another lead's."""
         keys = {plan.at: mergers[plan.at].lead["email_key"] for plan in plans if self._readdressed(plan)}
-        owners = await merging.taken(self._tx, self._company_id, set(keys.values())) if keys else {}
+        owners = await merging.address_owners(self._tx, self._company_id, set(keys.values())) if keys else {}
         customs = {plan.stays: mergers[plan.at].lead["custom"] for plan in plans}
         among = {plan.stays: plan.leads for plan in plans}
-        doubled = await unique_values.refused(self._tx, self._company_id, self._fields, customs, among=among)
+        doubled = await unique_values.find_conflicts(self._tx, self._company_id, self._fields, customs, among=among)
         refusals: dict[int, ApiError] = {}
         for plan in plans:
             unknown = [

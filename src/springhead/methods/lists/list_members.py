@@ -29,7 +29,7 @@ from springhead.rpc.objects import Checked, Shape
 from springhead.rpc.params import Flat, Objects
 from springhead.store.database.pool import Tx
 from springhead.store.lists import members, removals
-from springhead.store.lists.members import Judged
+from springhead.store.lists.members import MemberOutcome
 
 _ADD_ERRORS = (AlreadyMember, NoSuchLead, UnknownReference)
 _REMOVE_ERRORS = (NothingChanged, UnknownReference)
@@ -238,8 +238,8 @@ async def remove_list_members_all(
         seen: set[int] = set()
         for one, at in checked.placed():
             state = found.get(one.listID)
-            if state is None or state.ruled:
-                outcomes[at] = refused(_wrong_list(WHOLE_LIST, ruled=state is not None))
+            if state is None or state.has_filter:
+                outcomes[at] = refused(_wrong_list(WHOLE_LIST, has_filter=state is not None))
             elif state.id in seen or not state.members:
                 outcomes[at] = refused(NothingChanged())
             else:
@@ -254,8 +254,8 @@ async def remove_list_members_all(
 class _Change(msgspec.Struct, frozen=True):
     """Adding or removing: what does it, and what the caller reads when the list is one for it."""
 
-    store: Callable[[Tx, int, Sequence[int], Sequence[Any]], Awaitable[list[Judged]]]
-    outcome: Callable[[Judged], Done]
+    store: Callable[[Tx, int, Sequence[int], Sequence[Any]], Awaitable[list[MemberOutcome]]]
+    outcome: Callable[[MemberOutcome], Done]
 
 
 async def _by_id(context: Context, objects: list[Json], noun: Noun, change: _Change) -> Outcomes:
@@ -277,12 +277,14 @@ async def _judge(context: Context, checked: Checked, noun: Noun, leads: Sequence
     if checked.good:
         judged = await _change(context, checked.good, leads, change)
         for one, at in zip(judged, checked.positions, strict=True):
-            by_hand = one.listed and not one.ruled
-            outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, ruled=one.ruled))
+            by_hand = one.listed and not one.has_filter
+            outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, has_filter=one.has_filter))
     return Outcomes.in_order(outcomes)
 
 
-async def _change(context: Context, objects: Sequence[Any], leads: Sequence[Any], change: _Change) -> list[Judged]:
+async def _change(
+    context: Context, objects: Sequence[Any], leads: Sequence[Any], change: _Change
+) -> list[MemberOutcome]:
     """Changes the memberships of one call together. Raises MergedIds if a lead was merged into another one."""
     async with (
         context.tx() as tx,
@@ -295,22 +297,22 @@ async def _change(context: Context, objects: Sequence[Any], leads: Sequence[Any]
     return judged
 
 
-def _added(one: Judged) -> Done:
+def _added(one: MemberOutcome) -> Done:
     if one.id is not None:
         return done(one.id)
     return refused(AlreadyMember() if one.known else NoSuchLead())
 
 
-def _removed(one: Judged) -> Done:
+def _removed(one: MemberOutcome) -> Done:
     return done() if one.id is not None else refused(NothingChanged())
 
 
 _ADD, _REMOVE = _Change(members.add, _added), _Change(members.remove, _removed)
 
 
-def _wrong_list(noun: Noun, *, ruled: bool) -> ApiError:
+def _wrong_list(noun: Noun, *, has_filter: bool) -> ApiError:
     column = noun.by_name["listID"]
-    if ruled:
+    if has_filter:
         return InvalidParameters(column.problem("The members of this list follow from its filter"))
     return UnknownReference(column.problem("Your company has no list with that id"))
 

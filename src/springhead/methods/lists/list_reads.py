@@ -140,7 +140,7 @@ async def get_removed_list_members(
         return Rows()
 
     async def removed(tx: Tx, known: FieldSet) -> pages.Rows:
-        return await members.removed(
+        return await members.find_by_flag(
             tx,
             context.company.id,
             _REMOVED,
@@ -244,7 +244,7 @@ async def _of_ids(context: Context, select: Select, ids: Sequence[int], *, activ
 
 async def _of_leads(context: Context, select: Select, leads: list[int] | list[str], *, active: bool = False) -> Rows:
     async def memberships(tx: Tx, known: FieldSet) -> pages.Rows:
-        return await members.of_leads(
+        return await members.find_by_lead(
             tx, context.company.id, select, leads, zone=context.zone_name, version=known.version, active=active
         )
 

@@ -58,7 +58,7 @@ async def _filtering(context: Context, objects: Sequence[Json]) -> Hooks | None:
         return None
 
     async def then(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-        if await filtered_lists.changed(tx, context.company.id, ids) > LIST_FILTERS_MAX:
+        if await filtered_lists.filters_changed(tx, context.company.id, ids) > LIST_FILTERS_MAX:
             message = f"A company can have {LIST_FILTERS_MAX} lists with a filter"
             raise InvalidParameters(ACTIVE_LIST.by_name["filter"].problem(message))
 
@@ -131,8 +131,8 @@ async def update_list(
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await removals.purge(tx, context.company.id, ids)
-    await forms.forget(tx, context.company.id, lists=ids)
-    await filtered_lists.changed(tx, context.company.id, ids)
+    await forms.detach(tx, context.company.id, lists=ids)
+    await filtered_lists.filters_changed(tx, context.company.id, ids)
 
 
 @method(

@@ -31,8 +31,8 @@ _ROW = row(ACCOUNT, accountName=_NAME)
 
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await notes.forget(tx, context.company.id, "account", ids)
-    await references.forget(tx, context.company.id, "account", ids)
+    await notes.detach(tx, context.company.id, "account", ids)
+    await references.detach(tx, context.company.id, "account", ids)
 
 
 _HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)

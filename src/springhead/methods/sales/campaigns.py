@@ -33,8 +33,8 @@ _TYPES = "lengths and types of the columns are our choice, for the vendor's are 
 
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await references.forget(tx, context.company.id, "campaign", ids)
-    await forms.forget(tx, context.company.id, campaigns=ids)
+    await references.detach(tx, context.company.id, "campaign", ids)
+    await forms.detach(tx, context.company.id, campaigns=ids)
 
 
 _HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)

@@ -18,7 +18,7 @@ from springhead.store.sales import logged_calls
 
 
 async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await logged_calls.tell(tx, context.company.id, ids, CALL_SOURCES)
+    await logged_calls.write_events(tx, context.company.id, ids, CALL_SOURCES)
 
 
 HOOKS = writes.Hooks(after_write=_tell)

@@ -54,7 +54,7 @@ _ACCOUNT_ROW = row(NOTE, authorID=..., note=_TEXT, whatID=..., whatType="account
 
 
 async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await notes.tell_notes(tx, context.company.id, ids)
+    await notes.write_note_events(tx, context.company.id, ids)
 
 
 def _new(one: object) -> ApiError | None:
@@ -263,7 +263,7 @@ async def _of_many(context: Context, word: str, where: Mapping[str, Json], limit
             version=known.version,
             limit=limit,
             offset=offset,
-            condition=notes.about_any(word),
+            condition=notes.about_kind(word),
         )
 
     return Rows(await reads.asked(context, page))
@@ -276,7 +276,7 @@ async def _about(
         return Rows(await reads.asked(context, partial(about, cast("Sequence[int]", where["id"]))))
 
     async def about(ids: Sequence[int], tx: Tx, known: FieldSet) -> pages.Rows:
-        return await notes.about(
+        return await notes.find_about(
             tx,
             context.company.id,
             await reads.select(context, tx, NOTE, known),

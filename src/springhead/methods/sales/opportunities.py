@@ -92,13 +92,13 @@ class _Followed:
 
     async def _created(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         if self._naming:
-            await opportunities.follow(tx, context.company.id, fields, ids)
+            await opportunities.after_write(tx, context.company.id, fields, ids)
 
     async def _before_update(self, context: Context, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
         self._before = {}
         ids = [one.id for one in objects if isinstance(one.id, int)]
         if any(getattr(one, name) is not UNSET for one in objects for name in _MOVING):
-            await opportunities.hold(tx, context.company.id, ids, named=_named(objects))
+            await opportunities.lock_with_leads(tx, context.company.id, ids, named=_named(objects))
         elif any(one.dealStageID is not UNSET for one in objects):
             await opportunities.lock(tx, context.company.id, ids)
         else:
@@ -107,16 +107,16 @@ class _Followed:
 
     async def _updated(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         if self._before:
-            await opportunities.follow(tx, context.company.id, fields, ids, self._before)
+            await opportunities.after_write(tx, context.company.id, fields, ids, self._before)
 
     async def _before_delete(self, context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-        links = await opportunities.hold(tx, context.company.id, ids)
+        links = await opportunities.lock_with_leads(tx, context.company.id, ids)
         self._leads = {link.lead_id for link in links}
         await opportunities.unlink(tx, context.company.id, opportunity_ids=ids)
 
     async def _deleted(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         await lead_status.refresh(tx, context.company.id, fields, self._leads)
-        await notes.forget(tx, context.company.id, "opportunity", ids)
+        await notes.detach(tx, context.company.id, "opportunity", ids)
 
 
 @method(

@@ -37,13 +37,13 @@ _ROW = row(OPPORTUNITY_LEAD, opportunityID=..., leadID=...)
 
 
 async def _before(context: Context, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
-    await opportunities.share(tx, context.company.id, {one.opportunityID for one in objects})
+    await opportunities.lock_shared(tx, context.company.id, {one.opportunityID for one in objects})
     await lead_status.lock(tx, context.company.id, {one.leadID for one in objects})
 
 
 async def _linked(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
     new = await opportunities.links_by_id(tx, context.company.id, ids)
-    await opportunities.follow_links(tx, context.company.id, fields, new)
+    await opportunities.after_link(tx, context.company.id, fields, new)
 
 
 class _Unlinked:
@@ -60,7 +60,7 @@ class _Unlinked:
         self._links = await opportunities.links_by_id(tx, context.company.id, ids)
 
     async def _deleted(self, context: Context, tx: Tx, fields: FieldSet, _ids: Sequence[int]) -> None:
-        await opportunities.unname(tx, context.company.id, self._links)
+        await opportunities.clear_unlinked(tx, context.company.id, self._links)
         await lead_status.refresh(tx, context.company.id, fields, {link.lead_id for link in self._links})
 
 

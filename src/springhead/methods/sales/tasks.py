@@ -29,12 +29,12 @@ def _right(one: object) -> ApiError | None:
 
 
 async def _stamp(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-    await tasks.stamp(tx, context.company.id, ids)
+    await tasks.set_completion_times(tx, context.company.id, ids)
 
 
 async def _made(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
     await _stamp(context, tx, fields, ids)
-    await notes.tell_tasks(tx, context.company.id, ids)
+    await notes.write_task_events(tx, context.company.id, ids)
 
 
 _HOOKS = Hooks(check=_right, after_write=_stamp)

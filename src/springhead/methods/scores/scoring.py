@@ -136,7 +136,7 @@ async def get_score_explanation(
     """
     async with context.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, context.company.id, lead_id)
-        if not lines and (answers := await merged_ids.answering(tx, context.company.id, [lead_id])):
+        if not lines and (answers := await merged_ids.survivors(tx, context.company.id, [lead_id])):
             lines = await scoring.explain(tx, context.company.id, answers[lead_id])
     return Rows([_told(context, line) for line in lines])
 

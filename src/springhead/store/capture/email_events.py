@@ -16,7 +16,7 @@ class Reader(msgspec.Struct, frozen=True):
     is_unsubscribed: bool | None
 
 
-async def readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Reader]:
+async def find_readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Reader]:
     """Those of the leads that are there, in the order given; for one that was merged, the lead that it became."""
     rows = await tx.rows(
         """
@@ -28,19 +28,19 @@ async def readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Read
         lead_ids,
     )
     missing = set(lead_ids) - {row["id"] for row in rows}
-    if answers := await merged_ids.answering(tx, company_id, missing):
-        return await readers(tx, company_id, list(dict.fromkeys(answers.get(one, one) for one in lead_ids)))
+    if answers := await merged_ids.survivors(tx, company_id, missing):
+        return await find_readers(tx, company_id, list(dict.fromkeys(answers.get(one, one) for one in lead_ids)))
     return [Reader(row["id"], row["is_unsubscribed"]) for row in rows]
 
 
-async def campaign_is_there(tx: Tx, company_id: int, campaign_id: int) -> bool:
+async def campaign_exists(tx: Tx, company_id: int, campaign_id: int) -> bool:
     """Whether the company has the campaign."""
     return await tx.value(
         "select exists (select from campaign where company_id = $1 and id = $2)", company_id, campaign_id
     )
 
 
-async def told(tx: Tx, company_id: int, lead_id: int, happened: Sequence[Event]) -> bool:
+async def write_once(tx: Tx, company_id: int, lead_id: int, happened: Sequence[Event]) -> bool:
     """Write events of one lead, but none that it had in the last minute: the same source, name and object.
 
     Says whether the lead is there. To be called in a transaction: of two that come together one waits.
@@ -49,8 +49,8 @@ async def told(tx: Tx, company_id: int, lead_id: int, happened: Sequence[Event])
         "select id from lead where company_id = $1 and id = $2 order by id for no key update", company_id, lead_id
     )
     if not lead:
-        answers = await merged_ids.answering(tx, company_id, [lead_id])
-        return bool(answers) and await told(tx, company_id, answers[lead_id], happened)
+        answers = await merged_ids.survivors(tx, company_id, [lead_id])
+        return bool(answers) and await write_once(tx, company_id, answers[lead_id], happened)
     await tx.rows(
         """
         insert into event

@@ -37,13 +37,13 @@ async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
     )
 
 
-async def withdraw(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+async def unpublish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
     """Let nobody find these forms, which are deleted, any more."""
     await tx.rows("delete from form_address where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
     await tx.rows("delete from form_token where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
 
 
-async def forget(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaigns: Sequence[int] = ()) -> None:
+async def detach(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaigns: Sequence[int] = ()) -> None:
     """Let no form name these lists and campaigns, which are being deleted in this transaction."""
     await tx.rows(
         """
@@ -64,12 +64,12 @@ async def forget(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaign
     )
 
 
-async def company_of(tx: Tx, public_id: str) -> int | None:
+async def find_company(tx: Tx, public_id: str) -> int | None:
     """The company whose form that is, or None."""
     return await tx.value("select company_id from form_address where public_id = $1", public_id)
 
 
-async def of_public_id(tx: Tx, company_id: int, public_id: str) -> Form | None:
+async def find_by_public_id(tx: Tx, company_id: int, public_id: str) -> Form | None:
     """The active form with that public id, or None."""
     row = await tx.row(
         """
@@ -85,14 +85,14 @@ async def of_public_id(tx: Tx, company_id: int, public_id: str) -> Form | None:
     return msgspec.convert({**dict(row), "fields": msgspec.json.decode(row["fields"])}, Form)
 
 
-class Met(msgspec.Struct, frozen=True):
+class FormLead(msgspec.Struct, frozen=True):
     """The lead that an email address means."""
 
     id: int
     unsubscribed: bool
 
 
-async def lead_of(tx: Tx, company_id: int, email_key: str) -> Met | None:
+async def lock_lead(tx: Tx, company_id: int, email_key: str) -> FormLead | None:
     """The lead with that key, living or not, locked until the transaction ends; None when there is none."""
     row = await tx.row(
         """
@@ -103,10 +103,10 @@ async def lead_of(tx: Tx, company_id: int, email_key: str) -> Met | None:
         company_id,
         email_key,
     )
-    return Met(row["id"], row["unsubscribed"]) if row else None
+    return FormLead(row["id"], row["unsubscribed"]) if row else None
 
 
-async def campaign_is_there(tx: Tx, company_id: int, campaign_id: int) -> bool:
+async def lock_campaign(tx: Tx, company_id: int, campaign_id: int) -> bool:
     """Whether the campaign is still there, and stays until the transaction ends."""
     row = await tx.row(
         "select id from campaign where company_id = $1 and id = $2 order by id for key share", company_id, campaign_id
@@ -128,7 +128,7 @@ async def is_removed(tx: Tx, company_id: int, list_id: int, lead_id: int) -> boo
     )
 
 
-async def spend(tx: Tx, company_id: int, form_id: int, nonce: str, digest: bytes) -> bytes | None:
+async def use_token(tx: Tx, company_id: int, form_id: int, nonce: str, digest: bytes) -> bytes | None:
     """Take the token of a page: None when it is new, else the digest of what was sent with it before.
 
     A second one that comes at the same time waits for the first to commit. Old ones go, a few at a time.
@@ -168,7 +168,7 @@ async def spend(tx: Tx, company_id: int, form_id: int, nonce: str, digest: bytes
     return None
 
 
-async def keep(tx: Tx, company_id: int, form_id: int, lead_id: int, upload: Upload) -> None:
+async def store_upload(tx: Tx, company_id: int, form_id: int, lead_id: int, upload: Upload) -> None:
     """Store a file of a lead."""
     await tx.rows(
         """
@@ -188,7 +188,7 @@ async def keep(tx: Tx, company_id: int, form_id: int, lead_id: int, upload: Uplo
     )
 
 
-async def kept(tx: Tx, company_id: int, token: str) -> Upload | None:
+async def find_upload(tx: Tx, company_id: int, token: str) -> Upload | None:
     """The file with that token, or None; those of deleted leads are out of reach."""
     row = await tx.row(
         """

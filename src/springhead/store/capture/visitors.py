@@ -33,7 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Json]
 
 
-async def take(tx: Tx, company_id: int, views: Sequence[View]) -> None:
+async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
     """Write page views, in one statement: as events of the lead where the visitor has one, else beside it."""
     await tx.rows(
         """
@@ -73,7 +73,7 @@ async def take(tx: Tx, company_id: int, views: Sequence[View]) -> None:
     )
 
 
-async def forget(tx: Tx, company_id: int) -> bool:
+async def delete_old(tx: Tx, company_id: int) -> bool:
     """Forget visitors without a lead who were not seen for 13 months, and what they saw; says whether more are left."""
     gone = await tx.value(
         """
@@ -99,7 +99,7 @@ async def forget(tx: Tx, company_id: int) -> bool:
     return gone == FORGOTTEN_AT_ONCE
 
 
-async def link(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], *, only_free: bool = False) -> None:
+async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], *, only_free: bool = False) -> None:
     """The leads with these ids are the visitors with these tracking ids, of which the last link of each counts.
 
     What a visitor has seen as nobody's lead joins the lead's timeline; what it saw as another's stays there.

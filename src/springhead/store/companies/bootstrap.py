@@ -12,14 +12,14 @@ LABEL = "first key"
 _LOCK = 0x5EAD_0001
 
 
-class First(msgspec.Struct, frozen=True):
+class FirstCompany(msgspec.Struct, frozen=True):
     """The company that was made, and the secret of its key, which is stored nowhere."""
 
     company: Company
     secret: str
 
 
-async def first_company(dsn: str) -> First | None:
+async def create_first_company(dsn: str) -> FirstCompany | None:
     """Make one company with a key and an administrator, unless there is a company already.
 
     Servers that start at the same time agree on one: the others get None.
@@ -33,6 +33,6 @@ async def first_company(dsn: str) -> First | None:
                 return None
             company = await companies.create(database, name=NAME, time_zone="UTC", administrator=ADMINISTRATOR)
             _, secret = await companies.create_key(tx, company.id, label=LABEL)
-        return First(company, secret)
+        return FirstCompany(company, secret)
     finally:
         await database.close()

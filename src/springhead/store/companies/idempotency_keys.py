@@ -13,7 +13,7 @@ FORGOTTEN_AT_ONCE = 100
 """How many old keys of a company go with a new one."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredCall(msgspec.Struct, frozen=True):
     """What is known of a key: the fingerprint of its call, and the answer as JSON, None when it was too long."""
 
     fingerprint: bytes
@@ -43,15 +43,15 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
     return bool(taken)
 
 
-async def kept(tx: Tx, company_id: int, key: str) -> Kept | None:
+async def find(tx: Tx, company_id: int, key: str) -> StoredCall | None:
     """What was kept of a key that is taken; None when it was forgotten just now."""
     row = await tx.row(
         "select fingerprint, answer from idempotency where company_id = $1 and key = $2", company_id, _hashed(key)
     )
-    return Kept(*row.values()) if row else None
+    return StoredCall(*row.values()) if row else None
 
 
-async def keep(tx: Tx, company_id: int, key: str, answer: str) -> None:
+async def store_answer(tx: Tx, company_id: int, key: str, answer: str) -> None:
     """Keep the answer of the call that has taken the key in this transaction."""
     query = "update idempotency set answer = $3 where company_id = $1 and key = $2"
     await tx.rows(query, company_id, _hashed(key), answer)

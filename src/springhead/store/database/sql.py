@@ -1,6 +1,6 @@
-"""The parts of statements that follow from a noun's columns. Pure: built from declared names, never from input.
+"""Parts of statements that are composed from a noun's columns, from declared names and never from input. Pure.
 
-`Statement` marks text that was composed here; everything else that reaches the database is a literal.
+The type `Statement` marks composed text; all other SQL is a literal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ Sql = LiteralString | Statement
 
 
 def statement(*parts: str) -> Statement:
-    """One statement from its parts."""
+    """A statement composed of these parts."""
     return Statement("\n".join(parts))
 
 
@@ -27,8 +27,17 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def after(cte: str) -> str:
+    """Returns a condition that is always true and makes PostgreSQL run a locking CTE first (docs/lock-order.md).
+
+    PostgreSQL runs a CTE when something reads it. To count its rows reads all of them, so all their locks are held
+    before the statement that has the condition touches a row.
+    """
+    return f"(select count(*) from {cte}) >= 0"
+
+
 def expression(column: Column, *, table: str = "l") -> str:
-    """A column as an answer has it, text or null (docs/wire/values.md#answers); `$2` is the time zone of the call."""
+    """A column as the API shows it, text or null (docs/wire/values.md#answers); `$2` is the call's time zone."""
     value = column.read or f"{table}.{column.sql}"
     match column.kind.sql:
         case "boolean":
@@ -44,7 +53,7 @@ def expression(column: Column, *, table: str = "l") -> str:
 
 
 def select_list(columns: Iterable[Column], custom: Iterable[Column] = ()) -> str:
-    """The select list that gives the wire's row: standard columns, then custom fields ("" when unset)."""
+    """The select list of a row as the API shows it: standard columns, then custom fields ("" if unset)."""
     return ",\n    ".join(
         [f"{expression(column)} as {quoted(column.name)}" for column in columns]
         + [f"coalesce(l.custom->>{literal(column.name)}, '') as {quoted(column.name)}" for column in custom]
@@ -52,7 +61,7 @@ def select_list(columns: Iterable[Column], custom: Iterable[Column] = ()) -> str
 
 
 def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str] = ()) -> list[Column]:
-    """The standard columns to read: those named, else all that are not only for the asking."""
+    """The standard columns to read: the named ones, or all that a read shows without being asked."""
     if names is None:
         hidden = set(leaving_out)
         return [column for column in noun.columns if not column.asked and column.name not in hidden]
@@ -61,7 +70,7 @@ def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str]
 
 
 def recordset(columns: Iterable[Column], *, parameter: int) -> str:
-    """`jsonb_to_recordset` over the JSON objects of a parameter, with the wire's names; times are still in no zone."""
+    """`jsonb_to_recordset` over the JSON objects of a parameter, with the API's names; times have no time zone yet."""
     typed = ", ".join(
         f"{quoted(column.name)} {column.kind.sql.replace('timestamptz', 'timestamp')}" for column in columns
     )
@@ -69,5 +78,5 @@ def recordset(columns: Iterable[Column], *, parameter: int) -> str:
 
 
 def names(columns: Iterable[Column], *, table: str = "") -> str:
-    """The columns' SQL names, comma-separated."""
+    """The columns' SQL names, separated by commas."""
     return ", ".join(f"{table}{column.sql}" for column in columns)

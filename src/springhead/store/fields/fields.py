@@ -92,12 +92,12 @@ async def load(tx: Tx, company_id: int) -> FieldSet:
     )
 
 
-async def version(tx: Tx, company_id: int) -> int:
+async def load_version(tx: Tx, company_id: int) -> int:
     """The version of a company's custom fields: it rises with every change."""
     return await tx.value("select field_version from company where id = $1", company_id)
 
 
-async def bump(tx: Tx, company_id: int) -> None:
+async def raise_version(tx: Tx, company_id: int) -> None:
     """Take the company's field version one up; also the lock that lets one change of fields in at a time."""
     await tx.rows("update company set field_version = field_version + 1 where id = $1", company_id)
 
@@ -118,9 +118,9 @@ async def replace(tx: Tx, company_id: int, fields: Sequence[Field]) -> dict[int,
     return {row["id"]: row["unique_id"] for row in rows}
 
 
-async def settle(tx: Tx, company_id: int, unique_id: int, *, unique: bool) -> None:
+async def finish_fill(tx: Tx, company_id: int, unique_id: int, *, unique: bool) -> None:
     """End the filling of a unique field: its values are all known, or it is not unique after all."""
-    await bump(tx, company_id)
+    await raise_version(tx, company_id)
     await tx.rows(
         """
         update field set unique_filled = $3, unique_id = case when $3 then unique_id end
@@ -158,6 +158,6 @@ class FieldCache:
 
     async def verify(self, tx: Tx, company_id: int, fields: FieldSet) -> None:
         """Forget the fields and raise TryAgain when the database has newer ones."""
-        if await version(tx, company_id) != fields.version:
+        if await load_version(tx, company_id) != fields.version:
             self.forget(company_id)
             raise TryAgain

@@ -38,7 +38,7 @@ def _key(value: str) -> str:
     return f"case when {value} <> '' then sha256(convert_to({value}, 'UTF8')) end"
 
 
-class Wish(msgspec.Struct, frozen=True):
+class WantedValue(msgspec.Struct, frozen=True):
     """A value that an object has for a unique field; `lead_id` or `email_key` say of which lead, if they can."""
 
     position: int
@@ -48,7 +48,7 @@ class Wish(msgspec.Struct, frozen=True):
     value: str
 
 
-class Found(msgspec.Struct, frozen=True):
+class ValueHolder(msgspec.Struct, frozen=True):
     """What there is about a wish: the value's key (None for an empty one), the lead meant, and who has the value."""
 
     position: int
@@ -65,7 +65,7 @@ class Conflict(msgspec.Struct, frozen=True):
     name: str
 
 
-class Doubles(msgspec.Struct, frozen=True):
+class SharedValues(msgspec.Struct, frozen=True):
     """How many values of a field several leads have, and one of them with the number of its leads."""
 
     values: int
@@ -98,13 +98,13 @@ _LOOK = statement(
 )
 
 
-async def look(tx: Tx, company_id: int, wishes: Sequence[Wish]) -> list[Found]:
+async def find_holders(tx: Tx, company_id: int, wishes: Sequence[WantedValue]) -> list[ValueHolder]:
     """What there is about each wish, by the order of positions."""
     rows = await tx.rows(_LOOK, company_id, msgspec.json.encode(wishes).decode())
-    return [Found(*row.values()) for row in rows]
+    return [ValueHolder(*row.values()) for row in rows]
 
 
-async def refused(
+async def find_conflicts(
     tx: Tx, company_id: int, fields: FieldSet, leads: Mapping[int, Mapping[str, Any]], *, among: Mapping[int, set[int]]
 ) -> dict[int, list[str]]:
     """Of leads that are to have these custom values: the fields of which others have the value already, by lead.
@@ -112,7 +112,7 @@ async def refused(
     `among` are, for a lead, those whose values it may take. Of two leads with the same value the first one may have it.
     """
     wishes = [
-        Wish(lead_id, lead_id, None, field.unique_id or 0, str(custom.get(name) or ""))
+        WantedValue(lead_id, lead_id, None, field.unique_id or 0, str(custom.get(name) or ""))
         for lead_id, custom in leads.items()
         for name, field in fields.unique_fields.items()
     ]
@@ -121,7 +121,7 @@ async def refused(
     names = {field.unique_id: name for name, field in fields.unique_fields.items()}
     wanted: dict[tuple[int, bytes], int] = {}
     taken: dict[int, list[str]] = {}
-    for found in await look(tx, company_id, wishes):
+    for found in await find_holders(tx, company_id, wishes):
         if found.key is None:
             continue
         lead_id = found.position
@@ -171,7 +171,7 @@ _FOLLOW = statement(
 )
 
 
-async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[Conflict]:
+async def store_values(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[Conflict]:
     """Let the values be those that these leads have now; gives those that another lead has, which stay with it.
 
     In the transaction that wrote the leads, after it did. Values move among the leads given, in any order.
@@ -197,10 +197,10 @@ _DOUBLES: Statement = statement(
 )
 
 
-async def doubles(tx: Tx, company_id: int, name: str) -> Doubles | None:
+async def find_shared_values(tx: Tx, company_id: int, name: str) -> SharedValues | None:
     """The values of a field that several leads have; None when there are none. It reads all leads."""
     row = await tx.row(_DOUBLES, company_id, name)
-    return Doubles(*row.values()) if row else None
+    return SharedValues(*row.values()) if row else None
 
 
 async def fill(tx: Tx, company_id: int, unique_ids: Sequence[int]) -> None:
@@ -260,15 +260,15 @@ async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> in
         company_id,
         having,
     )
-    conflicts = [one for one in await follow(tx, company_id, known, having) if one.name == name]
+    conflicts = [one for one in await store_values(tx, company_id, known, having) if one.name == name]
     if conflicts:
         log.warning("field is not unique", company=company_id, field=name, lead=conflicts[0].lead_id)
-        await fieldsets.settle(tx, company_id, unique_id, unique=False)
+        await fieldsets.finish_fill(tx, company_id, unique_id, unique=False)
         await clear(tx, company_id, [unique_id])
         return None
     if len(rows) == STEP_ROWS:
         return rows[-1]["id"]
-    await fieldsets.settle(tx, company_id, unique_id, unique=True)
+    await fieldsets.finish_fill(tx, company_id, unique_id, unique=True)
     return None
 
 

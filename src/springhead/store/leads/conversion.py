@@ -19,7 +19,7 @@ class Candidate(msgspec.Struct, frozen=True):
     campaign_id: int | None
 
 
-class Known(msgspec.Struct, frozen=True):
+class ExistingIds(msgspec.Struct, frozen=True):
     """Which ids the company has of each kind."""
 
     accounts: Collection[int]
@@ -36,7 +36,7 @@ class Change(msgspec.Struct, frozen=True):
     status: str
 
 
-async def candidates(tx: Tx, company_id: int, ids: Sequence[int], keys: Sequence[str]) -> list[Candidate]:
+async def lock_candidates(tx: Tx, company_id: int, ids: Sequence[int], keys: Sequence[str]) -> list[Candidate]:
     """The leads with these ids or email keys, locked until the commit; with no account where theirs was deleted.
 
     They are locked in a statement of its own: what they are is read when nobody else can change it any more.
@@ -64,7 +64,7 @@ async def candidates(tx: Tx, company_id: int, ids: Sequence[int], keys: Sequence
     return [Candidate(*row.values()) for row in rows]
 
 
-async def known(
+async def lock_existing_ids(
     tx: Tx,
     company_id: int,
     *,
@@ -72,7 +72,7 @@ async def known(
     campaigns: Collection[int],
     stages: Collection[int],
     users: Collection[int],
-) -> Known:
+) -> ExistingIds:
     """Which of the ids the company has; none of what is there can be deleted before the commit."""
     rows = await tx.rows(
         """
@@ -99,10 +99,10 @@ async def known(
         list(stages),
         list(users),
     )
-    found: Mapping[str, set[int]] = {name: set() for name in Known.__struct_fields__}
+    found: Mapping[str, set[int]] = {name: set() for name in ExistingIds.__struct_fields__}
     for row in rows:
         found[row["kind"]].add(row["id"])
-    return Known(**found)
+    return ExistingIds(**found)
 
 
 async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[tuple[str, int | None]]:
@@ -133,7 +133,7 @@ async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[
     return [(row["key"], row["id"]) for row in rows]
 
 
-async def make_accounts(
+async def create_accounts(
     tx: Tx, company_id: int, names: Sequence[str], owner_ids: Sequence[int | None]
 ) -> dict[str, int]:
     """Make accounts with these names and owners; their ids by the keys of their names."""
@@ -153,7 +153,7 @@ async def make_accounts(
     return {row["account_key"]: row["id"] for row in rows}
 
 
-async def change(tx: Tx, company_id: int, changes: Sequence[Change]) -> list[int]:
+async def update_leads(tx: Tx, company_id: int, changes: Sequence[Change]) -> list[int]:
     """Give leads their account and status; the ids of those that were not so already."""
     rows = await tx.rows(
         """

@@ -32,7 +32,7 @@ _WITHIN = 10_000
 _KINDS = [kind for kind in KINDS if kind != SCORE]
 
 
-async def refresh(tx: Tx, company_id: int) -> bool:
+async def refresh_keys(tx: Tx, company_id: int) -> bool:
     """Make the keys of leads that were changed since the last time; says whether all are made, else a pass goes on."""
     until = time.monotonic() + SECONDS
     while True:
@@ -141,7 +141,7 @@ def _person(row: asyncpg.Record) -> ComparedLead:
     return msgspec.convert(dict(row), ComparedLead)
 
 
-async def people(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, ComparedLead]:
+async def load_persons(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, ComparedLead]:
     """Those of the leads that are there and active, by id."""
     rows = await tx.rows(
         """
@@ -163,7 +163,7 @@ class Group(msgspec.Struct, frozen=True):
     lead_ids: Sequence[int]
 
 
-async def of(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
+async def sharing_keys(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
     """The leads that share a key with one of these, key by key, found by indexes; without the crowds."""
     rows = await tx.rows(
         """
@@ -188,7 +188,7 @@ async def of(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
     return [Group((row["kind"], row["key"]), row["ids"]) for row in rows]
 
 
-async def shared(tx: Tx, company_id: int, after: Key, *, limit: int) -> tuple[list[Group], Key | None]:
+async def shared_keys(tx: Tx, company_id: int, after: Key, *, limit: int) -> tuple[list[Group], Key | None]:
     """Keys behind a key that several leads share, without the crowds; and the key to go on behind, None at the end.
 
     Looks through SCANNED keys at most, and may find none.
@@ -231,7 +231,7 @@ def _key(group: Group) -> Key:
     return group.key
 
 
-async def crowds(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]:
+async def crowded_keys(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]:
     """Those of the keys that too many leads share."""
     if not keys:
         return set()

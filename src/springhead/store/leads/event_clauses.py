@@ -1,4 +1,4 @@
-"""The events that a write of leads leaves, as parts of the statement that writes: nothing changes without them."""
+"""CTEs that write the events of a lead's insert, update, delete or merge, in the statement that does it."""
 
 from collections.abc import Sequence
 
@@ -11,40 +11,41 @@ _INTO = "insert into event (company_id, lead_id, create_timestamp, event_source,
 
 
 def of_insertion(noun: Noun) -> str:
-    """A CTE, begun with a comma, that tells of the rows of `made`."""
-    return _told(noun.story.created, "made") if noun.story else ""
+    """Returns a CTE (with leading comma) that writes an event for each row of `inserted`, if the noun has events."""
+    return _events(noun.story.created, "inserted") if noun.story else ""
 
 
 def of_deletion(noun: Noun) -> str:
-    """A CTE that tells of the rows of `gone`."""
-    return _told(noun.story.deleted, "gone") if noun.story else ""
+    """Returns a CTE (with leading comma) that writes an event for each row of `deleted`, if the noun has events."""
+    return _events(noun.story.deleted, "deleted") if noun.story else ""
 
 
-def _told(words: tuple[str, str], rows: str) -> str:
-    source, name = words
+def _events(texts: tuple[str, str], rows: str) -> str:
+    source, name = texts
     return f""",
-            told as (
+            events as (
                 {_INTO}
                 select $1, r.id, now(), {sql.literal(source)}, {sql.literal(name)}, null from {rows} r order by r.id
                 returning id
             ),
-            {noted("told")}"""
+            {noted("events")}"""
 
 
 def of_update(noun: Noun) -> str:
-    """A CTE that tells what was changed, from `locked` (the rows before) to `changed` (after).
+    """Returns a CTE (with leading comma) that writes events about changed fields, if the noun has events.
 
-    `event_data` has each changed field with its old and its new value, in the wire's words: `{"city": [null, "Rome"]}`.
+    Compares `locked` (the rows before the update) with `changed` (the rows after it). `event_data` holds the old and
+    the new value of each changed field as the API shows them: `{"city": [null, "Rome"]}`.
     """
     if not noun.story:
         return ""
-    special = {noun.by_name[name]: words for name, words in noun.story.special.items()}
-    lines = [_line(words, [_member(column, flagged=True)]) for column, words in special.items()]
+    special = {noun.by_name[name]: texts for name, texts in noun.story.special.items()}
+    lines = [_line(texts, [_member(column, flagged=True)]) for column, texts in special.items()]
     plain = [_member(column) for column in noun.written if column.name not in noun.story.special]
     plain += [_member(column, flagged=False) for column in special if column.kind.sql == "boolean"]
     lines.append(_line(noun.story.changed, [*plain, *([_CUSTOM] if noun.custom else [])]))
     return f""",
-            told as (
+            events as (
                 {_INTO}
                 select $1, c.id, now(), t.source, t.name, ('{{' || t.data || '}}')::jsonb
                 from changed c
@@ -54,17 +55,20 @@ def of_update(noun: Noun) -> str:
                 order by c.id
                 returning id
             ),
-            {noted("told")}"""
+            {noted("events")}"""
 
 
 def of_merge(noun: Noun) -> str:
-    """A CTE that tells of each row of `changed` that `merged` ids were merged into it, and what that has changed."""
+    """Returns a CTE (with leading comma) that writes a merge event for each row of `changed`, if the noun has events.
+
+    The event holds the ids in the column `merged`, and the changed fields as in `of_update`.
+    """
     if not noun.story:
         return ""
     merged = "'\"merged\":[null,' || c.merged::text || ']'"
     members = [merged, *map(_member, noun.written), *([_CUSTOM] if noun.custom else [])]
     return f""",
-            told as (
+            events as (
                 {_INTO}
                 select $1, c.id, now(), '{MERGED}', 'Leads merged',
                     ('{{' || concat_ws(',', {", ".join(members)}) || '}}')::jsonb
@@ -73,20 +77,20 @@ def of_merge(noun: Noun) -> str:
                 order by c.id
                 returning id
             ),
-            {noted("told")}"""
+            {noted("events")}"""
 
 
-def _line(words: tuple[str, str], members: Sequence[str]) -> str:
-    """A row of source, sentence, and the members of a JSON object, as text: "" when nothing was changed.
+def _line(texts: tuple[str, str], members: Sequence[str]) -> str:
+    """A row of event source, event name, and the members of a JSON object as text ("" if no field was changed).
 
-    As text because it is read once, in the end: built as jsonb, member by member, it took twice as long.
+    Text, because jsonb that is built member by member takes twice as long.
     """
-    source, name = words
+    source, name = texts
     return f"({sql.literal(source)}, {sql.literal(name)}, concat_ws(',', {', '.join(members)}))"
 
 
 def _member(column: Column, *, flagged: bool | None = None) -> str:
-    """The member of a column that differs between `o` and `c`, else null; of a flag only when it became `flagged`."""
+    """The JSON member of a column that differs between `o` and `c`, else null. A flag must have become `flagged`."""
     became = {True: f" and c.{column.sql}", False: f" and c.{column.sql} is not true"}
     only = became[flagged] if flagged is not None and column.kind.sql == "boolean" else ""
     return f"""case when c.{column.sql} is distinct from o.{column.sql}{only} then '"{column.name}":'

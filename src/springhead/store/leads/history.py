@@ -19,19 +19,19 @@ from springhead.store.database.sql import statement
 from springhead.store.nouns.reads import Rows, Select
 
 
-class Told(msgspec.Struct, frozen=True):
+class LeadChange(msgspec.Struct, frozen=True):
     """A change of a lead, as its event tells it; `changed` has each changed field with its old and its new value."""
 
     event_id: int
     lead_id: int
     source: str
-    at: datetime
+    timestamp: datetime
     changed: dict[str, Json] | None
 
 
 async def changes(
     tx: Tx, company_id: int, lead_id: int, names: Sequence[str] | None, *, limit: int, offset: int
-) -> list[Told]:
+) -> list[LeadChange]:
     """The changes of a lead, which may be gone, in the order in which they happened; with `names` those of some fields.
 
     The cost grows with the number of events of the lead.
@@ -52,7 +52,7 @@ async def changes(
         offset,
     )
     return [
-        Told(
+        LeadChange(
             row["id"],
             row["lead_id"],
             row["event_source"],
@@ -112,7 +112,7 @@ _AT = f"""(
 ) as l"""
 
 
-async def at(
+async def leads_as_of(
     tx: Tx, company_id: int, select: Select, ids: Sequence[int], before: datetime, *, zone: str, version: int
 ) -> Rows:
     """Leads as they were just before a moment, in the order of their ids; those that were not there have no row.

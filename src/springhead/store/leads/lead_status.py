@@ -70,7 +70,7 @@ async def refresh(
         company_id,
         [changed_event(row["id"], row["before"], row["after"]) for row in changed],
     )
-    await filtered_lists.follow(tx, company_id, fields, [row["id"] for row in changed])
+    await filtered_lists.update_members(tx, company_id, fields, [row["id"] for row in changed])
 
 
 def changed_event(lead_id: int, before: str, after: str) -> Event:

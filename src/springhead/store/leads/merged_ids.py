@@ -8,7 +8,7 @@ from collections.abc import Collection
 from springhead.store.database.pool import Tx
 
 
-async def answering(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[int, int]:
+async def survivors(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[int, int]:
     """The leads that answer for ids which no lead has; an id that was never merged has none."""
     if not lead_ids:
         return {}
@@ -24,10 +24,10 @@ async def answering(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[
     return {row["id"]: row["lead_id"] for row in rows}
 
 
-async def present(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[int, int]:
+async def resolve(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[int, int]:
     """The lead that each id means: its own, or the one that it was merged into; others have none."""
     rows = await tx.rows(
         "select id from lead where company_id = $1 and id = any($2::bigint[])", company_id, list(lead_ids)
     )
     found = {row["id"]: row["id"] for row in rows}
-    return found | await answering(tx, company_id, set(lead_ids) - found.keys())
+    return found | await survivors(tx, company_id, set(lead_ids) - found.keys())

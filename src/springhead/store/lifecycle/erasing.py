@@ -1,4 +1,4 @@
-"""Erasing leads: all that is held on them goes, and a receipt remains that says nothing about the person."""
+"""Erasing leads: deletes their personal data and writes receipts, which say nothing about the person."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from springhead.store.lists import members
 from springhead.store.nouns.reads import Rows
 from springhead.store.sales import notes, opportunities
 
-_REST = "erase"
+_KIND = "erase"
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """The receipts for each lead that was asked for, and whether all is gone; else a pass goes on with it.
+    """The receipt ids of each requested lead. If not `done`, a background job deletes the rest.
 
-    A lead that others were merged into has a receipt for each of their ids. Leads that were erased before have the
-    receipts of then; those of which nothing was held have none.
+    A lead that others were merged into has a receipt for each of their ids, too. A lead that was erased before has its
+    old receipts. An id without personal data has none.
     """
 
     receipts: Mapping[int, list[int]]
@@ -34,7 +34,7 @@ class Erased(msgspec.Struct, frozen=True):
 
 
 async def by_address(tx: Tx, company_id: int, email_keys: Sequence[str]) -> Mapping[str, list[int]]:
-    """The leads with these normalised addresses, those of the recycle bin too, by address."""
+    """Ids of leads by normalised address, including leads in the recycle bin."""
     if not email_keys:
         return {}
     rows = await tx.rows(
@@ -46,43 +46,32 @@ async def by_address(tx: Tx, company_id: int, email_keys: Sequence[str]) -> Mapp
         company_id,
         list(email_keys),
     )
-    found: dict[str, list[int]] = defaultdict(list)
+    ids: dict[str, list[int]] = defaultdict(list)
     for row in rows:
-        found[row["email_key"]].append(row["id"])
-    return found
+        ids[row["email_key"]].append(row["id"])
+    return ids
 
 
 async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int | None) -> Erased:
-    """Erase leads, and what is held on leads that were deleted.
+    """Erase leads, deleted ones too. Needs a transaction.
 
-    To be called in a transaction. Locks opportunities before leads before lists, as everybody does.
+    Locks opportunities, then leads, then lists (docs/lock-order.md).
     """
-    await recycling.one_at_a_time(tx, company_id)  # nobody restores or merges what is being erased
-    meant = await personal_data.persons(tx, company_id, lead_ids)
-    ids = sorted({one for several in meant.values() for one in several})
-    await opportunities.unname_leads(tx, company_id, ids)
-    await members.hold_leads(tx, company_id, ids)
-    counted = await personal_data.counts(tx, company_id, ids)
-    known = sorted({one.lead_id for one in counted})
+    await recycling.lock_recycling(tx, company_id)  # no restore and no merge of these leads runs meanwhile
+    ids_by_lead = await personal_data.ids_by_lead(tx, company_id, lead_ids)
+    ids = sorted({lead_id for same in ids_by_lead.values() for lead_id in same})
+    await opportunities.clear_named_leads(tx, company_id, ids)
+    await members.lock_leads(tx, company_id, ids)
+    counts = await personal_data.counts(tx, company_id, ids)
+    known = sorted({count.lead_id for count in counts})
     done = True
     if known:
-        await _receipts(tx, company_id, counted, key_id)
-        await opportunities.forget_leads(tx, company_id, known)
-        await members.forget_leads(tx, company_id, known)
-        while not await personal_data.remove(
-            tx, company_id, known, only=(NOTE, TASK)
-        ):  # whose text nobody finds without the lead
-            pass
-        await notes.forget(tx, company_id, "lead", known)
-        done = await personal_data.remove(tx, company_id, known)
-        await deliveries.forget_answers(tx, company_id, known)
-        await tx.rows("delete from lead where company_id = $1 and id = any($2::bigint[])", company_id, known)
-        gone = [Event(lead_id=one, source=ERASED, name="Lead erased") for one in known]
-        await events.write(tx, company_id, gone)
+        await _write_receipts(tx, company_id, counts, key_id)
+        done = await _delete(tx, company_id, known)
         if done:
             await _finish(tx, company_id, known)
         else:
-            await background_jobs.start(tx, company_id, _REST, *known)
+            await background_jobs.start(tx, company_id, _KIND, *known)
     rows = await tx.rows(
         """
         select lead_id, max(id) as id from erasure
@@ -94,20 +83,42 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
     )
     receipts = {row["lead_id"]: row["id"] for row in rows}
     return Erased(
-        {one: sorted(receipts[id_] for id_ in several if id_ in receipts) for one, several in meant.items()}, done
+        {
+            lead_id: sorted(receipts[same_id] for same_id in same if same_id in receipts)
+            for lead_id, same in ids_by_lead.items()
+        },
+        done,
     )
 
 
-async def _receipts(tx: Tx, company_id: int, counted: Sequence[personal_data.Count], key_id: int | None) -> None:
-    """Write the receipts, while the addresses can still be read."""
+async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
+    """Delete the leads and the first rows of their personal data; says whether no row is left."""
+    await opportunities.detach_leads(tx, company_id, lead_ids)
+    await members.delete_memberships(tx, company_id, lead_ids)
+    # All notes and tasks now: `notes.detach` takes the lead's id out of those that stay, and no job would find them.
+    while not await personal_data.delete_rows(tx, company_id, lead_ids, only=(NOTE, TASK)):
+        pass
+    await notes.detach(tx, company_id, "lead", lead_ids)
+    done = await personal_data.delete_rows(tx, company_id, lead_ids)
+    await deliveries.forget_answers(tx, company_id, lead_ids)
+    await tx.rows("delete from lead where company_id = $1 and id = any($2::bigint[])", company_id, lead_ids)
+    await events.write(
+        tx, company_id, [Event(lead_id=lead_id, source=ERASED, name="Lead erased") for lead_id in lead_ids]
+    )
+    return done
+
+
+async def _write_receipts(tx: Tx, company_id: int, counts: Sequence[personal_data.Count], key_id: int | None) -> None:
+    """Write the receipts. Must run before the leads are deleted: a receipt holds a hash of the address."""
     site = await sites.of_company(tx, company_id)
     erased: dict[int, dict[str, str]] = defaultdict(dict)
     kept: dict[int, dict[str, str]] = defaultdict(dict)
-    for one in counted:
-        for count, counts in ((one.gone, erased), (one.kept, kept)):
-            if count:
-                counts[one.lead_id][one.part] = str(count)
-    known = sorted({one.lead_id for one in counted})
+    for count in counts:
+        if count.erased:
+            erased[count.lead_id][count.part] = str(count.erased)
+        if count.shared:
+            kept[count.lead_id][count.part] = str(count.shared)
+    known = sorted({count.lead_id for count in counts})
     rows = await tx.rows(
         """
         select id, email_key from lead where company_id = $1 and id = any($2::bigint[])
@@ -127,14 +138,14 @@ async def _receipts(tx: Tx, company_id: int, counted: Sequence[personal_data.Cou
         company_id,
         key_id,
         known,
-        [marks.get(one) for one in known],
-        [msgspec.json.encode(erased[one]).decode() for one in known],
-        [msgspec.json.encode(kept[one]).decode() for one in known],
+        [marks.get(lead_id) for lead_id in known],
+        [msgspec.json.encode(erased[lead_id]).decode() for lead_id in known],
+        [msgspec.json.encode(kept[lead_id]).decode() for lead_id in known],
     )
 
 
 async def _finish(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Note on the receipts that nothing is left."""
+    """Set the time on the receipts at which the erasure was complete."""
     await tx.rows(
         """
         update erasure set done_timestamp = now()
@@ -146,13 +157,13 @@ async def _finish(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
 
 
 async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | None:
-    if not await personal_data.remove(tx, company_id, [lead_id]):
+    if not await personal_data.delete_rows(tx, company_id, [lead_id]):
         return cursor + 1
     await _finish(tx, company_id, [lead_id])
     return None
 
 
-STEPS: Mapping[str, background_jobs.Step] = {_REST: _step}
+STEPS: Mapping[str, background_jobs.Step] = {_KIND: _step}
 
 
 async def receipts(
@@ -165,7 +176,7 @@ async def receipts(
     limit: int,
     offset: int,
 ) -> Rows:
-    """Receipts, oldest first: of all erasures, of some leads, or of those who had an address."""
+    """Receipts, oldest first: all, those of some leads, or those of leads with an address."""
     mark = None
     if email_key is not None:
         mark = address_hash((await sites.of_company(tx, company_id)).signing_key, email_key)

@@ -23,8 +23,8 @@ from springhead.store.fields import unique_values
 from springhead.store.leads import event_clauses, lead_status, merged_ids
 from springhead.store.lifecycle import recycling
 from springhead.store.lists import filtered_lists, members, removals
-from springhead.store.lists.members import counted
-from springhead.store.nouns.table import shift
+from springhead.store.lists.members import update_counts
+from springhead.store.nouns.table import expire_page_starts
 from springhead.store.sales import notes, opportunities
 from springhead.store.scores import scoring
 
@@ -33,7 +33,7 @@ KIND = "merge"
 Lead = dict[str, Any]
 
 
-class Merger(msgspec.Struct, frozen=True):
+class Merge(msgspec.Struct, frozen=True):
     """A lead as it is to be, and the ids of those that go."""
 
     lead: Lead
@@ -46,14 +46,14 @@ _PAIR = """
         )"""
 
 
-async def hold(tx: Tx, company_id: int, lead_ids: Collection[int], going: Collection[int]) -> dict[int, Lead]:
+async def lock_leads(tx: Tx, company_id: int, lead_ids: Collection[int], going: Collection[int]) -> dict[int, Lead]:
     """Lock leads, of whom some will go, and before them the opportunities of those; gives the leads as they are.
 
     Raises TryAgain when one is not there any more, or has come to another opportunity meanwhile.
     """
     theirs = await _opportunities(tx, company_id, going)
     await opportunities.lock(tx, company_id, theirs)
-    await members.hold_leads(tx, company_id, list(lead_ids))
+    await members.lock_leads(tx, company_id, list(lead_ids))
     rows = await tx.rows(
         "select l.id, to_jsonb(l)::text as lead from lead l where l.company_id = $1 and l.id = any($2::bigint[])",
         company_id,
@@ -82,7 +82,7 @@ async def _opportunities(tx: Tx, company_id: int, lead_ids: Collection[int]) -> 
     return {row["id"] for row in rows}
 
 
-async def known(tx: Tx, company_id: int, wanted: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
+async def lock_references(tx: Tx, company_id: int, wanted: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
     """Which rows the company has, by the column of leads that names them; none is deleted before the commit."""
     return {
         column: {row["id"] for row in await tx.rows(_KNOWN[column], company_id, list(ids))}
@@ -101,7 +101,7 @@ REFERENCES = tuple(_KNOWN)
 """The columns of leads that name rows of other tables."""
 
 
-async def taken(tx: Tx, company_id: int, keys: Collection[str]) -> dict[str, int]:
+async def address_owners(tx: Tx, company_id: int, keys: Collection[str]) -> dict[str, int]:
     """Whose the addresses with these keys are."""
     rows = await tx.rows(
         "select email_key, id from lead where company_id = $1 and email_key = any($2::text[])", company_id, list(keys)
@@ -109,7 +109,7 @@ async def taken(tx: Tx, company_id: int, keys: Collection[str]) -> dict[str, int
     return {row["email_key"]: row["id"] for row in rows}
 
 
-async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Merger]) -> bool:
+async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Merge]) -> bool:
     """Let leads, all of whom are held, become one; says whether events are left over, for passes to move."""
     pairs = [(other, one.lead["id"]) for one in mergers for other in one.others]
     going, staying = [other for other, _ in pairs], [lead_id for _, lead_id in pairs]
@@ -125,7 +125,7 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
         going,
     )
     won = await tx.rows(_LINKS, company_id, going, staying)
-    await notes.move_leads(tx, company_id, going, staying)
+    await notes.repoint_leads(tx, company_id, going, staying)
     await tx.rows(_BELONGINGS, company_id, going, staying)
     moved = await tx.value(_EVENTS, company_id, going, staying, list(KIND_BY_SOURCE), STEP_ROWS)
     await removals.lock(
@@ -133,15 +133,15 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
     )
     await tx.rows(_MEMBERS, company_id, going, staying)
     await tx.rows(_GO, company_id, going, staying)
-    await recycling.begin(tx, company_id)
+    await recycling.schedule_purge(tx, company_id)
     sent = [{"id": one.lead["id"], "merged": [str(other) for other in one.others], "lead": one.lead} for one in mergers]
     await tx.rows(_STAY, company_id, msgspec.json.encode(sent).decode())
     tx.changed = True
     leads = sorted(set(staying))
-    if await unique_values.follow(tx, company_id, fields, leads):  # somebody took a value just now
+    if await unique_values.store_values(tx, company_id, fields, leads):  # somebody took a value just now
         raise TryAgain
     await lead_status.refresh(tx, company_id, fields, leads, won=[row["lead_id"] for row in won])
-    await filtered_lists.follow(tx, company_id, fields, leads)
+    await filtered_lists.update_members(tx, company_id, fields, leads)
     if moved == STEP_ROWS:
         await background_jobs.start(tx, company_id, KIND, *going)
     return moved == STEP_ROWS
@@ -181,7 +181,7 @@ _LINKS = statement(
             version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
         where o.company_id = $1
             and (o.primary_lead_id = any($2::bigint[]) or o.originating_lead_id = any($2::bigint[]))
-    ){shift(OPPORTUNITY_LEAD, "mine")}
+    ){expire_page_starts(OPPORTUNITY_LEAD, "mine")}
     select distinct m.lead_id
     from mine m join opportunity o on o.company_id = $1 and o.id = m.opportunity_id
     where o.is_won
@@ -240,8 +240,8 @@ _MEMBERS = statement(
         update list_member m set lead_id = x.lead_id, update_timestamp = now()
         from mine x
         where m.company_id = $1 and m.id = x.id and not x.there and x.place = 1
-    ){counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")}{
-        shift(LIST_MEMBER, "gone")
+    ){update_counts("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")}{
+        expire_page_starts(LIST_MEMBER, "gone")
     }
     select count(*) from gone
     """
@@ -254,7 +254,7 @@ _GO = statement(
         delete from lead l using pair p
         where l.company_id = $1 and l.id = p.id and l.id = any($2::bigint[])
         returning l.*, p.lead_id as merged_into
-    ){shift(LEAD, "gone")},
+    ){expire_page_starts(LEAD, "gone")},
     told as (
         insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)
         select $1, g.id, now(), 'leadDeletion', 'Lead merged into another one',
@@ -262,7 +262,7 @@ _GO = statement(
         from gone g order by g.id
         returning id
     ),
-    {noted("told")}{recycling.keep_rows("gone", merged_into="g.merged_into")},
+    {noted("told")}{recycling.bin_leads("gone", merged_into="d.merged_into")},
     led as (
         update merged_lead m set lead_id = p.lead_id from pair p where m.company_id = $1 and m.lead_id = p.id
     )
@@ -300,7 +300,7 @@ _STAY = statement(
 async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | None:
     """Move what the call that merged left over, of a lead that was restored since nothing more; then score anew."""
     if cursor < 0:
-        leads = await merged_ids.answering(tx, company_id, [lead_id])
+        leads = await merged_ids.survivors(tx, company_id, [lead_id])
         await scoring.score_again(tx, company_id, list(leads.values()))
         return None
     stays = await tx.value(

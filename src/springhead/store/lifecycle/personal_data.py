@@ -1,6 +1,6 @@
-"""What is held on a lead: every table of a company's data, and what an export shows and an erasure does of it.
+"""Personal data: the one list of tables by which a lead's data is exported and erased.
 
-This is the one list of it: a table that is in neither HELD nor ELSEWHERE fails a test.
+Every table of company data is in PERSONAL_DATA or in NO_PERSONAL_DATA; tests/contract/test_personal_data.py checks it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,37 +23,42 @@ from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.nouns.reads import Rows
-from springhead.store.nouns.table import shift
+from springhead.store.nouns.table import expire_page_starts
 
 AT_ONCE = 5_000
-"""Rows of a table that go in one statement; what is left over goes in a pass."""
+"""Rows of a table that one statement of an erasure deletes; a background job deletes the others."""
 
-PIECE = 500
+PAGE_SIZE = 500
+"""Rows of a table that an export reads at a time."""
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A table that holds something on leads.
+class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
+    """A table with rows about leads.
 
-    `noun` is its name, and its columns in an export beside `more`; `of` says of a row `l` that it is about the leads
-    with the ids `{ids}`, and `lead` gives the id of the one. `erasure` is what becomes of the rows: they go in steps
-    (`goes`), with the lead by what deletes leads as well (`follows`), or they stay (`stays`). `kept` says of a row `l`
-    that it is about something else, too, so that it stays and names the lead no more. `order` is the key of the rows.
-    `counted`: whether receipts tell of it.
-    `source` is what an export reads from, where that is not the table alone, and `custom` the noun of whose custom
-    fields it shows the values.
+    `noun` names the table and the columns that an export shows, together with `extra`. In the SQL of this struct `l` is
+    a row of the table, and `{ids}` stands for the parameter with the ids of the leads.
+
+    - `condition`: whether the row is about one of the leads. `lead_id`: the id of that lead.
+    - `shared`: whether the row is about something else, too. Such a row stays, and no longer names the lead.
+    - `erasure`: how rows are erased. "in_steps": by `delete_rows`. "with_lead": by what every deletion of a lead
+      deletes. "never": they stay.
+    - `key`: the columns that order and identify the rows. `page_size`: rows that an export reads at a time.
+    - `source`: what an export reads from, if it is not the table alone.
+    - `custom`: the relationship of the custom fields that an export shows.
+    - `in_receipts`: whether receipts count the rows.
     """
 
     noun: Noun
-    more: tuple[Column, ...] = ()
-    of: str = "l.lead_id = any({ids})"
-    lead: str = "l.lead_id"
-    erasure: Literal["goes", "follows", "stays"] = "goes"
-    kept: str = "false"
-    order: tuple[str, ...] = ("l.id",)
+    extra: tuple[Column, ...] = ()
+    condition: str = "l.lead_id = any({ids})"
+    lead_id: str = "l.lead_id"
+    shared: str = "false"
+    erasure: Literal["in_steps", "with_lead", "never"] = "in_steps"
+    key: tuple[str, ...] = ("l.id",)
+    page_size: int = PAGE_SIZE
     source: str = ""
     custom: str = ""
-    piece: int = PIECE
-    counted: bool = True
+    in_receipts: bool = True
 
     @property
     def name(self) -> str:
@@ -62,252 +67,251 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What an export shows, but for custom fields."""
-        return (*self.noun.columns, *self.more)
+        """The columns that an export shows, without custom fields."""
+        return (*self.noun.columns, *self.extra)
 
 
-def _about(noun: Noun) -> Held:
-    """Notes or tasks: those about nothing else go.
+def _notes(noun: Noun) -> PersonalData:
+    """Notes or tasks. Those that are about something else, too, stay.
 
-    Those that a deletion has freed of the lead are known from what the recycle bin keeps.
+    A deletion has taken the lead out of those that stay; the recycle bin still knows which these are.
     """
     kinds = f"('{noun.table}_who', '{noun.table}_what')"
-    freed = f"""from deleted_lead_part p
+    detached = f"""from deleted_lead_part p
             where p.company_id = $1 and p.lead_id = any({{ids}}) and p.kind in {kinds}"""
     who, what = (f"coalesce(l.{role}_type = 'lead' and l.{role}_id = any({{ids}}), false)" for role in ("who", "what"))
-    found = " union all ".join(
+    named = " union all ".join(
         f"""select m.id from {noun.table} m
             where m.company_id = $1 and m.{role}_type = 'lead' and m.{role}_id = any({{ids}})"""
         for role in ("who", "what")
     )
-    return Held(
+    return PersonalData(
         noun=noun,
-        of=f"l.id = any(array({found} union all select p.id {freed}))",
-        lead=f"""case when {who} then l.who_id when {what} then l.what_id
-            else (select min(p.lead_id) {freed} and p.id = l.id) end""",
-        kept=f"not ((l.who_id is null or {who}) and (l.what_id is null or {what}))",
+        condition=f"l.id = any(array({named} union all select p.id {detached}))",
+        lead_id=f"""case when {who} then l.who_id when {what} then l.what_id
+            else (select min(p.lead_id) {detached} and p.id = l.id) end""",
+        shared=f"not ((l.who_id is null or {who}) and (l.what_id is null or {what}))",
     )
 
 
 _OF_BIN = "(l.lead_id = any({ids}) or l.deleted_lead_id = any({ids}))"
-_LEAD_OF_BIN = "coalesce(l.lead_id, l.deleted_lead_id)"
+_LEAD_ID_OF_BIN = "coalesce(l.lead_id, l.deleted_lead_id)"
 _VISITED = """from deleted_lead_part p
             where p.company_id = $1 and p.lead_id = any({ids}) and p.kind = 'visitor'"""
 _LINKED = "from opportunity_lead o where o.company_id = $1 and o.lead_id = any({ids})"
 
-HELD = (
-    Held(noun=LEAD, of="l.id = any({ids})", lead="l.id", erasure="follows", custom="lead"),
-    Held(noun=nouns.MERGED_ID, of="(l.lead_id = any({ids}) or l.id = any({ids}))"),
-    Held(
+PERSONAL_DATA = (
+    PersonalData(noun=LEAD, condition="l.id = any({ids})", lead_id="l.id", erasure="with_lead", custom="lead"),
+    PersonalData(noun=nouns.MERGED_ID, condition="(l.lead_id = any({ids}) or l.id = any({ids}))"),
+    PersonalData(
         noun=nouns.LIST_MEMBER,
-        erasure="follows",
+        erasure="with_lead",
         source="list_member l left join list t on t.company_id = l.company_id and t.id = l.list_id",
     ),
-    Held(
+    PersonalData(
         noun=OPPORTUNITY,
-        more=nouns.TIMESTAMPS,
-        of=f"""(l.primary_lead_id = any({{ids}}) or l.originating_lead_id = any({{ids}}) or l.id = any(array(
+        extra=nouns.TIMESTAMPS,
+        condition=f"""(l.primary_lead_id = any({{ids}}) or l.originating_lead_id = any({{ids}}) or l.id = any(array(
             select o.opportunity_id {_LINKED}
         )))""",
-        lead=f"""case when l.primary_lead_id = any({{ids}}) then l.primary_lead_id
+        lead_id=f"""case when l.primary_lead_id = any({{ids}}) then l.primary_lead_id
             when l.originating_lead_id = any({{ids}}) then l.originating_lead_id
             else (select min(o.lead_id) {_LINKED} and o.opportunity_id = l.id) end""",
-        erasure="follows",
-        kept="true",
+        erasure="with_lead",
+        shared="true",
         custom="opportunity",
     ),
-    Held(noun=OPPORTUNITY_LEAD, more=nouns.TIMESTAMPS, erasure="follows"),
-    _about(NOTE),
-    _about(TASK),
-    Held(noun=CALL, more=nouns.TIMESTAMPS[1:], of=_OF_BIN, lead=_LEAD_OF_BIN),
-    Held(noun=nouns.UPLOAD, of=_OF_BIN, lead=_LEAD_OF_BIN, piece=1),
-    Held(
+    PersonalData(noun=OPPORTUNITY_LEAD, extra=nouns.TIMESTAMPS, erasure="with_lead"),
+    _notes(NOTE),
+    _notes(TASK),
+    PersonalData(noun=CALL, extra=nouns.TIMESTAMPS[1:], condition=_OF_BIN, lead_id=_LEAD_ID_OF_BIN),
+    PersonalData(noun=nouns.UPLOAD, condition=_OF_BIN, lead_id=_LEAD_ID_OF_BIN, page_size=1),
+    PersonalData(
         noun=nouns.PAGE_VIEW,
-        of=f"""l.visitor_id = any(array(
+        condition=f"""l.visitor_id = any(array(
             select v.id from visitor v where v.company_id = $1 and v.lead_id = any({{ids}})
             union all
             select p.id {_VISITED}
         ))""",
-        lead=f"""coalesce(
+        lead_id=f"""coalesce(
             (select v.lead_id from visitor v where v.company_id = $1 and v.id = l.visitor_id),
             (select min(p.lead_id) {_VISITED} and p.id = l.visitor_id)
         )""",
-        order=("l.visitor_id", "l.id"),
+        key=("l.visitor_id", "l.id"),
     ),
-    Held(noun=nouns.VISITOR),
-    Held(
+    PersonalData(noun=nouns.VISITOR),
+    PersonalData(
         noun=EVENT,
-        of=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
-        order=("l.create_timestamp", "l.id"),
+        condition=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
+        key=("l.create_timestamp", "l.id"),
     ),
-    Held(noun=nouns.DELETED_PART, order=("l.lead_id", "l.kind", "l.id"), counted=False),
-    Held(
+    PersonalData(noun=nouns.DELETED_PART, key=("l.lead_id", "l.kind", "l.id"), in_receipts=False),
+    PersonalData(
         noun=DELETED_LEAD,
-        of="l.id = any({ids})",
-        lead="l.id",
+        condition="l.id = any({ids})",
+        lead_id="l.id",
         source="""(select * from deleted_lead b where b.company_id = $1 and b.id = any({ids})) d
             cross join lateral jsonb_populate_record(null::lead, d.lead) l""",
         custom="lead",
     ),
-    Held(noun=nouns.UNIQUE_VALUE, order=("l.unique_id", "l.key"), counted=False),
-    Held(noun=LEAD_KEY, order=("l.lead_id", "l.kind", "l.key"), counted=False),
-    Held(noun=nouns.ERASURE, erasure="stays", counted=False),
+    PersonalData(noun=nouns.UNIQUE_VALUE, key=("l.unique_id", "l.key"), in_receipts=False),
+    PersonalData(noun=LEAD_KEY, key=("l.lead_id", "l.kind", "l.key"), in_receipts=False),
+    PersonalData(noun=nouns.ERASURE, erasure="never", in_receipts=False),
 )
-"""Every table that holds something on leads, in the order in which an export shows them and an erasure takes them."""
+"""The tables with rows about leads. Exports and erasures go through them in this order."""
 
-ELSEWHERE: Mapping[str, str] = {
+NO_PERSONAL_DATA: Mapping[str, str] = {
     "company": "the company itself",
     "api_key": "the company's keys",
-    "user_profile": "the company's own people",
-    "field": "what fields there are; the values are the lead's",
+    "user_profile": "the company's users",
+    "field": "the custom fields; their values are in lead",
     "site": "the settings of the page script",
-    "form": "what forms ask for; what is answered is in events",
-    "form_address": "where forms are",
-    "form_token": "a hash of what was sent with a page, for a day",
-    "account": "companies that leads belong to",
+    "form": "the forms; the answers are in event",
+    "form_address": "the public addresses of forms",
+    "form_token": "hashes of form posts, for a day",
+    "account": "the accounts that leads belong to",
     "campaign": "the company's campaigns",
-    "deal_stage": "the company's stages",
-    "list": "the lists; who is on them is in list_member",
+    "deal_stage": "the company's deal stages",
+    "list": "the lists; their members are in list_member",
     "list_tag": "labels of lists",
-    "product": "what the company sells",
-    "score_rule": "the rules of scores",
-    "scoring": "how far leads are scored",
-    "subscription": "who gets the changes of leads",
-    "push": "how far each subscription is",
-    "delivery": "which changes were sent, by their numbers, and what receivers answered, which an erasure forgets",
-    "pass": "ids of work that is to be done",
-    "change": "ids of events and leads, in the order of the feed",
-    "feed": "how many changes there were",
-    "shift": "numbers of generations",
-    "call_budget": "how many calls were made",
-    "lead_key_mark": "how far the keys of leads are made",
+    "product": "the company's products",
+    "score_rule": "the score rules",
+    "scoring": "the progress of scoring",
+    "subscription": "the receivers of lead changes",
+    "push": "the progress of each subscription",
+    "delivery": "the numbers of the changes that were sent, and answers of receivers, which an erasure deletes",
+    "pass": "ids of background work",
+    "change": "ids of events and leads, in the order of the change feed",
+    "feed": "the number of changes",
+    "shift": "generations of page starts",
+    "call_budget": "the number of calls",
+    "lead_key_mark": "the progress of duplicate keys",
     "idempotency": "hashes of keys and calls, and outcomes with ids, for a day",
 }
-"""The tables that hold nothing on a lead, and what they hold."""
+"""The tables without rows about leads, and what they hold."""
 
 
-async def persons(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> Mapping[int, list[int]]:
-    """All the ids that each lead has or had: of those that were merged into it, or with it into another one."""
+async def ids_by_lead(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> Mapping[int, list[int]]:
+    """The ids of each lead: its own, of leads merged into it, and of the lead that it was merged into."""
     rows = await tx.rows(
         """
-        select asked.id as asked, every.id
+        select asked.id as asked, same.id
         from unnest($2::bigint[]) as asked (id)
         cross join lateral (
             select coalesce(
                 (select m.lead_id from merged_lead m where m.company_id = $1 and m.id = asked.id), asked.id
             ) as id
-        ) as stays
+        ) as survivor
         cross join lateral (
             select asked.id
             union
-            select stays.id
+            select survivor.id
             union
-            select m.id from merged_lead m where m.company_id = $1 and m.lead_id = stays.id
-        ) as every
+            select m.id from merged_lead m where m.company_id = $1 and m.lead_id = survivor.id
+        ) as same
         """,
         company_id,
         list(lead_ids),
     )
-    found: dict[int, list[int]] = {}
+    ids: dict[int, list[int]] = {}
     for row in rows:
-        found.setdefault(row["asked"], []).append(row["id"])
-    return found
+        ids.setdefault(row["asked"], []).append(row["id"])
+    return ids
 
 
-def _scope(one: Held, ids: str) -> str:
-    return one.of.replace("{ids}", ids)
+def _count(data: PersonalData) -> str:
+    condition, lead_id, shared = (text.replace("{ids}", _IDS) for text in (data.condition, data.lead_id, data.shared))
+    return f"""
+        select {sql.literal(data.name)} as part, {lead_id} as lead_id,
+            count(*) filter (where not ({shared})) as erased, count(*) filter (where {shared}) as shared
+        from {data.noun.table} l where l.company_id = $1 and {condition} group by 2
+        """
 
 
 _IDS = "$2::bigint[]"
-_COUNTS = statement(
-    " union all ".join(
-        f"""
-        select {sql.literal(one.name)} as part, {one.lead.replace("{ids}", _IDS)} as lead_id,
-            count(*) filter (where not ({one.kept.replace("{ids}", _IDS)})) as gone,
-            count(*) filter (where {one.kept.replace("{ids}", _IDS)}) as kept
-        from {one.noun.table} l where l.company_id = $1 and {_scope(one, _IDS)} group by 2
-        """
-        for one in HELD
-        if one.counted
-    )
-)
+_COUNTS = statement(" union all ".join(_count(data) for data in PERSONAL_DATA if data.in_receipts))
 
 
 class Count(msgspec.Struct, frozen=True):
-    """How many rows of a table are about a lead: those that go with it, and those that are about something else too."""
+    """The number of rows of a table that are about a lead alone, and of those that are about something else, too."""
 
     part: str
     lead_id: int
-    gone: int
-    kept: int
+    erased: int
+    shared: int
 
 
 async def counts(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Count]:
-    """What is held on leads, whether they are still there or not."""
+    """The number of rows about each lead, table by table. The leads may be deleted."""
     return [Count(*row.values()) for row in await tx.rows(_COUNTS, company_id, lead_ids)]
 
 
-def _removal(one: Held) -> Statement:
-    table, key = one.noun.table, [name.removeprefix("l.") for name in one.order]
-    same = " and ".join(f"l.{name} = f.{name}" for name in key)
+def _deletion(data: PersonalData) -> Statement:
+    table, key = data.noun.table, [name.removeprefix("l.") for name in data.key]
+    same = " and ".join(f"l.{name} = c.{name}" for name in key)
+    condition, shared = (text.replace("{ids}", _IDS) for text in (data.condition, data.shared))
     return statement(
         f"""
-        with found as materialized (
-            select {", ".join(one.order)} from {table} l
-            where l.company_id = $1 and {_scope(one, _IDS)} and not ({one.kept.replace("{ids}", _IDS)})
-            order by {", ".join(one.order)}
+        with chosen as materialized (
+            select {", ".join(data.key)} from {table} l
+            where l.company_id = $1 and {condition} and not ({shared})
+            order by {", ".join(data.key)}
             limit $3
         ),
-        gone as (
-            delete from {table} l using found f where l.company_id = $1 and {same} returning 1
-        ){shift(one.noun, "gone") if one.noun.paged else ""}
-        select count(*) from gone
+        deleted as (
+            delete from {table} l using chosen c where l.company_id = $1 and {same} returning 1
+        ){expire_page_starts(data.noun, "deleted") if data.noun.paged else ""}
+        select count(*) from deleted
         """
     )
 
 
-REMOVALS = {one.name: _removal(one) for one in HELD if one.erasure == "goes"}
-"""What deletes the rows of a table about the leads $2, $3 of them at most."""
+DELETIONS = {data.name: _deletion(data) for data in PERSONAL_DATA if data.erasure == "in_steps"}
+"""Statements that delete up to $3 rows of a table about the leads $2."""
 
 
-async def remove(tx: Tx, company_id: int, lead_ids: Sequence[int], *, only: Sequence[Noun] = ()) -> bool:
-    """Delete what goes in steps, AT_ONCE rows of each table at most; says whether that was all."""
-    wanted = [REMOVALS[noun.name] for noun in only] or REMOVALS.values()
-    removed = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in wanted]
-    return max(removed) < AT_ONCE
+async def delete_rows(tx: Tx, company_id: int, lead_ids: Sequence[int], *, only: Sequence[Noun] = ()) -> bool:
+    """Delete up to AT_ONCE rows about the leads from each table; says whether none are left."""
+    queries = [DELETIONS[noun.name] for noun in only] or DELETIONS.values()
+    deleted = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in queries]
+    return max(deleted) < AT_ONCE
 
 
-async def piece(
+async def read_page(
     tx: Tx,
     company_id: int,
-    one: Held,
+    data: PersonalData,
     lead_ids: Sequence[int],
     fields: FieldSet,
     *,
     zone: str,
     after: Sequence[object] | None,
 ) -> tuple[Rows, Sequence[object] | None]:
-    """Rows of a table about leads, as the wire has them, behind the key `after`; and the key to go on behind."""
-    custom = fields.columns.get(one.custom, ())
-    keys = ", ".join(f'{name} as "#{at}"' for at, name in enumerate(one.order))
-    behind = f"({', '.join(one.order)}) > ({', '.join(f'${5 + at}' for at in range(len(one.order)))})"
-    found = await tx.rows(
+    """Rows of a table about leads, as the API shows them, after the key `after`; and the last key, None at the end."""
+    custom = fields.columns.get(data.custom, ())
+    key = ", ".join(data.key)
+    numbers = range(len(data.key))
+    marks = ", ".join(f'{name} as "#{number}"' for number, name in enumerate(data.key))
+    condition, source = (
+        text.replace("{ids}", "$3::bigint[]") for text in (data.condition, data.source or f"{data.noun.table} l")
+    )
+    records = await tx.rows(
         statement(
             f"""
-            select {sql.select_list(one.columns, custom)}, {keys}
-            from {(one.source or f"{one.noun.table} l").replace("{ids}", "$3::bigint[]")}
-            where l.company_id = $1 and $2::text is not null and {_scope(one, "$3::bigint[]")}
-                and {behind if after else "true"}
-            order by {", ".join(one.order)}
+            select {sql.select_list(data.columns, custom)}, {marks}
+            from {source}
+            where l.company_id = $1 and $2::text is not null and {condition}
+                and {f"({key}) > ({', '.join(f'${5 + number}' for number in numbers)})" if after else "true"}
+            order by {key}
             limit $4
             """
         ),
         company_id,
         zone,
         lead_ids,
-        one.piece,
+        data.page_size,
         *(after or ()),
     )
-    rows: list[dict[str, Json]] = [dict(row) for row in found]
-    last = [tuple(row.pop(f"#{at}") for at in range(len(one.order))) for row in rows]
-    return rows, last[-1] if len(rows) == one.piece else None
+    rows: list[dict[str, Json]] = [dict(record) for record in records]
+    keys = [tuple(row.pop(f"#{number}") for number in numbers) for row in rows]
+    return rows, keys[-1] if len(rows) == data.page_size else None

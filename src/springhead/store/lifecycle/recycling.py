@@ -1,6 +1,7 @@
-"""The recycle bin: what the deletion of leads takes away is kept by the statements that take it, for a time.
+"""The recycle bin: keeps deleted leads, and what was deleted with them, for `recycle_days`.
 
-Here are the parts of those statements, and the pass that empties the bin. How a lead comes back is in restoring.py.
+Holds the CTEs by which deleting statements fill the bin, and the background job that empties it. restoring.py takes
+leads out of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,73 +15,79 @@ from springhead.store.database.sql import statement
 KIND = "recycle"
 DAY = 86_400.0
 PURGED_AT_ONCE = 500
-"""Leads of one step: each may have a lot around it."""
+"""Leads that one step deletes from the bin. Each may have thousands of rows around it."""
 
-IN_USE = "exists (select from company b where b.id = $1 and b.recycle_days > 0)"
-"""The condition that the company keeps what it deletes."""
+BIN_IN_USE = "exists (select from company b where b.id = $1 and b.recycle_days > 0)"
+"""The condition that the company uses its recycle bin."""
 
-IN_TIME = "d.deleted_at > now() - make_interval(days => (select b.recycle_days from company b where b.id = $1))"
-"""The condition on a row `d` of the bin that it can still be restored."""
-
-
-def keep(noun: Noun) -> str:
-    """A CTE, begun with a comma, that keeps the rows of `gone`, where the noun has a bin."""
-    return keep_rows("gone") if noun.recycled else ""
+RESTORABLE = "d.deleted_at > now() - make_interval(days => (select b.recycle_days from company b where b.id = $1))"
+"""The condition that a row `d` of the bin can still be restored."""
 
 
-def keep_rows(rows: str, *, merged_into: str = "null") -> str:
-    """A CTE, begun with a comma, that keeps leads, which are whole rows; `merged_into` is a column of them."""
+def bin_deleted(noun: Noun) -> str:
+    """Returns a CTE (with leading comma) that copies the deleted rows into the recycle bin, if the noun has one."""
+    return bin_leads("deleted") if noun.recycled else ""
+
+
+def bin_leads(rows: str, *, merged_into: str = "null") -> str:
+    """Returns a CTE (with leading comma) that copies leads into the recycle bin.
+
+    `rows` are whole rows of `lead`; `merged_into` is the column with the id of the lead that each was merged into.
+    """
     return f""",
             binned as (
                 insert into deleted_lead (company_id, id, deleted_at, email_key, merged_into, lead)
-                select $1, g.id, now(), g.email_key, {merged_into}::bigint,
-                    jsonb_strip_nulls(to_jsonb(g) - '{{email_domain,merged_into}}'::text[])
-                from {rows} g where {IN_USE} order by g.id
+                select $1, d.id, now(), d.email_key, {merged_into}::bigint,
+                    jsonb_strip_nulls(to_jsonb(d) - '{{email_domain,merged_into}}'::text[])
+                from {rows} d where {BIN_IN_USE} order by d.id
             )"""
 
 
-def keep_part(kind: str, rows: str) -> str:
-    """A CTE, begun with a comma, that keeps what went with leads: `rows` is a select of lead_id, id and part."""
+def bin_parts(kind: str, rows: str) -> str:
+    """Returns a CTE (with leading comma) that copies what was deleted with leads into the recycle bin.
+
+    `rows` is a select of lead_id, id and part.
+    """
     return f""",
             binned_{kind} as (
                 insert into deleted_lead_part (company_id, lead_id, kind, id, part)
-                select $1, g.lead_id, '{kind}', g.id, g.part from ({rows}) as g where {IN_USE}
-                order by g.lead_id, g.id
+                select $1, r.lead_id, '{kind}', r.id, r.part from ({rows}) as r where {BIN_IN_USE}
+                order by r.lead_id, r.id
                 on conflict (company_id, lead_id, kind, id) do nothing
             )"""
 
 
-_SET_ASIDE = statement(
+_BIN_BELONGINGS = statement(
     f"""
-    with gone as (
+    with deleted as (
         delete from visitor v where v.company_id = $1 and v.lead_id = any($2::bigint[])
         returning v.lead_id, v.id, v.tracking_id
-    ){keep_part("visitor", "select lead_id, id, jsonb_build_object('tracking_id', tracking_id) as part from gone")},
+    ){bin_parts("visitor", "select lead_id, id, jsonb_build_object('tracking_id', tracking_id) as part from deleted")},
     uploads as (
         update upload u set deleted_lead_id = u.lead_id, lead_id = null
-        where u.company_id = $1 and u.lead_id = any($2::bigint[]) and {IN_USE}
+        where u.company_id = $1 and u.lead_id = any($2::bigint[]) and {BIN_IN_USE}
     ),
     calls as (
         update call c set deleted_lead_id = c.lead_id, lead_id = null
-        where c.company_id = $1 and c.lead_id = any($2::bigint[]) and {IN_USE}
+        where c.company_id = $1 and c.lead_id = any($2::bigint[]) and {BIN_IN_USE}
     ),
-    ids as (
-        delete from merged_lead m where m.company_id = $1 and m.lead_id = any($2::bigint[]) and not {IN_USE}
+    merged_ids as (
+        delete from merged_lead m where m.company_id = $1 and m.lead_id = any($2::bigint[]) and not {BIN_IN_USE}
     )
-    select count(*) from gone
+    select count(*) from deleted
     """
 )
 
 
-async def set_aside(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Keep the visitors, files and calls of leads that are about to be deleted, and are held."""
-    await tx.rows(_SET_ASIDE, company_id, lead_ids)
+async def bin_belongings(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Put the visitors, files and calls of leads into the bin. The caller has locked the leads and deletes them."""
+    await tx.rows(_BIN_BELONGINGS, company_id, lead_ids)
 
 
-async def one_at_a_time(tx: Tx, company_id: int) -> None:
-    """Wait until nobody else merges or restores leads of the company; the first step of whoever does.
+async def lock_recycling(tx: Tx, company_id: int) -> None:
+    """Wait for other merges, restores and erasures of the company. Each of them calls this first.
 
-    Both lock a lot, and what they find out before that would often be wrong when they have it.
+    They read which rows to lock before they lock them. Without this lock, another one would often change the answer.
     """
     await tx.rows(
         """
@@ -91,8 +98,8 @@ async def one_at_a_time(tx: Tx, company_id: int) -> None:
     )
 
 
-async def begin(tx: Tx, company_id: int) -> None:
-    """See that the bin, into which the same transaction has put something, is looked at once a day from now on."""
+async def schedule_purge(tx: Tx, company_id: int) -> None:
+    """Schedule the daily job that empties the bin, if none is scheduled. Call it after putting leads into the bin."""
     await tx.rows(
         """
         insert into pass (company_id, kind, subject_id, due_at, created_at)
@@ -106,44 +113,44 @@ async def begin(tx: Tx, company_id: int) -> None:
     )
 
 
-async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> int:
-    """Remove leads from the bin for good, with what went with them; gives how many there were."""
-    return await tx.value(_ERASE, company_id, lead_ids)
+async def purge(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> int:
+    """Delete leads, and what was deleted with them, from the bin; returns the number of leads."""
+    return await tx.value(_PURGE, company_id, lead_ids)
 
 
-_ERASE = statement(
+_PURGE = statement(
     """
-    with gone as materialized (
+    with doomed as materialized (
         select d.id from deleted_lead d
         where d.company_id = $1 and d.id = any($2::bigint[])
         order by d.id for update
     ),
     parts as (
-        delete from deleted_lead_part p where p.company_id = $1 and p.lead_id = any(array(select id from gone))
+        delete from deleted_lead_part p where p.company_id = $1 and p.lead_id = any(array(select id from doomed))
     ),
     uploads as (
-        delete from upload u where u.company_id = $1 and u.deleted_lead_id = any(array(select id from gone))
+        delete from upload u where u.company_id = $1 and u.deleted_lead_id = any(array(select id from doomed))
     ),
     calls as (
-        delete from call c where c.company_id = $1 and c.deleted_lead_id = any(array(select id from gone))
+        delete from call c where c.company_id = $1 and c.deleted_lead_id = any(array(select id from doomed))
     ),
-    ids as (
-        delete from merged_lead m where m.company_id = $1 and m.lead_id = any(array(select id from gone))
+    merged_ids as (
+        delete from merged_lead m where m.company_id = $1 and m.lead_id = any(array(select id from doomed))
     ),
     leads as (
-        delete from deleted_lead d where d.company_id = $1 and d.id = any(array(select id from gone))
+        delete from deleted_lead d where d.company_id = $1 and d.id = any(array(select id from doomed))
     )
-    select count(*) from gone
+    select count(*) from doomed
     """
 )
 
 
 async def _purge_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
-    """Remove the oldest of what is too old; when there is nothing left to remove, look again in a day."""
+    """Delete the oldest leads that can no longer be restored. If none are left, run again in a day."""
     rows = await tx.rows(
         statement(
             f"""
-            select d.id from deleted_lead d where d.company_id = $1 and not {IN_TIME}
+            select d.id from deleted_lead d where d.company_id = $1 and not {RESTORABLE}
             order by d.deleted_at, d.id limit $2
             """
         ),
@@ -151,7 +158,7 @@ async def _purge_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> in
         PURGED_AT_ONCE,
     )
     if rows:
-        await erase(tx, company_id, [row["id"] for row in rows])
+        await purge(tx, company_id, [row["id"] for row in rows])
     if len(rows) == PURGED_AT_ONCE:
         return cursor + len(rows)
     await background_jobs.start(tx, company_id, KIND, 0, delay=DAY)

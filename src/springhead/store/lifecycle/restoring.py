@@ -22,11 +22,11 @@ from springhead.store.database.sql import statement
 from springhead.store.feed.changes import noted
 from springhead.store.fields import unique_values
 from springhead.store.leads import lead_status
-from springhead.store.lifecycle.recycling import IN_TIME, one_at_a_time
+from springhead.store.lifecycle.recycling import RESTORABLE, lock_recycling
 from springhead.store.lists import filtered_lists, removals
-from springhead.store.lists.members import counted
+from springhead.store.lists.members import update_counts
 from springhead.store.nouns.reads import Rows, Select
-from springhead.store.nouns.table import shift
+from springhead.store.nouns.table import expire_page_starts
 from springhead.store.sales import opportunities
 
 SOURCE = "deleted_lead d cross join lateral jsonb_populate_record(null::lead, d.lead) l"
@@ -45,7 +45,7 @@ class Restored(msgspec.Struct, frozen=True):
 
 async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> Restored:
     """Take leads out of the bin, with all that is still there of what they had; to be called in a transaction."""
-    await one_at_a_time(tx, company_id)
+    await lock_recycling(tx, company_id)
     found = [row["id"] for row in await tx.rows(_CLAIM, company_id, lead_ids)]
     if not found:
         return Restored((), ())
@@ -73,13 +73,13 @@ async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[in
         lead_ids,
     )
     customs = {row["id"]: msgspec.json.decode(row["custom"], type=dict[str, Any]) for row in rows}
-    taken = await unique_values.refused(tx, company_id, fields, customs, among={})
+    taken = await unique_values.find_conflicts(tx, company_id, fields, customs, among={})
     return [one for one in lead_ids if one not in taken]
 
 
 async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
     """Give leads that are there again what went with them."""
-    if await unique_values.follow(tx, company_id, fields, lead_ids):  # somebody took a value just now
+    if await unique_values.store_values(tx, company_id, fields, lead_ids):  # somebody took a value just now
         raise TryAgain
     listed = await tx.rows(_LISTS, company_id, lead_ids)
     await removals.lock(
@@ -88,18 +88,18 @@ async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Seque
     for query in (_OPPORTUNITY_LEADS, _NOTES, _BELONGINGS, _MEMBERS):
         await tx.rows(query, company_id, lead_ids)
     links = await tx.rows(_VISITORS, company_id, lead_ids)
-    await visitors.link(tx, company_id, [(row["lead_id"], row["tracking_id"]) for row in links], only_free=True)
+    await visitors.link_leads(tx, company_id, [(row["lead_id"], row["tracking_id"]) for row in links], only_free=True)
     await tx.rows(
         "delete from deleted_lead_part where company_id = $1 and lead_id = any($2::bigint[])", company_id, lead_ids
     )
     await lead_status.refresh(tx, company_id, fields, lead_ids)
-    await filtered_lists.follow(tx, company_id, fields, lead_ids)
+    await filtered_lists.update_members(tx, company_id, fields, lead_ids)
 
 
 _CLAIM = statement(
     f"""
     select d.id from deleted_lead d
-    where d.company_id = $1 and d.id = any($2::bigint[]) and {IN_TIME}
+    where d.company_id = $1 and d.id = any($2::bigint[]) and {RESTORABLE}
     order by d.id for update
     """
 )
@@ -158,7 +158,7 @@ def _leads() -> str:
         order by b.email_key collate "C"
         on conflict do nothing
         returning id
-    ){shift(LEAD, "made")},
+    ){expire_page_starts(LEAD, "made")},
     told as (
         insert into event (company_id, lead_id, create_timestamp, event_source, event_name)
         select $1, m.id, now(), '{RESTORED}', 'Lead restored' from made m order by m.id
@@ -208,7 +208,7 @@ _OPPORTUNITY_LEADS = statement(
             (o.primary_lead_id is null and n.primary_id is not null)
             or (o.originating_lead_id is null and n.originating_id is not null)
         )
-    ){shift(OPPORTUNITY_LEAD, "made")}
+    ){expire_page_starts(OPPORTUNITY_LEAD, "made")}
     select count(*) from made
     """
 )
@@ -260,7 +260,9 @@ def _about(noun: Noun, *, notes: bool) -> str:
 
 _NOTES = statement(
     f"""
-    with{_about(NOTE, notes=True)},{_about(TASK, notes=False)}{shift(NOTE, "back_note")}{shift(TASK, "back_task")}
+    with{_about(NOTE, notes=True)},{_about(TASK, notes=False)}{expire_page_starts(NOTE, "back_note")}{
+        expire_page_starts(TASK, "back_task")
+    }
     select
     """
 )
@@ -289,8 +291,8 @@ _MEMBERS = statement(
         order by x.list_id, p.lead_id
         on conflict (company_id, list_id, lead_id) do nothing
         returning m.list_id, m.is_removed
-    ){counted("select list_id, (not is_removed)::int as active, is_removed::int as removed from made")}{
-        shift(LIST_MEMBER, "made")
+    ){update_counts("select list_id, (not is_removed)::int as active, is_removed::int as removed from made")}{
+        expire_page_starts(LIST_MEMBER, "made")
     }
     select count(*) from made
     """
@@ -324,7 +326,7 @@ async def find(
     query = statement(
         f"""
         select {select.list} from {select.source}
-        where d.company_id = $1 and {select.guard} and {IN_TIME}
+        where d.company_id = $1 and {select.guard} and {RESTORABLE}
             and {"$6::bigint[] is null" if ids is None else "d.id = any($6)"}
             and {"$7::text[] is null" if keys is None else "d.email_key = any($7)"}
         order by d.deleted_at desc, d.id limit $4 offset $5

@@ -19,9 +19,9 @@ from springhead.store.database.deadlines import LAST_WRITE_SECONDS
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields as fieldsets
-from springhead.store.lists.members import JOINED, among, counted, told
+from springhead.store.lists.members import JOINED, among, membership_events, update_counts
 from springhead.store.nouns.filters import condition
-from springhead.store.nouns.table import shift
+from springhead.store.nouns.table import expire_page_starts
 
 _FILL, _SWEEP = "fill_list", "sweep_list"
 
@@ -41,7 +41,7 @@ class _Move(msgspec.Struct, frozen=True):
     member_id: int | None = None
 
 
-async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
+async def update_members(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
     """Let the rules-based lists follow these leads, which the same transaction has changed, or locked.
 
     `fields` may be out of date: it is loaded anew then. Costs one statement, and another when a lead joins or leaves.
@@ -58,12 +58,12 @@ async def follow(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[i
         await _move(tx, company_id, fields.list_filters, found)
 
 
-async def changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
+async def filters_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
     """The filters of these lists were made, changed or dropped in this transaction: fill the lists that have one.
 
     Gives the number of the company's lists with a filter. Whoever remembers its fields must forget them.
     """
-    await fieldsets.bump(tx, company_id)
+    await fieldsets.raise_version(tx, company_id)
     rows = await tx.rows(
         "select id from list where company_id = $1 and filter is not null order by id",
         company_id,
@@ -77,7 +77,7 @@ async def fill(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
     await background_jobs.start(tx, company_id, _FILL, *list_ids)
 
 
-def naming(fields: FieldSet, names: Collection[str]) -> list[int]:
+def lists_naming(fields: FieldSet, names: Collection[str]) -> list[int]:
     """The ids of the lists whose filter speaks of one of these fields."""
     columns = filter_fields(fields)
     wanted = set(names)
@@ -179,7 +179,7 @@ _MOVE = statement(
         where m.company_id = $1 and m.id = any($5::bigint[]) and {_AMONG_LISTS.format("m.list_id")}
         returning m.list_id, m.lead_id, m.is_removed
     ){
-        counted('''
+        update_counts('''
             select list_id, 1 as active, -back::int as removed from joined
             union all
             select list_id, (not is_removed)::int * -1, -is_removed::int from gone
@@ -187,8 +187,8 @@ _MOVE = statement(
     },
     moved as (
         select from joined where back union all select from gone
-    ){shift(LIST_MEMBER, "moved")}{
-        told('''
+    ){expire_page_starts(LIST_MEMBER, "moved")}{
+        membership_events('''
             select list_id, lead_id, true as joins from joined
             union all
             select list_id, lead_id, false from gone where not is_removed

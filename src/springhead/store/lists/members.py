@@ -15,9 +15,9 @@ from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
-from springhead.store.lifecycle.recycling import keep_part
+from springhead.store.lifecycle.recycling import bin_parts
 from springhead.store.nouns.reads import Rows, Select
-from springhead.store.nouns.table import shift
+from springhead.store.nouns.table import expire_page_starts
 
 WITH_LEADS = "list_member l join lead p on p.company_id = l.company_id and p.id = l.lead_id"
 """The source of a Select that shows members with columns of their leads."""
@@ -29,19 +29,19 @@ OF_A_LIST = "exists (select from list t where t.company_id = l.company_id and t.
 """The condition on a member `l` that its list is there: the members of a deleted one go in a pass."""
 
 
-class Judged(msgspec.Struct, frozen=True):
+class MemberOutcome(msgspec.Struct, frozen=True):
     """What became of one member that was to be added or removed; `id` is None when nothing was changed.
 
-    `ruled`: its list has a filter, and nobody changes its members by hand.
+    `has_filter`: its list has a filter, and nobody changes its members by hand.
     """
 
     id: int | None
     listed: bool
-    ruled: bool
+    has_filter: bool
     known: bool
 
 
-def counted(changes: str) -> str:
+def update_counts(changes: str) -> str:
     """CTEs, begun with a comma, that bring the counts of lists along.
 
     `changes` is a select of list_id, active and removed: by how much each count changes with a row. The lists must
@@ -60,7 +60,7 @@ def counted(changes: str) -> str:
             )"""
 
 
-def told(changes: str) -> str:
+def membership_events(changes: str) -> str:
     """A CTE, begun with a comma, that tells leads of lists; `changes` is a select of list_id, lead_id and joins."""
     return f""",
             told as (
@@ -107,7 +107,7 @@ def among(value: str, rows: str) -> str:
 _FOUND = """
         select array(select lead_id from sent order by position) as leads,
             array(select id from lists) as lists,
-            array(select id from lists where ruled) as ruled,
+            array(select id from lists where has_filter) as filtered,
             array(select id from changed) as ids,
             array(select list_id from changed) as id_lists,
             array(select lead_id from changed) as id_leads"""
@@ -125,7 +125,7 @@ def _addition(*, by_address: bool) -> Statement:
             where p.company_id = $1 and p.id = any(array(select lead_id from sent)) order by p.id for key share
         ),
         lists as materialized (  -- after the leads, whom it therefore counts
-            select t.id, t.filter is not null as ruled from list t
+            select t.id, t.filter is not null as has_filter from list t
             where t.company_id = $1 and t.id = any(array(select list_id from sent))
                 and (select count(*) from leads) >= 0
             order by t.id for update
@@ -134,7 +134,7 @@ def _addition(*, by_address: bool) -> Statement:
             select distinct on (s.list_id, s.lead_id) s.list_id, s.lead_id, s.new_id
             from sent s
             where {among("s.lead_id", "select id from leads")}
-                and {among("s.list_id", "select id from lists where not ruled")}
+                and {among("s.list_id", "select id from lists where not has_filter")}
             order by s.list_id, s.lead_id, s.position
         ),
         made as (
@@ -144,9 +144,9 @@ def _addition(*, by_address: bool) -> Statement:
         ),
         changed as materialized (
             select m.*, not {among("m.id", "select new_id from sent")} as back from made m
-        ){counted("select list_id, 1 as active, -back::int as removed from changed")}{
-            shift(LIST_MEMBER, "changed where back")
-        }{told("select list_id, lead_id, true as joins from changed")}
+        ){update_counts("select list_id, 1 as active, -back::int as removed from changed")}{
+            expire_page_starts(LIST_MEMBER, "changed where back")
+        }{membership_events("select list_id, lead_id, true as joins from changed")}
         {_FOUND}, array(select id from leads) as known
         """
     )
@@ -159,7 +159,7 @@ def _removal(*, by_address: bool) -> Statement:
             {_sent(by_address=by_address)}
         ),
         lists as materialized (
-            select t.id, t.filter is not null as ruled from list t
+            select t.id, t.filter is not null as has_filter from list t
             where t.company_id = $1 and t.id = any(array(select list_id from sent)) order by t.id for update
         ),
         first as materialized (
@@ -168,15 +168,15 @@ def _removal(*, by_address: bool) -> Statement:
                 where m.company_id = $1 and m.list_id = s.list_id and m.lead_id = s.lead_id
             ) as id
             from sent s
-            where {among("s.list_id", "select id from lists where not ruled")}
+            where {among("s.list_id", "select id from lists where not has_filter")}
         ),
         changed as (
             update list_member m set is_removed = true, update_timestamp = now()
             where m.company_id = $1 and m.id = any(array(select id from first)) and not m.is_removed
             returning m.id, m.list_id, m.lead_id
-        ){counted("select list_id, -1 as active, 1 as removed from changed")}{shift(LIST_MEMBER, "changed")}{
-            told("select list_id, lead_id, false as joins from changed")
-        }
+        ){update_counts("select list_id, -1 as active, 1 as removed from changed")}{
+            expire_page_starts(LIST_MEMBER, "changed")
+        }{membership_events("select list_id, lead_id, false as joins from changed")}
         {_FOUND}, '{{}}'::bigint[] as known
         """
     )
@@ -186,26 +186,28 @@ _ADD = {by_address: _addition(by_address=by_address) for by_address in (False, T
 _REMOVE = {by_address: _removal(by_address=by_address) for by_address in (False, True)}
 
 
-async def add(tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]) -> list[Judged]:
+async def add(
+    tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
+) -> list[MemberOutcome]:
     """Put leads on lists, pair by pair; a lead is an id or the key of its email address, all of one kind."""
     return await _change(tx, _ADD[_by_address(leads)], company_id, list_ids, leads)
 
 
 async def remove(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
-) -> list[Judged]:
+) -> list[MemberOutcome]:
     """Take leads off lists, pair by pair: their rows stay, as removed."""
     return await _change(tx, _REMOVE[_by_address(leads)], company_id, list_ids, leads)
 
 
 async def _change(
     tx: Tx, query: Statement, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
-) -> list[Judged]:
+) -> list[MemberOutcome]:
     (row,) = await tx.rows(query, company_id, _pairs(list_ids, leads))
-    lists, ruled, known = set(row["lists"]), set(row["ruled"]), set(row["known"])
+    lists, filtered, known = set(row["lists"]), set(row["filtered"]), set(row["known"])
     ids = dict(zip(zip(row["id_lists"], row["id_leads"], strict=True), row["ids"], strict=True))
     return [  # of pairs that are sent twice, the first one was it
-        Judged(ids.pop((list_id, lead), None), list_id in lists, list_id in ruled, lead in known)
+        MemberOutcome(ids.pop((list_id, lead), None), list_id in lists, list_id in filtered, lead in known)
         for list_id, lead in zip(list_ids, row["leads"], strict=True)
     ]
 
@@ -232,9 +234,9 @@ _FORGET = statement(
         delete from list_member m
         where m.company_id = $1 and m.lead_id = any($2::bigint[]) and (select count(*) from lists) >= 0
         returning m.*
-    ){keep_part("list_member", "select lead_id, id, to_jsonb(gone) as part from gone")}{
-        counted("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")
-    }{shift(LIST_MEMBER, "gone")}
+    ){bin_parts("list_member", "select lead_id, id, to_jsonb(gone) as part from gone")}{
+        update_counts("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")
+    }{expire_page_starts(LIST_MEMBER, "gone")}
     select count(*) from gone
     """
 )
@@ -244,13 +246,13 @@ _HOLD = statement(
     f"""
     with held as materialized (
         select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update
-    ){shift(LEAD, "held")}
+    ){expire_page_starts(LEAD, "held")}
     select id from held  -- all of them, and before the page starts: what nobody asks for is not locked
     """
 )
 
 
-async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
+async def lock_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
     """Lock leads that are about to be deleted, and wait for all who are putting them on a list; gives those held.
 
     One that is not there now must not be deleted: were it restored meanwhile, what it got again would stay behind.
@@ -259,12 +261,12 @@ async def hold_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[i
     return [row["id"] for row in await tx.rows(_HOLD, company_id, lead_ids)]
 
 
-async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+async def delete_memberships(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
     """Take leads that are about to be deleted, and are held, off all lists, without an event; the counts follow."""
     await tx.rows(_FORGET, company_id, lead_ids)
 
 
-async def removed(
+async def find_by_flag(
     tx: Tx,
     company_id: int,
     select: Select,
@@ -294,7 +296,7 @@ async def removed(
     return [dict(row) for row in await tx.rows(query, company_id, zone, version, list_id, limit, offset)]
 
 
-async def of_leads(
+async def find_by_lead(
     tx: Tx,
     company_id: int,
     select: Select,

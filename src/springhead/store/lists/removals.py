@@ -9,32 +9,32 @@ from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
-from springhead.store.lists.members import counted, told
-from springhead.store.nouns.table import shift
+from springhead.store.lists.members import membership_events, update_counts
+from springhead.store.nouns.table import expire_page_starts
 
 _PURGE, _EMPTY = "purge_list", "empty_list"
 
 
-class State(msgspec.Struct, frozen=True):
+class ListState(msgspec.Struct, frozen=True):
     """A list that somebody wants to empty: whether it has a filter, and how many are on it."""
 
     id: int
-    ruled: bool
+    has_filter: bool
     members: int
 
 
-async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, State]:
+async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, ListState]:
     """Lock lists, and say what they are; those that the company does not have are left out."""
     rows = await tx.rows(
         """
-        select id, filter is not null as ruled, member_count from list
+        select id, filter is not null as has_filter, member_count from list
         where company_id = $1 and id = any($2::bigint[])
         order by id for update
         """,
         company_id,
         list_ids,
     )
-    return {row["id"]: State(*row.values()) for row in rows}
+    return {row["id"]: ListState(*row.values()) for row in rows}
 
 
 async def empty(tx: Tx, company_id: int, list_ids: Iterable[int]) -> None:
@@ -59,8 +59,8 @@ _EMPTY_STEP = statement(
             select max(created_at) from pass where company_id = $1 and kind = '{_EMPTY}' and subject_id = $2
         )
         returning m.list_id, m.lead_id
-    ){counted("select list_id, -1 as active, 1 as removed from gone")}{shift(LIST_MEMBER, "gone")}{
-        told("select list_id, lead_id, false as joins from gone")
+    ){update_counts("select list_id, -1 as active, 1 as removed from gone")}{expire_page_starts(LIST_MEMBER, "gone")}{
+        membership_events("select list_id, lead_id, false as joins from gone")
     }
     select count(*) as rows, max(id) as last from piece
     """

@@ -1,8 +1,8 @@
-"""A noun in the database: the statements that insert, change and delete its rows, made from its columns.
+"""The statements that insert, update and delete a noun's rows, made from its columns: one statement for each write.
 
-One statement a call, rows in the order of a key so that writers never deadlock. All of them speak
-`$1` company, `$2` documents, `$3` custom values, `$4` nulls, `$5` field version, `$6` zone, and `$7` normalised
-keys where the noun has a keyed column.
+Parameters of inserts and updates: `$1` company, `$2` documents, `$3` custom values, `$4` nulls, `$5` field version,
+`$6` time zone, and `$7` normalized keys if the noun has a keyed column. Every statement locks rows in the order of a
+key (docs/lock-order.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,12 @@ Lock = Literal["for update", "for update skip locked"]
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """The objects of a call as the statements take them.
+    """The objects of a call as parameters of a statement.
 
-    `documents` is a JSON array of objects by wire names, `custom` one of their custom values, `nulls` a bit
-    for each nullable column that is to become null, `keys` the normalised text of the keyed column.
-    `version` is that of the custom fields, `zone` the name of the zone of the call's times.
+    `documents` is a JSON array of the objects with the API's names, `custom` a JSON array of their custom values.
+    `nulls` has a bit for each nullable column that the object sets to null. `keys` are the normalized values of the
+    keyed column. `version` is the field version that the objects were checked against, `zone` the time zone of the
+    call.
     """
 
     documents: str
@@ -38,9 +39,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Inserted(msgspec.Struct, frozen=True):
-    """What became of one object: its id, or None when its unique value is taken (unless `unknown`).
+    """The outcome of one object of an insert.
 
-    `unknown` has a bit for each of the noun's referring columns whose object the company does not have.
+    `unknown` has a bit for each of the noun's referring columns whose object the company does not have. `id` is None
+    if `unknown` is not 0, or if another row has the object's unique value.
     """
 
     id: int | None
@@ -48,7 +50,13 @@ class Inserted(msgspec.Struct, frozen=True):
 
 
 class Updated(msgspec.Struct, frozen=True):
-    """What an update found for one object: `position` counts from 1 in the order sent."""
+    """The outcome of one object of an update; `position` is its place in the call, from 1.
+
+    `id`: the row that the object means, None if there is none. `first`: the object is the first of the call for that
+    row. Further objects for the same row change nothing; the caller runs them in another round. `locked`: the row was
+    locked. `unknown`: as in `Inserted`. `taken`: another row has the object's unique value. `changed`: the row was
+    changed.
+    """
 
     position: int
     id: int | None
@@ -60,7 +68,7 @@ class Updated(msgspec.Struct, frozen=True):
 
     @property
     def found(self) -> bool:
-        """Whether the company has the object at all."""
+        """Whether the company has the row."""
         return self.id is not None
 
 
@@ -73,21 +81,21 @@ class Table:
         self._id = noun.by_name["id"]
 
     async def insert(self, tx: Tx, company_id: int, batch: Batch) -> list[Inserted]:
-        """Insert the objects whose unique value is free and whose references exist.
+        """Insert the objects whose unique value is free and whose references exist; returns an outcome for each.
 
-        The unique index decides, not a look before: two calls that race for one value cannot both win.
-        Of two objects of the batch with the same one the first wins. Empty when the custom fields are no
-        longer of that version.
+        The unique index decides whether a value is free, so of two concurrent calls with one value only one inserts a
+        row. Of two objects of the batch with one value, the first is inserted. Returns nothing if the field version has
+        changed.
         """
         rows = await tx.rows(self.insertion, *self._arguments(company_id, batch))
         tx.changed |= self.noun.story is not None
         return [Inserted(*row.values()) for row in rows]
 
     async def update(self, tx: Tx, company_id: int, batch: Batch, *, skip_locked: bool) -> list[Updated]:
-        """Change the rows that the objects mean, each at most once; says for each object what was found.
+        """Update the rows that the objects mean, each row once; returns an outcome for each object.
 
-        Empty when the custom fields are no longer of that version. With `skip_locked` a row that somebody
-        else has locked is passed over (`locked` is False) instead of waited for.
+        With `skip_locked` a row that another transaction has locked is skipped (`locked` is False). Otherwise the
+        statement waits for it. Returns nothing if the field version has changed.
         """
         query = self.update_unlocked if skip_locked else self.update_waiting
         rows = await tx.rows(query, *self._arguments(company_id, batch))
@@ -95,7 +103,7 @@ class Table:
         return [Updated(*row.values()) for row in rows]
 
     async def delete(self, tx: Tx, company_id: int, ids: Sequence[int]) -> set[int]:
-        """Delete rows for good; gives the ids that were there."""
+        """Delete rows; returns the ids of those that existed."""
         rows = await tx.rows(self.deletion, company_id, ids)
         tx.changed |= self.noun.story is not None
         return {row["id"] for row in rows}
@@ -104,10 +112,10 @@ class Table:
         arguments = (company_id, batch.documents, batch.custom, batch.nulls, batch.version, batch.zone)
         return (*arguments, batch.keys) if self.noun.keyed else arguments
 
-    # Text
+    # SQL
 
     def _sent(self, columns: Sequence[Column]) -> str:
-        """The objects of a call as rows."""
+        """The objects of a call as rows `s`; no rows if the field version has changed."""
         keys, key = (", unnest($7::text[])", ", normal_key") if self.noun.keyed else ("", "")
         return f"""rows from (
                 {sql.recordset(columns, parameter=2)},
@@ -117,14 +125,16 @@ class Table:
             where $5 = (select field_version from company where id = $1) and $6::text is not null"""
 
     def _known(self) -> str:
-        """CTEs of what the objects refer to: locked, so that none of it is deleted before we have committed.
+        """CTEs `known_…` that lock the rows that the objects refer to, so that nobody deletes them before the commit.
 
-        Found with an array and not with a join, which could be planned as a look at all rows of the company.
+        Uses `any(array)` instead of a join: PostgreSQL may plan the join as a scan of the whole company.
         """
-        meant: dict[str, list[str]] = {}
+        selects: dict[str, list[str]] = {}
         for column in self.noun.referring:
             for table, when in _targets(column).items():
-                meant.setdefault(table, []).append(f"select {column.sql} from sent s{f' where {when}' if when else ''}")
+                selects.setdefault(table, []).append(
+                    f"select {column.sql} from sent s{f' where {when}' if when else ''}"
+                )
         return "".join(
             f"""
             known_{table} as materialized (
@@ -132,20 +142,20 @@ class Table:
                 where r.company_id = $1 and r.id = any(array({" union all ".join(ids)}))
                 order by r.id for key share
             ),"""
-            for table, ids in sorted(meant.items())
+            for table, ids in sorted(selects.items())
         )
 
-    def _known_first(self) -> str:
-        """A condition that locks what the objects refer to before the objects themselves, as a delete of it does.
+    def _after_known(self) -> str:
+        """A condition by which the rows that objects refer to are locked before the objects themselves.
 
-        Leads come last: whoever changes an opportunity locks it before its leads.
+        Deletes lock in this order, too. Leads come last: a writer locks opportunities before their leads.
         """
         tables = {name for column in self.noun.referring for name in _targets(column)}
         tables = sorted(tables, key=lambda name: (name == "lead", name))
-        return "".join(f" and (select count(*) from known_{name}) >= 0" for name in tables)
+        return "".join(f" and {sql.after(f'known_{name}')}" for name in tables)
 
     def _unknown(self) -> str:
-        """The bits of `unknown` for the row `s`."""
+        """The value of `unknown` (see `Inserted`) for a row `s`."""
         bits = [
             f"case when s.{column.sql} is null or {_is_known(column)} then 0 else {1 << bit} end"
             for bit, column in enumerate(self.noun.referring)
@@ -154,7 +164,7 @@ class Table:
 
     @cached_property
     def insertion(self) -> Statement:
-        """Insert; a row for each object in the order sent: its id or null, and the unknown references."""
+        """Inserts objects. Returns the columns of `Inserted` for each, in the order sent."""
         noun, written = self.noun, self._written
         keyed = noun.keyed
         names = [*([keyed.normal or ""] if keyed else []), *(column.sql for column in written)]
@@ -162,10 +172,10 @@ class Table:
         if noun.custom:
             names.append("custom")
             values.append("jsonb_strip_nulls(coalesce(s.custom, '{}'))")
-        # The time of creation is the caller's to say where it is a column that can be set.
+        # Some nouns let the caller set the time of creation.
         stamps = [name for name in ("create_timestamp", "update_timestamp") if name not in names]
         unique = self._unique()
-        # In the order of the unique key, so that two calls never wait for each other.
+        # Rows are inserted in the order of their unique key, so that two calls never wait for each other.
         order = ", ".join(f"s.{name}" for name in unique).replace("s.normal_key", 's.normal_key collate "C"')
         conflict = ", ".join(name if name != "normal_key" else (keyed and keyed.normal) or "" for name in unique)
         return statement(
@@ -173,35 +183,35 @@ class Table:
             with sent as materialized (  -- ids in the order sent
                 select s.*, nextval('{noun.table}_id_seq') as new_id from {self._sent(written)}
             ),{self._known()}
-            made as (
+            inserted as (
                 insert into {noun.table} (company_id, id, {", ".join([*names, *stamps])})
                 select $1, s.new_id, {", ".join([*values, *("now()" for _ in stamps)])}
                 from sent s
-                where {self._unknown()} = 0{self._known_first()}
+                where {self._unknown()} = 0{self._after_known()}
                 order by {f"{order}, " if order else ""}s.position
                 {f"on conflict (company_id, {conflict}) do nothing" if conflict else ""}
                 returning id
             ){event_clauses.of_insertion(noun)}
-            select m.id, case when m.id is null then {self._unknown()} else 0 end as unknown
+            select i.id, case when i.id is null then {self._unknown()} else 0 end as unknown
             from sent s
-            left join made m on m.id = s.new_id
+            left join inserted i on i.id = s.new_id
             order by s.position
             """
         )
 
     def _unique(self) -> list[str]:
-        """The names, in a row that was sent, of the unique columns."""
+        """The names of the unique columns in a row `s`."""
         columns = [self.noun.by_name[name] for name in self.noun.unique]
         return ["normal_key" if column.normal else column.sql for column in columns]
 
     @cached_property
     def update_waiting(self) -> Statement:
-        """Change rows, and wait for those that others have locked."""
+        """Updates rows. Waits for rows that other transactions have locked."""
         return self._update("for update")
 
     @cached_property
     def update_unlocked(self) -> Statement:
-        """Change the rows that nobody has locked."""
+        """Updates rows. Skips rows that other transactions have locked."""
         return self._update("for update skip locked")
 
     def _update(self, lock: Lock) -> Statement:
@@ -245,7 +255,7 @@ class Table:
             ),
             locked as materialized (  -- in the order of ids, so that two calls never wait for each other
                 select {"l.*" if noun.story else "l.id"} from {noun.table} l
-                where l.company_id = $1 and l.id = any(array(select id from first)){self._known_first()}
+                where l.company_id = $1 and l.id = any(array(select id from first)){self._after_known()}
                 order by l.id {lock}
             ),
             judged as materialized (
@@ -263,7 +273,7 @@ class Table:
                 where l.company_id = $1 and l.id = j.id and j.locked and j.unknown = 0 and not j.taken
                     and ({before}) is distinct from ({after})
                 returning s.position, {self._moves()} as moves{", l.*" if noun.story else ""}
-            ){shift(noun, "changed where moves")}{event_clauses.of_update(noun)}
+            ){expire_page_starts(noun, "changed where moves")}{event_clauses.of_update(noun)}
             select s.position, m.id, j.first, j.locked, j.unknown, j.taken, c.position is not null as changed
             from sent s
             join judged j on j.position = s.position
@@ -281,34 +291,36 @@ class Table:
 
     @cached_property
     def deletion(self) -> Statement:
-        """Delete the rows with the ids $2; gives those that were there."""
+        """Deletes the rows with the ids $2; returns the ids of those that existed."""
         table = self.noun.table
         return statement(
             f"""
             with locked as materialized (
                 select id from {table} where company_id = $1 and id = any($2::bigint[]) order by id for update
             ),
-            gone as (
+            deleted as (
                 delete from {table} l using locked where l.company_id = $1 and l.id = locked.id
                 returning {"l.*" if self.noun.recycled else "l.id"}
-            ){shift(self.noun, "gone")}{event_clauses.of_deletion(self.noun)}{recycling.keep(self.noun)}
-            select id from gone
+            ){expire_page_starts(self.noun, "deleted")}{event_clauses.of_deletion(self.noun)}{
+                recycling.bin_deleted(self.noun)
+            }
+            select id from deleted
             """
         )
 
 
-def shift(noun: Noun, moved: str) -> str:
-    """A CTE, begun with a comma, that ends the noun's remembered page starts when `moved` has rows."""
+def expire_page_starts(noun: Noun, moved: str) -> str:
+    """Returns a CTE (with leading comma) that ends the noun's page starts (paging.py) if `moved` has rows."""
     return f""",
             shifted_{noun.table} as (
-                insert into shift as g (company_id, noun, generation)
+                insert into shift as s (company_id, noun, generation)
                 select $1, '{noun.table}', 1 where exists (select from {moved})
-                on conflict (company_id, noun) do update set generation = g.generation + excluded.generation
+                on conflict (company_id, noun) do update set generation = s.generation + excluded.generation
             )"""
 
 
 def _targets(column: Column) -> Mapping[str, str]:
-    """The tables whose rows a column may hold ids of, each with the condition on the row `s`."""
+    """The tables that a column can refer to, each with the condition on the row `s` under which it does."""
     if isinstance(column.refers, str):
         return {column.refers: ""}
     by = snake_case(column.by or "")
@@ -324,7 +336,7 @@ def _is_known(column: Column) -> str:
 
 
 def _value(column: Column) -> str:
-    """What was sent for a column, as it is stored."""
+    """The value that was sent for a column, in the form that is stored."""
     sent = f"s.{column.sql}"
     if column.kind.sql == "timestamptz":
         sent = f"({sent} at time zone $6)"
@@ -350,8 +362,8 @@ _TABLES: dict[str, Table] = {}
 
 
 def table(noun: Noun) -> Table:
-    """The noun's statements, made once."""
-    found = _TABLES.get(noun.name)
-    if found is None:
-        found = _TABLES[noun.name] = Table(noun)
-    return found
+    """The noun's statements, composed once for each process."""
+    known = _TABLES.get(noun.name)
+    if known is None:
+        known = _TABLES[noun.name] = Table(noun)
+    return known

@@ -7,7 +7,7 @@ import msgspec
 from springhead.store.database.pool import Tx
 
 
-async def tell(tx: Tx, company_id: int, ids: Sequence[int], sources: Mapping[str, str]) -> None:
+async def write_events(tx: Tx, company_id: int, ids: Sequence[int], sources: Mapping[str, str]) -> None:
     """Write the event of each of these calls, at the time of the call; `sources` by direction."""
     await tx.rows(
         """

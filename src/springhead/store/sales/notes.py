@@ -1,4 +1,4 @@
-"""Notes by what they are about, and what becomes of notes and tasks when that is deleted."""
+"""Notes and tasks: which leads, accounts and opportunities they are about, and what happens when one is deleted."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.lifecycle import recycling
 from springhead.store.nouns.reads import Rows, Select
-from springhead.store.nouns.table import shift
+from springhead.store.nouns.table import expire_page_starts
 
 _ROLES = ("what", "who")
 
 
-def about_any(word: str) -> str:
-    """The condition on a note `l` that it is about some lead, account or opportunity; each has an index."""
+def about_kind(word: str) -> str:
+    """The condition that a note `l` is about an object of this kind; each kind has an index."""
     return f"(l.what_type = {sql.literal(word)} or l.who_type = {sql.literal(word)})"
 
 
-async def about(
+async def find_about(
     tx: Tx,
     company_id: int,
     select: Select,
@@ -32,16 +32,16 @@ async def about(
     offset: int,
     pinned_first: bool,
 ) -> Rows:
-    """The notes about these leads, accounts or opportunities, in the order of their ids or the pinned and newest first.
+    """The notes about these leads, accounts or opportunities: by id, or pinned ones first and then the newest.
 
-    The cost grows with the number of notes of these objects. No rows can also mean that the field version has changed.
+    The cost grows with the number of these notes. No rows can also mean that the field version has changed.
     """
     order = "l.pinned desc, l.create_timestamp desc, l.id desc" if pinned_first else "l.id"
     query = statement(
         f"""
         select {select.list}
         from note l
-        where {select.guard} and l.id = any({_meant("note", word, ids="$6")})
+        where {select.guard} and l.id = any({_ids("note", word, ids="$6")})
         order by {order}
         limit $4 offset $5
         """
@@ -50,11 +50,11 @@ async def about(
     return [dict(row) for row in rows]
 
 
-def _meant(table: str, word: str, *, ids: str) -> str:
-    """The ids of the rows that are about one of these objects, as an array.
+def _ids(table: str, word: str, *, ids: str) -> str:
+    """The ids of the notes or tasks about these objects, as an array for `any`.
 
-    An array, and no join: of rows that others change while we wait for them, a locking query that joins can lose some,
-    for it looks at them anew with a part of its plan that has already run dry.
+    A locking query must not join: if a row changes while the query waits for its lock, PostgreSQL joins it again, and
+    can lose it there.
     """
     parts = (
         f"""
@@ -65,24 +65,24 @@ def _meant(table: str, word: str, *, ids: str) -> str:
     return f"array({' union all '.join(parts)})"
 
 
-async def forget(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None:
+async def detach(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None:
     """Take deleted leads, accounts or opportunities out of the notes and tasks about them.
 
-    A note that is about nothing else goes with them; a task stays. To be called in the transaction of the
-    delete, in a statement after it: whoever writes a note or task locks what it is about, so all are seen here.
+    Notes about nothing else are deleted; all tasks stay. Call it after the delete, in the same transaction: a write of
+    a note locks the objects that it is about, so this statement sees every such note.
     """
-    await tx.rows(_FORGET[word], company_id, ids)
+    await tx.rows(_DETACH[word], company_id, ids)
 
 
-def _forget(word: str) -> Statement:
-    gone = {
+def _detach(word: str) -> Statement:
+    deleted = {
         role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any($2::bigint[]), false)"
         for role in _ROLES
     }
-    either = " or ".join(gone.values())
-    left = " and ".join(f"(l.{role}_id is null or {gone[role]})" for role in _ROLES)
+    either = " or ".join(deleted.values())
+    alone = " and ".join(f"(l.{role}_id is null or {deleted[role]})" for role in _ROLES)
     sets = ", ".join(
-        f"{role}_{part} = case when {gone[role]} then null else l.{role}_{part} end"
+        f"{role}_{part} = case when {deleted[role]} then null else l.{role}_{part} end"
         for role in _ROLES
         for part in ("id", "type")
     )
@@ -90,47 +90,49 @@ def _forget(word: str) -> Statement:
     return statement(
         f"""
         with notes as materialized (
-            select l.*, {left} as alone from note l
-            where l.company_id = $1 and l.id = any({_meant("note", word, ids="$2")}) and ({either})
+            select l.*, {alone} as alone from note l
+            where l.company_id = $1 and l.id = any({_ids("note", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
         tasks as materialized (
             select l.* from task l
-            where l.company_id = $1 and l.id = any({_meant("task", word, ids="$2")}) and ({either})
+            where l.company_id = $1 and l.id = any({_ids("task", word, ids="$2")}) and ({either})
             order by l.id for update
         ),
-        removed as (
+        deleted_notes as (
             delete from note l using notes n where l.company_id = $1 and l.id = n.id and n.alone returning l.id
         ),
-        kept as (
+        detached_notes as (
             update note l {changed} from notes n where l.company_id = $1 and l.id = n.id and not n.alone
             returning l.id
         ),
-        freed as (
+        detached_tasks as (
             update task l {changed} from tasks t where l.company_id = $1 and l.id = t.id returning l.id
-        ){shift(NOTE, "notes")}{shift(TASK, "tasks")}{"".join(_kept(role) for role in _ROLES) if word == "lead" else ""}
+        ){expire_page_starts(NOTE, "notes")}{expire_page_starts(TASK, "tasks")}{
+            "".join(_binned(role) for role in _ROLES) if word == "lead" else ""
+        }
         select
         """
     )
 
 
-def _kept(role: str) -> str:
-    """CTEs that keep, of leads, the notes that go with them, and that other notes and the tasks were about them."""
+def _binned(role: str) -> str:
+    """CTEs that put into the recycle bin: deleted notes, and which other notes and tasks were about a deleted lead."""
     was = f"{role}_type = 'lead' and {role}_id = any($2::bigint[])"
     note = "case when alone then to_jsonb(notes) end"
-    return recycling.keep_part(
+    return recycling.bin_parts(
         f"note_{role}",
         f"select {role}_id as lead_id, id, jsonb_build_object('note', {note}) as part from notes where {was}",
-    ) + recycling.keep_part(
+    ) + recycling.bin_parts(
         f"task_{role}", f"select {role}_id as lead_id, id, '{{}}'::jsonb as part from tasks where {was}"
     )
 
 
-_FORGET = {word: _forget(word) for word in ("lead", "account", "opportunity")}
+_DETACH = {word: _detach(word) for word in ("lead", "account", "opportunity")}
 
 
-def _moving(table: str) -> str:
-    """CTEs by which what was about leads is about those that they were merged into."""
+def _repointing(table: str) -> str:
+    """CTEs that re-point notes or tasks from merged leads to their survivors."""
     sets = ", ".join(
         f"""{role}_id = coalesce(
                 (select p.lead_id from pair p where l.{role}_type = 'lead' and p.id = l.{role}_id), l.{role}_id
@@ -138,35 +140,37 @@ def _moving(table: str) -> str:
         for role in _ROLES
     )
     return f"""
-        held_{table} as materialized (
+        locked_{table} as materialized (
             select l.id from {table} l
-            where l.company_id = $1 and l.id = any({_meant(table, "lead", ids="$2")})
+            where l.company_id = $1 and l.id = any({_ids(table, "lead", ids="$2")})
             order by l.id for update
         ),
-        moved_{table} as (
+        repointed_{table} as (
             update {table} l set {sets},
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-            where l.company_id = $1 and l.id = any(array(select id from held_{table}))
+            where l.company_id = $1 and l.id = any(array(select id from locked_{table}))
             returning l.id
         )"""
 
 
-_MOVE = statement(
+_REPOINT = statement(
     f"""
     with pair as materialized (
         select p.id, p.lead_id from unnest($2::bigint[], $3::bigint[]) as p (id, lead_id)
-    ),{_moving("note")},{_moving("task")}{shift(NOTE, "moved_note")}{shift(TASK, "moved_task")}
+    ),{_repointing("note")},{_repointing("task")}{expire_page_starts(NOTE, "repointed_note")}{
+        expire_page_starts(TASK, "repointed_task")
+    }
     select
     """
 )
 
 
-async def move_leads(tx: Tx, company_id: int, going: Sequence[int], staying: Sequence[int]) -> None:
-    """Let what is about leads be about those, pair by pair, that they are merged into; all of them are held."""
-    await tx.rows(_MOVE, company_id, going, staying)
+async def repoint_leads(tx: Tx, company_id: int, merged_ids: Sequence[int], survivor_ids: Sequence[int]) -> None:
+    """Re-point notes and tasks from merged leads to their survivors, pair by pair. The caller has locked the leads."""
+    await tx.rows(_REPOINT, company_id, merged_ids, survivor_ids)
 
 
-def _telling(table: str, text: str, source: str, sentence: str) -> Statement:
+def _event_writing(table: str, text: str, source: str, sentence: str) -> Statement:
     return statement(
         f"""
         insert into event
@@ -185,15 +189,15 @@ def _telling(table: str, text: str, source: str, sentence: str) -> Statement:
     )
 
 
-_TELL_NOTES = _telling("note", "note", NOTE_WRITTEN, "Note written")
-_TELL_TASKS = _telling("task", "description", TASK_MADE, "Task made")
+_NOTE_EVENTS = _event_writing("note", "note", NOTE_WRITTEN, "Note written")
+_TASK_EVENTS = _event_writing("task", "description", TASK_MADE, "Task made")
 
 
-async def tell_notes(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Write, for the leads that these new notes are about, the event of it."""
-    await tx.rows(_TELL_NOTES, company_id, ids)
+async def write_note_events(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Write an event for each lead that one of these new notes is about."""
+    await tx.rows(_NOTE_EVENTS, company_id, ids)
 
 
-async def tell_tasks(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Write, for the leads that these new tasks are about, the event of it."""
-    await tx.rows(_TELL_TASKS, company_id, ids)
+async def write_task_events(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Write an event for each lead that one of these new tasks is about."""
+    await tx.rows(_TASK_EVENTS, company_id, ids)

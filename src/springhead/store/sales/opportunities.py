@@ -18,8 +18,8 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 from springhead.store.leads import lead_status
 from springhead.store.leads.events import write
-from springhead.store.lifecycle.recycling import keep_part
-from springhead.store.nouns.table import shift
+from springhead.store.lifecycle.recycling import bin_parts
+from springhead.store.nouns.table import expire_page_starts
 
 
 class State(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
     )
 
 
-async def share(tx: Tx, company_id: int, ids: Collection[int]) -> None:
+async def lock_shared(tx: Tx, company_id: int, ids: Collection[int]) -> None:
     """Keep opportunities as they are until the commit, and let others do the same."""
     await tx.rows(
         "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for key share",
@@ -139,7 +139,7 @@ async def links_by_id(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]
     return [Link(*row.values()) for row in rows]
 
 
-async def hold(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable[int] = ()) -> list[Link]:
+async def lock_with_leads(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable[int] = ()) -> list[Link]:
     """Lock opportunities, then the leads that are linked to them and those named; gives the links."""
     await lock(tx, company_id, ids)
     found = await links(tx, company_id, ids)
@@ -147,7 +147,7 @@ async def hold(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable
     return found
 
 
-async def link_named(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]:
+async def link_named_leads(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]:
     """Link the leads that the opportunities name as primary or originating; gives the links that are new."""
     rows = await tx.rows(
         """
@@ -171,8 +171,8 @@ _UNLINK = statement(
         delete from opportunity_lead
         where company_id = $1 and (opportunity_id = any($2::bigint[]) or lead_id = any($3::bigint[]))
         returning id, version, create_timestamp, update_timestamp, opportunity_id, lead_id
-    ){shift(OPPORTUNITY_LEAD, "gone")}{
-        keep_part(
+    ){expire_page_starts(OPPORTUNITY_LEAD, "gone")}{
+        bin_parts(
             "opportunity_lead",
             "select lead_id, id, to_jsonb(gone) as part from gone where lead_id = any($3::bigint[])",
         )
@@ -187,7 +187,7 @@ async def unlink(tx: Tx, company_id: int, *, opportunity_ids: Sequence[int] = ()
     await tx.rows(_UNLINK, company_id, opportunity_ids, lead_ids)
 
 
-async def unname(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
+async def clear_unlinked(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
     """Let opportunities no longer name leads, as primary or originating, that are linked to them no more."""
     await tx.rows(
         """
@@ -218,7 +218,7 @@ _UNNAME = statement(
         select id, primary_lead_id, originating_lead_id from opportunity
         where company_id = $1 and (primary_lead_id = any($2::bigint[]) or originating_lead_id = any($2::bigint[]))
         order by id for update
-    ){"".join(keep_part(role, _NAMED.format(role)) for role in ("primary", "originating"))}
+    ){"".join(bin_parts(role, _NAMED.format(role)) for role in ("primary", "originating"))}
     update opportunity o set
         primary_lead_id = case when o.primary_lead_id = any($2::bigint[]) then null else o.primary_lead_id end,
         originating_lead_id =
@@ -230,18 +230,18 @@ _UNNAME = statement(
 )
 
 
-async def unname_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+async def clear_named_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
     """Let opportunities no longer name leads, as primary or originating; to be called before the leads are locked."""
     await tx.rows(_UNNAME, company_id, lead_ids)
 
 
-async def forget_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+async def detach_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
     """Take leads that are about to be deleted, and are locked, out of the opportunities: nobody names or links them."""
     await tx.rows(_UNNAME, company_id, lead_ids)  # those that came to name one before it was locked
     await unlink(tx, company_id, lead_ids=lead_ids)
 
 
-async def follow(
+async def after_write(
     tx: Tx, company_id: int, fields: FieldSet, ids: Sequence[int], before: Mapping[int, State] | None = None
 ) -> None:
     """What follows from opportunities that were written: links to the leads they name, events, statuses of leads.
@@ -250,7 +250,7 @@ async def follow(
     be locked.
     """
     before = before or {}
-    new = set(await link_named(tx, company_id, ids))
+    new = set(await link_named_leads(tx, company_id, ids))
     now = await states(tx, company_id, ids)
     linked: dict[int, list[int]] = defaultdict(list)
     for link in await links(tx, company_id, ids):
@@ -270,7 +270,7 @@ async def follow(
     await lead_status.refresh(tx, company_id, fields, touched | won, won=won)
 
 
-async def follow_links(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Link]) -> None:
+async def after_link(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Link]) -> None:
     """What follows from links that were made by hand: an event each, and the statuses of their leads.
 
     The leads must be locked.

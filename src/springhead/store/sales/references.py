@@ -19,7 +19,7 @@ from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields
 from springhead.store.leads import events
 from springhead.store.lists import filtered_lists
-from springhead.store.nouns.table import shift
+from springhead.store.nouns.table import expire_page_starts
 
 _REFERRING = {"account": "accountID", "campaign": "campaignID"}
 """The columns of leads and opportunities that name a row of a table."""
@@ -41,7 +41,7 @@ def _detachment(noun: Noun, name: str) -> Statement:
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
             where l.company_id = $1 and l.id = any(array(select id from named))  -- a join could be planned row by row
             returning l.id
-        ){shift(noun, "changed") if name in noun.paged else ""}
+        ){expire_page_starts(noun, "changed") if name in noun.paged else ""}
         select id from changed order by id
         """
     )
@@ -62,7 +62,7 @@ _NAMED = {
 }
 
 
-async def forget(tx: Tx, company_id: int, table: str, ids: Sequence[int]) -> None:
+async def detach(tx: Tx, company_id: int, table: str, ids: Sequence[int]) -> None:
     """Let no lead and no opportunity name these accounts, or campaigns, any more.
 
     To be called in the transaction that has deleted them; the work itself is done by passes after its commit.
@@ -80,7 +80,7 @@ async def _step(tx: Tx, company_id: int, subject_id: int, cursor: int, *, name: 
     if cursor >= 0:
         known = await fields.load(tx, company_id)
         leads = await _ids(tx, _DETACH["lead", name], company_id, subject_id, cursor, room)
-        await filtered_lists.follow(tx, company_id, known, leads)
+        await filtered_lists.update_members(tx, company_id, known, leads)
         await events.write(tx, company_id, [_told(lead, name, subject_id) for lead in leads])
         if len(leads) == room:
             return leads[-1]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from springhead.store.database.pool import Tx
 
 
-async def stamp(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+async def set_completion_times(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
     """Note of these tasks, which the same transaction has written, when they were completed or taken up again."""
     await tx.rows(
         """

@@ -148,7 +148,7 @@ async def explain(tx: Tx, company_id: int, lead_id: int) -> list[ScoreLine]:
     card = Scorecard(await scorecards.rules(tx, company_id), fields, row["half_life_days"])
     lines, changed = await card.explain(tx, company_id, lead_id)
     if changed:
-        await filtered_lists.follow(tx, company_id, fields, [lead_id])
+        await filtered_lists.update_members(tx, company_id, fields, [lead_id])
     return lines
 
 
@@ -264,7 +264,7 @@ async def _score(tx: Tx, company_id: int, card: Scorecard, fields: FieldSet, lea
     changed: list[int] = []
     for start in range(0, len(lead_ids), LEADS):
         changed += await card.score(tx, company_id, lead_ids[start : start + LEADS])
-    await filtered_lists.follow(tx, company_id, fields, changed)
+    await filtered_lists.update_members(tx, company_id, fields, changed)
 
 
 async def _fields(tx: Tx, company_id: int) -> FieldSet:
@@ -333,7 +333,7 @@ async def _step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | No
         ids = [row["id"] for row in rows]
         changed += await card.score(tx, company_id, ids)
         cursor, done, more = ids[-1] if ids else cursor, done + len(ids), len(ids) == LEADS
-    await filtered_lists.follow(tx, company_id, fields, changed)
+    await filtered_lists.update_members(tx, company_id, fields, changed)
     await tx.rows(
         """
         update scoring set leads_done = leads_done + $2, leads_total = greatest(leads_total, leads_done + $2),

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from springhead.store.database import sql as text
-from springhead.store.lifecycle.personal_data import ELSEWHERE, HELD, Held
+from springhead.store.lifecycle.personal_data import NO_PERSONAL_DATA, PERSONAL_DATA, PersonalData
 from support import Server, sql
 
 DERIVED = {"company_id", "version", "email_key", "email_domain", "address_mark", "logged_at"}
@@ -31,24 +31,24 @@ def columns(server: Server) -> dict[str, set[str]]:
     return {name: names for name, names in found.items() if "company_id" in names or name == "company"}
 
 
-def test_every_table_is_said_to_hold_something_on_leads_or_nothing(server: Server) -> None:
-    held = [one.noun.table for one in HELD]
+def test_every_table_is_in_one_of_the_two_lists(server: Server) -> None:
+    tables = [data.noun.table for data in PERSONAL_DATA]
 
-    assert len(held) == len(set(held))
-    assert set(columns(server)) == {*held, *ELSEWHERE}
-    assert not set(held) & set(ELSEWHERE)
+    assert len(tables) == len(set(tables))
+    assert set(columns(server)) == {*tables, *NO_PERSONAL_DATA}
+    assert not set(tables) & set(NO_PERSONAL_DATA)
 
 
-def test_what_is_said_to_hold_nothing_on_leads_names_none_of_them(server: Server) -> None:
+def test_a_table_without_personal_data_has_no_column_that_names_a_lead(server: Server) -> None:
     for table, names in columns(server).items():
-        if table in ELSEWHERE and table != "change":  # whose ids are those of events that are gone
+        if table in NO_PERSONAL_DATA and table != "change":  # whose ids are those of events that are gone
             assert not {name for name in names if re.search("lead_ids?$|^wh[ao]t?_id$|^tracking_id$", name)}, table
 
 
-@pytest.mark.parametrize("one", HELD, ids=lambda one: one.name)
-def test_an_export_shows_every_column(one: Held, server: Server) -> None:
-    shown = set(re.findall(r"\b[ld]\.(\w+)", text.select_list(one.columns)))
-    if one.custom:
+@pytest.mark.parametrize("data", PERSONAL_DATA, ids=lambda data: data.name)
+def test_an_export_shows_every_column(data: PersonalData, server: Server) -> None:
+    shown = set(re.findall(r"\b[ld]\.(\w+)", text.select_list(data.columns)))
+    if data.custom:
         shown.add("custom")
 
-    assert columns(server)[one.noun.table] - shown - DERIVED - OF_THE_LEAD == set()
+    assert columns(server)[data.noun.table] - shown - DERIVED - OF_THE_LEAD == set()
