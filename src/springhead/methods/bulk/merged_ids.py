@@ -20,11 +20,6 @@ from springhead.store.leads import merged_ids
 Where = Mapping[str, Json]
 
 
-def can_name_leads(noun: Noun) -> bool:
-    """Whether objects of the noun may name leads, so that a write of them may have to be undone."""
-    return any(column.refers == "lead" or "lead" in _nouns(column) for column in noun.referring)
-
-
 def replace(noun: Noun, checked: Checked, survivors: Mapping[int, int], *, id_names: Sequence[str] = ()) -> None:
     """Replaces merged ids in the checked objects by those of the survivors, which an earlier attempt has found.
 
@@ -87,11 +82,7 @@ async def following(
 
 
 def _references_to_leads(noun: Noun, record: Any) -> list[str]:
-    return [column.name for column in noun.referring if _names_lead(column, record)]
-
-
-def _nouns(column: Column) -> Sequence[str]:
-    return () if column.refers is None or isinstance(column.refers, str) else tuple(column.refers.values())
+    return [column.name for column in noun.lead_columns if _names_lead(column, record)]
 
 
 def _names_lead(column: Column, record: Any) -> bool:

@@ -97,7 +97,7 @@ async def create(context: Context, noun: Noun, objects: list[Json], hooks: Hooks
         after_values = hooks.after_values_of(checked.good)
         creation = Creation(context, noun, fields, checked)
         # A single statement needs no transaction of its own, unless it may have to be undone.
-        can_be_undone = creation.has_unique_values or merged_ids.can_name_leads(noun)
+        can_be_undone = creation.has_unique_values or noun.lead_columns
         atomic = bool(hooks.before_write or after_write or after_values or can_be_undone)
         async with _transaction(tx, needed=atomic):
             if checked.good and hooks.before_write:
@@ -225,7 +225,8 @@ async def _check(
     checked.refuse(refusals)
     if checked.refusals:
         await context.verify(tx, fields)
-    merged_ids.replace(noun, checked, context.attempt.merged, id_names=("id",) if noun is LEAD else ())
+    if context.attempt.merged:
+        merged_ids.replace(noun, checked, context.attempt.merged, id_names=("id",) if noun is LEAD else ())
     return checked
 
 

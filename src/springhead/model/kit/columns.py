@@ -254,6 +254,12 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         """The column's name in the database: `firstName` is `first_name` there."""
         return snake_case(self.name)
 
+    def can_refer_to(self, table: str) -> bool:
+        """Whether the column can hold an id of that table."""
+        if isinstance(self.refers, str):
+            return self.refers == table
+        return table in (self.refers or {}).values()
+
     def problem(self, message: str) -> Problem:
         """The entry of `data.params` for a wrong value of this column."""
         return {
@@ -320,6 +326,11 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def referring(self) -> tuple[Column, ...]:
         """The columns that hold ids of other objects."""
         return tuple(column for column in self.written if column.refers)
+
+    @cached_property
+    def lead_columns(self) -> tuple[Column, ...]:
+        """The columns that can hold ids of leads, whatever else some of them can hold."""
+        return tuple(column for column in self.referring if column.can_refer_to("lead"))
 
     @cached_property
     def keyed(self) -> Column | None:
