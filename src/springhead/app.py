@@ -35,7 +35,7 @@ from springhead.wire import metrics
 from springhead.wire.api.auth import Keys
 from springhead.wire.api.pubapi import PubApi
 from springhead.wire.api.rate_limits import CallLimits
-from springhead.wire.http.answer import SAFE_HEADERS, Answer
+from springhead.wire.http.messages import SAFE_HEADERS, Answer
 from springhead.wire.metrics import Metrics
 
 VERSIONS = {"v1": False, "v1.2": True}

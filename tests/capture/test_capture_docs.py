@@ -9,7 +9,7 @@ from typing import Any
 
 from capture.public import BEN, Public
 from springhead.capture import Capture, intake, views
-from springhead.capture.http_io import BODY_BYTES
+from springhead.capture.views import BODY_BYTES
 from springhead.jobs.background_jobs import BackgroundJobs
 from springhead.jobs.steps import STEPS
 from springhead.methods.capture.capture_settings import URLS_MAX

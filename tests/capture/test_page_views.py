@@ -13,7 +13,7 @@ import pytest
 
 from capture.public import ANN, BEN, Public
 from hostile.corpus import NAUGHTY
-from springhead.capture.http_io import BODY_BYTES
+from springhead.capture.views import BODY_BYTES
 from support import Company, Server, eventually, new_company, sql
 
 

@@ -12,7 +12,8 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
-from starlette.types import Message
+
+from springhead.wire.http.messages import BodyTooLarge, BoundedBody
 
 TEXT_BYTES = 256 * 1024
 """The most that all fields but files may take."""
@@ -71,22 +72,13 @@ async def opened(request: Request, limit: int) -> AsyncGenerator[Body]:
     """
     kind = _kind(request)
     limit = limit if kind == "multipart/form-data" else min(limit, TEXT_BYTES)
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and len(length) < 20 and int(length) > limit:
-        raise Unreadable(f"Expected at most {limit:,} bytes", 413)
-    received = 0
-
-    async def receive() -> Message:
-        nonlocal received
-        message = await request.receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise Unreadable(f"Expected at most {limit:,} bytes", 413)
-        return message
-
-    bounded = Request(request.scope, receive)
     try:
-        form = await bounded.form(max_files=FILES, max_fields=PARTS, max_part_size=TEXT_BYTES)
+        body = BoundedBody(request.scope, request.receive, limit)
+        form = await Request(request.scope, body.receive).form(
+            max_files=FILES, max_fields=PARTS, max_part_size=TEXT_BYTES
+        )
+    except BodyTooLarge:
+        raise Unreadable(f"Expected at most {limit:,} bytes", 413) from None
     except (HTTPException, MultiPartException):
         raise Unreadable(f"This is no form, or one with more than {PARTS} fields or {FILES} files") from None
     try:

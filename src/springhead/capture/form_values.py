@@ -7,9 +7,9 @@ from starlette.requests import Request
 
 from springhead.capture import pages
 from springhead.capture.bodies import FILE_BYTES, Body, File
-from springhead.capture.http_io import objects, visitor
 from springhead.capture.pages import Filled
 from springhead.capture.submits import Submit
+from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.forms import (
     EMAIL,
     Form,
@@ -120,7 +120,7 @@ _TOO_LARGE = f"Please choose a file of at most {FILE_BYTES // 1024 // 1024} MB."
 def _tracking_id(request: Request, site: Site, extra: Mapping[str, str]) -> str:
     """Who the page script says the visitor is; "" when nobody, or when the visitor does not want to be known."""
     headers = request.headers.raw
-    if site.respects_signals and objects(headers):
+    if site.respects_signals and objects_to_tracking(headers):
         return ""
-    found = extra.get(pages.TRACKING) or extra.get(COOKIE) or visitor(headers) or ""
+    found = extra.get(pages.TRACKING) or extra.get(COOKIE) or tracking_id_of_cookie(headers) or ""
     return found if is_tracking_id(found) else ""

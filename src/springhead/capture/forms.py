@@ -17,7 +17,6 @@ from starlette.routing import Route
 from springhead.capture import bodies, pages, submits
 from springhead.capture.bodies import Unreadable
 from springhead.capture.form_values import Refused, Sent, Served, sent_with, submit_of
-from springhead.capture.http_io import SAFE_HEADERS
 from springhead.capture.pages import Filled
 from springhead.capture.submits import Became, NotStored, Submit
 from springhead.model.capture import signing
@@ -30,6 +29,7 @@ from springhead.settings import Settings
 from springhead.store.capture import forms, sites
 from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.pool import TryAgain
+from springhead.wire.http.messages import SAFE_HEADERS
 
 log = structlog.get_logger()
 

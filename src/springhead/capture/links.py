@@ -10,8 +10,8 @@ from starlette.routing import Route
 
 from springhead.capture import pages
 from springhead.capture.bots import is_bot, is_mail_proxy
-from springhead.capture.http_io import SAFE_HEADERS, TooLarge, body, header, objects
-from springhead.capture.views import GIF
+from springhead.capture.views import BODY_BYTES, GIF
+from springhead.capture.visitor_headers import objects_to_tracking
 from springhead.model.capture import email_links
 from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
 from springhead.model.capture.sites import Site
@@ -23,6 +23,7 @@ from springhead.rpc.method import Outcomes
 from springhead.rpc.perform import Performed, perform
 from springhead.store.capture import email_events as told_emails
 from springhead.store.capture.sites import Sites
+from springhead.wire.http.messages import SAFE_HEADERS, BodyTooLarge, BoundedBody
 
 log = structlog.get_logger()
 
@@ -55,7 +56,7 @@ class Links:
             return pages.text_page("Just a moment", _LATER, status=503)
         if site is None or link is None or not link.url:
             return pages.text_page("Not found", _NO_LINK, status=404)
-        if not is_bot(header(request.scope["headers"], b"user-agent")):
+        if not is_bot(_user_agent(request)):
             data: Mapping[str, str] = {"url": link.url}
             await self._tell(
                 request,
@@ -68,7 +69,7 @@ class Links:
 
     async def opened(self, request: Request) -> Response:
         """Note that the message was opened; always a picture."""
-        user_agent = header(request.scope["headers"], b"user-agent")
+        user_agent = _user_agent(request)
         try:
             site, link = await self._read(request, OPEN)
         except Unavailable:
@@ -91,7 +92,9 @@ class Links:
     async def unsubscribed(self, request: Request) -> Response:
         """Unsubscribe the lead, in one step as RFC 8058 has it; whoever is unsubscribed already stays so."""
         try:
-            await body(request.scope, request.receive)  # it says List-Unsubscribe=One-Click, and is not needed
+            await BoundedBody(
+                request.scope, request.receive, BODY_BYTES
+            ).read()  # List-Unsubscribe=One-Click, not needed
             site, link = await self._read(request, UNSUBSCRIBE)
             if site is None or link is None:
                 return pages.text_page("Not found", _NO_LINK, status=404)
@@ -100,7 +103,7 @@ class Links:
             context = Context(server=self._server, company=site.company, utc=True)
             change = {"id": link.lead_id, "isUnsubscribed": 1}
             _check_unsubscribed(await perform(context, "updateLeadsV2", {"objects": [change]}))
-        except TooLarge:
+        except BodyTooLarge:
             return pages.text_page("Too large", _NO_LINK, status=413)
         except ClientDisconnect:
             return Response(status_code=400)
@@ -116,7 +119,7 @@ class Links:
 
     async def _tell(self, request: Request, site: Site, link: Link, *happened: Event) -> None:
         """Write the events, once a minute: what cannot be written keeps nobody from reading on."""
-        objected = site.respects_signals and objects(request.scope["headers"])
+        objected = site.respects_signals and objects_to_tracking(request.headers.raw)
         if request.method != "GET" or objected:
             return
         if not self._event_limit.allows(request.path_params["token"], monotonic_ns()):
@@ -126,6 +129,10 @@ class Links:
                 await told_emails.write_once(tx, site.company.id, link.lead_id, happened)
         except Exception as cause:  # noqa: BLE001 - the reader does not care
             log.warning("email event lost", company=site.company.id, error=type(cause).__name__)
+
+
+def _user_agent(request: Request) -> bytes:
+    return request.headers.get("user-agent", "").encode("latin-1")
 
 
 def _check_unsubscribed(performed: Performed) -> None:

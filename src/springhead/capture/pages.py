@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
-from springhead.capture.http_io import SAFE_HEADERS
 from springhead.model.capture.forms import Form, FormInput
+from springhead.wire.http.messages import SAFE_HEADERS
 
 TRAP = "_confirm"
 """An input that no person sees: who fills it in is a machine."""

@@ -1,4 +1,4 @@
-"""Page views over HTTP: the page script, what it reports, and the pixel for browsers without JavaScript."""
+"""Page views over HTTP: the page script, its reports, and the pixel for browsers without JavaScript."""
 
 import base64
 import gzip
@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from springhead.capture.bots import is_bot
-from springhead.capture.http_io import TooLarge, answer, body, header, objects, visitor
 from springhead.capture.intake import Intake, Seen
+from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.sites import Site
 from springhead.model.capture.visitors import (
     COOKIE,
@@ -29,19 +29,23 @@ from springhead.model.capture.visitors import (
 from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.store.capture.sites import Sites
+from springhead.wire.http.messages import Answer, BodyTooLarge, HttpRequest
 
 PER_SECOND, BURST = 50, 500
-"""Page views a second from one address, and at once: a company's people behind one address are far below it."""
+"""Page views per second from one address, and at once. A whole company behind one address stays far below."""
+
+BODY_BYTES = 65_536
+"""Largest body of a report, or of a click on "unsubscribe"."""
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-"""A transparent pixel."""
+"""A transparent picture of one pixel."""
 
-_OURS = ("127.", "::1")
-_ANYWHERE = {"cross-origin-resource-policy": "cross-origin"}
+_LOOPBACK = ("127.", "::1")
+_ANY_SITE = {"cross-origin-resource-policy": "cross-origin"}
 
 
 class Report(msgspec.Struct, frozen=True, gc=False):
-    """What the page script sends."""
+    """The report that the page script sends for a page view."""
 
     site: str
     visitor: str
@@ -54,7 +58,7 @@ _decode = msgspec.json.Decoder(Report).decode
 
 
 def _read(content: bytes) -> Report | None:
-    """The report in a body; None when there is none, or one that names no visitor or no page."""
+    """The report in a body; None if the body is no report, or has no valid visitor or address."""
     try:
         report = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -63,7 +67,7 @@ def _read(content: bytes) -> Report | None:
 
 
 class PageViews:
-    """Takes page views, and counts what became of them in `counts`."""
+    """Takes page views, and counts their outcomes in `counts`."""
 
     def __init__(self, sites: Sites, intake: Intake, *, public_url: str = "") -> None:
         self._sites, self._intake, self._secure = sites, intake, public_url.startswith("https:")
@@ -73,49 +77,50 @@ class PageViews:
         )
 
     async def report(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a report of the page script: 204 when it was taken or left out on purpose.
+        """Answer a report of the page script: 204 if the view was taken, or left out on purpose.
 
-        400 for what is no report, 413 for one that is too large, 404 for a site that is not there, 429 for too
-        many from one address, 503 when there is no room or nobody knows the site right now.
+        400 if the body is no report, 413 if it is too large, 404 if the site is unknown, 429 if the address sends too
+        many, 503 if the memory for views is full or the database cannot say whose site it is.
         """
-        if scope["method"] != "POST":
-            await answer(send, 405, headers={"allow": "POST"})
+        request = HttpRequest(scope, receive)
+        if request.verb != "POST":
+            await Answer(b"", status=405, content_type="", headers={"allow": "POST"})(scope, receive, send)
             return
         try:
-            report = _read(await body(scope, receive))
-            site = report and (self._sites.known(report.site) or await self._sites.find(report.site))
+            status = await self._status_of_report(request)
         except ClientDisconnect:
             return
-        except TooLarge:
-            status = self._count("malformed", 413)
-        except Unavailable:
-            status = self._count("full", 503)
-        else:
-            if report is None:
-                status = self._count("malformed", 400)
-            elif site is None:
-                status = self._count("unknown", 404)
-            else:
-                status = self._refusal(scope, site) or self._take(scope, site, report)
         if status == 204:
             await send({"type": "http.response.start", "status": 204, "headers": []})
             await send({"type": "http.response.body", "body": b""})
         else:
-            await answer(send, status)
+            await Answer(b"", status=status, content_type="")(scope, receive, send)
 
-    def _refusal(self, scope: Scope, site: Site) -> int | None:
-        """Why the view is left out, if it is."""
-        headers = scope["headers"]
-        if site.respects_signals and objects(headers):
+    async def _status_of_report(self, request: HttpRequest) -> int:
+        try:
+            report = _read(await request.body(BODY_BYTES))
+            site = report and (self._sites.known(report.site) or await self._sites.find(report.site))
+        except BodyTooLarge:
+            return self._count("malformed", 413)
+        except Unavailable:
+            return self._count("full", 503)
+        if report is None:
+            return self._count("malformed", 400)
+        if site is None:
+            return self._count("unknown", 404)
+        return self._refusal(request, site) or self._take(request, site, report)
+
+    def _refusal(self, request: HttpRequest, site: Site) -> int | None:
+        """The status for a view that is left out, or None."""
+        if site.respects_signals and objects_to_tracking(request.headers):
             return self._count("objected", 204)
-        if is_bot(header(headers, b"user-agent")):
+        if is_bot(request.first_header(b"user-agent")):
             return self._count("bot", 204)
-        peer = _peer(scope)
-        if not peer.startswith(_OURS) and not self._limit.allows(peer, time.monotonic_ns()):
+        if not request.peer.startswith(_LOOPBACK) and not self._limit.allows(request.peer, time.monotonic_ns()):
             return self._count("too_many", 429)
         return None
 
-    def _take(self, scope: Scope, site: Site, report: Report) -> int:
+    def _take(self, request: HttpRequest, site: Site, report: Report) -> int:
         seen = Seen(
             site=site,
             tracking_id=report.visitor,
@@ -123,102 +128,98 @@ class PageViews:
             url=one_line(report.url, URL_LENGTH),
             title=one_line(report.title, TITLE_LENGTH),
             referrer=one_line(report.referrer, URL_LENGTH),
-            address=_peer(scope),
+            address=request.peer,
         )
         return self._count("taken", 204) if self._intake.put(seen) else self._count("full", 503)
 
-    def _count(self, what: str, status: int) -> int:
-        self.counts[what] += 1
+    def _count(self, outcome: str, status: int) -> int:
+        self.counts[outcome] += 1
         return status
 
-    async def pixel(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer the pixel: always with a picture, whatever became of the view."""
-        if scope["method"] not in {"GET", "HEAD"}:
-            await answer(send, 405, headers={"allow": "GET, HEAD"})
+    async def pixel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the pixel: always with a picture, also if the view is left out."""
+        request = HttpRequest(scope, receive)
+        if request.verb not in {"GET", "HEAD"}:
+            await Answer(b"", status=405, content_type="", headers={"allow": "GET, HEAD"})(scope, receive, send)
             return
-        headers = {**_ANYWHERE}
-        if scope["method"] == "GET" and (cookie := await self._pictured(scope)):
+        headers = {**_ANY_SITE}
+        if request.verb == "GET" and (cookie := await self._take_pixel(request)):
             headers["set-cookie"] = cookie
-        await answer(send, 200, GIF, content_type="image/gif", headers=headers)
+        await Answer(GIF, content_type="image/gif", headers=headers)(scope, receive, send)
 
-    async def _pictured(self, scope: Scope) -> str | None:
-        """Take the view that a pixel stands for; gives the cookie to set, if any.
+    async def _take_pixel(self, request: HttpRequest) -> str | None:
+        """Take the view that a pixel stands for. Returns the cookie to set, or None.
 
-        The visitor is the one that the page names, else that of the cookie which this server's own host gets when
-        it is of the page's site. Who is neither is counted, and no more.
+        The visitor is the one that the page names, or the one of the cookie. A visitor without cookie gets one if the
+        page is on a host of the same site as this server. Other visitors are only counted.
         """
-        asked = _query(scope)
-        headers = scope["headers"]
-        url = asked.get("url") or _page(headers)
+        query = _query(request)
+        url = query.get("url") or request.first_header(b"referer").decode("latin-1")
         try:
-            site = await self._sites.find(asked.get("site", ""))
+            site = await self._sites.find(query.get("site", ""))
         except Unavailable:
             self._count("full", 503)
             return None
         if site is None or not is_url(url):
             self._count("unknown" if site is None else "malformed", 400)
             return None
-        if self._refusal(scope, site):
+        if self._refusal(request, site):
             return None
-        named = asked.get("visitor", "")
-        known = named if is_tracking_id(named) else visitor(headers)
+        tracking_id = query.get("visitor", "")
         cookie = None
-        if known is None and header(headers, b"sec-fetch-site") in {b"same-site", b"same-origin"}:
-            known = new_tracking_id()
-            secure = "; Secure" if self._secure or scope["scheme"] == "https" else ""
-            cookie = f"{COOKIE}={known}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{secure}"
-        if known is None:
+        if not is_tracking_id(tracking_id):
+            tracking_id = tracking_id_of_cookie(request.headers) or ""
+        if not tracking_id and request.first_header(b"sec-fetch-site") in {b"same-site", b"same-origin"}:
+            tracking_id = new_tracking_id()
+            cookie = self._cookie(request, tracking_id)
+        if not tracking_id:
             self._count("anonymous", 200)
             return None
-        title, referrer = asked.get("title", ""), asked.get("referrer", "")
-        self._take(scope, site, Report(site.token, known, url, title, referrer))
+        title, referrer = query.get("title", ""), query.get("referrer", "")
+        self._take(request, site, Report(site.token, tracking_id, url, title, referrer))
         return cookie
 
-
-def _page(headers: list[tuple[bytes, bytes]]) -> str:
-    """The page that a picture stands in, as far as the browser tells."""
-    return header(headers, b"referer").decode("latin-1")
-
-
-def _peer(scope: Scope) -> str:
-    client = scope.get("client")
-    return client[0] if client else "-"
+    def _cookie(self, request: HttpRequest, tracking_id: str) -> str:
+        secure = "; Secure" if self._secure or request.scheme == "https" else ""
+        return f"{COOKIE}={tracking_id}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax{secure}"
 
 
-def _query(scope: Scope) -> Mapping[str, str]:
+def _query(request: HttpRequest) -> Mapping[str, str]:
+    """The first value of each parameter; none if the query string is malformed."""
     try:
-        found = parse_qs(scope["query_string"].decode("ascii"), errors="strict", max_num_fields=20)
+        values = parse_qs(request.query.decode("ascii"), errors="strict", max_num_fields=20)
     except ValueError:
         return {}
-    return {name: values[0] for name, values in found.items()}
+    return {name: first for name, (first, *_) in values.items()}
 
 
 class PageScript:
-    """The page script: the same for every site, so that browsers and proxies can keep it."""
+    """The page script. It is the same for every site, so that browsers and proxies can cache it."""
 
     def __init__(self) -> None:
         text = (resources.files("springhead.capture") / "static" / "t.js").read_bytes()
         self._plain, self._zipped = text, gzip.compress(text, 9, mtime=0)
         self._tag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer the script, compressed for who takes it so; 304 to who has it."""
-        if scope["method"] not in {"GET", "HEAD"}:
-            await answer(send, 405, headers={"allow": "GET, HEAD"})
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the script, compressed if the client takes gzip; 304 if the client has it."""
+        request = HttpRequest(scope, receive)
+        if request.verb not in {"GET", "HEAD"}:
+            await Answer(b"", status=405, content_type="", headers={"allow": "GET, HEAD"})(scope, receive, send)
             return
         headers = {
-            **_ANYWHERE,
+            **_ANY_SITE,
             "access-control-allow-origin": "*",
             "cache-control": "public, max-age=3600",
             "etag": self._tag,
             "vary": "accept-encoding",
         }
-        asked = scope["headers"]
-        if header(asked, b"if-none-match").decode("latin-1").removeprefix("W/") == self._tag:
-            await answer(send, 304, headers=headers)
+        if request.first_header(b"if-none-match").decode("latin-1").removeprefix("W/") == self._tag:
+            await Answer(b"", status=304, content_type="", headers=headers)(scope, receive, send)
             return
         content = self._plain
-        if b"gzip" in header(asked, b"accept-encoding"):
+        if b"gzip" in request.first_header(b"accept-encoding"):
             headers["content-encoding"] = "gzip"
             content = self._zipped
-        await answer(send, 200, content, content_type="text/javascript; charset=utf-8", headers=headers)
+        content_type = "text/javascript; charset=utf-8"
+        await Answer(content, content_type=content_type, headers=headers)(scope, receive, send)

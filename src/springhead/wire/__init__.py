@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: envelope, credentials, limits. Knows JSON-RPC and no leads."""
+"""HTTP: the server, the API with its envelope, credentials and rate limits, logs and metrics. Knows no lead."""

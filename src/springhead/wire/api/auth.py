@@ -11,7 +11,7 @@ from springhead.model.kit.errors import Unavailable
 from springhead.store.companies import companies
 from springhead.store.companies.companies import Access
 from springhead.store.database.pool import Database
-from springhead.wire.http.request import Request
+from springhead.wire.http.messages import HttpRequest
 
 UNAUTHORIZED = b'"Unable to determine clusterID from provided accountID/secretKey"'
 KEPT_SECONDS = 2.0
@@ -40,7 +40,7 @@ class Keys:
         self._database = database
         self._known: OrderedDict[str, tuple[float, Access | None]] = OrderedDict()
 
-    async def caller(self, request: Request) -> Caller | None:
+    async def caller(self, request: HttpRequest) -> Caller | None:
         """Who makes this request; None for anything but one right pair of credentials.
 
         Raises Unavailable when the database cannot say.
@@ -74,7 +74,7 @@ class Keys:
         return access
 
 
-def credentials(request: Request) -> tuple[str | None, str | None]:
+def credentials(request: HttpRequest) -> tuple[str | None, str | None]:
     """AccountID and secretKey: the query string wins over the headers; a doubled one counts as none."""
     try:
         given = (

@@ -20,8 +20,7 @@ from springhead.store.database.pool import TryAgain
 from springhead.wire.api import envelope
 from springhead.wire.api.auth import UNAUTHORIZED, Caller, Keys
 from springhead.wire.api.rate_limits import CallLimits, WrongKeyLimit
-from springhead.wire.http.answer import Answer
-from springhead.wire.http.request import Request
+from springhead.wire.http.messages import Answer, HttpRequest
 from springhead.wire.metrics import Metrics
 
 log = structlog.get_logger()
@@ -44,7 +43,7 @@ class PubApi:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         begun = time.perf_counter()
-        request = Request(scope, receive)
+        request = HttpRequest(scope, receive)
         if request.verb not in {"POST", "GET"}:
             await Answer(b"", status=405, headers={"allow": "GET, POST"})(scope, receive, send)
             return
@@ -62,7 +61,7 @@ class PubApi:
         self._metrics.called(facts.get("method", "-"), facts.get("code", 0), seconds)
         log.info("call", **facts, duration_ms=round(seconds * 1000, 2), peer=request.peer)
 
-    async def _answer(self, request: Request) -> tuple[Answer, dict[str, Any]]:
+    async def _answer(self, request: HttpRequest) -> tuple[Answer, dict[str, Any]]:
         """The answer, and what the log says of the call."""
         facts: dict[str, Any] = {"request_id": secrets.token_hex(8)}
         try:
@@ -76,7 +75,7 @@ class PubApi:
         facts |= {"company": caller.company.account_id, "key": caller.key.id}
         body = b""
         try:
-            body = await request.body(self._body_limit)
+            body = await envelope.read_body(request, self._body_limit)
             end = call_end()
             async with asyncio.timeout_at(end):
                 await self._limits.spend(caller.company)
@@ -88,16 +87,16 @@ class PubApi:
         content, more = await self._perform(caller, request, body, facts["request_id"], end)
         return Answer(content), facts | more
 
-    async def _unavailable(self, request: Request, error: Unavailable) -> Answer:
+    async def _unavailable(self, request: HttpRequest, error: Unavailable) -> Answer:
         """The answer if the caller cannot be looked up; it has the request's own `id`."""
         try:
-            body = await request.body(self._body_limit)
+            body = await envelope.read_body(request, self._body_limit)
         except ApiError:
             body = b""
         return Answer(envelope.failure(error, envelope.request_id(body)))
 
     async def _perform(
-        self, caller: Caller, request: Request, body: bytes, request_id: str, end: float
+        self, caller: Caller, request: HttpRequest, body: bytes, request_id: str, end: float
     ) -> tuple[bytes | AsyncGenerator[bytes], dict[str, Any]]:
         """The content of the answer, and what the log says of the call."""
         call = envelope.parse(body)

@@ -1,1 +1,1 @@
-"""HTTP/1.1 under deadlines and caps: connections, requests, answers, and the server that runs them. Knows no API."""
+"""HTTP/1.1 with deadlines and limits: the server, its connections, requests and responses. Knows no API."""

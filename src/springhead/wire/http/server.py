@@ -1,4 +1,4 @@
-"""Runs an ASGI app behind uvicorn with our connection rules, and ends it in order on SIGTERM or Ctrl-C."""
+"""Runs an ASGI app in uvicorn with the deadlines and limits of this package, until SIGTERM or Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from springhead.wire.http.connections import Connections
 from springhead.wire.http.protocol import Connection
 
 SPARE_DESCRIPTORS = 24
-"""File descriptors kept for everything but clients and the database pool: logs, event loop, listening socket."""
+"""File descriptors for everything but clients and the database pool: logs, event loop, listening socket."""
 
 _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 
@@ -27,16 +27,17 @@ _WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S10
 def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str], None], outgoing: int = 0) -> None:
     """Serve `app` on `settings.host`:`settings.port` (0: any free port) until SIGTERM or SIGINT, then return.
 
-    `outgoing` is the number of connections that the app itself may open to other hosts; file descriptors are reserved
-    for them. `on_ready` gets the address ("http://host:port") once the app's lifespan has started and the port listens.
-    The first signal stops accepting, lets calls in flight finish (`settings.shutdown_timeout` seconds at most) and
-    ends the lifespan; a second one drops everything at once. Both return normally, so that the caller can clean up.
+    `outgoing` is the number of connections that the app may open to other hosts; file descriptors are reserved for
+    them. `on_ready` gets the address ("http://host:port") as soon as the app's lifespan has started and the port
+    listens. The first signal stops new connections, lets running requests finish for up to
+    `settings.shutdown_timeout` seconds, and ends the lifespan. A second signal ends everything at once. Both return
+    normally, so that the caller can clean up.
 
-    Raises OSError when the address cannot be bound, and SystemExit(3) when the app's lifespan fails to start
-    (uvicorn has logged why).
+    Raises OSError if the address cannot be bound, and SystemExit(3) if the app's lifespan fails to start (uvicorn has
+    logged the cause).
 
-    What the app must do: bound the body it reads (refuse by Content-Length first, and count what arrives), and send
-    long answers in pieces of at most 64 KiB, awaiting each `send`: that is what keeps memory flat for slow readers.
+    The app must bound the bodies that it reads (BoundedBody), and send long answers in chunks of at most 64 KiB, each
+    after the `send` of the chunk before (Answer). Only then do slow clients need no memory.
     """
     register = Connections(_fit_descriptors(settings.connections, settings.pool_size, outgoing), settings.allowed_hosts)
     with _bind(settings.host, settings.port) as listener:
@@ -58,25 +59,25 @@ def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str],
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, except that a signal ends it without being raised again, and a second one cuts it short."""
+    """uvicorn's server, except that a signal is not raised again after the end, and a second signal ends it at once."""
 
     def __init__(self, config: uvicorn.Config, register: Connections, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._register = register
         self._on_ready = on_ready
-        self._cut: Callable[[], object] = bool  # ends serve() where it stands
+        self._cancel_serve: Callable[[], object] = bool
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is not None:
-            self._cut = lambda: loop.call_soon_threadsafe(task.cancel)
+            self._cancel_serve = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             await super().serve(sockets)
         except asyncio.CancelledError:
             if not self.should_exit:
                 raise
-            self.lifespan.shutdown_failed = True  # or uvicorn would log its end with a traceback
+            self.lifespan.shutdown_failed = True  # otherwise uvicorn logs a traceback
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state["connections"] = self._register
@@ -85,7 +86,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for stop in self.lifespan.state.get("on_stop", ()):  # what waits for something need not wait any longer
+        for stop in self.lifespan.state.get("on_stop", ()):  # ends requests that wait for an event
             stop()
         await super().shutdown(sockets)
 
@@ -102,15 +103,15 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        # At once on a second signal, or when there is nothing to finish yet.
+        # Ends at once on a second signal, and if the server has not started yet.
         if self.should_exit or not self.started:
             self.force_exit = True
-            self._cut()
+            self._cancel_serve()
         self.should_exit = True
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    # Bound before the app starts, so that a taken port is noticed at once; uvicorn listens once the app is ready.
+    # Bound before the app starts, so that a taken port is noticed at once; uvicorn listens when the app is ready.
     family, _, _, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
         0
     ]
@@ -130,17 +131,17 @@ def _address(host: str, listener: socket.socket) -> str:
 
 
 def _fit_descriptors(connections: int, pool_size: int, outgoing: int) -> int:
-    """Raises this process's limit of open files to what all connections need; returns the cap that fits.
+    """Raises this process's limit of open files for all connections. Returns the number of clients that fit.
 
-    If the system grants fewer descriptors, clients and outgoing connections share them: the outgoing ones rarely reach
-    their maximum.
+    If the system grants fewer descriptors, clients and outgoing connections share them, because outgoing connections
+    rarely reach their maximum.
     """
     spare = SPARE_DESCRIPTORS + pool_size
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + spare + outgoing
     if soft != resource.RLIM_INFINITY and soft < wanted:
         reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):  # macOS has a lower ceiling than it says
+        with contextlib.suppress(ValueError, OSError):  # macOS reports a higher limit than it grants
             resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
             soft = reachable
     return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - spare))
