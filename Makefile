@@ -2,8 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+UV := $(BIN)/uv --quiet pip install --python $(BIN)/python
 ARGS ?=
 KILLS ?= 300
+
+# Without compiled modules each of the hundreds of processes of a test run would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -80,7 +84,10 @@ clean: ## Remove everything that was installed or built here; data stays
 	@touch $@
 
 .venv/.installed-dev: pyproject.toml requirements-dev.lock | .venv/bin/python
-	@echo "Installing the tools for development into .venv (once, about a minute)"
-	@$(PIP) --require-hashes -r requirements-dev.lock
+	@echo "Installing the tools for development into .venv (once, less than a minute)"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock >.venv/uv.lock
+	@$(PIP) --require-hashes -r .venv/uv.lock
+	@$(UV) --require-hashes -r requirements-dev.lock || { echo "uv failed, perhaps since only pip knows this machine's package index. Continuing with pip"; \
+		$(PIP) --require-hashes -r requirements-dev.lock; }
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.installed $@
