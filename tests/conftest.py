@@ -1,6 +1,7 @@
 """One real server for each worker; a fresh company for each test."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -12,6 +13,10 @@ from springhead import methods
 from support import Company, Pattern, Server, kept, new_companies, new_company
 
 assert methods.leads, "importing the methods registers them"
+
+# A run starts hundreds of Python processes, and each would compile every module that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 MEMORY = "/dev/shm"
 ROOM = 6 * 1024**3

@@ -24,7 +24,7 @@ from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import Walks
 from springhead.wire.api import envelope
-from support import Company, Server, new_companies, sql
+from support import Company, Server, new_companies, sql, superuser
 
 
 class Stranger(msgspec.Struct):
@@ -235,12 +235,6 @@ def _tables_with_companies(dsn: str) -> dict[str, str]:
         """,
     )
     return dict.fromkeys(sorted(row["name"] for row in rows), "company_id") | {"company": "id"}
-
-
-def superuser(dsn: str) -> str:
-    """The same embedded database for PostgreSQL's superuser, whom row-level security does not hold."""
-    assert "//springhead@" in dsn
-    return dsn.replace("//springhead@", "//postgres@")
 
 
 def copy_rows(server: Server, source: Company, targets: list[Company]) -> None:

@@ -10,14 +10,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import asyncpg
 
 from fork_server import start
+from http_client import Client
 from springhead.postgres.socket_path import running_dsn
 from springhead.rpc.method import REGISTRY, Reads, Writes
 from springhead.store.companies import companies
@@ -48,7 +49,7 @@ class Server:
 
     @classmethod
     def on_copy(cls, data: Path, *arguments: str, env: dict[str, str] | None = None) -> "Server":
-        """A server on a copy of a folder whose first start is over: that saves half of the time of a first start.
+        """A server on a copy of a folder whose first start is over: that saves most of the time of a first start.
 
         All copies have the same first company; `ready` has its credentials.
         """
@@ -114,7 +115,7 @@ class Company:
         self.dsn = ""
         """The database behind the server, for tests that must set what no method sets, such as times."""
         self.address = urlsplit(url)
-        self._connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=60)
+        self._client = Client(self.address.hostname or "", self.address.port or 80)
 
     def at(self, version: str) -> "Company":
         """The same company at another version of the API."""
@@ -125,22 +126,21 @@ class Company:
 
     @property
     def path(self) -> str:
-        query = urlencode({"accountID": self.account_id, "secretKey": self.secret})
-        return f"/pubapi/{self.version}/?{query}"
+        """Where calls go, with the company's credentials."""
+        return f"/pubapi/{self.version}/?accountID={quote_plus(self.account_id)}&secretKey={quote_plus(self.secret)}"
 
     def send(
         self, body: bytes, *, path: str | None = None, headers: dict[str, str] | None = None, verb: str = "POST"
     ) -> tuple[int, bytes]:
         """Status and body of one HTTP request."""
-        self._connection.request(verb, path or self.path, body, headers or {})
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
+        return self._client.ask(verb, path or self.path, body, headers or {})
 
     @contextmanager
     def reading(self, body: dict[str, Any]) -> Generator[http.client.HTTPResponse]:
         """The answer of a call, to be read as slowly as the test likes."""
-        self._connection.request("POST", self.path, json.dumps(body))
-        with self._connection.getresponse() as answer:
+        connection = http.client.HTTPConnection(self.address.netloc, timeout=60)
+        connection.request("POST", self.path, json.dumps(body))
+        with closing(connection), connection.getresponse() as answer:
             yield answer
 
     def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
@@ -199,7 +199,7 @@ class Company:
 
     def close(self) -> None:
         """Close the connections of this company, also those at other versions."""
-        self._connection.close()
+        self._client.close()
         for other in self._others:
             other.close()
 
@@ -239,12 +239,13 @@ PLAIN_JSON = {
 
 def check_rows(declared: Reads, rows: Any) -> None:
     """Hold rows against their noun: strings or null in the declared order."""
-    known = [column.name for column in declared.noun.columns]
     for row in rows:
-        plain = {name: value for name, value in row.items() if name not in PLAIN_JSON}
-        assert all(value is None or isinstance(value, str) for value in plain.values()), row
-        standard = [name for name in row if name in known]
-        assert standard == sorted(standard, key=known.index), "columns out of the declared order"
+        for name, value in row.items():
+            assert value is None or isinstance(value, str) or name in PLAIN_JSON, row
+    places = {column.name: place for place, column in enumerate(declared.noun.columns)}
+    for names in set(map(tuple, rows)):
+        standard = [places[name] for name in names if name in places]
+        assert standard == sorted(standard), "columns out of the declared order"
 
 
 def new_email() -> str:
@@ -260,14 +261,14 @@ class _Kept:
     """
 
     def __init__(self) -> None:
-        self._runner: asyncio.Runner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: dict[tuple[str, bool], asyncpg.Connection[asyncpg.Record]] = {}
         self._databases: dict[str, Database] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the loop that the connections belong to."""
-        self._runner = self._runner or asyncio.Runner()
-        return self._runner.run(work)
+        self._loop = self._loop or asyncio.new_event_loop()
+        return self._loop.run_until_complete(work)
 
     async def fetch(self, dsn: str, company_id: int | None, statement: str, arguments: tuple[object, ...]) -> list[Any]:
         """The rows of a statement, on a connection that is set to the company or was never set to any."""
@@ -295,11 +296,11 @@ class _Kept:
 
     def close(self) -> None:
         """Close all connections: before a server stops, and at the end."""
-        if self._runner is None:
+        if self._loop is None:
             return
-        self._runner.run(self._close())
-        self._runner.close()
-        self._runner = None
+        self.run(self._close())
+        self._loop.close()
+        self._loop = None
 
     async def _close(self) -> None:
         for connection in self._connections.values():
@@ -370,6 +371,12 @@ def new_companies(
 def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:
     """Rows of a statement on a bare connection; without a company, row-level security shows nothing."""
     return kept.run(kept.fetch(dsn, company_id, statement, arguments))
+
+
+def superuser(dsn: str) -> str:
+    """An embedded database, for PostgreSQL's superuser: row-level security does not hold him."""
+    assert "//springhead@" in dsn
+    return dsn.replace("//springhead@", "//postgres@")
 
 
 def eventually(check: Callable[[], bool], *, seconds: float = 10.0) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from isolation import FURNITURE, Astray, Attacker, Stranger, Unwalled, WhereLess, absent_like, dump, move_in, superuser
+from isolation import FURNITURE, Astray, Attacker, Stranger, Unwalled, WhereLess, absent_like, dump, move_in
 from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
 from springhead.rpc.params import Flat, Given, Objects, Where
-from support import Company, Server, new_company, sql
+from support import Company, Server, new_company, sql, superuser
 
 EVER = {"startDate": "1990-01-01 00:00:00", "endDate": "2990-01-01 00:00:00"}
 RIGHT = EVER | {"at": "2990-01-01 00:00:00"}
