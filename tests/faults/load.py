@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from support import sql
 
 SIZE = 500
+"""The most leads that a call may have."""
 AWAY = "Service temporarily unavailable, try again in a few minutes"
 _names = count(1)
 
@@ -30,6 +31,7 @@ class Batch:
     """Leads that one call created together and that later calls changed together."""
 
     name: str
+    size: int
     ids: list[int] | None = None  # as answered; None: nobody knows whether they are there
     updates: list[str] = field(default_factory=list)  # acknowledged
     unknown: str | None = None  # the last update, when it got no answer
@@ -39,7 +41,7 @@ class Batch:
         if row is None:
             return [f"{self.name}: lost"] if self.ids is not None else []
         wrong: list[str] = []
-        if row["leads"] != SIZE or row["addresses"] != SIZE:
+        if row["leads"] != self.size or row["addresses"] != self.size:
             wrong.append(f"{self.name}: {row['leads']} leads, {row['addresses']} addresses")
         if self.ids is not None and row["ids"] != self.ids:
             wrong.append(f"{self.name}: other ids than answered")
@@ -52,6 +54,26 @@ class Batch:
         return wrong
 
 
+class Progress:
+    """Counts what threads get done, for a test that waits for it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = threading.Condition()
+
+    def add(self) -> None:
+        """Counts one more."""
+        with self._changed:
+            self.count += 1
+            self._changed.notify_all()
+
+    def wait(self, more: int) -> None:
+        """Waits until the count has grown by `more`."""
+        with self._changed:
+            until = self.count + more
+            assert self._changed.wait_for(lambda: self.count >= until, 60), f"{self.count} instead of {until}"
+
+
 class Book:
     """Every call of every client, and what came of it."""
 
@@ -61,7 +83,7 @@ class Book:
         self.wrong: list[str] = []
         self.failed: list[tuple[float, float]] = []
         """When each call that was refused or not answered began and ended."""
-        self.answered: list[float] = []
+        self.answered = Progress()
 
     def check(self, dsn: str, company_id: int) -> None:
         """I1 to I5: acknowledged is there, unanswered is whole or absent, one lead an address, versions dense."""
@@ -73,11 +95,11 @@ class Book:
 
 
 class Client(threading.Thread):
-    """Creates and changes leads, 500 a call, until told to stop; with `once` until a call fails."""
+    """Creates and changes leads, `size` a call, until told to stop; unless it is lasting, until a call fails."""
 
-    def __init__(self, book: Book, url: str, path: str, *, lasting: bool) -> None:
+    def __init__(self, book: Book, url: str, path: str, *, lasting: bool, size: int) -> None:
         super().__init__(daemon=True)
-        self._book, self._path, self._lasting = book, path, lasting
+        self._book, self._path, self._lasting, self._size = book, path, lasting, size
         self._address = urlsplit(url)
         self._mine: list[Batch] = []
         self.stopped = threading.Event()
@@ -91,7 +113,7 @@ class Client(threading.Thread):
                 state = self._step(connection)
                 self._book.counts[state] += 1
                 if state == "ok":
-                    self._book.answered.append(time.monotonic())
+                    self._book.answered.add()
                     continue
                 self._book.failed.append((began, time.monotonic()))
                 if not self._lasting:
@@ -114,11 +136,11 @@ class Client(threading.Thread):
                 batch.updates.append(token)
                 batch.unknown = None
             return state
-        batch = Batch(f"b{next(_names)}")
+        batch = Batch(f"b{next(_names)}", self._size)
         self._book.batches.append(batch)
         leads = [
             {"emailAddress": f"{batch.name}-{at}@example.com", "firstName": "Ada", "description": batch.name * 10}
-            for at in range(SIZE)
+            for at in range(self._size)
         ]
         state, outcomes = self._call(connection, "createLeads", leads)
         if state == "ok":
@@ -141,15 +163,15 @@ class Client(threading.Thread):
                 self._book.wrong.append(f"{method}: {response.status} {error}")
             return "refused", []
         (outcomes,) = answer["result"].values()
-        if len(outcomes) != SIZE or not all(outcome["success"] for outcome in outcomes):
+        if len(outcomes) != len(leads) or not all(outcome["success"] for outcome in outcomes):
             bad = [outcome for outcome in outcomes if not outcome["success"]]
             self._book.wrong.append(f"{method}: {len(bad)} of {len(outcomes)} refused, the first {bad[:1]}")
         return "ok", outcomes
 
 
-def clients(book: Book, url: str, path: str, *, number: int, lasting: bool = True) -> list[Client]:
+def clients(book: Book, url: str, path: str, *, number: int, lasting: bool = True, size: int = SIZE) -> list[Client]:
     """Clients at work."""
-    return [Client(book, url, path, lasting=lasting) for _ in range(number)]
+    return [Client(book, url, path, lasting=lasting, size=size) for _ in range(number)]
 
 
 def end(running: list[Client]) -> None:

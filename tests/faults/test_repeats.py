@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from faults.load import Progress
 from support import Company, Server, sql
 
 KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))
@@ -20,12 +21,13 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 + 10 * KILLS)]
 
 def test_what_is_sent_again_until_it_is_answered_is_done_once_whatever_is_killed(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    server = Server(data, "--no-limits")
+    server = Server.on_copy(data, "--no-limits")
     path = Company("http://localhost", server.ready["accountID"], server.ready["secretKey"]).path
     addresses = [server.url]
     ended = threading.Event()
     answers: dict[str, list[int]] = {}
     repeated: list[str] = []
+    answered = Progress()
 
     def client(number: int) -> None:
         count = 0
@@ -39,13 +41,15 @@ def test_what_is_sent_again_until_it_is_answered_is_done_once_whatever_is_killed
             if tries:
                 repeated.append(key)
             answers[key] = [outcome["id"] for outcome in result["creates"]]
+            answered.add()
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(KILLS):
-            time.sleep(random.uniform(0.05, 0.4))
+        for number in range(KILLS):
+            answered.wait(number % 4)
+            time.sleep(random.uniform(0.0, 0.1))  # the kill comes at any moment of the calls under way
             server.kill()
             server = Server(data, "--no-limits")
             addresses.append(server.url)
