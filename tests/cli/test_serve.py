@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import psutil
@@ -27,6 +28,8 @@ from cli.command import (
 )
 from springhead.postgres.socket_path import running_dsn
 from support import Company, Server, eventually
+
+TOP = Path(__file__).parents[2]
 
 
 def get(url: str, path: str) -> tuple[int, str]:
@@ -71,17 +74,45 @@ def greeting(data: Path, folder: Path) -> tuple[str, str]:
     return said, answer
 
 
-def test_a_first_start_shows_credentials_and_a_curl_line_that_works_and_a_later_one_does_not(tmp_path: Path) -> None:
-    said, answer = greeting(tmp_path / "my data", tmp_path)
-    assert "http://127.0.0.1:" in said
-    assert "never shown again" in said
-    (created,) = json.loads(answer)["result"]["creates"]
+class FirstStart(NamedTuple):
+    """A server's first start: its data folder, its greeting, and the answer to the curl line of the greeting."""
+
+    data: Path
+    greeting: str
+    answer: str
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> FirstStart:
+    folder = tmp_path_factory.mktemp("first")
+    return FirstStart(folder / "my data", *greeting(folder / "my data", folder))
+
+
+def test_a_first_start_shows_credentials_and_a_curl_line_that_works_and_a_later_one_does_not(
+    first_start: FirstStart,
+) -> None:
+    assert "http://127.0.0.1:" in first_start.greeting
+    assert "never shown again" in first_start.greeting
+    (created,) = json.loads(first_start.answer)["result"]["creates"]
     assert created["success"] is True
 
-    said, answer = greeting(tmp_path / "my data", tmp_path)
+    said, answer = greeting(first_start.data, first_start.data.parent)
     assert answer == ""
     assert "5EAD" not in said
     assert re.search(r"key create [0-9A-F]{32} --data '.*my data'", said)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_a_page_shows_the_greeting_of_a_first_start(first_start: FirstStart, page: str) -> None:
+    (block,) = re.findall(r"(?ms)^```text\n(  Springhead is running .*?)\n```$", (TOP / page).read_text())
+    printed = first_start.greeting.replace(str(first_start.data), ".springhead")
+    printed = re.sub(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:8025", printed)
+    for label in ("accountID", "secretKey"):
+        (real,), (example,) = (re.findall(rf"^  {label}  (\w+)$", text, re.MULTILINE) for text in (printed, block))
+        printed = printed.replace(real, example)
+    # A page shortens the curl line with "…", and wraps it.
+    pattern = ".*".join(re.escape(part) for part in " ".join(block.split()).split("…"))
+    assert re.fullmatch(pattern, " ".join(printed.split()))
 
 
 def test_one_line_of_json_when_ready_with_credentials_on_the_first_start_only(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_wrong_password_is_a_sentence_without_it(newest: OtherPostgres, tmp_pa
 
     said = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
 
-    assert "The database refuses us" in said
+    assert "The database refuses the connection" in said
     assert "not-this-one" not in said
 
 

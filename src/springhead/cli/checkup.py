@@ -1,4 +1,4 @@
-"""The checks of `springhead doctor`, each with what was found and what to do about it."""
+"""The checks of `springhead doctor`, each with its finding and advice."""
 
 import json
 import os
@@ -29,7 +29,7 @@ _STYLES = {OK: "green", WARNING: "bold yellow", BROKEN: "bold red"}
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that was looked at; `advice` is empty when there is nothing to do."""
+    """The result of a check. `advice` says what to do; it is empty if there is nothing to do."""
 
     name: str
     state: str
@@ -38,7 +38,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 async def examine(loaded: Loaded) -> list[Check]:
-    """Look at everything; what cannot be looked at, because something before it is broken, is left out."""
+    """Runs all checks. Leaves out checks that an earlier broken check makes impossible."""
     settings = loaded.settings
     logs.configure("error", settings.log_format)
     checks = [_settings(loaded)]
@@ -46,8 +46,8 @@ async def examine(loaded: Loaded) -> list[Check]:
         checks += [_folder(settings.data), _disk(settings.data)]
         running = running_dsn(settings.data) if checks[1].state == OK else None
         if running is None and not exists(settings):
-            found = "not made yet"
-            return [*checks, Check("database", OK, found, "The first start of the server makes it: springhead serve")]
+            advice = "The first start of the server creates it. Run: springhead serve"
+            return [*checks, Check("database", OK, "not created yet", advice)]
         state = "embedded, running" if running else "embedded, not running; started for this check"
     else:
         state = without_password(settings.database_url)
@@ -59,14 +59,14 @@ async def examine(loaded: Loaded) -> list[Check]:
             here = sent + (datetime.now(UTC) - sent) / 2
             checks += [*_database(known), _migrations(await migrations(connection)), _clock(known.now, here)]
             checks.append(_connections(known, settings.pool_size))
-    except Exception as cause:  # noqa: BLE001 - whatever it is, it is a finding
+    except Exception as cause:  # noqa: BLE001 - every error is a finding
         message = message_of(cause) or f"{type(cause).__name__}: {cause}"
         checks.append(Check("database", BROKEN, message))
     return checks
 
 
 def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
-    """Print the findings; on a terminal green, yellow and red, with advice below each that needs it."""
+    """Prints the checks as a table, then the advice. On a terminal the states are green, yellow and red."""
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(check) for check in checks], indent=2, ensure_ascii=False))
         return
@@ -80,8 +80,8 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     if counts[BROKEN]:
         click.secho(f"{_counted(counts[BROKEN], 'thing is', 'things are')} broken.", fg="red", bold=True)
     elif counts[WARNING]:
-        found = _counted(counts[WARNING], "warning", "warnings")
-        click.secho(f"The server can do its work, with {found}.", fg="yellow", bold=True)
+        warnings = _counted(counts[WARNING], "warning", "warnings")
+        click.secho(f"The server can work, with {warnings}.", fg="yellow", bold=True)
     else:
         click.secho("Everything is in order.", fg="green", bold=True)
 
@@ -90,8 +90,8 @@ def _colour(check: Check) -> str:
     return {OK: "green", WARNING: "yellow", BROKEN: "red"}[check.state]
 
 
-def _counted(number: int, one: str, more: str) -> str:
-    return f"{number} {one if number == 1 else more}"
+def _counted(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"
 
 
 @asynccontextmanager
@@ -108,33 +108,33 @@ def _settings(loaded: Loaded) -> Check:
     changed = [name for name, origin in loaded.origins.items() if origin != "default"]
     found = f"{len(changed)} changed: {', '.join(changed)}" if changed else "all at their defaults"
     if loaded.origins["database_url"].startswith("--") and password_of(loaded.settings.database_url or ""):
-        advice = "Every user can see a password in a flag: put it into SPRINGHEAD_DATABASE_URL or the settings file."
+        advice = "Every user can see a password in a flag. Put it into SPRINGHEAD_DATABASE_URL or the settings file."
         return Check("settings", WARNING, found, advice)
     return Check("settings", OK, found)
 
 
-def _standing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
+def _existing(path: Path) -> Path:
+    """Returns the path, or the nearest folder above it that exists."""
     path = path.absolute()
-    return next(place for place in (path, *path.parents) if place.exists())
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
 
 
 def _folder(data: Path) -> Check:
-    place = _standing(data)
-    if not place.is_dir():
-        return Check("data folder", BROKEN, f"{place} is no folder", "Name another one with --data.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        advice = "Give the folder to this user (chown), or name another one with --data."
-        return Check("data folder", BROKEN, f"this user may not write to {place}", advice)
+    folder = _existing(data)
+    if not folder.is_dir():
+        return Check("data folder", BROKEN, f"{folder} is not a folder", "Name another folder with --data.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        advice = "Make this user the owner of the folder (chown), or name another folder with --data."
+        return Check("data folder", BROKEN, f"this user may not write to {folder}", advice)
     return Check("data folder", OK, str(data.absolute()))
 
 
 def _disk(data: Path) -> Check:
-    free = shutil.disk_usage(_standing(data)).free
+    free = shutil.disk_usage(_existing(data)).free
     found = f"{free / 1e9:,.1f} GB free"
     if free >= LOW_DISK:
         return Check("disk", OK, found)
-    advice = "Free some space: a full disk stops every write."
+    advice = "Free some space. A full disk stops all writes."
     return Check("disk", BROKEN if free < NO_DISK else WARNING, found, advice)
 
 
@@ -144,61 +144,64 @@ def _database(known: Health) -> Iterable[Check]:
         "version",
         OK if new_enough else BROKEN,
         f"PostgreSQL {known.version_text}, {known.size / 1e6:,.1f} MB of data",
-        "" if new_enough else f"Springhead needs PostgreSQL {OLDEST_VERSION} or later: upgrade it.",
+        "" if new_enough else f"Springhead needs PostgreSQL {OLDEST_VERSION} or later. Upgrade the database.",
     )
     advice = (
-        "A superuser, or a role that bypasses row-level security, tears down a wall between companies. Use a plain "
-        "one: create role springhead login password '...'; alter database ... owner to springhead;"
+        "Row-level security, a check that separates companies, does not apply to this role. Use a plain role: "
+        "create role springhead login password '...'; alter database ... owner to springhead;"
     )
     yield Check("role", BROKEN if known.unbound else OK, known.role, advice if known.unbound else "")
     yield _text(known)
     unsafe = [name for name in ("fsync", "full_page_writes") if getattr(known, name) != "on"]
     unsafe += ["synchronous_commit"] if known.synchronous_commit == "off" else []
     found = ", ".join(f"{name} {getattr(known, name)}" for name in ("fsync", "synchronous_commit", "full_page_writes"))
-    advice = f"An answered write can be lost in a crash: set {' and '.join(unsafe)} to on in postgresql.conf."
+    advice = f"A crash can lose writes that were answered. Set {' and '.join(unsafe)} to on in postgresql.conf."
     yield Check("durability", WARNING if unsafe else OK, found, advice if unsafe else "")
     if known.invalid_indexes:
-        named = ", ".join(known.invalid_indexes)
-        yield Check("indexes", WARNING, f"invalid: {named}", f"Build anew: reindex index concurrently {named};")
+        names = ", ".join(known.invalid_indexes)
+        advice = f"PostgreSQL does not use them. Rebuild each: reindex index concurrently {names};"
+        yield Check("indexes", WARNING, f"invalid: {names}", advice)
     else:
         yield Check("indexes", OK, "all valid")
 
 
 def _text(known: Health) -> Check:
     found = f"{known.encoding}, character type {known.ctype}"
-    advice = "Make the database anew with: create database springhead template template0 encoding 'UTF8' "
+    advice = "Create the database again with: create database springhead template template0 encoding 'UTF8' "
     advice += "locale_provider icu icu_locale 'und' (from PostgreSQL 17: locale_provider builtin locale 'C.UTF-8')"
     if known.encoding != "UTF8":
         return Check("text", BROKEN, found, advice)
     if not known.lowers:
-        found += "; upper and lower case are known for A to Z only"
-        return Check("text", WARNING, found, f"Search finds no letters outside ASCII in another case. {advice}")
+        found += "; upper and lower case work for A to Z only"
+        return Check("text", WARNING, found, f"Searches do not ignore the case of letters outside ASCII. {advice}")
     return Check("text", OK, found)
 
 
-def _migrations(found: Migrations) -> Check:
-    if found.newer:
+def _migrations(state: Migrations) -> Check:
+    if state.newer:
         return Check(
-            "migrations", BROKEN, f"changed by a newer Springhead ({found.newer[-1]})", "Install that version."
+            "migrations", BROKEN, f"changed by a newer Springhead ({state.newer[-1]})", "Install that version."
         )
-    if found.pending:
-        advice = "The next start of the server applies them; or run: springhead db migrate"
-        return Check("migrations", WARNING, f"not applied: {', '.join(found.pending)}", advice)
+    if state.pending:
+        advice = "The next start of the server applies them. To apply them now, run: springhead db migrate"
+        return Check("migrations", WARNING, f"not applied: {', '.join(state.pending)}", advice)
     return Check("migrations", OK, "up to date")
 
 
-def _clock(there: datetime, here: datetime) -> Check:
-    apart = abs(there - here)
-    found = f"{here:%Y-%m-%d %H:%M:%S} UTC, {apart / timedelta(milliseconds=1):,.0f} ms from the database's"
-    if here.year not in SANE_YEARS or there.year not in SANE_YEARS:
-        return Check("clock", BROKEN, found, "The year is wrong: set the clock, and keep it right with NTP.")
-    if apart > timedelta(seconds=CLOCK_SECONDS):
-        return Check("clock", WARNING, found, "Keep both clocks right with NTP: limits and times depend on them.")
+def _clock(database: datetime, here: datetime) -> Check:
+    difference = abs(database - here)
+    found = f"{here:%Y-%m-%d %H:%M:%S} UTC, {difference / timedelta(milliseconds=1):,.0f} ms from the database's clock"
+    if here.year not in SANE_YEARS or database.year not in SANE_YEARS:
+        return Check("clock", BROKEN, found, "The year is wrong. Set the clock, and keep it correct with NTP.")
+    if difference > timedelta(seconds=CLOCK_SECONDS):
+        return Check(
+            "clock", WARNING, found, "Keep both clocks correct with NTP. Rate limits and times depend on them."
+        )
     return Check("clock", OK, found)
 
 
 def _connections(known: Health, pool_size: int) -> Check:
-    found = f"the database takes {known.max_connections}, has {known.connections}; the server uses up to {pool_size}"
+    found = f"{known.connections} of {known.max_connections} in use; the server uses up to {pool_size}"
     if pool_size > known.max_connections:
         advice = f"Set pool_size below {known.max_connections}, or raise max_connections in postgresql.conf."
         return Check("connections", BROKEN, found, advice)

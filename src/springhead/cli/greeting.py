@@ -1,4 +1,4 @@
-"""What a server says when it is ready: to a person, or as a line of JSON to a program."""
+"""The greeting of a server that is ready: text for people, or one line of JSON for programs."""
 
 import json
 import shlex
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from springhead.model.companies.companies import Company
@@ -18,12 +19,12 @@ _LEAD = {"firstName": "Ada", "lastName": "Lovelace", "emailAddress": "ada@exampl
 
 
 def greet(loaded: Loaded, url: str, first: FirstCompany | None, companies: Sequence[Company], *, as_json: bool) -> None:
-    """Say that the server is ready; on the first start with the credentials, which nothing shows again."""
+    """Prints that the server is ready. On the first start also prints the credentials, which are never shown again."""
     if as_json:
         ready = {"url": url}
         if first:
             ready |= {"accountID": first.company.account_id, "secretKey": first.secret}
-        print(json.dumps(ready), flush=True)  # noqa: T201 - the promised line
+        print(json.dumps(ready), flush=True)  # noqa: T201 - the output of serve --json
         return
     console = Console(highlight=False, soft_wrap=True)
     console.print()
@@ -33,8 +34,8 @@ def greet(loaded: Loaded, url: str, first: FirstCompany | None, companies: Seque
         _first_start(console, url, first)
     else:
         _later_start(console, loaded, companies)
-    database = "the database of database_url" if loaded.settings.database_url else str(loaded.settings.data)
-    console.print(Text(f"  Data: {database}.  Ctrl-C stops the server.", style="dim"))
+    data = "the database of database_url" if loaded.settings.database_url else str(loaded.settings.data)
+    console.print(Text(f"  Data: {data}.  Ctrl-C stops the server.", style="dim"))
     console.print()
 
 
@@ -53,31 +54,36 @@ def _later_start(console: Console, loaded: Loaded, companies: Sequence[Company])
     for company in companies[:3]:
         console.print(f"  accountID  [bold]{company.account_id}[/]  {_plain(company.name)}")
     if len(companies) > 3:
-        console.print(f"             and {len(companies) - 3} more: {command(loaded, 'company', 'list')}")
+        console.print(
+            f"             and {len(companies) - 3} more. To see all, run: {command(loaded, 'company', 'list')}"
+        )
     account = companies[0].account_id if len(companies) == 1 else "ACCOUNTID"
-    console.print(Text(f"  Lost the secretKey? Make another: {command(loaded, 'key', 'create', account)}"))
+    console.print(
+        Text(f"  Lost the secretKey? To create another key, run: {command(loaded, 'key', 'create', account)}")
+    )
     console.print()
 
 
 def curl_line(url: str, first: FirstCompany) -> str:
-    """A line for a shell that creates a lead."""
+    """Returns a shell command that creates a lead."""
     body = {"method": "createLeads", "params": {"objects": [_LEAD]}, "id": "1"}
     address = f"{url}/pubapi/v1.2/?accountID={first.company.account_id}&secretKey={first.secret}"
     return f"curl {shlex.quote(address)} -d {shlex.quote(json.dumps(body))}"
 
 
 def command(loaded: Loaded, *words: str) -> str:
-    """A command of ours as this person would have to type it."""
-    given = [
-        part
+    """Returns a `springhead` command as this operator has to type it, with flags for the same database."""
+    flags = [
+        argument
         for name in ("data", "database_url")
         if loaded.origins[name].startswith("--")
-        for part in (loaded.origins[name], "..." if name == "database_url" else str(loaded.settings.data))
+        for argument in (loaded.origins[name], "..." if name == "database_url" else str(loaded.settings.data))
     ]
-    return shlex.join([_program(), *words, *given])
+    return shlex.join([_program(), *words, *flags])
 
 
 def _program() -> str:
+    """Returns the program as the operator started it."""
     invoked = Path(sys.argv[0])
     if invoked.name == "__main__.py":
         return "python -m springhead"
@@ -90,6 +96,5 @@ def _program() -> str:
 
 
 def _plain(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415 - beside its one use
-
+    """Returns the text without control characters and without markup of rich."""
     return escape("".join(letter for letter in text if letter.isprintable()))

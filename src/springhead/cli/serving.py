@@ -1,4 +1,4 @@
-"""Runs the server: connects it to its database, and says when it is ready."""
+"""Runs the server: connects it to its database, and announces when it is ready."""
 
 import asyncio
 import errno
@@ -30,9 +30,9 @@ log = structlog.get_logger()
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0
 REPEAT_SECONDS = 30
-"""How often a database that stays away is mentioned."""
+"""Seconds after which the log repeats that the database does not answer."""
 
-_AWAY = (
+_UNREACHABLE = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -40,7 +40,7 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
 )
-_WRONG = (
+_REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
@@ -49,30 +49,30 @@ _WRONG = (
 
 
 def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
-    """Serve until SIGTERM or Ctrl-C; raises what kept the server from starting, in words for the operator."""
+    """Serves until SIGTERM or Ctrl-C. Raises an error for the operator if the server cannot startup."""
     settings = loaded.settings
-    start = Start(loaded, embedded, as_json=as_json)
+    startup = Startup(loaded, embedded, as_json=as_json)
     if any("database-url" in argument for argument in sys.argv) and password_of(settings.database_url or ""):
-        log.warning("every user can see the password in --database-url; better use SPRINGHEAD_DATABASE_URL")
+        log.warning("every user can see the password in --database-url; use SPRINGHEAD_DATABASE_URL instead")
     supervision = Job(name="postgresql", turn=embedded.supervise) if embedded else None
-    jobs = [supervision or Job(name="announcement", turn=start.announce_when_ready)]
-    app = create_app(settings, start.connect, jobs=jobs, wait=embedded is not None)
-    logging.getLogger("uvicorn.error").addFilter(lambda _record: start.failure is None)  # we say it in a sentence
+    jobs = [supervision or Job(name="announcement", turn=startup.announce_when_ready)]
+    app = create_app(settings, startup.connect, jobs=jobs, wait=embedded is not None)
+    logging.getLogger("uvicorn.error").addFilter(lambda _record: startup.failure is None)  # the command shows it
     gc.collect()
-    gc.freeze()  # what is imported by now stays: collections need not walk over it again and again
+    gc.freeze()  # imported modules stay in memory: the garbage collector need not scan them
     try:
-        serve(cast("Any", app), settings, on_ready=start.listening, outgoing=PUSHES)
+        serve(cast("Any", app), settings, on_ready=startup.listening, outgoing=PUSHES)
     except OSError as cause:
-        raise _not_listening(settings, cause) from cause
+        raise _listen_failure(settings, cause) from cause
     except SystemExit:
-        if start.failure is None:
+        if startup.failure is None:
             raise
-    if start.failure is not None:
-        raise start.failure
+    if startup.failure is not None:
+        raise startup.failure
 
 
-class Start:
-    """The way from a launched process to a server that answers."""
+class Startup:
+    """Takes a launched server to the point where it answers calls."""
 
     def __init__(self, loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
         self.failure: BaseException | None = None
@@ -84,29 +84,29 @@ class Start:
         self._companies: list[Company] = []
 
     async def connect(self) -> str:
-        """Wait for the database, bring it up to date, make the first company; gives its address."""
+        """Waits for the database, migrates it, creates the first company. Returns the DSN."""
         try:
             if self._embedded:
                 dsn = await self._embedded.ready()
                 await self._prepare(dsn)
                 return dsn
-            return await self._reach(self._loaded.settings.database_url or "")
+            return await self._wait_for_database(self._loaded.settings.database_url or "")
         except Exception as cause:
             self.failure = cause
             if self._embedded:
                 raise
-            signal.raise_signal(signal.SIGTERM)  # the server is up already: it ends in order
+            signal.raise_signal(signal.SIGTERM)  # the server already runs: stops it in order
             return await asyncio.Event().wait() and ""
 
     def listening(self, url: str) -> None:
-        """The port is open; with the embedded database that means ready."""
+        """Notes that the port is open. With the embedded PostgreSQL the server is then ready."""
         self._url = url
         if self._embedded:
             self._announce()
 
     async def announce_when_ready(self) -> None:
-        """Announce the server when our own /readyz says so."""
-        while not (self._url and await self._ready()):  # noqa: ASYNC110 - only the app knows
+        """Announces the server as soon as its /readyz answers 200."""
+        while not (self._url and await self._ready()):  # noqa: ASYNC110 - no event says so
             await asyncio.sleep(0.02)
         self._announce()
 
@@ -122,25 +122,25 @@ class Start:
             return False
         return b" 200 " in answer
 
-    async def _reach(self, dsn: str) -> str:
-        """Try until the database is there."""
-        pause, said, reason = FIRST_PAUSE, 0.0, ""
+    async def _wait_for_database(self, dsn: str) -> str:
+        """Retries until the database answers. Raises RefusedDatabase if it can never work."""
+        pause, last_log, reason = FIRST_PAUSE, 0.0, ""
         while True:
             try:
                 await self._prepare(dsn)
-            except _WRONG as cause:
+            except _REFUSED as cause:
                 raise RefusedDatabase(
-                    f"The database refuses us: {cause}. Mend database_url, or what the role may do there."
+                    f"The database refuses the connection: {cause}. Correct database_url, or the rights of the role."
                 ) from cause
-            except _AWAY as cause:
+            except _UNREACHABLE as cause:
                 now = asyncio.get_running_loop().time()
-                if str(cause) != reason or now - said > REPEAT_SECONDS:
-                    said, reason = now, str(cause)
+                if str(cause) != reason or now - last_log > REPEAT_SECONDS:
+                    last_log, reason = now, str(cause)
                     log.warning("the database does not answer; trying again", reason=reason or type(cause).__name__)
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
-            except ValueError as cause:  # a port that is no number, an unknown sslmode
-                raise RefusedDatabase(f"database_url cannot be used: {cause}.") from cause
+            except ValueError as cause:  # such as a wrong port or an unknown sslmode
+                raise RefusedDatabase(f"database_url cannot be used: {cause}. Correct it, then start again.") from cause
             else:
                 return dsn
 
@@ -156,13 +156,17 @@ class Start:
 
     def _announce(self) -> None:
         greet(self._loaded, self._url, self._first, self._companies, as_json=self._as_json)
-        self._first = None  # the secret has been shown once, and is nowhere any more
+        self._first = None  # forget the secret: it was shown once
 
 
-def _not_listening(settings: Settings, cause: OSError) -> Failure:
-    where = f"port {settings.port} of {settings.host}"
+def _listen_failure(settings: Settings, cause: OSError) -> Failure:
+    address = f"port {settings.port} of {settings.host}"
     if cause.errno == errno.EADDRINUSE:
-        return Failure(f"Another program uses {where}. Stop it, or take another port with --port (0: any free one).")
+        return Failure(
+            f"Another program uses {address}. Stop it, or choose another port with --port (0: any free port)."
+        )
     if cause.errno in {errno.EACCES, errno.EPERM}:
-        return Failure(f"This user may not listen on {where}. Take a port above 1023 with --port.")
-    return Failure(f"Cannot listen on {where}: {cause.strerror}. Give an address of this machine with --host.")
+        return Failure(f"This user may not listen on {address}. Choose a port above 1023 with --port.")
+    return Failure(
+        f"The server cannot listen on {address}: {cause.strerror}. Name an address of this machine with --host."
+    )
