@@ -1,4 +1,4 @@
-"""What the examples of the methods have in common: outcomes, rows as they are read, objects to start from."""
+"""Shared parts of the examples of methods: outcomes, rows as they are read, and objects to start from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,22 +10,22 @@ from springhead.rpc.method import Example
 
 CREATED = {"success": True, "error": None, "id": ...}
 DONE: dict[str, Json] = {"success": True, "error": None}
-EVER = {"startDate": "2016-11-02 00:00:00", "endDate": "2999-12-31 23:59:59"}
+ALL_TIME = {"startDate": "2016-11-02 00:00:00", "endDate": "2999-12-31 23:59:59"}
 
 
 def failed(code: int, message: str) -> dict[str, Json]:
-    """A refused object whose error has nothing to add."""
+    """The outcome of a refused object whose error has no further data."""
     return {"success": False, "error": {"code": code, "message": message, "data": []}}
 
 
 TAKEN = failed(301, "Entry already exists")
-NOTHING = failed(302, "No table rows affected")
+NOTHING_CHANGED = failed(302, "No table rows affected")
 
 _DEFAULTS = {"true": "1", "false": "0"}
 
 
 def row(noun: Noun, **values: Any) -> Mapping[str, Any]:
-    """An object as it is read: what is given, and for the rest what a new object has."""
+    """A row as it is read: the given values, and the defaults of a new object for all other columns."""
     return {
         column.name: values[column.name]
         if column.name in values
@@ -37,14 +37,14 @@ def row(noun: Noun, **values: Any) -> Mapping[str, Any]:
     }
 
 
-GIVEN = (
+GIVEN_LEAD = (
     Example(
         {"objects": [{"emailAddress": "lead.one@example.com", "firstName": "Lead"}]},
         [CREATED],
         method="createLeads",
     ),
 )
-"""A lead to start from."""
+"""Creates the lead that examples start from."""
 
 LEAD_ROW = row(
     LEAD,

@@ -1,4 +1,4 @@
-"""Reads of any noun: one by id, a page of those that match, or those of a range of time."""
+"""Reads of any noun: one object by id, a page of the matching objects, or the objects of a range of time."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -17,20 +17,20 @@ from springhead.rpc.params import PAGE, Count, Integer, Moment, OneOf
 from springhead.store.database.pool import Tx
 from springhead.store.nouns import reads
 
-PIECE = 500
-"""Rows of a long answer that are read and sent at a time: memory does not grow with the answer."""
+CHUNK = 500
+"""Rows of a long answer that are read and sent at a time, so that memory does not grow with the answer."""
 
 Id = Annotated[int, Integer("The object's id.")]
-Limit = Annotated[int, Count("How many at most; 500 is the default and the cap.", cap=PAGE)]
-LongLimit = Annotated[int, Count("How many at most; 500 when left out, and there is no cap.")]
-Offset = Annotated[int, Count("How many to pass over.")]
+Limit = Annotated[int, Count("The most rows to return; 500 is the default and the maximum.", cap=PAGE)]
+LongLimit = Annotated[int, Count("The most rows to return; 500 by default, without a maximum.")]
+Offset = Annotated[int, Count("How many rows to skip.")]
 Start = Annotated[datetime, Moment("The first second of the range.")]
-End = Annotated[datetime, Moment("The last second of the range; it belongs to it.", end=True)]
-Stamp = Annotated[Literal["create", "update"], OneOf("Which time to look at.", "create", "update")]
+End = Annotated[datetime, Moment("The last second of the range, included.", end=True)]
+Stamp = Annotated[Literal["create", "update"], OneOf("Which time the range refers to.", "create", "update")]
 
 
 async def get(context: Context, noun: Noun, object_id: int) -> Rows:
-    """One object by its id: a list of one, or an empty one."""
+    """Returns one object by its id: a list of one row, or an empty list."""
     return await find(context, noun, {"id": object_id}, limit=1, offset=0)
 
 
@@ -44,29 +44,30 @@ async def listing(
     offset: int,
     ahead: bool = False,
 ) -> Rows:
-    """A page of the objects that match all filters, in the order of their ids; all living ones without a filter.
+    """Returns a page of the active objects that match all filters, in the order of their ids.
 
-    With `ahead` it says whether there are more.
+    A filter that is not in `noun.paged`, such as `id`, also finds inactive objects. With `ahead` the result says
+    whether more rows follow.
     """
     if set(where) - set(noun.paged):
-        found = await find(context, noun, where, names, limit=limit + ahead, offset=offset)
-        return Rows.first(found.page, limit) if ahead else found
+        rows = await find(context, noun, where, names, limit=limit + ahead, offset=offset)
+        return Rows.first(rows.page, limit) if ahead else rows
 
     async def page(tx: Tx, known: FieldSet) -> reads.Rows:
-        chosen = await select(context, tx, noun, known, names)
-        read = partial(reads.page, tx, context.company.id, chosen, where, context.server.walks)
+        columns = await select(context, tx, noun, known, names)
+        read = partial(reads.page, tx, context.company.id, columns, where, context.server.walks)
         return await read(zone=context.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
 
-    rows = await asked(context, page)
+    rows = await run(context, page)
     return Rows.first(rows, limit) if ahead else Rows(rows)
 
 
 Read = Callable[[Tx, FieldSet], Awaitable[reads.Rows]]
-"""A read whose statement was made with these fields; none of its rows come when the company's are others by now."""
+"""A read with a statement made for these custom fields. If the fields have changed, it returns no rows."""
 
 
-async def asked(context: Context, read: Read) -> reads.Rows:
-    """The rows that are read; before there are none, it is made sure that the fields are still those asked with."""
+async def run(context: Context, read: Read) -> reads.Rows:
+    """Returns the rows of a read. If there are none, first makes sure that the custom fields are current."""
     async with context.tx() as tx:
         known = await context.fields(tx)
         rows = await read(tx, known)
@@ -85,9 +86,9 @@ async def find(
     offset: int,
     either: bool = False,
 ) -> Rows:
-    """The objects that filters choose, living or not; with `either` any filter will do."""
+    """Returns the objects that match all filters, active or not; with `either`, the objects that match any filter."""
 
-    async def chosen(tx: Tx, known: FieldSet) -> reads.Rows:
+    async def matching(tx: Tx, known: FieldSet) -> reads.Rows:
         return await reads.find(
             tx,
             context.company.id,
@@ -100,7 +101,7 @@ async def find(
             either=either,
         )
 
-    return Rows(await asked(context, chosen))
+    return Rows(await run(context, matching))
 
 
 async def select(
@@ -112,22 +113,22 @@ async def select(
     *,
     leaving_out: Sequence[str] = (),
 ) -> reads.Select:
-    """What to read, custom fields included, made once for each version of them; 205 for an unknown name."""
+    """Returns the columns to read, custom fields included, cached per version of the fields. 205: unknown name."""
     try:
         readable(noun, fields, names)
     except InvalidParameters:
         await context.verify(tx, fields)
         raise
     key = ("select", noun.name, "\0".join(names) if names is not None else f"all but {leaving_out}")
-    found: reads.Select | None = fields.cache.get(key)
-    if found is None:
-        found = reads.Select(noun, names, fields.columns.get(noun.name, ()), leaving_out=leaving_out)
+    columns: reads.Select | None = fields.cache.get(key)
+    if columns is None:
+        columns = reads.Select(noun, names, fields.columns.get(noun.name, ()), leaving_out=leaving_out)
         if names is None:
-            fields.cache[key] = found
-    return found
+            fields.cache[key] = columns
+    return columns
 
 
-async def ranged(
+async def date_range(
     context: Context,
     noun: Noun,
     between: tuple[datetime, datetime],
@@ -138,7 +139,7 @@ async def ranged(
     offset: int,
     leaving_out: Sequence[str] = (),
 ) -> Rows:
-    """Objects created or updated between two times of the call's zone, both included, oldest first.
+    """Returns the objects created or updated between two times of the call's time zone, both included, oldest first.
 
     A long answer is sent while it is read.
     """
@@ -146,38 +147,38 @@ async def ranged(
     begin, last_second = to_utc(start, context.zone), to_utc(end, context.zone, later=True)
     async with context.tx() as tx:
         known = await context.fields(tx)
-        chosen = await select(context, tx, noun, known, names, leaving_out=leaving_out)
-    piece = partial(
+        columns = await select(context, tx, noun, known, names, leaving_out=leaving_out)
+    read_chunk = partial(
         reads.in_range,
         company_id=context.company.id,
-        select=chosen,
+        select=columns,
         by=by,
         between=(begin, one_second_later(last_second)),
         zone=context.zone_name,
         version=known.version,
     )
     async with context.tx() as tx:
-        rows, last = await piece(tx, limit=min(limit, PIECE), offset=offset)
+        rows, last = await read_chunk(tx, limit=min(limit, CHUNK), offset=offset)
         if not rows:
             await context.verify(tx, known)
-    if last is None or len(rows) < PIECE or limit <= PIECE:
+    if last is None or len(rows) < CHUNK or limit <= CHUNK:
         return Rows(rows)
 
     async def pages() -> AsyncGenerator[Sequence[Mapping[str, Json]]]:
-        page, after, left = rows, last, limit - len(rows)
+        page, after, remaining = rows, last, limit - len(rows)
         yield page
-        while left and len(page) == PIECE:
+        while remaining and len(page) == CHUNK:
             async with context.tx() as tx:
-                page, after = await piece(tx, limit=min(left, PIECE), offset=0, after=after)
-            left -= len(page)
+                page, after = await read_chunk(tx, limit=min(remaining, CHUNK), offset=0, after=after)
+            remaining -= len(page)
             if page:
                 yield page
 
     return Rows(pages=pages())
 
 
-def documents(noun: Noun, row: Mapping[str, Json]) -> Mapping[str, Json]:
-    """A row with what its columns of JSON hold, in place of the text of it."""
+def decoded(noun: Noun, row: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Returns the row with its JSON columns decoded from text."""
     return {
         name: msgspec.json.decode(value)
         if isinstance(value, str) and name in noun.by_name and noun.by_name[name].kind.sql == "jsonb"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from msgspec import UNSET
 
 from springhead.methods.bulk.writes import FLAT_ERRORS
-from springhead.methods.examples import DONE, GIVEN
+from springhead.methods.examples import DONE, GIVEN_LEAD
 from springhead.model.capture.capture_settings import (
     CAPTURE_SETTINGS,
     ONE_CLICK,
@@ -167,7 +167,7 @@ _ROW: Mapping[str, Any] = {
             {"leadID": "{lead}", "urls": ["https://www.example.com/spring?utm_source=mail"]},
             [_ROW],
             "A message with one link.",
-            given=GIVEN,
+            given=GIVEN_LEAD,
         )
     ],
 )

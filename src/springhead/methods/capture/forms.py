@@ -10,7 +10,7 @@ import msgspec
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.capture.forms import FORM, FormField, check_form
 from springhead.model.kit.errors import Json, NothingChanged, UnexpectedArray, UnknownReference
@@ -84,7 +84,7 @@ async def create_forms(context: Context, *, objects: Annotated[list[Json], Objec
     section=_SECTION,
     examples=[
         Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A form that takes no more.", given=_GIVEN),
-        Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING], "An id that no form has."),
+        Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING_CHANGED], "An id that no form has."),
     ],
 )
 async def update_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> Outcomes:
@@ -103,7 +103,7 @@ async def update_forms(context: Context, *, objects: Annotated[list[Json], Objec
     result=Writes("deletes"),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A form.", given=_GIVEN)],
+    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING_CHANGED], "A form.", given=_GIVEN)],
 )
 async def delete_forms(
     context: Context,

@@ -1,4 +1,4 @@
-"""The people of a company."""
+"""The users of a company."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -51,9 +51,8 @@ async def get_user_profiles(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """List the users of your company.
+    """Returns the users of your company that match all filters.
 
-    Their `id` is what `ownerID` of a lead names. Filters must all match; email addresses are compared
-    without regard to case.
+    The `ownerID` of a lead is the `id` of a user. Email addresses are compared regardless of case.
     """
     return await reads.listing(context, USER_PROFILE, where, limit=limit, offset=offset)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from springhead.methods import reads
-from springhead.methods.examples import DONE, GIVEN
+from springhead.methods.examples import DONE, GIVEN_LEAD
 from springhead.model.feed.changes import CHANGE, KINDS, Change
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads.leads import LEAD
@@ -52,9 +52,12 @@ _BESIDE: Mapping[str, Json] = {
                 },
             ],
             "The feed from its beginning: a lead that was made and changed, as it is now.",
-            given=(*GIVEN, Example({"objects": [{"id": "{id}", "firstName": "Leah"}]}, [DONE], method="updateLeads")),
+            given=(
+                *GIVEN_LEAD,
+                Example({"objects": [{"id": "{id}", "firstName": "Leah"}]}, [DONE], method="updateLeads"),
+            ),
         ),
-        Example({"cursor": "now"}, [], "Where the feed ends, to begin with a copy of all leads.", given=GIVEN),
+        Example({"cursor": "now"}, [], "Where the feed ends, to begin with a copy of all leads.", given=GIVEN_LEAD),
     ],
 )
 async def get_lead_changes(

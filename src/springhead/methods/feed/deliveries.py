@@ -10,7 +10,7 @@ from msgspec import UNSET
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS
 from springhead.methods.examples import DONE, failed
-from springhead.methods.feed.subscriptions import GIVEN, SECTION
+from springhead.methods.feed.subscriptions import GIVEN_SUBSCRIPTION, SECTION
 from springhead.methods.reads import Limit, Offset
 from springhead.model.feed.subscriptions import DELIVERY, REDELIVERY, SUBSCRIPTION, TestPushResult
 from springhead.model.feed.webhooks import new_message_id, new_secret
@@ -51,7 +51,7 @@ def _ids(objects: Sequence[Json]) -> list[int]:
             {"objects": [{"id": "{id}"}]},
             [{**DONE, "receiver": ...}],
             "What a receiver makes of a push; this one cannot be reached.",
-            given=GIVEN,
+            given=GIVEN_SUBSCRIPTION,
         ),
         Example({"objects": [1]}, [_UNKNOWN], "An id that no subscription has."),
     ],
@@ -93,7 +93,7 @@ def _told(trial: TestPushResult) -> Done:
     vendor=False,
     section=SECTION,
     examples=[
-        Example({"objects": [{"id": "{id}"}]}, [{**DONE, "secret": ...}], "A new secret.", given=GIVEN),
+        Example({"objects": [{"id": "{id}"}]}, [{**DONE, "secret": ...}], "A new secret.", given=GIVEN_SUBSCRIPTION),
         Example({"objects": [1]}, [_UNKNOWN], "An id that no subscription has."),
     ],
 )
@@ -116,7 +116,7 @@ async def rotate_lead_subscription_secrets(
     result=Reads(DELIVERY),
     vendor=False,
     section=SECTION,
-    examples=[Example({"where": {"subscriptionID": "{id}"}}, [], "Nothing was pushed yet.", given=GIVEN)],
+    examples=[Example({"where": {"subscriptionID": "{id}"}}, [], "Nothing was pushed yet.", given=GIVEN_SUBSCRIPTION)],
 )
 async def get_lead_deliveries(
     context: Context,
@@ -153,7 +153,7 @@ async def get_lead_deliveries(
             {"objects": [{"subscriptionID": "{id}", "since": "2026-03-14 00:00:00"}]},
             [DONE],
             "All changes since a time, to a receiver that has lost them.",
-            given=GIVEN,
+            given=GIVEN_SUBSCRIPTION,
         ),
         Example({"objects": [{"deliveryID": 1}]}, [_UNKNOWN], "A delivery that there is not."),
     ],

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.feed.subscriptions import (
     DEFAULT_KINDS,
@@ -38,7 +38,7 @@ _OBJECTS = "The subscriptions, each a hash by system name."
 _URL = "https://receiver.example/pushes"
 _SHAPE = Shape(LEAD_UPDATES, creating=True)
 MADE = {**CREATED, "secret": ...}
-GIVEN = (Example({"objects": [{"url": _URL}]}, [MADE], method="createLeadSubscriptions"),)
+GIVEN_SUBSCRIPTION = (Example({"objects": [{"url": _URL}]}, [MADE], method="createLeadSubscriptions"),)
 _ROW = row(SUBSCRIPTION, url=_URL, kinds=list(DEFAULT_KINDS), sentSequence="0", failures="0")
 
 
@@ -159,9 +159,14 @@ async def create_lead_subscriptions(
     vendor=False,
     section=SECTION,
     examples=[
-        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A pause.", given=GIVEN),
-        Example({"objects": [{"id": "{id}", "url": "https://receiver.example/new"}]}, [DONE], "A move.", given=GIVEN),
-        Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING], "An id that no subscription has."),
+        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A pause.", given=GIVEN_SUBSCRIPTION),
+        Example(
+            {"objects": [{"id": "{id}", "url": "https://receiver.example/new"}]},
+            [DONE],
+            "A move.",
+            given=GIVEN_SUBSCRIPTION,
+        ),
+        Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING_CHANGED], "An id that no subscription has."),
     ],
 )
 async def update_lead_subscriptions(
@@ -186,7 +191,14 @@ async def update_lead_subscriptions(
     result=Writes("deletes"),
     vendor=False,
     section=SECTION,
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A subscription.", given=GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A subscription.",
+            given=GIVEN_SUBSCRIPTION,
+        )
+    ],
 )
 async def delete_lead_subscriptions(
     context: Context,
@@ -202,7 +214,7 @@ async def delete_lead_subscriptions(
     result=Reads(SUBSCRIPTION),
     vendor=False,
     section=SECTION,
-    examples=[Example({"where": {}}, [_ROW], "All of them.", given=GIVEN)],
+    examples=[Example({"where": {}}, [_ROW], "All of them.", given=GIVEN_SUBSCRIPTION)],
 )
 async def get_lead_subscriptions(
     context: Context,
@@ -217,4 +229,4 @@ async def get_lead_subscriptions(
     attempts in vain since the last success. `inactiveReason` says why one is off: `paused`, or what went wrong.
     """
     found = await reads.listing(context, SUBSCRIPTION, where, limit=limit, offset=offset)
-    return Rows([reads.documents(SUBSCRIPTION, one) for one in found.page])
+    return Rows([reads.decoded(SUBSCRIPTION, one) for one in found.page])

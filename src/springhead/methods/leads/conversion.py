@@ -1,4 +1,4 @@
-"""The conversion of leads into contacts and customers, with an account and an opportunity: our own addition."""
+"""The conversion of leads into contacts and customers, with an account and an opportunity. Our addition."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from springhead.methods.bulk import merged_ids
 from springhead.methods.bulk.writes import WRITE_ERRORS
-from springhead.methods.examples import GIVEN, NOTHING
+from springhead.methods.examples import GIVEN_LEAD, NOTHING_CHANGED
 from springhead.methods.sales import deal_stages
 from springhead.model.kit.errors import (
     ApiError,
@@ -35,9 +35,9 @@ from springhead.store.lists import filtered_lists
 from springhead.store.nouns.table import Batch, table
 from springhead.store.sales import opportunities
 
-_OBJECTS = "The leads, each as a hash of `id` or `emailAddress` and what it is to become; 500 a call at most."
+_OBJECTS = "The leads, each a hash of `id` or `emailAddress` and the values of the conversion; at most 500 per call."
 _COPIED = ("opportunityName", "dealStageID", "closeDate", "amount", "probability")
-_SEEN = {
+_NOUN_NAMES = {
     "accountID": "account",
     "dealStageID": "deal stage",
     "ownerID": "user",
@@ -52,7 +52,7 @@ _ROOF = {
     "amount": 12500,
 }
 _ALL = {"success": True, "error": None, "leadID": ..., "accountID": ..., "opportunityID": ...}
-_ALONE = {**_ALL, "accountID": None, "opportunityID": None}
+_LEAD_ONLY = {**_ALL, "accountID": None, "opportunityID": None}
 
 
 @method(
@@ -66,44 +66,49 @@ _ALONE = {**_ALL, "accountID": None, "opportunityID": None}
     section="own",
     examples=[
         Example(
-            {"objects": [_ROOF]}, [_ALL], "With an account and an opportunity.", given=(*GIVEN, *deal_stages.GIVEN)
+            {"objects": [_ROOF]},
+            [_ALL],
+            "A conversion with an account and an opportunity.",
+            given=(*GIVEN_LEAD, *deal_stages.GIVEN_STAGE),
         ),
         Example(
             {"objects": [{"emailAddress": "Lead.One@example.com", "leadStatus": "customer"}]},
-            [_ALONE],
-            "Into a customer, by email address.",
-            given=GIVEN,
+            [_LEAD_ONLY],
+            "A lead, found by email address, becomes a customer.",
+            given=GIVEN_LEAD,
         ),
         Example(
             {"objects": [{"id": "{lead}"}]},
-            [NOTHING],
-            "A lead that is a contact already.",
-            given=(*GIVEN, Example({"objects": [{"id": "{lead}"}]}, [_ALONE], method="convertLeads")),
+            [NOTHING_CHANGED],
+            "A lead that is already a contact.",
+            given=(*GIVEN_LEAD, Example({"objects": [{"id": "{lead}"}]}, [_LEAD_ONLY], method="convertLeads")),
         ),
     ],
 )
 async def convert_leads(context: Context, *, objects: Annotated[list[Json], Objects(CONVERSION, _OBJECTS)]) -> Outcomes:
-    """Convert up to 500 leads into contacts or customers, at will with an account and an opportunity.
+    """Converts up to 500 leads into contacts or customers, optionally with an account and an opportunity.
 
-    Each is named by `id` or `emailAddress`. `leadStatus` is `contact` when not given; a customer stays one, and who
-    has an open opportunity is contactWithOpp.
+    Each lead is found by `id` or `emailAddress`. `leadStatus` is `contact` by default. A customer stays a customer, and
+    a lead with an open opportunity becomes contactWithOpp instead of contact.
 
-    With `account` 1 a lead that belongs to no account gets the one that bears its `companyName`, whatever the case;
-    it is made when there is none. `accountName` names another company, `accountID` an account that is there; both move
-    a lead from the account that it has. Leads of one company share the account that is made for them.
+    With `account` 1, a lead without an account gets the account whose name is its `companyName`, regardless of case; if
+    there is none, the account is created. `accountName` names another company, and `accountID` an existing account;
+    both replace the account of the lead. Leads with the same company name share the new account.
 
-    With `opportunityName` an opportunity is made, of which `dealStageID` and `closeDate` are required, and to which
-    the lead is linked as primary and originating one. `ownerID` and `campaignID` are the lead's own when not given, the
-    account is the lead's.
+    With `opportunityName`, an opportunity is created; then `dealStageID` and `closeDate` are required. The lead is
+    linked to it as primary and originating lead. `ownerID` and `campaignID` are the lead's by default; the account is
+    the lead's.
 
-    A lead is converted as a whole or stays exactly as it was: 404 when there is none, 301 when it stands in the call
-    twice (for the second time), 303 for a reference that your company does not have, 302 when nothing would change.
-    What became of it is in the answer and in its timeline.
+    A lead is converted completely, or not changed at all. 404: there is no such lead. 301: an earlier object of the
+    call names the same lead. 303: your company does not have the referenced object. 302: nothing would change. The
+    outcome and the timeline of the lead show the result.
     """
     async with context.tx() as tx:
         fields = await context.fields(tx)
         checked = shape(CONVERSION, fields, creating=True).check(objects)
-        checked.refuse({at: problem for one, at in checked.placed() if (problem := check_conversion(one))})
+        checked.refuse(
+            {position: problem for record, position in checked.placed() if (problem := check_conversion(record))}
+        )
         outcomes = checked.refused()
         if checked.good:
             merged_ids.replace(CONVERSION, checked, context.attempt.merged, id_names=("id",))
@@ -113,9 +118,9 @@ async def convert_leads(context: Context, *, objects: Annotated[list[Json], Obje
 
 
 class _Plan(msgspec.Struct):
-    """One lead and what is to become of it. `name` is that of an account to be found or made, `key` what it is by."""
+    """The conversion of one lead. `name` is that of the account to find or create, and `key` its normalised form."""
 
-    at: int
+    position: int
     asked: Any
     lead: Candidate
     status: str
@@ -125,16 +130,18 @@ class _Plan(msgspec.Struct):
     opportunity_id: int | None = None
 
     @property
-    def sells(self) -> bool:
-        """Whether an opportunity is to be made."""
+    def creates_opportunity(self) -> bool:
+        """Whether an opportunity is to be created."""
         return self.asked.opportunityName is not UNSET
 
     @property
     def changes(self) -> bool:
-        """Whether anything is to be done at all."""
+        """Whether the conversion changes anything."""
         lead = self.lead
         new_account = self.name is not None and self.account_id is None
-        return self.sells or new_account or (self.status, self.account_id) != (lead.status, lead.account_id)
+        return (
+            self.creates_opportunity or new_account or (self.status, self.account_id) != (lead.status, lead.account_id)
+        )
 
 
 class _Conversion:
@@ -146,91 +153,95 @@ class _Conversion:
         self._known = ExistingIds((), (), (), ())
 
     async def run(self, checked: Checked) -> dict[int, Done]:
-        """Refuse what cannot be, then do the rest in a statement for each kind of thing; the outcomes by place."""
-        plans = self._keep(await self._found(checked), _without_company)
-        self._known = await self._look_up(plans)
-        plans = self._keep(plans, self._unknown)
+        """Refuses impossible conversions and applies the others, with one statement per kind of object.
+
+        Returns the outcomes by position.
+        """
+        plans = self._keep(await self._plans(checked), _check_company)
+        self._known = await self._existing_references(plans)
+        plans = self._keep(plans, self._check_references)
         await self._name_accounts(plans)
-        plans = self._keep(plans, _nothing)
+        plans = self._keep(plans, _check_changes)
         if plans:
             await self._make_accounts(plans)
             await self._make_opportunities(plans)
             await self._change_leads(plans)
         for plan in plans:
-            self._outcomes[plan.at] = converted(plan.lead.id, plan.account_id, plan.opportunity_id)
+            self._outcomes[plan.position] = converted(plan.lead.id, plan.account_id, plan.opportunity_id)
         return self._outcomes
 
-    def _keep(self, plans: Sequence[_Plan], look: Callable[[_Plan], ApiError | None]) -> list[_Plan]:
+    def _keep(self, plans: Sequence[_Plan], check: Callable[[_Plan], ApiError | None]) -> list[_Plan]:
         kept: list[_Plan] = []
         for plan in plans:
-            error = look(plan)
+            error = check(plan)
             if error:
-                self._outcomes[plan.at] = refused(error)
+                self._outcomes[plan.position] = refused(error)
             else:
                 kept.append(plan)
         return kept
 
-    async def _found(self, checked: Checked) -> list[_Plan]:
-        """A plan for each lead that is there: 404 for the others, 301 for one that had its turn."""
-        sent = [(one, email_key(one.emailAddress) if one.id is UNSET else "") for one in checked.good]
-        ids = [one.id for one, key in sent if not key]
+    async def _plans(self, checked: Checked) -> list[_Plan]:
+        """Returns a plan for each lead that exists. 404: unknown lead. 301: named by an earlier object."""
+        sent = [(record, email_key(record.emailAddress) if record.id is UNSET else "") for record in checked.good]
+        ids = [record.id for record, key in sent if not key]
         leads = await conversion.lock_candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}
         await merged_ids.check_ids(self._tx, self._company_id, set(ids) - by_id.keys())
         by_key = {lead.email_key: lead for lead in leads}
         plans: dict[int, _Plan] = {}
-        for (one, key), at in zip(sent, checked.positions, strict=True):
-            lead = by_key.get(key) if key else by_id.get(one.id)
+        for (record, key), position in zip(sent, checked.positions, strict=True):
+            lead = by_key.get(key) if key else by_id.get(record.id)
             if lead is None or lead.id in plans:
                 name = "emailAddress" if key else "id"
                 twice = CONVERSION.by_name[name].problem("This lead stands in the call twice")
-                self._outcomes[at] = refused(EntryExists(twice) if lead else NoSuchRecord())
+                self._outcomes[position] = refused(EntryExists(twice) if lead else NoSuchRecord())
             else:
-                plans[lead.id] = _plan(at, one, lead)
+                plans[lead.id] = _plan(position, record, lead)
         return list(plans.values())
 
-    async def _look_up(self, plans: Sequence[_Plan]) -> ExistingIds:
-        """The references that the plans name, and those of the leads that are to be handed on."""
+    async def _existing_references(self, plans: Sequence[_Plan]) -> ExistingIds:
+        """Returns which of the objects exist that the plans, and the leads to convert, refer to."""
 
-        def meant(name: str, own: Sequence[int | None]) -> set[int]:
+        def ids_of(name: str, own: Sequence[int | None]) -> set[int]:
             sent = (getattr(plan.asked, name) for plan in plans)
-            return {one for one in (*sent, *own) if isinstance(one, int)}
+            return {object_id for object_id in (*sent, *own) if isinstance(object_id, int)}
 
         return await conversion.lock_existing_ids(
             self._tx,
             self._company_id,
-            accounts=meant("accountID", [plan.account_id for plan in plans]),
-            campaigns=meant("campaignID", [plan.lead.campaign_id for plan in plans]),
-            stages=meant("dealStageID", ()),
-            users=meant("ownerID", [plan.lead.owner_id for plan in plans]),
+            accounts=ids_of("accountID", [plan.account_id for plan in plans]),
+            campaigns=ids_of("campaignID", [plan.lead.campaign_id for plan in plans]),
+            stages=ids_of("dealStageID", ()),
+            users=ids_of("ownerID", [plan.lead.owner_id for plan in plans]),
         )
 
-    def _unknown(self, plan: _Plan) -> UnknownReference | None:
-        there = {
+    def _check_references(self, plan: _Plan) -> UnknownReference | None:
+        """Returns 303 if the plan names an object that the company does not have."""
+        existing = {
             "accountID": self._known.accounts,
             "dealStageID": self._known.stages,
             "ownerID": self._known.users,
             "campaignID": self._known.campaigns,
         }
         problems = [
-            CONVERSION.by_name[name].problem(f"Your company has no {_SEEN[name]} with that id")
-            for name, ids in there.items()
+            CONVERSION.by_name[name].problem(f"Your company has no {_NOUN_NAMES[name]} with that id")
+            for name, ids in existing.items()
             if (value := getattr(plan.asked, name)) is not UNSET and value not in ids
         ]
         return UnknownReference(*problems) if problems else None
 
     async def _name_accounts(self, plans: Sequence[_Plan]) -> None:
-        """Find the accounts that are named; those that are not there have a key from now on, and no id yet."""
-        named = [plan for plan in plans if plan.name is not None]
-        names = list(dict.fromkeys(plan.name for plan in named if plan.name is not None))
+        """Finds the accounts by name. A plan whose account does not exist gets the key of the name, but no id."""
+        naming = [plan for plan in plans if plan.name is not None]
+        names = list(dict.fromkeys(plan.name for plan in naming if plan.name is not None))
         if not names:
             return
-        found = dict(zip(names, await conversion.accounts_named(self._tx, self._company_id, names), strict=True))
-        for plan in named:
-            plan.key, plan.account_id = found[plan.name or ""]
+        accounts = dict(zip(names, await conversion.accounts_named(self._tx, self._company_id, names), strict=True))
+        for plan in naming:
+            plan.key, plan.account_id = accounts[plan.name or ""]
 
     async def _make_accounts(self, plans: Sequence[_Plan]) -> None:
-        """Make the accounts that are not there, one for each company, with the name and owner of its first lead."""
+        """Creates the missing accounts, one per company name, with the name and the owner of its first lead."""
         new: dict[str, _Plan] = {}
         for plan in plans:
             if plan.name is not None and plan.account_id is None:
@@ -246,29 +257,31 @@ class _Conversion:
 
     @staticmethod
     def _own(reference: int | None, known: Any) -> int | None:
-        """A reference of the lead itself, if what it names is still there."""
+        """Returns a reference of the lead if the object still exists, else None."""
         return reference if reference in known else None
 
     async def _make_opportunities(self, plans: Sequence[_Plan]) -> None:
-        selling = [plan for plan in plans if plan.sells]
-        if not selling:
+        creating = [plan for plan in plans if plan.creates_opportunity]
+        if not creating:
             return
-        documents = msgspec.json.encode([self._opportunity(plan) for plan in selling]).decode()
+        documents = msgspec.json.encode([self._opportunity(plan) for plan in creating]).decode()
         batch = Batch(documents=documents, version=self._fields.version, zone=self._context.zone_name)
-        made = await table(OPPORTUNITY).insert(self._tx, self._company_id, batch)
-        if not made or any(row.id is None for row in made):
+        inserted = await table(OPPORTUNITY).insert(self._tx, self._company_id, batch)
+        if not inserted or any(row.id is None for row in inserted):
             self._context.server.fields.forget(self._company_id)
             raise TryAgain
-        for plan, row in zip(selling, made, strict=True):
+        for plan, row in zip(creating, inserted, strict=True):
             plan.opportunity_id = row.id
 
     def _opportunity(self, plan: _Plan) -> dict[str, Json]:
-        one, lead = plan.asked, plan.lead
-        owner = self._own(lead.owner_id, self._known.users) if one.ownerID is UNSET else one.ownerID
-        campaign = self._own(lead.campaign_id, self._known.campaigns) if one.campaignID is UNSET else one.campaignID
+        record, lead = plan.asked, plan.lead
+        owner = self._own(lead.owner_id, self._known.users) if record.ownerID is UNSET else record.ownerID
+        campaign = (
+            self._own(lead.campaign_id, self._known.campaigns) if record.campaignID is UNSET else record.campaignID
+        )
         account = plan.account_id if plan.name is not None else self._own(plan.account_id, self._known.accounts)
         return {
-            **{name: value for name in _COPIED if (value := getattr(one, name)) is not UNSET},
+            **{name: value for name in _COPIED if (value := getattr(record, name)) is not UNSET},
             "ownerID": owner,
             "campaignID": campaign,
             "accountID": account,
@@ -277,7 +290,7 @@ class _Conversion:
         }
 
     async def _change_leads(self, plans: Sequence[_Plan]) -> None:
-        """Give the leads their status and account, and let links, events and lists follow."""
+        """Writes status and account of the leads, then updates links, events and filtered lists."""
         changes = [Change(plan.lead.id, plan.account_id, plan.status) for plan in plans]
         changed = await conversion.update_leads(self._tx, self._company_id, changes)
         await events.write(self._tx, self._company_id, [event for plan in plans for event in _events(plan)])
@@ -287,39 +300,43 @@ class _Conversion:
         await filtered_lists.update_members(self._tx, self._company_id, self._fields, changed)
 
 
-def _plan(at: int, one: Any, lead: Candidate) -> _Plan:
-    asked = None if one.leadStatus is UNSET else one.leadStatus
-    status = status_after(lead.status, asked, opportunity=one.opportunityName is not UNSET)
-    plan = _Plan(at, one, lead, status, lead.account_id)
-    if one.accountID is not UNSET:
-        plan.account_id = one.accountID
-    elif one.accountName is not UNSET:
-        plan.name = one.accountName.strip()
-    elif one.account is True and lead.account_id is None:
+def _plan(position: int, record: Any, lead: Candidate) -> _Plan:
+    asked = None if record.leadStatus is UNSET else record.leadStatus
+    status = status_after(lead.status, asked, opportunity=record.opportunityName is not UNSET)
+    plan = _Plan(position, record, lead, status, lead.account_id)
+    if record.accountID is not UNSET:
+        plan.account_id = record.accountID
+    elif record.accountName is not UNSET:
+        plan.name = record.accountName.strip()
+    elif record.account is True and lead.account_id is None:
         plan.name = (lead.company_name or "").strip()
     return plan
 
 
-def _without_company(plan: _Plan) -> InvalidParameters | None:
+def _check_company(plan: _Plan) -> InvalidParameters | None:
     if plan.name is None or plan.name:
         return None
     problem = CONVERSION.by_name["account"].problem("The lead has no companyName: send accountName or accountID")
     return InvalidParameters(problem)
 
 
-def _nothing(plan: _Plan) -> NothingChanged | None:
+def _check_changes(plan: _Plan) -> NothingChanged | None:
     return None if plan.changes else NothingChanged()
 
 
 def _events(plan: _Plan) -> list[Event]:
-    """What became of a lead: what has changed of it, from what to what, and the opportunity that is new."""
-    lead, became = plan.lead, dict[str, Json]()
-    happened: list[Event] = []
+    """The events of a conversion: one with old and new values and the new opportunity, and one for a new status."""
+    lead, changed = plan.lead, dict[str, Json]()
+    status_events: list[Event] = []
     if plan.status != lead.status:
-        became["leadStatus"] = [lead.status, plan.status]
-        happened.append(lead_status.changed_event(lead.id, lead.status, plan.status))
+        changed["leadStatus"] = [lead.status, plan.status]
+        status_events.append(lead_status.changed_event(lead.id, lead.status, plan.status))
+    account_ids = (lead.account_id, plan.account_id)
     if plan.account_id != lead.account_id:
-        became["accountID"] = [None if one is None else str(one) for one in (lead.account_id, plan.account_id)]
+        changed["accountID"] = [None if account_id is None else str(account_id) for account_id in account_ids]
     if plan.opportunity_id is not None:
-        became["opportunityID"] = [None, str(plan.opportunity_id)]
-    return [Event(lead_id=lead.id, source=CONVERTED, name=f"Lead converted: {plan.status}", data=became), *happened]
+        changed["opportunityID"] = [None, str(plan.opportunity_id)]
+    return [
+        Event(lead_id=lead.id, source=CONVERTED, name=f"Lead converted: {plan.status}", data=changed),
+        *status_events,
+    ]

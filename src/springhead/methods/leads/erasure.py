@@ -1,11 +1,11 @@
-"""Erasing leads for good, and the receipts that remain: eraseLeads and getErasures (our own)."""
+"""eraseLeads and getErasures: permanent erasure of leads, and the receipts of it. Our addition."""
 
 from collections.abc import Mapping
 from typing import Annotated, cast
 
 from springhead.methods import reads
 from springhead.methods.bulk.writes import WRITE_ERRORS, id_of
-from springhead.methods.examples import GIVEN, failed
+from springhead.methods.examples import GIVEN_LEAD, failed
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import ApiError, InvalidParameters, Json, NoSuchRecord, UnexpectedArray
 from springhead.model.leads.leads import LEAD, email_key
@@ -30,8 +30,8 @@ _ERASED: Mapping[str, Json] = {"success": True, "error": None, "receipts": cast(
         Example(
             {"objects": [{"emailAddress": "Lead.One@example.com"}, {"id": 1}]},
             [_ERASED, failed(404, "A record with that ID does not exist")],
-            "By address; and a lead that there never was.",
-            given=GIVEN,
+            "A lead by its address, and an id that no lead ever had.",
+            given=GIVEN_LEAD,
         ),
     ],
 )
@@ -40,51 +40,52 @@ async def erase_leads(
     *,
     objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}`, `{emailAddress}` or the bare id.")],
 ) -> Outcomes:
-    """Erase up to 500 leads with everything that is held on them; nothing brings them back.
+    """Erases up to 500 leads with all data about them, irreversibly.
 
-    The lead goes, with its timeline and history, list memberships, links to opportunities, calls, files, page views and
-    visitors, and the notes and tasks that are about nothing else. What is about something else as well (opportunities,
-    and notes or tasks that name an account, too) stays and names the lead no more: look at its text. A lead that was
-    deleted before is erased out of the recycle bin too, by its `id` or address, and by its `id` as long as its timeline
-    remains; with a lead go those that were merged into it, each with a receipt of its own, whichever of the ids is
-    sent.
+    Erased are the lead, its timeline and history, list memberships, links to opportunities, calls, files, page views
+    and visitors, and the notes and tasks about nothing else. Opportunities stay, and so do notes and tasks that also
+    name another object such as an account; they no longer name the lead. Check their texts for personal data. A deleted
+    lead is also erased from the recycle bin, by its `id` or address; after that, by its `id` for as long as its
+    timeline remains. Leads that were merged into the lead are erased too, each with its own receipt, whichever of the
+    ids is sent.
 
-    What is kept is a receipt (getErasures), whose id is in `receipts`, and one entry in the change feed, of kind
-    `erase`, so that copies delete the lead as well: neither says anything about the person. A timeline of more than
-    5,000 events goes within seconds of the answer; `doneTimestamp` of the receipt says when it was gone. A lead that
-    was erased before is a success with its old receipt; one that there never was is refused with 404. With an `id`,
-    `emailAddress` does not count. The address is free again.
+    A receipt (getErasures) is kept; its id is in `receipts`. The change feed gets an entry of kind `erase`, so that
+    copies delete the lead too. Neither contains data about the person. If a timeline has more than 5,000 events, the
+    rest is deleted within seconds after the answer; `doneTimestamp` of the receipt says when it was complete. A lead
+    that was erased before is a success with its earlier receipt; a lead that never existed is refused with 404. With an
+    `id`, `emailAddress` is ignored. The address is free again.
     """
-    wanted = [_wanted(one) for one in objects]
-    keys = [one for one in wanted if isinstance(one, str)]
+    wanted = [_id_or_address(record) for record in objects]
+    keys = [key for key in wanted if isinstance(key, str)]
     async with context.tx() as tx, tx.atomic():
         addressed = await erasing.by_address(tx, context.company.id, keys)
-        meant = [_meant(one, addressed) for one in wanted]
-        ids = {lead_id for several in meant for lead_id in several}
-        found = await erasing.erase(tx, context.company.id, sorted(ids), key_id=context.key_id)
-    if not found.done:
+        lead_ids = [_lead_ids(key, addressed) for key in wanted]
+        ids = {lead_id for several in lead_ids for lead_id in several}
+        erasure = await erasing.erase(tx, context.company.id, sorted(ids), key_id=context.key_id)
+    if not erasure.done:
         await context.server.jobs.finish(context.company.id)
     outcomes: list[Done] = []
-    for one, several in zip(wanted, meant, strict=True):
-        receipts = sorted({receipt for lead_id in several for receipt in found.receipts.get(lead_id, ())})
-        if isinstance(one, ApiError):
-            outcomes.append(refused(one))
+    for key, several in zip(wanted, lead_ids, strict=True):
+        receipts = sorted({receipt for lead_id in several for receipt in erasure.receipts.get(lead_id, ())})
+        if isinstance(key, ApiError):
+            outcomes.append(refused(key))
         else:
             outcomes.append(erased(receipts) if receipts else refused(NoSuchRecord()))
     return Outcomes(outcomes)
 
 
-def _meant(one: int | str | ApiError, addressed: Mapping[str, list[int]]) -> list[int]:
-    if isinstance(one, str):
-        return addressed.get(one, [])
-    return [one] if isinstance(one, int) else []
+def _lead_ids(key: int | str | ApiError, addressed: Mapping[str, list[int]]) -> list[int]:
+    """The ids of the leads that the id or the normalised address names."""
+    if isinstance(key, str):
+        return addressed.get(key, [])
+    return [key] if isinstance(key, int) else []
 
 
-def _wanted(one: Json) -> int | str | ApiError:
-    """The id, or the normalised address, that an object names, or why it names none."""
-    if not isinstance(one, dict) or "id" in one or "emailAddress" not in one:
-        return id_of(one, LEAD)
-    address, column = one["emailAddress"], LEAD.by_name["emailAddress"]
+def _id_or_address(record: Json) -> int | str | ApiError:
+    """Returns the id or the normalised address that an object names, or the error for an object that names none."""
+    if not isinstance(record, dict) or "id" in record or "emailAddress" not in record:
+        return id_of(record, LEAD)
+    address, column = record["emailAddress"], LEAD.by_name["emailAddress"]
     if isinstance(address, (list, dict)):
         return UnexpectedArray(column.problem("Expected a single value"))
     if not isinstance(address, str) or not address.strip() or "\0" in address:
@@ -111,9 +112,9 @@ def _wanted(one: Json) -> int | str | ApiError:
                     "doneTimestamp": ...,
                 }
             ],
-            "Whether an address is that of somebody who was erased.",
+            "The receipt of the erased lead that had this address.",
             given=(
-                *GIVEN,
+                *GIVEN_LEAD,
                 Example({"objects": [{"id": "{lead}"}]}, [_ERASED], method="eraseLeads"),
             ),
         )
@@ -123,22 +124,25 @@ async def get_erasures(
     context: Context,
     *,
     lead_id: Annotated[
-        list[int] | None, OneOrMore(f"Only of this lead, or of a list of up to {PAGE}.", most=PAGE, excess=TooMany)
+        list[int] | None,
+        OneOrMore(f"Only receipts of this lead, or of a list of up to {PAGE} leads.", most=PAGE, excess=TooMany),
     ] = None,
-    email_address: Annotated[str | None, Text("Only of leads that had this address when they were erased.")] = None,
+    email_address: Annotated[
+        str | None, Text("Only receipts of leads that had this address when they were erased.")
+    ] = None,
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the receipts of erased leads, oldest first.
+    """Returns the receipts of erased leads, oldest first.
 
-    `keyID` is the API key that called, `erased` how many objects of each kind went, `kept` how many stay because they
-    are about something else, too, and name the lead no more. `doneTimestamp` is null while a long timeline is going. Of
-    the address a receipt has a keyed hash, which only tells whether one that you have is the same: so you notice when
-    somebody who was erased is about to be imported again.
+    `keyID` is the API key of the call. `erased` counts the erased objects of each kind. `kept` counts the objects that
+    stay because they are also about something else; they no longer name the lead. `doneTimestamp` is null while a long
+    timeline is being deleted. A receipt keeps a keyed hash of the address: it shows whether an address that you have
+    belonged to an erased lead, for example before you import that lead again.
     """
     key = None if email_address is None else email_key(email_address)
     async with context.tx() as tx:
         rows = await erasing.receipts(
             tx, context.company.id, lead_ids=lead_id, email_key=key, zone=context.zone_name, limit=limit, offset=offset
         )
-    return Rows([reads.documents(ERASURE, row) for row in rows])
+    return Rows([reads.decoded(ERASURE, row) for row in rows])

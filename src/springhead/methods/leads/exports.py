@@ -1,10 +1,10 @@
-"""exportLead: everything that is held on one person (our own)."""
+"""exportLead: all data about one person. Our addition."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Annotated
 
 from springhead.methods import reads
-from springhead.methods.examples import GIVEN
+from springhead.methods.examples import GIVEN_LEAD
 from springhead.methods.scores.scoring import explained
 from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
@@ -32,63 +32,63 @@ from springhead.store.scores import scoring
                 {"part": "score", "data": ...},
                 {"part": "event", "data": ...},
             ],
-            "A new lead: its fields, its score, and how it came to be.",
-            given=GIVEN,
+            "A new lead: its fields, its score and the event of its creation.",
+            given=GIVEN_LEAD,
         )
     ],
 )
 async def export_lead(
     context: Context, *, id: Annotated[int, Integer("The lead's id; it may be deleted.", low=0, length=20)]
 ) -> Rows:
-    """Export everything that is held on one lead, as JSON: a row for each thing, however many there are.
+    """Exports all data about one lead as JSON: a row for each object, without a limit.
 
-    `part` says what a row is, and `data` is the thing as the methods that read it show it: `lead` with all fields,
-    `field` for each custom field that has a value, with its label, `score` for each line of getScoreExplanation,
-    `listMember` (lists that it was removed from, too), `opportunity`, `opportunityLead`, `note`, `task`, `call`,
-    `upload` with the content of the file, `pageView`, `visitor`, `event`: the whole timeline with form posts and
-    history; `mergedID` and `deletedLead` for each lead that was merged into it, and `deletedPart` for what the recycle
-    bin keeps. Of an erased lead there are its receipts (`erasure`). The answer is sent while it is read.
+    `part` is the kind of the row. `data` is the object as the methods that read it show it. The parts are: `lead` with
+    all fields; `field` for each custom field that has a value, with its label; `score` for each line of
+    getScoreExplanation; `listMember` (removed memberships included); `opportunity`, `opportunityLead`, `note`, `task`,
+    `call`; `upload` with the content of the file; `pageView`, `visitor`; `event` for the whole timeline, with form
+    posts and history; `mergedID` and `deletedLead` for each lead that was merged into the lead; `deletedPart` for the
+    contents of the recycle bin. An erased lead only has its receipts (`erasure`). The answer is sent while it is read.
     """
     async with context.tx() as tx:
         known = await context.fields(tx)
         ids = (await personal_data.ids_by_lead(tx, context.company.id, [id]))[id]
     pages = _pages(context, ids, known)
-    first = await anext(pages, None)  # what goes wrong at once is an error, and no answer that breaks off
-    return Rows() if first is None else Rows(pages=_behind(first, pages))
+    first = await anext(pages, None)  # an error of the first read is still answered as an error
+    return Rows() if first is None else Rows(pages=_chain(first, pages))
 
 
 Page = Sequence[Mapping[str, Json]]
 
 
-async def _behind(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+async def _chain(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
     yield first
     async for page in pages:
         yield page
 
 
 async def _pages(context: Context, lead_ids: Sequence[int], known: FieldSet) -> AsyncGenerator[Page]:
-    for one in PERSONAL_DATA:
+    for part in PERSONAL_DATA:
         after = None
         while True:
             async with context.tx() as tx:
                 rows, after = await personal_data.read_page(
-                    tx, context.company.id, one, lead_ids, known, zone=context.zone_name, after=after
+                    tx, context.company.id, part, lead_ids, known, zone=context.zone_name, after=after
                 )
             if rows:
-                yield [_part(one.name, reads.documents(one.noun, row)) for row in rows]
-            if one.noun is LEAD and rows:
-                yield await _beside(context, rows[0], known)
+                yield [_row(part.name, reads.decoded(part.noun, row)) for row in rows]
+            if part.noun is LEAD and rows:
+                yield await _labels_and_score(context, rows[0], known)
             if after is None:
                 break
 
 
-def _part(name: str, data: Mapping[str, Json]) -> Mapping[str, Json]:
+def _row(name: str, data: Mapping[str, Json]) -> Mapping[str, Json]:
     return {"part": name, "data": dict(data)}
 
 
-async def _beside(context: Context, lead: Mapping[str, Json], known: FieldSet) -> list[Mapping[str, Json]]:
-    """What explains a lead: the labels of its custom fields, and its score."""
+async def _labels_and_score(context: Context, lead: Mapping[str, Json], known: FieldSet) -> list[Mapping[str, Json]]:
+    """Returns the rows that explain a lead: the labels of its custom fields, and its score."""
     fields = [field.row() for field in known.fields if field.relationship == "lead" and lead.get(field.system_name)]
     async with context.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, context.company.id, int(str(lead["id"])))
-    return [*(_part("field", field) for field in fields), *(_part("score", line) for line in explained(context, lines))]
+    return [*(_row("field", field) for field in fields), *(_row("score", line) for line in explained(context, lines))]

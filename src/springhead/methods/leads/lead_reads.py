@@ -1,11 +1,11 @@
-"""Leads: read one, some, all, or those of a range of time (docs/wire/leads.md)."""
+"""Leads: read a lead, several leads, all leads, or the leads of a range of time (docs/wire/leads.md)."""
 
 from collections.abc import Mapping
 from typing import Annotated
 
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids
-from springhead.methods.examples import GIVEN, LEAD_ROW
+from springhead.methods.examples import GIVEN_LEAD, LEAD_ROW
 from springhead.methods.reads import End, Limit, LongLimit, Offset, Stamp, Start
 from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray, WrongValue
 from springhead.model.leads.leads import LEAD
@@ -14,7 +14,7 @@ from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import PAGE, Integer, Names, Where
 
 _SHOWN = {"id": ("id",)}
-"""How a row shows by which id it was found."""
+"""The column that shows by which id a row was found."""
 
 
 @method(
@@ -23,12 +23,12 @@ _SHOWN = {"id": ("id",)}
     result=Reads(LEAD),
     section="docs/wire/leads.md#getlead",
     examples=[
-        Example({"id": "{id}"}, [LEAD_ROW], "A lead.", given=GIVEN),
+        Example({"id": "{id}"}, [LEAD_ROW], "A lead.", given=GIVEN_LEAD),
         Example({"id": 1}, [], "An id that no lead has."),
     ],
 )
 async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's id.")]) -> Rows:
-    """Read one lead by its id, active or not: a list of one, or an empty one when there is none."""
+    """Returns one lead by its id, active or not: a list of one row, or an empty list if no lead has this id."""
 
     async def read(where: Mapping[str, Json]) -> Rows:
         return await reads.find(context, LEAD, where, limit=1, offset=0)
@@ -41,7 +41,7 @@ async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's i
     UnexpectedArray,
     result=Reads(LEAD),
     section="docs/wire/leads.md#getleads",
-    differs="filters other than `id` and `emailAddress` are refused with 205, since to ignore one returns everything",
+    differs="filters other than `id` and `emailAddress` are refused with 205: if ignored, they would return all leads",
     examples=[
         Example(
             {
@@ -49,10 +49,10 @@ async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's i
                 "fields": ["id", "firstName", "emailAddress"],
             },
             [{"id": ..., "firstName": "Lead", "emailAddress": "lead.one@example.com"}],
-            "By email address, whatever its case; three fields of it.",
-            given=GIVEN,
+            "A lead by its email address, regardless of case, with three of its fields.",
+            given=GIVEN_LEAD,
         ),
-        Example({"where": [], "limit": 500, "offset": 0}, [LEAD_ROW], "The first page of all.", given=GIVEN),
+        Example({"where": [], "limit": 500, "offset": 0}, [LEAD_ROW], "The first page of all leads.", given=GIVEN_LEAD),
     ],
 )
 async def get_leads(
@@ -61,13 +61,14 @@ async def get_leads(
     where: Annotated[Mapping[str, Json], Where(LEAD, "id", "emailAddress")],
     limit: Limit = PAGE,
     offset: Offset = 0,
-    fields: Annotated[list[str] | None, Names("Only these fields; all when left out.")] = None,
+    fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
 ) -> Rows:
-    """Read the leads that match, or a page of all active ones.
+    """Returns the leads that match the filters, or a page of all active leads.
 
-    Without a filter: active leads in the order of their ids; a short page is the last one, and a deep page
-    costs no more than the first. With `id` or `emailAddress`: those leads, active or not; both must match.
-    With a list: any of its leads, those chosen by id first, and single values beside it do not count.
+    Without a filter, it returns the active leads in the order of their ids. A page with fewer rows than `limit` is the
+    last page. A deep page costs no more than the first. With `id` or `emailAddress`, it returns these leads, active or
+    not; if both are sent, both must match. If a filter is a list, a lead that matches any list is returned: leads found
+    by id come first, and filters with a single value are ignored.
     """
     if not where:
         return await reads.listing(context, LEAD, where, fields, limit=limit, offset=offset)
@@ -95,8 +96,8 @@ async def get_leads(
                 "fields": ["id", "emailAddress"],
             },
             [{"id": ..., "emailAddress": "lead.one@example.com"}],
-            "Everything since a day.",
-            given=GIVEN,
+            "All leads that were changed since a day.",
+            given=GIVEN_LEAD,
         ),
     ],
 )
@@ -108,14 +109,14 @@ async def get_leads_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-    fields: Annotated[list[str] | None, Names("Only these fields; all when left out.")] = None,
+    fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
 ) -> Rows:
-    """Read the active leads that were created or updated between two times, both included, oldest first.
+    """Returns the active leads that were created or updated between two times, both included, oldest first.
 
-    A lead that was created and never changed counts as updated then. A long answer is sent while it is
-    read. As captured, `leadScoreWeighted` is only there when `fields` names it.
+    A lead that was never changed counts as updated when it was created. A long answer is sent while it is read. As
+    captured from the vendor, `leadScoreWeighted` is only present if `fields` names it.
     """
     hidden = ("leadScoreWeighted",)
-    return await reads.ranged(
+    return await reads.date_range(
         context, LEAD, (start_date, end_date), timestamp, fields, limit=limit, offset=offset, leaving_out=hidden
     )

@@ -1,4 +1,4 @@
-"""Leads: create, change and delete them (docs/wire/leads.md)."""
+"""Leads: create, update, upsert and delete (docs/wire/leads.md)."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS
-from springhead.methods.examples import CREATED, GIVEN, TAKEN, failed
+from springhead.methods.examples import CREATED, GIVEN_LEAD, TAKEN, failed
 from springhead.model.kit.errors import (
     EntryExists,
     InvalidParameters,
@@ -32,20 +32,20 @@ from springhead.store.lists import filtered_lists, members
 from springhead.store.sales import notes, opportunities
 
 _WRITE_ERRORS = (*WRITE_ERRORS, EntryExists, UnknownReference)
-_OBJECTS = "The leads, each a hash by system name; 500 a call at most."
+_OBJECTS = "The leads, each a hash of system names and values; at most 500 per call."
 
 
-async def _then(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+async def _update_filtered_lists(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
     await filtered_lists.update_members(tx, context.company.id, fields, ids)
 
 
 async def _before_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> Sequence[int]:
     await opportunities.clear_named_leads(tx, context.company.id, ids)
-    held = await members.lock_leads(tx, context.company.id, ids)
-    await opportunities.detach_leads(tx, context.company.id, held)
-    await recycling.bin_belongings(tx, context.company.id, held)
-    await members.delete_memberships(tx, context.company.id, held)
-    return held
+    locked = await members.lock_leads(tx, context.company.id, ids)
+    await opportunities.detach_leads(tx, context.company.id, locked)
+    await recycling.bin_belongings(tx, context.company.id, locked)
+    await members.delete_memberships(tx, context.company.id, locked)
+    return locked
 
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
@@ -53,66 +53,70 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
     await recycling.schedule_purge(tx, context.company.id)
 
 
-async def _visited(context: Context, tx: Tx, links: Sequence[tuple[int, str]]) -> None:
+async def _link_visitors(context: Context, tx: Tx, links: Sequence[tuple[int, str]]) -> None:
     await visitors.link_leads(tx, context.company.id, links)
 
 
-async def _status_set(context: Context, tx: Tx, changed: Sequence[tuple[int, str]]) -> None:
-    """A customer who is made something else and has an open opportunity is a contact with one."""
+async def _correct_status(context: Context, tx: Tx, changed: Sequence[tuple[int, str]]) -> None:
+    """Makes a lead contactWithOpp if it was sent another status than customer and has an open opportunity."""
     leads = [lead for lead, status in changed if status != "customer"]
     await lead_status.refresh(tx, context.company.id, await context.fields(tx), leads)
 
 
 HOOKS = writes.Hooks(
-    after_write=_then,
+    after_write=_update_filtered_lists,
     after_write_applies=lambda fields: bool(fields.list_filters),
     before_delete=_before_delete,
     after_delete=_after_delete,
-    after_values={"trackingID": _visited},
+    after_values={"trackingID": _link_visitors},
 )
-_UPDATING = msgspec.structs.replace(HOOKS, after_values={**HOOKS.after_values, "leadStatus": _status_set})
+_ON_UPDATE = msgspec.structs.replace(HOOKS, after_values={**HOOKS.after_values, "leadStatus": _correct_status})
 
 
-def _named(one: Any) -> InvalidParameters | None:
-    """205 for a lead that nothing says which it is."""
-    if one.id is UNSET and one.emailAddress is UNSET:
+def _check_identified(record: Any) -> InvalidParameters | None:
+    """Returns 205 for an object with neither `id` nor `emailAddress`."""
+    if record.id is UNSET and record.emailAddress is UNSET:
         return InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing"))
     return None
 
 
-_UPSERTING = msgspec.structs.replace(_UPDATING, check=_named)
-_UPSERTED = {"success": True, "error": None, "id": ..., "created": True}
-_WITHOUT = refused(InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing")))
-_IDENTITIES = ("", "id", "emailAddress")
+_ON_UPSERT = msgspec.structs.replace(_ON_UPDATE, check=_check_identified)
+_CREATED = {"success": True, "error": None, "id": ..., "created": True}
+_NO_ADDRESS = refused(InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing")))
+_STANDARD_KEYS = ("", "id", "emailAddress")
 
 
-async def _by(context: Context, key: str) -> Field:
-    """The unique field of that name; 205 when there is none, or not yet."""
+async def _unique_field(context: Context, key: str) -> Field:
+    """Returns the unique field with this name. 205: there is none, or its existing values are still being indexed."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
-        found = fields.unique_fields.get(key)
-        if found is None or not found.unique_filled:
+        field = fields.unique_fields.get(key)
+        if field is None or not field.unique_filled:
             await context.verify(tx, fields)
-            message = "The values that leads have are still being gone through" if found else "Expected a unique field"
-            known = [name for name, field in fields.unique_fields.items() if field.unique_filled]
-            raise InvalidParameters(Problem(param="key", message=message), validParams=[*_IDENTITIES[1:], *known])
-        return found
+            message = (
+                "The field is not unique yet: its values are still being checked"
+                if field
+                else "Expected a unique field"
+            )
+            usable = [name for name, unique in fields.unique_fields.items() if unique.unique_filled]
+            raise InvalidParameters(Problem(param="key", message=message), validParams=[*_STANDARD_KEYS[1:], *usable])
+        return field
 
 
-def _keyed(key: str) -> Callable[[Any], InvalidParameters | None]:
-    """What examines objects that are found by `key` and by nothing else."""
+def _check_key(key: str) -> Callable[[Any], InvalidParameters | None]:
+    """Returns the check of objects that are found by `key` and nothing else."""
 
-    def examine(one: Any) -> InvalidParameters | None:
-        value = getattr(one, key, UNSET)
+    def check(record: Any) -> InvalidParameters | None:
+        value = getattr(record, key, UNSET)
         if value is UNSET or value is None or (isinstance(value, str) and not value.strip()):
             column = LEAD.by_name.get(key)
             message = "Required parameter is missing"
             return InvalidParameters(column.problem(message) if column else Problem(param=key, message=message))
-        if key != "id" and one.id is not UNSET:
+        if key != "id" and record.id is not UNSET:
             return InvalidParameters(LEAD.by_name["id"].problem(f"Not together with the key {key}"))
         return None
 
-    return examine
+    return check
 
 
 @method(
@@ -128,19 +132,19 @@ def _keyed(key: str) -> Callable[[Any], InvalidParameters | None]:
         Example(
             {"objects": [{"emailAddress": "LEAD.ONE@example.com"}, {"emailAddress": "lead.two@example.com"}]},
             [TAKEN, CREATED],
-            "An address that is taken, whatever its case; the other lead goes through.",
-            given=GIVEN,
+            "A taken address (its case does not matter); the other lead is created.",
+            given=GIVEN_LEAD,
         ),
     ],
 )
 async def create_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
-    """Create up to 500 leads and say, for each, whether it was created.
+    """Creates up to 500 leads and returns, for each, whether it was created.
 
-    `emailAddress` is required and unique in your company, whatever its case, inactive leads included: a
-    taken one is refused with 301. `id`, `updateTimestamp`, `createTimestamp` and the flags that follow
-    from `leadStatus` are ignored. `leadStatus` is `unqualified` when not given. A `trackingID` is the value of a
-    visitor's cookie `__ss_tk`: what the visitor has seen joins the timeline. A refused lead does not stop the
-    others; outcomes come back in the order sent.
+    `emailAddress` is required and unique in your company, regardless of case and including inactive leads; a taken
+    address is refused with 301. `id`, `updateTimestamp`, `createTimestamp` and the flags that follow from `leadStatus`
+    are ignored. `leadStatus` is `unqualified` by default. A `trackingID` is the value of a visitor's cookie `__ss_tk`:
+    the page views of the visitor join the timeline. A refused lead does not stop the others. Outcomes are in the order
+    sent.
     """
     return await writes.create(context, LEAD, objects, HOOKS)
 
@@ -150,7 +154,7 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
     NothingChanged,
     result=Writes("updates"),
     section="docs/wire/leads.md#updateleads",
-    differs=("the email address of another lead is refused with 301; the vendor answers success and stores nothing"),
+    differs="the email address of another lead is refused with 301; the vendor answers success and stores nothing",
     examples=[
         Example(
             {
@@ -161,25 +165,25 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
             },
             [{"success": True, "error": None}, {"success": True, "error": None}],
             "The same lead by id and by email address.",
-            given=GIVEN,
+            given=GIVEN_LEAD,
         ),
         Example(
             {"objects": [{"emailAddress": "lead.one@example.com", "firstName": "Lead"}]},
             [{"success": False, "error": {"code": 302, "message": "No table rows affected", "data": []}}],
-            "Nothing to change.",
-            given=GIVEN,
+            "A lead that already has these values.",
+            given=GIVEN_LEAD,
         ),
     ],
 )
 async def update_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
-    """Change up to 500 leads, each found by `id`, or by `emailAddress` when it has no `id`.
+    """Changes up to 500 leads, each found by `id`, or by `emailAddress` if it has no `id`.
 
-    What is given overwrites, what is not given stays; with an `id`, `emailAddress` is the new address.
-    A lead that is not there is answered with success, as the vendor does (updateLeadsV2 says 404). A lead
-    that is already as asked for gets 302. Objects work one after the other: two may change the same lead. A new
-    `trackingID` links the visitor to this lead from now on, and brings what it saw before it had one.
+    Sent fields overwrite the stored values; other fields stay. With an `id`, `emailAddress` is the new address. An
+    unknown lead is a success, as with the vendor (updateLeadsV2 answers 404). A lead that already has all sent values
+    gets 302. Objects are applied in order: two objects may change the same lead. A new `trackingID` links the visitor
+    to this lead from now on, and adds the visitor's earlier page views if no lead had them.
     """
-    return await writes.update(context, LEAD, objects, _UPDATING, missing=None)
+    return await writes.update(context, LEAD, objects, _ON_UPDATE, missing=None)
 
 
 @method(
@@ -188,7 +192,7 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
     NoSuchRecord,
     result=Writes("updates"),
     section="docs/wire/leads.md#updateleadsv2",
-    differs=("the email address of another lead is refused with 301; the vendor answers success and stores nothing"),
+    differs="the email address of another lead is refused with 301; the vendor answers success and stores nothing",
     examples=[
         Example(
             {"objects": [{"id": 1, "title": "CEO"}]},
@@ -203,11 +207,11 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
     ],
 )
 async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
-    """Change up to 500 leads as updateLeads does, and answer 404 for those that do not exist.
+    """Changes up to 500 leads as updateLeads does, but answers 404 for leads that do not exist.
 
-    404 also answers an object with neither `id` nor a known `emailAddress`.
+    An object with neither `id` nor a known `emailAddress` gets 404 too.
     """
-    return await writes.update(context, LEAD, objects, _UPDATING, missing=NoSuchRecord())
+    return await writes.update(context, LEAD, objects, _ON_UPDATE, missing=NoSuchRecord())
 
 
 @method(
@@ -224,9 +228,9 @@ async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Ob
                     {"emailAddress": "lead.two@example.com"},
                 ]
             },
-            [{**_UPSERTED, "created": False}, _UPSERTED],
-            "A lead that is there, whatever the case of its address, and one that is new.",
-            given=GIVEN,
+            [{**_CREATED, "created": False}, _CREATED],
+            "An existing lead (the case of its address does not matter), and a new lead.",
+            given=GIVEN_LEAD,
         ),
         Example(
             {"objects": [{"id": 1, "title": "CEO"}]},
@@ -235,8 +239,8 @@ async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Ob
         ),
         Example(
             {"objects": [{"emailAddress": "lead.two@example.com"}, {"id": 1}], "key": "emailAddress"},
-            [_UPSERTED, _WITHOUT],
-            "By the address alone.",
+            [_CREATED, _NO_ADDRESS],
+            "Leads found by their address alone.",
         ),
     ],
 )
@@ -244,24 +248,27 @@ async def upsert_leads(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)],
-    key: Annotated[str, Text("By what leads are found: `id`, `emailAddress` or a unique field.", length=255)] = "",
+    key: Annotated[
+        str, Text("The key by which leads are found: `id`, `emailAddress` or a unique field.", length=255)
+    ] = "",
 ) -> Outcomes:
-    """Make up to 500 leads be as asked for: each is changed when it is there, else created.
+    """Creates or changes up to 500 leads: a lead that exists is changed, and any other is created.
 
-    A lead is found by `id`, or by `emailAddress` when it has no `id`; one of them is required. An address that no lead
-    has makes a new one, an unknown `id` is refused with 404. With an `id`, `emailAddress` is the new address, and that
-    of another lead is refused with 301. All else is as in createLeads and updateLeads, but that a lead which is already
-    as asked for is a success.
+    A lead is found by `id`, or by `emailAddress` if it has no `id`; one of the two is required. An unknown
+    `emailAddress` creates a lead; an unknown `id` is refused with 404. With an `id`, `emailAddress` is the new address;
+    the address of another lead is refused with 301. Everything else is as in createLeads and updateLeads, except that a
+    lead that already has all sent values is a success.
 
-    With `key`, a custom field that is unique (createFields), leads are found by its value, which every object must
-    have, and by nothing else; `emailAddress` is required where a lead is new, and else the new address.
+    With `key`, a custom field that is unique (createFields), leads are found by the value of that field and by nothing
+    else. Every object must have a value for it. `emailAddress` is required for a new lead, and is the new address of an
+    existing lead.
 
-    The outcome of each has its `id`, and in `created` whether it is new. Objects work one after the other: a second one
-    for the same lead changes what the first has made. Calls that race for an address, or for a value of the key, make
-    one lead: one of them creates, the others change it.
+    The outcome of each object has the `id` of the lead, and `created` says whether the lead is new. Objects are applied
+    in order: a second object for the same lead changes what the first has written. If several calls at once send the
+    same new address, or the same value of the key, one of them creates the lead and the others change it.
     """
-    by = await _by(context, key) if key not in _IDENTITIES else None
-    hooks = msgspec.structs.replace(_UPSERTING, check=_keyed(key)) if key else _UPSERTING
+    by = await _unique_field(context, key) if key not in _STANDARD_KEYS else None
+    hooks = msgspec.structs.replace(_ON_UPSERT, check=_check_key(key)) if key else _ON_UPSERT
     return await writes.upsert(context, LEAD, objects, hooks, by=by)
 
 
@@ -270,7 +277,7 @@ async def upsert_leads(
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/leads.md#deleteleads",
-    differs="bare ids are taken as well as `{id}`; an unknown id is answered with 302",
+    differs="bare ids are accepted as well as `{id}`; an unknown id gets 302",
     examples=[
         Example(
             {"objects": [{"id": "{id}"}, {"id": 1}]},
@@ -278,8 +285,8 @@ async def upsert_leads(
                 {"success": True, "error": None},
                 {"success": False, "error": {"code": 302, "message": "No table rows affected", "data": []}},
             ],
-            "A lead, and one that is not there.",
-            given=GIVEN,
+            "A lead, and an id that no lead has.",
+            given=GIVEN_LEAD,
         ),
     ],
 )
@@ -288,9 +295,10 @@ async def delete_leads(
     *,
     objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 leads, by id.
+    """Deletes up to 500 leads, by id.
 
-    An email address does not work as a key. Their addresses are free again at once. Notes about nothing else
-    go with them; tasks stay. For 30 days restoreLeads brings them back, unless your company keeps them otherwise.
+    An email address is not accepted as a key. The addresses of the leads are free at once. Notes about nothing else are
+    deleted too; tasks stay. restoreLeads brings the leads back for 30 days, unless your company has another retention
+    period.
     """
     return await writes.delete(context, LEAD, objects, HOOKS)

@@ -1,11 +1,11 @@
-"""The recycle bin: what was deleted by mistake is read and comes back (our own)."""
+"""restoreLeads and getDeletedLeads: the recycle bin. Our addition."""
 
 from collections.abc import Mapping
 from typing import Annotated, cast
 
 from springhead.methods import reads
 from springhead.methods.bulk.writes import WRITE_ERRORS, id_of
-from springhead.methods.examples import DONE, GIVEN, LEAD_ROW, failed
+from springhead.methods.examples import DONE, GIVEN_LEAD, LEAD_ROW, failed
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import ApiError, EntryExists, InvalidParameters, Json, NoSuchRecord, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
@@ -19,7 +19,7 @@ from springhead.store.lifecycle import restoring
 from springhead.store.nouns import reads as pages
 from springhead.store.nouns.reads import Select
 
-_DELETED = (*GIVEN, Example({"objects": [{"id": "{lead}"}]}, [DONE], method="deleteLeads"))
+_DELETED = (*GIVEN_LEAD, Example({"objects": [{"id": "{lead}"}]}, [DONE], method="deleteLeads"))
 _ROW = {**LEAD_ROW, "deleteTimestamp": ..., "mergedInto": None}
 
 
@@ -34,7 +34,7 @@ _ROW = {**LEAD_ROW, "deleteTimestamp": ..., "mergedInto": None}
         Example(
             {"objects": [{"id": "{lead}"}, {"id": 1}]},
             [DONE, failed(404, "A record with that ID does not exist")],
-            "A lead that was deleted, and one that never was.",
+            "A deleted lead, and an id that no deleted lead has.",
             given=_DELETED,
         )
     ],
@@ -42,35 +42,35 @@ _ROW = {**LEAD_ROW, "deleteTimestamp": ..., "mergedInto": None}
 async def restore_leads(
     context: Context,
     *,
-    objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}` or as the bare id; 500 a call at most.")],
+    objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}` or as the bare id; at most 500 per call.")],
 ) -> Outcomes:
-    """Bring back up to 500 leads that were deleted, each with its id and all that it had.
+    """Restores up to 500 deleted leads, each with its id and everything that belonged to it.
 
-    That is its values, those of fields that are gone left out; its account, owner and campaign where they are still
-    there; its places on lists that are still there, and on those whose filter it matches now; its links to
-    opportunities that are still there, notes, tasks, calls, files and visitors. What has changed since it was deleted
-    stays as it is now. Its timeline was never gone, and tells both.
+    Restored are its values, except those of deleted fields; its account, owner and campaign, if they still exist; its
+    memberships of lists that still exist, and of lists whose filter it now matches; its links to opportunities that
+    still exist; its notes, tasks, calls, files and visitors. Objects that were changed since the deletion keep their
+    current values. The timeline was never deleted; it shows both the deletion and the restoration.
 
-    404 when it is not in the recycle bin: it was never deleted, longer ago than your company keeps leads (30 days,
-    unless somebody has said otherwise), or is back already. 301 when another lead has its email address, or its value
-    of a unique field, by now: the lead stays in the bin. A lead that was merged into another one comes back as a lead
-    of its own, with its values; what the other one got from it stays there.
+    404: the lead is not in the recycle bin, because it was never deleted, was already restored, or was deleted longer
+    ago than your company's retention period (30 days by default). 301: another lead now has its email address or its
+    value of a unique field; the lead stays in the bin. A lead that was merged into another lead becomes independent
+    again, with its own values; the other lead keeps what it got from it.
     """
-    wanted: list[int | ApiError] = [id_of(one, LEAD) for one in objects]
-    ids = list(dict.fromkeys(one for one in wanted if isinstance(one, int)))
+    wanted: list[int | ApiError] = [id_of(record, LEAD) for record in objects]
+    ids = list(dict.fromkeys(wish for wish in wanted if isinstance(wish, int)))
     async with context.tx() as tx:
         fields = await context.fields(tx)
         async with tx.atomic():
             restored = await restoring.restore(tx, context.company.id, fields, ids)
-    left, back = set(restored.found), set(restored.back)
+    remaining, back = set(restored.found), set(restored.back)
     outcomes: list[Done] = []
-    for one in wanted:
-        if isinstance(one, ApiError):
-            outcomes.append(refused(one))
-        elif one not in left:
+    for wish in wanted:
+        if isinstance(wish, ApiError):
+            outcomes.append(refused(wish))
+        elif wish not in remaining:
             outcomes.append(refused(NoSuchRecord()))
-        elif one in back:
-            left.remove(one)
+        elif wish in back:
+            remaining.remove(wish)
             outcomes.append(done())
         else:
             outcomes.append(refused(EntryExists()))
@@ -82,7 +82,7 @@ async def restore_leads(
     result=Reads(DELETED_LEAD),
     vendor=False,
     section="own",
-    examples=[Example({}, [_ROW], "What was deleted lately.", given=_DELETED)],
+    examples=[Example({}, [_ROW], "The deleted leads.", given=_DELETED)],
 )
 async def get_deleted_leads(
     context: Context,
@@ -90,16 +90,16 @@ async def get_deleted_leads(
     where: Annotated[Mapping[str, Json], Where(DELETED_LEAD, "id", "emailAddress", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-    fields: Annotated[list[str] | None, Names("Only these fields; all when left out.")] = None,
+    fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
 ) -> Rows:
-    """Read the leads in the recycle bin, which restoreLeads can bring back: those that were deleted last first.
+    """Returns the leads in the recycle bin, which restoreLeads can restore, last deleted first.
 
-    Each is as it was when it was deleted; `mergedInto` is the lead that it was merged into, if it was. `id` and
-    `emailAddress`, each a value or a list of them, choose some; with both, both must match.
+    Each lead is as it was when it was deleted. `mergedInto` is the lead into which it was merged, if it was. The
+    filters `id` and `emailAddress` take a value or a list; if both are sent, both must match.
     """
-    ids, addresses = _several(where.get("id")), _several(where.get("emailAddress"))
+    ids, addresses = _values(where.get("id")), _values(where.get("emailAddress"))
 
-    async def found(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def deleted(tx: Tx, known: FieldSet) -> pages.Rows:
         try:
             readable(LEAD, known, [name for name in fields or () if name not in DELETED_LEAD.by_name])
         except InvalidParameters:
@@ -111,15 +111,16 @@ async def get_deleted_leads(
             context.company.id,
             select,
             ids=None if ids is None else cast("list[int]", ids),
-            keys=None if addresses is None else [email_key(str(one)) for one in addresses],
+            keys=None if addresses is None else [email_key(str(address)) for address in addresses],
             zone=context.zone_name,
             version=known.version,
             limit=limit,
             offset=offset,
         )
 
-    return Rows(await reads.asked(context, found))
+    return Rows(await reads.run(context, deleted))
 
 
-def _several(value: Json) -> list[Json] | None:
+def _values(value: Json) -> list[Json] | None:
+    """The value or values of a filter; None if it is not sent."""
     return None if value is None else value if isinstance(value, list) else [value]

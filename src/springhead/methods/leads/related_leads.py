@@ -1,10 +1,10 @@
-"""Leads that belong together (docs/wire/leads.md#other-methods)."""
+"""Related leads (docs/wire/leads.md#other-methods)."""
 
 from collections.abc import Mapping
 from typing import Annotated
 
 from springhead.methods import reads
-from springhead.methods.examples import GIVEN, LEAD_ROW
+from springhead.methods.examples import GIVEN_LEAD, LEAD_ROW
 from springhead.methods.reads import Limit
 from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
@@ -30,8 +30,8 @@ _ADDRESS = LEAD.by_name["emailAddress"]
         Example(
             {"where": {"emailAddress": "Lead.One@example.com"}, "limit": 10},
             [LEAD_ROW],
-            "A lead, and who belongs to it.",
-            given=GIVEN,
+            "A lead and its related leads.",
+            given=GIVEN_LEAD,
         )
     ],
 )
@@ -41,11 +41,11 @@ async def get_related_leads_by_email(
     where: Annotated[Mapping[str, Json], Where(LEAD, "emailAddress")],
     limit: Limit = PAGE,
 ) -> Rows:
-    """Read the active leads that belong to an email address, each once.
+    """Returns the active leads that are related to an email address, each once.
 
-    First the lead with that address, whatever its case; then those of the same account; then those of the
-    same mail domain, unless that is a public mail provider's. Each group is in the order of ids. The address
-    need not be a lead's.
+    The lead with that address (regardless of case) comes first, then the leads of the same account, then the leads with
+    the same email domain, unless it belongs to a public mail provider. Each group is in the order of the ids. The
+    address does not have to belong to a lead.
     """
     address = where.get("emailAddress")
     if address is None:
@@ -53,7 +53,7 @@ async def get_related_leads_by_email(
     if not isinstance(address, str):
         raise UnexpectedArray(_ADDRESS.problem("Expected a single value"))
 
-    async def belonging(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def related_leads(tx: Tx, known: FieldSet) -> pages.Rows:
         return await related(
             tx,
             context.company.id,
@@ -65,4 +65,4 @@ async def get_related_leads_by_email(
             limit=limit,
         )
 
-    return Rows(await reads.asked(context, belonging))
+    return Rows(await reads.run(context, related_leads))

@@ -1,10 +1,10 @@
-"""searchLeads: leads by any filter, by words in their texts, in any order, with a cursor (our own)."""
+"""searchLeads: leads by any filter and by words in their texts, in any order, with a cursor. Our addition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from springhead.methods import reads
-from springhead.methods.examples import GIVEN
+from springhead.methods.examples import GIVEN_LEAD
 from springhead.model.kit import filters
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
@@ -19,15 +19,15 @@ from springhead.store.database.pool import TookTooLong
 from springhead.store.leads.search import SECONDS, Query, Search
 
 DEFAULT = 50
-"""How many leads an answer has when the call does not say."""
+"""Leads per answer if the call does not send a limit."""
 
 _BESIDE: Mapping[str, Json] = {
-    "cursor": {"type": ["string", "null"], "description": "Where the search goes on; null at its end."},
+    "cursor": {"type": ["string", "null"], "description": "The cursor for the next page; null at the end."},
     "total": {
         "type": ["integer", "null"],
-        "description": f"How many, when asked; at most {search.TOTAL_MAX}.",
+        "description": f"The number of leads, if requested; at most {search.TOTAL_MAX}.",
     },
-    "totalIsExact": {"type": ["boolean", "null"], "description": "Whether there are no more than `total`."},
+    "totalIsExact": {"type": ["boolean", "null"], "description": "Whether `total` is the exact number."},
 }
 
 
@@ -44,51 +44,51 @@ _BESIDE: Mapping[str, Json] = {
                 "fields": ["id", "emailAddress"],
             },
             [{"id": ..., "emailAddress": "lead.one@example.com"}],
-            "By a filter, sorted.",
-            given=GIVEN,
+            "Leads by a filter, sorted.",
+            given=GIVEN_LEAD,
         ),
         Example(
             {"text": "laed one@", "fields": ["id", "firstName"]},
             [{"id": ..., "firstName": "Lead"}],
-            "By words, one of them with a typo.",
-            given=GIVEN,
+            "Leads by words; one word has a typo.",
+            given=GIVEN_LEAD,
         ),
     ],
 )
 async def search_leads(
     context: Context,
     *,
-    filter: Annotated[Mapping[str, Json] | None, Hash("What must hold for a lead: fields and their tests.")] = None,
-    text: Annotated[str, Text("Words that a lead must have in its names, company, email or description.")] = "",
+    filter: Annotated[Mapping[str, Json] | None, Hash("The conditions: fields and their tests.")] = None,
+    text: Annotated[str, Text("Words that must occur in names, company, email address or description.")] = "",
     sort: Annotated[
         list[tuple[str, bool]] | None,
-        Sort("By what to sort: up to three fields; by id without.", most=search.SORTS_MAX),
+        Sort("The fields to sort by, up to three; the id by default.", most=search.SORTS_MAX),
     ] = None,
-    limit: Annotated[int, Count("How many at most; 50 is the default, 500 the cap.", cap=PAGE)] = DEFAULT,
-    cursor: Annotated[str, Text("The cursor of the last answer, to go on behind it.", length=8_000)] = "",
-    fields: Annotated[list[str] | None, Names("Only these fields; all when left out.")] = None,
-    total: Annotated[int, Integer("1: count the leads as well.", low=0, high=1)] = 0,
-    inactive: Annotated[int, Integer("1: leads that are not active, too.", low=0, high=1)] = 0,
+    limit: Annotated[int, Count("The most leads to return; 50 is the default, 500 the maximum.", cap=PAGE)] = DEFAULT,
+    cursor: Annotated[str, Text("The `cursor` of the previous answer, to continue after it.", length=8_000)] = "",
+    fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
+    total: Annotated[int, Integer("1: also count the leads.", low=0, high=1)] = 0,
+    inactive: Annotated[int, Integer("1: also return inactive leads.", low=0, high=1)] = 0,
 ) -> Rows:
-    """Search leads: by a filter, by words, in any order, page by page with a cursor.
+    """Searches leads by a filter and by words, in any order, page by page with a cursor.
 
-    `filter` is that of lists, over every field of leads, custom ones too: `{"city": ["Berlin", "Bonn"]}`,
-    `{"leadScore": {"atLeast": 10}}`, `{"city": {"changedSince": "2026-03-01 08:00:00"}}`; `and`, `or` and
-    `not` make groups. `list` is for the lists that a lead is on: `{"list": {"in": [id, id]}}`, and `event` for what
-    happened to it: `{"event": {"source": "pageVisit", "since": "2026-03-01", "count": {"atLeast": 3}}}`.
+    `filter` is the same as for lists, over every field of leads, custom fields included: `{"city": ["Berlin",
+    "Bonn"]}`, `{"leadScore": {"atLeast": 10}}`, `{"city": {"changedSince": "2026-03-01 08:00:00"}}`. `and`, `or` and
+    `not` make groups. `list` tests memberships: `{"list": {"in": [id, id]}}`. `event` tests events of the lead:
+    `{"event": {"source": "pageVisit", "since": "2026-03-01", "count": {"atLeast": 3}}}`.
 
-    `text`: every word must stand in the first or last name, the company's name, the email address or the
-    description, in any case, as a piece of a word too. When no lead has them all, a word of 3 to 20 letters is
-    looked for in the names with one mistake: a letter missing, wrong or too many, or two in the wrong order.
+    `text`: every word must occur in the first or last name, the company name, the email address or the description, in
+    any case, also as a part of a word. If no lead contains all words, names are searched again, and a word of 3 to 20
+    letters may contain one mistake: a missing, wrong or additional letter, or two swapped letters.
 
-    Without `sort` those come first whose names or address the words fit best: as whole words, then as beginnings;
-    among many leads, 2,000 at a time. `sort` is a field's name or a list of up to three, each a name or
-    `{"field": ..., "direction": "asc" or "desc"}`. Texts are sorted without regard to case, by the characters' code;
-    leads without a value come last. The id decides between equals.
+    Without `sort`, the leads whose names or address match the words best come first: whole words, then beginnings of
+    words; if many leads match, they are ranked in groups of 2,000. `sort` is the name of a field, or a list of up to
+    three, each a name or `{"field": ..., "direction": "asc" or "desc"}`. Texts are sorted regardless of case, by the
+    code points of the characters; leads without a value come last. Leads with equal values are sorted by id.
 
-    A cursor belongs to its search: send the same `filter`, `text`, `sort` and `inactive` with it. It stays good
-    while leads come, go and change: one that keeps its place is seen once. With `total` 1 the answer has the
-    number of leads, up to 10,000. A search that takes longer than three seconds is refused with 205.
+    A cursor belongs to its search: send the same `filter`, `text`, `sort` and `inactive` with it. It stays valid while
+    leads are created, changed and deleted: a lead that keeps its position is returned once. With `total` 1, the answer
+    has the number of leads, up to 10,000. A search that takes longer than three seconds is refused with 205.
     """
     words = search.words(text)
     if len(words) > search.WORDS_MAX:
@@ -141,7 +141,7 @@ def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[SortKey]:
 
 
 def _start(cursor: str, which: str, keys: Sequence[SortKey] | None) -> Cursor | None:
-    """Where to go on, behind sort values of these keys or, without keys, behind a place of the best fit."""
+    """Returns the position after which to continue: sort values of these keys or, without keys, a rank of match."""
     if not cursor:
         return None
     found = search.decode_rank_cursor(cursor, which) if keys is None else search.decode_cursor(cursor, which, keys)

@@ -1,10 +1,10 @@
-"""What happened to leads: getLeadTimeline, getEvents, getEventsByType (docs/wire/events.md)."""
+"""Events of leads: getLeadTimeline, getEvents, getEventsByType (docs/wire/events.md)."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
-from springhead.methods.examples import GIVEN, row
+from springhead.methods.examples import GIVEN_LEAD, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import times
 from springhead.model.kit.columns import Column
@@ -21,8 +21,8 @@ _WHO = TIMELINE_EVENT.by_name["whoID"]
 _SOURCE = TIMELINE_EVENT.by_name["eventSource"]
 
 
-class _OfOneLead(Where):
-    """A filter that must name one lead: 220 when it does not."""
+class _WhereOneLead(Where):
+    """A filter that must name one lead; otherwise 220."""
 
     def read(self, name: str, value: Json, *, required: bool) -> dict[str, Json]:
         """The filters by column."""
@@ -33,32 +33,32 @@ class _OfOneLead(Where):
 
 
 class _Sources(Param):
-    """Sources of events as one text, parted by commas; 219 for one that there is not."""
+    """Sources of events as one text, separated by commas; 219 for an unknown source."""
 
-    about = "The sources, parted by commas, such as `leadCreation,formSubmit`."
+    about = "The sources, separated by commas, such as `leadCreation,formSubmit`."
 
     def read(self, name: str, value: Json, *, required: bool) -> list[str]:
-        """The sources, each once, in the order given."""
+        """The sources without duplicates, in the order sent."""
         text = self.scalar(name, value, required=required)
         sources = list(dict.fromkeys(part.strip() for part in str(text).split(",")))
-        _check(sources)
+        _check_sources(sources)
         return sources
 
 
-def _check(sources: list[str]) -> None:
+def _check_sources(sources: list[str]) -> None:
     unknown = [source for source in sources if source not in SOURCES]
     if unknown:
         message = f"Unknown: {', '.join(unknown)[:200]}. Expected any of: {', '.join(SOURCES)}"
         raise WrongEventSource(_SOURCE.problem(message))
 
 
-def _several(value: Json) -> list[str] | None:
-    """A filter's value or values; None when it is not there."""
-    return None if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]
+def _values(value: Json) -> list[str] | None:
+    """The values of a filter; None if it is not sent."""
+    return None if value is None else [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 def _after(context: Context, where: Mapping[str, Json], column: Column) -> datetime | None:
-    """The moment of the filter `createTimestamp`."""
+    """The time of the filter `createTimestamp`."""
     value = where.get("createTimestamp")
     if isinstance(value, list):
         raise UnexpectedArray(column.problem("Expected a single value"))
@@ -77,8 +77,8 @@ def _after(context: Context, where: Mapping[str, Json], column: Column) -> datet
         Example(
             {"where": {"whoID": "{id}", "eventSource": "leadCreation"}},
             [row(TIMELINE_EVENT, whoID=..., **_CREATION)],
-            "How a lead came to be.",
-            given=GIVEN,
+            "The event of a lead's creation.",
+            given=GIVEN_LEAD,
         )
     ],
 )
@@ -87,19 +87,19 @@ async def get_lead_timeline(
     *,
     where: Annotated[
         Mapping[str, Json],
-        _OfOneLead(TIMELINE_EVENT, "whoID", "eventName", "eventSource", "whatType", "createTimestamp"),
+        _WhereOneLead(TIMELINE_EVENT, "whoID", "eventName", "eventSource", "whatType", "createTimestamp"),
     ],
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read what happened to one lead, oldest first.
+    """Returns the events of one lead, oldest first.
 
-    `whoID` is the lead's id, and must be there. With `createTimestamp` only what happened after it; all
-    filters must match. `eventData` is a text of JSON: for a change of the lead it has each field that was
-    changed with its old and its new value, as in `{"city": [null, "Rome"]}`.
+    `whoID` is the id of the lead and is required. With `createTimestamp`, only later events are returned. All filters
+    must match. `eventData` is JSON as text: for a change of the lead, it has each changed field with its old and new
+    value, as in `{"city": [null, "Rome"]}`.
     """
-    sources = _several(where.get("eventSource"))
-    _check(sources or [])
+    sources = _values(where.get("eventSource"))
+    _check_sources(sources or [])
     async with context.tx() as tx:
         rows = await timeline.find(
             tx,
@@ -109,8 +109,8 @@ async def get_lead_timeline(
             lead_id=whole(str(where["whoID"])),
             after=_after(context, where, TIMELINE_EVENT.by_name["createTimestamp"]),
             sources=sources,
-            names=_several(where.get("eventName")),
-            about=_several(where.get("whatType")),
+            names=_values(where.get("eventName")),
+            about=_values(where.get("whatType")),
             limit=limit,
             offset=offset,
         )
@@ -122,13 +122,13 @@ async def get_lead_timeline(
     UnexpectedArray,
     result=Reads(EVENT),
     section="docs/wire/events.md#getevents",
-    differs="`eventSource` stands last; without a filter every event of the company comes, oldest first",
+    differs="`eventSource` is the last key; without a filter, all events of the company are returned, oldest first",
     examples=[
         Example(
             {"where": {"leadID": "{id}"}},
             [_ROW],
-            "All that happened to a lead.",
-            given=GIVEN,
+            "All events of a lead.",
+            given=GIVEN_LEAD,
         )
     ],
 )
@@ -139,7 +139,7 @@ async def get_events(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the events of a lead, or of all leads after a time, oldest first."""
+    """Returns the events of a lead, or of all leads after a time, oldest first."""
     lead = where.get("leadID")
     if isinstance(lead, list):
         raise UnexpectedArray(EVENT.by_name["leadID"].problem("Expected a single value"))
@@ -164,13 +164,13 @@ async def get_events(
     result=Reads(EVENT, by="eventSource"),
     section="docs/wire/events.md#geteventsbytype",
     aliases=("getEventsbyType",),
-    differs="the shape of the answer is our choice: a list for each source that was asked for, under its name",
+    differs="the shape of the answer is our choice: a list for each requested source, under its name",
     examples=[
         Example(
             {"leadID": "{id}", "eventSource": "leadCreation"},
             [_ROW],
-            "How a lead came to be.",
-            given=GIVEN,
+            "The event of a lead's creation.",
+            given=GIVEN_LEAD,
         )
     ],
 )
@@ -178,13 +178,13 @@ async def get_events_by_type(
     context: Context,
     *,
     event_source: Annotated[list[str], _Sources()],
-    lead_id: Annotated[int | None, Integer("The lead; without it, the events of all leads.", length=18)] = None,
-    create_timestamp: Annotated[datetime | None, Moment("Only what happened after it.")] = None,
+    lead_id: Annotated[int | None, Integer("The lead; all leads by default.", length=18)] = None,
+    create_timestamp: Annotated[datetime | None, Moment("Only events after this time.")] = None,
     limit: Limit = PAGE,
 ) -> Rows:
-    """Read events of some sources, those of each source by themselves and oldest first.
+    """Returns the events of some sources, grouped by source, oldest first.
 
-    `leadID` or `createTimestamp` must be there (206), or both. `limit` counts for each source.
+    `leadID`, `createTimestamp` or both are required (206). `limit` applies to each source.
     """
     if lead_id is None and create_timestamp is None:
         raise MissingParameters(

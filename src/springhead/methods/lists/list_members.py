@@ -8,7 +8,7 @@ import msgspec
 
 from springhead.methods.bulk import merged_ids
 from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS
-from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, failed
+from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD, NOTHING_CHANGED, failed
 from springhead.methods.lists.lists import GIVEN_LIST
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import (
@@ -38,7 +38,7 @@ _TWO_NAMES = f"{_CHOICE}; the lead's id is taken as `memberID` too"
 
 _ADDRESS = "lead.one@example.com"
 _NO_LEAD = failed(214, "The lead you tried to add does not exist for this account")
-_BOTH = (*GIVEN, *GIVEN_LIST)
+_BOTH = (*GIVEN_LEAD, *GIVEN_LIST)
 _MEMBER = (*_BOTH, Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], method="addListMember"))
 
 _MEMBERS = Objects(LIST_MEMBER, "The pairs of list and lead; 500 a call at most.")
@@ -167,7 +167,7 @@ async def remove_list_member(
                     {"listID": "{activeList}", "contactID": 1},
                 ]
             },
-            [DONE, NOTHING],
+            [DONE, NOTHING_CHANGED],
             "A member, and a lead that is none.",
             given=_MEMBER,
         )
@@ -220,7 +220,9 @@ async def remove_list_members_email_address(
     differs=_CHOICE,
     examples=[
         Example({"listID": "{activeList}"}, [DONE], "A list with somebody on it.", given=_MEMBER),
-        Example({"objects": [{"listID": "{activeList}"}]}, [NOTHING], "A list with nobody on it.", given=GIVEN_LIST),
+        Example(
+            {"objects": [{"listID": "{activeList}"}]}, [NOTHING_CHANGED], "A list with nobody on it.", given=GIVEN_LIST
+        ),
     ],
 )
 async def remove_list_members_all(

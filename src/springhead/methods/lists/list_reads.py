@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids
-from springhead.methods.examples import CREATED, GIVEN
+from springhead.methods.examples import CREATED, GIVEN_LEAD
 from springhead.methods.lists.lists import GIVEN_LIST
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.columns import Column, integer, text
@@ -37,7 +37,7 @@ _LEAD_LISTS = Select(LEAD_LIST, source=members.WITH_LISTS)
 _ON_LIST = f"not l.is_removed and {members.OF_A_LIST}"
 
 _MEMBER = (
-    *GIVEN,
+    *GIVEN_LEAD,
     *GIVEN_LIST,
     Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], method="addListMember"),
 )
@@ -93,7 +93,7 @@ async def get_list_members(
             ahead=True,
         )
 
-    return Rows.first(await reads.asked(context, page), limit)
+    return Rows.first(await reads.run(context, page), limit)
 
 
 @method(
@@ -152,7 +152,7 @@ async def get_removed_list_members(
             offset=offset,
         )
 
-    return Rows.first(await reads.asked(context, removed), limit)
+    return Rows.first(await reads.run(context, removed), limit)
 
 
 @method(
@@ -248,4 +248,4 @@ async def _of_leads(context: Context, select: Select, leads: list[int] | list[st
             tx, context.company.id, select, leads, zone=context.zone_name, version=known.version, active=active
         )
 
-    return Rows(await reads.asked(context, memberships))
+    return Rows(await reads.run(context, memberships))

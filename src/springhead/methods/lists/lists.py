@@ -8,7 +8,7 @@ import msgspec
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import FLAT_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import filters
 from springhead.model.kit.errors import (
@@ -110,7 +110,7 @@ async def create_list(
     examples=[
         Example({"id": "{id}", "name": "Customers near Berlin"}, [DONE], "Another name.", given=GIVEN_LIST),
         Example({"id": "{id}", "filter": None}, [DONE], "Its members stay, and follow no longer.", given=_RULED),
-        Example({"objects": [{"id": 1, "name": "x"}]}, [NOTHING], "An id that no list has."),
+        Example({"objects": [{"id": 1, "name": "x"}]}, [NOTHING_CHANGED], "An id that no list has."),
     ],
 )
 async def update_list(
@@ -142,7 +142,7 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
     section="docs/wire/lists.md#methods-of-lists",
     differs="`id` is taken beside `objects` too; an unknown id is answered with 302",
     examples=[
-        Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A list.", given=GIVEN_LIST),
+        Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING_CHANGED], "A list.", given=GIVEN_LIST),
         Example({"id": "{id}"}, [DONE], "Without a list of objects.", given=GIVEN_LIST),
     ],
 )

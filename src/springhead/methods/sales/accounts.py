@@ -6,7 +6,7 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS
-from springhead.methods.examples import CREATED, DONE, EVER, NOTHING, row
+from springhead.methods.examples import ALL_TIME, CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.model.kit.errors import (
     Json,
@@ -24,7 +24,7 @@ from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.sales import notes, references
 
-_OBJECTS = "The accounts, each a hash by system name; 500 a call at most."
+_OBJECTS = "The accounts, each a hash of system names and values; at most 500 per call."
 _NAME = "Acme Inc."
 _GIVEN = (Example({"objects": [{"accountName": _NAME}]}, [CREATED], method="createAccounts"),)
 _ROW = row(ACCOUNT, accountName=_NAME)
@@ -52,9 +52,9 @@ _HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)
     ],
 )
 async def create_accounts(context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]) -> Outcomes:
-    """Create up to 500 accounts and say, for each, whether it was created.
+    """Creates up to 500 accounts and returns, for each, whether it was created.
 
-    `accountName` is required; two accounts can have the same one. A refused account does not stop the others.
+    `accountName` is required; two accounts can have the same name. A refused account does not stop the others.
     """
     return await writes.create(context, ACCOUNT, objects)
 
@@ -67,14 +67,14 @@ async def create_accounts(context: Context, *, objects: Annotated[list[Json], Ob
     section="docs/wire/sales.md#accounts",
     examples=[
         Example({"objects": [{"id": "{id}", "website": "acme.example"}]}, [DONE], "A new website.", given=_GIVEN),
-        Example({"objects": [{"id": 1, "website": "acme.example"}]}, [NOTHING], "An id that no account has."),
+        Example({"objects": [{"id": 1, "website": "acme.example"}]}, [NOTHING_CHANGED], "An id that no account has."),
     ],
 )
 async def update_accounts(context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]) -> Outcomes:
-    """Change up to 500 accounts, each found by its `id`.
+    """Changes up to 500 accounts, each found by its `id`.
 
-    What is given overwrites, what is not given stays. An account that is not there, or that is already as
-    asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. An unknown account gets 302, and so does an account that
+    already has all sent values.
     """
     return await writes.update(context, ACCOUNT, objects)
 
@@ -84,17 +84,25 @@ async def update_accounts(context: Context, *, objects: Annotated[list[Json], Ob
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/sales.md#accounts",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "An account.", given=_GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "An account, and an id that no account has.",
+            given=_GIVEN,
+        )
+    ],
 )
 async def delete_accounts(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(ACCOUNT, "The accounts, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 accounts for good, by id.
+    """Deletes up to 500 accounts permanently, by id.
 
-    Their leads and opportunities stay and belong to no account from then on; where there are tens of thousands
-    of them, that takes some seconds more than the call. Notes about nothing else go with them; tasks stay.
+    Their leads and opportunities stay, without an account. If there are tens of thousands of them, a background job
+    removes the account from the rest within seconds after the call. Notes about nothing else are deleted too; tasks
+    stay.
     """
     return await writes.delete(context, ACCOUNT, objects, _HOOKS)
 
@@ -107,7 +115,7 @@ async def delete_accounts(
     examples=[Example({"id": "{id}"}, [_ROW], "An account.", given=_GIVEN)],
 )
 async def get_account(context: Context, *, id: Id) -> Rows:
-    """Read one account by its id: a list of one, or an empty one when there is none."""
+    """Returns one account by its id: a list of one row, or an empty list if no account has this id."""
     return await reads.get(context, ACCOUNT, id)
 
 
@@ -115,7 +123,7 @@ async def get_account(context: Context, *, id: Id) -> Rows:
     UnexpectedArray,
     result=Reads(ACCOUNT),
     section="docs/wire/sales.md#accounts",
-    examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=_GIVEN)],
+    examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All accounts.", given=_GIVEN)],
 )
 async def get_accounts(
     context: Context,
@@ -124,7 +132,7 @@ async def get_accounts(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the accounts that match all filters, in the order of their ids."""
+    """Returns a page of the accounts that match all filters, in the order of their ids."""
     return await reads.listing(context, ACCOUNT, where, limit=limit, offset=offset)
 
 
@@ -134,7 +142,7 @@ async def get_accounts(
     WrongValue,
     result=Reads(ACCOUNT),
     section="docs/wire/sales.md#accounts",
-    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
+    examples=[Example({**ALL_TIME, "timestamp": "create"}, [_ROW], "All accounts of a range of time.", given=_GIVEN)],
 )
 async def get_accounts_date_range(
     context: Context,
@@ -145,5 +153,5 @@ async def get_accounts_date_range(
     limit: LongLimit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the accounts that were created or updated between two times, both included, oldest first."""
-    return await reads.ranged(context, ACCOUNT, (start_date, end_date), timestamp, limit=limit, offset=offset)
+    """Returns the accounts that were created or updated between two times, both included, oldest first."""
+    return await reads.date_range(context, ACCOUNT, (start_date, end_date), timestamp, limit=limit, offset=offset)

@@ -6,7 +6,7 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS
-from springhead.methods.examples import CREATED, DONE, EVER, NOTHING, row
+from springhead.methods.examples import ALL_TIME, CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.model.kit.errors import (
     Json,
@@ -25,11 +25,11 @@ from springhead.store.capture import forms
 from springhead.store.database.pool import Tx
 from springhead.store.sales import references
 
-_OBJECTS = "The campaigns, each a hash by system name; 500 a call at most."
+_OBJECTS = "The campaigns, each a hash of system names and values; at most 500 per call."
 _NAME = "Spring fair"
 _GIVEN = (Example({"objects": [{"campaignName": _NAME, "price": "99.5"}]}, [CREATED], method="createCampaigns"),)
 _ROW = row(CAMPAIGN, campaignName=_NAME, price="99.5")
-_TYPES = "lengths and types of the columns are our choice, for the vendor's are not known"
+_TYPES = "lengths and types of the columns are our choice, because the vendor's are not known"
 
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
@@ -57,12 +57,12 @@ _HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)
 async def create_campaigns(
     context: Context, *, objects: Annotated[list[Json], Objects(CAMPAIGN, _OBJECTS)]
 ) -> Outcomes:
-    """Create up to 500 campaigns and say, for each, whether it was created.
+    """Creates up to 500 campaigns and returns, for each, whether it was created.
 
-    `campaignName` is required; two campaigns can have the same one. A campaign `isActive` unless you say otherwise.
-    `startDate` and `endDate` are in the zone of the call: your company's at v1, UTC at v1.2; a date alone is its
-    first second. `price`, `goal` and `otherCosts` are kept exactly as sent, up to 14 digits before the point and 10
-    after it. A refused campaign does not stop the others.
+    `campaignName` is required; two campaigns can have the same name. `isActive` is 1 by default. `startDate` and
+    `endDate` are in the time zone of the call: your company's at v1, UTC at v1.2. A date without a time means its first
+    second. `price`, `goal` and `otherCosts` are stored exactly as sent, with up to 14 digits before the decimal point
+    and 10 after it. A refused campaign does not stop the others.
     """
     return await writes.create(context, CAMPAIGN, objects)
 
@@ -75,17 +75,17 @@ async def create_campaigns(
     section="docs/wire/sales.md#campaigns",
     differs=_TYPES,
     examples=[
-        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "It is over.", given=_GIVEN),
-        Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING], "An id that no campaign has."),
+        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A campaign that is over.", given=_GIVEN),
+        Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING_CHANGED], "An id that no campaign has."),
     ],
 )
 async def update_campaigns(
     context: Context, *, objects: Annotated[list[Json], Objects(CAMPAIGN, _OBJECTS)]
 ) -> Outcomes:
-    """Change up to 500 campaigns, each found by its `id`.
+    """Changes up to 500 campaigns, each found by its `id`.
 
-    What is given overwrites, what is not given stays; null takes a number, a date or the owner away. A campaign
-    that is not there, or that is already as asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. null clears a number, a date or the owner. An unknown
+    campaign gets 302, and so does a campaign that already has all sent values.
     """
     return await writes.update(context, CAMPAIGN, objects)
 
@@ -95,17 +95,24 @@ async def update_campaigns(
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/sales.md#campaigns",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A campaign.", given=_GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A campaign, and an id that no campaign has.",
+            given=_GIVEN,
+        )
+    ],
 )
 async def delete_campaigns(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(CAMPAIGN, "The campaigns, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 campaigns for good, by id.
+    """Deletes up to 500 campaigns permanently, by id.
 
-    Their leads and opportunities stay and belong to no campaign from then on; where there are tens of thousands
-    of them, that takes some seconds more than the call.
+    Their leads and opportunities stay, without a campaign. If there are tens of thousands of them, a background job
+    removes the campaign from the rest within seconds after the call.
     """
     return await writes.delete(context, CAMPAIGN, objects, _HOOKS)
 
@@ -115,11 +122,11 @@ async def delete_campaigns(
     UnexpectedArray,
     result=Reads(CAMPAIGN),
     section="docs/wire/sales.md#campaigns",
-    differs="`ownerID`, by which campaigns can be filtered, is a column too, and the last one",
+    differs="the filter `ownerID` is also a column, the last one",
     examples=[Example({"id": "{id}"}, [_ROW], "A campaign.", given=_GIVEN)],
 )
 async def get_campaign(context: Context, *, id: Id) -> Rows:
-    """Read one campaign by its id: a list of one, or an empty one when there is none."""
+    """Returns one campaign by its id: a list of one row, or an empty list if no campaign has this id."""
     return await reads.get(context, CAMPAIGN, id)
 
 
@@ -127,8 +134,8 @@ async def get_campaign(context: Context, *, id: Id) -> Rows:
     UnexpectedArray,
     result=Reads(CAMPAIGN),
     section="docs/wire/sales.md#campaigns",
-    differs="`ownerID`, by which campaigns can be filtered, is a column too, and the last one",
-    examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All of them.", given=_GIVEN)],
+    differs="the filter `ownerID` is also a column, the last one",
+    examples=[Example({"where": {}, "limit": 500, "offset": 0}, [_ROW], "All campaigns.", given=_GIVEN)],
 )
 async def get_campaigns(
     context: Context,
@@ -137,7 +144,7 @@ async def get_campaigns(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the campaigns that match all filters, active or not, in the order of their ids."""
+    """Returns a page of the campaigns that match all filters, active or not, in the order of their ids."""
     return await reads.listing(context, CAMPAIGN, where, limit=limit, offset=offset)
 
 
@@ -147,8 +154,8 @@ async def get_campaigns(
     WrongValue,
     result=Reads(CAMPAIGN),
     section="docs/wire/sales.md#campaigns",
-    differs="`ownerID`, by which campaigns can be filtered, is a column too, and the last one",
-    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
+    differs="the filter `ownerID` is also a column, the last one",
+    examples=[Example({**ALL_TIME, "timestamp": "create"}, [_ROW], "All campaigns of a range of time.", given=_GIVEN)],
 )
 async def get_campaigns_date_range(
     context: Context,
@@ -159,8 +166,9 @@ async def get_campaigns_date_range(
     limit: LongLimit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the campaigns that were created or updated between two times, both included, oldest first.
+    """Returns the campaigns that were created or updated between two times, both included, oldest first.
 
-    The range is about when a campaign was stored or changed here, not about its own `startDate` and `endDate`.
+    The range refers to the times at which a campaign was stored or changed here, not to its own `startDate` and
+    `endDate`.
     """
-    return await reads.ranged(context, CAMPAIGN, (start_date, end_date), timestamp, limit=limit, offset=offset)
+    return await reads.date_range(context, CAMPAIGN, (start_date, end_date), timestamp, limit=limit, offset=offset)

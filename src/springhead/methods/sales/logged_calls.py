@@ -1,11 +1,11 @@
-"""Logged calls (docs/wire/events.md#logcalls)."""
+"""Logged phone calls (docs/wire/events.md#logcalls)."""
 
 from collections.abc import Sequence
 from typing import Annotated
 
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS
-from springhead.methods.examples import GIVEN
+from springhead.methods.examples import GIVEN_LEAD
 from springhead.model.kit.errors import Json, UnknownReference
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.events import CALL_SOURCES
@@ -17,11 +17,11 @@ from springhead.store.database.pool import Tx
 from springhead.store.sales import logged_calls
 
 
-async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _add_timeline_events(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await logged_calls.write_events(tx, context.company.id, ids, CALL_SOURCES)
 
 
-HOOKS = writes.Hooks(after_write=_tell)
+HOOKS = writes.Hooks(after_write=_add_timeline_events)
 
 
 @method(
@@ -30,8 +30,8 @@ HOOKS = writes.Hooks(after_write=_tell)
     result=Writes("creates", only_success=True, captured=True),
     section="docs/wire/events.md#logcalls",
     differs=(
-        "the answer is the documented `success`, whether all of them were logged; for keys made with "
-        "`--captured-calls` it is the captured `creates`; of `callResult` any text is taken"
+        "the answer is the documented `success`: whether all calls were logged. For API keys made with "
+        "`--captured-calls` it is the captured `creates`. `callResult` accepts any text"
     ),
     examples=[
         Example(
@@ -48,19 +48,21 @@ HOOKS = writes.Hooks(after_write=_tell)
                 ]
             },
             True,
-            "A call that came in.",
-            given=GIVEN,
+            "An incoming call.",
+            given=GIVEN_LEAD,
         )
     ],
 )
 async def log_calls(
     context: Context,
     *,
-    objects: Annotated[list[Json], Objects(CALL, "The calls, each a hash; 500 a call at most.")],
+    objects: Annotated[
+        list[Json], Objects(CALL, "The phone calls, each a hash of system names and values; at most 500.")
+    ],
 ) -> Outcomes:
-    """Log up to 500 calls: each stands on the timeline of its lead, at the time at which it was.
+    """Logs up to 500 phone calls: each appears on the timeline of its lead, at the time of the phone call.
 
-    `userID`, `leadID`, `direction` (`incoming` or `outgoing`) and `createTimestamp` are required. A wrong call is
-    refused alone; `success` is true when none was, and `error` is the list of the errors otherwise.
+    `userID`, `leadID`, `direction` (`incoming` or `outgoing`) and `createTimestamp` are required. A refused phone call
+    does not stop the others. `success` is true if all were logged; otherwise `error` is the list of the errors.
     """
     return await writes.create(context, CALL, objects, HOOKS)

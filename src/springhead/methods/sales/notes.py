@@ -7,7 +7,7 @@ from typing import Annotated, cast
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids, writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, GIVEN, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import (
     ApiError,
@@ -29,8 +29,8 @@ from springhead.store.database.pool import Tx
 from springhead.store.nouns import reads as pages
 from springhead.store.sales import notes
 
-_OBJECTS = "The notes, each a hash by system name; 500 a call at most."
-_KEY = "the result key `note` follows from the vendor's naming rule; there is no capture"
+_OBJECTS = "The notes, each a hash of system names and values; at most 500 per call."
+_KEY = "the result key `note` follows the vendor's naming rule; no answer of the vendor was captured"
 _ORDER = f"{_KEY}; the order, `limit` and `offset` are our choice"
 
 _TEXT = "Wants to see a demo."
@@ -47,22 +47,22 @@ _ABOUT_ACCOUNT: Mapping[str, Json] = {
     "whatType": "account",
 }
 _ACCOUNT = (Example({"objects": [{"accountName": "Acme Inc."}]}, [CREATED], method="createAccounts"),)
-_NOTE = (*GIVEN, Example({"objects": [_ABOUT_LEAD]}, [CREATED], method="createNotes"))
+_NOTE = (*GIVEN_LEAD, Example({"objects": [_ABOUT_LEAD]}, [CREATED], method="createNotes"))
 _ACCOUNT_NOTE = (*_ACCOUNT, Example({"objects": [_ABOUT_ACCOUNT]}, [CREATED], method="createNotes"))
 _ROW = row(NOTE, authorID=..., note=_TEXT, whoID=..., whoType="lead")
 _ACCOUNT_ROW = row(NOTE, authorID=..., note=_TEXT, whatID=..., whatType="account")
 
 
-async def _tell(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _add_timeline_events(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await notes.write_note_events(tx, context.company.id, ids)
 
 
-def _new(one: object) -> ApiError | None:
-    return check_associations(NOTE, one) or check_attached(one, creating=True)
+def _check_new(record: object) -> ApiError | None:
+    return check_associations(NOTE, record) or check_attached(record, creating=True)
 
 
-def _changed(one: object) -> ApiError | None:
-    return check_associations(NOTE, one) or check_attached(one, creating=False)
+def _check_changed(record: object) -> ApiError | None:
+    return check_associations(NOTE, record) or check_attached(record, creating=False)
 
 
 @method(
@@ -70,17 +70,17 @@ def _changed(one: object) -> ApiError | None:
     UnknownReference,
     result=Writes("creates"),
     section="docs/wire/notes-and-tasks.md#notes",
-    examples=[Example({"objects": [_ABOUT_LEAD]}, [CREATED], "A note about a lead.", given=GIVEN)],
+    examples=[Example({"objects": [_ABOUT_LEAD]}, [CREATED], "A note about a lead.", given=GIVEN_LEAD)],
 )
 async def create_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
-    """Create up to 500 notes and say, for each, whether it was created.
+    """Creates up to 500 notes and returns, for each, whether it was created.
 
-    `authorID`, a user, and `note` are required, and so is at least one association: `whatID` with
-    `whatType`, `whoID` with `whoType`, or both. The types are `lead`, `opportunity` and `account`. An id
-    without its type, a type without its id, and a note about nothing get 205; an unknown author or target
-    gets 303. A refused note does not stop the others.
+    `authorID` (a user) and `note` are required, and so is at least one association: `whatID` with `whatType`, `whoID`
+    with `whoType`, or both. The types are `lead`, `opportunity` and `account`. An id without its type, a type without
+    its id, and a note without an association get 205. An unknown author or associated object gets 303. A refused note
+    does not stop the others.
     """
-    return await writes.create(context, NOTE, objects, Hooks(check=_new, after_write=_tell))
+    return await writes.create(context, NOTE, objects, Hooks(check=_check_new, after_write=_add_timeline_events))
 
 
 @method(
@@ -90,18 +90,18 @@ async def create_notes(context: Context, *, objects: Annotated[list[Json], Objec
     result=Writes("updates"),
     section="docs/wire/notes-and-tasks.md#notes",
     examples=[
-        Example({"objects": [{"id": "{id}", "pinned": 1}]}, [DONE], "A note to keep in sight.", given=_NOTE),
-        Example({"objects": [{"id": 1, "title": "Demo"}]}, [NOTHING], "An id that no note has."),
+        Example({"objects": [{"id": "{id}", "pinned": 1}]}, [DONE], "A pinned note.", given=_NOTE),
+        Example({"objects": [{"id": 1, "title": "Demo"}]}, [NOTHING_CHANGED], "An id that no note has."),
     ],
 )
 async def update_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
-    """Change up to 500 notes, each found by its `id`.
+    """Changes up to 500 notes, each found by its `id`.
 
-    What is given overwrites, what is not given stays. The id and the type of an association change
-    together; both as null take it away, and then the same object must name the other one, for a note is
-    about something. A note that is not there, or that is already as asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. The id and the type of an association change together.
+    If both are null, the association is removed; then the same object must set the other association, because a note
+    needs one. An unknown note gets 302, and so does a note that already has all sent values.
     """
-    return await writes.update(context, NOTE, objects, Hooks(check=_changed))
+    return await writes.update(context, NOTE, objects, Hooks(check=_check_changed))
 
 
 @method(
@@ -109,14 +109,21 @@ async def update_notes(context: Context, *, objects: Annotated[list[Json], Objec
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/notes-and-tasks.md#notes",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A note.", given=_NOTE)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A note, and an id that no note has.",
+            given=_NOTE,
+        )
+    ],
 )
 async def delete_notes(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(NOTE, "The notes, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 notes for good, by id, with their associations; what they were about stays."""
+    """Deletes up to 500 notes permanently, by id. The leads, accounts and opportunities that they are about stay."""
     return await writes.delete(context, NOTE, objects)
 
 
@@ -135,11 +142,11 @@ async def get_contact_notes(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the notes about one lead, pinned ones first and then the newest first.
+    """Returns the notes about one lead: pinned notes first, then the newest first.
 
-    A note counts whether the lead is its `who` or its `what`. An unknown id has no notes.
+    A note counts whether `whoID` or `whatID` names the lead. An unknown id has no notes.
     """
-    return await _of_one(context, "lead", id, limit, offset)
+    return await _notes_of(context, "lead", id, limit, offset)
 
 
 @method(
@@ -156,11 +163,12 @@ async def get_contacts_notes(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the notes about the leads with the `id`, one or a list, or about any lead, in the order of the notes' ids.
+    """Returns the notes about the leads with the `id` (a value or a list), in the order of the notes' ids.
 
-    A note counts whether the lead is its `who` or its `what`, and once.
+    Without `id` it returns the notes about any lead. A note counts whether `whoID` or `whatID` names the lead, and
+    appears once.
     """
-    return await _of_many(context, "lead", where, limit, offset)
+    return await _notes_where(context, "lead", where, limit, offset)
 
 
 @method(
@@ -178,11 +186,11 @@ async def get_account_notes(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the notes about one account, pinned ones first and then the newest first.
+    """Returns the notes about one account: pinned notes first, then the newest first.
 
     Notes about its leads and opportunities do not count. An unknown id has no notes.
     """
-    return await _of_one(context, "account", id, limit, offset)
+    return await _notes_of(context, "account", id, limit, offset)
 
 
 @method(
@@ -190,7 +198,7 @@ async def get_account_notes(
     result=Reads(NOTE),
     section="docs/wire/notes-and-tasks.md#notes",
     differs=_ORDER,
-    examples=[Example({"where": {}, "limit": 500}, [_ACCOUNT_ROW], "Those of all accounts.", given=_ACCOUNT_NOTE)],
+    examples=[Example({"where": {}, "limit": 500}, [_ACCOUNT_ROW], "The notes of all accounts.", given=_ACCOUNT_NOTE)],
 )
 async def get_accounts_notes(
     context: Context,
@@ -199,8 +207,11 @@ async def get_accounts_notes(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the notes about the accounts with the `id`, one or a list, or about any, in the order of the notes' ids."""
-    return await _of_many(context, "account", where, limit, offset)
+    """Returns the notes about the accounts with the `id` (a value or a list), in the order of the notes' ids.
+
+    Without `id` it returns the notes about any account.
+    """
+    return await _notes_where(context, "account", where, limit, offset)
 
 
 @method(
@@ -218,11 +229,11 @@ async def get_opportunity_notes(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the notes about one opportunity, pinned ones first and then the newest first.
+    """Returns the notes about one opportunity: pinned notes first, then the newest first.
 
     An unknown id has no notes.
     """
-    return await _of_one(context, "opportunity", id, limit, offset)
+    return await _notes_of(context, "opportunity", id, limit, offset)
 
 
 @method(
@@ -239,15 +250,18 @@ async def get_opportunities_notes(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the notes about the opportunities with the `id`, one or a list, or about any, in the order of their ids."""
-    return await _of_many(context, "opportunity", where, limit, offset)
+    """Returns the notes about the opportunities with the `id` (a value or a list), in the order of the notes' ids.
+
+    Without `id` it returns the notes about any opportunity.
+    """
+    return await _notes_where(context, "opportunity", where, limit, offset)
 
 
-async def _of_one(context: Context, word: str, object_id: int, limit: int, offset: int) -> Rows:
+async def _notes_of(context: Context, word: str, object_id: int, limit: int, offset: int) -> Rows:
     return await _about(context, word, [object_id], limit, offset, pinned_first=True)
 
 
-async def _of_many(context: Context, word: str, where: Mapping[str, Json], limit: int, offset: int) -> Rows:
+async def _notes_where(context: Context, word: str, where: Mapping[str, Json], limit: int, offset: int) -> Rows:
     if where:
         ids = where["id"] if isinstance(where["id"], list) else [where["id"]]
         return await _about(context, word, cast("Sequence[int]", ids), limit, offset, pinned_first=False)
@@ -266,14 +280,14 @@ async def _of_many(context: Context, word: str, where: Mapping[str, Json], limit
             condition=notes.about_kind(word),
         )
 
-    return Rows(await reads.asked(context, page))
+    return Rows(await reads.run(context, page))
 
 
 async def _about(
     context: Context, word: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool
 ) -> Rows:
     async def read(where: Mapping[str, Json]) -> Rows:
-        return Rows(await reads.asked(context, partial(about, cast("Sequence[int]", where["id"]))))
+        return Rows(await reads.run(context, partial(about, cast("Sequence[int]", where["id"]))))
 
     async def about(ids: Sequence[int], tx: Tx, known: FieldSet) -> pages.Rows:
         return await notes.find_about(

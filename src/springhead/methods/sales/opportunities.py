@@ -1,4 +1,4 @@
-"""Opportunities: possible sales, and what they make of their leads (docs/wire/sales.md#opportunities)."""
+"""Opportunities: possible sales, and their effect on leads (docs/wire/sales.md#opportunities)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from msgspec import UNSET
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, EVER, NOTHING, row
+from springhead.methods.examples import ALL_TIME, CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.methods.sales import deal_stages
 from springhead.model.kit.errors import (
@@ -30,9 +30,9 @@ from springhead.store.leads import lead_status
 from springhead.store.sales import notes, opportunities
 from springhead.store.sales.opportunities import State
 
-_OBJECTS = "The opportunities, each a hash by system name; 500 a call at most."
+_OBJECTS = "The opportunities, each a hash of system names and values; at most 500 per call."
 _NEW = {"opportunityName": "A new roof", "dealStageID": "{dealStage}", "closeDate": "2030-01-31", "amount": 12500}
-_GIVEN = (*deal_stages.GIVEN, Example({"objects": [_NEW]}, [CREATED], method="createOpportunities"))
+_GIVEN = (*deal_stages.GIVEN_STAGE, Example({"objects": [_NEW]}, [CREATED], method="createOpportunities"))
 _ROW = row(
     OPPORTUNITY,
     dealStageID=...,
@@ -41,71 +41,71 @@ _ROW = row(
     amount="12500",
     closeDate="2030-01-31 00:00:00",
 )
-_NAMING = ("primaryLeadID", "originatingLeadID")
-_MOVING = (*_NAMING, "isClosed", "isWon", "isActive")
-"""What can change links or the status of leads; a deal stage that changes is no more than told to them."""
+_LEAD_REFERENCES = ("primaryLeadID", "originatingLeadID")
+_STATUS_COLUMNS = (*_LEAD_REFERENCES, "isClosed", "isWon", "isActive")
+"""The columns that can change links to leads, or the status of leads. A new deal stage only adds timeline events."""
 
 
-def _examine(one: Any) -> InvalidParameters | None:
-    """Won is closed: complete what was not sent, refuse what contradicts itself."""
-    if one.isWon is True and one.isClosed is False:
+def _check(record: Any) -> InvalidParameters | None:
+    """Completes an object so that a won opportunity is closed; returns 205 for a won opportunity that is not closed."""
+    if record.isWon is True and record.isClosed is False:
         return InvalidParameters(OPPORTUNITY.by_name["isClosed"].problem("A won opportunity is closed"))
-    if one.isWon is True:
-        one.isClosed = True
-    elif one.isClosed is False:
-        one.isWon = False
+    if record.isWon is True:
+        record.isClosed = True
+    elif record.isClosed is False:
+        record.isWon = False
     return None
 
 
-def _named(objects: Sequence[Any]) -> set[int]:
-    """The leads that objects name."""
-    return {lead for one in objects for name in _NAMING if isinstance(lead := getattr(one, name), int)}
+def _named_leads(records: Sequence[Any]) -> set[int]:
+    """The ids of the leads that the objects name."""
+    return {lead for record in records for name in _LEAD_REFERENCES if isinstance(lead := getattr(record, name), int)}
 
 
-class _Followed:
-    """What one call does to opportunities: what they were before it, and what follows for their leads."""
+class _LeadUpdates:
+    """The hooks of one call on opportunities. They keep the state before the write, and update the leads after it."""
 
     def __init__(self) -> None:
-        self._naming = False
+        self._names_leads = False
         self._before: Mapping[int, State] = {}
         self._leads: set[int] = set()
 
     @property
     def creating(self) -> Hooks:
         """The hooks of a create."""
-        return Hooks(check=_examine, before_write=self._before_create, after_write=self._created)
+        return Hooks(check=_check, before_write=self._lock_named_leads, after_write=self._after_create)
 
     @property
     def updating(self) -> Hooks:
         """The hooks of an update."""
-        return Hooks(check=_examine, before_write=self._before_update, after_write=self._updated)
+        return Hooks(check=_check, before_write=self._before_update, after_write=self._after_update)
 
     @property
     def deleting(self) -> Hooks:
         """The hooks of a delete."""
-        return Hooks(before_delete=self._before_delete, after_delete=self._deleted)
+        return Hooks(before_delete=self._before_delete, after_delete=self._after_delete)
 
-    async def _before_create(self, context: Context, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
-        named = _named(objects)
-        self._naming = bool(named)
+    async def _lock_named_leads(self, context: Context, tx: Tx, _fields: FieldSet, records: Sequence[Any]) -> None:
+        named = _named_leads(records)
+        self._names_leads = bool(named)
         await lead_status.lock(tx, context.company.id, named)
 
-    async def _created(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
-        if self._naming:
+    async def _after_create(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+        if self._names_leads:
             await opportunities.after_write(tx, context.company.id, fields, ids)
 
-    async def _before_update(self, context: Context, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
+    async def _before_update(self, context: Context, tx: Tx, _fields: FieldSet, records: Sequence[Any]) -> None:
         self._before = {}
-        ids = [one.id for one in objects if isinstance(one.id, int)]
-        if any(getattr(one, name) is not UNSET for one in objects for name in _MOVING):
-            await opportunities.lock_with_leads(tx, context.company.id, ids, named=_named(objects))
-        elif any(one.dealStageID is not UNSET for one in objects):
+        ids = [record.id for record in records if isinstance(record.id, int)]
+        if any(getattr(record, name) is not UNSET for record in records for name in _STATUS_COLUMNS):
+            await opportunities.lock_with_leads(tx, context.company.id, ids, named=_named_leads(records))
+        elif any(record.dealStageID is not UNSET for record in records):
             await opportunities.lock(tx, context.company.id, ids)
         else:
             return
         self._before = await opportunities.states(tx, context.company.id, ids)
 
-    async def _updated(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+    async def _after_update(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         if self._before:
             await opportunities.after_write(tx, context.company.id, fields, ids, self._before)
 
@@ -114,7 +114,7 @@ class _Followed:
         self._leads = {link.lead_id for link in links}
         await opportunities.unlink(tx, context.company.id, opportunity_ids=ids)
 
-    async def _deleted(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+    async def _after_delete(self, context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
         await lead_status.refresh(tx, context.company.id, fields, self._leads)
         await notes.detach(tx, context.company.id, "opportunity", ids)
 
@@ -124,21 +124,19 @@ class _Followed:
     UnknownReference,
     result=Writes("creates"),
     section="docs/wire/sales.md#opportunities",
-    examples=[
-        Example({"objects": [_NEW]}, [CREATED], "What a new roof may bring, until when.", given=deal_stages.GIVEN)
-    ],
+    examples=[Example({"objects": [_NEW]}, [CREATED], "A new opportunity.", given=deal_stages.GIVEN_STAGE)],
 )
 async def create_opportunities(
     context: Context, *, objects: Annotated[list[Json], Objects(OPPORTUNITY, _OBJECTS)]
 ) -> Outcomes:
-    """Create up to 500 opportunities and say, for each, whether it was created.
+    """Creates up to 500 opportunities and returns, for each, whether it was created.
 
-    `opportunityName`, `dealStageID` and `closeDate` are required; `probability` is that of the deal stage when not
-    given. `isWon` 1 means `isClosed` 1. The leads of `primaryLeadID` and `originatingLeadID` are linked to it, as
-    createOpportunityLeads does: an open opportunity (not closed, and active) makes its leads contactWithOpp, a won
-    one makes them customers.
+    `opportunityName`, `dealStageID` and `closeDate` are required. `probability` is that of the deal stage by default.
+    `isWon` 1 implies `isClosed` 1. The leads `primaryLeadID` and `originatingLeadID` are linked to the opportunity, as
+    createOpportunityLeads does. An open opportunity (active and not closed) makes its leads contactWithOpp; a won
+    opportunity makes them customers.
     """
-    return await writes.create(context, OPPORTUNITY, objects, _Followed().creating)
+    return await writes.create(context, OPPORTUNITY, objects, _LeadUpdates().creating)
 
 
 @method(
@@ -148,21 +146,26 @@ async def create_opportunities(
     result=Writes("updates"),
     section="docs/wire/sales.md#opportunities",
     examples=[
-        Example({"objects": [{"id": "{id}", "isWon": 1}]}, [DONE], "It is won, and so closed.", given=_GIVEN),
-        Example({"objects": [{"id": 1, "isWon": 1}]}, [NOTHING], "An id that no opportunity has."),
+        Example(
+            {"objects": [{"id": "{id}", "isWon": 1}]},
+            [DONE],
+            "An opportunity that is won, and therefore closed.",
+            given=_GIVEN,
+        ),
+        Example({"objects": [{"id": 1, "isWon": 1}]}, [NOTHING_CHANGED], "An id that no opportunity has."),
     ],
 )
 async def update_opportunities(
     context: Context, *, objects: Annotated[list[Json], Objects(OPPORTUNITY, _OBJECTS)]
 ) -> Outcomes:
-    """Change up to 500 opportunities, each found by its `id`.
+    """Changes up to 500 opportunities, each found by its `id`.
 
-    What is given overwrites, what is not given stays. `isWon` 1 closes it and makes its leads customers; `isClosed`
-    0 opens it again and takes back that it was won, but its leads stay customers. When the last open opportunity of
-    a lead is closed or set inactive, the lead goes from contactWithOpp to contact. An opportunity that is not there, or
-    that is already as asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. `isWon` 1 closes the opportunity and makes its leads
+    customers. `isClosed` 0 opens it again and sets `isWon` to 0, but its leads stay customers. If the last open
+    opportunity of a lead is closed or becomes inactive, the lead changes from contactWithOpp to contact. An unknown
+    opportunity gets 302, and so does an opportunity that already has all sent values.
     """
-    return await writes.update(context, OPPORTUNITY, objects, _Followed().updating)
+    return await writes.update(context, OPPORTUNITY, objects, _LeadUpdates().updating)
 
 
 @method(
@@ -170,19 +173,26 @@ async def update_opportunities(
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/sales.md#opportunities",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "An opportunity.", given=_GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "An opportunity, and an id that no opportunity has.",
+            given=_GIVEN,
+        )
+    ],
 )
 async def delete_opportunities(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(OPPORTUNITY, "The opportunities, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 opportunities for good, by id.
+    """Deletes up to 500 opportunities permanently, by id.
 
-    Their leads stay, linked to them no more: one without another open opportunity goes from contactWithOpp to
-    contact.
+    Their leads stay, and the links to them are deleted. A lead without another open opportunity changes from
+    contactWithOpp to contact.
     """
-    return await writes.delete(context, OPPORTUNITY, objects, _Followed().deleting)
+    return await writes.delete(context, OPPORTUNITY, objects, _LeadUpdates().deleting)
 
 
 @method(
@@ -193,7 +203,7 @@ async def delete_opportunities(
     examples=[Example({"id": "{id}"}, [_ROW], "An opportunity.", given=_GIVEN)],
 )
 async def get_opportunity(context: Context, *, id: Id) -> Rows:
-    """Read one opportunity by its id: a list of one, or an empty one when there is none."""
+    """Returns one opportunity by its id: a list of one row, or an empty list if no opportunity has this id."""
     return await reads.get(context, OPPORTUNITY, id)
 
 
@@ -202,7 +212,9 @@ async def get_opportunity(context: Context, *, id: Id) -> Rows:
     result=Reads(OPPORTUNITY),
     section="docs/wire/sales.md#opportunities",
     examples=[
-        Example({"where": {"dealStageID": "{dealStage}"}}, [_ROW], "Those in one deal stage.", given=_GIVEN),
+        Example(
+            {"where": {"dealStageID": "{dealStage}"}}, [_ROW], "The opportunities of one deal stage.", given=_GIVEN
+        ),
     ],
 )
 async def get_opportunities(
@@ -215,9 +227,9 @@ async def get_opportunities(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the opportunities that match all filters, in the order of their ids.
+    """Returns a page of the opportunities that match all filters, in the order of their ids.
 
-    Closed and inactive ones are among them.
+    Closed and inactive opportunities are included.
     """
     return await reads.listing(context, OPPORTUNITY, where, limit=limit, offset=offset)
 
@@ -228,7 +240,9 @@ async def get_opportunities(
     WrongValue,
     result=Reads(OPPORTUNITY),
     section="docs/wire/sales.md#opportunities",
-    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_GIVEN)],
+    examples=[
+        Example({**ALL_TIME, "timestamp": "create"}, [_ROW], "All opportunities of a range of time.", given=_GIVEN)
+    ],
 )
 async def get_opportunities_date_range(
     context: Context,
@@ -239,5 +253,5 @@ async def get_opportunities_date_range(
     limit: LongLimit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the opportunities that were created or updated between two times, both included, oldest first."""
-    return await reads.ranged(context, OPPORTUNITY, (start_date, end_date), timestamp, limit=limit, offset=offset)
+    """Returns the opportunities that were created or updated between two times, both included, oldest first."""
+    return await reads.date_range(context, OPPORTUNITY, (start_date, end_date), timestamp, limit=limit, offset=offset)

@@ -1,4 +1,4 @@
-"""Links of opportunities and leads (docs/wire/sales.md#links-to-leads)."""
+"""Links between opportunities and leads (docs/wire/sales.md#links-to-leads)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids, writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, EVER, GIVEN, NOTHING, TAKEN, row
+from springhead.methods.examples import ALL_TIME, CREATED, DONE, GIVEN_LEAD, NOTHING_CHANGED, TAKEN, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.methods.sales import deal_stages
 from springhead.model.kit.errors import (
@@ -28,38 +28,38 @@ from springhead.store.leads import lead_status
 from springhead.store.sales import opportunities
 from springhead.store.sales.opportunities import Link
 
-_OBJECTS = "The links, each a hash of `opportunityID` and `leadID`; 500 a call at most."
+_OBJECTS = "The links, each a hash of `opportunityID` and `leadID`; at most 500 per call."
 _ROOF = {"opportunityName": "A new roof", "dealStageID": "{dealStage}", "closeDate": "2030-01-31"}
 _PAIR = {"opportunityID": "{opportunity}", "leadID": "{lead}"}
-_BOTH = (*GIVEN, *deal_stages.GIVEN, Example({"objects": [_ROOF]}, [CREATED], method="createOpportunities"))
+_BOTH = (*GIVEN_LEAD, *deal_stages.GIVEN_STAGE, Example({"objects": [_ROOF]}, [CREATED], method="createOpportunities"))
 _LINKED = (*_BOTH, Example({"objects": [_PAIR]}, [CREATED], method="createOpportunityLeads"))
 _ROW = row(OPPORTUNITY_LEAD, opportunityID=..., leadID=...)
 
 
-async def _before(context: Context, tx: Tx, _fields: FieldSet, objects: Sequence[Any]) -> None:
-    await opportunities.lock_shared(tx, context.company.id, {one.opportunityID for one in objects})
-    await lead_status.lock(tx, context.company.id, {one.leadID for one in objects})
+async def _lock(context: Context, tx: Tx, _fields: FieldSet, records: Sequence[Any]) -> None:
+    await opportunities.lock_shared(tx, context.company.id, {record.opportunityID for record in records})
+    await lead_status.lock(tx, context.company.id, {record.leadID for record in records})
 
 
-async def _linked(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
-    new = await opportunities.links_by_id(tx, context.company.id, ids)
-    await opportunities.after_link(tx, context.company.id, fields, new)
+async def _update_leads(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+    links = await opportunities.links_by_id(tx, context.company.id, ids)
+    await opportunities.after_link(tx, context.company.id, fields, links)
 
 
-class _Unlinked:
-    """What one call takes apart."""
+class _Unlinking:
+    """The hooks of one delete of links. They keep the deleted links for the update of the leads."""
 
     def __init__(self) -> None:
         self._links: Sequence[Link] = ()
-        self.hooks = Hooks(before_delete=self._before, after_delete=self._deleted)
+        self.hooks = Hooks(before_delete=self._lock, after_delete=self._update_leads)
 
-    async def _before(self, context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-        meant = await opportunities.links_by_id(tx, context.company.id, ids)
-        await opportunities.lock(tx, context.company.id, {link.opportunity_id for link in meant})
-        await lead_status.lock(tx, context.company.id, {link.lead_id for link in meant})
+    async def _lock(self, context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+        links = await opportunities.links_by_id(tx, context.company.id, ids)
+        await opportunities.lock(tx, context.company.id, {link.opportunity_id for link in links})
+        await lead_status.lock(tx, context.company.id, {link.lead_id for link in links})
         self._links = await opportunities.links_by_id(tx, context.company.id, ids)
 
-    async def _deleted(self, context: Context, tx: Tx, fields: FieldSet, _ids: Sequence[int]) -> None:
+    async def _update_leads(self, context: Context, tx: Tx, fields: FieldSet, _ids: Sequence[int]) -> None:
         await opportunities.clear_unlinked(tx, context.company.id, self._links)
         await lead_status.refresh(tx, context.company.id, fields, {link.lead_id for link in self._links})
 
@@ -71,19 +71,20 @@ class _Unlinked:
     result=Writes("creates"),
     section="docs/wire/sales.md#links-to-leads",
     examples=[
-        Example({"objects": [_PAIR]}, [CREATED], "One more lead that has to do with it.", given=_BOTH),
-        Example({"objects": [_PAIR]}, [TAKEN], "A link that is there already.", given=_LINKED),
+        Example({"objects": [_PAIR]}, [CREATED], "A link between a lead and an opportunity.", given=_BOTH),
+        Example({"objects": [_PAIR]}, [TAKEN], "A link that already exists.", given=_LINKED),
     ],
 )
 async def create_opportunity_leads(
     context: Context, *, objects: Annotated[list[Json], Objects(OPPORTUNITY_LEAD, _OBJECTS)]
 ) -> Outcomes:
-    """Link leads to opportunities, up to 500 pairs, and say, for each, whether it was linked.
+    """Links leads to opportunities, up to 500 pairs, and returns, for each pair, whether it was linked.
 
-    One opportunity can have many leads, and a lead many opportunities; a pair that is linked already is 301. A lead
-    with an open opportunity (not closed, and active) becomes contactWithOpp, one with a won opportunity a customer.
+    An opportunity can have many leads, and a lead many opportunities. A pair that is already linked gets 301. A lead
+    with an open opportunity (active and not closed) becomes contactWithOpp; a lead with a won opportunity becomes a
+    customer.
     """
-    return await writes.create(context, OPPORTUNITY_LEAD, objects, Hooks(before_write=_before, after_write=_linked))
+    return await writes.create(context, OPPORTUNITY_LEAD, objects, Hooks(before_write=_lock, after_write=_update_leads))
 
 
 @method(
@@ -91,19 +92,26 @@ async def create_opportunity_leads(
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/sales.md#links-to-leads",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A link.", given=_LINKED)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A link, and an id that no link has.",
+            given=_LINKED,
+        )
+    ],
 )
 async def delete_opportunity_leads(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(OPPORTUNITY_LEAD, "The links, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Take up to 500 links away, by the id of the link; lead and opportunity stay.
+    """Deletes up to 500 links by the id of the link; the lead and the opportunity stay.
 
-    The opportunity no longer names the lead as primary or originating. A lead without another open opportunity goes
-    from contactWithOpp to contact.
+    The opportunity no longer names the lead as its primary or originating lead. A lead without another open opportunity
+    changes from contactWithOpp to contact.
     """
-    return await writes.delete(context, OPPORTUNITY_LEAD, objects, _Unlinked().hooks)
+    return await writes.delete(context, OPPORTUNITY_LEAD, objects, _Unlinking().hooks)
 
 
 @method(
@@ -114,7 +122,7 @@ async def delete_opportunity_leads(
     examples=[Example({"id": "{id}"}, [_ROW], "A link.", given=_LINKED)],
 )
 async def get_opportunity_lead(context: Context, *, id: Id) -> Rows:
-    """Read one link by its id: a list of one, or an empty one when there is none."""
+    """Returns one link by its id: a list of one row, or an empty list if no link has this id."""
     return await reads.get(context, OPPORTUNITY_LEAD, id)
 
 
@@ -133,7 +141,7 @@ async def get_opportunity_leads(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the links that match all filters, in the order of their ids."""
+    """Returns a page of the links that match all filters, in the order of their ids."""
 
     async def read(where: Mapping[str, Json]) -> Rows:
         return await reads.listing(context, OPPORTUNITY_LEAD, where, limit=limit, offset=offset, ahead=True)
@@ -147,7 +155,7 @@ async def get_opportunity_leads(
     WrongValue,
     result=Reads(OPPORTUNITY_LEAD),
     section="docs/wire/sales.md#links-to-leads",
-    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_LINKED)],
+    examples=[Example({**ALL_TIME, "timestamp": "create"}, [_ROW], "All links of a range of time.", given=_LINKED)],
 )
 async def get_opportunity_leads_date_range(
     context: Context,
@@ -158,5 +166,7 @@ async def get_opportunity_leads_date_range(
     limit: LongLimit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the links that were made between two times, both included, oldest first; a link never changes."""
-    return await reads.ranged(context, OPPORTUNITY_LEAD, (start_date, end_date), timestamp, limit=limit, offset=offset)
+    """Returns the links that were created between two times, both included, oldest first. A link never changes."""
+    return await reads.date_range(
+        context, OPPORTUNITY_LEAD, (start_date, end_date), timestamp, limit=limit, offset=offset
+    )

@@ -6,7 +6,7 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS
-from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import Json, MissingParameters, NothingChanged, UnexpectedArray
 from springhead.model.sales.products import PRODUCT
@@ -15,7 +15,7 @@ from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
 from springhead.rpc.params import PAGE, Flat, Objects, Where
 
 _NAME = "Spring water, 12 bottles"
-_CHOICE = "the columns are our choice, for the vendor's schema is not known"
+_CHOICE = "the columns are our choice, because the vendor's schema is not known"
 _GIVEN = (Example({"productName": _NAME, "price": "7.90"}, [CREATED], method="createProduct"),)
 _ROW = row(PRODUCT, productName=_NAME, price="7.9")
 
@@ -33,9 +33,10 @@ _ROW = row(PRODUCT, productName=_NAME, price="7.9")
 async def create_product(
     context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product.", creating=True)]
 ) -> Outcomes:
-    """Create a product.
+    """Creates a product.
 
-    `productName` is required. `price` and `cost` are kept exactly, up to 14 digits before the point and 10 after it.
+    `productName` is required. `price` and `cost` are stored exactly as sent, with up to 14 digits before the decimal
+    point and 10 after it.
     """
     return await writes.create(context, PRODUCT, objects)
 
@@ -49,16 +50,18 @@ async def create_product(
         Example(
             {"objects": [{"productName": _NAME, "price": 7.9}, {"productName": "Glass", "isActive": 0}]},
             [CREATED, CREATED],
-            "Two new products, one of them not sold at present.",
+            "Two new products; the second is inactive.",
         )
     ],
 )
 async def create_products(
     context: Context,
     *,
-    objects: Annotated[list[Json], Objects(PRODUCT, "The products, each a hash by system name; 500 a call at most.")],
+    objects: Annotated[
+        list[Json], Objects(PRODUCT, "The products, each a hash of system names and values; at most 500.")
+    ],
 ) -> Outcomes:
-    """Create up to 500 products and say, for each, whether it was created.
+    """Creates up to 500 products and returns, for each, whether it was created.
 
     A refused product does not stop the others.
     """
@@ -71,7 +74,7 @@ async def create_products(
     section="docs/wire/methods.md#products",
     differs=_CHOICE,
     examples=[
-        Example({"where": {"isActive": 1}, "limit": 500, "offset": 0}, [_ROW], "What is sold.", given=_GIVEN),
+        Example({"where": {"isActive": 1}, "limit": 500, "offset": 0}, [_ROW], "The active products.", given=_GIVEN),
         Example({"where": {"productName": "Glass"}}, [], "A name that no product has.", given=_GIVEN),
     ],
 )
@@ -82,9 +85,9 @@ async def get_products(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the products that match all filters, active or not, in the order of their ids.
+    """Returns a page of the products that match all filters, active or not, in the order of their ids.
 
-    Names are compared exactly.
+    Names are compared exactly, case included.
     """
     return await reads.listing(context, PRODUCT, where, limit=limit, offset=offset)
 
@@ -98,17 +101,20 @@ async def get_products(
     examples=[
         Example({"id": "{id}", "price": "8.20"}, [DONE], "A new price.", given=_GIVEN),
         Example(
-            {"objects": [{"id": "{id}", "isActive": 0}, {"id": 1}]}, [DONE, NOTHING], "Several at once.", given=_GIVEN
+            {"objects": [{"id": "{id}", "isActive": 0}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "Several products in one call.",
+            given=_GIVEN,
         ),
     ],
 )
 async def update_product(
     context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product by its id.", creating=False)]
 ) -> Outcomes:
-    """Change a product, found by its `id`.
+    """Changes a product, found by its `id`.
 
-    What is given overwrites, what is not given stays; null takes the price or the cost away. A product that is not
-    there, or that is already as asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. null clears the price or the cost. An unknown product
+    gets 302, and so does a product that already has all sent values.
     """
     return await writes.update(context, PRODUCT, objects)
 
@@ -120,11 +126,16 @@ async def update_product(
     section="docs/wire/methods.md#products",
     examples=[
         Example({"id": "{id}"}, [DONE], "A product.", given=_GIVEN),
-        Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "Several at once.", given=_GIVEN),
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "Several products in one call.",
+            given=_GIVEN,
+        ),
     ],
 )
 async def delete_product(
     context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product by its id.", creating=False)]
 ) -> Outcomes:
-    """Delete a product for good, by its `id`."""
+    """Deletes a product permanently, by its `id`."""
     return await writes.delete(context, PRODUCT, objects)

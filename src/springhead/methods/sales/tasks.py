@@ -6,7 +6,7 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.bulk import merged_ids, writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import ApiError, Json, NothingChanged, UnexpectedArray, UnknownReference
 from springhead.model.kit.fields import FieldSet
@@ -17,28 +17,28 @@ from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.sales import notes, tasks
 
-_OBJECTS = "The tasks, each a hash by system name; 500 a call at most."
+_OBJECTS = "The tasks, each a hash of system names and values; at most 500 per call."
 _CHOICE = "the columns are our choice: the vendor's schema is not known"
 _TITLE = "Call back"
 _GIVEN = (Example({"objects": [{"title": _TITLE}]}, [CREATED], method="createTasks"),)
 _ROW = row(TASK, title=_TITLE)
 
 
-def _right(one: object) -> ApiError | None:
-    return check_associations(TASK, one)
+def _check(record: object) -> ApiError | None:
+    return check_associations(TASK, record)
 
 
-async def _stamp(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _set_completed_timestamp(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await tasks.set_completion_times(tx, context.company.id, ids)
 
 
-async def _made(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
-    await _stamp(context, tx, fields, ids)
+async def _after_create(context: Context, tx: Tx, fields: FieldSet, ids: Sequence[int]) -> None:
+    await _set_completed_timestamp(context, tx, fields, ids)
     await notes.write_task_events(tx, context.company.id, ids)
 
 
-_HOOKS = Hooks(check=_right, after_write=_stamp)
-_NEW = Hooks(check=_right, after_write=_made)
+_ON_UPDATE = Hooks(check=_check, after_write=_set_completed_timestamp)
+_ON_CREATE = Hooks(check=_check, after_write=_after_create)
 
 
 @method(
@@ -51,19 +51,19 @@ _NEW = Hooks(check=_right, after_write=_made)
         Example(
             {"objects": [{"title": _TITLE, "dueDate": "2026-03-20 09:00:00", "ownerID": "{userProfile}"}]},
             [CREATED],
-            "A task for somebody.",
+            "A task with a due date and an owner.",
         )
     ],
 )
 async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objects(TASK, _OBJECTS)]) -> Outcomes:
-    """Create up to 500 tasks and say, for each, whether it was created.
+    """Creates up to 500 tasks and returns, for each, whether it was created.
 
-    `title` is required. A task can be about something: `whatID` with `whatType`, `whoID` with `whoType`, or
-    both, of the types `lead`, `opportunity` and `account`; one without the other gets 205. An unknown owner
-    or target gets 303. `status` is `open` and `priority` is `normal` when not given; `completedTimestamp`
-    follows from `status` and is ignored.
+    `title` is required. A task can be about an object: `whatID` with `whatType`, `whoID` with `whoType`, or both. The
+    types are `lead`, `opportunity` and `account`. An id without its type, or a type without its id, gets 205. An
+    unknown owner or associated object gets 303. By default `status` is `open` and `priority` is `normal`.
+    `completedTimestamp` follows from `status`; a sent value is ignored.
     """
-    return await writes.create(context, TASK, objects, _NEW)
+    return await writes.create(context, TASK, objects, _ON_CREATE)
 
 
 @method(
@@ -74,18 +74,18 @@ async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objec
     section="docs/wire/notes-and-tasks.md#tasks",
     differs=_CHOICE,
     examples=[
-        Example({"objects": [{"id": "{id}", "status": "completed"}]}, [DONE], "A task that is done.", given=_GIVEN),
-        Example({"objects": [{"id": 1, "status": "completed"}]}, [NOTHING], "An id that no task has."),
+        Example({"objects": [{"id": "{id}", "status": "completed"}]}, [DONE], "A completed task.", given=_GIVEN),
+        Example({"objects": [{"id": 1, "status": "completed"}]}, [NOTHING_CHANGED], "An id that no task has."),
     ],
 )
 async def update_tasks(context: Context, *, objects: Annotated[list[Json], Objects(TASK, _OBJECTS)]) -> Outcomes:
-    """Change up to 500 tasks, each found by its `id`.
+    """Changes up to 500 tasks, each found by its `id`.
 
-    What is given overwrites, what is not given stays; the id and the type of an association change
-    together, and both as null take it away. A task that is not there, or that is already as asked for,
-    gets 302.
+    Sent fields overwrite the stored values; other fields stay. The id and the type of an association change together;
+    if both are null, the association is removed. An unknown task gets 302, and so does a task that already has all sent
+    values.
     """
-    return await writes.update(context, TASK, objects, _HOOKS)
+    return await writes.update(context, TASK, objects, _ON_UPDATE)
 
 
 @method(
@@ -93,14 +93,21 @@ async def update_tasks(context: Context, *, objects: Annotated[list[Json], Objec
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/notes-and-tasks.md#tasks",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A task.", given=_GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A task, and an id that no task has.",
+            given=_GIVEN,
+        )
+    ],
 )
 async def delete_tasks(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(TASK, "The tasks, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 tasks for good, by id; what they were about stays."""
+    """Deletes up to 500 tasks permanently, by id. The leads, accounts and opportunities that they are about stay."""
     return await writes.delete(context, TASK, objects)
 
 
@@ -109,7 +116,7 @@ async def delete_tasks(
     result=Reads(TASK),
     section="docs/wire/notes-and-tasks.md#tasks",
     differs=f"{_CHOICE}, and so are the filters",
-    examples=[Example({"where": {"status": "open"}}, [_ROW], "What is to be done.", given=_GIVEN)],
+    examples=[Example({"where": {"status": "open"}}, [_ROW], "The open tasks.", given=_GIVEN)],
 )
 async def get_tasks(
     context: Context,
@@ -118,8 +125,8 @@ async def get_tasks(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the tasks that match all filters, in the order of their ids."""
-    # Ids of different types differ, so that to name all types changes nothing, and lets an index find them.
+    """Returns a page of the tasks that match all filters, in the order of their ids."""
+    # Ids are unique across types, so naming all types changes no result, and lets PostgreSQL use an index.
     types: Mapping[str, Json] = {
         type_name: list(TABLES) for id_name, type_name in ASSOCIATIONS if id_name in where and type_name not in where
     }

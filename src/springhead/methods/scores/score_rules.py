@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS, Hooks
-from springhead.methods.examples import CREATED, DONE, NOTHING, row
+from springhead.methods.examples import CREATED, DONE, NOTHING_CHANGED, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import filters
 from springhead.model.kit.errors import ApiError, InvalidParameters, Json, NothingChanged, UnexpectedArray
@@ -103,7 +103,7 @@ async def create_score_rules(
     examples=[
         Example({"objects": [{"id": "{id}", "points": 10}]}, [DONE], "More points for the same.", given=_GIVEN),
         Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A rule that gives nothing.", given=_GIVEN),
-        Example({"objects": [{"id": 1, "points": 10}]}, [NOTHING], "An id that no rule has."),
+        Example({"objects": [{"id": 1, "points": 10}]}, [NOTHING_CHANGED], "An id that no rule has."),
     ],
 )
 async def update_score_rules(
@@ -123,7 +123,7 @@ async def update_score_rules(
     result=Writes("deletes"),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A rule.", given=_GIVEN)],
+    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING_CHANGED], "A rule.", given=_GIVEN)],
 )
 async def delete_score_rules(
     context: Context,
@@ -159,7 +159,7 @@ async def get_score_rules(
     found = await reads.listing(context, SCORE_RULE, where, limit=limit, offset=offset)
     async with context.tx() as tx:
         columns = fit_fields(await context.fields(tx))
-    rules = [reads.documents(SCORE_RULE, one) for one in found.page]
+    rules = [reads.decoded(SCORE_RULE, one) for one in found.page]
     return Rows(
         [
             {**one, "filter": filters.to_json(filters.from_json(kept, columns), zone=context.zone)}

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 
 from springhead.methods.bulk.writes import FLAT_ERRORS
-from springhead.methods.examples import CREATED, DONE, GIVEN
+from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD
 from springhead.model.kit.errors import InvalidParameters, Json, MissingParameters, NothingChanged, UnexpectedArray
 from springhead.model.scores import HALF_LIFE, HALF_LIFE_MAX, SCORE_EXPLANATION, SCORING, ScoreLine, points_text
 from springhead.rpc.context import Context
@@ -19,7 +19,7 @@ from springhead.store.scores.scoring import Scoring
 _SECTION = "own: scoring"
 _SHAPE = Shape(SCORING, creating=True)
 _RULE: Mapping[str, Json] = {"name": "Known", "part": "completeness", "points": 10, "fields": ["firstName", "city"]}
-_RULED = (*GIVEN, Example({"objects": [_RULE]}, [CREATED], method="createScoreRules"))
+_RULED = (*GIVEN_LEAD, Example({"objects": [_RULE]}, [CREATED], method="createScoreRules"))
 
 
 @method(
