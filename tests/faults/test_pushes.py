@@ -3,8 +3,6 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -19,9 +17,13 @@ from delivery.conftest import PUSHING
 from delivery.receiver import Post, Receiver
 from faults.load import Book, clients, end
 from faults.postgres import Postgres
+from fork_server import run
 from support import Company, Server, eventually, new_company, sql
 
 KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))
+
+SIZE = 50
+"""Leads of a call: a push takes the changes of several calls."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180 + 15 * KILLS)]
 
@@ -71,17 +73,19 @@ def check(posts: list[Post], dsn: str, company_id: int) -> Counter[str]:
 def test_a_server_that_is_killed_under_load_pushes_every_change(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Receiver() as receiver:
-        server = Server(data, *PUSHING)
+        server = Server.on_copy(data, *PUSHING)
         (row,) = sql(server.dsn, "select id from company")
         company = Company(server.url, server.ready["accountID"], server.ready["secretKey"], id=row["id"])
         paths = ["/200/a", "/200/b", "/once/c"]
         subscribe(company, *map(receiver.url, paths))
         book = Book()
         for number in range(KILLS):
-            running = clients(book, server.url, company.path, number=1, lasting=False)
+            running = clients(book, server.url, company.path, number=1, lasting=False, size=SIZE)
             if number % 2:
                 kill_when_a_push_arrives(server, receiver)
-            time.sleep(random.uniform(0.0, 0.3))
+            else:
+                book.answered.wait(number % 6)
+                time.sleep(random.uniform(0.0, 0.1))  # the kill comes at any moment of what is under way
             server.kill()
             receiver.taken = lambda post: None
             end(running)
@@ -108,7 +112,7 @@ def kill_when_a_push_arrives(server: Server, receiver: Receiver) -> None:
         killed.set()
 
     receiver.taken = kill
-    assert killed.wait(10), "no push arrived"
+    assert killed.wait(60), "no push arrived"
 
 
 @pytest.fixture(scope="module")
@@ -134,9 +138,10 @@ def test_two_servers_share_the_work_without_pushing_twice(postgres: Postgres, tm
         company = new_company_at(servers[0], dsn)
         subscribe(company, *(receiver.url(f"/200/{number}") for number in range(4)))
         book = Book()
-        running = clients(book, servers[0].url, company.path, number=1)
-        running += clients(book, servers[1].url, company.path, number=1)
-        time.sleep(2)
+        running = [
+            client for server in servers for client in clients(book, server.url, company.path, number=1, size=SIZE)
+        ]
+        receiver.wait(40, seconds=60)
         end(running)
         book.check(dsn, company.id)
         eventually(lambda: not behind(dsn, company.id), seconds=60)
@@ -159,9 +164,9 @@ def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp
         book = Book()
         for number in range(max(4, KILLS // 4)):
             victim = number % 2
-            running = clients(book, servers[1 - victim].url, company.path, number=1)
-            running += clients(book, servers[victim].url, company.path, number=1, lasting=False)
-            time.sleep(random.uniform(0.1, 0.5))
+            running = clients(book, servers[1 - victim].url, company.path, number=1, size=SIZE)
+            running += clients(book, servers[victim].url, company.path, number=1, lasting=False, size=SIZE)
+            book.answered.wait(2 + number)
             servers[victim].kill()
             sql(dsn, "update push set leased_until = now() where leased_until is not null")
             servers[victim] = pushing(postgres, tmp_path / f"e{number}")
@@ -193,12 +198,19 @@ def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, 
         company = Company(copy.url, company.account_id, company.secret, id=company.id)
 
         company.create({})
-        time.sleep(2)
+        before = looks(dsn)
+        eventually(lambda: looks(dsn) >= before + 2)  # it has looked for work and left it
 
         assert len(receiver.posts) == 1
         assert "springhead db adopt" in copy.log.read_text()
-        command = [sys.executable, "-m", "springhead", "db", "adopt"]
-        subprocess.run(command, check=True, env={**os.environ, "SPRINGHEAD_DATABASE_URL": dsn}, timeout=60)
+        adopted = run(["db", "adopt"], env={**os.environ, "SPRINGHEAD_DATABASE_URL": dsn})
+        assert adopted.returncode == 0, adopted.stderr
         receiver.wait(2)
         company.close()
         assert copy.stop() == 0
+
+
+def looks(dsn: str) -> int:
+    """How often servers have asked whether they push from here, as far as PostgreSQL has counted it yet."""
+    statement = "select seq_scan + coalesce(idx_scan, 0) as n from pg_stat_user_tables where relname = 'push_home'"
+    return sql(dsn, statement)[0]["n"]
