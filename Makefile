@@ -4,6 +4,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 UV := $(BIN)/uv --quiet pip install --python $(BIN)/python
 ARGS ?=
+# Four workers keep two cores busy: most tests wait for a server. A worker without work takes tests from another one.
+TESTS := --numprocesses 4 --dist worksteal
 KILLS ?= 300
 
 # Without compiled modules each of the hundreds of processes of a test run would compile all that it imports.
@@ -22,8 +24,11 @@ setup: .venv/.installed-dev ## Install the tools for development into .venv
 run: .venv/.installed ## Install the server's dependencies and start the server (ARGS="--port 8080")
 	@exec $(BIN)/springhead serve $(ARGS)
 
-test: setup check ## Run every check, then all tests (ARGS="-k getLeads")
-	$(BIN)/pytest -n 2 $(ARGS)
+test: setup $(if $(ARGS),,format lint generated) ## Run every check and all tests, or only some tests (ARGS="tests/wire -k limit")
+	@echo "Running pytest$(if $(ARGS),, and pyright beside it)"
+	@$(if $(ARGS),true,$(BIN)/pyright >.venv/types.log 2>&1) & types=$$!; \
+		$(BIN)/pytest $(TESTS) $(ARGS); tests=$$?; \
+		wait $$types || tests=1; $(if $(ARGS),,cat .venv/types.log;) exit $$tests
 
 check: format lint types generated ## Check format, lint, types and generated files
 

@@ -34,6 +34,54 @@ def pytest_configure() -> None:
             os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deals the files of slow rooms to the workers and fills up with quick tests, so that all end at the same time.
+
+    With `--dist worksteal` each worker begins with an equal part of the list. A worker without tests takes some from
+    the end of another part.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    slow = sorted((file for file in files if _rank(file) < len(SLOW)), key=lambda file: (_rank(file), file))
+    quick = [item for item in items if _rank(item.path) == len(SLOW)]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    left, dealt = len(items), list[pytest.Item]()
+    for worker in range(workers):
+        size = left // (workers - worker)
+        part = [item for file in slow[worker::workers] for item in files[file]]
+        missing = max(0, size - len(part))
+        dealt += [*part, *quick[:missing]]
+        del quick[:missing]
+        left -= size
+    items[:] = dealt + quick
+
+
+def _rank(file: Path) -> int:
+    """The place of a test file among the slow ones, or their number if it is quick."""
+    path = file.relative_to(Path(__file__).parent).as_posix()
+    return next((place for place, start in enumerate(SLOW) if path.startswith(start)), len(SLOW))
+
+
+SLOW = (
+    "faults/",
+    "contract/test_packaging",
+    "postgres/",
+    "upgrade/",
+    "cli/",
+    "browser/",
+    "wire/test_http",
+    "wire/test_limits",
+    "test_story",
+    "capture/",
+    "delivery/",
+    "store/",
+    "methods/",
+    "hostile/",
+)
+"""The beginnings of paths of tests that take long, the longest first."""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_things(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[None]:
     """Names the folder of `Server.on_copy`, and closes the connections that `support` keeps."""

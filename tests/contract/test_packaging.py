@@ -16,11 +16,16 @@ from typing import Any
 import psutil
 
 TOP = Path(__file__).parents[2]
+UV = Path(sys.executable).with_name("uv")
 
 
 def run(*command: str | Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+def succeeds(*command: str | Path) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def build_wheel(into: Path) -> Path:
@@ -31,9 +36,12 @@ def build_wheel(into: Path) -> Path:
 
 def install(wheel: Path, into: Path) -> Path:
     """Installs the wheel and the locked dependencies into an empty environment; gives its bin folder."""
-    venv.create(into, with_pip=True)
-    pip = (into / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--no-compile")
-    run(*pip, "--require-hashes", "-r", TOP / "requirements.lock")
+    venv.create(into)
+    python = into / "bin" / "python"
+    locked = ("--require-hashes", "-r", TOP / "requirements.lock")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python, "install", "--no-compile")
+    if not succeeds(UV, "pip", "install", "--python", python, *locked):
+        run(*pip, *locked)  # it may know a package index that uv does not know
     run(*pip, "--no-deps", "--no-index", wheel)
     return into / "bin"
 
