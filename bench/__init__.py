@@ -1,1 +1,1 @@
-"""`make bench`: the server over HTTP against asyncpg running the bare statement, in one run on one database."""
+"""`make bench`: compares the server over HTTP with asyncpg and the bare statement, on one database in one run."""

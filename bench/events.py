@@ -1,4 +1,4 @@
-"""What comes in and what happened: page views over HTTP against the bare statement, a timeline among many events."""
+"""Page views over HTTP compared with the bare statement, and a timeline among many events."""
 
 import json
 import multiprocessing
@@ -18,20 +18,22 @@ from springhead.store.capture import visitors
 from springhead.store.capture.visitors import View
 from springhead.store.database.pool import Tx
 
-VIEWS_LEAST = 5_000
-"""Page views a second."""
+VIEWS_AT_LEAST = 5_000
+"""Page views per second."""
 
-GROWTH = 1.5
+GROWTH_AT_MOST = 1.5
+"""Time of a timeline among many events, divided by the time among few."""
+
 SECONDS = 10
 CONNECTIONS, PIPELINED = 8, 25
 FEW = 50_000
-"""Events of the small company that a timeline is measured in first."""
+"""Events in the company at the first measurement of timelines."""
 
 _AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """What became of the page views of a run."""
+class PageViews(msgspec.Struct, frozen=True):
+    """The page views of a run, and the seconds that they took."""
 
     acknowledged: int
     seconds: float
@@ -40,30 +42,30 @@ class Taken(msgspec.Struct, frozen=True):
 
     @property
     def rate(self) -> float:
-        """Acknowledged page views a second."""
+        """Acknowledged page views per second."""
         return self.acknowledged / self.seconds
 
     @property
     def bare_rate(self) -> float:
-        """Page views a second that the bare statement stores, 2,000 at a time."""
+        """Page views per second that the bare statement stores, 2,000 at a time."""
         return self.acknowledged / self.bare_seconds
 
 
-async def page_views(rig: Rig, bare: asyncpg.Connection) -> Taken:
-    """Send page views of 10,000 visitors for some seconds, then count what is in the database."""
+async def page_views(rig: Rig, bare: asyncpg.Connection) -> PageViews:
+    """Sends page views of 10,000 visitors for SECONDS, then counts the rows in the database."""
     (settings,) = rig.client.call("getCaptureSettings")
     count = "select count(*) from page_view where company_id = 1"
     before = await bare.fetchval(count)
-    with multiprocessing.Pool(1) as pool:  # a process of its own: what sends must not share Python's one thread
+    with multiprocessing.Pool(1) as pool:  # sends from another process: this one stays idle
         acknowledged, seconds = pool.apply(_send, (rig.ready["url"], settings["siteToken"]))
     end = time.monotonic() + 20
     while (stored := await bare.fetchval(count) - before) < acknowledged and time.monotonic() < end:
         time.sleep(0.1)  # noqa: ASYNC251 - nothing else runs here
     views = [_view(number) for number in range(acknowledged)]
-    begun = time.perf_counter()
-    for at in range(0, acknowledged, 2_000):
-        await visitors.write_views(Tx(bare), 1, views[at : at + 2_000])
-    return Taken(acknowledged, seconds, stored, time.perf_counter() - begun)
+    start_time = time.perf_counter()
+    for start in range(0, acknowledged, 2_000):
+        await visitors.write_views(Tx(bare), 1, views[start : start + 2_000])
+    return PageViews(acknowledged, seconds, stored, time.perf_counter() - start_time)
 
 
 def _view(number: int) -> View:
@@ -73,21 +75,21 @@ def _view(number: int) -> View:
 
 
 def _send(url: str, site: str) -> tuple[int, float]:
-    """Page views over a few connections, many in flight on each; how many were answered 204, in how many seconds."""
+    """Sends page views over a few connections, pipelined. Returns the number of answers 204, and the seconds."""
     address = urlsplit(url)
     connections = [socket.create_connection((address.hostname or "", address.port or 0)) for _ in range(CONNECTIONS)]
     bodies = [_request(site, number) for number in range(10_000)]
-    acknowledged, number, begun = 0, 0, time.monotonic()
-    while time.monotonic() - begun < SECONDS:
+    acknowledged, number, start_time = 0, 0, time.monotonic()
+    while time.monotonic() - start_time < SECONDS:
         for connection in connections:
-            connection.sendall(b"".join(bodies[(number + at) % len(bodies)] for at in range(PIPELINED)))
+            connection.sendall(b"".join(bodies[(number + offset) % len(bodies)] for offset in range(PIPELINED)))
             number += PIPELINED
         for connection in connections:
             received = b""
             while received.count(b"\r\n\r\n") < PIPELINED:
                 received += connection.recv(1 << 16)
             acknowledged += received.count(b"HTTP/1.1 204")
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start_time
     for connection in connections:
         connection.close()
     return acknowledged, seconds
@@ -104,8 +106,8 @@ def _request(site: str, number: int) -> bytes:
 
 
 async def timelines(rig: Rig, bare: asyncpg.Connection, most: int, *, runs: int) -> dict[int, Pair]:
-    """The first page of getLeadTimeline, against the bare query, with few events in the company and with many."""
-    found: dict[int, Pair] = {}
+    """Compares the first page of getLeadTimeline with the bare query, with few and with many events."""
+    pairs: dict[int, Pair] = {}
     rows = await bare.fetch("select id from lead where company_id = 1 order by id limit 20000")
     leads = [row["id"] for row in rows]
     filled = 0
@@ -114,13 +116,13 @@ async def timelines(rig: Rig, bare: asyncpg.Connection, most: int, *, runs: int)
         filled = size
         await bare.execute("vacuum analyze event")
         rig.client.reconnect()
-        asked = random.Random(size).sample(leads, min(500, len(leads)))
-        found[size] = await _first_page(rig, bare, asked, runs=runs)
-    return found
+        sample = random.Random(size).sample(leads, min(500, len(leads)))
+        pairs[size] = await _first_page(rig, bare, sample, runs=runs)
+    return pairs
 
 
 async def _fill(bare: asyncpg.Connection, leads: Sequence[int], events: int) -> None:
-    """Page visits of leads, ten at most of each of `leads` and the rest of leads that are not asked for."""
+    """Adds page visits: ten at most for each of `leads`, and the rest for other leads."""
     for begin in range(0, events, 500_000):
         await bare.execute(
             """
@@ -147,7 +149,7 @@ async def _first_page(rig: Rig, bare: asyncpg.Connection, leads: Sequence[int], 
         body = encode("getLeadTimeline", where={"whoID": leads[number % len(leads)]})
         return lambda: rig.client.post(body)
 
-    def straight(number: int) -> object:
+    def bare_read(number: int) -> object:
         return lambda: bare.fetch(query, leads[number % len(leads)])
 
-    return await paired(ours, straight, runs=runs, block=20)  # pyright: ignore[reportArgumentType]
+    return await paired(ours, bare_read, runs=runs, block=20)  # pyright: ignore[reportArgumentType]

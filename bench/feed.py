@@ -1,4 +1,4 @@
-"""The change feed: a page at its beginning and at its end, and how soon a waiting call is answered."""
+"""The change feed: its first and last page, and the delay of a call that waits for a change."""
 
 import json
 import statistics
@@ -11,12 +11,14 @@ import msgspec
 from bench.measure import Pair, paired
 from bench.rig import Client, Rig, encode
 
-DEEP = 1.5
+DEEP_PAGE_AT_MOST = 1.5
+"""Time of the last page, divided by the time of the first."""
+
 WAITS = 100
 
 
-class Feed(msgspec.Struct, frozen=True):
-    """What was found: pages of 500 changes, the last one against the first, and milliseconds of a waiting call."""
+class Figures(msgspec.Struct, frozen=True):
+    """Times of a page of 500 changes, of the last page and the first, and milliseconds of a waiting call."""
 
     changes: int
     page: Pair
@@ -25,8 +27,8 @@ class Feed(msgspec.Struct, frozen=True):
     waited_longest: float
 
 
-async def measure(rig: Rig, bare: asyncpg.Connection, *, runs: int) -> Feed:
-    """Read the feed of the filled company from both ends, and wait for changes of it."""
+async def measure(rig: Rig, bare: asyncpg.Connection, *, runs: int) -> Figures:
+    """Reads the first and the last page of the feed, and waits for changes."""
     while await bare.fetchval("select count(*) from change where company_id = 1 and first is null"):
         time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs here
     await bare.execute("vacuum analyze change")
@@ -34,7 +36,7 @@ async def measure(rig: Rig, bare: asyncpg.Connection, *, runs: int) -> Feed:
     events = await bare.fetchval("select event_ids from change where company_id = 1 and first = 1")
     rig.client.reconnect()
 
-    def at(cursor: int) -> object:
+    def read_from(cursor: int) -> object:
         body = encode("getLeadChanges", cursor=str(cursor), leads=0)
         return lambda _number: lambda: rig.client.post(body)
 
@@ -42,22 +44,22 @@ async def measure(rig: Rig, bare: asyncpg.Connection, *, runs: int) -> Feed:
         select id, lead_id, event_source, event_data::text, create_timestamp from event
         where company_id = 1 and id = any($1::bigint[]) order by id
         """
-    straight = lambda _number: lambda: bare.fetch(query, events[:500])  # noqa: E731
-    page = await paired(at(0), straight, runs=runs)  # pyright: ignore[reportArgumentType]
-    deep = await paired(at(last - 500), at(0), runs=runs)  # pyright: ignore[reportArgumentType]
+    bare_read = lambda _number: lambda: bare.fetch(query, events[:500])  # noqa: E731
+    page = await paired(read_from(0), bare_read, runs=runs)  # pyright: ignore[reportArgumentType]
+    deep = await paired(read_from(last - 500), read_from(0), runs=runs)  # pyright: ignore[reportArgumentType]
     lead_id = await bare.fetchval("select id from lead where company_id = 1 order by id limit 1")
     waits = _waits(rig, lead_id)
-    return Feed(last, page, deep, statistics.median(waits), max(waits))
+    return Figures(last, page, deep, statistics.median(waits), max(waits))
 
 
 def _waits(rig: Rig, lead_id: int) -> list[float]:
-    """Milliseconds from the answer of an update to the answer of a call that waited for it."""
+    """Returns the milliseconds from the answer of an update to the answer of a call that waited for it."""
     reader = Client(rig.ready["url"], rig.ready["accountID"], rig.ready["secretKey"])
-    begin = json.loads(reader.post(encode("getLeadChanges", cursor="now")))["result"]["cursor"]
+    start = json.loads(reader.post(encode("getLeadChanges", cursor="now")))["result"]["cursor"]
     answered: list[float] = []
 
     def follow() -> None:
-        cursor = begin
+        cursor = start
         for _ in range(WAITS):
             answer = json.loads(reader.post(encode("getLeadChanges", cursor=cursor, wait=20)))
             answered.append(time.perf_counter())
@@ -65,13 +67,13 @@ def _waits(rig: Rig, lead_id: int) -> list[float]:
 
     thread = threading.Thread(target=follow)
     thread.start()
-    found: list[float] = []
+    waits: list[float] = []
     for number in range(WAITS):
         time.sleep(0.02)
         rig.client.post(encode("updateLeads", objects=[{"id": lead_id, "title": f"w{number}.{time.time_ns()}"}]))
         acknowledged = time.perf_counter()
         while len(answered) <= number:
             time.sleep(0.0005)
-        found.append((answered[number] - acknowledged) * 1000)
+        waits.append((answered[number] - acknowledged) * 1000)
     thread.join()
-    return found
+    return waits

@@ -1,4 +1,4 @@
-"""Paired runs: the server and the bare driver in turn, the median of each."""
+"""Paired runs: the server and the bare driver take turns. The result is the median of each."""
 
 import asyncio
 import gc
@@ -19,32 +19,32 @@ class Pair(msgspec.Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """How much of the bare driver's speed is left: 1.0 is all of it."""
+        """The speed of the server as a part of the bare driver's speed. 1.0 is equal."""
         return self.bare / self.ours
 
 
 async def once(runs: Sequence[Run]) -> float:
-    """Milliseconds of one run, the mean of several when it is a block of them."""
-    begun = time.perf_counter()
+    """Returns the mean milliseconds of the runs."""
+    start_time = time.perf_counter()
     for run in runs:
         outcome = run()
         if asyncio.iscoroutine(outcome):
             await outcome
-    return (time.perf_counter() - begun) * 1000 / len(runs)
+    return (time.perf_counter() - start_time) * 1000 / len(runs)
 
 
 async def median(side: Callable[[int], Run], *, runs: int, block: int = 1, warm: int = 5) -> float:
-    """The median of one side alone, in milliseconds."""
-    times = [await once([side(number * block + at) for at in range(block)]) for number in range(runs + warm)]
+    """Returns the median of one side alone, in milliseconds. Ignores the first `warm` runs."""
+    times = [await once([side(number * block + offset) for offset in range(block)]) for number in range(runs + warm)]
     return statistics.median(times[warm:])
 
 
 async def paired(
     ours: Callable[[int], Run], bare: Callable[[int], Run], *, runs: int, block: int = 1, warm: int = 5
 ) -> Pair:
-    """Run both sides in turn; what each needs is prepared outside of the clock. The first runs do not count.
+    """Runs both sides in turn and returns both medians. Ignores the first `warm` runs, and the time to prepare a run.
 
-    Short work runs in blocks: one call on its own is mostly the waking of sleeping processes.
+    Short operations need blocks: the time of a single call is mostly the time to wake processes.
     """
     times: tuple[list[float], list[float]] = ([], [])
     gc.disable()
@@ -52,10 +52,10 @@ async def paired(
         for number in range(runs + warm):
             sides = (ours, bare) if number % 2 else (bare, ours)
             for side in sides:
-                prepared = [side(number * block + at) for at in range(block)]
-                taken = await once(prepared)
+                prepared = [side(number * block + offset) for offset in range(block)]
+                milliseconds = await once(prepared)
                 if number >= warm:
-                    times[0 if side is ours else 1].append(taken)
+                    times[0 if side is ours else 1].append(milliseconds)
     finally:
         gc.enable()
     return Pair(statistics.median(times[0]), statistics.median(times[1]))

@@ -1,4 +1,4 @@
-"""What stands around a lead, at the present size: bulk writes of other nouns, and a list of nearly all leads."""
+"""Bulk writes of other nouns, and a list with nearly all leads."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,17 +17,17 @@ from springhead.store.lists import members
 from springhead.store.nouns.table import Batch, table
 
 Sides = tuple[Callable[[int], Run], Callable[[int], Run]]
-"""Ours and the bare driver's."""
+"""The side of the server and the side of the bare driver."""
 
-LEAST = {"addListMembers, 500": 0.60, "removeListMembers, 500": 0.60, "createAccounts, 500": 0.60,
+RATIO_AT_LEAST = {"addListMembers, 500": 0.60, "removeListMembers, 500": 0.60, "createAccounts, 500": 0.60,
          "createOpportunities, 500": 0.60, "getListMembers, page of 500": 0.50}  # fmt: skip
-DEEP = "getListMembers, last page to first"
+DEEP_PAGE = "getListMembers, last page to first"
 SPARE = 40_000
-"""Leads that are not on the list at first: those that the runs add."""
+"""Leads that are not on the list at first. The runs add them."""
 
 
 class Neighbours:
-    """The works, and what they need: a deal stage, and a list with all leads but the spare ones."""
+    """Measures lists, accounts and opportunities. Needs a deal stage, and a list with all leads but SPARE."""
 
     def __init__(self, rig: Rig, bare: asyncpg.Connection, *, version: int, runs: int) -> None:
         self._rig, self._bare, self._version, self._runs = rig, bare, version, runs
@@ -37,11 +37,11 @@ class Neighbours:
         self._listed = 0
 
     async def fill(self) -> None:
-        """Make the list and put the leads on it by SQL, in the order of their ids."""
+        """Creates the list and adds leads to it with SQL, in the order of their ids."""
         call = self._rig.client.call
         (stage,) = call("createDealStages", objects=[{"dealStageName": "Offer"}])
-        (made,) = call("createList", name="Nearly all")
-        self._stage, self._list = stage["id"], made["id"]
+        (created,) = call("createList", name="Nearly all")
+        self._stage, self._list = stage["id"], created["id"]
         rows = await self._bare.fetch("select id from lead where company_id = 1 order by id")
         listed, self._leads = [row["id"] for row in rows[:-SPARE]], [row["id"] for row in rows[-SPARE:]]
         self._listed = len(listed)
@@ -59,12 +59,12 @@ class Neighbours:
         await self._bare.execute("vacuum analyze list_member")
 
     async def measure(self) -> dict[str, Pair]:
-        """Every work once against its own statement on the bare driver, and the last page against the first."""
+        """Compares every operation with its statement on the bare driver, and the last page with the first."""
         self._rig.client.reconnect()
         adding, removing = self._batches(), self._batches()
         page = {"where": {"id": self._list}, "limit": 500}
         first, last = (encode("getListMembers", **page, offset=offset) for offset in (0, self._listed - 1_000))
-        works: dict[str, Sides] = {
+        operations: dict[str, Sides] = {
             "addListMembers, 500": self._members("addListMembers", members.add, adding),
             "removeListMembers, 500": self._members("removeListMembers", members.remove, removing),
             "createAccounts, 500": self._creates(
@@ -76,13 +76,13 @@ class Neighbours:
                 {"opportunityName": "A roof", "dealStageID": self._stage, "closeDate": "2030-01-01 00:00:00"},
             ),
             "getListMembers, page of 500": (self._post(first), self._bare_page),
-            DEEP: (self._post(last), self._post(first)),
+            DEEP_PAGE: (self._post(last), self._post(first)),
         }
-        return {name: await paired(ours, bare, runs=self._runs) for name, (ours, bare) in works.items()}
+        return {name: await paired(ours, bare, runs=self._runs) for name, (ours, bare) in operations.items()}
 
     def _batches(self) -> Iterator[list[int]]:
-        """500 leads at a time that no run had before."""
-        return (self._leads[at : at + 500] for at in range(0, len(self._leads), 500))
+        """Yields 500 leads at a time that no run has used."""
+        return (self._leads[start : start + 500] for start in range(0, len(self._leads), 500))
 
     def _members(self, method: str, store: Any, batches: Iterator[list[int]]) -> Sides:
         def ours(_number: int) -> Run:
@@ -95,9 +95,9 @@ class Neighbours:
 
         return ours, bare
 
-    def _creates(self, method: str, noun: Noun, one: dict[str, Any]) -> Sides:
-        body = encode(method, objects=[one] * 500)
-        batch = Batch(documents=json.dumps([one] * 500), version=self._version, zone="UTC")
+    def _creates(self, method: str, noun: Noun, row: dict[str, Any]) -> Sides:
+        body = encode(method, objects=[row] * 500)
+        batch = Batch(documents=json.dumps([row] * 500), version=self._version, zone="UTC")
         return self._post(body), lambda _number: partial(table(noun).insert, Tx(self._bare), 1, batch)
 
     def _post(self, body: bytes) -> Callable[[int], Run]:

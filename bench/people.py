@@ -1,4 +1,4 @@
-"""Leads with 30 fields filled, two of them custom; the same shape by API and by SQL."""
+"""Leads with values in 30 fields, two of them custom. The API and SQL use the same leads."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ TEXTS = [
 
 
 def lead(number: int, custom: list[str], *, mark: str = "") -> dict[str, Any]:
-    """A lead with every field of a well-kept record: texts of ten to forty characters."""
+    """Returns a lead with a value in every field. Texts have 10 to 40 characters."""
     texts = {column.name: f"{column.name} no. {number}{mark}"[: column.kind.length] for column in TEXTS}
     return {
         **texts,
@@ -26,6 +26,6 @@ def lead(number: int, custom: list[str], *, mark: str = "") -> dict[str, Any]:
 
 
 def batches(first: int, count: int, size: int) -> Iterator[range]:
-    """Numbers in batches."""
+    """Yields the numbers from `first` on in batches."""
     for begin in range(first, first + count, size):
         yield range(begin, min(begin + size, first + count))

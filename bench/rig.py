@@ -1,4 +1,4 @@
-"""What is measured: a server of its own on a fresh data folder, a thin HTTP client, and the bare driver."""
+"""The measured system: a server on a new data folder, a minimal HTTP client, and the bare driver."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from springhead.postgres.socket_path import running_dsn
 
 
 class Rig:
-    """A running server with an empty first company, and how to call it."""
+    """A running server with an empty first company, and a client for it."""
 
     def __init__(self, data: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0", "--json"]
@@ -32,7 +32,7 @@ class Rig:
         self.client = Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])
 
     async def connect(self) -> asyncpg.Connection:
-        """A bare connection, set to the company, as the server's own role."""
+        """Returns a connection of the bare driver as the server's role, set to the company."""
         connection = await asyncpg.connect(self.dsn, command_timeout=3600)
         await connection.execute("set statement_timeout = 0")
         company_id = await connection.fetchval("select id from company where account_id = $1", self.ready["accountID"])
@@ -40,12 +40,12 @@ class Rig:
         return connection
 
     def resident(self) -> int:
-        """Resident memory of the server process in MB; PostgreSQL is a process of its own."""
+        """Returns the resident memory of the server process in MB, without PostgreSQL."""
         with Path(f"/proc/{self.process.pid}/status").open() as status:
             return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmRSS"))
 
     def stop(self) -> None:
-        """End the server and its PostgreSQL."""
+        """Stops the server and its PostgreSQL."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
         if self.process.stdout is not None:
@@ -53,7 +53,7 @@ class Rig:
 
 
 class Client:
-    """HTTP over one kept connection with as little Python as will do, so that the server is what is measured."""
+    """An HTTP client with one connection and little Python code, so that the server is the slower part."""
 
     def __init__(self, url: str, account_id: str, secret: str) -> None:
         address = urlsplit(url)
@@ -70,12 +70,12 @@ class Client:
         return connection
 
     def reconnect(self) -> None:
-        """Take a new connection: the server closes one that was idle while the database was filled."""
+        """Opens a new connection. The server closes a connection that is idle while leads are added."""
         self._socket.close()
         self._socket = self._connected()
 
     def post(self, body: bytes) -> bytes:
-        """The answer's body."""
+        """Sends a call, and returns the body of the answer."""
         self._socket.sendall(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
         received = bytearray()
         while (end := received.find(b"\r\n\r\n")) < 0:
@@ -97,7 +97,7 @@ class Client:
         return piece
 
     def _chunked(self, received: bytearray, start: int) -> bytes:
-        """Read to the last chunk; gives only the number of bytes, as text: long answers are not kept."""
+        """Reads to the last chunk. Returns only the number of bytes, as text: long answers are not kept."""
         size = len(received) - start
         tail = bytes(received[-16:])
         while not tail.endswith(b"0\r\n\r\n"):
@@ -107,7 +107,7 @@ class Client:
         return str(size).encode()
 
     def call(self, method: str, **params: Any) -> Any:
-        """The result of a call under its only key."""
+        """Returns the value of the only key in the result of a call."""
         answer = json.loads(self.post(encode(method, **params)))
         if answer["result"] is None:
             raise RuntimeError(answer["error"])
@@ -116,10 +116,10 @@ class Client:
 
 
 def encode(method: str, **params: Any) -> bytes:
-    """The body of a call."""
+    """Returns the body of a call."""
     return json.dumps({"method": method, "params": params, "id": "1"}).encode()
 
 
 def machine() -> str:
-    """What the figures were taken on, in a line."""
+    """Returns a line about the machine."""
     return f"{os.cpu_count()} cores, Python {sys.version.split()[0]}"

@@ -1,4 +1,4 @@
-"""Searches at the present size, against the same condition on the bare driver."""
+"""Searches, compared with the same condition on the bare driver."""
 
 import json
 from collections.abc import Callable
@@ -10,11 +10,11 @@ import asyncpg
 from bench.measure import Pair, Run, paired
 from bench.rig import Rig, encode
 
-LEAST = {"by an indexed field": 0.20, "by a field without an index": 0.60, "a word that nobody has": 0.60}
-DEEP = "a deep page by its cursor to the first"
+RATIO_AT_LEAST = {"by an indexed field": 0.20, "by a field without an index": 0.60, "a word that nobody has": 0.60}
+DEEP_PAGE = "a deep page by its cursor to the first"
 TYPO = "a word with a typo to one without"
 DEPTH = 100
-"""How many pages of 500 lie before the deep one, as far as there are so many."""
+"""Pages of 500 before the deep page, fewer if there are not enough leads."""
 
 _COLUMNS = ("first_name", "last_name", "company_name", "email_address", "description")
 _WORD = " or ".join(f"lower({column}) like lower($1)" for column in _COLUMNS)
@@ -26,33 +26,33 @@ _BARE = {
 
 
 class Searches:
-    """The works, and where the deep page begins."""
+    """Measures searches in the first company."""
 
     def __init__(self, rig: Rig, bare: asyncpg.Connection, *, runs: int) -> None:
         self._rig, self._bare, self._runs = rig, bare, runs
 
     async def measure(self) -> dict[str, Pair]:
-        """Every search once against its own condition on the bare driver; typos and depth against a plain search."""
+        """Returns the times of every search. A typo and a deep page are compared with a plain search."""
         self._rig.client.reconnect()
-        few = max(3, self._runs // 6)  # what reads all leads
+        few = max(3, self._runs // 6)  # for searches that read all leads
         address = await self._bare.fetchval("select email_key from lead where company_id = 1 order by id limit 1")
-        sent: dict[str, tuple[dict[str, Any], str, int]] = {
+        searches: dict[str, tuple[dict[str, Any], str, int]] = {
             "by an indexed field": ({"filter": {"emailAddress": address}}, address, self._runs),
             "by a field without an index": ({"filter": {"city": "Nowhere"}}, "Nowhere", few),
             "a word that nobody has": ({"text": "zzz9"}, "%zzz9%", few),
         }
-        found = {
+        pairs = {
             name: await paired(self._ours(**search), self._select(_BARE[name], value), runs=runs, warm=2)
-            for name, (search, value, runs) in sent.items()
+            for name, (search, value, runs) in searches.items()
         }
-        found[TYPO] = await paired(self._ours(text="zzzzyyyyxx"), self._ours(text="zzz9"), runs=few, warm=2)
+        pairs[TYPO] = await paired(self._ours(text="zzzzyyyyxx"), self._ours(text="zzz9"), runs=few, warm=2)
         page = {"sort": "updateTimestamp", "limit": 500}
         deep = self._ours(**page, cursor=self._deep(**page))
-        found[DEEP] = await paired(deep, self._ours(**page), runs=self._runs)
-        return found
+        pairs[DEEP_PAGE] = await paired(deep, self._ours(**page), runs=self._runs)
+        return pairs
 
     def _deep(self, **page: Any) -> str:
-        """The cursor of the last page of a walk of DEPTH."""
+        """Returns the cursor of the page after DEPTH pages."""
         cursor = ""
         for _ in range(DEPTH):
             answer = json.loads(self._rig.client.post(encode("searchLeads", **page, fields=["id"], cursor=cursor)))
