@@ -157,6 +157,7 @@ def _keep(line: int, out: int, err: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     import gc
+    import importlib
 
     # What a server imports until it is ready.
     import uvicorn.lifespan.on  # noqa: F401
@@ -165,6 +166,8 @@ if __name__ == "__main__":
     import springhead.cli.commands.serve
     import springhead.cli.serving
 
+    for module in os.environ.get("TEST_IMPORTS", "").split():  # such as a noun that only tests have
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page
     asked = _serve(socket.socket(fileno=int(sys.argv[1])))

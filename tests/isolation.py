@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import cache
@@ -11,8 +11,10 @@ from typing import Any, cast
 import asyncpg
 import msgspec
 
+import nouns
 from springhead.jobs.background_jobs import BackgroundJobs
 from springhead.jobs.steps import STEPS
+from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import ApiError, Json
 from springhead.rpc.context import Context
 from springhead.rpc.context import Server as Shared
@@ -109,7 +111,8 @@ FURNITURE = (
     "account", "campaign", "deal_stage", "opportunity", "opportunity_lead", "list", "list_member", "note", "task",
     "product", "subscription", "delivery",
 )  # fmt: skip
-"""The tables of what stands around a lead."""
+FURNITURE = (*FURNITURE, *(case.noun.table for case in nouns.CASES if case.noun.table not in FURNITURE))
+"""The tables of what stands around a lead: those of every noun that tests/nouns.py has a row for are among them."""
 
 
 def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list[int]]:
@@ -140,7 +143,7 @@ def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list
         company_id=company.id,
     )
     about = {"whoID": lead, "whoType": "lead", "whatID": account, "whatType": "account"}
-    return {
+    ids = {
         "account": [account],
         "campaign": [campaign],
         "deal_stage": [stage],
@@ -154,6 +157,24 @@ def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list
         "delivery": [delivery["id"]],
         "product": [make("createProducts", productName=text, productCode=text)],
     }
+    known = {"lead": lead, "user_profile": user} | {table: made[0] for table, made in ids.items()}
+    for case in nouns.CASES:
+        if case.noun.table not in ids:
+            ids[case.noun.table] = [make(case.create, **_furniture(company, case.noun, known, text))]
+    return ids
+
+
+def _furniture(company: Company, noun: Noun, known: Mapping[str, int], text: str) -> dict[str, Any]:
+    """An object of any noun that names what the company has, and says the text wherever it can."""
+    values: dict[str, Any] = {}
+    for column in noun.written:
+        if isinstance(column.refers, str):
+            values[column.name] = known[column.refers]
+        elif column.kind.sql == "text" and not column.kind.options:
+            values[column.name] = text
+        elif column.required:
+            values[column.name] = nouns.value(company, column)
+    return values
 
 
 def absent_like(one: Stranger) -> Stranger:

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+import nouns
 from isolation import FURNITURE, Astray, Attacker, Stranger, Unwalled, WhereLess, absent_like, dump, move_in
 from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
@@ -167,6 +168,7 @@ TABLES = {
     "subscriptionID": "subscription",
     "deliveryID": "delivery",
 }
+TABLES = {f"{case.noun.name}ID": case.noun.table for case in nouns.CASES} | TABLES
 """The table of which a column or parameter holds an id."""
 
 

@@ -20,6 +20,7 @@ from springhead.model.leads.leads import LEAD
 from springhead.rpc.docs import samples
 from springhead.rpc.docs.samples import nouns
 from springhead.store.database.pool import Tx
+from springhead.store.lifecycle import personal_data
 from springhead.store.nouns import paging, reads
 from springhead.store.nouns.paging import Walks
 from springhead.store.nouns.reads import Select
@@ -184,6 +185,9 @@ def _statements() -> Iterator[tuple[str, str]]:
             if _VERB.match(text.strip()):
                 yield f"{path.relative_to(STORE)}:{node.lineno}", text
     yield from _of_modules()
+    yield "lifecycle.personal_data.count_rows", personal_data.count_rows()
+    for name, text in personal_data.deletions().items():
+        yield f"lifecycle.personal_data.deletions[{name}]", text
     for noun in _machine_nouns():
         yield from _of_machine(noun)
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar, get_t
 
 import msgspec
 
-from springhead.model.kit.columns import Noun
+from springhead.model.kit.columns import WRITTEN_NOUNS, Noun
 from springhead.model.kit.errors import ApiError, ErrorBody, InvalidParameters, Json, SingleObjectRefused, UnknownMethod
 from springhead.rpc.params import Flat, Given, Objects, Param
 
@@ -221,6 +221,9 @@ def method(
         summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
         name = _wire_name(function.__name__)
         params = _params(function)
+        for given in params:
+            if isinstance(given.accepts, Objects):
+                WRITTEN_NOUNS.setdefault(given.accepts.noun.table, given.accepts.noun)
         ALIASES.update(dict.fromkeys(aliases, name))
         REGISTRY[name] = Method(
             name=name,

@@ -14,7 +14,6 @@ from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Reads, Rows, method
 from springhead.rpc.params import Integer
 from springhead.store.lifecycle import personal_data
-from springhead.store.lifecycle.personal_data import PERSONAL_DATA
 from springhead.store.scores import scoring
 
 
@@ -67,7 +66,7 @@ async def _chain(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Pag
 
 
 async def _pages(context: Context, lead_ids: Sequence[int], known: FieldSet) -> AsyncGenerator[Page]:
-    for part in PERSONAL_DATA:
+    for part in personal_data.tables():
         after = None
         while True:
             async with context.tx() as tx:

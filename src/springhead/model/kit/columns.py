@@ -341,3 +341,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def ignored(self) -> frozenset[str]:
         """The names that a caller may send back and that change nothing."""
         return frozenset(column.name for column in self.columns if not column.writable)
+
+
+WRITTEN_NOUNS: dict[str, Noun] = {}
+"""The nouns that methods write, by table: `@method` adds the noun of its parameter `objects` (rpc/method.py)."""

@@ -1,14 +1,16 @@
 """Personal data: the one list of tables by which a lead's data is exported and erased.
 
-Every table of company data is in PERSONAL_DATA or in NO_PERSONAL_DATA; tests/contract/test_personal_data.py checks it.
+A noun that methods write needs no line here: its columns say whether it names leads. Every other table of company data
+is in PERSONAL_DATA or in NO_PERSONAL_DATA; tests/contract/test_personal_data.py checks it.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Literal
 
 import msgspec
 
-from springhead.model.kit.columns import Column, Noun
+from springhead.model.kit.columns import WRITTEN_NOUNS, Column, Noun, snake_case
 from springhead.model.kit.errors import Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import personal_data as nouns
@@ -191,6 +193,34 @@ NO_PERSONAL_DATA: Mapping[str, str] = {
 """The tables without rows about leads, and what they hold."""
 
 
+@cache
+def tables() -> tuple[PersonalData, ...]:
+    """Every table with rows about leads, in the order in which an export shows them.
+
+    These are PERSONAL_DATA and the tables of all other nouns that name leads: their rows go with the lead. To be called
+    when all methods are registered.
+    """
+    known = {data.noun.table for data in PERSONAL_DATA} | NO_PERSONAL_DATA.keys()
+    nouns_of_leads = [noun for noun in WRITTEN_NOUNS.values() if noun.table not in known and noun.lead_columns]
+    return (*PERSONAL_DATA, *(_naming_leads(noun) for noun in nouns_of_leads))
+
+
+def _naming_leads(noun: Noun) -> PersonalData:
+    """A noun whose objects belong to the lead that they name."""
+    tests: dict[str, str] = {}
+    for column in noun.lead_columns:
+        of_type = f" and l.{snake_case(column.by)} = 'lead'" if column.by else ""
+        tests[f"l.{column.sql}"] = f"(l.{column.sql} = any({{ids}}){of_type})"
+    cases = " ".join(f"when {test} then {name}" for name, test in tests.items())
+    return PersonalData(
+        noun=noun,
+        extra=tuple(column for column in nouns.TIMESTAMPS if column.name not in noun.by_name),
+        condition=f"({' or '.join(tests.values())})",
+        lead_id=f"case {cases} end",
+        custom=noun.name if noun.custom else "",
+    )
+
+
 async def ids_by_lead(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> Mapping[int, list[int]]:
     """The ids of each lead: its own, of leads merged into it, and of the lead that it was merged into."""
     rows = await tx.rows(
@@ -229,7 +259,12 @@ def _count(data: PersonalData) -> str:
 
 
 _IDS = "$2::bigint[]"
-_COUNTS = statement(" union all ".join(_count(data) for data in PERSONAL_DATA if data.in_receipts))
+
+
+@cache
+def count_rows() -> Statement:
+    """Counts the rows of all tables about the leads $2."""
+    return statement(" union all ".join(_count(data) for data in tables() if data.in_receipts))
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -243,7 +278,7 @@ class Count(msgspec.Struct, frozen=True):
 
 async def counts(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Count]:
     """The number of rows about each lead, table by table. The leads may be deleted."""
-    return [Count(*row.values()) for row in await tx.rows(_COUNTS, company_id, lead_ids)]
+    return [Count(*row.values()) for row in await tx.rows(count_rows(), company_id, lead_ids)]
 
 
 def _deletion(data: PersonalData) -> Statement:
@@ -266,13 +301,15 @@ def _deletion(data: PersonalData) -> Statement:
     )
 
 
-DELETIONS = {data.name: _deletion(data) for data in PERSONAL_DATA if data.erasure == "in_steps"}
-"""Statements that delete up to $3 rows of a table about the leads $2."""
+@cache
+def deletions() -> Mapping[str, Statement]:
+    """Statements that delete up to $3 rows of a table about the leads $2, by the name of the table's noun."""
+    return {data.name: _deletion(data) for data in tables() if data.erasure == "in_steps"}
 
 
 async def delete_rows(tx: Tx, company_id: int, lead_ids: Sequence[int], *, only: Sequence[Noun] = ()) -> bool:
     """Delete up to AT_ONCE rows about the leads from each table; says whether none are left."""
-    queries = [DELETIONS[noun.name] for noun in only] or DELETIONS.values()
+    queries = [deletions()[noun.name] for noun in only] or deletions().values()
     deleted = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in queries]
     return max(deleted) < AT_ONCE
 
