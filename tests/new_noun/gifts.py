@@ -6,7 +6,7 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.bulk.writes import WRITE_ERRORS
-from springhead.methods.examples import CREATED, DONE, EVER, GIVEN, NOTHING, row
+from springhead.methods.examples import ALL_TIME, CREATED, DONE, GIVEN_LEAD, NOTHING_CHANGED, row
 from springhead.methods.reads import End, Id, Limit, LongLimit, Offset, Stamp, Start
 from springhead.model.kit.columns import Column, Noun, integer, text
 from springhead.model.kit.errors import (
@@ -63,7 +63,7 @@ create policy own on gift using (company_id = nullif(current_setting('app.compan
 
 _OBJECTS = "The gifts, each a hash by system name; 500 a call at most."
 _NEW = {"leadID": "{lead}", "giftName": "Umbrella"}
-_MADE = (*GIVEN, Example({"objects": [_NEW]}, [CREATED], method="createGifts"))
+_MADE = (*GIVEN_LEAD, Example({"objects": [_NEW]}, [CREATED], method="createGifts"))
 _ROW = row(GIFT, leadID=..., giftName="Umbrella")
 
 
@@ -73,7 +73,7 @@ _ROW = row(GIFT, leadID=..., giftName="Umbrella")
     result=Writes("creates"),
     vendor=False,
     section="own: gifts",
-    examples=[Example({"objects": [_NEW]}, [CREATED], "One gift.", given=GIVEN)],
+    examples=[Example({"objects": [_NEW]}, [CREATED], "One gift.", given=GIVEN_LEAD)],
 )
 async def create_gifts(context: Context, *, objects: Annotated[list[Json], Objects(GIFT, _OBJECTS)]) -> Outcomes:
     """Creates up to 500 gifts."""
@@ -100,7 +100,7 @@ async def update_gifts(context: Context, *, objects: Annotated[list[Json], Objec
     result=Writes("deletes"),
     vendor=False,
     section="own: gifts",
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING], "A gift.", given=_MADE)],
+    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING_CHANGED], "A gift.", given=_MADE)],
 )
 async def delete_gifts(
     context: Context, *, objects: Annotated[list[Json], Objects(GIFT, "The gifts, each as `{id}` or as the bare id.")]
@@ -147,7 +147,7 @@ async def get_gifts(
     result=Reads(GIFT),
     vendor=False,
     section="own: gifts",
-    examples=[Example({**EVER, "timestamp": "create"}, [_ROW], "All of a range.", given=_MADE)],
+    examples=[Example({**ALL_TIME, "timestamp": "create"}, [_ROW], "All of a range.", given=_MADE)],
 )
 async def get_gifts_date_range(
     context: Context,
@@ -159,4 +159,4 @@ async def get_gifts_date_range(
     offset: Offset = 0,
 ) -> Rows:
     """Reads the gifts that were created or updated between two times."""
-    return await reads.ranged(context, GIFT, (start_date, end_date), timestamp, limit=limit, offset=offset)
+    return await reads.date_range(context, GIFT, (start_date, end_date), timestamp, limit=limit, offset=offset)
