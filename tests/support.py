@@ -379,7 +379,7 @@ def superuser(dsn: str) -> str:
     return dsn.replace("//springhead@", "//postgres@")
 
 
-def eventually(check: Callable[[], bool], *, seconds: float = 10.0) -> None:
+def eventually(check: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait until something is true; fail when it does not become so in time."""
     end = time.monotonic() + seconds
     while not check():

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
+from collections import Counter
 from contextlib import suppress
 
 RESET = struct.pack("ii", 1, 0)
@@ -24,6 +25,10 @@ class Proxy:
         """New connections are reset."""
         self.passed = [0, 0]
         """Bytes since `arm`: towards the database, and back."""
+        self.pieces: Counter[asyncio.StreamReader] = Counter()
+        """Reads that brought something, of each connection in each direction."""
+        self.held = self.refused = 0
+        """Pieces that have met the hole, and connections that were reset."""
         self._cut: tuple[int, int] | None = None
         self._target = (host, port)
         self._open: set[asyncio.StreamWriter] = set()
@@ -71,6 +76,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refuse:
+            self.refused += 1
             self._reset(writer)
             return
         try:
@@ -89,6 +95,8 @@ class Proxy:
     ) -> None:
         try:
             while data := await source.read(65_536):
+                self.pieces[source] += 1
+                self.held += self.hole
                 while self.hole:  # noqa: ASYNC110 - set from the thread of the test
                     await asyncio.sleep(0.02)
                 if self.delay:

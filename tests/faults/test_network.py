@@ -3,20 +3,22 @@
 import http.client
 import json
 import random
+import signal
 import threading
 import time
 from collections.abc import Generator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from faults.load import AWAY, SIZE
+from faults.load import AWAY, SIZE, Progress
 from faults.postgres import Postgres, free_port
 from faults.proxy import Proxy
-from support import Company, Server, eventually, new_email, sql
+from support import Company, Server, eventually, new_company, new_email, sql
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 pytestmark = pytest.mark.timeout(120)
@@ -31,6 +33,11 @@ def client(remote: Server) -> Generator[Company]:
 
 def client_of(server: Server) -> Company:
     return Company(server.url, server.ready["accountID"], server.ready["secretKey"])
+
+
+def new_company_of(server: Server, postgres: Postgres) -> Company:
+    """A fresh company on a server whose database is not its own."""
+    return new_company(cast("Server", SimpleNamespace(url=server.url, dsn=postgres.dsn())))
 
 
 def status(server: Server, path: str) -> tuple[int, float]:
@@ -76,11 +83,10 @@ def test_a_connection_that_is_cut_at_any_byte_leaves_the_call_whole_or_absent(
         stored = created(postgres.dsn(), mark)
         eventually(
             lambda: client.envelope("createLeads", {"objects": [{"emailAddress": new_email()}]})["error"] == [],
-            seconds=3,
         )
         if answer["result"] is None:
             assert is_retryable(answer), answer
-            eventually(lambda mark=mark: no_backend_at_work(postgres), seconds=5)
+            eventually(lambda mark=mark: no_backend_at_work(postgres))
             stored = created(postgres.dsn(), mark)
             assert stored in {0, SIZE}
         else:
@@ -101,10 +107,10 @@ def test_a_slow_network_costs_time_and_nothing_else(client: Company, line: Proxy
             line.delay = 0.1  # each way: 200 ms there and back
         else:
             line.drip = True
-        begun = time.monotonic()
+        line.pieces.clear()
         (lead,) = client.create({"firstName": "Slow"})
         assert client.lead(lead)["firstName"] == "Slow"
-        assert time.monotonic() - begun < 5
+        assert max(line.pieces.values()) <= 25, "two calls in five seconds at 200 ms there and back"
     finally:
         line.delay, line.drip = 0.0, False
 
@@ -135,23 +141,21 @@ def test_a_database_that_falls_silent_costs_no_call_more_than_fifteen_seconds(
         threads = [threading.Thread(target=call, args=(at,)) for at in range(40)]
         for at, thread in enumerate(threads):
             thread.start()
-            time.sleep(0.1 if at % 10 == 9 else 0.0)
-        checks = 0
+            if at % 10 == 9:
+                status(remote, "/healthz")
         while any(thread.is_alive() for thread in threads):
-            assert status(remote, "/healthz")[1] < 0.5
-            code, took = status(remote, "/readyz")
-            assert code == 503
-            assert took < 4
-            checks += 1
-            time.sleep(0.2)
+            healthy, at_once = status(remote, "/healthz")
+            ready, took = status(remote, "/readyz")
+            assert (healthy, ready) == (200, 503)
+            assert at_once < took < 15, "only readiness waits for the database"
     finally:
         line.hole = False
     back = time.monotonic()
     assert not wrong, wrong[:3]
     assert max(times) < 15, max(times)
-    eventually(lambda: client.envelope("getLead", {"id": lead})["error"] is None, seconds=3)
+    eventually(lambda: client.envelope("getLead", {"id": lead})["error"] is None)
     print(f"silence: slowest of {len(times)} answers {max(times):.1f} s, back {time.monotonic() - back:.2f} s after it")
-    eventually(lambda: status(remote, "/readyz")[0] == 200, seconds=3)
+    eventually(lambda: status(remote, "/readyz")[0] == 200)
 
 
 def test_a_restart_of_the_database_fails_calls_for_as_long_as_it_takes(
@@ -159,6 +163,7 @@ def test_a_restart_of_the_database_fails_calls_for_as_long_as_it_takes(
 ) -> None:
     lead_id = client.create({})[0]
     failures: list[float] = []
+    answered, failed = Progress(), Progress()
     over = threading.Event()
     wrong: list[Any] = []
 
@@ -166,29 +171,28 @@ def test_a_restart_of_the_database_fails_calls_for_as_long_as_it_takes(
         number = 0
         while not over.is_set():
             number += 1
+            began = time.monotonic()
             answer = client.envelope("updateLeads", {"objects": [{"id": lead_id, "title": f"s{number}"}]})
-            if answer["result"] is None:
-                failures.append(time.monotonic())
-                if not is_retryable(answer):
-                    wrong.append(answer)
-            time.sleep(0.01)
+            if answer["result"] is not None:
+                answered.add()
+                continue
+            failures.append(began)
+            failed.add()
+            if not is_retryable(answer):
+                wrong.append(answer)
 
     thread = threading.Thread(target=steady)
     thread.start()
-    outage = window = 0.0
-    for how in (2, 3):  # SIGINT: fast; SIGQUIT: immediate, and a crash recovery after it
-        failures.clear()
-        time.sleep(0.3)
-        down = time.monotonic()
-        postgres.stop(how)  # pyright: ignore[reportArgumentType]
-        time.sleep(0.5)
+    back: list[float] = []
+    for how in (signal.SIGINT, signal.SIGQUIT):  # fast; immediate, and a crash recovery after it
+        answered.wait(3)
+        postgres.stop(how)
+        failed.wait(3)
         postgres.start()
-        outage = time.monotonic() - down
-        time.sleep(1.0)
-        assert failures
-        window = failures[-1] - down
-        assert window < outage + 3
-        print(f"signal {how}: PostgreSQL away for {outage:.2f} s, calls failed for {window:.2f} s")
+        back.append(time.monotonic())
+        answered.wait(3)
+        late = [began for began in failures if began > back[-1]]
+        assert len(late) <= 1, "a call takes at most one connection whose end was not noticed"
     over.set()
     thread.join(20)
     assert not wrong, wrong[:3]
@@ -216,7 +220,7 @@ def test_a_server_that_starts_before_its_database_waits_for_it(
         assert is_retryable(json.loads(body))
         assert json.loads(body)["id"] == "x"
         postgres.start()
-        eventually(lambda: status(server, "/readyz")[0] == 200, seconds=6)
+        eventually(lambda: status(server, "/readyz")[0] == 200)
         assert early.send(b"{}")[0] == 401
         early.close()
     finally:
@@ -247,7 +251,7 @@ def test_connections_taken_by_others_are_a_retryable_failure(client: Company, po
         took, codes = call_while_full(postgres, client)
         assert took < 6
         assert codes == {999}
-        eventually(lambda: client.envelope("getLead", {"id": 1})["error"] is None, seconds=3)
+        eventually(lambda: client.envelope("getLead", {"id": 1})["error"] is None)
     finally:
         postgres.stop()
         postgres.start()
@@ -310,13 +314,12 @@ def test_a_clock_that_jumps_disturbs_neither_limits_nor_timestamps(
             (lead_id,) = company.create({})
             for jump in ("+3600", "-86400"):
                 clock.write_text(jump)
-                time.sleep(1.1)
-                begun = time.monotonic()
-                errors = [company.envelope("getLead", {"id": lead_id})["error"] for _ in range(30)]
-                allowed = errors.count(None)
-                assert 10 <= allowed <= 11 + 10 * (time.monotonic() - begun), jump
-                assert {error["code"] for error in errors if error} <= {107}
-                time.sleep(1.1)
+                with closing(new_company_of(server, postgres)) as limited:  # which has made no call yet
+                    begun = time.monotonic()
+                    errors = [limited.envelope("getLead", {"id": 1})["error"] for _ in range(30)]
+                    allowed = errors.count(None)
+                    assert 10 <= allowed <= 11 + 10 * (time.monotonic() - begun), jump
+                    assert {error["code"] for error in errors if error} <= {107}
                 (outcome,) = company.call("updateLeads", objects=[{"id": lead_id, "title": jump}])
                 assert outcome["success"]
             updated = datetime.fromisoformat(f"{company.lead(lead_id)['updateTimestamp']}+00:00")
