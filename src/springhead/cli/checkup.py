@@ -159,7 +159,8 @@ def _database(known: Health) -> Iterable[Check]:
     yield Check("durability", WARNING if unsafe else OK, found, advice if unsafe else "")
     if known.invalid_indexes:
         names = ", ".join(known.invalid_indexes)
-        advice = f"PostgreSQL does not use them. Rebuild each: reindex index concurrently {names};"
+        rebuild = " ".join(f"reindex index concurrently {name};" for name in known.invalid_indexes)
+        advice = f"PostgreSQL does not use them. Rebuild them: {rebuild}"
         yield Check("indexes", WARNING, f"invalid: {names}", advice)
     else:
         yield Check("indexes", OK, "all valid")

@@ -95,8 +95,8 @@ class Startup:
             self.failure = cause
             if self._embedded:
                 raise
-            signal.raise_signal(signal.SIGTERM)  # the server already runs: stops it in order
-            return await asyncio.Event().wait() and ""
+            signal.raise_signal(signal.SIGTERM)  # the server already answers requests: stop it in order
+            return await asyncio.Event().wait() and ""  # waits until the server cancels this job
 
     def listening(self, url: str) -> None:
         """Notes that the port is open. With the embedded PostgreSQL the server is then ready."""
