@@ -45,6 +45,9 @@ class Mirror:
         if change["kind"] == "delete":
             self.values.pop(lead_id)
         known = self.values.setdefault(lead_id, {}) if change["kind"] != "delete" else {}
+        if change["kind"] == "score":  # which says that the score is another one, and not which
+            for name in ("leadScore", "leadScoreWeighted"):
+                known.pop(name, None)
         for name, (old, new) in (change["changed"] or {}).items():
             if name == "merged":
                 continue
