@@ -362,9 +362,9 @@ def test_all_lists_together_have_up_to_ten_thousand_values() -> None:
     ids=["unknown", "tests", "empty", "scalars", "values", "keys", "operators", "lists", "times"],
 )
 def test_a_huge_wrong_filter_is_refused_at_once_with_a_hundred_problems_at_most(sent: Any) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     refusal(sent)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_the_names_of_a_filter_are_those_of_its_fields_wherever_they_stand() -> None:

@@ -37,11 +37,11 @@ def test_no_patterns_no_important_page() -> None:
 
 
 def test_a_hostile_pattern_costs_no_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     is_important(("*a" * (PATTERN_LENGTH // 2) + "b",) * 100, "/" + "a" * 2_000)
 
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_a_token_is_128_random_bits() -> None:

@@ -134,23 +134,17 @@ def wait_for(true: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def test_the_first_start_takes_less_than_three_seconds_and_a_restart_keeps_the_data(place: Path) -> None:
+def test_a_restart_keeps_the_data(place: Path) -> None:
     data = place / "deep" / "data"
-    took: list[float] = []
 
     for text in ("1", "2"):
-        start = time.monotonic()
         with started(data) as (_, dsn):
-            took.append(time.monotonic() - start)
             if text == "1":
                 ask(dsn, "create table kept (text text)")
             ask(dsn, "insert into kept values ($1)", text)
             kept = ask(dsn, "select string_agg(text, ',' order by text) from kept")
 
     assert kept == "1,2"
-    print("first start, later start:", took)
-    assert took[0] < 3  # alone on two cores: 1.3 s
-    assert took[1] < 1.5  # 0.15 s
 
 
 def test_nothing_is_left_running_after_stop(data: Path) -> None:
