@@ -7,7 +7,7 @@ from typing import Any
 
 from capture.forms import URLENCODED
 from capture.public import Public
-from springhead.capture import bodies, forms
+from springhead.capture import form_bodies, forms
 from springhead.capture.forms import Limit
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forms.md").read_text()
@@ -61,12 +61,12 @@ def test_its_limits_are_the_codes() -> None:
         return [tuple(map(int, re.findall(r"\d+", cell))) for cell in found]
 
     assert row("submissions from one address") == [
-        rate(Limit.SUBMITS_OF_ADDRESS, 60),
-        rate(Limit.PLAIN_POSTS_OF_ADDRESS, 60),
+        rate(Limit.OF_ADDRESS, 60),
+        rate(Limit.PLAIN_OF_ADDRESS, 60),
     ]
-    assert row("submissions of one form") == [rate(Limit.SUBMITS_OF_FORM, 1), rate(Limit.PLAIN_POSTS_OF_FORM, 1)]
-    assert row("form views from one address") == [rate(Limit.PAGES_OF_ADDRESS, 60), ()]
-    assert row("text of a submission")[0] == (bodies.TEXT_BYTES // 1024,)
-    assert row("fields of a submission")[0] == (bodies.PARTS,)
-    assert row("files of a submission")[0] == (bodies.FILES, bodies.FILE_BYTES // 1024 // 1024)
+    assert row("submissions of one form") == [rate(Limit.OF_FORM, 1), rate(Limit.PLAIN_OF_FORM, 1)]
+    assert row("form views from one address") == [rate(Limit.VIEWS_OF_ADDRESS, 60), ()]
+    assert row("text of a submission")[0] == (form_bodies.TEXT_BYTES // 1024,)
+    assert row("fields of a submission")[0] == (form_bodies.FIELDS,)
+    assert row("files of a submission")[0] == (form_bodies.FILES, form_bodies.FILE_BYTES // 1024 // 1024)
     assert forms.TOO_FAST_SECONDS == 2

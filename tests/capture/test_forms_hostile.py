@@ -10,7 +10,7 @@ import pytest
 
 from capture.forms import BOUNDARY, EMAIL, FormOf, custom, inputs, multipart, told
 from capture.public import Public
-from springhead.capture.bodies import plain_name
+from springhead.capture.form_bodies import plain_name
 from springhead.model.capture import signing
 from support import Company
 

@@ -1,4 +1,4 @@
-"""What the public reaches: the page script, page views, links of emails, forms. Nobody here has a key."""
+"""What the public reaches without a key: the page script, page views, links of emails, forms. The API is not here."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from springhead.store.capture.sites import Sites
 
 
 class Capture:
-    """Everything for the public, on the server that everybody else uses too.
+    """All public addresses of the server.
 
-    `addresses` are looked up by path before any route: what must be fast. `routes` are the others.
+    `addresses` are apps by path, for addresses with many requests. `routes` are the other addresses.
     """
 
     def __init__(self, server: Server, settings: Settings) -> None:
@@ -34,9 +34,9 @@ class Capture:
         self.routes: list[Route] = [*Links(server, self.sites).routes(), *Forms(server, settings).routes()]
 
     def figures(self) -> Mapping[str, int]:
-        """What became of page views so far, for /metrics."""
+        """The number of page views by outcome, for /metrics."""
         return {**self.views.counts, "written": self.intake.written, "lost": self.intake.lost}
 
     async def warm_up(self) -> None:
-        """Load what the first page view would wait for."""
+        """Load the list of bots, which the first page view would wait for."""
         await asyncio.to_thread(is_bot, b"-")

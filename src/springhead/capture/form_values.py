@@ -1,4 +1,4 @@
-"""What a person has filled in: which input means which field, and what is right about it."""
+"""The values of a submission: which input belongs to which field, and which values are invalid."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -6,9 +6,9 @@ import msgspec
 from starlette.requests import Request
 
 from springhead.capture import pages
-from springhead.capture.bodies import FILE_BYTES, Body, File
-from springhead.capture.pages import Filled
-from springhead.capture.submits import Submit
+from springhead.capture.form_bodies import FILE_BYTES, FormBody, SubmittedFile
+from springhead.capture.pages import FormValues
+from springhead.capture.submissions import Submission
 from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.forms import (
     EMAIL,
@@ -26,55 +26,56 @@ from springhead.model.kit.fields import FieldSet
 from springhead.rpc.context import Context
 
 CHECK = "Please check the fields below."
+_TOO_LARGE = f"Please choose a file of at most {FILE_BYTES // 1024 // 1024} MB."
 
 
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """A form that was asked for, with all that belongs to it."""
+class LoadedForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A form, its inputs, and its company's site, fields and context."""
 
     form: Form
     site: Site
     fields: FieldSet
     inputs: Sequence[FormInput]
-    call: Context
+    context: Context
 
 
-class Refused(Exception):
-    """A submit that was not taken: what the person should read, and HTTP's status.
+class SubmissionRefused(Exception):
+    """A submission is refused: `values` has what the person typed and what to correct, `status` is the HTTP status.
 
-    `age` are the seconds since the page was made that was filled in, 0 when it is not known to be ours: the page
-    that answers counts as no younger.
+    `age` is the age of the submitted page in seconds, 0 if the page is not ours. The page of the answer counts as
+    equally old, so that the person need not wait again.
     """
 
-    def __init__(self, filled: Filled, status: int = 422, *, retry_after: int = 0) -> None:
-        super().__init__(filled.message)
-        self.filled, self.status, self.retry_after = filled, status, retry_after
+    def __init__(self, values: FormValues, status: int = 422, *, retry_after: int = 0) -> None:
+        super().__init__(values.message)
+        self.values, self.status, self.retry_after = values, status, retry_after
         self.age = 0.0
 
 
-class Sent(msgspec.Struct, frozen=True, kw_only=True):
-    """What came: the inputs beside the fields by their name, and what was typed and chosen, by system name."""
+class SubmittedInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """The inputs of a submission: `extra` by input name, the others by the system name of their field."""
 
     extra: Mapping[str, str]
     typed: Mapping[str, Sequence[str]]
-    files: Mapping[str, File]
+    files: Mapping[str, SubmittedFile]
     too_large: Collection[str]
 
 
 _EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.PAGE, pages.TRACKING, COOKIE)}
 
 
-def sent_with(body: Body, served: Served) -> Sent:
-    """The parts of a body that mean something to the form; all others are ignored."""
-    names = named(served.form, served.fields)
+def inputs_of(body: FormBody, loaded: LoadedForm) -> SubmittedInputs:
+    """The inputs of a body that the form knows; all others are ignored."""
+    names = named(loaded.form, loaded.fields)
     extra: dict[str, str] = {}
     typed: dict[str, list[str]] = {}
     for name, value in body.fields:
         if name.lower() in _EXTRA:
             extra[name.lower()] = value
-        elif found := names.get(normalised_name(name)):
-            typed.setdefault(found, []).append(value)
+        elif system_name := names.get(normalised_name(name)):
+            typed.setdefault(system_name, []).append(value)
     files = {names[normalised_name(name)]: file for name, file in body.files if normalised_name(name) in names}
-    return Sent(
+    return SubmittedInputs(
         extra=extra,
         typed=typed,
         files=files,
@@ -82,45 +83,51 @@ def sent_with(body: Body, served: Served) -> Sent:
     )
 
 
-def submit_of(request: Request, served: Served, sent: Sent, nonce: str) -> Submit:
-    """What was sent, checked; raises Refused with a message at each field that is wrong."""
-    values: dict[str, str] = {}
-    files: dict[str, File] = {}
-    errors: dict[str, str] = {}
-    known = available_fields(served.fields)
-    for one in served.inputs:
-        given: Sequence[str] = () if one.type == "file" else sent.typed.get(one.name, ())
-        if one.type == "file" and (file := sent.files.get(one.name)):
-            files[one.name] = file
-            given = (f"{served.call.server.public_url}/files/{served.site.token}/{file.token}",)
-        try:
-            if one.name in sent.too_large:
-                raise InvalidInput(_TOO_LARGE)
-            value = read_value(one, known[one.name], given)
-        except InvalidInput as wrong:
-            errors[one.name] = str(wrong)
-        else:
-            if value:
-                values[one.name] = value
+def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs, nonce: str) -> Submission:
+    """The submission with checked values. Raises SubmissionRefused with a message for each invalid field."""
+    values, errors = _checked(loaded, inputs)
     if errors or EMAIL not in values:
-        raise Refused(Filled(values=sent.typed, errors=errors, message=CHECK))
-    page = sent.extra.get(pages.PAGE) or request.headers.get("referer", "")
-    return Submit(
+        raise SubmissionRefused(FormValues(values=inputs.typed, errors=errors, message=CHECK))
+    page = inputs.extra.get(pages.PAGE) or request.headers.get("referer", "")
+    return Submission(
         values=values,
-        files=files,
-        tracking_id=_tracking_id(request, served.site, sent.extra),
+        files={item.name: inputs.files[item.name] for item in loaded.inputs if _has_file(item, inputs)},
+        tracking_id=_tracking_id(request, loaded.site, inputs.extra),
         page=one_line(page, URL_LENGTH) if is_url(page) else "",
         nonce=nonce,
     )
 
 
-_TOO_LARGE = f"Please choose a file of at most {FILE_BYTES // 1024 // 1024} MB."
+def _has_file(item: FormInput, inputs: SubmittedInputs) -> bool:
+    return item.type == "file" and item.name in inputs.files
+
+
+def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str], dict[str, str]]:
+    """The valid values that are not empty, and the messages for the invalid ones, by system name."""
+    values: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    known = available_fields(loaded.fields)
+    for item in loaded.inputs:
+        typed: Sequence[str] = () if item.type == "file" else inputs.typed.get(item.name, ())
+        if _has_file(item, inputs):
+            token = inputs.files[item.name].token
+            typed = (f"{loaded.context.server.public_url}/files/{loaded.site.token}/{token}",)
+        try:
+            if item.name in inputs.too_large:
+                raise InvalidInput(_TOO_LARGE)
+            value = read_value(item, known[item.name], typed)
+        except InvalidInput as invalid:
+            errors[item.name] = str(invalid)
+        else:
+            if value:
+                values[item.name] = value
+    return values, errors
 
 
 def _tracking_id(request: Request, site: Site, extra: Mapping[str, str]) -> str:
-    """Who the page script says the visitor is; "" when nobody, or when the visitor does not want to be known."""
+    """The visitor's tracking id, from the form or the cookie; "" if there is none or the visitor objects."""
     headers = request.headers.raw
     if site.respects_signals and objects_to_tracking(headers):
         return ""
-    found = extra.get(pages.TRACKING) or extra.get(COOKIE) or tracking_id_of_cookie(headers) or ""
-    return found if is_tracking_id(found) else ""
+    tracking_id = extra.get(pages.TRACKING) or extra.get(COOKIE) or tracking_id_of_cookie(headers) or ""
+    return tracking_id if is_tracking_id(tracking_id) else ""

@@ -1,6 +1,7 @@
-"""Forms over HTTP: a page of our own, a script for somebody else's page, and posts of any page (docs/forms.md)."""
+"""Forms over HTTP: the hosted page, the script for other sites' pages, and submissions of any page (docs/forms.md)."""
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -14,11 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from springhead.capture import bodies, pages, submits
-from springhead.capture.bodies import Unreadable
-from springhead.capture.form_values import Refused, Sent, Served, sent_with, submit_of
-from springhead.capture.pages import Filled
-from springhead.capture.submits import Became, NotStored, Submit
+from springhead.capture import form_bodies, pages, submissions
+from springhead.capture.form_bodies import UnreadableBody
+from springhead.capture.form_values import LoadedForm, SubmissionRefused, SubmittedInputs, inputs_of, submission_of
+from springhead.capture.pages import FormValues
+from springhead.capture.submissions import NotStored, Submission, SubmissionOutcome
 from springhead.model.capture import signing
 from springhead.model.capture.forms import Form, inputs, is_web_address
 from springhead.model.capture.sites import is_token
@@ -35,33 +36,34 @@ log = structlog.get_logger()
 
 PURPOSE = "form"
 TOO_FAST_SECONDS = 2
+"""A submission that comes earlier after its page counts as a bot's."""
 TOKEN_GOOD_SECONDS = forms.TOKEN_SECONDS - 600
-"""How old a page may be: what was sent with it is remembered for longer."""
+"""Longest age of a submitted page: shorter than the time for which its submission is remembered."""
 
 
 class Limit(Enum):
     """The rate limits of forms: events per second, and events at once."""
 
-    PAGES_OF_ADDRESS = (2.0, 60)
+    VIEWS_OF_ADDRESS = (2.0, 60)
     """Pages and scripts of forms, for one address."""
 
-    SUBMITS_OF_ADDRESS = (0.5, 30)
-    """Submits by one address; a whole office can share one."""
+    OF_ADDRESS = (0.5, 30)
+    """Submissions from one address; a whole office can share one."""
 
-    PLAIN_POSTS_OF_ADDRESS = (0.2, 15)
-    """Posts of pages that are not ours, without a token, by one address."""
+    PLAIN_OF_ADDRESS = (0.2, 15)
+    """Submissions without a token, of pages that are not ours, from one address."""
 
-    SUBMITS_OF_FORM = (20.0, 400)
-    PLAIN_POSTS_OF_FORM = (5.0, 100)
-    """Submits of one form by all addresses."""
+    OF_FORM = (20.0, 400)
+    PLAIN_OF_FORM = (5.0, 100)
+    """Submissions of one form from all addresses."""
 
 
 UPLOADS = 4
-"""Most submits with files that are being stored at a time: each may be as large as a body can be."""
+"""Most submissions with files that are stored at a time: each can be as large as a body can be."""
 
 
 class Forms:
-    """The addresses of forms and of the files that came with them."""
+    """The addresses of forms and of submitted files."""
 
     def __init__(self, server: Server, settings: Settings) -> None:
         self._server, self._limited, self._body_limit = server, settings.limits, settings.body_limit
@@ -69,7 +71,7 @@ class Forms:
         self._limits = {limit: KeyedRateLimit(per_second=limit.value[0], burst=limit.value[1]) for limit in Limit}
 
     def routes(self) -> list[Route]:
-        """What the app serves."""
+        """The addresses and their handlers."""
         return [
             Route("/f/{public_id}.js", self._guarded(self._script), methods=["GET"]),
             Route("/f/{public_id}/thanks", self._guarded(self._thanks), methods=["GET"]),
@@ -81,7 +83,7 @@ class Forms:
     def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             try:
-                if request.method != "POST" and not self._allowed((Limit.PAGES_OF_ADDRESS, _address(request))):
+                if request.method != "POST" and not self._allowed((Limit.VIEWS_OF_ADDRESS, _address(request))):
                     return pages.text_page("One moment", _TOO_MANY, status=429)
                 async with asyncio.timeout(CALL_SECONDS if request.method != "POST" else None):
                     return await handler(request)
@@ -94,28 +96,28 @@ class Forms:
         now = time.monotonic_ns()
         return not self._limited or all(self._limits[limit].allows(key, now) for limit, key in counted)
 
-    # What is shown
+    # Pages and files
 
     async def _page(self, request: Request) -> Response:
-        served = await self._find(request)
-        if served is None:
+        loaded = await self._load(request)
+        if loaded is None:
             return _gone()
-        return pages.form_page(served.form, served.inputs, Filled(), _token(served))
+        return pages.form_page(loaded.form, loaded.inputs, FormValues(), _token(loaded))
 
     async def _script(self, request: Request) -> Response:
-        served = await self._find(request)
-        if served is None:
+        loaded = await self._load(request)
+        if loaded is None:
             return Response("", 404, SAFE_HEADERS, media_type="text/javascript")
-        return pages.script(served.form, served.inputs, _token(served))
+        return pages.script(loaded.form, loaded.inputs, _token(loaded))
 
     async def _thanks(self, request: Request) -> Response:
-        served = await self._find(request)
-        if served is None:
+        loaded = await self._load(request)
+        if loaded is None:
             return _gone()
-        return pages.text_page(served.form.name, served.form.thank_you_text or pages.THANKS)
+        return pages.text_page(loaded.form.name, loaded.form.thank_you_text or pages.THANKS)
 
     async def _download(self, request: Request) -> Response:
-        """A file, for whoever has its address; never shown as a page of ours."""
+        """A file, for everybody who has its address. Browsers save it and never show it as one of our pages."""
         async with self._server.database.everyone() as tx:
             site = await sites.of_token(tx, request.path_params["site"])
         token = request.path_params["token"]
@@ -125,16 +127,17 @@ class Forms:
             upload = await forms.find_upload(tx, site.company.id, token)
         if upload is None:
             return _gone()
-        plain = upload.name.encode("ascii", "replace").decode().translate({ord(one): "_" for one in '"\\?'})
+        ascii_name = re.sub(r'["\\?]', "_", upload.name.encode("ascii", "replace").decode())
+        names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(upload.name, safe='')}"
         headers = {
             **SAFE_HEADERS,
-            "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(upload.name, safe='')}",
+            "content-disposition": f"attachment; {names}",
             "content-security-policy": "default-src 'none'; sandbox",
         }
         return Response(upload.data, 200, headers, media_type="application/octet-stream")
 
-    async def _find(self, request: Request) -> Served | None:
-        """The active form with that public id, or None."""
+    async def _load(self, request: Request) -> LoadedForm | None:
+        """The active form with the public id of the address, or None."""
         public_id = request.path_params["public_id"]
         if not is_token(public_id):
             return None
@@ -143,113 +146,110 @@ class Forms:
             if company_id is None:
                 return None
             site = await sites.of_company(tx, company_id)
-        call = Context(server=self._server, company=site.company, utc=True)
-        async with call.tx() as tx:
+        context = Context(server=self._server, company=site.company, utc=True)
+        async with context.tx() as tx:
             form = await forms.find_by_public_id(tx, company_id, public_id)
-            fields = await call.fields(tx)
+            fields = await context.fields(tx)
         if form is None:
             return None
-        return Served(form=form, site=site, fields=fields, inputs=inputs(form, fields), call=call)
+        return LoadedForm(form=form, site=site, fields=fields, inputs=inputs(form, fields), context=context)
 
-    # What is sent
+    # Submissions
 
     async def _post(self, request: Request) -> Response:
         begun = time.monotonic()
         of_script = "application/json" in request.headers.get("accept", "")
-        served = await self._find(request)
-        if served is None:
+        loaded = await self._load(request)
+        if loaded is None:
             return pages.answer({"ok": False, "message": _GONE}, status=404) if of_script else _gone()
         try:
-            became, status = await self._take(request, served), 200
-        except Refused as refusal:
-            became, status = refusal, refusal.status
+            outcome = (await self._take(request, loaded)).name.lower()
+            status, answer = 200, _thanks_answer(loaded.form, of_script=of_script)
+        except SubmissionRefused as refusal:
+            outcome, status, answer = "refused", refusal.status, _refusal_answer(loaded, refusal, of_script=of_script)
         except ClientDisconnect:
             return Response(status_code=400)
-        told = became.name.lower() if isinstance(became, Became) else "refused"
         log.info(
             "form",
-            form=served.form.id,
-            company=served.site.company.account_id,
-            became=told,
+            form=loaded.form.id,
+            company=loaded.site.company.account_id,
+            outcome=outcome,
             status=status,
             duration_ms=round((time.monotonic() - begun) * 1000, 2),
         )
-        if isinstance(became, Refused):
-            return _refused(served, became, of_script=of_script)
-        return _thanked(served.form, of_script=of_script)
+        return answer
 
-    async def _take(self, request: Request, served: Served) -> Became:
-        # Before the body is read: who is refused for being too many costs no more than the head.
-        if not self._allowed(
-            (Limit.SUBMITS_OF_ADDRESS, _address(request)), (Limit.SUBMITS_OF_FORM, served.form.public_id)
-        ):
-            raise Refused(Filled(message=_TOO_MANY), 429, retry_after=30)
+    async def _take(self, request: Request, loaded: LoadedForm) -> SubmissionOutcome:
+        # Checked before the body is read: a refusal costs no more than the head of the request.
+        if not self._allowed((Limit.OF_ADDRESS, _address(request)), (Limit.OF_FORM, loaded.form.public_id)):
+            raise SubmissionRefused(FormValues(message=_TOO_MANY), 429, retry_after=30)
         try:
-            async with bodies.opened(request, self._body_limit) as body:
-                return await self._settle(request, served, sent_with(body, served))
-        except Unreadable as cause:
-            raise Refused(Filled(message=f"{cause}."), cause.status) from None
+            async with form_bodies.open_body(request, self._body_limit) as body:
+                return await self._check_and_store(request, loaded, inputs_of(body, loaded))
+        except UnreadableBody as cause:
+            raise SubmissionRefused(FormValues(message=f"{cause}."), cause.status) from None
 
-    async def _settle(self, request: Request, served: Served, sent: Sent) -> Became:
-        page = _page_of(served, sent)
+    async def _check_and_store(
+        self, request: Request, loaded: LoadedForm, inputs: SubmittedInputs
+    ) -> SubmissionOutcome:
+        page = _page_of(loaded, inputs)
         try:
-            self._check(served, sent, page, _address(request))
-            return await self._store(served, sent, submit_of(request, served, sent, page.nonce if page else ""))
-        except Refused as refusal:
+            self._check_sender(loaded, inputs, page, _address(request))
+            submission = submission_of(request, loaded, inputs, page.nonce if page else "")
+            return await self._store(loaded, inputs, submission)
+        except SubmissionRefused as refusal:
             refusal.age = page.age if page else 0.0
             raise
 
-    async def _store(self, served: Served, sent: Sent, submit: Submit) -> Became:
+    async def _store(self, loaded: LoadedForm, inputs: SubmittedInputs, submission: Submission) -> SubmissionOutcome:
         try:
-            async with asyncio.timeout(CALL_SECONDS), self._uploads if submit.files else nullcontext():
-                files = {name: await file.loaded() for name, file in submit.files.items()}
-                submit = msgspec.structs.replace(submit, files=files)
-                became = await submits.store(served.call, served.form, submit)
+            async with asyncio.timeout(CALL_SECONDS), self._uploads if submission.files else nullcontext():
+                files = {name: await file.load() for name, file in submission.files.items()}
+                submission = msgspec.structs.replace(submission, files=files)
+                outcome = await submissions.store(loaded.context, loaded.form, submission)
         except (Unavailable, TryAgain, TimeoutError):
-            raise _refusal(sent, _LATER, 503, retry_after=5) from None
+            raise _refusal(inputs, _LATER, 503, retry_after=5) from None
         except NotStored as cause:
-            log.warning("form not stored", form=served.form.id, cause=str(cause))
-            raise _refusal(sent, _LATER, 503, retry_after=5) from None
-        if became is Became.SPENT:
-            raise _refusal(sent, _ANEW)
-        return became
+            log.warning("form not stored", form=loaded.form.id, cause=str(cause))
+            raise _refusal(inputs, _LATER, 503, retry_after=5) from None
+        if outcome is SubmissionOutcome.PAGE_USED:
+            raise _refusal(inputs, _ANEW)
+        return outcome
 
-    def _check(self, served: Served, sent: Sent, page: "Page | None", address: str) -> None:
-        """Raise Refused for machines, and for pages that are too old."""
-        if sent.extra.get(pages.TRAP):
-            raise _refusal(sent, _TRAPPED)
-        if pages.TOKEN not in sent.extra:
-            if not served.form.allow_plain_posts:
-                raise _refusal(sent, _CONFIRM)
-            if not self._allowed(
-                (Limit.PLAIN_POSTS_OF_ADDRESS, address), (Limit.PLAIN_POSTS_OF_FORM, served.form.public_id)
-            ):
-                raise _refusal(sent, _TOO_MANY, 429, retry_after=30)
+    def _check_sender(self, loaded: LoadedForm, inputs: SubmittedInputs, page: "Page | None", address: str) -> None:
+        """Raises SubmissionRefused for bots, for pages that are too old, and beyond the limits of plain submissions."""
+        if inputs.extra.get(pages.TRAP):
+            raise _refusal(inputs, _TRAPPED)
+        if pages.TOKEN not in inputs.extra:
+            if not loaded.form.allow_plain_posts:
+                raise _refusal(inputs, _CONFIRM)
+            if not self._allowed((Limit.PLAIN_OF_ADDRESS, address), (Limit.PLAIN_OF_FORM, loaded.form.public_id)):
+                raise _refusal(inputs, _TOO_MANY, 429, retry_after=30)
         elif page is None or page.age > TOKEN_GOOD_SECONDS:
-            raise _refusal(sent, _ANEW)
+            raise _refusal(inputs, _ANEW)
         elif page.age < TOO_FAST_SECONDS:
-            raise _refusal(sent, _TOO_FAST)
+            raise _refusal(inputs, _TOO_FAST)
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of ours that was filled in: its name, and how many seconds ago it was made."""
+    """The submitted page, if it is ours; `age` is in seconds."""
 
     nonce: str
     age: float
 
 
-def _page_of(served: Served, sent: Sent) -> Page | None:
-    """The page that the token names; None when there is no token, or none of ours for this form."""
-    match signing.verify(served.site.signing_key, PURPOSE, sent.extra.get(pages.TOKEN, "")):
-        case (int(form_id), int(issued), str(nonce)) if form_id == served.form.id:
+def _page_of(loaded: LoadedForm, inputs: SubmittedInputs) -> Page | None:
+    """The page of the token; None if there is no token, or none that this server signed for this form."""
+    match signing.verify(loaded.site.signing_key, PURPOSE, inputs.extra.get(pages.TOKEN, "")):
+        case (int(form_id), int(issued), str(nonce)) if form_id == loaded.form.id:
             return Page(nonce, time.time() - issued)
         case _:
             return None
 
 
-def _refusal(sent: Sent, message: str, status: int = 422, *, retry_after: int = 0) -> Refused:
-    """What was typed stays."""
-    return Refused(Filled(values=sent.typed, message=message), status, retry_after=retry_after)
+def _refusal(inputs: SubmittedInputs, message: str, status: int = 422, *, retry_after: int = 0) -> SubmissionRefused:
+    """A refusal whose page has the typed values."""
+    return SubmissionRefused(FormValues(values=inputs.typed, message=message), status, retry_after=retry_after)
 
 
 _TOO_MANY = "Too many forms were sent just now. Please try again in a minute."
@@ -265,27 +265,26 @@ def _gone() -> Response:
     return pages.text_page("Nothing here", _GONE, status=404)
 
 
-def _token(served: Served, age: float = 0) -> str:
-    """A token for a page, as if it had been made `age` seconds ago, a few at most."""
+def _token(loaded: LoadedForm, age: float = 0) -> str:
+    """A token for a page that counts as `age` seconds old, but not older than a submission needs."""
     issued = int(time.time() - min(max(age, 0), TOO_FAST_SECONDS + 1))
-    return signing.sign(served.site.signing_key, PURPOSE, served.form.id, issued, secrets.token_urlsafe(12))
+    return signing.sign(loaded.site.signing_key, PURPOSE, loaded.form.id, issued, secrets.token_urlsafe(12))
 
 
-def _refused(served: Served, refusal: Refused, *, of_script: bool) -> Response:
-    """The form as it was filled in, with a fresh token, and what to do about it."""
-    token = _token(served, refusal.age)
-    filled = refusal.filled
+def _refusal_answer(loaded: LoadedForm, refusal: SubmissionRefused, *, of_script: bool) -> Response:
+    """The form with the typed values, the errors and a new token."""
+    token, values = _token(loaded, refusal.age), refusal.values
     if of_script:
-        told = {"ok": False, "message": filled.message, "errors": filled.errors, "token": token}
-        return pages.answer(told, status=refusal.status, retry_after=refusal.retry_after)
-    answer = pages.form_page(served.form, served.inputs, filled, token, status=refusal.status)
+        content = {"ok": False, "message": values.message, "errors": values.errors, "token": token}
+        return pages.answer(content, status=refusal.status, retry_after=refusal.retry_after)
+    answer = pages.form_page(loaded.form, loaded.inputs, values, token, status=refusal.status)
     if refusal.retry_after:
         answer.headers["retry-after"] = str(refusal.retry_after)
     return answer
 
 
-def _thanked(form: Form, *, of_script: bool) -> Response:
-    # Held against the rule once more: it is the only address that we ever send a browser to.
+def _thanks_answer(form: Form, *, of_script: bool) -> Response:
+    # Checked again, because forms are the only place where a company chooses an address for a redirect.
     target = form.redirect_url if form.redirect_url and is_web_address(form.redirect_url) else None
     if of_script:
         return pages.answer({"ok": True, "message": form.thank_you_text or pages.THANKS, "redirect": target})
@@ -293,5 +292,5 @@ def _thanked(form: Form, *, of_script: bool) -> Response:
 
 
 def _address(request: Request) -> str:
-    """Whose limits count: the other end, or whom a trusted proxy speaks for."""
+    """The address that rate limits count: the client, or the client of a trusted proxy."""
     return request.client.host if request.client else "-"

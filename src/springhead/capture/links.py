@@ -1,4 +1,4 @@
-"""Links of messages that somebody else sends: clicks, the pixel of an opened one, and the way out (RFC 8058)."""
+"""Links in emails that other systems send: clicks, the pixel of opened emails, and unsubscription (RFC 8058)."""
 
 from collections.abc import Mapping
 from time import monotonic_ns
@@ -21,7 +21,7 @@ from springhead.model.leads.events import Event
 from springhead.rpc.context import Context, Server
 from springhead.rpc.method import Outcomes
 from springhead.rpc.perform import Performed, perform
-from springhead.store.capture import email_events as told_emails
+from springhead.store.capture import email_events
 from springhead.store.capture.sites import Sites
 from springhead.wire.http.messages import SAFE_HEADERS, BodyTooLarge, BoundedBody
 
@@ -32,7 +32,7 @@ _LATER = "We could not store that just now. Please try again in a minute."
 
 
 class Links:
-    """Answers the addresses that getTrackedLinks makes. Whatever a request says, only what was signed counts."""
+    """Answers the addresses that getTrackedLinks makes. Only the signed values of an address count."""
 
     def __init__(self, server: Server, sites: Sites) -> None:
         self._server, self._sites = server, sites
@@ -40,16 +40,16 @@ class Links:
         self._unsubscribe_limit = KeyedRateLimit(per_second=1 / 10, burst=5)
 
     def routes(self) -> list[Route]:
-        """The addresses."""
+        """The addresses of links."""
         return [
-            Route("/e/{token}", self.clicked, methods=["GET"]),
-            Route("/o/{token}.gif", self.opened, methods=["GET"]),
-            Route("/u/{token}", self.unsubscribing, methods=["GET"]),
-            Route("/u/{token}", self.unsubscribed, methods=["POST"]),
+            Route("/e/{token}", self.click, methods=["GET"]),
+            Route("/o/{token}.gif", self.open, methods=["GET"]),
+            Route("/u/{token}", self.unsubscribe_page, methods=["GET"]),
+            Route("/u/{token}", self.unsubscribe, methods=["POST"]),
         ]
 
-    async def clicked(self, request: Request) -> Response:
-        """Note the click, and lead to where the signed link does, even when it cannot be noted."""
+    async def click(self, request: Request) -> Response:
+        """Records the click, and redirects to the signed address, also if the click cannot be recorded."""
         try:
             site, link = await self._read(request, CLICK)
         except Unavailable:
@@ -58,7 +58,7 @@ class Links:
             return pages.text_page("Not found", _NO_LINK, status=404)
         if not is_bot(_user_agent(request)):
             data: Mapping[str, str] = {"url": link.url}
-            await self._tell(
+            await self._record(
                 request,
                 site,
                 link,
@@ -67,19 +67,19 @@ class Links:
             )
         return Response(status_code=302, headers={**SAFE_HEADERS, "location": link.url})  # as it was signed
 
-    async def opened(self, request: Request) -> Response:
-        """Note that the message was opened; always a picture."""
+    async def open(self, request: Request) -> Response:
+        """Records that the email was opened. Always answers with a picture."""
         user_agent = _user_agent(request)
         try:
             site, link = await self._read(request, OPEN)
         except Unavailable:
             site = link = None
         if site and link and (is_mail_proxy(user_agent) or not is_bot(user_agent)):
-            await self._tell(request, site, link, _event(link, email_links.OPENED, "Opened an email"))
+            await self._record(request, site, link, _event(link, email_links.OPENED, "Opened an email"))
         return Response(GIF, 200, SAFE_HEADERS, media_type="image/gif")
 
-    async def unsubscribing(self, request: Request) -> Response:
-        """A page with a button: programs that follow every link in a message unsubscribe nobody."""
+    async def unsubscribe_page(self, request: Request) -> Response:
+        """Answers a page with a button: programs that follow every link of an email unsubscribe nobody."""
         try:
             site, link = await self._read(request, UNSUBSCRIBE)
         except Unavailable:
@@ -89,12 +89,11 @@ class Links:
         text = f"You will get no more emails from {site.company.name}."
         return pages.button_page("Unsubscribe", text, "Unsubscribe", action=request.url.path)
 
-    async def unsubscribed(self, request: Request) -> Response:
-        """Unsubscribe the lead, in one step as RFC 8058 has it; whoever is unsubscribed already stays so."""
+    async def unsubscribe(self, request: Request) -> Response:
+        """Unsubscribes the lead in one step (RFC 8058). A lead that is unsubscribed already stays so."""
         try:
-            await BoundedBody(
-                request.scope, request.receive, BODY_BYTES
-            ).read()  # List-Unsubscribe=One-Click, not needed
+            # The body says List-Unsubscribe=One-Click, which adds nothing to the address.
+            await BoundedBody(request.scope, request.receive, BODY_BYTES).read()
             site, link = await self._read(request, UNSUBSCRIBE)
             if site is None or link is None:
                 return pages.text_page("Not found", _NO_LINK, status=404)
@@ -112,13 +111,13 @@ class Links:
         return pages.text_page("Unsubscribed", f"You will get no more emails from {site.company.name}.")
 
     async def _read(self, request: Request, purpose: str) -> tuple[Site | None, Link | None]:
-        """What the address says, and whose it is. Raises Unavailable when nobody can say."""
+        """The site and the signed link of an address. Raises Unavailable if the database cannot say."""
         token = request.path_params["token"]
         site = await self._sites.find(email_links.site_token(token))
         return site, email_links.read(site, purpose, token) if site else None
 
-    async def _tell(self, request: Request, site: Site, link: Link, *happened: Event) -> None:
-        """Write the events, once a minute: what cannot be written keeps nobody from reading on."""
+    async def _record(self, request: Request, site: Site, link: Link, *new_events: Event) -> None:
+        """Writes the events of a link, at most once a minute. A failure does not stop the reader."""
         objected = site.respects_signals and objects_to_tracking(request.headers.raw)
         if request.method != "GET" or objected:
             return
@@ -126,8 +125,8 @@ class Links:
             return
         try:
             async with self._server.database.company(site.company.id) as tx, tx.atomic():
-                await told_emails.write_once(tx, site.company.id, link.lead_id, happened)
-        except Exception as cause:  # noqa: BLE001 - the reader does not care
+                await email_events.write_once(tx, site.company.id, link.lead_id, new_events)
+        except Exception as cause:  # noqa: BLE001 - the reader goes on
             log.warning("email event lost", company=site.company.id, error=type(cause).__name__)
 
 

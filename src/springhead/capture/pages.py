@@ -1,4 +1,4 @@
-"""The pages and the script of a form: every value escaped, nothing from elsewhere, and a policy that says so."""
+"""The pages and the script of a form. Templates escape every value, and the policy of a page allows no other source."""
 
 import base64
 import hashlib
@@ -15,16 +15,16 @@ from springhead.model.capture.forms import Form, FormInput
 from springhead.wire.http.messages import SAFE_HEADERS
 
 TRAP = "_confirm"
-"""An input that no person sees: who fills it in is a machine."""
+"""An input that people do not see. A submission with a value in it comes from a bot."""
 
 TOKEN = "_token"  # noqa: S105 - the name of an input
 PAGE = "_page"
 TRACKING = "trackingid__sb"
-"""The inputs beside the fields of a form: the signed token, where the form stands, and the visitor's tracking id."""
+"""Inputs that are no fields: the signed token, the address of the page with the form, the visitor's tracking id."""
 
 THANKS = "Thank you. We have received what you sent."
 SCRIPT_WAIT = 2_200
-"""Milliseconds that the script waits after its form has come up: a little more than the server asks for."""
+"""Milliseconds between form and submission that the script waits for: a little more than the server requires."""
 
 
 def _static(name: str) -> str:
@@ -45,51 +45,53 @@ _TEMPLATES = Environment(
 )
 
 
-class Filled(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands in a form: values by system name as they were typed, and what is wrong with them."""
+class FormValues(msgspec.Struct, frozen=True, kw_only=True):
+    """The values in a form as they were typed, and the errors, both by system name; `message` is for the whole form."""
 
     values: Mapping[str, Sequence[str]] = {}
     errors: Mapping[str, str] = {}
     message: str = ""
 
 
-def form_page(form: Form, inputs: Sequence[FormInput], filled: Filled, token: str, *, status: int = 200) -> Response:
+def form_page(
+    form: Form, inputs: Sequence[FormInput], values: FormValues, token: str, *, status: int = 200
+) -> Response:
     """The hosted page. It works without a script, and other sites may show it in a frame."""
-    values = {one.name: filled.values.get(one.name) or _at_first(one) for one in inputs}
+    shown = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
         style=Markup(_STYLE),  # noqa: S704 - our own files
         action=f"/f/{form.public_id}",
         inputs=inputs,
-        has_files=any(one.type == "file" for one in inputs),
-        values=values,
-        errors=filled.errors,
-        message=filled.message,
+        has_files=any(item.type == "file" for item in inputs),
+        values=shown,
+        errors=values.errors,
+        message=values.message,
         token=token,
         token_name=TOKEN,
         trap=TRAP,
     )
-    # A browser holds `form-action` against where a redirect leads, too, and that may redirect again.
+    # Browsers apply `form-action` to redirects too, and the target of a redirect may redirect again.
     target = "'self' https: http:" if form.redirect_url else "'self'"
     return _page(text, status, target=target)
 
 
-def _at_first(one: FormInput) -> Sequence[str]:
-    """What stands in a field before anybody has typed."""
-    if one.type == "checkboxes":
-        return one.value.split(",")
-    return [one.value] if one.value else []
+def _default(item: FormInput) -> Sequence[str]:
+    """The values of a field before anybody types."""
+    if item.type == "checkboxes":
+        return item.value.split(",")
+    return [item.value] if item.value else []
 
 
 def text_page(title: str, text: str, *, status: int = 200) -> Response:
-    """A page with a few words."""
+    """A page with a short text."""
     template = _TEMPLATES.get_template("page.html")
     page = template.render(title=title, text=text, style=Markup(_STYLE), inputs=())  # noqa: S704 - our own files
     return _page(page, status, target="'none'")
 
 
 def button_page(title: str, text: str, button: str, *, action: str) -> Response:
-    """A page with a few words and a button that posts; no other site can show it, and have it clicked unseen."""
+    """A page with a short text and a button that posts. Other sites cannot show it in a frame and hide its text."""
     template = _TEMPLATES.get_template("button.html")
     style = Markup(_STYLE)  # noqa: S704 - our own files
     page = template.render(title=title, text=text, button=button, action=action, style=style, inputs=())
@@ -106,7 +108,7 @@ def _page(text: str, status: int, *, target: str, frames: str = "*") -> Response
 
 
 def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
-    """The script that puts the form where it stands in somebody else's page: its own DOM, no frame, no inline code."""
+    """The script that shows the form at its place in another site's page, in a DOM of its own, without frame."""
     described = {
         "path": f"/f/{form.public_id}",
         "inputs": inputs,
@@ -122,7 +124,7 @@ def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
 
 
 def answer(described: Mapping[str, object], *, status: int = 200, retry_after: int = 0) -> Response:
-    """What the script reads, on whatever site it stands: it sends no credentials, so everybody may."""
+    """The JSON that the script reads, on every site: the script sends no credentials."""
     headers = {**SAFE_HEADERS, "access-control-allow-origin": "*", "vary": "accept"}
     if retry_after:
         headers["retry-after"] = str(retry_after)

@@ -1,0 +1,131 @@
+"""The body of a submission: fields and files, with a limit on each number and size before anything is stored."""
+
+import hashlib
+import re
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+
+from springhead.wire.http.messages import BodyTooLarge, BoundedBody
+
+TEXT_BYTES = 256 * 1024
+"""Most bytes of all fields together, without files."""
+FIELDS = 200
+FILES = 5
+FILE_BYTES = 5 * 1024 * 1024
+FILE_NAME = 100
+"""Longest name of a file, in characters."""
+
+_MEDIA_TYPES = "application/x-www-form-urlencoded", "multipart/form-data"
+
+
+class UnreadableBody(Exception):
+    """The body is refused. The text says why, `status` is the HTTP status."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SubmittedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a submission. `name` has no folders, `token` is a new random name for its public address.
+
+    The file stays on disk, and `data` is empty, until it is loaded.
+    """
+
+    name: str
+    content_type: str
+    token: str
+    source: UploadFile
+    data: bytes = b""
+
+    async def load(self) -> "SubmittedFile":
+        """Returns the file with its bytes in memory."""
+        return msgspec.structs.replace(self, data=await self.source.read())
+
+    @property
+    def sha256(self) -> bytes:
+        """The SHA-256 of the bytes."""
+        return hashlib.sha256(self.data).digest()
+
+
+class FormBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields and files in the order of the body. `too_large` names the files that are larger than FILE_BYTES."""
+
+    fields: Sequence[tuple[str, str]]
+    files: Sequence[tuple[str, SubmittedFile]]
+    too_large: Sequence[str]
+
+
+@asynccontextmanager
+async def open_body(request: Request, limit: int) -> AsyncGenerator[FormBody]:
+    """The fields and files of a request's body of at most `limit` bytes. The files can be loaded inside the block.
+
+    Raises UnreadableBody, and ClientDisconnect if the client closes the connection before the end of the body.
+    """
+    media_type = _media_type(request)
+    limit = limit if media_type == "multipart/form-data" else min(limit, TEXT_BYTES)
+    try:
+        body = BoundedBody(request.scope, request.receive, limit)
+        bounded = Request(request.scope, body.receive)
+        form = await bounded.form(max_files=FILES, max_fields=FIELDS, max_part_size=TEXT_BYTES)
+    except BodyTooLarge:
+        raise UnreadableBody(f"Expected at most {limit:,} bytes", 413) from None
+    except (HTTPException, MultiPartException):
+        raise UnreadableBody(f"This is no form, or one with more than {FIELDS} fields or {FILES} files") from None
+    try:
+        items = form.multi_items()
+        fields = [(name, value) for name, value in items if isinstance(value, str)]
+        if sum(len(name) + len(value) for name, value in fields) > TEXT_BYTES:
+            raise UnreadableBody("Too much text", 413)
+        files = [(name, value) for name, value in items if isinstance(value, UploadFile) and value.size]
+        yield FormBody(
+            fields=fields,
+            files=[(name, _submitted_file(file)) for name, file in files if (file.size or 0) <= FILE_BYTES],
+            too_large=[name for name, file in files if (file.size or 0) > FILE_BYTES],
+        )
+    finally:
+        await form.close()
+
+
+def _media_type(request: Request) -> str:
+    """The media type of the body. Raises UnreadableBody unless it is a form in UTF-8, without compression."""
+    if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+        raise UnreadableBody("Send the form uncompressed", 415)
+    if len(request.headers.getlist("content-type")) > 1:
+        raise UnreadableBody("Expected one Content-Type", 415)
+    value, options = parse_options_header(request.headers.get("content-type", ""))
+    charset = options.get(b"charset", b"utf-8").lower()
+    media_type = value.decode("latin-1").lower()
+    # The parser would take any codec of Python, including the slow ones.
+    if media_type not in _MEDIA_TYPES or charset not in {b"utf-8", b"utf8", b"us-ascii", b""}:
+        raise UnreadableBody(f"Expected {' or '.join(_MEDIA_TYPES)}, in UTF-8", 415)
+    return media_type
+
+
+def _submitted_file(upload: UploadFile) -> SubmittedFile:
+    content_type = upload.content_type or ""
+    valid = re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", content_type, re.ASCII)
+    return SubmittedFile(
+        name=plain_name(upload.filename or ""),
+        content_type=content_type if valid else "application/octet-stream",
+        token=secrets.token_urlsafe(16),
+        source=upload,
+    )
+
+
+def plain_name(name: str) -> str:
+    """The name of a file without folders, control characters and leading dots, of at most FILE_NAME characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    clean = re.sub(r'[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069:*?"<>|]', "", last).strip().lstrip(".").strip()
+    stem, dot, ending = clean.rpartition(".")
+    if len(clean) > FILE_NAME:
+        clean = f"{stem[: FILE_NAME - 20]}{dot}{ending[:19]}" if dot else clean[:FILE_NAME]
+    return clean.encode("utf-8", "replace").decode() or "file"

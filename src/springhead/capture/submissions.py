@@ -1,0 +1,170 @@
+"""Stores a submission in one transaction: the lead, its list, its timeline, its visitor and its files."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum, auto
+from typing import Any
+
+import msgspec
+import structlog
+
+from springhead.capture.form_bodies import SubmittedFile
+from springhead.methods.leads.leads import create_leads, update_leads_v2
+from springhead.methods.sales.tasks import create_tasks
+from springhead.model.capture.forms import EMAIL, Form
+from springhead.model.kit.errors import EntryExists, NothingChanged
+from springhead.model.leads.events import Event
+from springhead.model.leads.leads import email_key
+from springhead.rpc.context import Context
+from springhead.rpc.method import Done, Outcomes, Rows
+from springhead.rpc.perform import attempt
+from springhead.store.capture import forms, visitors
+from springhead.store.capture.forms import Upload
+from springhead.store.database.pool import TryAgain, Tx
+from springhead.store.leads import events
+from springhead.store.lists import members
+
+log = structlog.get_logger()
+
+SOURCE = "formSubmit"
+
+
+class NotStored(Exception):
+    """The API refused the lead, although the form's fields were valid. Nothing of the submission is stored."""
+
+
+class SubmissionOutcome(Enum):
+    """The outcome of a submission that was not refused."""
+
+    STORED = auto()
+    REPEATED = auto()
+    """The same submission of the same page is stored already, and is stored once."""
+
+    PAGE_USED = auto()
+    """Another submission of the same page is stored already, and nothing of this one is stored."""
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission with checked values by system name; no value is empty, and the value of a file is its address.
+
+    `nonce` identifies the submitted page, if it is ours. `page` is the address of the page that shows the form.
+    """
+
+    values: Mapping[str, str]
+    files: Mapping[str, SubmittedFile]
+    tracking_id: str = ""
+    page: str = ""
+    nonce: str = ""
+
+    @property
+    def digest(self) -> bytes:
+        """A hash that is equal for repeated submissions. Files are compared by their bytes."""
+        files = {name: [file.name, file.sha256.hex()] for name, file in self.files.items()}
+        return hashlib.sha256(msgspec.json.encode({**self.values, **files}, order="sorted")).digest()
+
+
+async def store(context: Context, form: Form, submission: Submission) -> SubmissionOutcome:
+    """Stores a submission in one transaction, which is on disk when this returns.
+
+    Raises Unavailable if the database cannot store it now, and NotStored.
+    """
+    return await attempt(context, lambda context: _store(context, form, submission))
+
+
+async def _store(context: Context, form: Form, submission: Submission) -> SubmissionOutcome:
+    company_id = context.company.id
+    async with context.tx() as tx, tx.atomic():
+        if submission.nonce:
+            stored = await forms.use_token(tx, company_id, form.id, submission.nonce, submission.digest)
+            if stored is not None:
+                return SubmissionOutcome.REPEATED if stored == submission.digest else SubmissionOutcome.PAGE_USED
+        inside = msgspec.structs.replace(context, inside=tx)
+        lead = await forms.lock_lead(tx, company_id, email_key(submission.values[EMAIL]))
+        lead_id = await (_update(inside, submission, lead.id) if lead else _create(inside, tx, form, submission))
+        if form.list_id and not (
+            lead and lead.unsubscribed and await forms.is_removed(tx, company_id, form.list_id, lead_id)
+        ):
+            await members.add(tx, company_id, [form.list_id], [lead_id])
+        if submission.tracking_id:
+            await visitors.link_leads(tx, company_id, [(lead_id, submission.tracking_id)])
+        await events.write(tx, company_id, [_event(form, submission, lead_id)])
+        for file in submission.files.values():
+            await forms.store_upload(tx, company_id, form.id, lead_id, _upload(file))
+        if form.notify_user_id:
+            await _notify(inside, form, submission, lead_id, new=lead is None)
+    return SubmissionOutcome.STORED
+
+
+async def _update(context: Context, submission: Submission, lead_id: int) -> int:
+    values = {name: value for name, value in submission.values.items() if name != EMAIL}
+    await _write(update_leads_v2, context, {"id": lead_id, "active": 1, **values, **_tracking_id(submission)})
+    return lead_id
+
+
+async def _create(context: Context, tx: Tx, form: Form, submission: Submission) -> int:
+    lead: dict[str, Any] = {**submission.values, **_tracking_id(submission)}
+    if form.campaign_id and await forms.lock_campaign(tx, context.company.id, form.campaign_id):
+        lead["campaignID"] = form.campaign_id
+    return (await _write(create_leads, context, lead)).get("id", 0)
+
+
+async def _write(write: Callable[..., Awaitable[Rows | Outcomes]], context: Context, lead: dict[str, Any]) -> Done:
+    """Writes a lead. Unique values that other leads have are left out; only the event has them."""
+    outcome = _only(await write(context, objects=[lead]))
+    error = outcome["error"]
+    if error and error["code"] == EntryExists.code and isinstance(error["data"], dict):
+        taken = {problem["param"] for problem in error["data"]["params"]}
+        rest = {name: value for name, value in lead.items() if name not in taken}
+        outcome = _only(await write(context, objects=[rest]))
+    return _checked(outcome)
+
+
+def _tracking_id(submission: Submission) -> dict[str, Any]:
+    return {"trackingID": submission.tracking_id} if submission.tracking_id else {}
+
+
+def _only(result: Rows | Outcomes) -> Done:
+    """The outcome of the only object."""
+    assert isinstance(result, Outcomes)  # noqa: S101 - the result of a write
+    (outcome,) = result.results
+    return outcome
+
+
+def _checked(outcome: Done) -> Done:
+    """The outcome, also if nothing has changed. Raises TryAgain if a concurrent call creates the lead, or NotStored."""
+    error = outcome["error"]
+    if error and error["code"] == EntryExists.code:
+        raise TryAgain
+    if error and error["code"] != NothingChanged.code:
+        raise NotStored(error["message"])
+    return outcome
+
+
+def _event(form: Form, submission: Submission, lead_id: int) -> Event:
+    data: dict[str, Any] = {"form": form.name, "values": dict(submission.values)}
+    if submission.page:
+        data["page"] = submission.page
+    if submission.files:
+        data["files"] = {name: file.name for name, file in submission.files.items()}
+    name = f"Submitted the form {form.name}"
+    return Event(lead_id=lead_id, source=SOURCE, name=name, what_type="form", what_id=form.id, data=data)
+
+
+def _upload(file: SubmittedFile) -> Upload:
+    return Upload(token=file.token, name=file.name, content_type=file.content_type, sha256=file.sha256, data=file.data)
+
+
+async def _notify(context: Context, form: Form, submission: Submission, lead_id: int, *, new: bool) -> None:
+    """Creates a task for the user whom the form names. A user who is gone does not stop the submission."""
+    description = "\n".join(f"{name}: {value}" for name, value in submission.values.items())
+    title = f"{'New lead' if new else 'A known lead'} from form {form.name}"
+    task = {
+        "title": title[:255],
+        "description": description[:65_535],
+        "ownerID": form.notify_user_id,
+        "whoID": lead_id,
+        "whoType": "lead",
+    }
+    result = await create_tasks(context, objects=[task])
+    if isinstance(result, Outcomes) and result.results[0]["error"]:
+        log.warning("no task for a submission", form=form.id, code=result.results[0]["error"]["code"])
