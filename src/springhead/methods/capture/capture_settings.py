@@ -1,4 +1,4 @@
-"""How a company takes what the public does, and the links for its messages; our own methods (docs/capture.md)."""
+"""Settings of page tracking, and tracked links for messages (docs/capture.md). Our addition."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -36,6 +36,7 @@ from springhead.store.capture import email_events, sites
 from springhead.store.capture.email_events import Reader
 
 URLS_MAX = 20
+"""The most links of a message."""
 
 _SECTION = "own: capture"
 _SHAPE = Shape(CAPTURE_SETTINGS, creating=True)
@@ -53,13 +54,14 @@ _NEW: Mapping[str, Any] = {
     result=Reads(CAPTURE_SETTINGS),
     vendor=False,
     section=_SECTION,
-    examples=[Example({}, [_NEW], "As they are at first.")],
+    examples=[Example({}, [_NEW], "The settings of a new company.")],
 )
 async def get_capture_settings(context: Context) -> Rows:
-    """Read how page views are taken, and the lines to put into your pages.
+    """Returns the settings of page tracking, and the snippets for your pages.
 
-    `scriptSnippet` goes into every page, and `pixelSnippet` beside it for browsers without JavaScript; both begin
-    with the setting `public_url`, and without it with a path on this server. `siteToken` is no secret.
+    `scriptSnippet` belongs into every page, and `pixelSnippet` next to it for browsers without JavaScript. Their
+    addresses begin with the setting `public_url`; if it is not set, they are paths on this server. `siteToken` is not a
+    secret.
     """
     async with context.tx() as tx:
         site = await sites.of_company(tx, context.company.id)
@@ -83,30 +85,31 @@ def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
     result=Writes("updates"),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"importantPages": ["/pricing*", "/contact"]}, [DONE], "Pages whose visit says something.")],
+    examples=[Example({"importantPages": ["/pricing*", "/contact"]}, [DONE], "Pages whose visits are important.")],
 )
 async def update_capture_settings(
     context: Context, *, objects: Annotated[list[Json], Flat(CAPTURE_SETTINGS, "The settings.", creating=False)]
 ) -> Outcomes:
-    """Change how page views are taken; what is not given stays, and 302 says that nothing is different.
+    """Changes the settings of page tracking. Settings that are not sent stay; 302 if nothing changes.
 
-    `importantPages` are up to 100 paths, in which `*` stands for anything: a visit of one is an importantPageVisit
-    and no pageVisit. `keepAddresses` is `none`, or `truncated` to keep a visitor's network (/24, /48) with each
-    view. `respectSignals` leaves out who sends Do Not Track or Global Privacy Control; after a change of it your
-    pages need the new `scriptSnippet`. Every server follows within two seconds.
+    `importantPages` are up to 100 paths, in which `*` stands for any characters: a visit of such a page is an
+    importantPageVisit instead of a pageVisit. `keepAddresses` is `none`, or `truncated` to store the visitor's network
+    (/24 or /48) with each page view. With `respectSignals`, visitors that send Do Not Track or Global Privacy Control
+    are not tracked; after a change of it, your pages need the new `scriptSnippet`. All servers apply new settings
+    within two seconds.
     """
     checked = _SHAPE.check(objects)
     outcomes = checked.refused()
     async with context.tx() as tx, tx.atomic():
-        for one, at in checked.placed():
+        for record, position in checked.placed():
             changed = await sites.change(
                 tx,
                 context.company.id,
-                important_pages=_sent(one.importantPages),
-                keep_addresses=_sent(one.keepAddresses),
-                respects_signals=_sent(one.respectSignals),
+                important_pages=_sent(record.importantPages),
+                keep_addresses=_sent(record.keepAddresses),
+                respects_signals=_sent(record.respectSignals),
             )
-            outcomes[at] = done() if changed else refused(NothingChanged())
+            outcomes[position] = done() if changed else refused(NothingChanged())
     return Outcomes.in_order(outcomes)
 
 
@@ -115,17 +118,17 @@ def _sent(value: Any) -> Any:
 
 
 class _Urls(Param):
-    """Where links of a message lead."""
+    """The targets of the links of a message."""
 
     type: ClassVar[str] = "list"
-    about = f"Where the links of the message lead: up to {URLS_MAX} http or https addresses."
+    about = f"The targets of the links of the message: up to {URLS_MAX} http or https addresses."
 
     def read(self, name: str, value: Json, *, required: bool) -> list[str]:
-        """The addresses, each once, in the order sent."""
+        """The addresses without duplicates, in the order sent."""
         if not isinstance(value, list) or len(value) > URLS_MAX:
             message = f"Expected a list of at most {URLS_MAX} addresses"
             raise InvalidParameters(self.wrong(name, message, required=required))
-        urls = [one for one in value if isinstance(one, str) and is_link(one)]
+        urls = [url for url in value if isinstance(url, str) and is_link(url)]
         if len(urls) < len(value):
             message = (
                 "Expected http or https addresses without a password, percent-encoded where they are not ASCII, of at "
@@ -139,7 +142,7 @@ class _Urls(Param):
         return {"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": URLS_MAX}
 
     def empty(self, value: Json) -> bool:
-        """No links is fine."""
+        """A message without links is valid."""
         return value in (None, "", [], {})
 
 
@@ -176,19 +179,20 @@ async def get_tracked_links(
     *,
     lead_id: Annotated[
         list[int],
-        OneOrMore(f"The lead that gets the message, or a list of up to {PAGE}.", most=PAGE, excess=TooMany),
+        OneOrMore(f"The lead that receives the message, or a list of up to {PAGE} leads.", most=PAGE, excess=TooMany),
     ],
-    campaign_id: Annotated[int | None, Integer("The campaign that the message belongs to.", low=0, length=20)] = None,
+    campaign_id: Annotated[int | None, Integer("The campaign of the message.", low=0, length=20)] = None,
     urls: Annotated[list[str], _Urls()] = [],  # noqa: B006 - never changed
 ) -> Rows:
-    """Make the links of a message that you send yourself: a row for each lead, in the order sent.
+    """Returns the tracked links for a message that you send yourself: a row for each lead, in the order sent.
 
-    `links` has, by each of `urls`, an address that leads there and puts emailClick and emailVisit on the lead's
-    timeline. `openPixel` is the address of a picture: emailOpened. `unsubscribeURL` asks, then sets `isUnsubscribed`;
-    `listUnsubscribe` and `listUnsubscribePost` are the values of the headers List-Unsubscribe and
-    List-Unsubscribe-Post, with which mail programs do it in one step (RFC 8058). All are signed for this lead
-    and campaign, work for ever and lead nowhere else. A lead that is not there has no row; send nothing to one whose
-    `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting `public_url`, and are paths without it.
+    `links` has, for each of `urls`, an address that redirects to it and adds emailClick and emailVisit to the timeline
+    of the lead. `openPixel` is the address of an image that adds emailOpened. `unsubscribeURL` is a page that asks for
+    confirmation and then sets `isUnsubscribed`. `listUnsubscribe` and `listUnsubscribePost` are the values of the
+    headers List-Unsubscribe and List-Unsubscribe-Post, with which mail programs unsubscribe in one step (RFC 8058). All
+    addresses are signed for this lead and campaign, never expire and have no other target. An unknown lead has no row.
+    Send nothing to a lead whose `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting
+    `public_url`; if it is not set, they are paths on this server.
     """
     async with context.tx() as tx:
         if campaign_id is not None and not await email_events.campaign_exists(tx, context.company.id, campaign_id):

@@ -1,4 +1,4 @@
-"""Forms: made and read by methods of our own; what they serve to the public is in capture/."""
+"""Forms: create, change, delete and read. The public part is in capture/. Our addition."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.capture import forms
 from springhead.store.database.pool import Tx
 
-_OBJECTS = "The forms, each a hash by system name; 500 a call at most."
+_OBJECTS = "The forms, each a hash of system names and values; at most 500 per call."
 _SECTION = "own: forms"
 _NAME = "Newsletter"
 _FIELDS: list[Json] = [
@@ -56,21 +56,21 @@ async def _withdraw(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[i
         Example(
             {"objects": [{"name": _NAME, "fields": _FIELDS, "thankYouText": "Welcome!"}]},
             [CREATED],
-            "A form that asks for two things.",
+            "A form with two fields.",
         )
     ],
 )
 async def create_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> Outcomes:
-    """Create up to 500 forms and say, for each, whether it was created.
+    """Creates up to 500 forms and returns, for each, whether it was created.
 
-    `name` and `fields` are required. A field is `{"systemName"}` with, if you like, `label`, `required`,
-    `placeholder` and `value`; what it looks like and takes follows from its dataType and options in getFields.
-    `emailAddress` must be among them. A form can ask for the texts of a lead, but not for `leadStatus` and
-    `trackingID`, and for custom fields that have `isAvailableInForms` and `isActive`; anything else gets 205, and so
-    do a list with a filter and a `redirectURL` that is no http or https address. Whoever submits the form joins
-    `listID`, gets `campaignID` if new, then sees `thankYouText` or goes to `redirectURL`; `notifyUserID` finds a
-    task "New lead from form …". `allowPlainPosts` is whether pages that are not ours can post to it (1 when not
-    given). The form is reachable as soon as it is made: getForms has its addresses.
+    `name` and `fields` are required. A field is `{"systemName"}`, optionally with `label`, `required`, `placeholder`
+    and `value`. Its input element and its valid values follow from its dataType and options in getFields.
+    `emailAddress` must be among the fields. A form can have the text fields of a lead except `leadStatus` and
+    `trackingID`, and custom fields with `isAvailableInForms` and `isActive`; any other field gets 205. A list with a
+    filter, and a `redirectURL` that is not an http or https address, get 205 too. A lead that submits the form joins
+    `listID`, gets `campaignID` if it is new, and then sees `thankYouText` or is redirected to `redirectURL`.
+    `notifyUserID` gets a task "New lead from form …". `allowPlainPosts` (1 by default) says whether pages outside
+    Springhead can post to the form. The form is public at once: getForms returns its addresses.
     """
     return await writes.create(context, FORM, objects, await _hooks(context, after_write=_publish))
 
@@ -83,16 +83,21 @@ async def create_forms(context: Context, *, objects: Annotated[list[Json], Objec
     vendor=False,
     section=_SECTION,
     examples=[
-        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A form that takes no more.", given=_GIVEN),
+        Example(
+            {"objects": [{"id": "{id}", "isActive": 0}]},
+            [DONE],
+            "A form that accepts no more submissions.",
+            given=_GIVEN,
+        ),
         Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING_CHANGED], "An id that no form has."),
     ],
 )
 async def update_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> Outcomes:
-    """Change up to 500 forms, each found by its `id`; the rules are those of createForms.
+    """Changes up to 500 forms, each found by its `id`; the requirements are those of createForms.
 
-    What is given overwrites, `fields` as a whole; what is not given stays. The addresses stay too: pages that
-    embed a form show it as it is now. An inactive form answers 404 to the public. A form that is not there,
-    or that is already as asked for, gets 302.
+    Sent fields overwrite the stored values, `fields` as a whole; other fields stay. The addresses stay too: pages that
+    embed the form show its current version. The addresses of an inactive form answer 404. An unknown form gets 302, and
+    so does a form that already has all sent values.
     """
     return await writes.update(context, FORM, objects, await _hooks(context))
 
@@ -103,16 +108,23 @@ async def update_forms(context: Context, *, objects: Annotated[list[Json], Objec
     result=Writes("deletes"),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING_CHANGED], "A form.", given=_GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A form, and an id that no form has.",
+            given=_GIVEN,
+        )
+    ],
 )
 async def delete_forms(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(FORM, "The forms, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete up to 500 forms for good, by id: their addresses answer 404 from then on.
+    """Deletes up to 500 forms permanently, by id; then their addresses answer 404.
 
-    The leads, their events and the files that came with the forms stay.
+    The leads, their events and the uploaded files of the forms stay.
     """
     return await writes.delete(context, FORM, objects, Hooks(after_delete=_withdraw))
 
@@ -122,7 +134,7 @@ async def delete_forms(
     result=Reads(FORM),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"where": {}}, [_ROW], "All of them.", given=_GIVEN)],
+    examples=[Example({"where": {}}, [_ROW], "All forms.", given=_GIVEN)],
 )
 async def get_forms(
     context: Context,
@@ -131,14 +143,14 @@ async def get_forms(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the forms that match all filters, in the order of their ids, with their addresses.
+    """Returns a page of the forms that match all filters, in the order of their ids, with their addresses.
 
-    `hostedURL` is a page with the form, `embedCode` a line that puts it into any page, `formAction` what the
-    `<form>` of a page of your own posts to. They begin with the setting `public_url`; without it they are
-    paths on this server.
+    `hostedURL` is a page with the form, `embedCode` is a snippet that embeds it into any page, and `formAction` is the
+    address to which a `<form>` of your own page posts. They begin with the setting `public_url`; if it is not set, they
+    are paths on this server.
     """
-    found = await reads.listing(context, FORM, where, limit=limit, offset=offset)
-    return Rows([_with_addresses(one, context.server.public_url) for one in found.page])
+    rows = await reads.listing(context, FORM, where, limit=limit, offset=offset)
+    return Rows([_with_addresses(form, context.server.public_url) for form in rows.page])
 
 
 def _with_addresses(form: Mapping[str, Json], public_url: str) -> Mapping[str, Json]:

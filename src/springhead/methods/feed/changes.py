@@ -1,4 +1,4 @@
-"""getLeadChanges: the change feed (our own)."""
+"""getLeadChanges: the change feed. Our addition."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,18 +17,18 @@ from springhead.store.feed import changes
 from springhead.store.feed.changes import Page
 
 WAIT_MAX = 25
-"""Most seconds that a call waits for a change: proxies end what is silent for half a minute."""
+"""The most seconds that a call waits for a change: proxies close connections that are silent for 30 seconds."""
 
 NOW = "now"
-"""The cursor that stands for the end of the feed."""
+"""The cursor that means the end of the feed."""
 
-_WITHIN = 10_000
-"""Changes that are looked at for those of some kinds."""
+_SCAN_MAX = 10_000
+"""The most changes that a call with `kinds` examines."""
 
 _ROW = {"sequence": ..., "eventID": ..., "kind": ..., "leadID": ..., "createTimestamp": ...}
 _BESIDE: Mapping[str, Json] = {
-    "cursor": {"type": "string", "description": "Where the next call goes on.", "example": "2"},
-    "more": {"type": "boolean", "description": "Whether there is more behind the cursor by now.", "example": False},
+    "cursor": {"type": "string", "description": "The cursor for the next call.", "example": "2"},
+    "more": {"type": "boolean", "description": "Whether there are changes after the cursor.", "example": False},
 }
 
 
@@ -51,40 +51,48 @@ _BESIDE: Mapping[str, Json] = {
                     "lead": {"firstName": "Leah"},
                 },
             ],
-            "The feed from its beginning: a lead that was made and changed, as it is now.",
+            "The feed from its beginning: a lead was created and changed; `lead` is its current state.",
             given=(
                 *GIVEN_LEAD,
                 Example({"objects": [{"id": "{id}", "firstName": "Leah"}]}, [DONE], method="updateLeads"),
             ),
         ),
-        Example({"cursor": "now"}, [], "Where the feed ends, to begin with a copy of all leads.", given=GIVEN_LEAD),
+        Example(
+            {"cursor": "now"}, [], "The cursor of the end of the feed, to start a copy of all leads.", given=GIVEN_LEAD
+        ),
     ],
 )
 async def get_lead_changes(
     context: Context,
     *,
-    cursor: Annotated[str, Text("The cursor of the last answer; `now` for the end; the beginning without.")] = "",
-    limit: Annotated[int, Count("How many changes at most; 500 is the default and the cap.", cap=PAGE)] = PAGE,
+    cursor: Annotated[
+        str, Text("The `cursor` of the previous answer; `now` for the end of the feed; its beginning by default.")
+    ] = "",
+    limit: Annotated[int, Count("The most changes to return; 500 is the default and the maximum.", cap=PAGE)] = PAGE,
     wait: Annotated[
-        int, Integer(f"Seconds to wait for a change when there is none; at most {WAIT_MAX}.", low=0, high=WAIT_MAX)
+        int, Integer(f"Seconds to wait for a change if there is none; at most {WAIT_MAX}.", low=0, high=WAIT_MAX)
     ] = 0,
     kinds: Annotated[list[str] | None, Names(f"Only changes of these kinds: {', '.join(KINDS)}.")] = None,
-    fields: Annotated[list[str] | None, Names("Only these fields of `lead` and of `changed`; all without.")] = None,
+    fields: Annotated[
+        list[str] | None, Names("Only these fields in `lead` and `changed`; all fields by default.")
+    ] = None,
     leads: Annotated[int, Integer("0: leave out `lead`.", low=0, high=1)] = 1,
 ) -> Rows:
-    """Read what became of leads, change by change, in the order in which it was committed.
+    """Returns the changes of leads in the order in which they were committed.
 
-    Go on with the `cursor` of the answer: nothing is skipped, whatever is written meanwhile, and nothing comes twice.
-    `more` says whether to ask again at once; else send `wait`, and the answer comes with the next change.
+    Continue with the `cursor` of the answer: no change is skipped, whatever is written meanwhile, and no change is
+    returned twice. If `more` is true, call again at once; otherwise send `wait`, and the answer comes with the next
+    change.
 
-    Each change has its number (`sequence`, which rises; one of which nothing is kept is left out), its `kind`, the
-    lead's id and the time. `changed` has the changed fields with their old and their new value, as in
-    `{"city": [null, "Rome"]}`. `lead` is the lead as getLeads shows it, as it is now; null when it is gone: whoever
-    stores `lead` under `leadID`, and deletes what is null, has an exact copy at the end. Changes of kind `score`
-    (leadScore) have no event and no values.
+    Each change has its number (`sequence`, which rises; numbers of changes that are no longer kept are skipped), its
+    `kind`, the lead's id and the time. `changed` has the changed fields with their old and new values, as in `{"city":
+    [null, "Rome"]}`. `lead` is the current lead as in getLeads, or null if it no longer exists. A client that stores
+    each `lead` under `leadID`, and deletes leads that are null, has an exact copy at the end of the feed. Changes of
+    kind `score` (leadScore) have no event and no values.
 
-    With `kinds` an answer can be empty although there is `more`. With `fields`, changes of other fields come too, with
-    an empty `changed`. A cursor from before a backup was restored is refused with 205: begin anew.
+    With `kinds`, an answer can be empty although `more` is true. With `fields`, changes of other fields are returned
+    too, with an empty `changed`. A cursor from before the restore of a backup is refused with 205: start again without
+    a cursor.
     """
     if unknown := sorted(set(kinds or ()) - set(KINDS)):
         message = f"Unknown: {', '.join(unknown)[:200]}. Expected any of: {', '.join(KINDS)}"
@@ -100,14 +108,14 @@ async def get_lead_changes(
         start = page.upto
         if page.changes or page.upto < page.last or not await watch.wait(end - time.monotonic()):
             break
-    found = await _leads(context, page.changes if leads else [], fields)
-    rows = [_row(context, one, found, fields, leads=bool(leads)) for one in page.changes]
+    current = await _leads(context, page.changes if leads else [], fields)
+    rows = [_row(context, change, current, fields, leads=bool(leads)) for change in page.changes]
     return Rows(rows, beside={"cursor": str(page.upto), "more": page.upto < page.last})
 
 
 def _start(cursor: str) -> int:
     if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
-        raise InvalidParameters(_wrong("Expected the cursor of an answer, or now"))
+        raise InvalidParameters(_cursor_problem("Expected the cursor of an answer, or now"))
     return int(cursor or 0)
 
 
@@ -118,31 +126,38 @@ async def _page(context: Context, start: int | None, kinds: Sequence[str] | None
         if start is None:
             return Page([], last, last)
         if start > last:
-            raise InvalidParameters(_wrong(f"The feed ends at {last}: this cursor is of another database, begin anew"))
-        within = _WITHIN if kinds is not None and set(kinds) != set(KINDS) else 0
+            raise InvalidParameters(
+                _cursor_problem(f"The feed ends at {last}: this cursor is of another database, begin anew")
+            )
+        within = _SCAN_MAX if kinds is not None and set(kinds) != set(KINDS) else 0
         return await changes.after(tx, company_id, start, kinds=kinds, limit=limit, within=within)
 
 
 async def _leads(
-    context: Context, found: Sequence[Change], names: Sequence[str] | None
+    context: Context, page: Sequence[Change], names: Sequence[str] | None
 ) -> Mapping[str, Mapping[str, Json]]:
-    """The leads as they are now, by id; those that are gone are missing."""
-    ids = list(dict.fromkeys(one.lead_id for one in found))
+    """Returns the current leads by id; leads that no longer exist are missing."""
+    ids = list(dict.fromkeys(change.lead_id for change in page))
     if not ids:
         return {}
-    asked = None if names is None else ["id", *names]
-    rows = await reads.find(context, LEAD, {"id": ids}, asked, limit=len(ids), offset=0)
+    columns = None if names is None else ["id", *names]
+    rows = await reads.find(context, LEAD, {"id": ids}, columns, limit=len(ids), offset=0)
     return {str(row["id"]): row for row in rows.page}
 
 
 def _row(
-    context: Context, one: Change, found: Mapping[str, Mapping[str, Json]], names: Sequence[str] | None, *, leads: bool
+    context: Context,
+    change: Change,
+    current: Mapping[str, Mapping[str, Json]],
+    names: Sequence[str] | None,
+    *,
+    leads: bool,
 ) -> Mapping[str, Json]:
-    row = one.row(context.zone, lambda name: names is None or name in names)
-    lead = found.get(str(one.lead_id), {})
+    row = change.row(context.zone, lambda name: names is None or name in names)
+    lead = current.get(str(change.lead_id), {})
     shown = {name: value for name, value in lead.items() if names is None or name in names}
     return {**row, "lead": shown or None} if leads else row
 
 
-def _wrong(message: str) -> Problem:
+def _cursor_problem(message: str) -> Problem:
     return Problem(param="cursor", message=message)

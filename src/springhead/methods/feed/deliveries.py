@@ -1,7 +1,7 @@
-"""How pushes go: tests, secrets, what was delivered, and what is to be pushed again (our own)."""
+"""Deliveries of pushes: tests, secrets, the log of deliveries, and redelivery. Our addition."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -24,20 +24,20 @@ from springhead.store.feed import deliveries, subscriptions
 
 _IDS = "The subscriptions, each as `{id}` or as the bare id."
 _UNKNOWN = failed(404, "A record with that ID does not exist")
-_AGAIN = Shape(REDELIVERY, creating=True)
+_REDELIVERIES = Shape(REDELIVERY, creating=True)
 
 
-def _each(objects: Sequence[Json], found: Mapping[int, Done]) -> Outcomes:
-    """The outcome of each object that names a subscription; 404 for one that is not there."""
-    wanted = [writes.id_of(one, SUBSCRIPTION) for one in objects]
+def _outcomes(objects: Sequence[Json], known: Mapping[int, Done]) -> Outcomes:
+    """The outcome of each object that names a subscription; 404 for an unknown subscription."""
+    wanted = [writes.id_of(record, SUBSCRIPTION) for record in objects]
     return Outcomes(
-        [refused(one) if isinstance(one, ApiError) else found.get(one) or refused(NoSuchRecord()) for one in wanted]
+        [refused(wish) if isinstance(wish, ApiError) else known.get(wish) or refused(NoSuchRecord()) for wish in wanted]
     )
 
 
 def _ids(objects: Sequence[Json]) -> list[int]:
-    ids = (writes.id_of(one, SUBSCRIPTION) for one in objects)
-    return sorted({one for one in ids if isinstance(one, int)})
+    ids = (writes.id_of(record, SUBSCRIPTION) for record in objects)
+    return sorted({subscription_id for subscription_id in ids if isinstance(subscription_id, int)})
 
 
 @method(
@@ -50,7 +50,7 @@ def _ids(objects: Sequence[Json]) -> list[int]:
         Example(
             {"objects": [{"id": "{id}"}]},
             [{**DONE, "receiver": ...}],
-            "What a receiver makes of a push; this one cannot be reached.",
+            "A test push; this receiver cannot be reached.",
             given=GIVEN_SUBSCRIPTION,
         ),
         Example({"objects": [1]}, [_UNKNOWN], "An id that no subscription has."),
@@ -59,21 +59,22 @@ def _ids(objects: Sequence[Json]) -> list[int]:
 async def test_lead_subscriptions(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _IDS)]
 ) -> Outcomes:
-    """Send a signed push, `{"leads":[],"changes":[],"test":true}`, now, and say what the receiver answered.
+    """Sends a signed test push, `{"leads":[],"changes":[],"test":true}`, and returns the answer of the receiver.
 
-    `receiver` has whether it was `accepted` (a status of 2xx), the `status`, `durationMs`, the first 2 kB of the
-    `answer`, and in `error` why there was none. It is sent also where a subscription is off, once, and changes nothing.
-    An Idempotency-Key is refused with 205: what was not sent again would test nothing.
+    `receiver` has `accepted` (whether the status is 2xx), the `status`, `durationMs`, the first 2 kB of the `answer`,
+    and `error` if there was no answer. The push is sent once, also for an inactive subscription, and changes nothing.
+    An Idempotency-Key is refused with 205, because a repeated call would test nothing.
     """
-    if context.inside:  # which would also keep a transaction open for as long as the receiver takes
+    if context.inside:  # an open transaction would last until the receiver answers
         raise InvalidParameters({"param": "Idempotency-Key", "message": "A test takes no key"})
     async with context.tx() as tx:
-        found = await subscriptions.targets(tx, context.company.id, _ids(objects))
-    trials = await asyncio.gather(*(context.server.pushes.trial(target) for target in found.values()))
-    return _each(objects, {one: _told(trial) for one, trial in zip(found, trials, strict=True)})
+        targets = await subscriptions.targets(tx, context.company.id, _ids(objects))
+    trials = await asyncio.gather(*(context.server.pushes.trial(target) for target in targets.values()))
+    answers = {target_id: _trial_outcome(trial) for target_id, trial in zip(targets, trials, strict=True)}
+    return _outcomes(objects, answers)
 
 
-def _told(trial: TestPushResult) -> Done:
+def _trial_outcome(trial: TestPushResult) -> Done:
     return {
         **done(),
         "receiver": {
@@ -100,15 +101,15 @@ def _told(trial: TestPushResult) -> Done:
 async def rotate_lead_subscription_secrets(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _IDS)]
 ) -> Outcomes:
-    """Give subscriptions a new secret, and show it this once.
+    """Replaces the secrets of subscriptions and returns the new ones, which are only shown now.
 
-    For 24 hours pushes carry two signatures, of the new secret and of the one before, so that the receiver has time to
-    change. This is also how the secret of a subscription is learned that subscribeToLeadUpdates has made.
+    For 24 hours, pushes have two signatures, with the new and with the previous secret, so that the receiver has time
+    to change. This is also how to learn the secret of a subscription that subscribeToLeadUpdates has created.
     """
-    secrets = {one: new_secret() for one in _ids(objects)}
+    secrets = {subscription_id: new_secret() for subscription_id in _ids(objects)}
     async with context.tx() as tx:
-        there = await subscriptions.rotate(tx, context.company.id, secrets)
-    return _each(objects, {one: {**done(), "secret": secrets[one]} for one in there})
+        rotated = await subscriptions.rotate(tx, context.company.id, secrets)
+    return _outcomes(objects, {row_id: {**done(), "secret": secrets[row_id]} for row_id in rotated})
 
 
 @method(
@@ -116,7 +117,14 @@ async def rotate_lead_subscription_secrets(
     result=Reads(DELIVERY),
     vendor=False,
     section=SECTION,
-    examples=[Example({"where": {"subscriptionID": "{id}"}}, [], "Nothing was pushed yet.", given=GIVEN_SUBSCRIPTION)],
+    examples=[
+        Example(
+            {"where": {"subscriptionID": "{id}"}},
+            [],
+            "A subscription without deliveries yet.",
+            given=GIVEN_SUBSCRIPTION,
+        )
+    ],
 )
 async def get_lead_deliveries(
     context: Context,
@@ -127,13 +135,14 @@ async def get_lead_deliveries(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the deliveries that match all filters, the newest first: of each subscription the last 1,000, for 30 days.
+    """Returns the deliveries that match all filters, newest first.
 
-    A delivery is a batch: all changes from `firstSequence` to `lastSequence` that concern the receiver. Its `state` is
-    `waiting` until the receiver has taken it, then `delivered`; `dead` when it was given up after three days, and
-    `replaced` when all since an earlier time was asked for instead. `status`, `durationMs`, `error` and the first 2 kB
-    of the `answer` are those of the last attempt, at `attemptTimestamp`; the next one is at `nextTimestamp`. What was
-    sent is not kept: it is put together anew for each attempt, of the leads as they are then.
+    The last 1,000 deliveries of each subscription are kept for 30 days. A delivery is a batch: all changes from
+    `firstSequence` to `lastSequence` that concern the receiver. `state` is `waiting` until the receiver has accepted
+    it, then `delivered`; `dead` if it was given up after three days; `replaced` if redeliverLeadUpdates has started
+    again from an earlier time. `status`, `durationMs`, `error` and the first 2 kB of the `answer` are those of the last
+    attempt, at `attemptTimestamp`. `nextTimestamp` is the time of the next attempt. Payloads are not stored: each
+    attempt builds the payload again from the current leads.
     """
     async with context.tx() as tx:
         rows = await deliveries.latest(
@@ -152,41 +161,40 @@ async def get_lead_deliveries(
         Example(
             {"objects": [{"subscriptionID": "{id}", "since": "2026-03-14 00:00:00"}]},
             [DONE],
-            "All changes since a time, to a receiver that has lost them.",
+            "All changes since a time, for a receiver that has lost them.",
             given=GIVEN_SUBSCRIPTION,
         ),
-        Example({"objects": [{"deliveryID": 1}]}, [_UNKNOWN], "A delivery that there is not."),
+        Example({"objects": [{"deliveryID": 1}]}, [_UNKNOWN], "An id that no delivery has."),
     ],
 )
 async def redeliver_lead_updates(
     context: Context,
     *,
-    objects: Annotated[list[Json], Objects(REDELIVERY, "What is to be pushed again, each a hash.")],
+    objects: Annotated[list[Json], Objects(REDELIVERY, "The redeliveries, each a hash of system names and values.")],
 ) -> Outcomes:
-    """Push something again: one delivery (`deliveryID`), or to a subscription (`subscriptionID`) all `since` a time.
+    """Pushes again: one delivery (`deliveryID`), or all changes `since` a time to a subscription (`subscriptionID`).
 
-    One delivery is pushed behind what waits already, with the changes that it had, the leads as they are now, and a
-    `webhook-id` of its own; one that still waits gets 404. `since` takes the subscription back to that time, or some
-    seconds before: every change from there on comes again, in order.
+    A single delivery is queued behind the waiting deliveries, with its own changes, the current leads and a new
+    `webhook-id`; a delivery that still waits gets 404. `since` moves the subscription back to that time, or to some
+    seconds before it: every change since then is pushed again, in order.
     """
-    checked = _AGAIN.check(objects)
-    checked.refuse({at: refusal for one, at in checked.placed() if (refusal := _unclear(one))})
-    single = {at: one.deliveryID for one, at in checked.placed() if one.deliveryID is not UNSET}
-    since = {at: one for one, at in checked.placed() if one.deliveryID is UNSET}
+    checked = _REDELIVERIES.check(objects)
+    checked.refuse({position: error for record, position in checked.placed() if (error := _check(record))})
+    placed = checked.placed()
+    delivery_ids = {position: record.deliveryID for record, position in placed if record.deliveryID is not UNSET}
+    rewinds = {position: record for record, position in placed if record.deliveryID is UNSET}
     outcomes = checked.refused()
     async with context.tx() as tx, tx.atomic():
-        company_id, ids = context.company.id, sorted(set(single.values()))
-        made = await deliveries.again(tx, company_id, ids, [new_message_id() for _ in ids]) if ids else {}
-        back = [(one.subscriptionID, _moment(context, one.since)) for one in since.values()]
-        there = await deliveries.rewind(tx, company_id, back) if back else set[int]()
-    outcomes |= {at: _if_there(one in made, lambda one=one: done(made[one])) for at, one in single.items()}
-    outcomes |= {at: _if_there(one.subscriptionID in there, done) for at, one in since.items()}
+        company_id, ids = context.company.id, sorted(set(delivery_ids.values()))
+        created = await deliveries.again(tx, company_id, ids, [new_message_id() for _ in ids]) if ids else {}
+        starts = [(record.subscriptionID, _moment(context, record.since)) for record in rewinds.values()]
+        rewound = await deliveries.rewind(tx, company_id, starts) if starts else set[int]()
+    for position, delivery_id in delivery_ids.items():
+        outcomes[position] = done(created[delivery_id]) if delivery_id in created else refused(NoSuchRecord())
+    for position, record in rewinds.items():
+        outcomes[position] = done() if record.subscriptionID in rewound else refused(NoSuchRecord())
     context.server.pushes.wake(context.company.id)
     return Outcomes.in_order(outcomes)
-
-
-def _if_there(there: bool, outcome: Callable[[], Done]) -> Done:
-    return outcome() if there else refused(NoSuchRecord())
 
 
 def _moment(context: Context, written: str) -> datetime:
@@ -195,10 +203,10 @@ def _moment(context: Context, written: str) -> datetime:
     return times.to_utc(parsed, context.zone)
 
 
-def _unclear(one: Any) -> InvalidParameters | None:
-    """205 unless it is one delivery, or a subscription and a time."""
-    given = (one.deliveryID is not UNSET, one.subscriptionID is not UNSET, one.since is not UNSET)
-    if given in {(True, False, False), (False, True, True)}:
+def _check(record: Any) -> InvalidParameters | None:
+    """Returns 205 unless the object has a delivery, or a subscription and a time."""
+    sent = (record.deliveryID is not UNSET, record.subscriptionID is not UNSET, record.since is not UNSET)
+    if sent in {(True, False, False), (False, True, True)}:
         return None
     column = REDELIVERY.by_name["deliveryID"]
     return InvalidParameters(column.problem("Expected deliveryID, or subscriptionID and since"))

@@ -1,4 +1,4 @@
-"""Subscriptions: the vendor's subscribeToLeadUpdates (docs/wire/pushes.md), and all that it lacks."""
+"""Subscriptions to changes of leads: the vendor's subscribeToLeadUpdates (docs/wire/pushes.md), and our additions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -34,33 +34,35 @@ from springhead.store.database.pool import Tx
 from springhead.store.feed import subscriptions
 
 SECTION = "own: pushes"
-_OBJECTS = "The subscriptions, each a hash by system name."
+_OBJECTS = "The subscriptions, each a hash of system names and values."
 _URL = "https://receiver.example/pushes"
 _SHAPE = Shape(LEAD_UPDATES, creating=True)
-MADE = {**CREATED, "secret": ...}
-GIVEN_SUBSCRIPTION = (Example({"objects": [{"url": _URL}]}, [MADE], method="createLeadSubscriptions"),)
+CREATED_WITH_SECRET = {**CREATED, "secret": ...}
+GIVEN_SUBSCRIPTION = (Example({"objects": [{"url": _URL}]}, [CREATED_WITH_SECRET], method="createLeadSubscriptions"),)
 _ROW = row(SUBSCRIPTION, url=_URL, kinds=list(DEFAULT_KINDS), sentSequence="0", failures="0")
 
 
 async def _begin(context: Context, tx: Tx, ids: Sequence[int]) -> None:
-    """Let new subscriptions begin; 205 for the whole call when they are too many."""
-    await subscriptions.begin(tx, context.company.id, {one: new_secret() for one in ids}, utc=context.utc)
+    """Starts new subscriptions; 205 for the whole call if there are too many."""
+    await subscriptions.begin(
+        tx, context.company.id, {subscription_id: new_secret() for subscription_id in ids}, utc=context.utc
+    )
     if await subscriptions.count(tx, context.company.id) > SUBSCRIPTIONS_MAX:
         raise InvalidParameters(
             SUBSCRIPTION.by_name["url"].problem(f"A company can have {SUBSCRIPTIONS_MAX} subscriptions")
         )
 
 
-async def _made(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _after_create(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await _begin(context, tx, ids)
 
 
-async def _changed(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _after_update(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await subscriptions.switch(tx, context.company.id, ids)
     await subscriptions.retry(tx, context.company.id, ids)
 
 
-async def _gone(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await subscriptions.end(tx, context.company.id, ids)
 
 
@@ -70,10 +72,10 @@ async def _hooks(context: Context) -> Hooks:
         fields = await context.fields(tx)
     known = [*LEAD.by_name, *(column.name for column in fields.columns.get(LEAD.name, ()))]
 
-    def check(one: Any) -> ApiError | None:
-        return check_subscription(one, context.server.pushes.networks, known)
+    def check(record: Any) -> ApiError | None:
+        return check_subscription(record, context.server.pushes.networks, known)
 
-    return Hooks(check=check, after_write=_made)
+    return Hooks(check=check, after_write=_after_create)
 
 
 @method(
@@ -82,37 +84,35 @@ async def _hooks(context: Context) -> Hooks:
     result=Writes("subscribes", only_success=True),
     section="docs/wire/pushes.md#subscribetoleadupdates",
     differs=(
-        "the body of a push, its signature and its retries are our own, for the vendor documents none "
+        "the body of a push, its signature and its retries are our choice: the vendor documents none "
         "(docs/receiving-pushes.md)"
     ),
-    examples=[Example({"url": _URL}, True, "Push updates of leads to a program of yours.")],
+    examples=[Example({"url": _URL}, True, "Changes of leads are pushed to a URL.")],
 )
 async def subscribe_to_lead_updates(
     context: Context,
     *,
-    objects: Annotated[list[Json], Flat(LEAD_UPDATES, "The URLs, each in a hash, instead of `url`.")],
+    objects: Annotated[list[Json], Flat(LEAD_UPDATES, "The URLs, each as a hash, instead of `url`.")],
 ) -> Outcomes:
-    """Have the changes of leads pushed to a URL: a POST with the leads that were created, changed or deleted.
+    """Subscribes a URL to changes of leads: a POST with the leads that were created, changed or deleted.
 
-    A URL that is subscribed already is a success, and nothing changes. It must be https and lead to a public address,
-    unless the operator has set otherwise. The times in its pushes are in the zone of this call: v1 the company's, v1.2
-    UTC. A company can have 10 subscriptions, and gets 205 for more. The secret that signs the pushes is shown by
-    rotateLeadSubscriptionSecrets.
+    If the URL is already subscribed, the call is a success and changes nothing. The URL must be https and lead to a
+    public address, unless the operator has configured otherwise. Times in the pushes are in the time zone of this call:
+    the company's at v1, UTC at v1.2. A company can have 10 subscriptions; more get 205. rotateLeadSubscriptionSecrets
+    returns the secret that signs the pushes.
     """
     checked = _SHAPE.check(objects)
-    wrong = {
-        at: refusal
-        for one, at in checked.placed()
-        if (refusal := check_subscription(one, context.server.pushes.networks))
-    }
-    checked.refuse(wrong)
+    networks = context.server.pushes.networks
+    checked.refuse(
+        {position: error for record, position in checked.placed() if (error := check_subscription(record, networks))}
+    )
     outcomes = checked.refused()
     async with context.tx() as tx, tx.atomic():
-        made = await subscriptions.subscribe(tx, context.company.id, [one.url for one in checked.good])
+        made = await subscriptions.subscribe(tx, context.company.id, [record.url for record in checked.good])
         if made:
             await _begin(context, tx, made)
     context.server.pushes.wake(context.company.id)
-    return Outcomes.in_order(outcomes | {at: done() for at in checked.positions})
+    return Outcomes.in_order(outcomes | {position: done() for position in checked.positions})
 
 
 @method(
@@ -121,35 +121,37 @@ async def subscribe_to_lead_updates(
     vendor=False,
     section=SECTION,
     examples=[
-        Example({"objects": [{"url": _URL}]}, [MADE], "All changes but those of scores."),
+        Example(
+            {"objects": [{"url": _URL}]}, [CREATED_WITH_SECRET], "A subscription to all changes except score changes."
+        ),
         Example(
             {"objects": [{"url": _URL, "kinds": ["update"], "fields": ["leadStatus"]}]},
-            [MADE],
-            "Changes of one field, and nothing but it and the id of the lead.",
+            [CREATED_WITH_SECRET],
+            "A subscription to changes of one field; leads have this field and their id only.",
         ),
     ],
 )
 async def create_lead_subscriptions(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _OBJECTS)]
 ) -> Outcomes:
-    """Create subscriptions and say, for each, whether it was created; with its secret, which is shown this once.
+    """Creates subscriptions and returns, for each, whether it was created and its secret, which is only shown now.
 
-    `url` is required, and no two subscriptions of a company have the same one. `kinds` are the kinds of change that
-    are pushed: `create`, `update`, `delete`, `merge`, `restore`, `erase` and `score`; all but the last when not given.
-    With `fields` the leads in a push have these fields and their `id` only, and updates of other fields are not pushed.
-    Pushes begin with the first change after this call. The times in them are in the zone of this call. A company can
-    have 10 subscriptions; a call that would make more is refused whole with 205.
+    `url` is required and unique among the subscriptions of a company. `kinds` are the kinds of change that are pushed:
+    `create`, `update`, `delete`, `merge`, `restore`, `erase` and `score`; all except `score` by default. With `fields`,
+    leads in a push only have these fields and their `id`, and updates of other fields are not pushed. The first push
+    has the first change after this call. Times in pushes are in the time zone of this call. A company can have 10
+    subscriptions; a call that would exceed this is refused completely with 205.
     """
     outcomes = await writes.create(context, SUBSCRIPTION, objects, await _hooks(context))
     ids = [outcome["id"] for outcome in outcomes.results if "id" in outcome]
     async with context.tx() as tx:
-        found = await subscriptions.targets(tx, context.company.id, ids)
+        targets = await subscriptions.targets(tx, context.company.id, ids)
     context.server.pushes.wake(context.company.id)
-    told: list[Done] = []
+    with_secrets: list[Done] = []
     for outcome in outcomes.results:
-        target = found.get(outcome.get("id", 0))
-        told.append({**outcome, "secret": target.secrets[0]} if target else outcome)
-    return Outcomes(told)
+        target = targets.get(outcome.get("id", 0))
+        with_secrets.append({**outcome, "secret": target.secrets[0]} if target else outcome)
+    return Outcomes(with_secrets)
 
 
 @method(
@@ -159,11 +161,13 @@ async def create_lead_subscriptions(
     vendor=False,
     section=SECTION,
     examples=[
-        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A pause.", given=GIVEN_SUBSCRIPTION),
+        Example(
+            {"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A paused subscription.", given=GIVEN_SUBSCRIPTION
+        ),
         Example(
             {"objects": [{"id": "{id}", "url": "https://receiver.example/new"}]},
             [DONE],
-            "A move.",
+            "A new URL.",
             given=GIVEN_SUBSCRIPTION,
         ),
         Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING_CHANGED], "An id that no subscription has."),
@@ -172,15 +176,15 @@ async def create_lead_subscriptions(
 async def update_lead_subscriptions(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _OBJECTS)]
 ) -> Outcomes:
-    """Change subscriptions, each found by its `id`: move, pause or resume them, or choose other kinds and fields.
+    """Changes subscriptions, each found by its `id`: the URL, the kinds, the fields, or whether it is active.
 
-    What is given overwrites, what is not given stays; `fields` as null are all fields. With `isActive` as 0 nothing is
-    pushed; with 1 it goes on where it was, so that nothing is lost, also where it was switched off after three days
-    without a success. What waits for another attempt is tried at once. A subscription that is not there, or that is
-    already as asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. `fields` null means all fields. With `isActive` 0,
+    nothing is pushed. With `isActive` 1, pushes continue where they stopped, so that no change is lost; this also holds
+    for a subscription that was deactivated after three days without a success. Deliveries that wait for a retry are
+    tried at once. An unknown subscription gets 302, and so does a subscription that already has all sent values.
     """
     hooks = await _hooks(context)
-    outcomes = await writes.update(context, SUBSCRIPTION, objects, Hooks(check=hooks.check, after_write=_changed))
+    outcomes = await writes.update(context, SUBSCRIPTION, objects, Hooks(check=hooks.check, after_write=_after_update))
     context.server.pushes.wake(context.company.id)
     return outcomes
 
@@ -195,7 +199,7 @@ async def update_lead_subscriptions(
         Example(
             {"objects": [{"id": "{id}"}, {"id": 1}]},
             [DONE, NOTHING_CHANGED],
-            "A subscription.",
+            "A subscription, and an id that no subscription has.",
             given=GIVEN_SUBSCRIPTION,
         )
     ],
@@ -205,8 +209,8 @@ async def delete_lead_subscriptions(
     *,
     objects: Annotated[list[Json], Objects(SUBSCRIPTION, "The subscriptions, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete subscriptions, by id, with what is known of their deliveries; nothing is pushed to them any more."""
-    return await writes.delete(context, SUBSCRIPTION, objects, Hooks(after_delete=_gone))
+    """Deletes subscriptions, by id, with the log of their deliveries; nothing more is pushed to them."""
+    return await writes.delete(context, SUBSCRIPTION, objects, Hooks(after_delete=_after_delete))
 
 
 @method(
@@ -214,7 +218,7 @@ async def delete_lead_subscriptions(
     result=Reads(SUBSCRIPTION),
     vendor=False,
     section=SECTION,
-    examples=[Example({"where": {}}, [_ROW], "All of them.", given=GIVEN_SUBSCRIPTION)],
+    examples=[Example({"where": {}}, [_ROW], "All subscriptions.", given=GIVEN_SUBSCRIPTION)],
 )
 async def get_lead_subscriptions(
     context: Context,
@@ -223,10 +227,11 @@ async def get_lead_subscriptions(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the subscriptions that match all filters, in the order of their ids; never their secrets.
+    """Returns the subscriptions that match all filters, in the order of their ids, without their secrets.
 
-    `sentSequence` is the number of the last change that the receiver has, as in getLeadChanges; `failures` counts the
-    attempts in vain since the last success. `inactiveReason` says why one is off: `paused`, or what went wrong.
+    `sentSequence` is the number of the last change that was delivered, as in getLeadChanges. `failures` counts the
+    failed attempts since the last success. `inactiveReason` says why a subscription is inactive: `paused`, or the
+    error.
     """
-    found = await reads.listing(context, SUBSCRIPTION, where, limit=limit, offset=offset)
-    return Rows([reads.decoded(SUBSCRIPTION, one) for one in found.page])
+    rows = await reads.listing(context, SUBSCRIPTION, where, limit=limit, offset=offset)
+    return Rows([reads.decoded(SUBSCRIPTION, row) for row in rows.page])

@@ -1,4 +1,4 @@
-"""Fields: read them, and make, change and delete custom ones (docs/wire/fields.md)."""
+"""Fields: read all fields, and create, change and delete custom fields (docs/wire/fields.md)."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -55,7 +55,7 @@ _GIVEN = (
     Example(
         {"objects": [{"relationship": "lead", "dataType": "picklist", "label": "Shoe size", "options": ["S", "M"]}]},
         [{"success": True, "error": None, "id": ...}],
-        "A picklist with options (our addition; without options any text is taken).",
+        "A picklist with options (our addition; without options it accepts any text).",
         method="createFields",
     ),
 )
@@ -66,7 +66,7 @@ _GIVEN = (
     UnexpectedArray,
     result=Reads(FIELD),
     section="docs/wire/fields.md#getfields",
-    differs="a unique field carries `isUnique`, and a field that has options `options`, last",
+    differs="the last keys of a unique field are `isUnique`, and of a field with options `options`",
     examples=[
         Example(
             {"where": {"isCustom": "1"}, "limit": "5", "offset": "0"},
@@ -100,18 +100,18 @@ async def get_fields(
         Mapping[str, Json],
         Where(FIELD, "id", "label", "systemName", "isCustom", "relationship", "dataType", "isActive"),
     ],
-    limit: Annotated[int, Count("How many at most; 500 is the default and the cap.", cap=PAGE)] = PAGE,
-    offset: Annotated[int, Count("How many to pass over.")] = 0,
+    limit: Annotated[int, Count("The most rows to return; 500 is the default and the maximum.", cap=PAGE)] = PAGE,
+    offset: Annotated[int, Count("How many rows to skip.")] = 0,
 ) -> Rows:
-    """List the fields of leads, accounts and opportunities: the system's own first, then the custom ones.
+    """Returns the fields of leads, accounts and opportunities: system fields first, then custom fields.
 
-    The `systemName` is the key of the field on its object. All filters must match.
+    The `systemName` is the key of the field in its objects. All filters must match.
     """
     async with context.tx() as tx:
         known = await context.fields(tx)
         await context.verify(tx, known)
-    found = [field.row() for field in (*SYSTEM_FIELDS, *known.fields) if _matches(field, where)]
-    return Rows(found[offset : offset + limit])
+    rows = [field.row() for field in (*SYSTEM_FIELDS, *known.fields) if _matches(field, where)]
+    return Rows(rows[offset : offset + limit])
 
 
 def _matches(field: Field, where: Mapping[str, Json]) -> bool:
@@ -134,79 +134,87 @@ async def create_fields(
     *,
     objects: Annotated[list[Json], Objects(FIELD, "The fields: `relationship`, `dataType` and `label` at least.")],
 ) -> Outcomes:
-    """Make custom fields and say, for each, whether it was made and its id.
+    """Creates custom fields and returns, for each, whether it was created, and its id.
 
-    The `systemName` is made from the label and never changes; read it with getFields. `dataLength` is
-    255 characters when not given, 10,000 for a textarea. A picklist, radio or checkbox field can have
-    `options`; from then on its values must be among them (a checkbox: any of them, parted by commas).
+    The `systemName` is derived from the label and never changes; getFields returns it. `dataLength` is 255 characters
+    by default, and 10,000 for a textarea. A picklist, radio or checkbox field can have `options`; then its values must
+    be among them (for a checkbox: any of them, separated by commas).
 
-    With `isUnique` 1, our addition, no two leads can have the same value (301), and upsertLeads finds leads by it.
+    With `isUnique` 1 (our addition), no two leads can have the same value (301), and upsertLeads finds leads by it.
     """
-    objects, options = _apart(objects)
+    objects, options = _split_options(objects)
     checked = _NEW.check(objects)
-    wrong: dict[int, ApiError] = {}
+    refusals: dict[int, ApiError] = {}
     fields: dict[int, Field] = {}
-    for one, at in checked.placed():
+    for record, position in checked.placed():
         try:
-            fields[at] = _new_field(one, options.get(at))
-        except InvalidParameters as refusal:
-            wrong[at] = refusal
-    checked.refuse(wrong)
-    async with _changing(context) as (tx, known):
-        room = {name: CUSTOM_FIELDS_MAX - len(columns) for name, columns in known.columns.items()}
-        for at, field in list(fields.items()):
-            room[field.relationship] -= 1
-            if room[field.relationship] < 0:
+            fields[position] = _new_field(record, options.get(position))
+        except InvalidParameters as error:
+            refusals[position] = error
+    checked.refuse(refusals)
+    async with _locked_fields(context) as (tx, known):
+        free = {name: CUSTOM_FIELDS_MAX - len(columns) for name, columns in known.columns.items()}
+        for position, field in list(fields.items()):
+            free[field.relationship] -= 1
+            if free[field.relationship] < 0:
                 message = f"A company can have {CUSTOM_FIELDS_MAX} custom fields of this relationship"
-                checked.refusals[at] = InvalidParameters(_COLUMNS["relationship"].problem(message))
-                del fields[at]
+                checked.refusals[position] = InvalidParameters(_COLUMNS["relationship"].problem(message))
+                del fields[position]
         ids = dict(zip(fields, await store.insert(tx, context.company.id, list(fields.values())), strict=True))
-    return Outcomes([done(ids[at]) if at in ids else refused(checked.refusals[at]) for at in range(len(objects))])
+    return Outcomes(
+        [
+            done(ids[position]) if position in ids else refused(checked.refusals[position])
+            for position in range(len(objects))
+        ]
+    )
 
 
-def _apart(objects: Sequence[Json]) -> tuple[list[Json], dict[int, Json]]:
-    """The objects without their `options`, which are a list and so no column of the wire's."""
-    options = {at: one["options"] for at, one in enumerate(objects) if isinstance(one, dict) and "options" in one}
-    plain: list[Json] = [
-        {name: value for name, value in one.items() if name != "options"} if isinstance(one, dict) else one
-        for one in objects
-    ]
+def _split_options(objects: Sequence[Json]) -> tuple[list[Json], dict[int, Json]]:
+    """Returns the objects without `options`, and the `options` by position: a list is not a column of the wire."""
+    options: dict[int, Json] = {}
+    plain: list[Json] = []
+    for position, record in enumerate(objects):
+        if isinstance(record, dict) and "options" in record:
+            options[position] = record["options"]
+            plain.append({name: value for name, value in record.items() if name != "options"})
+        else:
+            plain.append(record)
     return plain, options
 
 
-def _new_field(one: Any, options: Json) -> Field:
-    if one.dataType not in DATA_TYPES[one.relationship]:
-        message = f"Expected, for {one.relationship}, one of: {', '.join(DATA_TYPES[one.relationship])}"
+def _new_field(record: Any, options: Json) -> Field:
+    if record.dataType not in DATA_TYPES[record.relationship]:
+        message = f"Expected, for {record.relationship}, one of: {', '.join(DATA_TYPES[record.relationship])}"
         raise InvalidParameters(_COLUMNS["dataType"].problem(message))
     field = Field(
         id=0,
-        relationship=one.relationship,
-        system_name=new_system_name(one.label),
-        label=one.label,
-        data_type=one.dataType,
-        data_length=DATA_LENGTH.get(one.dataType, 255),
+        relationship=record.relationship,
+        system_name=new_system_name(record.label),
+        label=record.label,
+        data_type=record.dataType,
+        data_length=DATA_LENGTH.get(record.dataType, 255),
     )
-    return _with(field, one, options)
+    return _with_values(field, record, options)
 
 
-def _with(field: Field, one: Any, options: Json) -> Field:
-    """The field with what the object says of label, length, flags and options."""
-    given = {
+def _with_values(field: Field, record: Any, options: Json) -> Field:
+    """Returns the field with the label, length, flags and options of the object."""
+    values = {
         column.sql: value
         for column in FIELD.written
-        if column.name not in _FIXED and (value := getattr(one, column.name)) is not msgspec.UNSET
+        if column.name not in _FIXED and (value := getattr(record, column.name)) is not msgspec.UNSET
     }
-    if not given.get("label", "x").strip():
+    if not values.get("label", "x").strip():
         raise InvalidParameters(_COLUMNS["label"].problem("Expected a text that is not empty"))
-    if given.get("data_length", 1) > DATA_LENGTH_MAX:
+    if values.get("data_length", 1) > DATA_LENGTH_MAX:
         message = f"Expected at most {DATA_LENGTH_MAX}"
         raise InvalidParameters(_COLUMNS["dataLength"].problem(message))
-    if given.get("is_unique") and (field.relationship != "lead" or field.data_type not in UNIQUE_TYPES):
+    if values.get("is_unique") and (field.relationship != "lead" or field.data_type not in UNIQUE_TYPES):
         message = f"Only fields of leads can be unique, of these types: {', '.join(UNIQUE_TYPES)}"
         raise InvalidParameters(_COLUMNS["isUnique"].problem(message))
     if options is not None:
-        given["options"] = _options(field.data_type, options)
-    return msgspec.structs.replace(field, **given)
+        values["options"] = _options(field.data_type, options)
+    return msgspec.structs.replace(field, **values)
 
 
 def _options(data_type: str, options: Json) -> tuple[str, ...]:
@@ -223,7 +231,9 @@ def _options(data_type: str, options: Json) -> tuple[str, ...]:
         if not text.strip() or len(text) > OPTION_LENGTH or "\0" in text:
             raise _wrong_options(f"Expected options of 1 to {OPTION_LENGTH} characters")
         if data_type == "checkbox" and "," in text:
-            raise _wrong_options("A comma parts the values of a checkbox field, so no option can have one")
+            raise _wrong_options(
+                "Values of a checkbox field are separated by commas, so an option cannot contain a comma"
+            )
     return texts
 
 
@@ -238,7 +248,7 @@ def _wrong_options(message: str) -> InvalidParameters:
 
 
 @asynccontextmanager
-async def _changing(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
+async def _locked_fields(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
     """Change the company's fields, one call at a time; every server process notices by the version."""
     async with context.tx() as tx:
         async with tx.atomic():
@@ -252,7 +262,7 @@ async def _changing(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
     NothingChanged,
     result=Writes("updates"),
     section="docs/wire/fields.md#writing-fields",
-    differs="an unknown id is answered with 302; `relationship` and `dataType` cannot be changed",
+    differs="an unknown id gets 302; `relationship` and `dataType` cannot be changed",
     examples=[
         Example(
             {"objects": [{"id": "{id}", "label": "Size of shoe"}]},
@@ -265,54 +275,55 @@ async def _changing(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
 async def update_fields(
     context: Context,
     *,
-    objects: Annotated[list[Json], Objects(FIELD, "The fields, each with its `id` and what is to change.")],
+    objects: Annotated[list[Json], Objects(FIELD, "The fields, each with its `id` and the values to change.")],
 ) -> Outcomes:
-    """Change the label, length, flags or options of custom fields.
+    """Changes the label, length, flags or options of custom fields.
 
-    The system name, the relationship and the data type stay as they are. Values that leads already have
-    stay too, also when they are no longer among the options.
+    The system name, the relationship and the data type cannot change. Leads keep their values, even if a value is no
+    longer among the options.
 
-    `isUnique` 1 lets no two leads have the same value; when some have it already, the field is refused with 205,
-    which names one. With many leads this goes on beside the calls: `isUnique` reads as `filling` until then.
+    With `isUnique` 1, no two leads can have the same value. If some leads already share a value, the field is refused
+    with 205, and the message names such a value. With many leads, a background job continues the check, and `isUnique`
+    reads as `filling` until it is done.
     """
-    objects, options = _apart(objects)
+    objects, options = _split_options(objects)
     checked = _CHANGED.check(objects)
-    checked.refuse(await unique_fields.doubled(context, checked.placed()))
+    checked.refuse(await unique_fields.check_values(context, checked.placed()))
     outcomes = checked.refused()
-    async with _changing(context) as (tx, known):
+    async with _locked_fields(context) as (tx, known):
         fields = {field.id: field for field in known.fields}
         changed: dict[int, Field] = {}
-        for one, at in checked.placed():
+        for record, position in checked.placed():
             try:
-                field = _changed(fields, one, options.get(at))
-            except ApiError as refusal:
-                outcomes[at] = refused(refusal)
+                field = _changed(fields, record, options.get(position))
+            except ApiError as error:
+                outcomes[position] = refused(error)
                 continue
             fields[field.id] = changed[field.id] = field
-            outcomes[at] = done()
+            outcomes[position] = done()
         numbers = await store.replace(tx, context.company.id, list(changed.values()))
         marked = await unique_fields.begin(context, tx, known, numbers)
     if marked:
-        outcomes |= await unique_fields.finished(context, checked, marked)
+        outcomes |= await unique_fields.finish(context, checked, marked)
     return Outcomes.in_order(outcomes)
 
 
-def _changed(fields: Mapping[int, Field], one: Any, options: Json) -> Field:
-    if one.id is msgspec.UNSET:
+def _changed(fields: Mapping[int, Field], record: Any, options: Json) -> Field:
+    if record.id is msgspec.UNSET:
         raise InvalidParameters(_COLUMNS["id"].problem("Required parameter is missing"))
-    if one.id in _SYSTEM_IDS:
+    if record.id in _SYSTEM_IDS:
         raise InvalidParameters(_COLUMNS["id"].problem("Only custom fields can be changed"))
-    field = fields.get(one.id)
+    field = fields.get(record.id)
     if field is None:
         raise NothingChanged
     for name in _FIXED:
-        value = getattr(one, name)
+        value = getattr(record, name)
         if value is not msgspec.UNSET and value != getattr(field, _COLUMNS[name].sql):
             raise InvalidParameters(_COLUMNS[name].problem("Cannot be changed; make a new field instead"))
-    after = _with(field, one, options)
-    if after == field:
+    changed = _with_values(field, record, options)
+    if changed == field:
         raise NothingChanged
-    return after
+    return changed
 
 
 @method(
@@ -321,7 +332,7 @@ def _changed(fields: Mapping[int, Field], one: Any, options: Json) -> Field:
     NothingChanged,
     result=Writes("deletes"),
     section="docs/wire/fields.md#writing-fields",
-    differs="a field can be named by `id` too; an unknown one is answered with 302",
+    differs="a field can also be named by `id`; an unknown field gets 302",
     examples=[
         Example(
             {"objects": [{"systemName": "firstName"}]},
@@ -331,7 +342,7 @@ def _changed(fields: Mapping[int, Field], one: Any, options: Json) -> Field:
                     "error": {"code": 211, "message": "Only custom fields can be deleted", "data": []},
                 }
             ],
-            "System fields stay.",
+            "A system field, which cannot be deleted.",
         ),
     ],
 )
@@ -340,44 +351,44 @@ async def delete_fields(
     *,
     objects: Annotated[list[Json], Objects(FIELD, "The fields, each by its `systemName`, or by its `id`.")],
 ) -> Outcomes:
-    """Delete custom fields.
+    """Deletes custom fields.
 
-    Their values disappear from every object, and their system names never come back. To the filter of a list
-    that names one, and to a score rule, it is unset for every lead from then on.
+    Their values disappear from every object, and their system names are never used again. Filters of lists and score
+    rules that name a deleted field treat it as empty for every lead.
     """
-    async with _changing(context) as (tx, known):
+    async with _locked_fields(context) as (tx, known):
         by_name = {field.system_name: field.id for field in known.fields}
-        left = set(by_name.values())
+        remaining = set(by_name.values())
         outcomes: list[Done] = []
-        gone: list[int] = []
-        for one in objects:
+        deleted: list[int] = []
+        for record in objects:
             try:
-                field_id = _field_meant(one, by_name)
-                if field_id not in left:
+                field_id = _field_id(record, by_name)
+                if field_id not in remaining:
                     raise NothingChanged
-            except ApiError as refusal:
-                outcomes.append(refused(refusal))
+            except ApiError as error:
+                outcomes.append(refused(error))
                 continue
-            left.remove(field_id)
-            gone.append(field_id)
+            remaining.remove(field_id)
+            deleted.append(field_id)
             outcomes.append(done())
-        await store.delete(tx, context.company.id, gone)
-        names = [field.system_name for field in known.fields if field.id in gone]
-        named = filtered_lists.lists_naming(known, names)
-        await filtered_lists.fill(tx, context.company.id, named)
+        await store.delete(tx, context.company.id, deleted)
+        names = [field.system_name for field in known.fields if field.id in deleted]
+        affected_lists = filtered_lists.lists_naming(known, names)
+        await filtered_lists.fill(tx, context.company.id, affected_lists)
         scored = await scoring.fields_gone(tx, context.company.id, known, names)
-        numbers = [field.unique_id for field in known.fields if field.id in gone and field.unique_id is not None]
+        numbers = [field.unique_id for field in known.fields if field.id in deleted and field.unique_id is not None]
         await unique_values.clear(tx, context.company.id, numbers)
-    if named or scored:
+    if affected_lists or scored:
         await context.server.jobs.finish(context.company.id)
     return Outcomes(outcomes)
 
 
-def _field_meant(one: Json, by_name: Mapping[str, int]) -> int:
-    """The id of the field that an object names; 0 when there is none."""
-    if not isinstance(one, dict):
+def _field_id(record: Json, by_name: Mapping[str, int]) -> int:
+    """Returns the id of the field that an object names; 0 for an unknown field."""
+    if not isinstance(record, dict):
         raise MalformedObject({"param": "field", "message": "Expected an object with a systemName"})
-    name, number = one.get("systemName"), one.get("id")
+    name, number = record.get("systemName"), record.get("id")
     if isinstance(name, (list, dict)) or isinstance(number, (list, dict)):
         raise UnexpectedArray(_COLUMNS["systemName"].problem("Expected a single value"))
     if isinstance(name, str):

@@ -1,4 +1,4 @@
-"""How a custom field becomes unique, or ceases to be: what a change of fields does beside storing them."""
+"""Unique fields: what a change of custom fields does when a field becomes unique, or is no longer unique."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,60 +13,66 @@ from springhead.store.fields import fields as store
 from springhead.store.fields import unique_values
 
 SECONDS = 2.0
-"""How long all leads are looked at for the answer's sake; a pass finds out what this does not."""
+"""How long a call searches for shared values. If that is not enough, a background job finds them."""
 
 
-async def doubled(context: Context, placed: Sequence[tuple[Any, int]]) -> dict[int, ApiError]:
-    """Which of the changes are refused since leads have the same value in a field that is to be unique."""
-    wrong: dict[int, ApiError] = {}
-    asked = {one.id: at for one, at in placed if one.isUnique is True}
-    if asked:
+async def check_values(context: Context, placed: Sequence[tuple[Any, int]]) -> dict[int, ApiError]:
+    """Returns a refusal for each field that is to become unique although leads share a value of it."""
+    refusals: dict[int, ApiError] = {}
+    requested = {record.id: position for record, position in placed if record.isUnique is True}
+    if requested:
         async with context.tx() as tx:
             fields = (await store.load(tx, context.company.id)).fields
             for field in fields:
-                if field.id in asked and field.relationship == "lead" and not field.is_unique:
-                    problem = await _problem(context, tx, field.system_name)
-                    if problem:
-                        wrong[asked[field.id]] = problem
-    return wrong
+                if field.id in requested and field.relationship == "lead" and not field.is_unique:
+                    error = await _shared_values(context, tx, field.system_name)
+                    if error:
+                        refusals[requested[field.id]] = error
+    return refusals
 
 
-async def _problem(context: Context, tx: Tx, name: str) -> InvalidParameters | None:
+async def _shared_values(context: Context, tx: Tx, name: str) -> InvalidParameters | None:
+    """Returns 205 if leads share a value of the field; None if no shared value was found in time."""
     try:
         async with tx.within(SECONDS):
-            found = await unique_values.find_shared_values(tx, context.company.id, name)
+            shared = await unique_values.find_shared_values(tx, context.company.id, name)
     except TookTooLong:
         return None
-    if found is None:
+    if shared is None:
         return None
-    values = "1 value" if found.values == 1 else f"{found.values} values"
-    message = (
-        f"Several leads have the same value: {values} in all, such as {found.example[:100]!r}, which {found.leads} have"
-    )
+    values = "1 value" if shared.values == 1 else f"{shared.values} values"
+    example = f"{shared.example[:100]!r}, which {shared.leads} have"
+    message = f"Several leads have the same value: {values} in all, such as {example}"
     return InvalidParameters(FIELD.by_name["isUnique"].problem(message))
 
 
 async def begin(context: Context, tx: Tx, before: FieldSet, numbers: Mapping[int, int | None]) -> dict[int, int]:
-    """Start what follows from fields having got or lost their unique ids; gives those that got one, by field."""
-    had = {field.id: field.unique_id for field in before.fields}
-    marked = {one: number for one, number in numbers.items() if number is not None and had[one] is None}
+    """Starts the jobs for fields that became unique or are no longer unique; returns the new unique ids by field."""
+    earlier = {field.id: field.unique_id for field in before.fields}
+    marked = {
+        field_id: unique_id
+        for field_id, unique_id in numbers.items()
+        if unique_id is not None and earlier[field_id] is None
+    }
     await unique_values.fill(tx, context.company.id, list(marked.values()))
-    lost = [old for one, number in numbers.items() if number is None and (old := had[one]) is not None]
+    lost = [
+        old for field_id, unique_id in numbers.items() if unique_id is None and (old := earlier[field_id]) is not None
+    ]
     await unique_values.clear(tx, context.company.id, lost)
     return marked
 
 
-async def finished(context: Context, checked: Checked, marked: Mapping[int, int]) -> dict[int, Done]:
-    """Drive the passes of fields that became unique; the outcomes of those that turned out not to be."""
+async def finish(context: Context, checked: Checked, marked: Mapping[int, int]) -> dict[int, Done]:
+    """Runs the jobs of fields that became unique for a while; refuses fields whose values are shared."""
     await context.server.jobs.finish(context.company.id)
     async with context.tx() as tx:
-        now = {field.id: field for field in (await store.load(tx, context.company.id)).fields}
+        fields = {field.id: field for field in (await store.load(tx, context.company.id)).fields}
         refusals: dict[int, Done] = {}
-        for one, at in checked.placed():
-            field = now.get(one.id)
-            if one.id in marked and one.isUnique is True and field and not field.is_unique:
-                problem = await _problem(context, tx, field.system_name)
-                refusals[at] = refused(problem or InvalidParameters(FIELD.by_name["isUnique"].problem(_DOUBLED)))
+        for record, position in checked.placed():
+            field = fields.get(record.id)
+            if record.id in marked and record.isUnique is True and field and not field.is_unique:
+                error = await _shared_values(context, tx, field.system_name)
+                refusals[position] = refused(error or InvalidParameters(FIELD.by_name["isUnique"].problem(_DOUBLED)))
     context.server.fields.forget(context.company.id)
     return refusals
 

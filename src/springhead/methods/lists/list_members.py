@@ -1,4 +1,4 @@
-"""Who is on a list: put leads on it and take them off (docs/wire/lists.md#writing-members)."""
+"""Members of lists: add leads to lists and remove them (docs/wire/lists.md#writing-members)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
@@ -33,17 +33,17 @@ from springhead.store.lists.members import MemberOutcome
 
 _ADD_ERRORS = (AlreadyMember, NoSuchLead, UnknownReference)
 _REMOVE_ERRORS = (NothingChanged, UnknownReference)
-_CHOICE = "an unknown list is answered with 303, and a list that has a filter with 205"
-_TWO_NAMES = f"{_CHOICE}; the lead's id is taken as `memberID` too"
+_CHOICE = "an unknown list gets 303, and a list with a filter gets 205"
+_TWO_NAMES = f"{_CHOICE}; the lead's id is also accepted as `memberID`"
 
 _ADDRESS = "lead.one@example.com"
 _NO_LEAD = failed(214, "The lead you tried to add does not exist for this account")
 _BOTH = (*GIVEN_LEAD, *GIVEN_LIST)
 _MEMBER = (*_BOTH, Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], method="addListMember"))
 
-_MEMBERS = Objects(LIST_MEMBER, "The pairs of list and lead; 500 a call at most.")
-_ADDRESSES = Objects(LIST_ADDRESS, "The pairs of list and email address; 500 a call at most.")
-_CONTACTS = Objects(LIST_CONTACT, "The pairs of list and lead; 500 a call at most.")
+_MEMBERS = Objects(LIST_MEMBER, "The pairs of list and lead; at most 500 per call.")
+_ADDRESSES = Objects(LIST_ADDRESS, "The pairs of list and email address; at most 500 per call.")
+_CONTACTS = Objects(LIST_CONTACT, "The pairs of list and lead; at most 500 per call.")
 
 
 @method(
@@ -58,10 +58,10 @@ _CONTACTS = Objects(LIST_CONTACT, "The pairs of list and lead; 500 a call at mos
 async def add_list_member(
     context: Context, *, objects: Annotated[list[Json], Flat(LIST_MEMBER, "The pairs of list and lead.")]
 ) -> Outcomes:
-    """Put a lead on a list; the new `id` is that of the membership.
+    """Adds a lead to a list; the `id` of the outcome is that of the membership.
 
-    213 when it is on the list already, 214 when there is no such lead. Who was removed is on the list again, with
-    the membership's former id. Leads that are not active can be members too.
+    213: the lead is already on the list. 214: there is no such lead. A lead that was removed is added again, with its
+    former membership id. Inactive leads can be members too.
     """
     return await _by_id(context, objects, LIST_MEMBER, _ADD)
 
@@ -76,13 +76,13 @@ async def add_list_member(
         Example(
             {"objects": [{"listID": "{activeList}", "memberID": "{lead}"}, {"listID": "{activeList}", "memberID": 1}]},
             [CREATED, _NO_LEAD],
-            "A lead, and one that is not there.",
+            "A lead, and an id that no lead has.",
             given=_BOTH,
         )
     ],
 )
 async def add_list_members(context: Context, *, objects: Annotated[list[Json], _MEMBERS]) -> Outcomes:
-    """Put up to 500 leads on lists, as addListMember does; a refused one does not stop the others."""
+    """Adds up to 500 leads to lists, as addListMember does; a refused lead does not stop the others."""
     return await _by_id(context, objects, LIST_MEMBER, _ADD)
 
 
@@ -105,7 +105,7 @@ async def add_list_members(context: Context, *, objects: Annotated[list[Json], _
 async def add_list_member_email_address(
     context: Context, *, objects: Annotated[list[Json], Flat(LIST_ADDRESS, "The pairs of list and email address.")]
 ) -> Outcomes:
-    """Put a lead on a list by its email address, whatever its case, as addListMember does by id."""
+    """Adds a lead to a list by its email address (regardless of case), as addListMember does by id."""
     return await _by_address(context, objects, _ADD)
 
 
@@ -130,7 +130,7 @@ async def add_list_member_email_address(
     ],
 )
 async def add_list_members_email_address(context: Context, *, objects: Annotated[list[Json], _ADDRESSES]) -> Outcomes:
-    """Put up to 500 leads on lists by their email addresses; a refused one does not stop the others."""
+    """Adds up to 500 leads to lists by their email addresses; a refused lead does not stop the others."""
     return await _by_address(context, objects, _ADD)
 
 
@@ -146,9 +146,9 @@ async def add_list_members_email_address(context: Context, *, objects: Annotated
 async def remove_list_member(
     context: Context, *, objects: Annotated[list[Json], Flat(LIST_CONTACT, "The pairs of list and lead.")]
 ) -> Outcomes:
-    """Take a lead off a list: it counts as removed from then on, and can be put on it again.
+    """Removes a lead from a list: the lead counts as removed, and can be added again.
 
-    302 when it is not on the list, or there is no such lead.
+    302: the lead is not on the list, or there is no such lead.
     """
     return await _by_id(context, objects, LIST_CONTACT, _REMOVE)
 
@@ -168,13 +168,13 @@ async def remove_list_member(
                 ]
             },
             [DONE, NOTHING_CHANGED],
-            "A member, and a lead that is none.",
+            "A member, and an id that no lead has.",
             given=_MEMBER,
         )
     ],
 )
 async def remove_list_members(context: Context, *, objects: Annotated[list[Json], _CONTACTS]) -> Outcomes:
-    """Take up to 500 leads off lists, as removeListMember does; a refused one does not stop the others."""
+    """Removes up to 500 leads from lists, as removeListMember does; a refused lead does not stop the others."""
     return await _by_id(context, objects, LIST_CONTACT, _REMOVE)
 
 
@@ -190,7 +190,7 @@ async def remove_list_members(context: Context, *, objects: Annotated[list[Json]
 async def remove_list_member_email_address(
     context: Context, *, objects: Annotated[list[Json], Flat(LIST_ADDRESS, "The pairs of list and email address.")]
 ) -> Outcomes:
-    """Take a lead off a list by its email address, whatever its case, as removeListMember does by id."""
+    """Removes a lead from a list by its email address (regardless of case), as removeListMember does by id."""
     return await _by_address(context, objects, _REMOVE)
 
 
@@ -207,7 +207,7 @@ async def remove_list_member_email_address(
 async def remove_list_members_email_address(
     context: Context, *, objects: Annotated[list[Json], _ADDRESSES]
 ) -> Outcomes:
-    """Take up to 500 leads off lists by their email addresses; a refused one does not stop the others."""
+    """Removes up to 500 leads from lists by their email addresses; a refused lead does not stop the others."""
     return await _by_address(context, objects, _REMOVE)
 
 
@@ -219,42 +219,42 @@ async def remove_list_members_email_address(
     section="docs/wire/lists.md#writing-members",
     differs=_CHOICE,
     examples=[
-        Example({"listID": "{activeList}"}, [DONE], "A list with somebody on it.", given=_MEMBER),
+        Example({"listID": "{activeList}"}, [DONE], "A list with a member.", given=_MEMBER),
         Example(
-            {"objects": [{"listID": "{activeList}"}]}, [NOTHING_CHANGED], "A list with nobody on it.", given=GIVEN_LIST
+            {"objects": [{"listID": "{activeList}"}]}, [NOTHING_CHANGED], "A list without members.", given=GIVEN_LIST
         ),
     ],
 )
 async def remove_list_members_all(
     context: Context, *, objects: Annotated[list[Json], Flat(WHOLE_LIST, "The lists.")]
 ) -> Outcomes:
-    """Take everybody off a list who is on it now: all count as removed from then on.
+    """Removes all members from a list: all current members count as removed.
 
-    Done when the call returns for some ten thousand members, and else in the seconds after it, in which the counts
-    say how far it is; who is put on the list meanwhile stays. 302 when nobody is on it.
+    Some ten thousand members are removed within the call, more within seconds after it; meanwhile the counts show the
+    progress. A lead that is added meanwhile stays. 302: the list has no members.
     """
     checked = _shape(WHOLE_LIST).check(objects)
     outcomes = checked.refused()
     async with context.tx() as tx, tx.atomic():
-        found = await removals.lock(tx, context.company.id, [one.listID for one in checked.good])
-        seen: set[int] = set()
-        for one, at in checked.placed():
-            state = found.get(one.listID)
+        states = await removals.lock(tx, context.company.id, [record.listID for record in checked.good])
+        emptied: set[int] = set()
+        for record, position in checked.placed():
+            state = states.get(record.listID)
             if state is None or state.has_filter:
-                outcomes[at] = refused(_wrong_list(WHOLE_LIST, has_filter=state is not None))
-            elif state.id in seen or not state.members:
-                outcomes[at] = refused(NothingChanged())
+                outcomes[position] = refused(_wrong_list(WHOLE_LIST, has_filter=state is not None))
+            elif state.id in emptied or not state.members:
+                outcomes[position] = refused(NothingChanged())
             else:
-                seen.add(state.id)
-                outcomes[at] = done()
-        await removals.empty(tx, context.company.id, sorted(seen))
-    if seen:
+                emptied.add(state.id)
+                outcomes[position] = done()
+        await removals.empty(tx, context.company.id, sorted(emptied))
+    if emptied:
         await context.server.jobs.finish(context.company.id)
     return Outcomes.in_order(outcomes)
 
 
 class _Change(msgspec.Struct, frozen=True):
-    """Adding or removing: what does it, and what the caller reads when the list is one for it."""
+    """Adding or removing: the statement, and the outcome for each of its rows."""
 
     store: Callable[[Tx, int, Sequence[int], Sequence[Any]], Awaitable[list[MemberOutcome]]]
     outcome: Callable[[MemberOutcome], Done]
@@ -263,50 +263,52 @@ class _Change(msgspec.Struct, frozen=True):
 async def _by_id(context: Context, objects: list[Json], noun: Noun, change: _Change) -> Outcomes:
     checked = _shape(noun).check(objects)
     if noun is LIST_CONTACT:
-        checked.refuse({at: wrong for one, at in checked.placed() if (wrong := _contact(one))})
+        checked.refuse({position: error for record, position in checked.placed() if (error := _complete(record))})
     merged_ids.replace(noun, checked, context.attempt.merged, id_names=("memberID",))
-    return await _judge(context, checked, noun, [one.memberID for one in checked.good], change)
+    return await _outcomes(context, checked, noun, [record.memberID for record in checked.good], change)
 
 
 async def _by_address(context: Context, objects: list[Json], change: _Change) -> Outcomes:
     checked = _shape(LIST_ADDRESS).check(objects)
-    keys = [email_key(one.emailAddress) for one in checked.good]
-    return await _judge(context, checked, LIST_ADDRESS, keys, change)
+    keys = [email_key(record.emailAddress) for record in checked.good]
+    return await _outcomes(context, checked, LIST_ADDRESS, keys, change)
 
 
-async def _judge(context: Context, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
+async def _outcomes(context: Context, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
     outcomes = checked.refused()
     if checked.good:
-        judged = await _change(context, checked.good, leads, change)
-        for one, at in zip(judged, checked.positions, strict=True):
-            by_hand = one.listed and not one.has_filter
-            outcomes[at] = change.outcome(one) if by_hand else refused(_wrong_list(noun, has_filter=one.has_filter))
+        judged = await _apply(context, checked.good, leads, change)
+        for row, position in zip(judged, checked.positions, strict=True):
+            if row.listed and not row.has_filter:
+                outcomes[position] = change.outcome(row)
+            else:
+                outcomes[position] = refused(_wrong_list(noun, has_filter=row.has_filter))
     return Outcomes.in_order(outcomes)
 
 
-async def _change(
-    context: Context, objects: Sequence[Any], leads: Sequence[Any], change: _Change
+async def _apply(
+    context: Context, records: Sequence[Any], leads: Sequence[Any], change: _Change
 ) -> list[MemberOutcome]:
     """Changes the memberships of one call together. Raises MergedIds if a lead was merged into another one."""
     async with (
         context.tx() as tx,
-        tx.atomic() if len(objects) > 1 else nullcontext(),
-    ):  # one that is refused writes nothing
-        judged = await change.store(tx, context.company.id, [one.listID for one in objects], leads)
+        tx.atomic() if len(records) > 1 else nullcontext(),  # a single refused record writes nothing
+    ):
+        judged = await change.store(tx, context.company.id, [record.listID for record in records], leads)
         if leads and isinstance(leads[0], int):
             unknown = (lead for lead, row in zip(leads, judged, strict=True) if row.id is None and not row.known)
             await merged_ids.check_ids(tx, context.company.id, unknown)
     return judged
 
 
-def _added(one: MemberOutcome) -> Done:
-    if one.id is not None:
-        return done(one.id)
-    return refused(AlreadyMember() if one.known else NoSuchLead())
+def _added(row: MemberOutcome) -> Done:
+    if row.id is not None:
+        return done(row.id)
+    return refused(AlreadyMember() if row.known else NoSuchLead())
 
 
-def _removed(one: MemberOutcome) -> Done:
-    return done() if one.id is not None else refused(NothingChanged())
+def _removed(row: MemberOutcome) -> Done:
+    return done() if row.id is not None else refused(NothingChanged())
 
 
 _ADD, _REMOVE = _Change(members.add, _added), _Change(members.remove, _removed)
@@ -319,13 +321,13 @@ def _wrong_list(noun: Noun, *, has_filter: bool) -> ApiError:
     return UnknownReference(column.problem("Your company has no list with that id"))
 
 
-def _contact(one: Any) -> ApiError | None:
-    """See that an object names one lead, by either name of its id; it has it as memberID then."""
-    ids = {given for given in (one.contactID, one.memberID) if given is not msgspec.UNSET}
+def _complete(record: Any) -> ApiError | None:
+    """Returns 205 unless an object names exactly one lead, as `contactID` or `memberID`; sets `memberID`."""
+    ids = {lead_id for lead_id in (record.contactID, record.memberID) if lead_id is not msgspec.UNSET}
     column = LIST_CONTACT.by_name["contactID"]
     if len(ids) != 1:
         return InvalidParameters(column.problem("Expected one lead" if ids else "Required parameter is missing"))
-    (one.memberID,) = ids
+    (record.memberID,) = ids
     return None
 
 

@@ -1,4 +1,4 @@
-"""Who is on a list, who is off it, and on which lists a lead is (docs/wire/lists.md#reading-members)."""
+"""Members of a list, removed members, and the lists of leads (docs/wire/lists.md#reading-members)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
@@ -23,7 +23,7 @@ from springhead.store.nouns import reads as pages
 from springhead.store.nouns.reads import Select
 
 LEADS_MAX = 100
-"""How many leads getLeadListMemberships answers for in one call (docs/wire/lists.md#getleadlistmemberships)."""
+"""The most leads in a call of getLeadListMemberships (docs/wire/lists.md#getleadlistmemberships)."""
 
 _ID = Column(name="id", kind=integer(18, "bigint"))
 _CONTACT = Column(name="contactID", kind=integer(18, "bigint"))
@@ -41,7 +41,7 @@ _MEMBER = (
     *GIVEN_LIST,
     Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], method="addListMember"),
 )
-_GONE = (
+_FORMER_MEMBER = (
     *_MEMBER,
     Example(
         {"listID": "{activeList}", "contactID": "{lead}"},
@@ -61,7 +61,7 @@ _LEAD = {"firstName": "Lead", "lastName": "", "emailAddress": "lead.one@example.
         Example(
             {"where": {"id": "{activeList}"}, "limit": 500, "offset": 0},
             [{"id": ..., "listID": ..., "companyName": "", "leadID": ..., **_LEAD}],
-            "Everybody on a list.",
+            "All members of a list.",
             given=_MEMBER,
         )
     ],
@@ -73,9 +73,9 @@ async def get_list_members(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the members of a list, in the order in which they joined, removed ones left out.
+    """Returns a page of the members of a list, without removed members, in the order in which they joined.
 
-    `id` is that of the list. A deep page costs no more than the first. Of an unknown list there are none.
+    `id` is the id of the list. A deep page costs no more than the first. An unknown list has no members.
     """
 
     async def page(tx: Tx, known: FieldSet) -> pages.Rows:
@@ -117,10 +117,10 @@ async def get_list_members(
                     "emailaddress": "lead.one@example.com",
                 }
             ],
-            "Who was removed.",
-            given=_GONE,
+            "The removed members of a list.",
+            given=_FORMER_MEMBER,
         ),
-        Example({"where": {"id": 1, "flag": "tired"}}, [], "Neither an unknown list nor an unknown flag is an error."),
+        Example({"where": {"id": 1, "flag": "tired"}}, [], "An unknown list and an unknown flag: neither is an error."),
     ],
 )
 async def get_removed_list_members(
@@ -130,10 +130,11 @@ async def get_removed_list_members(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read the members of a list that get nothing, in the order in which they joined.
+    """Returns the members of a list that receive nothing, in the order in which they joined.
 
-    `id` is that of the list. `flag`: `removed` for those taken off it (the default), `unsubscribed` and
-    `hardbounced` for those whose lead is so, removed or not. As captured, some keys are in lower case.
+    `id` is the id of the list. `flag` is `removed` (the default) for removed members, or `unsubscribed` or
+    `hardbounced` for members whose lead has that state, removed or not. As captured from the vendor, some keys are in
+    lower case.
     """
     flag = cast("str", where.get("flag", REMOVED_FLAGS[0]))
     if flag not in REMOVED_FLAGS:
@@ -160,22 +161,22 @@ async def get_removed_list_members(
     UnexpectedArray,
     result=Reads(MEMBERSHIP),
     section="docs/wire/lists.md#reading-members",
-    differs="the result's key and the words of `status`, `active` and `removed`, are our choice: there is no capture",
+    differs="the result key and the values of `status` (`active`, `removed`) are our choice: no answer was captured",
     examples=[
         Example(
             {"emailAddress": "Lead.One@example.com"},
             [{"id": ..., "name": "Customers in Berlin", "status": "active", "createTimestamp": ...}],
-            "The lists of a lead.",
+            "The lists of a lead, by its email address.",
             given=_MEMBER,
         )
     ],
 )
 async def get_list_memberships(
-    context: Context, *, email_address: Annotated[str, Text("The lead's email address, whatever its case.")]
+    context: Context, *, email_address: Annotated[str, Text("The lead's email address, regardless of case.")]
 ) -> Rows:
-    """Read on which lists a lead is, or was and is removed, by its email address.
+    """Returns the lists on which a lead is, or was and is removed, by its email address.
 
-    `id` and `name` are the list's; `createTimestamp` is when the lead joined. An address that no lead has is on none.
+    `id` and `name` are those of the list; `createTimestamp` is when the lead joined. An unknown address has no lists.
     """
     return await _of_leads(context, _MEMBERSHIPS, [email_key(email_address)])
 
@@ -199,9 +200,9 @@ async def get_contact_list_memberships(
     *,
     where: Annotated[Mapping[str, Json], Which(LIST_MEMBER, _CONTACT, _ID, needed=["contactID", "id"])],
 ) -> Rows:
-    """Read the memberships of a lead by its id, removed ones included, in the order of the lists' ids.
+    """Returns the memberships of a lead by its id, removed memberships included, in the order of the lists' ids.
 
-    `contactID` and `id` both mean the lead's id; when both are given and differ there is no such lead.
+    `contactID` and `id` both mean the lead's id; if they differ, the result is empty.
     """
     ids = {cast("int", value) for value in where.values()}
     return await _of_ids(context, _MEMBERS, list(ids)) if len(ids) == 1 else Rows()
@@ -213,12 +214,12 @@ async def get_contact_list_memberships(
     TooManyLeads,
     result=Reads(LEAD_LIST, generated="getWhereIns"),
     section="docs/wire/lists.md#getleadlistmemberships",
-    differs="the columns of a row are our choice: there is no capture",
+    differs="the columns of a row are our choice: no answer of the vendor was captured",
     examples=[
         Example(
             {"memberIDs": ["{lead}", 1]},
             [{"memberID": ..., "listID": ...}],
-            "A lead on a list, and one that is not there.",
+            "A lead on a list, and an id that no lead has.",
             given=_MEMBER,
         )
     ],
@@ -226,11 +227,11 @@ async def get_contact_list_memberships(
 async def get_lead_list_memberships(
     context: Context,
     *,
-    member_ids: Annotated[list[int], Ids("The leads' ids; 100 at most.", most=LEADS_MAX, excess=TooManyLeads)],
+    member_ids: Annotated[list[int], Ids("The ids of the leads; at most 100.", most=LEADS_MAX, excess=TooManyLeads)],
 ) -> Rows:
-    """Read on which lists up to 100 leads are: a row for each lead and list, removed memberships left out.
+    """Returns the lists of up to 100 leads: a row for each lead and list, without removed memberships.
 
-    In the order of the leads' ids, then of the lists' ids.
+    Rows are in the order of the leads' ids, then of the lists' ids.
     """
     return await _of_ids(context, _LEAD_LISTS, member_ids, active=True)
 

@@ -1,4 +1,4 @@
-"""Score rules: what gives a lead points; our own methods (docs/scoring.md)."""
+"""Score rules, which give points to leads (docs/scoring.md). Our addition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -18,10 +18,10 @@ from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.scores import scoring
 
-_OBJECTS = "The rules, each a hash by system name; 500 a call at most."
+_OBJECTS = "The score rules, each a hash of system names and values; at most 500 per call."
 _SECTION = "own: scoring"
 _VISIT: Mapping[str, Json] = {
-    "name": "Looked at prices",
+    "name": "Visited prices",
     "part": "pageTracking",
     "points": 5,
     "pattern": "/pricing*",
@@ -29,9 +29,9 @@ _VISIT: Mapping[str, Json] = {
 }
 _FIT: Mapping[str, Json] = {"name": "Decides", "part": "fit", "points": 20, "filter": {"title": {"contains": "chief"}}}
 _GIVEN = (Example({"objects": [_VISIT]}, [CREATED], method="createScoreRules"),)
-_NONE = {"eventSource": None, "filter": None, "fields": None}
+_UNUSED = {"eventSource": None, "filter": None, "fields": None}
 _ROW = row(
-    SCORE_RULE, **_NONE, name=_VISIT["name"], part=_VISIT["part"], points="5", pattern=_VISIT["pattern"], most="3"
+    SCORE_RULE, **_UNUSED, name=_VISIT["name"], part=_VISIT["part"], points="5", pattern=_VISIT["pattern"], most="3"
 )
 
 
@@ -39,23 +39,23 @@ async def _hooks(context: Context) -> Hooks:
     """The hooks of a write: each score rule is checked against its stored values and the company's fields."""
     async with context.tx() as tx:
         columns = fit_fields(await context.fields(tx))
-    found = await reads.listing(context, SCORE_RULE, {}, limit=RULES_MAX, offset=0)
-    stored = {int(str(one["id"])): one for one in found.page}
+    rules = await reads.listing(context, SCORE_RULE, {}, limit=RULES_MAX, offset=0)
+    stored = {int(str(rule["id"])): rule for rule in rules.page}
 
-    def check(one: Any) -> ApiError | None:
-        return check_rule(one, stored, columns, context.zone)
+    def check(record: Any) -> ApiError | None:
+        return check_rule(record, stored, columns, context.zone)
 
-    return Hooks(check=check, after_write=_changed)
+    return Hooks(check=check, after_write=_rules_changed)
 
 
-async def _changed(context: Context, tx: Tx, _fields: FieldSet, _ids: Sequence[int]) -> None:
+async def _rules_changed(context: Context, tx: Tx, _fields: FieldSet, _ids: Sequence[int]) -> None:
     if await scoring.rules_changed(tx, context.company.id) > RULES_MAX:
         message = f"A company can have {RULES_MAX} score rules"
         raise InvalidParameters(SCORE_RULE.by_name["name"].problem(message))
 
 
-async def _scored(context: Context, outcomes: Outcomes) -> Outcomes:
-    """Score as many leads as a call has time for; the others follow beside the calls."""
+async def _score_leads(context: Context, outcomes: Outcomes) -> Outcomes:
+    """Scores as many leads as a call has time for; a background job scores the others."""
     if any(outcome["success"] for outcome in outcomes.results):
         await context.server.jobs.finish(context.company.id)
     return outcomes
@@ -67,31 +67,33 @@ async def _scored(context: Context, outcomes: Outcomes) -> Outcomes:
     vendor=False,
     section=_SECTION,
     examples=[
-        Example({"objects": [_VISIT, _FIT]}, [CREATED, CREATED], "Points for visits, and for who the lead is."),
+        Example(
+            {"objects": [_VISIT, _FIT]}, [CREATED, CREATED], "Points for page visits, and for the title of the lead."
+        ),
     ],
 )
 async def create_score_rules(
     context: Context, *, objects: Annotated[list[Json], Objects(SCORE_RULE, _OBJECTS)]
 ) -> Outcomes:
-    """Create score rules and say, for each, whether it was created.
+    """Creates score rules and returns, for each, whether it was created.
 
-    `name`, `part` and `points` are required; points below 0 take away. What else a rule needs follows from its part:
+    `name`, `part` and `points` are required; negative points are subtracted. Further fields depend on the part:
 
-    - `engagement`: `eventSource`, any but page visits. Every such event gives the points, the newest `most` of them
-      (100 when not given, and at most). With a `pattern` only events whose name is like it: `*` stands for any
-      characters, and case does not count.
-    - `pageTracking`: every visit of a page gives the points, the newest `most` of them; with a `pattern`, such as
-      `/pricing*`, only pages whose path is like it. `eventSource` is `pageVisit` or `importantPageVisit`, or both of
-      them when not given.
-    - `completeness`: `fields`, a list of system names. The points are shared out evenly: each field that is filled in
-      gives its share.
-    - `fit`: `filter`, in the language of createList, without the scores themselves. Who matches gets the points.
+    - `engagement`: `eventSource`, any source except page visits. Every such event gives the points; only the newest
+      `most` events count (100 is the default and the maximum). With a `pattern`, only events whose name matches count:
+      `*` stands for any characters, and case is ignored.
+    - `pageTracking`: every page visit gives the points; only the newest `most` visits count. With a `pattern` such as
+      `/pricing*`, only pages whose path matches count. `eventSource` is `pageVisit` or `importantPageVisit`; both by
+      default.
+    - `completeness`: `fields`, a list of system names. The points are divided equally among the fields: each field with
+      a value gives its share.
+    - `fit`: `filter`, as in createList, but without the scores themselves. A lead that matches gets the points.
 
-    Anything that belongs to another part is refused with 205. A company can have 100 rules. As soon as one is active,
-    `leadScore` and `leadScoreWeighted` are the server's: all leads are scored, the first ten thousand or so within
-    the call, and getScoring shows how far it is.
+    A field of another part is refused with 205. A company can have 100 score rules. While any score rule is active, the
+    server sets `leadScore` and `leadScoreWeighted`. All leads are scored, about the first ten thousand within the call;
+    getScoring shows the progress.
     """
-    return await _scored(context, await writes.create(context, SCORE_RULE, objects, await _hooks(context)))
+    return await _score_leads(context, await writes.create(context, SCORE_RULE, objects, await _hooks(context)))
 
 
 @method(
@@ -101,20 +103,25 @@ async def create_score_rules(
     vendor=False,
     section=_SECTION,
     examples=[
-        Example({"objects": [{"id": "{id}", "points": 10}]}, [DONE], "More points for the same.", given=_GIVEN),
-        Example({"objects": [{"id": "{id}", "isActive": 0}]}, [DONE], "A rule that gives nothing.", given=_GIVEN),
+        Example({"objects": [{"id": "{id}", "points": 10}]}, [DONE], "More points.", given=_GIVEN),
+        Example(
+            {"objects": [{"id": "{id}", "isActive": 0}]},
+            [DONE],
+            "An inactive rule, which gives no points.",
+            given=_GIVEN,
+        ),
         Example({"objects": [{"id": 1, "points": 10}]}, [NOTHING_CHANGED], "An id that no rule has."),
     ],
 )
 async def update_score_rules(
     context: Context, *, objects: Annotated[list[Json], Objects(SCORE_RULE, _OBJECTS)]
 ) -> Outcomes:
-    """Change score rules, each found by its `id`; what they must be is said at createScoreRules.
+    """Changes score rules, each found by its `id`; the requirements are those of createScoreRules.
 
-    What is given overwrites, what is not given stays. All leads are scored anew, and a scoring of them that is under
-    way begins again. A rule that is not there, or that is already as asked for, gets 302.
+    Sent fields overwrite the stored values; other fields stay. All leads are scored again; if a scoring of all leads is
+    running, it starts over. An unknown score rule gets 302, and so does a score rule that already has all sent values.
     """
-    return await _scored(context, await writes.update(context, SCORE_RULE, objects, await _hooks(context)))
+    return await _score_leads(context, await writes.update(context, SCORE_RULE, objects, await _hooks(context)))
 
 
 @method(
@@ -123,18 +130,27 @@ async def update_score_rules(
     result=Writes("deletes"),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"objects": [{"id": "{id}"}, {"id": 1}]}, [DONE, NOTHING_CHANGED], "A rule.", given=_GIVEN)],
+    examples=[
+        Example(
+            {"objects": [{"id": "{id}"}, {"id": 1}]},
+            [DONE, NOTHING_CHANGED],
+            "A score rule, and an id that no score rule has.",
+            given=_GIVEN,
+        )
+    ],
 )
 async def delete_score_rules(
     context: Context,
     *,
-    objects: Annotated[list[Json], Objects(SCORE_RULE, "The rules, each as `{id}` or as the bare id.")],
+    objects: Annotated[list[Json], Objects(SCORE_RULE, "The score rules, each as `{id}` or as the bare id.")],
 ) -> Outcomes:
-    """Delete score rules for good, by id; all leads are scored anew.
+    """Deletes score rules permanently, by id; all leads are scored again.
 
-    Without an active rule all scores become 0 once more, and are then what createLeads and updateLeads make them.
+    If no active score rule remains, all scores become 0 once; then createLeads and updateLeads set them.
     """
-    return await _scored(context, await writes.delete(context, SCORE_RULE, objects, Hooks(after_delete=_changed)))
+    return await _score_leads(
+        context, await writes.delete(context, SCORE_RULE, objects, Hooks(after_delete=_rules_changed))
+    )
 
 
 @method(
@@ -142,7 +158,7 @@ async def delete_score_rules(
     result=Reads(SCORE_RULE),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"where": {}}, [_ROW], "All of them.", given=_GIVEN)],
+    examples=[Example({"where": {}}, [_ROW], "All score rules.", given=_GIVEN)],
 )
 async def get_score_rules(
     context: Context,
@@ -151,20 +167,20 @@ async def get_score_rules(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> Rows:
-    """Read a page of the score rules that match all filters, in the order of their ids.
+    """Returns a page of the score rules that match all filters, in the order of their ids.
 
-    What belongs to other parts is null. `filter` is as it is kept: every test with its operator, times in the zone of
-    the call.
+    Fields of other parts are null. `filter` is returned as it is stored: every test with its operator, times in the
+    time zone of the call.
     """
-    found = await reads.listing(context, SCORE_RULE, where, limit=limit, offset=offset)
+    page = await reads.listing(context, SCORE_RULE, where, limit=limit, offset=offset)
     async with context.tx() as tx:
         columns = fit_fields(await context.fields(tx))
-    rules = [reads.decoded(SCORE_RULE, one) for one in found.page]
+    rules = [reads.decoded(SCORE_RULE, row) for row in page.page]
     return Rows(
         [
-            {**one, "filter": filters.to_json(filters.from_json(kept, columns), zone=context.zone)}
-            if (kept := one["filter"]) is not None
-            else one
-            for one in rules
+            {**rule, "filter": filters.to_json(filters.from_json(kept, columns), zone=context.zone)}
+            if (kept := rule["filter"]) is not None
+            else rule
+            for rule in rules
         ]
     )

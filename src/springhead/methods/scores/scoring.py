@@ -1,4 +1,4 @@
-"""How leads are scored, how far it is, and why a lead has its score; our own methods (docs/scoring.md)."""
+"""The scoring of leads: settings, progress, and the explanation of a score (docs/scoring.md). Our addition."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from springhead.store.scores.scoring import Scoring
 _SECTION = "own: scoring"
 _SHAPE = Shape(SCORING, creating=True)
 _RULE: Mapping[str, Json] = {"name": "Known", "part": "completeness", "points": 10, "fields": ["firstName", "city"]}
-_RULED = (*GIVEN_LEAD, Example({"objects": [_RULE]}, [CREATED], method="createScoreRules"))
+_WITH_RULE = (*GIVEN_LEAD, Example({"objects": [_RULE]}, [CREATED], method="createScoreRules"))
 
 
 @method(
@@ -40,36 +40,37 @@ _RULED = (*GIVEN_LEAD, Example({"objects": [_RULE]}, [CREATED], method="createSc
                     "endTimestamp": ...,
                 }
             ],
-            "One rule, and all leads are scored.",
-            given=_RULED,
+            "One score rule; all leads are scored.",
+            given=_WITH_RULE,
         )
     ],
 )
 async def get_scoring(context: Context) -> Rows:
-    """Read how your leads are scored, and how far a scoring of all of them is.
+    """Returns the settings of the scoring of leads, and the progress of the last scoring of all leads.
 
-    `isActive` says whether any rule is active. `isRunning`, `leadsDone` and `leadsTotal` are about the scoring of all
-    leads that was begun last, by a change of the rules or of the half-life, or for the decay of points, once a day
-    or, where half-lives are shorter than 30 days, 30 times in one; `leadsTotal` is null until it has counted them.
+    `isActive` says whether any score rule is active. `isRunning`, `leadsDone` and `leadsTotal` describe the scoring of
+    all leads that started last. It starts when score rules or the half-life change, and for the decay of points: once a
+    day or, for half-lives shorter than 30 days, 30 times per half-life. `leadsTotal` is null until the leads are
+    counted.
     """
     async with context.tx() as tx:
-        found = await scoring.of_company(tx, context.company.id)
-    return Rows([_row(context, found)])
+        current = await scoring.of_company(tx, context.company.id)
+    return Rows([_row(context, current)])
 
 
-def _row(context: Context, found: Scoring | None) -> Mapping[str, Json]:
-    if found is None:
+def _row(context: Context, current: Scoring | None) -> Mapping[str, Json]:
+    if current is None:
         return dict.fromkeys(SCORING.by_name) | {
             "halfLifeDays": str(HALF_LIFE), "isActive": "0", "isRunning": "0", "leadsDone": "0"
         }  # fmt: skip
     return {
-        "halfLifeDays": str(found.half_life_days),
-        "isActive": str(int(found.is_active)),
-        "isRunning": str(int(found.started_at is not None and found.ended_at is None)),
-        "leadsDone": str(found.leads_done),
-        "leadsTotal": None if found.leads_total is None else str(found.leads_total),
-        "startTimestamp": _moment(context, found.started_at),
-        "endTimestamp": _moment(context, found.ended_at),
+        "halfLifeDays": str(current.half_life_days),
+        "isActive": str(int(current.is_active)),
+        "isRunning": str(int(current.started_at is not None and current.ended_at is None)),
+        "leadsDone": str(current.leads_done),
+        "leadsTotal": None if current.leads_total is None else str(current.leads_total),
+        "startTimestamp": _moment(context, current.started_at),
+        "endTimestamp": _moment(context, current.ended_at),
     }
 
 
@@ -89,22 +90,22 @@ def _moment(context: Context, moment: datetime | None) -> str | None:
 async def update_scoring(
     context: Context, *, objects: Annotated[list[Json], Flat(SCORING, "The settings, as the only object.")]
 ) -> Outcomes:
-    """Change how your leads are scored.
+    """Changes the settings of the scoring of leads.
 
-    `halfLifeDays`, 1 to 3650 and 30 at first: after that many days an event adds half of its points to
-    `leadScoreWeighted`, after twice as many a quarter. All leads are scored anew. 302 when it is so already.
+    `halfLifeDays` is 1 to 3650, and 30 by default. After this number of days, an event adds half of its points to
+    `leadScoreWeighted`; after twice as many days, a quarter. All leads are scored again. If nothing changes, 302.
     """
     checked = _SHAPE.check(objects)
     outcomes = checked.refused()
     async with context.tx() as tx, tx.atomic():
-        for one, at in checked.placed():
-            if one.halfLifeDays > HALF_LIFE_MAX:
+        for record, position in checked.placed():
+            if record.halfLifeDays > HALF_LIFE_MAX:
                 problem = SCORING.by_name["halfLifeDays"].problem(f"Expected at most {HALF_LIFE_MAX} days")
-                outcomes[at] = refused(InvalidParameters(problem))
-            elif await scoring.change_half_life(tx, context.company.id, one.halfLifeDays):
-                outcomes[at] = done()
+                outcomes[position] = refused(InvalidParameters(problem))
+            elif await scoring.change_half_life(tx, context.company.id, record.halfLifeDays):
+                outcomes[position] = done()
             else:
-                outcomes[at] = refused(NothingChanged())
+                outcomes[position] = refused(NothingChanged())
     if any(outcome["success"] for outcome in outcomes.values()):
         await context.server.jobs.finish(context.company.id)
     return Outcomes.in_order(outcomes)
@@ -122,26 +123,30 @@ _LINE = {
     result=Reads(SCORE_EXPLANATION),
     vendor=False,
     section=_SECTION,
-    examples=[Example({"leadID": "{lead}"}, [_LINE], "One of two fields is filled in.", given=_RULED)],
+    examples=[
+        Example(
+            {"leadID": "{lead}"}, [_LINE], "A score rule about two fields, of which the lead has one.", given=_WITH_RULE
+        )
+    ],
 )
 async def get_score_explanation(
     context: Context, *, lead_id: Annotated[int, Integer("The lead's id.", low=0, length=20)]
 ) -> Rows:
-    """Read why a lead has its score: which rule gave which points, and for which event, and when that was.
+    """Returns why a lead has its score: the points of each score rule, with the event and its time.
 
-    The lead is scored at this moment. `points` of all lines add up to its `leadScore`, `pointsWeighted` to its
-    `leadScoreWeighted`, exactly: a last line `rounding` has what is missing to a whole number, or is too much for a
-    score. An event has a line for each rule that counts it; a rule that gives nothing has one that says so. Without an
-    active rule the only line, `set`, has the scores that createLeads and updateLeads gave.
+    The lead is scored at this moment. The `points` of all lines add up exactly to its `leadScore`, and `pointsWeighted`
+    to its `leadScoreWeighted`: a last line `rounding` has the difference to a whole number, or to the limit of scores.
+    An event has a line for each score rule that counts it. A score rule without points has a line that says so. If no
+    score rule is active, the only line, `set`, has the scores set by createLeads and updateLeads.
     """
     async with context.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, context.company.id, lead_id)
         if not lines and (answers := await merged_ids.survivors(tx, context.company.id, [lead_id])):
             lines = await scoring.explain(tx, context.company.id, answers[lead_id])
-    return Rows([_told(context, line) for line in lines])
+    return Rows([_line_row(context, line) for line in lines])
 
 
-def _told(context: Context, line: ScoreLine) -> Mapping[str, Json]:
+def _line_row(context: Context, line: ScoreLine) -> Mapping[str, Json]:
     event = line.event
     return {
         "scoreRuleID": str(line.rule.id) if line.rule else None,
@@ -158,5 +163,5 @@ def _told(context: Context, line: ScoreLine) -> Mapping[str, Json]:
 
 
 def explained(context: Context, lines: Sequence[ScoreLine]) -> list[Mapping[str, Json]]:
-    """The lines of an explanation as they are read."""
-    return [_told(context, line) for line in lines]
+    """Returns the lines of an explanation as rows."""
+    return [_line_row(context, line) for line in lines]
