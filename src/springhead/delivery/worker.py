@@ -18,14 +18,13 @@ from springhead.delivery.backoff import pause
 from springhead.delivery.capacity import Room
 from springhead.delivery.sender import Answer, Sender
 from springhead.model.feed.receiver_addresses import Networks
-from springhead.model.feed.subscriptions import TestPushResult
+from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.feed.webhooks import new_message_id, signed_headers
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.pool import Database, TryAgain, Tx
 from springhead.store.database.retry import retry
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Claim, Order, Result
-from springhead.store.feed.subscriptions import Target
 from springhead.store.fields.fields import FieldCache
 
 log = structlog.get_logger()

@@ -8,21 +8,21 @@ from springhead.store.fields import unique_values
 from springhead.store.leads import duplicates
 from springhead.store.lifecycle import erasing, merging, recycling
 from springhead.store.lists import filtered_lists, removals
-from springhead.store.sales import references
+from springhead.store.sales import detach_jobs
 from springhead.store.scores import scoring
 
 MODULES = (
+    detach_jobs,
     duplicates,
     erasing,
     filtered_lists,
     merging,
     recycling,
-    references,
     removals,
     scoring,
     unique_values,
     visitors,
 )
-"""The modules of the store that start background jobs. Each has its steps in `STEPS`."""
+"""The modules of the store with steps of background jobs. Each has its steps in `STEPS`."""
 
 STEPS: Mapping[str, Step] = {kind: step for module in MODULES for kind, step in module.STEPS.items()}

@@ -10,7 +10,7 @@ import msgspec
 
 from springhead.model.companies.companies import Company
 from springhead.model.feed.receiver_addresses import Networks
-from springhead.model.feed.subscriptions import TestPushResult
+from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Problem, Unavailable
 from springhead.model.kit.fields import FieldSet
@@ -19,7 +19,6 @@ from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.retry import FIRST, Attempt
 from springhead.store.feed.changes import Feed
-from springhead.store.feed.subscriptions import Target
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import Walks
 

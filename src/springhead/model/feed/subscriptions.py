@@ -121,6 +121,14 @@ DELIVERY = Noun(
 )
 
 
+class Target(msgspec.Struct, frozen=True):
+    """The URL to which the pushes of a subscription go, and the secrets that sign them, newest first."""
+
+    id: int
+    url: str
+    secrets: tuple[str, ...]
+
+
 class TestPushResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver made of a test push: `error` says why there was no answer."""
 

@@ -2,22 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from springhead.model.feed.subscriptions import PAUSED, SECRET_HOURS, SUBSCRIPTION
+from springhead.model.feed.subscriptions import PAUSED, SECRET_HOURS, SUBSCRIPTION, Target
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.feed import changes
 from springhead.store.feed.pushes import Claim
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where a subscription's pushes go, and the secrets that sign them, the newest first."""
-
-    id: int
-    url: str
-    secrets: tuple[str, ...]
-
 
 _SUBSCRIBE: Statement = statement(
     f"""

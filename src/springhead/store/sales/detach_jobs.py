@@ -1,0 +1,76 @@
+"""The background jobs that remove a deleted account or campaign from leads and opportunities (references.py)."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import Json
+from springhead.model.leads.events import Event
+from springhead.model.leads.leads import LEAD
+from springhead.model.sales.opportunities import OPPORTUNITY
+from springhead.store.database import background_jobs
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import Statement, statement
+from springhead.store.fields import fields
+from springhead.store.leads import events
+from springhead.store.lists import filtered_lists
+from springhead.store.nouns.table import expire_page_starts
+from springhead.store.sales.references import COLUMNS, job_kind
+
+
+def _detachment(noun: Noun, name: str) -> Statement:
+    column = noun.by_name[name].sql
+    return statement(
+        f"""
+        with named as materialized (
+            select l.id from {noun.table} l
+            where l.company_id = $1 and l.{column} = $2 and l.id > $3
+            order by l.id
+            limit $4
+            for no key update
+        ),
+        changed as (
+            update {noun.table} l set {column} = null,
+                version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+            where l.company_id = $1 and l.id = any(array(select id from named))  -- a join could be planned row by row
+            returning l.id
+        ){expire_page_starts(noun, "changed") if name in noun.paged else ""}
+        select id from changed order by id
+        """
+    )
+
+
+_DETACH = {(noun.name, name): _detachment(noun, name) for noun in (LEAD, OPPORTUNITY) for name in COLUMNS.values()}
+
+
+async def _step(tx: Tx, company_id: int, subject_id: int, cursor: int, *, name: str) -> int | None:
+    """Removes the reference from the leads after the id `cursor`; after the last lead, from the opportunities.
+
+    The cursor of the opportunities is their id with a negative sign.
+    """
+    remaining = background_jobs.STEP_ROWS
+    if cursor >= 0:
+        known = await fields.load(tx, company_id)
+        leads = await _ids(tx, _DETACH["lead", name], company_id, subject_id, cursor, remaining)
+        await filtered_lists.update_members(tx, company_id, known, leads)
+        await events.write(tx, company_id, [_event(lead, name, subject_id) for lead in leads])
+        if len(leads) == remaining:
+            return leads[-1]
+        remaining -= len(leads)
+    opportunities = await _ids(tx, _DETACH["opportunity", name], company_id, subject_id, max(-cursor, 0), remaining)
+    return -opportunities[-1] if len(opportunities) == remaining else None
+
+
+def _event(lead_id: int, name: str, subject_id: int) -> Event:
+    """The same event as of a call that changes the column (event_clauses.py)."""
+    data: Mapping[str, Json] = {name: [str(subject_id), None]}
+    return Event(lead_id=lead_id, source="leadUpdate", name=f"Lead changed: {name}", data=data)
+
+
+async def _ids(tx: Tx, sql: Statement, *arguments: object) -> list[int]:
+    return [row["id"] for row in await tx.rows(sql, *arguments)]
+
+
+STEPS: Mapping[str, background_jobs.Step] = {
+    job_kind(table): partial(_step, name=name) for table, name in COLUMNS.items()
+}
