@@ -6,9 +6,12 @@ import http.client
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
+import threading
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,6 +26,7 @@ from springhead.postgres.socket_path import running_dsn
 from springhead.rpc.method import REGISTRY, Reads, Writes
 from springhead.store.companies import companies
 from springhead.store.database.pool import Database
+from stopwatch import Stopwatch
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -298,11 +302,12 @@ class _Kept:
         """Close all connections: before a server stops, and at the end."""
         if self._loop is None:
             return
-        self.run(self._close())
+        self.run(self.let_go())
         self._loop.close()
         self._loop = None
 
-    async def _close(self) -> None:
+    async def let_go(self) -> None:
+        """Close all connections, on their loop."""
         for connection in self._connections.values():
             if not await self._is_gone(connection):
                 await connection.close(timeout=5)
@@ -370,7 +375,41 @@ def new_companies(
 
 def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:
     """Rows of a statement on a bare connection; without a company, row-level security shows nothing."""
-    return kept.run(kept.fetch(dsn, company_id, statement, arguments))
+    if threading.current_thread() is threading.main_thread():
+        return kept.run(kept.fetch(dsn, company_id, statement, arguments))
+
+    async def fetch() -> list[Any]:
+        own = _Kept()
+        try:
+            return await own.fetch(dsn, company_id, statement, arguments)
+        finally:
+            await own.let_go()
+
+    return asyncio.run(fetch())
+
+
+_BLOCKED = """
+    select exists (select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid)))
+"""
+
+
+async def until_blocked(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Wait until somebody waits for a lock of this connection."""
+    watch = Stopwatch()
+    while not await connection.fetchval(_BLOCKED):
+        assert watch.seconds < 10, "nobody waited for a lock"
+        await asyncio.sleep(0.01)
+
+
+def calls_under_way(server: Server) -> int:
+    """How many calls the server is answering at the moment."""
+    with urllib.request.urlopen(f"{server.url}/metrics") as answer:
+        text = answer.read().decode()
+    open_, idle = (
+        int(float(re.search(rf'^springhead_http_connections{{state="{state}"}} (.*)$', text, re.MULTILINE)[1]))  # type: ignore[index]
+        for state in ("open", "idle")
+    )
+    return open_ - idle - 1
 
 
 def superuser(dsn: str) -> str:
@@ -381,7 +420,8 @@ def superuser(dsn: str) -> str:
 
 def eventually(check: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait until something is true; fail when it does not become so in time."""
-    end = time.monotonic() + seconds
+    watch = Stopwatch()
     while not check():
-        assert time.monotonic() < end, "it did not come true in time"
+        late = time.monotonic() - watch.begun > seconds
+        assert not late or watch.seconds < seconds, "it did not come true in time"
         time.sleep(0.02)

@@ -215,17 +215,27 @@ def test_the_first_company_has_the_vendors_limits_and_its_eleventh_call_in_a_sec
 
 
 def test_a_call_that_is_refused_for_the_limit_changes_nothing(limited: Server) -> None:
-    company = new_company(limited, per_second=1, per_day=10)
-    lead = {"method": "createLeads", "params": {"objects": [{"emailAddress": "late@example.com"}]}, "id": "1"}
-    assert _refusal(company) is None
+    seconds, refusal, found = _second_call(limited)
+    while seconds >= 1:  # on a busy machine the second may pass between the calls
+        seconds, refusal, found = _second_call(limited)
 
-    refusal = _refusal(company, json.dumps(lead).encode())
     assert refusal is not None
     assert refusal["code"] == 107
+    assert found == []
 
+
+def _second_call(limited: Server) -> tuple[float, dict[str, Any] | None, list[Any]]:
+    """Seconds from the first call of a second to the second one, its refusal, and the lead that it would have made."""
+    company = new_company(limited, per_second=1, per_day=10)
+    lead = {"method": "createLeads", "params": {"objects": [{"emailAddress": "late@example.com"}]}, "id": "1"}
+    begun = time.monotonic()
+    assert _refusal(company) is None
+    refusal = _refusal(company, json.dumps(lead).encode())
+    seconds = time.monotonic() - begun
     time.sleep(1.05)
-    assert company.call("getLeads", where={"emailAddress": "late@example.com"}) == []
+    found = company.call("getLeads", where={"emailAddress": "late@example.com"})
     company.close()
+    return seconds, refusal, found
 
 
 def test_the_limit_of_a_day_is_106_and_other_companies_go_on(limited: Server) -> None:

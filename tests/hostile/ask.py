@@ -2,12 +2,12 @@
 
 import json
 import os
-import time
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 
 from springhead.model.kit.errors import ApiError
+from stopwatch import within
 from support import Company
 
 SECONDS = 2.0
@@ -35,9 +35,8 @@ def examples(number: int) -> settings:
 
 def answer(company: Company, body: bytes, *, seconds: float = SECONDS) -> dict[str, Any]:
     """The answer to a body: in time, an envelope of the wire, and never an error that is the server's fault."""
-    begun = time.monotonic()
-    status, content = company.send(body)
-    took = time.monotonic() - begun
+    with within(seconds):
+        status, content = company.send(body)
     assert status == 200, (status, content[:200])
     envelope: dict[str, Any] = json.loads(content)
     assert list(envelope) in (["result", "error", "id"], ["hasMore", "result", "error", "id"])
@@ -46,7 +45,6 @@ def answer(company: Company, body: bytes, *, seconds: float = SECONDS) -> dict[s
         assert list(error) == ["code", "message", "data"]
         assert error["code"] in CODES, error
     assert (envelope["result"] is None) == isinstance(envelope["error"], dict)
-    assert took < seconds, (took, body[:200])
     return envelope
 
 

@@ -3,16 +3,15 @@
 import contextlib
 import resource
 import socket
-import time
-from collections.abc import Iterator
 
 from hostile.ask import call
 from hostile.conftest import resident
+from stopwatch import within
 from support import Company, Server
 
 
 def connect(company: Company) -> socket.socket:
-    return socket.create_connection((company.address.hostname or "", company.address.port or 0), 8)
+    return socket.create_connection((company.address.hostname or "", company.address.port or 0), 60)
 
 
 def head(company: Company, length: int) -> bytes:
@@ -33,12 +32,11 @@ def test_100_mb_are_refused_before_they_are_read(server: Server, company: Compan
     before = resident(server)
     with connect(company) as sock:
         sock.sendall(head(company, 100_000_000))
-        begun = time.monotonic()
-        with contextlib.suppress(ConnectionError):
-            for _ in range(1_600):
-                sock.sendall(b"x" * 65_536)
-        answer = rest(sock)
-    assert time.monotonic() - begun < 4
+        with within(4):
+            with contextlib.suppress(ConnectionError):
+                for _ in range(1_600):
+                    sock.sendall(b"x" * 65_536)
+            answer = rest(sock)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b'"code":101' in answer
     assert b"connection: close" in answer
@@ -55,18 +53,11 @@ def test_a_body_that_drips_and_a_thousand_idle_connections_stop_nobody(server: S
             sock.sendall(head(company, len(body)))
         dripping = all_of_them.enter_context(connect(company))
         dripping.sendall(head(company, len(body)))
-        for byte in bytes_of(body):
-            dripping.sendall(byte)
-            begun = time.monotonic()
-            assert company.call("getLeads", where={}) == []
-            assert time.monotonic() - begun < 1
+        for byte in body:
+            dripping.sendall(bytes([byte]))
+            with within(1):
+                assert company.call("getLeads", where={}) == []
         assert dripping.recv(65_536).startswith(b"HTTP/1.1 200 ")
-
-
-def bytes_of(body: bytes) -> Iterator[bytes]:
-    for at in range(len(body)):
-        time.sleep(0.01)
-        yield body[at : at + 1]
 
 
 def test_half_closed_after_the_call_gets_the_answer_and_before_its_end_nothing_is_stored(company: Company) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from support import Company, sql
+from support import Company, sql, until_blocked
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 EVER = {"startDate": "2000-01-01", "endDate": "2999-12-31"}
@@ -150,8 +150,8 @@ def test_a_stage_is_never_deleted_under_an_opportunity_that_is_being_made(compan
                 await connection.execute(statement, company.id, stage)
                 thread = threading.Thread(target=call, args=work)
                 thread.start()
-                await connection.execute("select pg_sleep(0.4)")
-            thread.join(20)
+                await until_blocked(connection)
+            await asyncio.to_thread(thread.join)
         finally:
             await connection.close()
 

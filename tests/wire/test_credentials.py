@@ -14,6 +14,7 @@ import pytest
 
 from springhead.model.companies.companies import hash_secret
 from springhead.store.companies import companies
+from stopwatch import Stopwatch
 from support import Company, Server, eventually, new_company, sql, with_database
 
 TEXT = b'"Unable to determine clusterID from provided accountID/secretKey"'
@@ -159,14 +160,14 @@ def test_get_with_credentials_is_101(company: Company) -> None:
 def test_wrong_keys_slow_their_sender_down_and_not_the_right_key(company: Company) -> None:
     with ThreadPoolExecutor(60) as pool:
         attack = [pool.submit(ask, company, query(company.account_id, f"x{n}"), {}) for n in range(120)]
-        begun, calls = time.monotonic(), 0
+        watch, calls = Stopwatch(), 0
         while not all(one.done() for one in attack):
             company.call("getLead", id=1)
             calls += 1
-        took = time.monotonic() - begun
+        took, seconds = time.monotonic() - watch.begun, watch.seconds
     assert {one.result()[0] for one in attack} == {401}
     assert took > 1
-    assert calls / took > 10
+    assert calls > 10 * seconds
 
 
 def test_two_keys_work_at_once_and_a_revoked_one_no_longer_than_two_seconds(server: Server) -> None:
@@ -187,11 +188,11 @@ def test_two_keys_work_at_once_and_a_revoked_one_no_longer_than_two_seconds(serv
     eventually(lambda: new.send(CALL)[0] == 200, seconds=3)
     assert company.send(CALL)[0] == 200
     assert with_database(server.dsn, revoke)
-    begun = time.monotonic()
+    begun = sent = time.monotonic()
     while company.send(CALL)[0] == 200:
-        assert time.monotonic() - begun < 2.5
+        assert sent - begun < 2.5, "a call was answered that was sent later than two seconds after the revocation"
         assert new.send(CALL)[0] == 200
-        time.sleep(0.02)
+        sent = time.monotonic()
     assert (company.send(CALL)[0], new.send(CALL)[0]) == (401, 200)
     company.close()
     new.close()

@@ -13,6 +13,7 @@ import pytest
 
 from contract.test_methods import EXAMPLES, filled, given
 from springhead.rpc.method import Example, Method, Writes
+from stopwatch import within
 from support import Company, Server, new_email, sql
 
 WRITES = [
@@ -163,7 +164,7 @@ def test_of_many_copies_at_once_one_is_done_and_all_get_its_answer(company: Comp
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join()
 
     assert len(answers) == 10
     assert all(answer == answers[0] for answer in answers)
@@ -174,7 +175,7 @@ def test_of_many_copies_at_once_one_is_done_and_all_get_its_answer(company: Comp
 def test_who_waits_too_long_for_the_first_can_come_again(company: Company) -> None:
     params = new_lead()
 
-    async def hold() -> tuple[dict[str, Any], float]:
+    async def hold() -> dict[str, Any]:
         connection = await asyncpg.connect(company.dsn)
         await connection.execute("select set_config('app.company_id', $1, false)", str(company.id))
         transaction = connection.transaction()
@@ -185,16 +186,16 @@ def test_who_waits_too_long_for_the_first_can_come_again(company: Company) -> No
             company.id,
         )
         begun = time.monotonic()
-        answer = await asyncio.to_thread(ask, company, "k1", "createLeads", params)
-        took = time.monotonic() - begun
+        with within(9):
+            answer = await asyncio.to_thread(ask, company, "k1", "createLeads", params)
+        assert time.monotonic() - begun > 1
         await transaction.rollback()
         await connection.close()
-        return answer, took
+        return answer
 
-    answer, took = asyncio.run(hold())
+    answer = asyncio.run(hold())
 
     assert (answer["result"], answer["error"]["code"]) == (None, 999)
-    assert 1 < took < 9
     assert ask(company, "k1", "createLeads", params)["error"] == []
     assert number_of_leads(company) == 1
 
@@ -226,18 +227,14 @@ def test_every_write_takes_it(method: Method[Any], example: Example, company: Co
     assert everything(company) == stored
 
 
-def everything(company: Company) -> dict[str, list[Any]]:
+def everything(company: Company) -> list[tuple[Any, ...]]:
     """What a repeated write could have changed."""
     tables = (
         *("lead", "list", "list_member", "opportunity", "note", "task", "account", "field", "event", "score_rule"),
         *("subscription", "delivery"),
     )
-    return {
-        table: [
-            tuple(row) for row in sql(company.dsn, f"select t::text from {table} t order by 1", company_id=company.id)
-        ]
-        for table in tables
-    }
+    rows = " union all ".join(f"select '{table}', t::text from {table} t" for table in tables)
+    return [tuple(row) for row in sql(company.dsn, f"{rows} order by 1, 2", company_id=company.id)]
 
 
 def test_what_follows_later_is_done_for_a_write_with_a_key_too(company: Company, server: Server) -> None:

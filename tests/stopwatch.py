@@ -1,0 +1,63 @@
+"""Time limits that mean the same on a busy machine: time that a process waited for a CPU does not count.
+
+Linux counts that time for each thread. Elsewhere all time counts.
+"""
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def _waited() -> float:
+    """Seconds that this process and all its descendants have waited for a CPU, added up."""
+    total, processes = 0, [str(os.getpid())]
+    while processes:
+        for task in _tasks(processes.pop()):
+            with suppress(OSError):  # it has ended
+                total += int((task / "schedstat").read_bytes().split()[1])
+                processes += (task / "children").read_text().split()
+    return total / 1e9
+
+
+def _tasks(process: str) -> list[Path]:
+    with suppress(OSError):
+        return list(Path(f"/proc/{process}/task").iterdir())
+    return []
+
+
+class Stopwatch:
+    """Counts seconds from its creation."""
+
+    def __init__(self) -> None:
+        self.begun, self._waited = time.monotonic(), _waited()
+
+    @property
+    def waited(self) -> float:
+        """The seconds that processes of this test have waited for a CPU since the creation."""
+        return max(0.0, _waited() - self._waited)
+
+    @property
+    def seconds(self) -> float:
+        """The seconds until now without those in which a process of this test waited for a CPU."""
+        return time.monotonic() - self.begun - self.waited
+
+
+_latest = [Stopwatch()]
+
+
+@contextmanager
+def within(seconds: float) -> Generator[None]:
+    """Fails if what is inside takes so many seconds.
+
+    To look at all processes takes milliseconds, so one look serves as the beginning of all limits of a second.
+    """
+    begun = time.monotonic()
+    if begun - _latest[0].begun > 1:
+        _latest[0] = Stopwatch()
+    yield
+    took = time.monotonic() - begun
+    if took >= seconds:
+        took -= _latest[0].waited
+        assert took < seconds, f"it took {took:.2f} s"
