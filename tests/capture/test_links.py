@@ -305,7 +305,7 @@ def test_a_guess_costs_no_more_time_than_a_look(public: Public) -> None:
 
 
 def test_links_begin_with_the_address_that_the_server_is_reached_at(tmp_path: Any) -> None:
-    server = Server(tmp_path / "data", "--public-url", "https://crm.example.com")
+    server = Server.on_copy(tmp_path / "data", "--public-url", "https://crm.example.com")
     company = new_company(server)
     try:
         (lead,) = company.create({})

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from capture.public import ANN, BEN, Public
 from hostile.corpus import NAUGHTY
-from springhead.capture.views import BODY_BYTES
+from springhead.capture.views import BODY_BYTES, BURST, PER_SECOND
 from support import Company, Server, eventually, new_company, sql
 
 
@@ -100,12 +101,16 @@ def test_a_site_may_take_who_objects_all_the_same(public: Public) -> None:
 )
 def test_bots_are_left_out(public: Public, user_agent: str) -> None:
     public.report("person")
-    public.user_agent = user_agent
+    person, public.user_agent = public.user_agent, user_agent
     assert public.report("bot") == 204
+    public.user_agent = person
+    public.report("later")  # views are written in the order in which they come
 
-    eventually(lambda: public.views() != [])
-    time.sleep(0.3)
-    assert [view["event_name"] for view in public.views()] == ["https://example.com/person"]
+    eventually(lambda: len(public.views()) >= 2)
+    assert [view["event_name"] for view in public.views()] == [
+        "https://example.com/person",
+        "https://example.com/later",
+    ]
 
 
 # Addresses
@@ -128,7 +133,7 @@ def test_the_network_of_an_address_is_kept_when_the_site_says_so(public: Public)
 
 
 def test_a_trusted_proxy_says_whom_it_speaks_for(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data", "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
+    server = Server.on_copy(tmp_path / "data", "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
     company = new_company(server)
     public = Public(company)
     try:
@@ -142,8 +147,11 @@ def test_a_trusted_proxy_says_whom_it_speaks_for(tmp_path: Path) -> None:
             "2001:db8:1::/48",
             None,
         ]
-        statuses = {public.report("many", headers={"X-Forwarded-For": "203.0.113.77"}) for _ in range(700)}
-        assert statuses == {204, 429}
+        begun = time.monotonic()
+        statuses = Counter(public.report("many", headers={"X-Forwarded-For": "203.0.113.77"}) for _ in range(700))
+        allowed = BURST + PER_SECOND * (time.monotonic() - begun) + 1
+        assert statuses.keys() <= {204, 429}
+        assert min(BURST - 1, 700) <= statuses[204] <= allowed
         assert public.report("other", headers={"X-Forwarded-For": "203.0.113.78"}) == 204
     finally:
         public.close()
@@ -287,12 +295,12 @@ def test_an_answer_says_nothing_and_cannot_be_kept(public: Public) -> None:
 def test_a_burst_of_visitors_is_taken_whole(public: Public) -> None:
     """Four connections at full speed: every view that was answered with 204 is there."""
     each, taken = 500, [0] * 4
+    somebodies = [Public(public.company) for _ in taken]
 
     def send(number: int) -> None:
-        somebody = Public(public.company)
         for count in range(each):
-            taken[number] += somebody.report(str(count), visitor=f"{number:08}-{count:08}") == 204
-        somebody.close()
+            taken[number] += somebodies[number].report(str(count), visitor=f"{number:08}-{count:08}") == 204
+        somebodies[number].close()
 
     threads = [threading.Thread(target=send, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -308,7 +316,7 @@ def test_a_burst_of_visitors_is_taken_whole(public: Public) -> None:
 
 def test_a_server_that_stops_writes_what_it_has_taken(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    server = Server(data)
+    server = Server.on_copy(data)
     company = new_company(server)
     public = Public(company)
     for count in range(200):
@@ -325,7 +333,7 @@ def test_a_server_that_stops_writes_what_it_has_taken(tmp_path: Path) -> None:
 
 def test_a_killed_server_loses_no_view_that_is_older_than_a_second(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    server = Server(data)
+    server = Server.on_copy(data)
     company = new_company(server)
     public = Public(company)
     for count in range(100):
@@ -418,8 +426,9 @@ def test_the_pixel_is_a_picture_whatever_is_wrong(public: Public, query: str, he
     cookie = pixel(public, query, {"Sec-Fetch-Site": "none", **headers})
 
     assert cookie is None
-    time.sleep(0.3)
-    assert public.views() == []
+    public.report("later")  # views are written in the order in which they come
+    eventually(lambda: public.views() != [])
+    assert [view["event_name"] for view in public.views()] == ["https://example.com/later"]
 
 
 def test_the_pixel_of_no_site_is_a_picture_too(public: Public) -> None:

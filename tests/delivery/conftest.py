@@ -16,7 +16,7 @@ PUSHING = ("--no-limits", "--push-http", "--push-networks", "127.0.0.0/8")
 @pytest.fixture(scope="module")
 def pushing(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A server that pushes to receivers on this machine."""
-    running = Server(Path(tmp_path_factory.mktemp("pushing")) / "data", *PUSHING)
+    running = Server.on_copy(Path(tmp_path_factory.mktemp("pushing")) / "data", *PUSHING)
     yield running
     assert running.stop() == 0
 
