@@ -1,4 +1,4 @@
-"""The log: a line per event on standard error, times in UTC, no secret, and nothing that forges a line."""
+"""The log: one line per event on standard error, in UTC. Masks secrets, and escapes characters that forge lines."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "***"
 LONGEST = 4_000
-"""Characters of a value; what is longer is cut, so that no client decides how large the log grows."""
+"""Most characters of a value. Longer values are cut, so that no client decides how large the log grows."""
 TRACEBACK_LINES = 200
 
 _SECRET_NAME = re.compile(
@@ -22,10 +22,10 @@ _SECRET_NAME = re.compile(
 )
 _SECRET = re.compile(
     r"5EAD[0-9A-F]{48}"  # our own secretKeys (model/companies/companies.py)
-    r"|whsec_[A-Za-z0-9+/]{20,}=*"  # what signs pushes
-    r"|(?<=secretkey=)[^&\s\"']+"  # anybody's, in a query string
+    r"|whsec_[A-Za-z0-9+/]{20,}=*"  # secrets that sign pushes
+    r"|(?<=secretkey=)[^&\s\"']+"  # in a query string
     r"|(?<=bearer )[^\s\"',]+"
-    r"|(?<=://)[^\s/?#@:]*:\S*(?=@)",  # the password in a database's address
+    r"|(?<=://)[^\s/?#@:]*:\S*(?=@)",  # the password in the address of a database
     re.IGNORECASE,
 )
 # Controls (a terminal obeys them, CR and LF forge lines), separators, overrides of direction, half letters.
@@ -36,7 +36,7 @@ _ROUTED = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "py.warnings")
 
 
 def configure(level: str, form: str) -> None:
-    """Set up all logging of the process: `level` and `form` are the settings log_level and log_format."""
+    """Set up all logging of the process. `level` and `form` are the settings log_level and log_format."""
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     last: list[Processor] = (
         [_indented, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)]
@@ -67,7 +67,7 @@ def configure(level: str, form: str) -> None:
 
 
 def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask what is secret, and spell out what a terminal or a reader of lines would obey."""
+    """Mask secrets, and escape characters that a terminal or a reader of lines would obey."""
     return {name: MASK if _names_a_secret(name) else _safe(value) for name, value in event.items()}
 
 
@@ -80,7 +80,7 @@ def _safe(value: Any, depth: int = 0) -> Any:
     kind = cast("type[Any]", type(value))
     if kind is str:
         return _text(value)
-    if kind in _PLAIN or isinstance(value, BaseException):  # an exception is made safe when it has become text
+    if kind in _PLAIN or isinstance(value, BaseException):  # the traceback is made safe when it is text
         return value
     if isinstance(value, dict) and depth < 5:
         entries = cast("dict[Any, Any]", value).items()
@@ -95,17 +95,17 @@ def _safe(value: Any, depth: int = 0) -> Any:
 def _text(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text)} characters)"
-    # A plain word, the most frequent value, costs one fast match and no search.
-    return text if _HARMLESS.fullmatch(text) else _HARMFUL.sub(_spelled, _SECRET.sub(_masked, text))
+    # A plain word, the most frequent value, takes one fast match and no search.
+    return text if _HARMLESS.fullmatch(text) else _HARMFUL.sub(_escaped, _SECRET.sub(_masked, text))
 
 
-def _masked(found: re.Match[str]) -> str:
-    user, colon, _ = found[0].partition(":")
+def _masked(match: re.Match[str]) -> str:
+    user, colon, _ = match[0].partition(":")
     return f"{user}:{MASK}" if colon else MASK
 
 
-def _spelled(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _safe_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -117,7 +117,7 @@ def _safe_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def _indented(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     if trace := event.get("exception"):
-        event["exception"] = textwrap.indent(trace, "    ")  # so that no line of it looks like one of ours
+        event["exception"] = textwrap.indent(trace, "    ")  # so that none of its lines looks like a log line
     return event
 
 
@@ -135,7 +135,7 @@ def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 class _ToStructlog(logging.Handler):
-    """Passes on what libraries log the standard way."""
+    """Logs the records of libraries, which use the standard logging."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log the record under its library's name."""

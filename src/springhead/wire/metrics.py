@@ -1,4 +1,4 @@
-"""Figures for Prometheus: calls, errors by code, latencies, the pool, connections. No company, no secret."""
+"""Metrics for Prometheus: calls, errors, latencies, the pool, connections. They name no company and no secret."""
 
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The figures of one server process."""
+    """The metrics of one server process."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Metrics:
         refusals: "Mapping[tuple[str, int], int]",
     ) -> None:
         self._registry = CollectorRegistry()
-        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_Pool(database))
         self._registry.register(_PageViews(page_views))
         self._registry.register(_Pushes(pushes))
@@ -49,25 +49,25 @@ class Metrics:
         )
 
     def called(self, method: str, code: int, seconds: float) -> None:
-        """Count a call. `method` must be a known name, so that callers cannot make up labels."""
-        # Kept, since to look a pair of labels up costs more than to count.
-        found = self._known.get((method, code))
-        if found is None:
-            found = self._known[method, code] = (self._calls.labels(method, code), self._seconds.labels(method))
-        found[0].inc()
-        found[1].observe(seconds)
+        """Count a call. `method` must be a known name, so that callers cannot create labels."""
+        # Cached: the lookup of a pair of labels takes longer than the count.
+        counters = self._counters.get((method, code))
+        if counters is None:
+            counters = self._counters[method, code] = (self._calls.labels(method, code), self._seconds.labels(method))
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     def unauthorized(self) -> None:
         """Count a request without valid credentials."""
         self._unauthorized.inc()
 
     def text(self, connections: "Connections | None" = None) -> bytes:
-        """All figures in Prometheus' text format, those of the HTTP connections included when they are given."""
+        """All metrics in the text format of Prometheus, with those of the HTTP connections if they are given."""
         if connections is None:
             return generate_latest(self._registry)
-        of_now = CollectorRegistry()
-        of_now.register(_Http(connections))
-        return generate_latest(self._registry) + generate_latest(of_now)
+        of_connections = CollectorRegistry()
+        of_connections.register(_Http(connections))
+        return generate_latest(self._registry) + generate_latest(of_connections)
 
 
 class _Pool(Collector):
@@ -75,7 +75,7 @@ class _Pool(Collector):
         self._database = database
 
     def collect(self) -> "Iterable[Metric]":
-        """The pool's size at this moment."""
+        """The current size of the pool."""
         size, idle = self._database.connections
         pool = GaugeMetricFamily("springhead_database_connections", "Connections to the database.", labels=["state"])
         pool.add_metric(["busy"], size - idle)
@@ -88,7 +88,7 @@ class _PageViews(Collector):
         self._page_views = page_views
 
     def collect(self) -> "Iterable[Metric]":
-        """What became of page views so far."""
+        """The number of page views by outcome."""
         views = CounterMetricFamily("springhead_page_views", "Page views by what became of them.", labels=["what"])
         for what, count in self._page_views().items():
             views.add_metric([what], count)
@@ -100,7 +100,7 @@ class _Pushes(Collector):
         self._pushes = pushes
 
     def collect(self) -> "Iterable[Metric]":
-        """What became of pushes so far, and how many waited a moment ago."""
+        """The number of pushes by outcome, and of waiting pushes."""
         counts = dict(self._pushes())
         waiting = GaugeMetricFamily("springhead_pushes_waiting", "Pushes that wait for an attempt, of all processes.")
         waiting.add_metric([], counts.pop("waiting", 0))
@@ -130,7 +130,7 @@ class _Http(Collector):
         self._connections = connections
 
     def collect(self) -> "Iterable[Metric]":
-        """The HTTP connections of this moment, and what became of the others."""
+        """The number of open HTTP connections, and of closed ones by reason."""
         known = self._connections
         now = GaugeMetricFamily("springhead_http_connections", "HTTP connections.", labels=["state"])
         now.add_metric(["open"], len(known.open))

@@ -1,4 +1,4 @@
-"""Who calls: credentials from the query string or the headers, checked against hashes (docs/wire/authentication.md)."""
+"""Authentication: credentials of a request, checked against hashes (docs/wire/authentication.md)."""
 
 import asyncio
 import hmac
@@ -14,17 +14,17 @@ from springhead.store.database.pool import Database
 from springhead.wire.http.messages import HttpRequest
 
 UNAUTHORIZED = b'"Unable to determine clusterID from provided accountID/secretKey"'
-KEPT_SECONDS = 2.0
-"""How long a company's keys and settings are remembered: a revoked key works no longer than that."""
+CACHE_SECONDS = 2.0
+"""How long a company's keys and settings are cached. A revoked key works for that long at most."""
 
 PATIENCE = 3.5
-"""Seconds that looking a company up may take: the call itself has to be answered after it."""
-KEPT_COMPANIES = 10_000
+"""Longest time of the lookup of a company, in seconds. The call itself starts after it."""
+CACHE_MAX = 10_000
 CREDENTIAL_MAX = 256
 
 
 class Caller:
-    """A company and the key that it called with."""
+    """The company of a call, and its key."""
 
     __slots__ = ("company", "key")
 
@@ -34,48 +34,48 @@ class Caller:
 
 
 class Keys:
-    """The companies that were asked for lately, unknown ones too, each for two seconds."""
+    """Authenticates requests. Caches companies, and unknown account ids, for CACHE_SECONDS each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[str, tuple[float, Access | None]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[float, Access | None]] = OrderedDict()
 
     async def caller(self, request: HttpRequest) -> Caller | None:
-        """Who makes this request; None for anything but one right pair of credentials.
+        """The caller of a request; None unless the request has exactly one valid pair of credentials.
 
-        Raises Unavailable when the database cannot say.
+        Raises Unavailable if the database does not answer.
         """
         account_id, secret = credentials(request)
         if not account_id or not secret or max(len(account_id), len(secret)) > CREDENTIAL_MAX or "\0" in account_id:
             return None
         access = await self._access(account_id)
         digest = hash_secret(secret)
-        found: ApiKey | None = None
+        caller_key: ApiKey | None = None
         for key in access.keys if access else ():
-            # No early end: how long it takes says nothing of which key it was.
+            # All keys are compared, so that the time does not tell which one matched.
             if hmac.compare_digest(key.secret_sha256, digest):
-                found = key
-        return Caller(access.company, found) if access and found else None
+                caller_key = key
+        return Caller(access.company, caller_key) if access and caller_key else None
 
     async def _access(self, account_id: str) -> Access | None:
         now = time.monotonic()
-        known = self._known.get(account_id)
-        if known and known[0] > now:
-            return known[1]
+        cached = self._cache.get(account_id)
+        if cached and cached[0] > now:
+            return cached[1]
         try:
             async with asyncio.timeout(PATIENCE), self._database.everyone() as tx:
                 access = await companies.access(tx, account_id)
         except TimeoutError as cause:
             raise Unavailable from cause
-        self._known[account_id] = (now + KEPT_SECONDS, access)
-        self._known.move_to_end(account_id)
-        while len(self._known) > KEPT_COMPANIES:
-            self._known.popitem(last=False)
+        self._cache[account_id] = (now + CACHE_SECONDS, access)
+        self._cache.move_to_end(account_id)
+        while len(self._cache) > CACHE_MAX:
+            self._cache.popitem(last=False)
         return access
 
 
 def credentials(request: HttpRequest) -> tuple[str | None, str | None]:
-    """AccountID and secretKey: the query string wins over the headers; a doubled one counts as none."""
+    """AccountID and secretKey. The query string precedes the headers, and a repeated value counts as none."""
     try:
         given = (
             parse_qsl(
