@@ -50,22 +50,8 @@ def _without_key(noun: Noun) -> InvalidParameters:
 def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
     """303 that names the references of which the company has no object."""
     return UnknownReference(
-        *(
-            column.problem(f"Your company has no {SEEN.get(str(column.refers), 'such object')} with that id")
-            for bit, column in enumerate(noun.referring)
-            if bits & 1 << bit
-        )
+        *(column.unknown_reference() for bit, column in enumerate(noun.referring) if bits & 1 << bit)
     )
-
-
-SEEN = {
-    "user_profile": "user",
-    "account": "account",
-    "campaign": "campaign",
-    "lead": "lead",
-    "opportunity": "opportunity",
-    "deal_stage": "deal stage",
-}
 
 
 async def _insert(context: Context, tx: Tx, noun: Noun, batch: Batch) -> list[Inserted]:

@@ -196,9 +196,7 @@ async def get_tracked_links(
     """
     async with context.tx() as tx:
         if campaign_id is not None and not await email_events.campaign_exists(tx, context.company.id, campaign_id):
-            raise UnknownReference(
-                TRACKED_LINK.by_name["campaignID"].problem("Your company has no campaign with that id")
-            )
+            raise UnknownReference(TRACKED_LINK.by_name["campaignID"].unknown_reference("campaign"))
         readers = await email_events.find_readers(tx, context.company.id, lead_id)
         site = await sites.of_company(tx, context.company.id)
     return Rows([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])

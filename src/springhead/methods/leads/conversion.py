@@ -37,12 +37,6 @@ from springhead.store.sales import opportunities
 
 _OBJECTS = "The leads, each a hash of `id` or `emailAddress` and the values of the conversion; at most 500 per call."
 _COPIED = ("opportunityName", "dealStageID", "closeDate", "amount", "probability")
-_NOUN_NAMES = {
-    "accountID": "account",
-    "dealStageID": "deal stage",
-    "ownerID": "user",
-    "campaignID": "campaign",
-}
 _ROOF = {
     "id": "{lead}",
     "accountName": "Acme Inc.",
@@ -224,7 +218,7 @@ class _Conversion:
             "campaignID": self._known.campaigns,
         }
         problems = [
-            CONVERSION.by_name[name].problem(f"Your company has no {_NOUN_NAMES[name]} with that id")
+            CONVERSION.by_name[name].unknown_reference()
             for name, ids in existing.items()
             if (value := getattr(plan.asked, name)) is not UNSET and value not in ids
         ]

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from msgspec import UNSET
 
-from springhead.methods.bulk.rounds import SEEN
 from springhead.methods.bulk.unique_fields import VALUE_TAKEN
 from springhead.methods.bulk.writes import WRITE_ERRORS
 from springhead.methods.examples import CREATED, GIVEN_LEAD
@@ -224,7 +223,7 @@ class _Merging:
         refusals: dict[int, ApiError] = {}
         for plan in plans:
             unknown = [
-                column.problem(f"Your company has no {SEEN[str(column.refers)]} with that id")
+                column.unknown_reference()
                 for column in LEAD.referring
                 if (value := plan.values.get(column.name)) is not None and value not in known.get(column.sql, ())
             ]

@@ -318,7 +318,7 @@ def _wrong_list(noun: Noun, *, has_filter: bool) -> ApiError:
     column = noun.by_name["listID"]
     if has_filter:
         return InvalidParameters(column.problem("The members of this list follow from its filter"))
-    return UnknownReference(column.problem("Your company has no list with that id"))
+    return UnknownReference(column.unknown_reference("list"))
 
 
 def _complete(record: Any) -> ApiError | None:

@@ -260,6 +260,15 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
             return self.refers == table
         return table in (self.refers or {}).values()
 
+    def unknown_reference(self, table: str = "") -> Problem:
+        """The entry of `data.params` for an id that no object of the company has (303).
+
+        `table` is the table of the object, unless the column names it.
+        """
+        table = table or str(self.refers)
+        named = {"user_profile": "user"}.get(table, table.replace("_", " ")) if table.isidentifier() else "such object"
+        return self.problem(f"Your company has no {named} with that id")
+
     def problem(self, message: str) -> Problem:
         """The entry of `data.params` for a wrong value of this column."""
         return {
