@@ -3,26 +3,27 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from typing import Any
 
 from springhead.settings import Settings
 from springhead.wire.http.server import serve
 
+released = asyncio.Event()
+
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Echo; /early answers without reading, /late reads late, /slow answers late, /big sends 5 MB."""
+    """Echo; /early answers without reading, /late reads late, /slow answers late, /big sends 5 MB.
+
+    /hold sends half of its answer, and the other half after SIGUSR1.
+    """
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
     path = scope["path"]
-    if path == "/early":
-        await answer(send, {"early": True})
-        return
-    if path == "/big":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5242880")]})
-        for left in range(79, -1, -1):
-            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": left > 0})
+    if path in WITHOUT_READING:
+        await WITHOUT_READING[path](send)
         return
     if path == "/late":
         await asyncio.sleep(0.5)
@@ -63,10 +64,36 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     )
 
 
+async def early(send: Any) -> None:
+    """An answer at once."""
+    await answer(send, {"early": True})
+
+
+async def big(send: Any) -> None:
+    """5 MB."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5242880")]})
+    for left in range(79, -1, -1):
+        await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": left > 0})
+
+
+async def hold(send: Any) -> None:
+    """Half of an answer, and after SIGUSR1 the other half."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
+    await send({"type": "http.response.body", "body": b"held", "more_body": True})
+    await released.wait()
+    await send({"type": "http.response.body", "body": b"over"})
+
+
+WITHOUT_READING = {"/early": early, "/big": big, "/hold": hold}
+
+
 async def lifespan(receive: Any, send: Any) -> None:
     """Start and stop, saying so on standard output."""
     await receive()
-    await asyncio.sleep(float(os.environ.get("STARTUP_SECONDS", "0")))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, released.set)
+    if seconds := float(os.environ.get("STARTUP_SECONDS", "0")):
+        print("starting", flush=True)
+        await asyncio.sleep(seconds)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     print("lifespan over", flush=True)

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from stopwatch import Stopwatch, within
+from support import eventually
+
 ECHO = Path(__file__).with_name("echo_app.py")
 OK = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -41,7 +44,7 @@ class Server:
         return self
 
     def connect(self) -> socket.socket:
-        self.socks.append(socket.create_connection(("127.0.0.1", self.port), 8))
+        self.socks.append(socket.create_connection(("127.0.0.1", self.port), 60))
         return self.socks[-1]
 
     def ask(self, data: bytes) -> bytes:
@@ -61,23 +64,45 @@ class Server:
 
     def end(self) -> list[str]:
         """Wait for its end: the lines that it still prints."""
-        return self.process.communicate(timeout=10)[0].splitlines()
+        return self.process.communicate(timeout=60)[0].splitlines()
 
 
-def rest_of(sock: socket.socket, quiet: float) -> bytes:
-    sock.settimeout(quiet)
+def held(server: Server) -> socket.socket:
+    """A connection whose call is under way: half of its answer has come."""
+    sock = server.connect()
+    sock.sendall(b"GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert until(sock, b"held").startswith(b"HTTP/1.1 200 OK\r\n")
+    return sock
+
+
+def until(sock: socket.socket, end: bytes) -> bytes:
+    """What comes until these bytes have come."""
     got = b""
-    with contextlib.suppress(TimeoutError, ConnectionResetError):
-        while piece := sock.recv(65536):
-            got += piece
+    while not got.endswith(end):
+        piece = sock.recv(1)
+        assert piece, got
+        got += piece
     return got
+
+
+def one_answer(sock: socket.socket) -> bytes:
+    """One whole answer, head and body."""
+    head = until(sock, b"\r\n\r\n")
+    found = re.search(rb"content-length: (\d+)", head)
+    assert found, head
+    body = b""
+    while len(body) < int(found[1]):
+        piece = sock.recv(int(found[1]) - len(body))
+        assert piece, head + body
+        body += piece
+    return head + body
 
 
 def body_of(answer: bytes) -> Any:
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
-def closed_after(sock: socket.socket, limit: float = 6) -> tuple[float, bytes]:
+def closed_after(sock: socket.socket, limit: float = 60) -> tuple[float, bytes]:
     """Seconds until the server closed this connection, and what it said."""
     began = time.monotonic()
     sock.settimeout(limit)
@@ -103,6 +128,13 @@ def running(**options: Any) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
+    with running(header_timeout=300, body_timeout=300, write_timeout=300, keep_alive=300) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Server]:
+    """A server with deadlines of a second."""
     with running() as one:
         yield one
 
@@ -178,9 +210,9 @@ def test_refusal_closes_without_the_client_doing_anything(server: Server) -> Non
     """A30: the client keeps its end open."""
     with server.connect() as sock:
         sock.sendall(b"nonsense\r\n\r\n")
-        seconds, answer = closed_after(sock)
+        with within(3):
+            _, answer = closed_after(sock)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-    assert seconds < 3
 
 
 ACCEPTED: dict[str, tuple[bytes, dict[str, Any]]] = {
@@ -255,7 +287,7 @@ def test_split_into_single_bytes(server: Server) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in post(b"Content-Length: 3\r\n", b"abc"):
             sock.sendall(bytes([byte]))
-        assert body_of(rest_of(sock, 0.3))["size"] == 3
+        assert body_of(one_answer(sock))["size"] == 3
 
 
 def test_only_allowed_hosts() -> None:
@@ -282,15 +314,15 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     assert answer.index(b'"/slow"') < answer.index(b'"/x"')
 
 
-def test_next_request_may_begin_with_the_last_one(server: Server) -> None:
+def test_next_request_may_begin_with_the_last_one(hasty: Server) -> None:
     """A head that comes in two parts, the first beside the request before it."""
-    with server.connect() as sock:
+    with hasty.connect() as sock:
         sock.sendall(OK + b"GET /y HTTP/1.1\r\nHo")
-        assert body_of(rest_of(sock, 0.2))["path"] == "/x"
+        assert body_of(one_answer(sock))["path"] == "/x"
         sock.sendall(b"st: h\r\n\r\n")
-        assert body_of(rest_of(sock, 0.2))["path"] == "/y"
+        assert body_of(one_answer(sock))["path"] == "/y"
         sock.sendall(OK + b"GET /y HTTP/1.1\r\nHo")
-        assert rest_of(sock, 0.2).startswith(b"HTTP/1.1 200 ")
+        assert one_answer(sock).startswith(b"HTTP/1.1 200 ")
         assert closed_after(sock)[1].startswith(b"HTTP/1.1 408 ")
 
 
@@ -307,9 +339,9 @@ def test_too_many_pipelined_requests(server: Server) -> None:
 def test_continue_is_sent_when_the_app_reads(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(post(b"Expect: 100-continue\r\nContent-Length: 3\r\n"))
-        assert rest_of(sock, 0.3) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert until(sock, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(b"abc")
-        assert body_of(rest_of(sock, 0.3))["size"] == 3
+        assert body_of(one_answer(sock))["size"] == 3
 
 
 def test_no_continue_when_the_app_answers_without_reading(server: Server) -> None:
@@ -344,14 +376,13 @@ def test_early_answer_ends_an_endless_body(server: Server) -> None:
     for piece, pause in ((b"x" * 65536, 0.0), (b"x", 0.05)):
         chunk = b"%x\r\n%s\r\n" % (len(piece), piece)
         began = time.monotonic()
-        with server.connect() as sock:
+        with within(4), server.connect() as sock:
             sock.sendall(post(CHUNKED, target=b"/early"))
             with contextlib.suppress(ConnectionError):
-                while time.monotonic() - began < 8:
+                while time.monotonic() - began < 60:
                     sock.sendall(chunk)
                     time.sleep(pause)
             _, answer = closed_after(sock)
-        assert time.monotonic() - began < 4
         assert body_of(answer) == {"early": True}
     assert server.resident() - before < 30
 
@@ -377,17 +408,17 @@ SLOW: dict[str, tuple[bytes, bytes, str, bytes]] = {
 }
 
 
-def test_slow_senders_are_cut_off(server: Server) -> None:
+def test_slow_senders_are_cut_off(hasty: Server) -> None:
     """A42-A44: a second (here) for the head in all, a second plus what 16 KiB/s allow for the body."""
-    before = server.counters()
-    waiting = {row: server.connect() for row in SLOW}
+    before = hasty.counters()
+    waiting = {row: hasty.connect() for row in SLOW}
     answers = dict.fromkeys(SLOW, b"")
-    seconds: dict[str, float] = {}
-    began = time.monotonic()
+    seconds: dict[str, tuple[float, float]] = {}
+    watch = Stopwatch()
     for row, sock in waiting.items():
         sock.sendall(SLOW[row][0])
         sock.settimeout(0.02)
-    while len(seconds) < len(SLOW) and time.monotonic() - began < 4:
+    while len(seconds) < len(SLOW) and time.monotonic() - watch.begun < 60:
         for row in SLOW.keys() - seconds:
             with contextlib.suppress(TimeoutError):
                 try:
@@ -397,57 +428,62 @@ def test_slow_senders_are_cut_off(server: Server) -> None:
                     piece = b""
                 answers[row] += piece
                 if not piece:
-                    seconds[row] = time.monotonic() - began
+                    seconds[row] = time.monotonic() - watch.begun, watch.seconds
     for row, (_, _, _, status) in SLOW.items():
-        assert 0.9 < seconds[row] < 2, row
+        assert seconds[row][0] > 0.9, row
+        assert seconds[row][1] < 2, row
         assert answers[row].startswith(status), row
         assert status or not answers[row], row
-    after = server.counters()
+    after = hasty.counters()
     assert (after["header"] - before["header"], after["body"] - before["body"]) == (3, 3)
 
 
-def test_idle_kept_alive_connection_is_closed(server: Server) -> None:
+def test_idle_kept_alive_connection_is_closed(hasty: Server) -> None:
     """A42: after `keep_alive` seconds, here 1.5, counted from the last answer."""
-    with server.connect() as sock:
-        for _ in range(2):
-            sock.sendall(OK)
-            assert rest_of(sock, 0.8).startswith(b"HTTP/1.1 200 ")
-        seconds, answer = closed_after(sock)
-    assert (answer, 0.5 < seconds < 1.5) == (b"", True)
+    with hasty.connect() as sock:
+        sock.sendall(OK)
+        assert one_answer(sock).startswith(b"HTTP/1.1 200 ")
+        time.sleep(0.8)
+        sock.sendall(OK)
+        assert one_answer(sock).startswith(b"HTTP/1.1 200 ")
+        watch = Stopwatch()
+        _, answer = closed_after(sock)
+        assert time.monotonic() - watch.begun > 1.3
+        assert watch.seconds < 2.3
+    assert answer == b""
 
 
-def test_body_above_the_minimum_rate_may_take_its_time(server: Server) -> None:
+def test_body_above_the_minimum_rate_may_take_its_time(hasty: Server) -> None:
     """A44: 1.6 s of a body at 40 KiB/s, more than body_timeout in all."""
-    with server.connect() as sock:
+    with hasty.connect() as sock:
         sock.sendall(post(b"Content-Length: 65536\r\n"))
         for _ in range(16):
             sock.sendall(b"x" * 4096)
             time.sleep(0.1)
-        assert body_of(rest_of(sock, 0.3))["size"] == 65536
+        assert body_of(one_answer(sock))["size"] == 65536
 
 
-def test_slow_app_is_not_the_clients_fault(server: Server) -> None:
+def test_slow_app_is_not_the_clients_fault(hasty: Server) -> None:
     """No deadline runs while the app works."""
-    assert body_of(server.ask(b"GET /slow?1.4 HTTP/1.1\r\nHost: h\r\n\r\n"))["path"] == "/slow"
+    assert body_of(hasty.ask(b"GET /slow?1.4 HTTP/1.1\r\nHost: h\r\n\r\n"))["path"] == "/slow"
 
 
-def test_reader_that_never_reads_is_aborted(server: Server) -> None:
+def test_reader_that_never_reads_is_aborted(hasty: Server) -> None:
     """A45: 5 MB asked for and never read; others are answered meanwhile, and memory stays flat."""
-    before = server.counters()["write"]
-    memory = server.resident()
-    socks = [server.connect() for _ in range(20)]
+    before = hasty.counters()["write"]
+    memory = hasty.resident()
+    socks = [hasty.connect() for _ in range(20)]
     for sock in socks:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.sendall(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
-    assert quick(server)
-    time.sleep(1.6)
-    assert server.counters()["write"] - before == len(socks)
-    assert server.resident() - memory < 30
+    assert quick(hasty)
+    eventually(lambda: hasty.counters()["write"] - before == len(socks))
+    assert hasty.resident() - memory < 30
 
 
-def test_slow_reader_that_goes_on_reading_gets_all(server: Server) -> None:
+def test_slow_reader_that_goes_on_reading_gets_all(hasty: Server) -> None:
     """A45: 5 MB in about 1.7 s, more than write_timeout in all."""
-    with server.connect() as sock:
+    with hasty.connect() as sock:
         sock.sendall(b"GET /big HTTP/1.0\r\n\r\n")
         got = 0
         while piece := sock.recv(65536):
@@ -457,17 +493,16 @@ def test_slow_reader_that_goes_on_reading_gets_all(server: Server) -> None:
 
 
 def quick(server: Server) -> bool:
-    began = time.monotonic()
-    with server.connect() as sock:
+    with within(1), server.connect() as sock:
         sock.sendall(OK)
-        return sock.recv(1000).startswith(b"HTTP/1.1 200 ") and time.monotonic() - began < 1
+        return sock.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_thousand_idle_or_dripping_connections_stop_nobody() -> None:
     """A45: idle, dripping heads, dripping bodies: others are served in less than a second."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
-    with running(header_timeout=30, body_timeout=30) as server:
+    with running(header_timeout=300, body_timeout=300) as server:
         starts = [b"", b"GET /x HTTP/1.1\r\nX: ", post(b"Content-Length: 9999\r\n")]
         socks = [server.connect() for _ in range(1000)]
         for number, sock in enumerate(socks):
@@ -496,8 +531,9 @@ def test_half_closed_inside_a_request_is_closed(server: Server, start: bytes) ->
     with server.connect() as sock:
         sock.sendall(start)
         sock.shutdown(socket.SHUT_WR)
-        seconds, answer = closed_after(sock)
-    assert (answer, seconds < 0.5) == (b"", True)
+        with within(0.5):
+            _, answer = closed_after(sock)
+    assert answer == b""
 
 
 # The cap
@@ -505,17 +541,16 @@ def test_half_closed_inside_a_request_is_closed(server: Server, start: bytes) ->
 
 def test_full_server_closes_the_one_idle_longest() -> None:
     """A45: with 20 connections allowed, the 21st gets in and the oldest idle one goes; busy ones stay."""
-    with running(connections=20, header_timeout=30) as server:
-        busy = server.connect()
-        busy.sendall(b"GET /slow?1 HTTP/1.1\r\nHost: h\r\n\r\n")
+    with running(connections=20, header_timeout=300) as server:
+        busy = held(server)
         idle = [server.connect() for _ in range(19)]
-        time.sleep(0.2)
         assert quick(server)
-        assert closed_after(idle[0], 1)[1] == b""
+        assert closed_after(idle[0])[1] == b""
         idle[5].settimeout(0.1)
         with pytest.raises(TimeoutError):
             idle[5].recv(1)
-        assert busy.recv(1000).startswith(b"HTTP/1.1 200 ")
+        server.process.send_signal(signal.SIGUSR1)
+        assert until(busy, b"over") == b"over"
         counters = server.counters()
         assert counters["evicted"] >= 1
         assert counters["refused"] == 0
@@ -524,19 +559,17 @@ def test_full_server_closes_the_one_idle_longest() -> None:
 def test_full_of_busy_connections_closes_the_newcomer() -> None:
     """A45: nobody who is being answered is thrown out."""
     with running(connections=5) as server:
-        busy = [server.connect() for _ in range(5)]
-        for sock in busy:
-            sock.sendall(b"GET /slow?0.6 HTTP/1.1\r\nHost: h\r\n\r\n")
-        time.sleep(0.2)
+        busy = [held(server) for _ in range(5)]
         with server.connect() as newcomer:
-            assert closed_after(newcomer, 1)[1] == b""
-        assert all(sock.recv(1000).startswith(b"HTTP/1.1 200 ") for sock in busy)
+            assert closed_after(newcomer)[1] == b""
+        server.process.send_signal(signal.SIGUSR1)
+        assert all(until(sock, b"over") == b"over" for sock in busy)
         assert server.counters()["refused"] == 1
 
 
 def test_few_file_descriptors() -> None:
     """64 descriptors: the cap shrinks to fit, 200 connections do not make the server spin or deaf."""
-    with running(descriptors=64, header_timeout=30) as server:
+    with running(descriptors=64, header_timeout=300) as server:
         assert server.counters()["cap"] == 24
         for _ in range(200):
             server.connect()
@@ -557,51 +590,45 @@ def test_signal_finishes_calls_in_flight_and_returns(number: int) -> None:
     with running() as server:
         idle, half = server.connect(), server.connect()
         half.sendall(b"GET /x HT")
-        busy = server.connect()
-        busy.sendall(b"GET /slow?1 HTTP/1.1\r\nHost: h\r\n\r\n")
-        time.sleep(0.2)
+        busy = held(server)
         server.process.send_signal(number)
-        assert closed_after(idle, 1)[1] == closed_after(half, 1)[1] == b""
+        assert closed_after(idle)[1] == closed_after(half)[1] == b""
         with pytest.raises(ConnectionError):
             server.connect()
-        _, answer = closed_after(busy)
-        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        server.process.send_signal(signal.SIGUSR1)
+        assert closed_after(busy)[1] == b"over"
         assert server.end() == ["lifespan over", "returned"]
         assert server.process.returncode == 0
 
 
 def ends_soon(server: Server, number: int) -> None:
-    began = time.monotonic()
-    server.process.send_signal(number)
-    assert server.end()[-1] == "returned"
+    with within(1.5):
+        server.process.send_signal(number)
+        assert server.end()[-1] == "returned"
     assert server.process.returncode == 0
-    assert time.monotonic() - began < 1.5
 
 
 def test_second_signal_ends_at_once() -> None:
-    with running() as server, server.connect() as busy:
-        busy.sendall(b"GET /slow?60 HTTP/1.1\r\nHost: h\r\n\r\n")
-        time.sleep(0.2)
+    with running(shutdown_timeout=300) as server, server.connect() as idle, held(server):
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        assert closed_after(idle)[1] == b""
         assert server.process.poll() is None
         ends_soon(server, signal.SIGINT)
 
 
 def test_signal_while_starting_ends_at_once() -> None:
     server = Server(env={"STARTUP_SECONDS": "60"})
-    time.sleep(1)
+    assert server.output.readline() == "starting\n"
     ends_soon(server, signal.SIGTERM)
 
 
 def test_calls_beyond_the_shutdown_timeout_are_dropped() -> None:
-    with running(shutdown_timeout=1) as server, server.connect() as busy:
-        busy.sendall(b"GET /slow?60 HTTP/1.1\r\nHost: h\r\n\r\n")
-        time.sleep(0.2)
+    with running(shutdown_timeout=1) as server, held(server):
         began = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        assert server.end()[-1] == "returned"
-        assert 0.8 < time.monotonic() - began < 3
+        with within(3):
+            server.process.send_signal(signal.SIGTERM)
+            assert server.end()[-1] == "returned"
+        assert time.monotonic() - began > 0.8
 
 
 def test_taken_port_is_an_error() -> None:
@@ -610,7 +637,7 @@ def test_taken_port_is_an_error() -> None:
             [sys.executable, str(ECHO), json.dumps({"port": server.port})],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=60,
             check=False,
         )
     assert second.returncode == 1
