@@ -54,7 +54,7 @@ def test_one_address_is_slowed_down_plain_posts_sooner_and_others_are_not(limite
     first = [plain("198.51.100.1", number) for number in range(20)]
     assert set(first[:15]) == {303}
     assert set(first) <= {303, 429}
-    assert is_pace(first.count(303), Limit.PLAIN_POSTS_OF_ADDRESS, begun)
+    assert is_pace(first.count(303), Limit.PLAIN_OF_ADDRESS, begun)
     assert plain("198.51.100.2", 100) == 303
 
     page = form.raw(b"email=kept@example.com", headers={"X-Forwarded-For": "198.51.100.1"})
@@ -65,7 +65,7 @@ def test_one_address_is_slowed_down_plain_posts_sooner_and_others_are_not(limite
     begun = time.monotonic()
     ours = [form.post(token=form.token(), emailAddress=f"b{number}@example.com").status for number in range(40)]
     assert set(ours) <= {303, 429}
-    assert is_pace(ours.count(303), Limit.SUBMITS_OF_ADDRESS, begun)
+    assert is_pace(ours.count(303), Limit.OF_ADDRESS, begun)
     assert len(form.leads()) == first.count(303) + 1 + ours.count(303)
 
 
@@ -89,7 +89,7 @@ def test_one_form_is_slowed_down_however_many_addresses_send(limited: Public) ->
         for number in range(130)
     ]
     assert set(statuses) <= {303, 429}
-    assert is_pace(statuses.count(303), Limit.PLAIN_POSTS_OF_FORM, begun)
+    assert is_pace(statuses.count(303), Limit.PLAIN_OF_FORM, begun)
     assert other.raw(b"email=a@example.com", headers={"X-Forwarded-For": "203.0.113.7"}).status == 303
 
 
@@ -98,7 +98,7 @@ def test_pages_are_limited_for_an_address_as_well(limited: Public) -> None:
     begun = time.monotonic()
     statuses = [limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.9"}).status for _ in range(80)]
     assert set(statuses) <= {200, 429}
-    assert is_pace(statuses.count(200), Limit.PAGES_OF_ADDRESS, begun)
+    assert is_pace(statuses.count(200), Limit.VIEWS_OF_ADDRESS, begun)
     assert limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.10"}).status == 200
 
 
