@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from capture.public import Public
-from springhead.capture.intake import BATCH, CHARACTERS_MAX, VIEWS_MAX, Intake, Seen
+from springhead.capture.intake import BATCH, CHARACTERS_MAX, VIEWS_MAX, Intake, PageView
 from springhead.model.capture.sites import Site
 from springhead.store.capture import sites, visitors
 from springhead.store.capture.visitors import View
@@ -13,8 +13,8 @@ from springhead.store.database.pool import Database
 from support import Company, eventually, with_database
 
 
-def seen(site: Site, number: int, *, url: str = "https://example.com/") -> Seen:
-    return Seen(
+def seen(site: Site, number: int, *, url: str = "https://example.com/") -> PageView:
+    return PageView(
         site=site,
         tracking_id=f"visitor-{number:010}",
         at=time.time(),

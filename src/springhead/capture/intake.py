@@ -1,7 +1,7 @@
-"""Page views on their way to the database: answered at once, kept in memory, written together four times a second.
+"""Page views on their way to the database: kept in memory, and written together up to five times per second.
 
-What waits is bounded, by company and in all. It is written when the server stops in order; a server that is killed
-loses what came within the last moments (docs/capture.md says how much).
+The number of waiting views is bounded, for each company and in all. A server that stops in order writes them; a server
+that is killed loses the views of the last moments (docs/capture.md says how many).
 """
 
 import asyncio
@@ -22,29 +22,29 @@ from springhead.store.database.pool import Database, TryAgain
 log = structlog.get_logger()
 
 FLUSH_SECONDS = 0.2
-"""How long a view waits at most when the database keeps up; the statement itself comes on top."""
+"""Longest wait of a view before its statement starts, if the database keeps up."""
 
 BATCH = 2_000
-"""Most views in one statement; so many of one company are written before their time."""
+"""Most views in one statement; as many views of one company are written at once."""
 
 VIEWS_MAX = 50_000
-"""Most views that wait, half of them of one company: ten seconds of 5,000 a second."""
+"""Most views that wait, at most half of them of one company: 10 seconds of 5,000 views per second."""
 
 CHARACTERS_MAX = 64 * 1024 * 1024
-"""Most characters in all of them."""
+"""Most characters of all waiting views."""
 
 WRITERS = 4
-"""Most companies whose views are written at a time."""
+"""Most companies whose views are written at the same time."""
 
 FORGET_SECONDS = 3_600.0
-"""How often visitors who have not come for long are looked for, in a company whose views come in."""
+"""Time between two deletions of old visitors, in a company with page views."""
 
 RETRY_SECONDS = 0.5
 CLOSE_SECONDS = 5.0
 
 
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """A page view as it came in; `address` is the visitor's, of which no more than the network is ever kept."""
+class PageView(msgspec.Struct, frozen=True, gc=False):
+    """A page view that waits. `address` is the visitor's; at most its network is stored."""
 
     site: Site
     tracking_id: str
@@ -56,7 +56,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """Its characters, roughly."""
+        """Its number of characters, roughly."""
         return 100 + len(self.tracking_id) + len(self.url) + len(self.title) + len(self.referrer)
 
 
@@ -65,7 +65,7 @@ class Intake:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[int, list[Seen]] = {}
+        self._waiting: dict[int, list[PageView]] = {}
         self._views = 0
         self._characters = 0
         self._forget_at: dict[int, float] = {}
@@ -75,10 +75,10 @@ class Intake:
         self.written = 0
         """Views that are in the database."""
         self.lost = 0
-        """Views that were answered and could not be written: the server stopped first, or something failed."""
+        """Views that were taken and not written: the server stopped first, or the write failed."""
 
-    def put(self, seen: Seen) -> bool:
-        """Take a view; False when there is no room for it."""
+    def put(self, seen: PageView) -> bool:
+        """Takes a view. Returns False if the memory for views is full, or the server stops."""
         company = self._waiting.setdefault(seen.site.company.id, [])
         full = self._views >= VIEWS_MAX or self._characters >= CHARACTERS_MAX or len(company) >= VIEWS_MAX // 2
         if full or self._closing:
@@ -115,7 +115,7 @@ class Intake:
             log.error("page views lost", views=self._views)
 
     async def _flush(self) -> bool:
-        """Write what waits; False when the database could not take all of it."""
+        """Writes the waiting views. Returns False if the database could not take all of them."""
         left = list(self._waiting)
 
         async def write() -> bool:
@@ -132,7 +132,7 @@ class Intake:
 
     async def _flush_company(self, company_id: int) -> bool:
         waiting = self._waiting[company_id]
-        left = len(waiting)  # what comes in meanwhile is for the next time
+        left = len(waiting)  # later views wait for the next turn
         while left > 0:
             batch = waiting[: min(left, BATCH)]
             try:
@@ -141,8 +141,8 @@ class Intake:
                 self.written += len(batch)
             except (Unavailable, TryAgain):
                 return False
-            except Exception as cause:  # noqa: BLE001 - whatever it is, the others' views go on
-                error = type(cause).__name__  # without its text, which may have what the public sent
+            except Exception as cause:  # noqa: BLE001 - the views of other companies go on
+                error = type(cause).__name__  # without its text, which may contain values of the public
                 log.error("page views lost", views=len(batch), company=company_id, error=error)  # noqa: TRY400
                 self.lost += len(batch)
             del waiting[: len(batch)]
@@ -155,18 +155,18 @@ class Intake:
         return True
 
     async def _forget(self, company_id: int) -> None:
-        """Forget a few of the visitors who have not come for long, when it is time."""
+        """Deletes some old visitors, at most every FORGET_SECONDS."""
         now = time.monotonic()
         if self._forget_at.get(company_id, 0) > now or self._closing:
             return
-        self._forget_at[company_id] = now + FORGET_SECONDS  # set first: a failure does not come back with each view
+        self._forget_at[company_id] = now + FORGET_SECONDS  # set first: a failure is not repeated with each view
         with suppress(Unavailable, TryAgain):
             async with self._database.company(company_id) as tx:
                 if await visitors.delete_old(tx, company_id):
                     self._forget_at[company_id] = now + FLUSH_SECONDS
 
 
-def _events(batch: Sequence[Seen]) -> list[View]:
+def _events(batch: Sequence[PageView]) -> list[View]:
     views: list[View] = []
     for seen in batch:
         kept = network(seen.address) if seen.site.keep_addresses == "truncated" else None

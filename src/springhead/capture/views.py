@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from springhead.capture.bots import is_bot
-from springhead.capture.intake import Intake, Seen
+from springhead.capture.intake import Intake, PageView
 from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.sites import Site
 from springhead.model.capture.visitors import (
@@ -121,7 +121,7 @@ class PageViews:
         return None
 
     def _take(self, request: HttpRequest, site: Site, report: Report) -> int:
-        seen = Seen(
+        seen = PageView(
             site=site,
             tracking_id=report.visitor,
             at=time.time(),

@@ -151,7 +151,7 @@
   page.addEventListener("submit", function (event) {
     event.preventDefault();
     button.disabled = true;
-    // Who is that fast has had the fields filled in by the browser; the server takes it for a machine.
+    // A faster visitor lets the browser fill in the fields; the server would take the visitor for a bot.
     setTimeout(function () {
       fetch(action, {method: "POST", body: sent(), headers: {Accept: "application/json"}, credentials: "omit"})
         .then(function (answer) { return answer.json(); })

@@ -1,5 +1,5 @@
-/* The page script of Springhead, as it is delivered: it gives the visitor a first-party cookie (__ss_tk) and reports
-   the pages that are seen, to the server that it came from. No other cookie, no storage, no dependency.
+/* The page script of Springhead: it gives the visitor a first-party cookie (__ss_tk), and reports page views to the
+   server that delivers it. It uses no other cookie, no storage and no dependency.
 
    <script async src="https://crm.example.com/t.js" data-site="TOKEN"></script>
 
@@ -27,7 +27,7 @@
     }
   }
 
-  // An existing value is kept as it is; without cookies nobody is followed, and nothing is reported.
+  // An existing value is kept. Without cookies there is no tracking and no report.
   function visitor() {
     var value = kept();
     if (/^[!-~]{16,255}$/.test(value)) return value;
@@ -57,13 +57,13 @@
     fetch(target, { method: "POST", body: text, keepalive: true, mode: "no-cors" }).catch(function () {});
   }
 
-  // Not through the middle of a pair of surrogates.
+  // Does not cut a surrogate pair.
   function cut(text, longest) {
     text = text.slice(0, longest).replace(/[\ud800-\udbff]$/, "");
     return text.toWellFormed ? text.toWellFormed() : text;
   }
 
-  // Pages that change their address themselves set the title a moment later.
+  // Pages that change their address by script set the title a moment later.
   function later() {
     setTimeout(report, 100);
   }
@@ -86,7 +86,7 @@
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", report);
     else report();
   }
-  // A page that is fetched ahead was not seen yet.
+  // A prerendered page is reported when the visitor sees it.
   if (document.prerendering) document.addEventListener("prerenderingchange", begin, { once: true });
   else begin();
 })();
