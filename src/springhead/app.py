@@ -23,7 +23,6 @@ from springhead.jobs.runner import Job, Runner
 from springhead.jobs.scoring import Scorer
 from springhead.jobs.steps import STEPS
 from springhead.model.feed.receiver_addresses import Networks
-from springhead.model.kit.errors import Unavailable
 from springhead.rpc.context import Server
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.settings import Settings
@@ -65,19 +64,15 @@ def create_app(
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)
-    figures = Metrics(database, capture.figures, pushes.counts, server.refusals)
-    numbering, scorer, intake = Numbering(database), Scorer(database), capture.intake
-    runner = Runner(
-        [
-            *jobs,
-            *([] if wait else [Job(name="open_database", turn=lambda: _open(database, connect))]),
-            Job(name="warm_up", turn=capture.warm_up),
-            Job(name="page_views", turn=intake.turn, woken=intake.woken, close=intake.close),
-            Job(name="background_jobs", turn=background_jobs.turn, woken=background_jobs.woken),
-            Job(name="numbering", turn=numbering.turn, woken=numbering.woken),
-            Job(name="scoring", turn=scorer.turn),
-            Job(name="pushes", turn=pushes.turn, woken=pushes.woken, close=pushes.close),
-        ]
+    opening = [] if wait else [Job(name="open_database", turn=lambda: _open_when_there(database, connect))]
+    runner = Runner([*jobs, *opening, *_jobs(database, capture, background_jobs, pushes)])
+    figures = Metrics(
+        database,
+        page_views=capture.figures,
+        pushes=pushes.counts,
+        refusals=server.refusals,
+        jobs=runner.states,
+        failures=background_jobs.failures,
     )
 
     @asynccontextmanager
@@ -88,7 +83,7 @@ def create_app(
         try:
             yield {"on_stop": [server.feed.close]}
         except asyncio.CancelledError:  # a second signal: nothing is waited for
-            intake.give_up()
+            capture.intake.give_up()
             raise
         async with AsyncExitStack() as closing:  # the last one first, and each whatever becomes of the others
             closing.push_async_callback(database.close)
@@ -115,13 +110,29 @@ def create_app(
     return app
 
 
-async def _open(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
-    """Open the pool; raises Unavailable, for another try, should the database go away between the two."""
+def _jobs(database: Database, capture: Capture, background_jobs: BackgroundJobs, pushes: Worker) -> Sequence[Job]:
+    """The app's own work beside the calls. At shutdown they are closed in this order."""
+    intake, numbering, scorer = capture.intake, Numbering(database), Scorer(database)
+    return [
+        Job(name="page_views", turn=intake.turn, woken=intake.woken, close=intake.close),
+        Job(name="background_jobs", turn=background_jobs.turn, woken=background_jobs.woken),
+        Job(name="numbering", turn=numbering.turn, woken=numbering.woken),
+        Job(name="scoring", turn=scorer.turn),
+        Job(name="pushes", turn=pushes.turn, woken=pushes.woken, close=pushes.close),
+        Job(name="warm_up", turn=capture.warm_up),
+    ]
+
+
+async def _open_when_there(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
+    """Open the pool, again and again should the database go away between the two."""
     dsn = await connect()
-    try:
-        await database.open(dsn)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as cause:
-        raise Unavailable from cause
+    while True:
+        try:
+            await database.open(dsn)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 async def _nothing_here(_request: Request, error: Exception) -> Response:

@@ -20,21 +20,23 @@ def examined(*words: str | Path, env: dict[str, str] | None = None) -> tuple[int
 
 
 def test_a_healthy_server_is_in_order(server: Server) -> None:
-    code, checks = examined("--data", server.data)
+    where = ("--data", server.data, "--port", str(urlsplit(server.url).port))
+    code, checks = examined(*where)
     assert code == 0
     assert {name: check["state"] for name, check in checks.items() if check["state"] != "ok"} == {}
     assert list(checks) == [
         *("settings", "data folder", "disk", "database", "version", "role", "text", "durability", "indexes"),
-        *("migrations", "clock", "connections"),
+        *("migrations", "clock", "connections", "background jobs", "jobs"),
     ]
     assert checks["database"]["found"] == "embedded, running"
-    shown = springhead("doctor", "--data", server.data)
+    shown = springhead("doctor", *where)
     assert shown.stdout.splitlines()[-1] == "Everything is in order."
 
 
 def test_a_sick_database_is_told_with_what_to_do(tmp_path: Path) -> None:
     with outside_postgres(tmp_path, "--encoding=SQL_ASCII", "--locale=C") as superuser:
-        code, checks = examined(env={"SPRINGHEAD_DATABASE_URL": superuser, "SPRINGHEAD_POOL_SIZE": "900"})
+        nowhere = ("--port", str(free_port()))
+        code, checks = examined(*nowhere, env={"SPRINGHEAD_DATABASE_URL": superuser, "SPRINGHEAD_POOL_SIZE": "900"})
         assert code == 1
         assert {name: check["state"] for name, check in checks.items()} == {
             "settings": "ok",
@@ -47,11 +49,14 @@ def test_a_sick_database_is_told_with_what_to_do(tmp_path: Path) -> None:
             "migrations": "warning",
             "clock": "ok",
             "connections": "broken",
+            "jobs": "ok",
         }
+        assert "no server answers" in checks["jobs"]["found"]
+        assert "--port" in checks["jobs"]["advice"]
         assert all(check["advice"] for check in checks.values() if check["state"] != "ok")
         assert "fsync" in checks["durability"]["advice"]
         assert "0001_leads.sql" in checks["migrations"]["found"]
-        shown = springhead("doctor", env={"SPRINGHEAD_DATABASE_URL": superuser})
+        shown = springhead("doctor", *nowhere, env={"SPRINGHEAD_DATABASE_URL": superuser})
         assert shown.stdout.splitlines()[-1] == "2 things are broken."
     assert urlsplit(superuser).hostname in checks["database"]["found"]
 

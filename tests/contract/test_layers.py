@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": {"model", "store"},
     "wire.http": {"settings"},  # HTTP without the API: the API and the public pages stand on the same one
     "capture": {"model", "store", "rpc", "methods", "settings", "wire.http"},
-    "wire": {"model", "store", "rpc", "settings", "wire.http"},
+    "wire": {"model", "store", "rpc", "jobs", "settings", "wire.http"},
     "app": {"model", "store", "rpc", "methods", "settings", "capture", "jobs", "delivery", "wire", "wire.http"},
     "cli": {"model", "store", "rpc", "methods", "wire", "wire.http", "jobs", "delivery", "settings", "postgres", "app"},
     "__main__": {"cli"},

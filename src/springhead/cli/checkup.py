@@ -1,9 +1,11 @@
 """The checks of `springhead doctor`, each with its finding and advice."""
 
+import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,16 +16,22 @@ import msgspec
 
 from springhead.cli.database import address, connect, exists
 from springhead.cli.failure import message_of
+from springhead.cli.running_server import JobFigures, jobs_of, url_of
 from springhead.cli.tables import printable, show
 from springhead.postgres.socket_path import running_dsn
 from springhead.settings import Loaded, Settings, password_of, without_password
+from springhead.store.database.background_jobs import Backlog, backlog
 from springhead.store.database.health import Health, Migrations, health, migrations
+from springhead.store.database.pool import Tx
 from springhead.wire import logs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 OLDEST_VERSION = 15
 LOW_DISK, NO_DISK = 1_000_000_000, 100_000_000
 CLOCK_SECONDS = 2.0
+LATE_SECONDS = 300
+"""Seconds after which a job that should run every few seconds is late."""
+NOT_RUNNING = "embedded, not running; started for this check"
 SANE_YEARS = range(2025, 2100)
 _STYLES = {OK: "green", WARNING: "bold yellow", BROKEN: "bold red"}
 
@@ -48,7 +56,7 @@ async def examine(loaded: Loaded) -> list[Check]:
         if running is None and not exists(settings):
             advice = "The first start of the server creates it. Run: springhead serve"
             return [*checks, Check("database", OK, "not created yet", advice)]
-        state = "embedded, running" if running else "embedded, not running; started for this check"
+        state = "embedded, running" if running else NOT_RUNNING
     else:
         state = without_password(settings.database_url)
     try:
@@ -57,11 +65,16 @@ async def examine(loaded: Loaded) -> list[Check]:
             sent = datetime.now(UTC)
             known = await health(connection)
             here = sent + (datetime.now(UTC) - sent) / 2
-            checks += [*_database(known), _migrations(await migrations(connection)), _clock(known.now, here)]
+            schema = await migrations(connection)
+            checks += [*_database(known), _migrations(schema), _clock(known.now, here)]
             checks.append(_connections(known, settings.pool_size))
+            if not schema.pending:
+                checks.append(_background_jobs(await backlog(Tx(connection)), is_served=state != NOT_RUNNING))
     except Exception as cause:  # noqa: BLE001 - every error is a finding
         message = message_of(cause) or f"{type(cause).__name__}: {cause}"
         checks.append(Check("database", BROKEN, message))
+    if state != NOT_RUNNING:
+        checks.append(_jobs(await asyncio.to_thread(jobs_of, settings), url_of(settings), time.time()))
     return checks
 
 
@@ -207,3 +220,33 @@ def _connections(known: Health, pool_size: int) -> Check:
         advice = f"Set pool_size below {known.max_connections}, or raise max_connections in postgresql.conf."
         return Check("connections", BROKEN, found, advice)
     return Check("connections", OK, found)
+
+
+def _background_jobs(backlog: Backlog, *, is_served: bool) -> Check:
+    name, found = "background jobs", f"{backlog.due:,} due"
+    if backlog.failing:
+        found += f", failing: {', '.join(backlog.failing)} ({backlog.failures:,} times in a row at most)"
+        advice = "They are retried every five minutes. See 'background job failed' in the server's log."
+        return Check(name, WARNING, found, advice)
+    if is_served and backlog.late > LATE_SECONDS:
+        found += f", for up to {backlog.late / 60:,.0f} minutes"
+        return Check(name, WARNING, found, "A server runs them: start one, or see why its jobs do not run.")
+    return Check(name, OK, found)
+
+
+def _jobs(jobs: Mapping[str, JobFigures] | None, url: str, now: float) -> Check:
+    name = "jobs"
+    if jobs is None:
+        advice = "To check the jobs of a server, give its address with --host and --port."
+        return Check(name, OK, f"no server answers at {url}", advice)
+    late = [job for job, figures in jobs.items() if figures.up and now - figures.last_success > LATE_SECONDS]
+    problems = [f"{job} died and waits for its restart" for job, figures in jobs.items() if not figures.up]
+    problems += [f"{job} is {(now - jobs[job].last_success) / 60:,.0f} minutes late" for job in late]
+    problems += [
+        f"{job} died {figures.restarts:,.0f} times since the server started"
+        for job, figures in jobs.items()
+        if figures.up and figures.restarts
+    ]
+    if not problems:
+        return Check(name, OK, f"all {len(jobs)} run")
+    return Check(name, WARNING, "; ".join(problems), "See 'job died' in the server's log, and report the error.")

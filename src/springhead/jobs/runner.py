@@ -59,7 +59,6 @@ class Runner:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
-    @property
     def states(self) -> Mapping[str, State]:
         """The states of the jobs that are not complete, by name."""
         return self._states

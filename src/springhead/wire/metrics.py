@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from springhead.jobs.runner import State
     from springhead.store.database.pool import Database
     from springhead.wire.http.connections import Connections
 
@@ -24,9 +25,12 @@ class Metrics:
     def __init__(
         self,
         database: "Database",
+        *,
         page_views: "Callable[[], Mapping[str, int]]",
         pushes: "Callable[[], Mapping[str, int]]",
         refusals: "Mapping[tuple[str, int], int]",
+        jobs: "Callable[[], Mapping[str, State]]",
+        failures: "Mapping[str, int]",
     ) -> None:
         self._registry = CollectorRegistry()
         self._counters: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
@@ -34,6 +38,7 @@ class Metrics:
         self._registry.register(_PageViews(page_views))
         self._registry.register(_Pushes(pushes))
         self._registry.register(_Refusals(refusals))
+        self._registry.register(_Jobs(jobs, failures))
         self._calls = Counter(
             "springhead_calls",
             "Calls by method and error code (0: none).",
@@ -123,6 +128,30 @@ class _Refusals(Collector):
         for (method, code), count in self._refusals.items():
             objects.add_metric([method, str(code)], count)
         yield objects
+
+
+class _Jobs(Collector):
+    def __init__(self, jobs: "Callable[[], Mapping[str, State]]", failures: "Mapping[str, int]") -> None:
+        self._jobs, self._failures = jobs, failures
+
+    def collect(self) -> "Iterable[Metric]":
+        """The states of the server's jobs, and the failed steps of background jobs so far."""
+        up = GaugeMetricFamily("springhead_job_up", "1: the job runs. 0: it died and waits.", labels=["job"])
+        restarts = CounterMetricFamily("springhead_job_restarts", "Restarts of jobs that died.", labels=["job"])
+        success = GaugeMetricFamily(
+            "springhead_job_last_success_timestamp_seconds", "When the job last succeeded.", labels=["job"]
+        )
+        for name, state in self._jobs().items():
+            up.add_metric([name], state.is_up)
+            restarts.add_metric([name], state.restarts)
+            success.add_metric([name], state.last_success)
+        yield from (up, restarts, success)
+        failures = CounterMetricFamily(
+            "springhead_background_job_failures", "Failed steps of background jobs.", labels=["kind"]
+        )
+        for kind, count in self._failures.items():
+            failures.add_metric([kind], count)
+        yield failures
 
 
 class _Http(Collector):

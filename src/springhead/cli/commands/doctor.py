@@ -12,13 +12,13 @@ from springhead.settings import SettingsError, load
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@flags(DATABASE_SETTINGS)
+@flags((*DATABASE_SETTINGS, "host", "port"))
 @click.pass_context
 def doctor(ctx: click.Context, *, config: Path | None, given: dict[str, Any], as_json: bool) -> None:
     """Check the installation, and say how to fix what is wrong.
 
-    Checks settings, data folder, database and clock, and changes nothing. Exits with 0 if the server can work,
-    with 1 if something is broken.
+    Checks settings, data folder, database, clock and the jobs of a running server, and changes nothing. Exits
+    with 0 if the server can work, with 1 if something is broken.
     """
     from springhead.cli.checkup import BROKEN, Check, examine, show_checks  # noqa: PLC0415 - heavy
 

@@ -20,6 +20,9 @@ WITHIN_A_CALL = 2.0
 RETRY, RETRY_MAX = 1.0, 300.0
 """Seconds until a failed step is tried again: doubled with each failure in a row, up to the second number."""
 
+FAILING = 3
+"""Failures in a row after which a job counts as failing: fewer can be lost races or a short outage."""
+
 Step = Callable[[Tx, int, int, int], Awaitable[int | None]]
 """One step, in a transaction of its own: `(tx, company_id, subject_id, cursor)`. The first cursor is that of `start`.
 
@@ -119,6 +122,35 @@ async def save(tx: Tx, company_id: int, job_id: int, cursor: int | None) -> None
             job_id,
             cursor,
         )
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """The background jobs of all companies: how many are due, since how many seconds, and which fail again and again.
+
+    `late` is the wait of the due job that has waited longest. `failing` has the kinds of the jobs that failed at least
+    FAILING times in a row, and `failures` the most failures in a row.
+    """
+
+    due: int
+    late: float
+    failing: list[str]
+    failures: int
+
+
+async def backlog(tx: Tx) -> Backlog:
+    """The backlog of all companies."""
+    row = await tx.row(
+        """
+        select count(*) filter (where due_at <= now()) as due,
+            coalesce(extract(epoch from max(now() - due_at) filter (where due_at <= now())), 0)::float8 as late,
+            coalesce(array_agg(distinct kind order by kind) filter (where failures >= $1), '{}') as failing,
+            coalesce(max(failures), 0) as failures
+        from pass
+        """,
+        FAILING,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has a row
+    return Backlog(*row.values())
 
 
 async def delay(tx: Tx, job_id: int) -> None:

@@ -21,7 +21,7 @@ from springhead.wire.http.protocol import Connection
 SPARE_DESCRIPTORS = 24
 """File descriptors for everything but clients and the database pool: logs, event loop, listening socket."""
 
-_WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
+WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 
 
 def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str], None], outgoing: int = 0) -> None:
@@ -126,7 +126,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _address(host: str, listener: socket.socket) -> str:
-    name = _WILDCARDS.get(host, host)
+    name = WILDCARDS.get(host, host)
     return f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
 
 
