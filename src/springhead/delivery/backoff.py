@@ -1,4 +1,4 @@
-"""When a push that failed is tried again."""
+"""The back-off of pushes: when a failed attempt is repeated."""
 
 import random
 
@@ -11,9 +11,9 @@ SPREAD = 0.2
 
 
 def pause(failures: int, asked: float | None = None) -> float:
-    """Seconds until the next attempt, after so many in vain, give or take a fifth.
+    """Seconds until the next attempt after `failures` failed ones, with ±20 % jitter.
 
-    `asked` is how long the receiver wants to be left alone: no attempt is made before that.
+    `asked` is the Retry-After of the receiver: no attempt is made earlier.
     """
     plain = EARLY[failures - 1] if failures <= len(EARLY) else HOURLY
     spread = plain * random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311 - nobody gains by guessing it

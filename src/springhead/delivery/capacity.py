@@ -1,34 +1,34 @@
-"""How much is under way at a time: so many posts, and so many bytes of bodies."""
+"""The capacity for pushes under way: a number of posts, and a number of bytes in their payloads."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 
-class Room:
-    """Lets posts in while there is room for them, in the order in which they came."""
+class Capacity:
+    """Admits posts while there is capacity for them, in the order in which they came."""
 
     def __init__(self, posts: int, size: int) -> None:
         self._posts = asyncio.Semaphore(posts)
         self._size = size
-        self._taken = 0
-        self._left = asyncio.Condition()
+        self._used = 0
+        self._released = asyncio.Condition()
 
     @asynccontextmanager
     async def post(self) -> AsyncGenerator[None]:
-        """Room for one post."""
+        """Holds the capacity for one post."""
         async with self._posts:
             yield
 
     @asynccontextmanager
     async def body(self, size: int) -> AsyncGenerator[None]:
-        """Room for a body; one that is larger than all the room gets it alone."""
-        async with self._left:
-            await self._left.wait_for(lambda: self._taken == 0 or self._taken + size <= self._size)
-            self._taken += size
+        """Holds the capacity for a payload. A payload larger than the whole capacity is admitted alone."""
+        async with self._released:
+            await self._released.wait_for(lambda: self._used == 0 or self._used + size <= self._size)
+            self._used += size
         try:
             yield
         finally:
-            self._taken -= size
-            async with self._left:
-                self._left.notify_all()
+            self._used -= size
+            async with self._released:
+                self._released.notify_all()

@@ -1,8 +1,8 @@
-"""Sends the changes of leads to those who subscribed: claims what is due, posts it, writes down what came of it.
+"""Sends changes of leads to subscribed receivers: claims due deliveries, posts them, and stores the outcome.
 
-Any number of processes share the work. At no point is a transaction open while a receiver is waited for, and at every
-point the process may die: what it had claimed is claimed by another when the lease has run out, so that a receiver
-may see a push twice, with the same `webhook-id`, and misses none.
+Any number of processes share the work. No transaction is open while a worker waits for a receiver. A process may die at
+any point: another one claims its deliveries when the leases expire. A receiver may get a push twice, with the same
+`webhook-id`, and misses none.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 
 from springhead.delivery import payloads
 from springhead.delivery.backoff import pause
-from springhead.delivery.capacity import Room
+from springhead.delivery.capacity import Capacity
 from springhead.delivery.sender import Answer, Sender
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Target, TestPushResult
@@ -67,7 +67,7 @@ class Worker:
         """How many attempts came to what, and how many deliveries waited at the last look."""
         self._database, self._fields, self._alone = database, fields, alone
         self._sender = Sender(networks)
-        self._rooms = (Room(POSTS, BYTES), Room(LATE_POSTS, LATE_BYTES))
+        self._capacities = (Capacity(POSTS, BYTES), Capacity(LATE_POSTS, LATE_BYTES))
         self._hands = asyncio.Semaphore(HANDS)
         self._subscribed: set[int] = set()
         self._fresh: set[int] = set()
@@ -177,7 +177,7 @@ class Worker:
         try:
             while True:
                 heard = self._heard[company_id]
-                async with self._rooms[claim.failures > 0].post():
+                async with self._capacities[claim.failures > 0].post():
                     more = await self._push(company_id, claim, order if time.monotonic() < until else None)
                 if not more:
                     break
@@ -196,7 +196,7 @@ class Worker:
         if made is None:
             return False
         sending, delivery_id, message_id, body = made
-        async with self._rooms[claim.failures > 0].body(len(body)):
+        async with self._capacities[claim.failures > 0].body(len(body)):
             headers = signed_headers(message_id, int(time.time()), body, sending.secrets)
             answer = await self._sender.post(sending.url, body, headers)
         return await retry(lambda _attempt: self._settle(company_id, claim, delivery_id, answer))
@@ -257,7 +257,7 @@ class Worker:
     async def _failed(
         self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, asked: float | None
     ) -> str:
-        """Write down an attempt in vain; whether it was `failed` or the last one, and the batch is `dead`."""
+        """Stores a failed attempt; returns whether it was `failed` or the last one, and the batch is `dead`."""
         why = result.error or f"status {result.status}"
         reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {why}"
         wait = pause(claim.failures + 1, asked if result.status in BUSY else None)

@@ -1,7 +1,7 @@
 """When leads are scored: after their events, after a change of the rules, and as their points decay.
 
-Every write of a lead leaves an event, so the leads to score are those of the new events: one task in every server
-looks for them. A change of the rules, and time itself, concern all leads of a company: a pass scores them in steps.
+Every write of a lead leaves an event, so the leads to score are those of the new events: one job in every server looks
+for them. A change of the rules, and time itself, affect all leads of a company: a background job scores them in steps.
 
 Whoever scores locks the company's row of `scoring` for as long as the transaction takes, and a change of the rules
 waits for that: what was computed by old rules is never stored behind the new ones' back. The order of locks is
@@ -34,7 +34,7 @@ SETTLED_AFTER = 20
 """Seconds after which no transaction is left that has an id of an event and has not committed it."""
 
 LEADS, STEP_SECONDS = 250, 0.4
-"""Leads of one statement, and for how long a step of a pass begins another one."""
+"""Leads of one statement, and for how long a step of the background job begins another one."""
 
 POLL, DELAY = 1.0, 15.0
 """Seconds that a round over all companies rests at least; until a company is tried again whose look has failed."""
@@ -70,7 +70,7 @@ async def of_company(tx: Tx, company_id: int) -> Scoring | None:
 
 
 async def rules_changed(tx: Tx, company_id: int) -> int:
-    """Rules were made, changed or deleted in this transaction: score all leads, in a pass.
+    """Rules were made, changed or deleted in this transaction: score all leads, in a background job.
 
     Nothing happens while no rule is active, nor was. When the last one went, all scores become 0. Gives the number of
     the company's rules, active or not.

@@ -1,17 +1,17 @@
-"""How much is under way at a time is bounded, and nobody is left waiting for room that is there."""
+"""Posts and payloads under way are bounded, and no post waits for capacity that is free."""
 
 import asyncio
 
-from springhead.delivery.capacity import Room
+from springhead.delivery.capacity import Capacity
 
 
-def test_no_more_posts_than_there_is_room_for_run_at_a_time() -> None:
+def test_no_more_posts_run_at_a_time_than_the_capacity_allows() -> None:
     async def run() -> int:
-        room, now, most = Room(3, 100), 0, 0
+        capacity, now, most = Capacity(3, 100), 0, 0
 
         async def post() -> None:
             nonlocal now, most
-            async with room.post():
+            async with capacity.post():
                 now += 1
                 most = max(most, now)
                 await asyncio.sleep(0.001)
@@ -25,12 +25,12 @@ def test_no_more_posts_than_there_is_room_for_run_at_a_time() -> None:
 
 def test_bodies_wait_for_each_other_and_one_that_is_too_large_goes_alone() -> None:
     async def run() -> tuple[int, list[int]]:
-        room, taken, most = Room(100, 100), 0, 0
+        capacity, taken, most = Capacity(100, 100), 0, 0
         done: list[int] = []
 
         async def body(size: int) -> None:
             nonlocal taken, most
-            async with room.body(size):
+            async with capacity.body(size):
                 taken += size
                 most = max(most, taken if size <= 100 else 0)
                 assert size <= 100 or taken == size
@@ -44,18 +44,18 @@ def test_bodies_wait_for_each_other_and_one_that_is_too_large_goes_alone() -> No
     assert asyncio.run(run()) == (100, [30, 30, 40, 60, 60, 100, 500])
 
 
-def test_what_is_given_up_leaves_its_room_to_others() -> None:
+def test_a_cancelled_post_releases_its_capacity() -> None:
     async def run() -> None:
-        room = Room(1, 100)
+        capacity = Capacity(1, 100)
 
         async def hang() -> None:
-            async with room.post(), room.body(100):
+            async with capacity.post(), capacity.body(100):
                 await asyncio.sleep(60)
 
         hanging = asyncio.create_task(hang())
         await asyncio.sleep(0.01)
         hanging.cancel()
-        async with asyncio.timeout(1), room.post(), room.body(100):
+        async with asyncio.timeout(1), capacity.post(), capacity.body(100):
             pass
 
     asyncio.run(run())
