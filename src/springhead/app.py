@@ -111,7 +111,11 @@ def create_app(
 
 
 def _jobs(database: Database, capture: Capture, background_jobs: BackgroundJobs, pushes: Worker) -> Sequence[Job]:
-    """The app's own work beside the calls. At shutdown they are closed in this order."""
+    """The app's own work beside the calls, closed in this order at shutdown.
+
+    Old data is swept by these jobs too: the recycle bin by a background job, old visitors with the page views, and old
+    deliveries with the pushes.
+    """
     intake, numbering, scorer = capture.intake, Numbering(database), Scorer(database)
     return [
         Job(name="page_views", turn=intake.turn, woken=intake.woken, close=intake.close),

@@ -1,1 +1,1 @@
-"""Pushes: changes of leads on their way to the receivers that asked for them. Knows no method and no envelope."""
+"""Pushes: changes of leads on their way to the receivers that subscribed to them. Knows no method and no envelope."""
