@@ -6,7 +6,9 @@ from typing import Any
 from springhead.model.leads.leads import LEAD
 
 TEXTS = [
-    column for column in LEAD.written if column.kind.sql == "text" and column.name not in {"emailAddress", "leadStatus"}
+    column
+    for column in LEAD.writable_columns
+    if column.kind.sql == "text" and column.name not in {"emailAddress", "leadStatus"}
 ]
 
 

@@ -167,9 +167,9 @@ def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list
 def _furniture(company: Company, noun: Noun, known: Mapping[str, int], text: str) -> dict[str, Any]:
     """An object of any noun that names what the company has, and says the text wherever it can."""
     values: dict[str, Any] = {}
-    for column in noun.written:
-        if isinstance(column.refers, str):
-            values[column.name] = known[column.refers]
+    for column in noun.writable_columns:
+        if isinstance(column.references, str):
+            values[column.name] = known[column.references]
         elif column.kind.sql == "text" and not column.kind.options:
             values[column.name] = text
         elif column.required:

@@ -91,17 +91,17 @@ def cases(*wanted: str) -> pytest.MarkDecorator:
 
 def of_type(noun: Noun, sql_type: str) -> list[Column]:
     """The columns of that type that a caller writes and that mean nothing but themselves."""
-    return [column for column in noun.written if column.kind.sql == sql_type and not column.refers]
+    return [column for column in noun.writable_columns if column.kind.sql == sql_type and not column.references]
 
 
 def shown(case: Case) -> list[Column]:
     """The columns that a caller writes and every read shows."""
-    return [column for column in case.noun.written if not column.asked]
+    return [column for column in case.noun.writable_columns if not column.on_request]
 
 
 def least(company: Company, case: Case) -> dict[str, Any]:
     """The least that an object needs, by wire names."""
-    needed = {column.name: value(company, column) for column in case.noun.written if column.required}
+    needed = {column.name: value(company, column) for column in case.noun.writable_columns if column.required}
     return needed | dict(case.always)
 
 
@@ -110,25 +110,28 @@ def with_its_kin(case: Case, column: Column) -> set[str]:
     kin = case.together if column.name in case.together else frozenset({column.name})
     return {
         *kin,
-        *([column.by] if column.by else []),
-        *(one.name for one in case.noun.written if one.by == column.name),
+        *([column.reference_type] if column.reference_type else []),
+        *(one.name for one in case.noun.writable_columns if one.reference_type == column.name),
     }
 
 
 def full(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
     """A right value for every column that is read back; another one in each where `number` is another."""
     values = {column.name: value(company, column, number) for column in shown(case)}
-    for column in case.noun.written:
-        if isinstance(column.refers, Mapping):
-            word = sorted(column.refers)[number % len(column.refers)]
-            values |= {column.by or "": word, column.name: referred(company, column.refers[word], number)}
+    for column in case.noun.writable_columns:
+        if isinstance(column.references, Mapping):
+            word = sorted(column.references)[number % len(column.references)]
+            values |= {
+                column.reference_type or "": word,
+                column.name: referred(company, column.references[word], number),
+            }
     return values
 
 
 def value(company: Company, column: Column, number: int = 0) -> Any:
     """A right value for a column, as it is read back."""
-    if isinstance(column.refers, str):
-        return referred(company, column.refers, number)
+    if isinstance(column.references, str):
+        return referred(company, column.references, number)
     if column.kind.options:
         return column.kind.options[number % len(column.kind.options)]
     return {

@@ -216,12 +216,12 @@ def check_declared(method: str, result: Any) -> None:
     if isinstance(declared.result, Writes) and declared.result.only_success and list(result) == ["success"]:
         assert isinstance(result["success"], bool)
         return
-    if isinstance(declared.result, Reads) and declared.result.by:
+    if isinstance(declared.result, Reads) and declared.result.grouped_by:
         for rows in result.values():
             check_rows(declared.result, rows)
         return
-    beside = declared.result.beside if isinstance(declared.result, Reads) else {}
-    generated = isinstance(declared.result, Reads) and declared.result.generated
+    beside = declared.result.extra if isinstance(declared.result, Reads) else {}
+    generated = isinstance(declared.result, Reads) and declared.result.generated_key
     assert list(result) == [declared.result.key, *(["hasMore"] if generated else []), *beside]
     rows = result[declared.result.key]
     assert isinstance(rows, list)

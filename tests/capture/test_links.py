@@ -9,7 +9,7 @@ import pytest
 
 from capture.public import Public
 from springhead.model.capture import email_links, signing
-from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, SignedLink
 from springhead.model.leads.events import Event
 from springhead.store.capture import email_events as store
 from springhead.store.database.pool import Database
@@ -90,7 +90,7 @@ def test_the_minute_is_that_of_all_servers(public: Public) -> None:
     public.ask(message.link)
     token = message.link.removeprefix("/e/")
     site = email_links.site_token(token)
-    link = Link(lead_id=message.lead, url=SPRING)
+    link = SignedLink(lead_id=message.lead, url=SPRING)
     twin = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
     assert twin == token, "the same token, since the same is signed"
 

@@ -183,7 +183,7 @@ def test_every_method_has_a_page_that_shows_whole_requests_and_answers() -> None
         assert len(answers) == len(method.examples) > 0
         assert len(requests) == len(answers) + sum(len(example.given) for example in method.examples)
         assert all(list(request) == ["method", "params", "id"] for request in requests)
-        more = ["hasMore"] if isinstance(method.result, Reads) and method.result.generated else []
+        more = ["hasMore"] if isinstance(method.result, Reads) and method.result.generated_key else []
         assert all(list(answer) == [*more, "result", "error", "id"] for answer in answers)
 
 

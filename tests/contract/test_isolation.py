@@ -12,7 +12,7 @@ import nouns
 from isolation import FURNITURE, Astray, Attacker, Stranger, Unwalled, WhereLess, absent_like, dump, move_in
 from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
-from springhead.rpc.params import Flat, Given, Objects, Where
+from springhead.rpc.params import DeclaredParam, FlatOrObjects, Objects, Where
 from support import Company, Server, new_company, sql, superuser
 
 EVER = {"startDate": "1990-01-01 00:00:00", "endDate": "2990-01-01 00:00:00"}
@@ -181,13 +181,13 @@ def tries(name: str, me: Attacker, it: Stranger) -> list[dict[str, Any]]:
     return [right | more for given in method.params for more in _tried(method, given, me, it)]
 
 
-def _tried(method: Method[Any], given: Given, me: Attacker, it: Stranger) -> Iterator[dict[str, Any]]:
+def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger) -> Iterator[dict[str, Any]]:
     accepts = given.accepts
     if isinstance(accepts, Objects):
         objects = list(_objects(method, accepts.noun, me, it))
         yield {given.name: objects}
         yield {given.name: {str(at): one for at, one in enumerate(objects)}}
-        if isinstance(accepts, Flat):
+        if isinstance(accepts, FlatOrObjects):
             yield from objects
     elif isinstance(accepts, Where):
         for key in accepts.keys:
@@ -224,19 +224,23 @@ def _theirs(column: Column, it: Stranger) -> Iterator[list[Any]]:
 
 def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Iterator[dict[str, Any]]:
     """Objects that name what another company has, one thing each, all else being right or our own."""
-    named = [column for column in noun.written if column.name in TABLES or column.name == "emailAddress"]
-    own = {column.name: _own(column, me) for column in noun.written if column.required}
+    named = [column for column in noun.writable_columns if column.name in TABLES or column.name == "emailAddress"]
+    own = {column.name: _own(column, me) for column in noun.writable_columns if column.required}
     new = method.result.key == "creates" or "id" not in noun.by_name
-    text = next((column.name for column in noun.written if column.kind.sql == "text" and not column.kind.options), None)
+    text = next(
+        (column.name for column in noun.writable_columns if column.kind.sql == "text" and not column.kind.options), None
+    )
     if "id" in noun.by_name:
         table = "lead" if method.name == "convertLeads" else noun.table
         for one in (*it.ids(table), *(it.ids("deleted_lead") if table == "lead" else ())):
             yield {**(own if new else {}), "id": one, **({text: "Mine"} if text else {})}
         yield {**(own if new else {}), "id": str(it.ids(table)[0])}
     for column in named:
-        for tables in column.refers.values() if isinstance(column.refers, Mapping) else [TABLES.get(column.name)]:
+        for tables in (
+            column.references.values() if isinstance(column.references, Mapping) else [TABLES.get(column.name)]
+        ):
             value = it.ids(tables)[0] if tables else it.emails[0]
-            word = {column.by: tables} if column.by else {}
+            word = {column.reference_type: tables} if column.reference_type else {}
             for one in (value, str(value)):
                 yield {**(own if new else {"id": me.id(noun.table)}), column.name: one, **word}
 

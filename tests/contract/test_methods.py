@@ -13,7 +13,7 @@ from springhead.model.kit.columns import Column
 from springhead.model.kit.errors import ApiError
 from springhead.rpc.docs.samples import noun_name
 from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
-from springhead.rpc.params import Given, Integer, Moment, Objects, OneOf, Where
+from springhead.rpc.params import DeclaredParam, Integer, Moment, Objects, OneOf, Where
 from support import Company
 
 assert methods.leads, "importing the methods registers them"
@@ -173,7 +173,7 @@ def wrong_calls(method: Method[Any]) -> Iterator[dict[str, Any] | tuple[str, dic
     yield from MORE.get(method.name, [])
 
 
-def right_value(given: Given) -> Any:
+def right_value(given: DeclaredParam) -> Any:
     """Something that the parameter takes."""
     match given.accepts:
         case Moment():
@@ -188,17 +188,17 @@ def right_value(given: Given) -> Any:
             return None
 
 
-def wrong_values(given: Given, method: Method[Any]) -> Iterator[Any]:
+def wrong_values(given: DeclaredParam, method: Method[Any]) -> Iterator[Any]:
     """Values that the parameter refuses, or in which an object is refused."""
     match given.accepts:
         case Objects(noun=noun):
             yield from (5, [{}, 5], [{}] * 501)
             first = (noun.by_name["id"],) if "id" in noun.by_name and method.result.key != "creates" else ()
-            like_it = {column.name: likely(column) for column in noun.written if column.required}
-            yield [{**like_it, column.name: []} for column in (*first, *noun.written[:1])]
+            like_it = {column.name: likely(column) for column in noun.writable_columns if column.required}
+            yield [{**like_it, column.name: []} for column in (*first, *noun.writable_columns[:1])]
             yield [{"id": "x"}, {"id": 1}, {"id": "{id}"}, {"id": 1, **like_it}]
-            yield [{**like_it, column.name: 1, **about(column)} for column in noun.referring]
-            yield [{"id": "{id}", column.name: 1, **about(column)} for column in noun.referring]
+            yield [{**like_it, column.name: 1, **about(column)} for column in noun.reference_columns]
+            yield [{"id": "{id}", column.name: 1, **about(column)} for column in noun.reference_columns]
         case Where(keys=keys):
             yield from ({"x": 1}, {keys[0]: {}})
         case _:
@@ -218,7 +218,11 @@ def likely(column: Column) -> Any:
 
 def about(column: Column) -> dict[str, Any]:
     """The word that says of what kind the object is that a column names."""
-    return {column.by: next(iter(column.refers))} if column.by and isinstance(column.refers, Mapping) else {}
+    return (
+        {column.reference_type: next(iter(column.references))}
+        if column.reference_type and isinstance(column.references, Mapping)
+        else {}
+    )
 
 
 @every_method
@@ -308,7 +312,7 @@ def test_an_example_is_answered_as_it_says(method: Method[Any], example: Example
         return
     found = next(iter(answer["result"].values()))
     assert matches(example.result, found), found
-    if isinstance(method.result, Writes) or method.result.generated:
+    if isinstance(method.result, Writes) or method.result.generated_key:
         found = found if isinstance(method.result, Writes) else []
         assert answer["error"] == [outcome["error"] for outcome in found if not outcome["success"]]
     else:

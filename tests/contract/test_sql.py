@@ -239,7 +239,7 @@ def _of_machine(noun: Noun) -> Iterator[tuple[str, str]]:
         yield f"{noun.name}.{name}", getattr(made, name)
     tx, select, walks = _Recorder(), Select(noun), Walks()
     more: dict[str, Any] = {"zone": "UTC", "version": 1, "limit": 5}
-    filters = dict.fromkeys(noun.paged, 1)
+    filters = dict.fromkeys(noun.where_columns, 1)
     moment = datetime(2026, 1, 1, tzinfo=UTC)
 
     async def read() -> None:
@@ -338,14 +338,14 @@ def test_migrations_use_nothing_that_a_cluster_refuses() -> None:
 def test_bulk_writes_lock_in_the_order_of_their_keys(noun: Noun) -> None:
     made = Table(noun)
 
-    if noun.keyed:
+    if noun.key_column:
         assert 'order by s.normal_key collate "C", s.position' in made.insertion
-    for name in noun.unique if not noun.keyed else ():
+    for name in noun.unique if not noun.key_column else ():
         assert re.search(rf"order by .*s\.{noun.by_name[name].sql}\b.*, s\.position", made.insertion)
     assert re.search(r"order by l\.id for update\s+\)", made.update_waiting)
     assert "order by l.id for update skip locked" in made.update_unlocked
     assert "order by id for update" in made.deletion
-    referred = {table for column in noun.referring for table in _tables_of(column.refers)}
+    referred = {table for column in noun.reference_columns for table in _tables_of(column.references)}
     for statement in (made.insertion, made.update_waiting, made.update_unlocked):
         assert set(re.findall(r"known_(\w+) as materialized", statement)) == referred
         assert len(re.findall(r"order by r\.id for key share", statement)) == len(referred)

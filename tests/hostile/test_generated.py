@@ -31,7 +31,7 @@ WORDS = [
     "a@example.com",
     *TIMES,
 ]
-TEXTS = [column for column in LEAD.written if column.kind.sql == "text" and not column.kind.options]
+TEXTS = [column for column in LEAD.writable_columns if column.kind.sql == "text" and not column.kind.options]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.sampled_from(
     [*WORDS, "", "0", "1", "-1", "\0"]

@@ -15,7 +15,7 @@ from hostile.corpus import NAUGHTY
 from nouns import CASES, Case, cases, least, made, of_type, read, shown
 from springhead.model.kit.columns import DECIMAL_DIGITS, WHOLE_DIGITS, Column
 from springhead.rpc.method import REGISTRY, Method
-from springhead.rpc.params import Flat, Objects, Where
+from springhead.rpc.params import FlatOrObjects, Objects, Where
 from stopwatch import within
 from support import Company, Server, new_company
 
@@ -35,11 +35,15 @@ def with_nul(method: Method[Any]) -> Iterator[dict[str, Any]]:
     for given_ in method.params:
         match given_.accepts:
             case Objects(noun=noun, creating=creating):
-                like = {column.name: likely(column) for column in noun.written if column.required}
-                for name in (*(column.name for column in noun.written), *(["id"] if not creating else []), "a\0"):
+                like = {column.name: likely(column) for column in noun.writable_columns if column.required}
+                for name in (
+                    *(column.name for column in noun.writable_columns),
+                    *(["id"] if not creating else []),
+                    "a\0",
+                ):
                     one: dict[str, Any] = {"id": 1, **like, name: BAD}
                     yield {"objects": [one]}
-                    if isinstance(given_.accepts, Flat) and name in noun.by_name:
+                    if isinstance(given_.accepts, FlatOrObjects) and name in noun.by_name:
                         yield one
             case Where(keys=keys):
                 for key in keys:
@@ -184,12 +188,12 @@ def as_read(column: Column, sent: Any) -> str:
 
 def plain(case: Case) -> list[Column]:
     """The columns that mean nothing but themselves."""
-    return [column for column in shown(case) if not column.refers and column.name not in case.together]
+    return [column for column in shown(case) if not column.references and column.name not in case.together]
 
 
 @pytest.mark.parametrize(
     "case",
-    [case for case in CASES if not any(column.by for column in case.noun.written)],
+    [case for case in CASES if not any(column.reference_type for column in case.noun.writable_columns)],
     ids=lambda case: case.noun.name,
 )
 @examples(25)

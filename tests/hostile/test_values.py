@@ -13,7 +13,7 @@ from springhead.model.kit.fields import DATA_TYPES
 from springhead.model.leads.leads import LEAD
 from support import Company, Server, new_email, sql
 
-TEXTS = [column.name for column in LEAD.written if column.kind.sql == "text" and not column.kind.options]
+TEXTS = [column.name for column in LEAD.writable_columns if column.kind.sql == "text" and not column.kind.options]
 FREE = (
     "string",
     "textarea",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from nouns import NOTHING, Case, cases, changed, full, least, made, named, of_type, read, shown, with_its_kin, without
 from springhead.rpc.method import REGISTRY
-from springhead.rpc.params import Flat
+from springhead.rpc.params import FlatOrObjects
 from support import Company
 
 # Create and read back
@@ -18,7 +18,7 @@ def test_an_object_is_read_back_as_it_was_written_in_the_declared_order(company:
 
     row = read(company, case, object_id)
     assert row is not None
-    assert list(row) == [column.name for column in case.noun.columns if not column.asked]
+    assert list(row) == [column.name for column in case.noun.columns if not column.on_request]
     assert {name: row[name] for name in written} == written
     assert row["id"] == str(object_id)
     assert {type(found) for found in row.values()} <= {str, type(None)}
@@ -80,7 +80,7 @@ def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order
 @cases()
 def test_what_is_required_must_be_there_and_say_something(company: Company, case: Case) -> None:
     right = least(company, case)
-    required = [column for column in case.noun.written if column.required]
+    required = [column for column in case.noun.writable_columns if column.required]
 
     assert set(named(company.refusal(case.create, dict(case.always)))) == {column.name for column in required}
     for column in required:
@@ -93,7 +93,7 @@ def test_what_is_required_must_be_there_and_say_something(company: Company, case
 
 @cases()
 def test_an_unknown_name_is_205_and_the_valid_ones_are_listed(company: Company, case: Case) -> None:
-    columns = [column.name for column in case.noun.written]
+    columns = [column.name for column in case.noun.writable_columns]
     wrong = columns[-1].upper()
 
     on_create = company.refusal(case.create, {**least(company, case), wrong: 1})
@@ -108,7 +108,7 @@ def test_an_unknown_name_is_205_and_the_valid_ones_are_listed(company: Company, 
 @cases()
 def test_calls_that_are_no_lists_of_objects_are_refused_whole(company: Company, case: Case) -> None:
     for method in (case.create, case.update, case.delete):
-        flat = any(isinstance(given.accepts, Flat) for given in REGISTRY[method].params)
+        flat = any(isinstance(given.accepts, FlatOrObjects) for given in REGISTRY[method].params)
         if not flat:
             assert [company.error(method)["code"], company.error(method, objects=None)["code"]] == [207, 207]
         assert [company.error(method, objects=wrong)["code"] for wrong in (5, "x", True)] == [208, 208, 208]
@@ -127,10 +127,10 @@ def test_a_reference_to_what_the_company_does_not_have_is_303(
     object_id = made(company, case)
     before = read(company, case, object_id)
 
-    for column in case.noun.referring:
+    for column in case.noun.reference_columns:
         for unknown in (foreign[column.name], 1, 2**63 - 1):
             assert named(company.refusal(case.create, {**right, column.name: unknown}), 303) == [column.name]
-            about = {column.by: right[column.by]} if column.by else {}
+            about = {column.reference_type: right[column.reference_type]} if column.reference_type else {}
             assert named(changed(company, case, id=object_id, **about, **{column.name: unknown}), 303) == [column.name]
 
     assert read(company, case, object_id) == before
@@ -167,7 +167,7 @@ def test_null_unsets_what_is_nullable_and_nothing_else(company: Company, case: C
         assert without(read(company, case, object_id)) == without(before) | nulls
         assert changed(company, case, id=object_id, **nulls) == NOTHING
 
-    for column in case.noun.written:
+    for column in case.noun.writable_columns:
         if not column.nullable:
             assert named(changed(company, case, id=object_id, **{column.name: None})) == [column.name]
 

@@ -32,7 +32,7 @@ def test_a_value_of_the_wrong_type_is_205_for_its_object_and_says_what_is_right(
     company: Company, case: Case, sql_type: str
 ) -> None:
     right = least(company, case)
-    columns = [column for column in case.noun.written if column.kind.sql == sql_type]
+    columns = [column for column in case.noun.writable_columns if column.kind.sql == sql_type]
     wrong = [
         {**right, column.name: one}
         for column in columns
@@ -59,7 +59,7 @@ def test_a_value_of_the_wrong_type_is_205_for_its_object_and_says_what_is_right(
 def test_a_list_or_a_hash_instead_of_a_value_is_210(company: Company, case: Case) -> None:
     right = least(company, case)
 
-    for column in case.noun.written:
+    for column in case.noun.writable_columns:
         for wrong in ([], [1], {}, {"a": 1}) if column.kind.sql != "jsonb" else ():
             assert named(company.refusal(case.create, {**right, column.name: wrong}), 210) == [column.name]
 

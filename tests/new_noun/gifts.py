@@ -18,7 +18,7 @@ from springhead.model.kit.errors import (
     WrongValue,
 )
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 
 # Step 1: its columns
@@ -31,11 +31,11 @@ GIFT = Noun(
     about="Something that a lead was given.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="leadID", kind=_ID, required=True, refers="lead"),
+        Column(name="leadID", kind=_ID, required=True, references="lead"),
         Column(name="giftName", kind=text(255), required=True),
         Column(name="worth", kind=_ID, nullable=True),
     ),
-    paged=("leadID",),
+    where_columns=("leadID",),
 )
 
 # Step 2: its table, as a migration would make it
@@ -75,7 +75,7 @@ _ROW = row(GIFT, leadID=..., giftName="Umbrella")
     section="own: gifts",
     examples=[Example({"objects": [_NEW]}, [CREATED], "One gift.", given=GIVEN_LEAD)],
 )
-async def create_gifts(context: Context, *, objects: Annotated[list[Json], Objects(GIFT, _OBJECTS)]) -> Outcomes:
+async def create_gifts(context: Context, *, objects: Annotated[list[Json], Objects(GIFT, _OBJECTS)]) -> WriteResult:
     """Creates up to 500 gifts."""
     return await writes.create(context, GIFT, objects)
 
@@ -89,7 +89,7 @@ async def create_gifts(context: Context, *, objects: Annotated[list[Json], Objec
     section="own: gifts",
     examples=[Example({"objects": [{"id": "{id}", "worth": 5}]}, [DONE], "What it is worth.", given=_MADE)],
 )
-async def update_gifts(context: Context, *, objects: Annotated[list[Json], Objects(GIFT, _OBJECTS)]) -> Outcomes:
+async def update_gifts(context: Context, *, objects: Annotated[list[Json], Objects(GIFT, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 gifts, each found by its `id`."""
     return await writes.update(context, GIFT, objects)
 
@@ -104,7 +104,7 @@ async def update_gifts(context: Context, *, objects: Annotated[list[Json], Objec
 )
 async def delete_gifts(
     context: Context, *, objects: Annotated[list[Json], Objects(GIFT, "The gifts, each as `{id}` or as the bare id.")]
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 gifts, by id."""
     return await writes.delete(context, GIFT, objects)
 
@@ -117,7 +117,7 @@ async def delete_gifts(
     section="own: gifts",
     examples=[Example({"id": "{id}"}, [_ROW], "A gift.", given=_MADE)],
 )
-async def get_gift(context: Context, *, id: Id) -> Rows:
+async def get_gift(context: Context, *, id: Id) -> ReadResult:
     """Reads one gift by its id."""
     return await reads.get(context, GIFT, id)
 
@@ -135,7 +135,7 @@ async def get_gifts(
     where: Annotated[Mapping[str, Json], Where(GIFT, "id", "leadID", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Reads a page of the gifts that match all filters, in the order of their ids."""
     return await reads.listing(context, GIFT, where, limit=limit, offset=offset)
 
@@ -157,6 +157,6 @@ async def get_gifts_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Reads the gifts that were created or updated between two times."""
     return await reads.date_range(context, GIFT, (start_date, end_date), timestamp, limit=limit, offset=offset)

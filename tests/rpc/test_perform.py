@@ -14,7 +14,7 @@ from springhead.jobs.steps import STEPS
 from springhead.model.kit.errors import EntryExists, Unavailable, Unexpected, UnknownMethod
 from springhead.rpc.context import Context
 from springhead.rpc.context import Server as Shared
-from springhead.rpc.method import REGISTRY, Outcomes
+from springhead.rpc.method import REGISTRY, WriteResult
 from springhead.rpc.perform import Performed, attempt, perform
 from springhead.store.companies import companies
 from springhead.store.database.pool import Database
@@ -71,8 +71,8 @@ def test_a_call_that_names_a_merged_lead_starts_again_from_the_same_parameters(
 
     outcomes = within(server, company, lambda context: attempt(context, work))
 
-    assert isinstance(outcomes, Outcomes)
-    assert [outcome["success"] for outcome in outcomes.results] == [True, True]
+    assert isinstance(outcomes, WriteResult)
+    assert [outcome["success"] for outcome in outcomes.outcomes] == [True, True]
     assert params == sent
     assert [dict(known.merged) for known in attempts] == [{}, {goes: stays}]
     (lead,) = company.call("getLead", id=stays)
@@ -102,7 +102,7 @@ def test_refused_objects_are_counted_by_method_and_code(server: Server, company:
 def test_a_fault_of_ours_is_999_with_the_requests_id(
     server: Server, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_context: Context, **_params: Any) -> Outcomes:
+    async def broken(_context: Context, **_params: Any) -> WriteResult:
         raise ZeroDivisionError
 
     monkeypatch.setitem(REGISTRY, "getLead", msgspec.structs.replace(REGISTRY["getLead"], run=broken))

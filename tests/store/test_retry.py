@@ -80,7 +80,7 @@ def test_another_error_is_not_retried() -> None:
 def test_no_write_outlives_the_time_after_which_none_is_left() -> None:
     """A call may send its last statement right before it is cut off, and PostgreSQL may run it to its limit."""
     longest_call = deadlines.CALL_SECONDS + max(
-        method.patience for method in REGISTRY.values() if isinstance(method.result, Writes)
+        method.extra_seconds for method in REGISTRY.values() if isinstance(method.result, Writes)
     )
 
     assert longest_call + deadlines.STATEMENT_SECONDS <= deadlines.LAST_WRITE_SECONDS

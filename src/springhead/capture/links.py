@@ -13,13 +13,13 @@ from springhead.capture.bots import is_bot, is_mail_proxy
 from springhead.capture.views import BODY_BYTES, GIF
 from springhead.capture.visitor_headers import objects_to_tracking
 from springhead.model.capture import email_links
-from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, SignedLink
 from springhead.model.capture.sites import Site
 from springhead.model.kit.errors import NoSuchRecord, NothingChanged, Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.model.leads.events import Event
 from springhead.rpc.context import Context, Server
-from springhead.rpc.method import Outcomes
+from springhead.rpc.method import WriteResult
 from springhead.rpc.perform import Performed, perform
 from springhead.store.capture import email_events
 from springhead.store.capture.sites import Sites
@@ -110,13 +110,13 @@ class Links:
             return pages.text_page("Just a moment", _LATER, status=503)
         return pages.text_page("Unsubscribed", f"You will get no more emails from {site.company.name}.")
 
-    async def _read(self, request: Request, purpose: str) -> tuple[Site | None, Link | None]:
+    async def _read(self, request: Request, purpose: str) -> tuple[Site | None, SignedLink | None]:
         """The site and the signed link of an address. Raises Unavailable if the database cannot say."""
         token = request.path_params["token"]
         site = await self._sites.find(email_links.site_token(token))
         return site, email_links.read(site, purpose, token) if site else None
 
-    async def _record(self, request: Request, site: Site, link: Link, *new_events: Event) -> None:
+    async def _record(self, request: Request, site: Site, link: SignedLink, *new_events: Event) -> None:
         """Writes the events of a link, at most once a minute. A failure does not stop the reader."""
         objected = site.respects_signals and objects_to_tracking(request.headers.raw)
         if request.method != "GET" or objected:
@@ -137,14 +137,14 @@ def _user_agent(request: Request) -> bytes:
 def _check_unsubscribed(performed: Performed) -> None:
     """Raises Unavailable unless the lead is unsubscribed now, or was before, or does not exist any more."""
     outcomes = performed.answer
-    if not isinstance(outcomes, Outcomes):
+    if not isinstance(outcomes, WriteResult):
         raise Unavailable
-    error = outcomes.results[0]["error"]
+    error = outcomes.outcomes[0]["error"]
     if error and error["code"] not in {NothingChanged.code, NoSuchRecord.code}:
         raise Unavailable
 
 
-def _event(link: Link, source: str, name: str, data: Mapping[str, str] | None = None) -> Event:
+def _event(link: SignedLink, source: str, name: str, data: Mapping[str, str] | None = None) -> Event:
     return Event(
         lead_id=link.lead_id,
         source=source,

@@ -16,7 +16,7 @@ from springhead.model.kit.errors import EntryExists, NothingChanged
 from springhead.model.leads.events import Event
 from springhead.model.leads.leads import email_key
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, Outcomes, Rows
+from springhead.rpc.method import Outcome, ReadResult, WriteResult
 from springhead.rpc.perform import attempt
 from springhead.store.capture import forms, visitors
 from springhead.store.capture.forms import Upload
@@ -108,7 +108,9 @@ async def _create(context: Context, tx: Tx, form: Form, submission: Submission) 
     return (await _write(create_leads, context, lead)).get("id", 0)
 
 
-async def _write(write: Callable[..., Awaitable[Rows | Outcomes]], context: Context, lead: dict[str, Any]) -> Done:
+async def _write(
+    write: Callable[..., Awaitable[ReadResult | WriteResult]], context: Context, lead: dict[str, Any]
+) -> Outcome:
     """Writes a lead. Unique values that other leads have are left out; only the event has them."""
     outcome = _only(await write(context, objects=[lead]))
     error = outcome["error"]
@@ -123,14 +125,14 @@ def _tracking_id(submission: Submission) -> dict[str, Any]:
     return {"trackingID": submission.tracking_id} if submission.tracking_id else {}
 
 
-def _only(result: Rows | Outcomes) -> Done:
+def _only(result: ReadResult | WriteResult) -> Outcome:
     """The outcome of the only object."""
-    assert isinstance(result, Outcomes)  # noqa: S101 - the result of a write
-    (outcome,) = result.results
+    assert isinstance(result, WriteResult)  # noqa: S101 - the result of a write
+    (outcome,) = result.outcomes
     return outcome
 
 
-def _checked(outcome: Done) -> Done:
+def _checked(outcome: Outcome) -> Outcome:
     """The outcome, also if nothing has changed. Raises TryAgain if a concurrent call creates the lead, or NotStored."""
     error = outcome["error"]
     if error and error["code"] == EntryExists.code:
@@ -166,5 +168,5 @@ async def _notify(context: Context, form: Form, submission: Submission, lead_id:
         "whoType": "lead",
     }
     result = await create_tasks(context, objects=[task])
-    if isinstance(result, Outcomes) and result.results[0]["error"]:
-        log.warning("no task for a submission", form=form.id, code=result.results[0]["error"]["code"])
+    if isinstance(result, WriteResult) and result.outcomes[0]["error"]:
+        log.warning("no task for a submission", form=form.id, code=result.outcomes[0]["error"]["code"])

@@ -19,7 +19,7 @@ from springhead.jobs.steps import STEPS
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import EntryExists, Json
 from springhead.rpc.context import Context, Server
-from springhead.rpc.method import Outcomes, find
+from springhead.rpc.method import WriteResult, find
 from springhead.store.database.pool import Database, TryAgain
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
@@ -62,14 +62,14 @@ async def _create(context: Context, batch: list[Json]) -> int:
             "Other writers changed the same leads each time, so some leads are missing. "
             "Run the command again: it skips the leads that exist."
         )
-    assert isinstance(result, Outcomes)  # noqa: S101 - createLeads is a write
-    for outcome in result.results:
+    assert isinstance(result, WriteResult)  # noqa: S101 - createLeads is a write
+    for outcome in result.outcomes:
         error = outcome.get("error")
         if error and error["code"] != EntryExists.code:
             raise Failure(
                 f"createLeads refused an invented lead, so some are missing: {error['message']}: {error['data']}"
             )
-    return sum(outcome.get("success", False) for outcome in result.results)
+    return sum(outcome.get("success", False) for outcome in result.outcomes)
 
 
 class _Advance(Protocol):

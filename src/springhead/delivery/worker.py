@@ -266,7 +266,7 @@ class Worker:
             log.warning("subscription off", company=company_id, subscription=claim.subscription_id, reason=reason)
         return "dead" if dead else "failed"
 
-    async def trial(self, target: Target) -> TestPushResult:
+    async def send_test(self, target: Target) -> TestPushResult:
         """Send a test push now, with nothing in it, and say what the receiver answered."""
         body = payloads.TRIAL
         headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)

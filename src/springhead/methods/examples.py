@@ -33,7 +33,7 @@ def row(noun: Noun, **values: Any) -> Mapping[str, Any]:
         if column.name in {"id", "createTimestamp", "updateTimestamp"}
         else _DEFAULTS.get(column.default or "", column.default and column.default.strip("'"))
         for column in noun.columns
-        if not column.asked
+        if not column.on_request
     }
 
 

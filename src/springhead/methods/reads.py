@@ -11,9 +11,9 @@ from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.kit.times import one_second_later, to_utc
-from springhead.rpc.context import Context, readable
-from springhead.rpc.method import Rows
-from springhead.rpc.params import PAGE, Count, Integer, Moment, OneOf
+from springhead.rpc.context import Context, check_field_names
+from springhead.rpc.method import ReadResult
+from springhead.rpc.params import PAGE, Integer, LimitOrOffset, Moment, OneOf
 from springhead.store.database.pool import Tx
 from springhead.store.nouns import reads
 
@@ -21,15 +21,15 @@ CHUNK = 500
 """Rows of a long answer that are read and sent at a time, so that memory does not grow with the answer."""
 
 Id = Annotated[int, Integer("The object's id.")]
-Limit = Annotated[int, Count("The most rows to return; 500 is the default and the maximum.", cap=PAGE)]
-LongLimit = Annotated[int, Count("The most rows to return; 500 by default, without a maximum.")]
-Offset = Annotated[int, Count("How many rows to skip.")]
+Limit = Annotated[int, LimitOrOffset("The most rows to return; 500 is the default and the maximum.", cap=PAGE)]
+LongLimit = Annotated[int, LimitOrOffset("The most rows to return; 500 by default, without a maximum.")]
+Offset = Annotated[int, LimitOrOffset("How many rows to skip.")]
 Start = Annotated[datetime, Moment("The first second of the range.")]
 End = Annotated[datetime, Moment("The last second of the range, included.", end=True)]
 Stamp = Annotated[Literal["create", "update"], OneOf("Which time the range refers to.", "create", "update")]
 
 
-async def get(context: Context, noun: Noun, object_id: int) -> Rows:
+async def get(context: Context, noun: Noun, object_id: int) -> ReadResult:
     """Returns one object by its id: a list of one row, or an empty list."""
     return await find(context, noun, {"id": object_id}, limit=1, offset=0)
 
@@ -43,15 +43,15 @@ async def listing(
     limit: int,
     offset: int,
     ahead: bool = False,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the active objects that match all filters, in the order of their ids.
 
     A filter that is not in `noun.paged`, such as `id`, also finds inactive objects. With `ahead` the result says
     whether more rows follow.
     """
-    if set(where) - set(noun.paged):
+    if set(where) - set(noun.where_columns):
         rows = await find(context, noun, where, names, limit=limit + ahead, offset=offset)
-        return Rows.first(rows.page, limit) if ahead else rows
+        return ReadResult.page_of(rows.page, limit) if ahead else rows
 
     async def page(tx: Tx, known: FieldSet) -> reads.Rows:
         columns = await select(context, tx, noun, known, names)
@@ -59,7 +59,7 @@ async def listing(
         return await read(zone=context.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
 
     rows = await run(context, page)
-    return Rows.first(rows, limit) if ahead else Rows(rows)
+    return ReadResult.page_of(rows, limit) if ahead else ReadResult(rows)
 
 
 Read = Callable[[Tx, FieldSet], Awaitable[reads.Rows]]
@@ -85,7 +85,7 @@ async def find(
     limit: int,
     offset: int,
     either: bool = False,
-) -> Rows:
+) -> ReadResult:
     """Returns the objects that match all filters, active or not; with `either`, the objects that match any filter."""
 
     async def matching(tx: Tx, known: FieldSet) -> reads.Rows:
@@ -101,7 +101,7 @@ async def find(
             either=either,
         )
 
-    return Rows(await run(context, matching))
+    return ReadResult(await run(context, matching))
 
 
 async def select(
@@ -115,7 +115,7 @@ async def select(
 ) -> reads.Select:
     """Returns the columns to read, custom fields included, cached per version of the fields. 205: unknown name."""
     try:
-        readable(noun, fields, names)
+        check_field_names(noun, fields, names)
     except InvalidParameters:
         await context.verify(tx, fields)
         raise
@@ -138,7 +138,7 @@ async def date_range(
     limit: int,
     offset: int,
     leaving_out: Sequence[str] = (),
-) -> Rows:
+) -> ReadResult:
     """Returns the objects created or updated between two times of the call's time zone, both included, oldest first.
 
     A long answer is sent while it is read.
@@ -162,7 +162,7 @@ async def date_range(
         if not rows:
             await context.verify(tx, known)
     if last is None or len(rows) < CHUNK or limit <= CHUNK:
-        return Rows(rows)
+        return ReadResult(rows)
 
     async def pages() -> AsyncGenerator[Sequence[Mapping[str, Json]]]:
         page, after, remaining = rows, last, limit - len(rows)
@@ -174,7 +174,7 @@ async def date_range(
             if page:
                 yield page
 
-    return Rows(pages=pages())
+    return ReadResult(pages=pages())
 
 
 def decoded(noun: Noun, row: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -27,7 +27,7 @@ def filter_fields(fields: FieldSet) -> FilterFields:
 
     Not what is computed from other tables: a change there is no change of the lead, and no list would follow.
     """
-    standard = {column.name: column for column in LEAD.columns if not (column.asked and column.read)}
+    standard = {column.name: column for column in LEAD.columns if not (column.on_request and column.read)}
     return FilterFields(standard, {column.name: column for column in fields.columns["lead"]})
 
 
@@ -42,7 +42,7 @@ ACTIVE_LIST = Noun(
         Column(name="removedCount", kind=_ID, writable=False),
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="description", kind=text(255)),
-        Column(name="filter", kind=_FILTER, nullable=True, asked=True),
+        Column(name="filter", kind=_FILTER, nullable=True, on_request=True),
     ),
 )
 
@@ -113,7 +113,7 @@ LIST_LEAD = Noun(
         Column(name="lastName", kind=_OF_LEAD["lastName"].kind, writable=False, read="coalesce(p.last_name, '')"),
         Column(name="emailAddress", kind=_OF_LEAD["emailAddress"].kind, writable=False, read="p.email_address"),
     ),
-    paged=("listID",),
+    where_columns=("listID",),
 )
 
 REMOVED_MEMBER = Noun(

@@ -73,7 +73,7 @@ SCORE_RULE = Noun(
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="updateTimestamp", kind=moment(), writable=False),
     ),
-    paged=("part", "isActive"),
+    where_columns=("part", "isActive"),
 )
 
 SCORING = Noun(

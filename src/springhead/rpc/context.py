@@ -14,7 +14,7 @@ from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Problem, Unavailable
 from springhead.model.kit.fields import FieldSet
-from springhead.rpc.objects import Shape
+from springhead.rpc.objects import ObjectSchema
 from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.retry import FIRST, Attempt
@@ -34,7 +34,7 @@ class Pushes(Protocol):
         """There may be something to push for a company."""
         ...
 
-    async def trial(self, target: Target) -> TestPushResult:
+    async def send_test(self, target: Target) -> TestPushResult:
         """Send a test push now, and say what came of it."""
         ...
 
@@ -59,7 +59,7 @@ class NoPushes:
     def wake(self, company_id: int) -> None:
         """Nobody listens."""
 
-    async def trial(self, target: Target) -> TestPushResult:  # noqa: ARG002 - the protocol's signature
+    async def send_test(self, target: Target) -> TestPushResult:  # noqa: ARG002 - the protocol's signature
         """Nobody sends."""
         raise Unavailable
 
@@ -120,17 +120,17 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         await self.server.fields.verify(tx, self.company.id, fields)
 
 
-def shape(noun: Noun, fields: FieldSet, *, creating: bool) -> Shape:
+def object_schema(noun: Noun, fields: FieldSet, *, creating: bool) -> ObjectSchema:
     """What the noun's objects must be, custom fields included; made once for each version of them."""
     key = (noun.name, "create" if creating else "update")
-    found: Shape | None = fields.cache.get(key)
+    found: ObjectSchema | None = fields.cache.get(key)
     if found is None:
         custom = fields.columns.get(noun.name, ())
-        found = fields.cache[key] = Shape(noun, custom, creating=creating)
+        found = fields.cache[key] = ObjectSchema(noun, custom, creating=creating)
     return found
 
 
-def readable(noun: Noun, fields: FieldSet, names: Sequence[str] | None) -> None:
+def check_field_names(noun: Noun, fields: FieldSet, names: Sequence[str] | None) -> None:
     """Refuse, with 205, names in `fields` that the noun does not have."""
     if not names:
         return

@@ -9,7 +9,7 @@ import msgspec
 
 from springhead.model.kit.errors import InvalidParameters, Json
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, Method, Outcomes, Rows
+from springhead.rpc.method import Method, Outcome, ReadResult, WriteResult
 from springhead.store.companies import idempotency_keys as store
 from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import TryAgain
@@ -29,7 +29,9 @@ def key_of(values: Sequence[str]) -> str:
     return values[0]
 
 
-async def once(context: Context, method: Method[Any], params: Mapping[str, Json], *, key: str) -> Rows | Outcomes:
+async def once(
+    context: Context, method: Method[Any], params: Mapping[str, Json], *, key: str
+) -> ReadResult | WriteResult:
     """Run a write, or give what it was answered when it has run with this key within a day.
 
     The key and the answer are stored in the transaction of the write itself: after a crash there are all or none. A
@@ -45,8 +47,8 @@ async def once(context: Context, method: Method[Any], params: Mapping[str, Json]
             server = msgspec.structs.replace(context.server, jobs=jobs)
             inside = msgspec.structs.replace(context, server=server, inside=tx)
             result = await method.call(inside, params, objects_per_call=context.company.objects_per_call)
-            if isinstance(result, Outcomes):
-                answer = msgspec.json.encode(result.results)
+            if isinstance(result, WriteResult):
+                answer = msgspec.json.encode(result.outcomes)
                 if len(answer) <= ANSWER_MAX:
                     await store.store_answer(tx, company_id, key, answer.decode())
     except BaseException:
@@ -80,15 +82,15 @@ def _fingerprint(context: Context, method: Method[Any], params: Mapping[str, Jso
     return hashlib.sha256(asked).digest()
 
 
-def _again(kept: store.StoredCall | None, fingerprint: bytes) -> Outcomes:
+def _again(kept: store.StoredCall | None, fingerprint: bytes) -> WriteResult:
     if kept is None:
         raise TryAgain
     if kept.fingerprint != fingerprint:
         raise _wrong("This key was used for another call within a day")
     if kept.answer is None:
         raise _wrong("The call with this key was done; its answer was too long to be kept")
-    results: list[Done] = _answer(kept.answer)
-    return Outcomes(results)
+    results: list[Outcome] = _answer(kept.answer)
+    return WriteResult(results)
 
 
 def _wrong(message: str) -> InvalidParameters:

@@ -5,10 +5,10 @@ from typing import TypeAlias, cast
 
 from springhead.model.kit.columns import ID_MAX, Column, Noun
 from springhead.model.kit.errors import InvalidParameters, Json, MissingParameters, UnexpectedArray, WrongParameters
-from springhead.rpc.params import Param, Where, whole
+from springhead.rpc.params import Param, Where, whole_number
 
 
-class Which(Where):
+class WhereKeys(Where):
     """What a read is about: single values under keys that need not be columns of what is read.
 
     Without any of the keys `needed` it is 206.
@@ -50,10 +50,10 @@ class Text(Param):
         """The text; 205 when it is none, or too long."""
         found = self.scalar(name, value, required=required)
         if not isinstance(found, str):
-            raise InvalidParameters(self.wrong(name, "Expected data of type string", required=required))
+            raise InvalidParameters(self.problem(name, "Expected data of type string", required=required))
         if self.length is not None and len(found) > self.length:
             message = f"Expected at most {self.length} characters, got {len(found)}"
-            raise InvalidParameters(self.wrong(name, message, required=required))
+            raise InvalidParameters(self.problem(name, message, required=required))
         return found
 
 
@@ -68,14 +68,14 @@ class Hash(Param):
     def read(self, name: str, value: Json, *, required: bool) -> Mapping[str, Json]:
         """The hash; 205 for anything else."""
         if not isinstance(value, dict):
-            raise InvalidParameters(self.wrong(name, "Expected a hash", required=required))
+            raise InvalidParameters(self.problem(name, "Expected a hash", required=required))
         return cast("dict[str, Json]", value)
 
     def schema(self) -> dict[str, Json]:
         """An object; PHP writes an empty one as a list."""
         return {"type": ["object", "array"], "maxItems": 0}
 
-    def empty(self, value: Json) -> bool:
+    def is_empty(self, value: Json) -> bool:
         """Nothing asked for."""
         return value in (None, "", [], {})
 
@@ -92,17 +92,17 @@ class Sort(Param):
         """The fields in their order; 205 for what is none of these forms, or twice the same field."""
         given = cast("list[Json]", value) if isinstance(value, list) else [value]
         if len(given) > self._most:
-            raise InvalidParameters(self.wrong(name, f"Expected at most {self._most} fields", required=required))
+            raise InvalidParameters(self.problem(name, f"Expected at most {self._most} fields", required=required))
         found: list[tuple[str, bool]] = []
         for place, one in enumerate(given):
             entry = cast("dict[str, Json]", one) if isinstance(one, dict) else {"field": one}
             field, direction = entry.get("field"), entry.get("direction", "asc")
             if not isinstance(field, str) or direction not in ("asc", "desc") or set(entry) - {"field", "direction"}:
                 message = 'Expected a field, or {"field": its name, "direction": "asc" or "desc"}'
-                raise InvalidParameters(self.wrong(f"{name}[{place}]", message, required=required))
+                raise InvalidParameters(self.problem(f"{name}[{place}]", message, required=required))
             if field in {other for other, _ in found}:
                 message = "Expected each field once"
-                raise InvalidParameters(self.wrong(f"{name}[{place}]", message, required=required))
+                raise InvalidParameters(self.problem(f"{name}[{place}]", message, required=required))
             found.append((field, direction == "desc"))
         return found
 
@@ -117,7 +117,7 @@ class Sort(Param):
         one: Json = {"anyOf": [{"type": "string"}, field]}
         return {"anyOf": [{"type": "string"}, field, {"type": "array", "items": one, "maxItems": self._most}]}
 
-    def empty(self, value: Json) -> bool:
+    def is_empty(self, value: Json) -> bool:
         """By nothing but the id."""
         return value in (None, "", [], {})
 
@@ -137,16 +137,16 @@ class Ids(Param):
     def read(self, name: str, value: Json, *, required: bool) -> list[int]:
         """The ids in the order sent; what is no 64-bit number is 205."""
         if not isinstance(value, list):
-            raise InvalidParameters(self.wrong(name, "Expected a list of ids", required=required))
+            raise InvalidParameters(self.problem(name, "Expected a list of ids", required=required))
         if len(value) > self._most:
             message = f"Expected at most {self._most} ids, got {len(value)}"
-            raise self._excess(self.wrong(name, message, required=required))
+            raise self._excess(self.problem(name, message, required=required))
         if any(isinstance(item, (list, dict)) for item in value):
-            raise UnexpectedArray(self.wrong(name, "Expected a list of single values", required=required))
-        ids = [whole(item) if isinstance(item, (str, int)) else None for item in value]
+            raise UnexpectedArray(self.problem(name, "Expected a list of single values", required=required))
+        ids = [whole_number(item) if isinstance(item, (str, int)) else None for item in value]
         found = [one for one in ids if one is not None and -ID_MAX - 1 <= one <= ID_MAX]
         if len(found) < len(ids):
-            raise InvalidParameters(self.wrong(name, "Expected data of type integer", required=required))
+            raise InvalidParameters(self.problem(name, "Expected data of type integer", required=required))
         return found
 
     def schema(self) -> dict[str, Json]:
@@ -155,11 +155,11 @@ class Ids(Param):
         return {"type": "array", "items": one, "maxItems": self._most}
 
 
-class TooMany(InvalidParameters):
+class TooManyIds(InvalidParameters):
     """More ids than one call takes."""
 
 
-class OneOrMore(Ids):
+class OneOrMoreIds(Ids):
     """One id, or a list of them."""
 
     def read(self, name: str, value: Json, *, required: bool) -> list[int]:

@@ -9,10 +9,10 @@ import msgspec
 
 from springhead.model.kit.columns import WRITTEN_NOUNS, Noun
 from springhead.model.kit.errors import ApiError, ErrorBody, InvalidParameters, Json, SingleObjectRefused, UnknownMethod
-from springhead.rpc.params import Flat, Given, Objects, Param
+from springhead.rpc.params import DeclaredParam, FlatOrObjects, Objects, Param
 
 
-class Done(TypedDict):
+class Outcome(TypedDict):
     """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create.
 
     The wire: docs/wire/envelope.md#outcomes.
@@ -32,24 +32,24 @@ class Done(TypedDict):
     receiver: NotRequired[Mapping[str, Json]]
 
 
-def done(object_id: int | None = None) -> Done:
+def succeeded(object_id: int | None = None) -> Outcome:
     """An object that went through."""
     if object_id is None:
         return {"success": True, "error": None}
     return {"success": True, "error": None, "id": object_id}
 
 
-def upserted(object_id: int, *, created: bool) -> Done:
+def upserted(object_id: int, *, created: bool) -> Outcome:
     """An object that is there now as asked for, and whether it is new."""
     return {"success": True, "error": None, "id": object_id, "created": created}
 
 
-def erased(receipts: list[int]) -> Done:
+def erased(receipts: list[int]) -> Outcome:
     """A lead, or the leads with an address, of which nothing is kept but receipts with these ids."""
     return {"success": True, "error": None, "receipts": receipts}
 
 
-def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) -> Done:
+def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) -> Outcome:
     """A lead that was converted, with its account and its new opportunity."""
     return {
         "success": True,
@@ -60,12 +60,12 @@ def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) 
     }
 
 
-def refused(error: ApiError) -> Done:
+def refused(error: ApiError) -> Outcome:
     """An object that was refused alone."""
     return {"success": False, "error": error.body()}
 
 
-class Rows(msgspec.Struct, frozen=True):
+class ReadResult(msgspec.Struct, frozen=True):
     """The rows of a read: a page, or pages that follow one another for an answer of any length.
 
     `more` says whether there are rows behind the page, for reads whose answer tells. `beside` are the further
@@ -76,21 +76,21 @@ class Rows(msgspec.Struct, frozen=True):
     pages: AsyncIterator[Sequence[Mapping[str, Json]]] | None = None
     more: bool = False
     groups: Mapping[str, Sequence[Mapping[str, Json]]] | None = None
-    beside: Mapping[str, Json] | None = None
+    extra: Mapping[str, Json] | None = None
 
     @classmethod
-    def first(cls, found: Sequence[Mapping[str, Json]], limit: int) -> "Rows":
+    def page_of(cls, found: Sequence[Mapping[str, Json]], limit: int) -> "ReadResult":
         """The first `limit` of the rows found, and whether there were more."""
         return cls(found[:limit], more=len(found) > limit)
 
 
-class Outcomes(msgspec.Struct, frozen=True):
+class WriteResult(msgspec.Struct, frozen=True):
     """What became of each object of a bulk write, in the order sent."""
 
-    results: Sequence[Done]
+    outcomes: Sequence[Outcome]
 
     @classmethod
-    def in_order(cls, outcomes: Mapping[int, Done]) -> "Outcomes":
+    def in_order(cls, outcomes: Mapping[int, Outcome]) -> "WriteResult":
         """The outcomes by the position of their objects in the call, of which none is missing."""
         return cls([outcomes[at] for at in range(len(outcomes))])
 
@@ -105,19 +105,19 @@ class Reads(msgspec.Struct, frozen=True):
     """
 
     noun: Noun
-    generated: str = ""
-    by: str = ""
-    beside: Mapping[str, Json] = {}
+    generated_key: str = ""
+    grouped_by: str = ""
+    extra: Mapping[str, Json] = {}
 
     @property
     def key(self) -> str:
         """The result's key, the only one but for `hasMore`."""
-        return self.generated or self.noun.name
+        return self.generated_key or self.noun.name
 
     @property
     def samples(self) -> Mapping[str, Json]:
         """What the members beside the rows may look like."""
-        return {name: schema.get("example") for name, schema in self.beside.items() if isinstance(schema, dict)}
+        return {name: schema.get("example") for name, schema in self.extra.items() if isinstance(schema, dict)}
 
 
 class Writes(msgspec.Struct, frozen=True):
@@ -159,7 +159,7 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     name: str
     summary: str
     description: str
-    params: tuple[Given, ...]
+    params: tuple[DeclaredParam, ...]
     result: Reads | Writes
     errors: tuple[type[ApiError], ...]
     examples: tuple[Example, ...]
@@ -167,26 +167,26 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     differs: str
     since: str
     section: str
-    patience: float
-    run: Callable[..., Awaitable[Rows | Outcomes]]
+    extra_seconds: float
+    run: Callable[..., Awaitable[ReadResult | WriteResult]]
 
-    async def call(self, context: C, params: Mapping[str, Json], *, objects_per_call: int) -> Rows | Outcomes:
+    async def call(self, context: C, params: Mapping[str, Json], *, objects_per_call: int) -> ReadResult | WriteResult:
         """Read the parameters and run the method; raises the ApiError that the wire answers."""
-        taken = {given.argument: given.take(params) for given in self.params}
+        taken = {given.argument: given.value_from(params) for given in self.params}
         for given in self.params:
             if isinstance(given.accepts, Objects):
-                given.accepts.bounded(taken[given.argument], objects_per_call)
+                given.accepts.check_count(taken[given.argument], objects_per_call)
         result = await self.run(context, **taken)
-        if isinstance(result, Outcomes) and self.flat and self.flat.is_flat(params):
-            (only,) = result.results
+        if isinstance(result, WriteResult) and self.flat and self.flat.has_single_object(params):
+            (only,) = result.outcomes
             if only["error"]:
                 raise SingleObjectRefused(only["error"])
         return result
 
     @property
-    def flat(self) -> Flat | None:
+    def flat(self) -> FlatOrObjects | None:
         """The parameter that stands for all others, when the call may be about one object without a list."""
-        return next((given.accepts for given in self.params if isinstance(given.accepts, Flat)), None)
+        return next((given.accepts for given in self.params if isinstance(given.accepts, FlatOrObjects)), None)
 
 
 REGISTRY: dict[str, Method[Any]] = {}
@@ -204,9 +204,9 @@ def method(
     differs: str = "",
     since: str = "0.1",
     section: str = "",
-    patience: float = 0,
+    extra_seconds: float = 0,
     aliases: Sequence[str] = (),
-) -> Callable[[Callable[..., Awaitable[Rows | Outcomes]]], Callable[..., Awaitable[Rows | Outcomes]]]:
+) -> Callable[[Callable[..., Awaitable[ReadResult | WriteResult]]], Callable[..., Awaitable[ReadResult | WriteResult]]]:
     """Declare an API method.
 
     The function's name gives the wire's (`create_leads` is `createLeads`), its keyword-only parameters,
@@ -216,8 +216,8 @@ def method(
     """
 
     def declare(
-        function: Callable[..., Awaitable[Rows | Outcomes]],
-    ) -> Callable[..., Awaitable[Rows | Outcomes]]:
+        function: Callable[..., Awaitable[ReadResult | WriteResult]],
+    ) -> Callable[..., Awaitable[ReadResult | WriteResult]]:
         summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
         name = _wire_name(function.__name__)
         params = _params(function)
@@ -237,7 +237,7 @@ def method(
             differs=differs,
             since=since,
             section=section,
-            patience=patience,
+            extra_seconds=extra_seconds,
             run=function,
         )
         return function
@@ -258,9 +258,9 @@ def find(name: Json) -> Method[Any]:
     return found
 
 
-def _params(function: Callable[..., Any]) -> tuple[Given, ...]:
+def _params(function: Callable[..., Any]) -> tuple[DeclaredParam, ...]:
     hints = get_type_hints(function, include_extras=True)
-    taken: list[Given] = []
+    taken: list[DeclaredParam] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
@@ -270,5 +270,5 @@ def _params(function: Callable[..., Any]) -> tuple[Given, ...]:
             raise TypeError(message)
         required = parameter.default is inspect.Parameter.empty
         name = _wire_name(parameter.name)
-        taken.append(Given(parameter.name, name, accepts, required, None if required else parameter.default))
+        taken.append(DeclaredParam(parameter.name, name, accepts, required, None if required else parameter.default))
     return tuple(taken)

@@ -16,25 +16,25 @@ from springhead.model.kit.errors import (
     UnexpectedArray,
     WrongParameters,
 )
-from springhead.rpc.method import Done, refused
+from springhead.rpc.method import Outcome, refused
 
 PROBLEMS_MAX = 100
 """How many problems of one object are named."""
 
-ROOM = 2_000
+ENTRIES_MAX = 2_000
 """Problems, options and valid names that the refusals of one call hold; beyond, each is cut to a sentence."""
 
 _encode = msgspec.json.Encoder().encode
 
 
-class Checked(msgspec.Struct):
+class CheckedObjects(msgspec.Struct):
     """The objects of one call after the check.
 
     `good` are the right ones, `positions` where each stood in the call; `refusals` are the others by
     their position. An attribute that was not sent is UNSET.
     """
 
-    good: list[Any]
+    valid: list[Any]
     positions: list[int]
     refusals: dict[int, ApiError]
     encoded: bytes | None = None
@@ -45,37 +45,37 @@ class Checked(msgspec.Struct):
             return
         self.refusals.update(wrong)
         self.encoded = None
-        kept = [(one, at) for one, at in zip(self.good, self.positions, strict=True) if at not in wrong]
-        self.good = [one for one, _ in kept]
+        kept = [(one, at) for one, at in zip(self.valid, self.positions, strict=True) if at not in wrong]
+        self.valid = [one for one, _ in kept]
         self.positions = [at for _, at in kept]
 
-    def placed(self) -> list[tuple[Any, int]]:
+    def with_positions(self) -> list[tuple[Any, int]]:
         """The right objects with their positions in the call."""
-        return list(zip(self.good, self.positions, strict=True))
+        return list(zip(self.valid, self.positions, strict=True))
 
-    def refused(self) -> dict[int, Done]:
+    def refused_outcomes(self) -> dict[int, Outcome]:
         """The outcomes of the refused objects, by their positions: what the others' outcomes are added to."""
         return {at: refused(error) for at, error in self.refusals.items()}
 
-    def documents(self) -> str:
+    def to_json(self) -> str:
         """The right objects as one JSON array, as the store takes them."""
-        return (self.encoded or _encode(self.good)).decode()
+        return (self.encoded or _encode(self.valid)).decode()
 
 
-class Shape:
+class ObjectSchema:
     """What an object of a noun must be when it is created, or when it is changed."""
 
     def __init__(self, noun: Noun, custom: Sequence[Column] = (), *, creating: bool) -> None:
         self._noun = noun
         self._custom = tuple(column.name for column in custom)
-        columns = [*noun.written, *custom]
-        self._ignored = noun.ignored
+        columns = [*noun.writable_columns, *custom]
+        self._ignored = noun.ignored_names
         if not creating:
             columns.insert(0, noun.by_name["id"])
             self._ignored -= {"id"}
         self._columns = {column.name: column for column in columns}
         self._required = {column.name for column in columns if column.required} if creating else set[str]()
-        self._nullable = [column.name for column in noun.written if column.nullable]
+        self._nullable = [column.name for column in noun.writable_columns if column.nullable]
         # Required fields stand first: a Struct takes no field without a default after one with it.
         ordered = sorted(columns, key=lambda column: column.name not in self._required)
         self.struct: type[Any] = msgspec.defstruct(
@@ -93,7 +93,7 @@ class Shape:
             return (column.name, accepts)
         return (column.name, accepts | UnsetType, UNSET)
 
-    def check(self, objects: Sequence[Json]) -> Checked:
+    def check(self, objects: Sequence[Json]) -> CheckedObjects:
         """Part the right objects from the wrong ones; every problem of a wrong one is named."""
         clean = [self._without_ignored(one) for one in objects]
         try:
@@ -105,19 +105,19 @@ class Shape:
         encoded = _encode(good)
         if b"\\u0000" in encoded:
             return self._check_each(clean, exact=True)
-        return Checked(good, list(range(len(good))), {}, encoded)
+        return CheckedObjects(good, list(range(len(good))), {}, encoded)
 
     def _without_ignored(self, one: Json) -> Json:
         if not isinstance(one, dict) or self._ignored.isdisjoint(one):
             return one if one != [] else {}  # an empty array of PHP
         return {name: value for name, value in one.items() if name not in self._ignored}
 
-    def _check_each(self, objects: Sequence[Json], *, exact: bool = False) -> Checked:
-        checked = Checked([], [], {})
-        room = ROOM
+    def _check_each(self, objects: Sequence[Json], *, exact: bool = False) -> CheckedObjects:
+        checked = CheckedObjects([], [], {})
+        room = ENTRIES_MAX
         for position, one in enumerate(objects):
             try:
-                checked.good.append(self._check_one(one, exact=exact))
+                checked.valid.append(self._check_one(one, exact=exact))
                 checked.positions.append(position)
             except WrongParameters as refusal:
                 room -= refusal.entry_count
@@ -135,7 +135,7 @@ class Shape:
                     return good
             except msgspec.ValidationError:
                 pass
-        values, problems, arrays = self._examine(one)
+        values, problems, arrays = self._read_values(one)
         if arrays and not problems:
             raise UnexpectedArray(*arrays)
         if problems:
@@ -144,7 +144,7 @@ class Shape:
             raise InvalidParameters(*problems, *arrays, **known)
         return self.struct(**values)
 
-    def _examine(self, one: Mapping[str, Json]) -> tuple[dict[str, Any], list[Problem], list[Problem]]:
+    def _read_values(self, one: Mapping[str, Json]) -> tuple[dict[str, Any], list[Problem], list[Problem]]:
         """The values of an object, what is wrong with it, and where a list stands for a single value."""
         values: dict[str, Any] = {}
         problems: list[Problem] = []
@@ -155,7 +155,7 @@ class Shape:
             column = self._columns.get(name)
             if column is None:
                 problems.append({"param": name[:255], "message": "Unknown parameter"})
-            elif isinstance(value, (list, dict)) and not _several(column, value):
+            elif isinstance(value, (list, dict)) and not _takes_several(column, value):
                 arrays.append(column.problem("Expected a single value"))
             elif value is None and column.nullable:
                 values[name] = None
@@ -168,7 +168,7 @@ class Shape:
         problems += [self._columns[name].problem("Required parameter is missing") for name in absent]
         return values, problems, arrays
 
-    def custom(self, good: Sequence[Any]) -> str:
+    def custom_to_json(self, good: Sequence[Any]) -> str:
         """The custom fields of the objects as a JSON array; null where one is to be unset."""
         if not self._custom:
             return "[]"
@@ -179,13 +179,13 @@ class Shape:
             ]
         ).decode()
 
-    def nulls(self, good: Sequence[Any]) -> list[int]:
+    def null_bits(self, good: Sequence[Any]) -> list[int]:
         """For each object, a bit for each nullable column that is to become null."""
         bits = [(name, 1 << bit) for bit, name in enumerate(self._nullable)]
         return [sum(bit for name, bit in bits if getattr(one, name) is None) for one in good]
 
 
-def _several(column: Column, value: Json) -> bool:
+def _takes_several(column: Column, value: Json) -> bool:
     """Whether the value is a list or an object and the column one that takes it."""
     if column.kind.sql == "jsonb":
         return isinstance(value, list if column.kind.type == "list" else dict)

@@ -51,15 +51,15 @@ class Param:
         """The parameter as JSON Schema, for OpenRPC."""
         return {"type": self.type}
 
-    def empty(self, value: Json) -> bool:
+    def is_empty(self, value: Json) -> bool:
         """Whether the value counts as not given."""
         return value is None
 
-    def missing(self, name: str) -> ApiError:
+    def missing_error(self, name: str) -> ApiError:
         """What the wire answers when a required parameter is absent."""
-        return MissingParameters(self.wrong(name, "Required parameter is missing", required=True))
+        return MissingParameters(self.problem(name, "Required parameter is missing", required=True))
 
-    def wrong(self, name: str, message: str, *, required: bool) -> Any:
+    def problem(self, name: str, message: str, *, required: bool) -> Any:
         """An entry for `data.params`."""
         valid = {"type": self.type, "length": self.length, "required": required}
         return {"param": name, "message": message, "validFormat": valid}
@@ -67,12 +67,12 @@ class Param:
     def scalar(self, name: str, value: Json, *, required: bool) -> str | int | bool:
         """The value when it is a single one; UnexpectedArray for a list or an object."""
         if isinstance(value, (list, dict)):
-            raise UnexpectedArray(self.wrong(name, "Expected a single value", required=required))
+            raise UnexpectedArray(self.problem(name, "Expected a single value", required=required))
         if isinstance(value, str) and "\0" in value:
-            raise InvalidParameters(self.wrong(name, "The character NUL is not allowed", required=required))
+            raise InvalidParameters(self.problem(name, "The character NUL is not allowed", required=required))
         if isinstance(value, (str, int)):
             return value
-        raise InvalidParameters(self.wrong(name, f"Expected data of type {self.type}", required=required))
+        raise InvalidParameters(self.problem(name, f"Expected data of type {self.type}", required=required))
 
 
 class Integer(Param):
@@ -85,15 +85,15 @@ class Integer(Param):
 
     def read(self, name: str, value: Json, *, required: bool) -> int:
         """The number; 205 when it is none or out of range."""
-        number = whole(self.scalar(name, value, required=required))
+        number = whole_number(self.scalar(name, value, required=required))
         if number is None:
-            raise InvalidParameters(self.wrong(name, "Expected data of type integer", required=required))
+            raise InvalidParameters(self.problem(name, "Expected data of type integer", required=required))
         if not self._low <= number <= self._high:
             message = f"Expected an integer from {self._low} to {self._high}"
-            raise InvalidParameters(self.wrong(name, message, required=required))
+            raise InvalidParameters(self.problem(name, message, required=required))
         return number
 
-    def wrong(self, name: str, message: str, *, required: bool) -> Any:
+    def problem(self, name: str, message: str, *, required: bool) -> Any:
         """As captured: the vendor calls the type `int` here (docs/wire/errors.md#error-object)."""
         return {
             "param": name,
@@ -106,7 +106,7 @@ class Integer(Param):
         return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]}
 
 
-class Count(Integer):
+class LimitOrOffset(Integer):
     """A `limit` or `offset`: never negative; "" means the default; over `cap` it is cut, silently."""
 
     def __init__(self, about: str, *, cap: int | None = None) -> None:
@@ -118,7 +118,7 @@ class Count(Integer):
         number = super().read(name, value, required=required)
         return number if self._cap is None else min(number, self._cap)
 
-    def empty(self, value: Json) -> bool:
+    def is_empty(self, value: Json) -> bool:
         """An empty text and null mean the default (docs/wire/envelope.md#params)."""
         return value is None or value == ""
 
@@ -137,7 +137,7 @@ class Moment(Param):
         text = self.scalar(name, value, required=required)
         moment = times.parse(text, end_of_day=self._end) if isinstance(text, str) else None
         if moment is None:
-            raise InvalidParameters(self.wrong(name, f"Expected {times.FORMAT}", required=required))
+            raise InvalidParameters(self.problem(name, f"Expected {times.FORMAT}", required=required))
         return moment
 
     def schema(self) -> dict[str, Json]:
@@ -156,7 +156,7 @@ class OneOf(Param):
         word = self.scalar(name, value, required=required)
         if not isinstance(word, str) or word not in self._words:
             message = "Expected one of: " + ", ".join(self._words)
-            raise WrongValue(self.wrong(name, message, required=required))
+            raise WrongValue(self.problem(name, message, required=required))
         return word
 
     def schema(self) -> dict[str, Json]:
@@ -175,17 +175,17 @@ class Names(Param):
     def read(self, name: str, value: Json, *, required: bool) -> list[str]:
         """The names."""
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise InvalidParameters(self.wrong(name, "Expected a list of system names", required=required))
+            raise InvalidParameters(self.problem(name, "Expected a list of system names", required=required))
         if len(value) > NAMES_MAX:
             message = f"Expected at most {NAMES_MAX} names, got {len(value)}"
-            raise InvalidParameters(self.wrong(name, message, required=required))
+            raise InvalidParameters(self.problem(name, message, required=required))
         return [str(item) for item in value]
 
     def schema(self) -> dict[str, Json]:
         """A list of strings."""
         return {"type": "array", "items": {"type": "string"}, "maxItems": NAMES_MAX}
 
-    def empty(self, value: Json) -> bool:
+    def is_empty(self, value: Json) -> bool:
         """Nothing asked for is everything."""
         return value in (None, "", [], {})
 
@@ -208,7 +208,7 @@ class Where(Param):
         if value in (None, "", [], {}):
             return {}
         if not isinstance(value, dict):
-            raise InvalidParameters(self.wrong(name, "Expected a hash of filters", required=required))
+            raise InvalidParameters(self.problem(name, "Expected a hash of filters", required=required))
         unknown = [key for key in value if key not in self.keys]
         if unknown:
             message = f"Expected one of: {', '.join(self.keys)}"
@@ -233,7 +233,7 @@ class Where(Param):
             raise UnexpectedArray(column.problem("Expected a list of single values"))
         kind = column.kind
         if kind.sql in {"bigint", "smallint"}:
-            number = whole(value) if isinstance(value, (str, int)) else None
+            number = whole_number(value) if isinstance(value, (str, int)) else None
             if number is None:
                 raise InvalidParameters(column.problem("Expected data of type integer"))
             if not -ID_MAX - 1 <= number <= ID_MAX:
@@ -255,7 +255,7 @@ class Where(Param):
             "maxItems": 0,
         }
 
-    def empty(self, value: Json) -> bool:  # noqa: ARG002 - the base's signature
+    def is_empty(self, value: Json) -> bool:  # noqa: ARG002 - the base's signature
         """A `where` that is there and empty is given: it means all."""
         return False
 
@@ -273,20 +273,20 @@ class Objects(Param):
         if isinstance(value, dict):
             return list(value.values())
         if not isinstance(value, list):
-            raise MalformedObject(self.wrong(name, "Expected a list of objects", required=required))
+            raise MalformedObject(self.problem(name, "Expected a list of objects", required=required))
         return list(value)
 
-    def bounded(self, objects: Sequence[Json], most: int) -> None:
+    def check_count(self, objects: Sequence[Json], most: int) -> None:
         """209 when there are more objects than one call of the company may carry."""
         if len(objects) > most:
             message = f"Expected at most {most} objects, got {len(objects)}"
-            raise TooManyObjects(self.wrong("objects", message, required=True), limit=most)
+            raise TooManyObjects(self.problem("objects", message, required=True), limit=most)
 
-    def missing(self, name: str) -> ApiError:
+    def missing_error(self, name: str) -> ApiError:
         """207, the wire's own code for this one."""
-        return MissingObjects(self.wrong(name, "Required parameter is missing", required=True))
+        return MissingObjects(self.problem(name, "Required parameter is missing", required=True))
 
-    def empty(self, value: Json) -> bool:
+    def is_empty(self, value: Json) -> bool:
         """Neither null nor "" is a list."""
         return value is None or value == ""
 
@@ -299,7 +299,7 @@ class Objects(Param):
         }
 
 
-class Flat(Objects):
+class FlatOrObjects(Objects):
     """One object whose columns stand in the params themselves, or a list `objects` of them.
 
     The wire: docs/wire/envelope.md#params.
@@ -307,28 +307,28 @@ class Flat(Objects):
     """
 
     @staticmethod
-    def is_flat(params: Mapping[str, Json]) -> bool:
+    def has_single_object(params: Mapping[str, Json]) -> bool:
         """Whether the call is about one object without a list."""
         return params.get("objects") in (None, "")
 
-    def shown(self, *, deleting: bool) -> list[tuple[Column, bool]]:
+    def documented_columns(self, *, deleting: bool) -> list[tuple[Column, bool]]:
         """The columns that the one object can have, and whether each must be there."""
         identity = self.noun.by_name.get("id")
         if self.creating or identity is None:
-            return [(column, column.required) for column in self.noun.written]
-        others = () if deleting else self.noun.written
+            return [(column, column.required) for column in self.noun.writable_columns]
+        others = () if deleting else self.noun.writable_columns
         return [(identity, True), *((column, False) for column in others)]
 
-    def one(self, params: Mapping[str, Json]) -> list[Json]:
+    def single_object(self, params: Mapping[str, Json]) -> list[Json]:
         """The one object of a call without a list; a required column that is absent is 206."""
         one = {column.name: params[column.name] for column in self.noun.columns if column.name in params}
-        absent = [column for column in self.noun.written if column.required and column.name not in one]
+        absent = [column for column in self.noun.writable_columns if column.required and column.name not in one]
         if absent and self.creating:
             raise MissingParameters(*(column.problem("Required parameter is missing") for column in absent))
         return [one]
 
 
-def whole(value: str | int | bool) -> int | None:
+def whole_number(value: str | int | bool) -> int | None:
     """A whole number from a number or a numeric string; None when it is neither."""
     if isinstance(value, bool):
         return None
@@ -360,7 +360,7 @@ def noun_schema(noun: Noun) -> dict[str, Json]:
     }
 
 
-class Given(msgspec.Struct, frozen=True):
+class DeclaredParam(msgspec.Struct, frozen=True):
     """A parameter as a method declares it.
 
     `argument` is its name in the function, `name` on the wire.
@@ -372,13 +372,13 @@ class Given(msgspec.Struct, frozen=True):
     required: bool
     default: Any = None
 
-    def take(self, params: Mapping[str, Json]) -> Any:
+    def value_from(self, params: Mapping[str, Json]) -> Any:
         """The parameter's value out of the call's params."""
-        if isinstance(self.accepts, Flat) and self.accepts.is_flat(params):
-            return self.accepts.one(params)
+        if isinstance(self.accepts, FlatOrObjects) and self.accepts.has_single_object(params):
+            return self.accepts.single_object(params)
         value = params.get(self.name)
-        if (self.name not in params or self.accepts.empty(value)) and self.required:
-            raise self.accepts.missing(self.name)
-        if self.name not in params or self.accepts.empty(value):
+        if (self.name not in params or self.accepts.is_empty(value)) and self.required:
+            raise self.accepts.missing_error(self.name)
+        if self.name not in params or self.accepts.is_empty(value):
             return self.default
         return self.accepts.read(self.name, value, required=self.required)

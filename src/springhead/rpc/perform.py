@@ -13,7 +13,7 @@ import structlog
 from springhead.model.kit.errors import ApiError, Json, Unavailable, Unexpected
 from springhead.rpc import idempotency
 from springhead.rpc.context import Context
-from springhead.rpc.method import Method, Outcomes, Rows, Writes, find
+from springhead.rpc.method import Method, ReadResult, WriteResult, Writes, find
 from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.retry import Attempt, retry
 
@@ -72,7 +72,7 @@ async def perform(
     *,
     idempotency_keys: Sequence[str] = (),
     end: float | None = None,
-    encode: Callable[[Method[Any], Rows | Outcomes], Any] = lambda _method, result: result,
+    encode: Callable[[Method[Any], ReadResult | WriteResult], Any] = lambda _method, result: result,
 ) -> Performed:
     """Performs the method of that name and never raises: an error of ours becomes 999 with the request's id.
 
@@ -84,7 +84,7 @@ async def perform(
     try:
         method = find(name)
         run = _work(method, params, idempotency_keys)
-        end = (call_end() if end is None else end) + method.patience
+        end = (call_end() if end is None else end) + method.extra_seconds
         result = await attempt(context, run, end=end)
         answer = encode(method, result)
     except ApiError as error:
@@ -93,16 +93,16 @@ async def perform(
         log.exception("unexpected", request_id=context.request_id, **({"method": method.name} if method else {}))
         error = Unexpected({"requestId": context.request_id})
         return Performed(method.name if method else "-", error=error)
-    if not isinstance(result, Outcomes):
+    if not isinstance(result, WriteResult):
         return Performed(method.name, answer)
-    codes = [outcome["error"]["code"] for outcome in result.results if outcome["error"]]
+    codes = [outcome["error"]["code"] for outcome in result.outcomes if outcome["error"]]
     context.server.refusals.update((method.name, code) for code in codes)
-    return Performed(method.name, answer, objects=len(result.results), refused=len(codes))
+    return Performed(method.name, answer, objects=len(result.outcomes), refused=len(codes))
 
 
 def _work(
     method: Method[Any], params: Mapping[str, Json], idempotency_keys: Sequence[str]
-) -> Callable[[Context], Awaitable[Rows | Outcomes]]:
+) -> Callable[[Context], Awaitable[ReadResult | WriteResult]]:
     """One attempt of the method, done at most once for a key."""
     if idempotency_keys and isinstance(method.result, Writes):
         key = idempotency.key_of(idempotency_keys)

@@ -10,9 +10,9 @@ from typing import Any
 from springhead.model.kit.columns import Column, Noun
 from springhead.model.kit.errors import Json
 from springhead.rpc.context import Context
-from springhead.rpc.method import Rows
-from springhead.rpc.objects import Checked
-from springhead.rpc.params import whole
+from springhead.rpc.method import ReadResult
+from springhead.rpc.objects import CheckedObjects
+from springhead.rpc.params import whole_number
 from springhead.store.database.pool import Tx
 from springhead.store.database.retry import MergedIds
 from springhead.store.leads import merged_ids
@@ -20,7 +20,7 @@ from springhead.store.leads import merged_ids
 Where = Mapping[str, Json]
 
 
-def replace(noun: Noun, checked: Checked, survivors: Mapping[int, int], *, id_names: Sequence[str] = ()) -> None:
+def replace(noun: Noun, checked: CheckedObjects, survivors: Mapping[int, int], *, id_names: Sequence[str] = ()) -> None:
     """Replaces merged ids in the checked objects by those of the survivors, which an earlier attempt has found.
 
     `id_names` are the columns that hold ids of leads and are no references, such as the `id` of a lead.
@@ -28,7 +28,7 @@ def replace(noun: Noun, checked: Checked, survivors: Mapping[int, int], *, id_na
     if not survivors:
         return
     checked.encoded = None
-    for record in checked.good:
+    for record in checked.valid:
         for name in (*_references_to_leads(noun, record), *id_names):
             survivor = survivors.get(getattr(record, name, 0))
             if survivor is not None:
@@ -47,7 +47,7 @@ async def check_references(tx: Tx, company_id: int, noun: Noun, unknown: Iterabl
             getattr(record, column.name)
             for record, bits in unknown
             if bits
-            for bit, column in enumerate(noun.referring)
+            for bit, column in enumerate(noun.reference_columns)
             if bits & 1 << bit and _names_lead(column, record)
         ),
     )
@@ -63,8 +63,12 @@ async def check_ids(tx: Tx, company_id: int, lead_ids: Iterable[Any]) -> None:
 
 
 async def following(
-    context: Context, where: Where, read: Callable[[Where], Awaitable[Rows]], *, shown: Mapping[str, Sequence[str]]
-) -> Rows:
+    context: Context,
+    where: Where,
+    read: Callable[[Where], Awaitable[ReadResult]],
+    *,
+    shown: Mapping[str, Sequence[str]],
+) -> ReadResult:
     """The rows of a read that filters by ids of leads; reads again if some ids find nothing and belong to merged leads.
 
     `shown` has, by the name of a filter of such ids, the columns of a row that show the id by which it was found.
@@ -87,9 +91,9 @@ def _references_to_leads(noun: Noun, record: Any) -> list[str]:
 
 def _names_lead(column: Column, record: Any) -> bool:
     """Whether the column of the object holds the id of a lead."""
-    if isinstance(column.refers, str):
-        return column.refers == "lead"
-    return (column.refers or {}).get(getattr(record, column.by or "", "")) == "lead"
+    if isinstance(column.references, str):
+        return column.references == "lead"
+    return (column.references or {}).get(getattr(record, column.reference_type or "", "")) == "lead"
 
 
 def _ids(value: Json) -> list[int]:
@@ -101,7 +105,7 @@ def _missing(ids: Sequence[int], rows: Sequence[Mapping[str, Json]], shown: Sequ
     """The ids for which there is no row; all ids if there are too few rows and the rows do not show their ids."""
     if rows and not set(shown) <= rows[0].keys():
         return set(ids) if len(rows) < len(set(ids)) else set()
-    return set(ids) - {whole(str(row[name])) for row in rows for name in shown}
+    return set(ids) - {whole_number(str(row[name])) for row in rows for name in shown}
 
 
 def _replaced(value: Json, survivors: Mapping[int, int]) -> Json:

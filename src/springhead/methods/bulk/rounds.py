@@ -19,9 +19,9 @@ from springhead.model.kit.errors import (
 )
 from springhead.model.kit.fields import Field, FieldSet
 from springhead.model.leads.leads import LEAD
-from springhead.rpc.context import Context, shape
-from springhead.rpc.method import Done, done, refused, upserted
-from springhead.rpc.objects import Checked
+from springhead.rpc.context import Context, object_schema
+from springhead.rpc.method import Outcome, refused, succeeded, upserted
+from springhead.rpc.objects import CheckedObjects
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.nouns.table import Batch, Inserted, Table, Updated, table
 
@@ -30,12 +30,12 @@ def batch_of(
     context: Context, noun: Noun, fields: FieldSet, records: Sequence[Any], documents: str, *, creating: bool
 ) -> Batch:
     """The objects in the form that the store takes; `documents` are the same objects as JSON."""
-    objects = shape(noun, fields, creating=creating)
+    objects = object_schema(noun, fields, creating=creating)
     return Batch(
         documents=documents,
-        custom=objects.custom(records),
-        nulls=[] if creating else objects.nulls(records),
-        keys=[key_of(noun.keyed, record) for record in records] if noun.keyed else [],
+        custom=objects.custom_to_json(records),
+        nulls=[] if creating else objects.null_bits(records),
+        keys=[key_of(noun.key_column, record) for record in records] if noun.key_column else [],
         version=fields.version,
         zone=context.zone_name,
     )
@@ -44,13 +44,13 @@ def batch_of(
 def _without_key(noun: Noun) -> InvalidParameters:
     """205 for an object that creates a row and has no key."""
     message = "Required parameter is missing: no lead has this value, and a new one needs an address"
-    return InvalidParameters(*([noun.keyed.problem(message)] if noun.keyed else []))
+    return InvalidParameters(*([noun.key_column.problem(message)] if noun.key_column else []))
 
 
 def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
     """303 that names the references of which the company has no object."""
     return UnknownReference(
-        *(column.unknown_reference() for bit, column in enumerate(noun.referring) if bits & 1 << bit)
+        *(column.unknown_reference() for bit, column in enumerate(noun.reference_columns) if bits & 1 << bit)
     )
 
 
@@ -70,16 +70,16 @@ class Creation:
     unique field.
     """
 
-    def __init__(self, context: Context, noun: Noun, fields: FieldSet, checked: Checked) -> None:
+    def __init__(self, context: Context, noun: Noun, fields: FieldSet, checked: CheckedObjects) -> None:
         self._context, self._noun, self._fields, self._checked = context, noun, fields, checked
         self._unique_fields = UniqueFields(context, noun, fields)
-        self.has_unique_values = self._unique_fields.has_values(checked.good)
+        self.has_unique_values = self._unique_fields.has_values(checked.valid)
         self.written: list[tuple[int, Any]] = []
 
-    async def run(self, tx: Tx) -> dict[int, Done]:
+    async def run(self, tx: Tx) -> dict[int, Outcome]:
         """Returns the outcome of each object by its position in the call."""
-        outcomes: dict[int, Done] = {}
-        remaining = self._checked.placed()
+        outcomes: dict[int, Outcome] = {}
+        remaining = self._checked.with_positions()
         while remaining:
             turn = await self._unique_fields.next_turn(tx, remaining, creating=True, again=bool(outcomes))
             outcomes |= turn.outcomes
@@ -89,18 +89,18 @@ class Creation:
         await self._unique_fields.verify(tx)
         return outcomes
 
-    async def _create(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Done]:
+    async def _create(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         records, checked = [record for record, _ in placed], self._checked
-        documents = checked.documents() if len(records) == len(checked.good) else msgspec.json.encode(records).decode()
+        documents = checked.to_json() if len(records) == len(checked.valid) else msgspec.json.encode(records).decode()
         batch = batch_of(self._context, self._noun, self._fields, records, documents, creating=True)
-        outcomes: dict[int, Done] = {}
+        outcomes: dict[int, Outcome] = {}
         inserted = await _insert(self._context, tx, self._noun, batch)
         if any(row.unknown for row in inserted):
             unknown = zip(records, (row.unknown for row in inserted), strict=True)
             await merged_ids.check_references(tx, self._context.company.id, self._noun, unknown)
         for row, (record, position) in zip(inserted, placed, strict=True):
             if row.id is not None:
-                outcomes[position] = done(row.id)
+                outcomes[position] = succeeded(row.id)
                 self.written.append((row.id, record))
                 self._unique_fields.written(row.id, record)
             else:
@@ -125,9 +125,9 @@ class Rounds:
         self.changed: set[int] = set()
         self._written: list[tuple[int, int, Any]] = []
 
-    async def run(self, tx: Tx, remaining: Sequence[Placed]) -> dict[int, Done]:
+    async def run(self, tx: Tx, remaining: Sequence[Placed]) -> dict[int, Outcome]:
         """Returns the outcome of each object by its position in the call."""
-        outcomes: dict[int, Done] = {}
+        outcomes: dict[int, Outcome] = {}
         while remaining:
             turn = await self._unique_fields.next_turn(tx, remaining, again=bool(outcomes))
             outcomes |= turn.outcomes
@@ -142,7 +142,7 @@ class Rounds:
         """The ids of the changed rows with the objects that changed them, in the order sent."""
         return [(row_id, record) for _, row_id, record in sorted(self._written, key=lambda entry: entry[0])]
 
-    async def _round(self, tx: Tx, placed: Sequence[Placed], outcomes: dict[int, Done]) -> list[Placed]:
+    async def _round(self, tx: Tx, placed: Sequence[Placed], outcomes: dict[int, Outcome]) -> list[Placed]:
         """Updates the rows that the objects mean and adds the outcomes; returns the objects that must wait."""
         records = [record for record, _ in placed]
         documents = msgspec.json.encode(records).decode()
@@ -186,9 +186,9 @@ class Rounds:
         self._written.append((position, row_id, record))
         self._unique_fields.written(row_id, record)
 
-    async def _absent(self, _tx: Tx, placed: Sequence[Placed]) -> dict[int, Done]:
+    async def _absent(self, _tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         """The outcomes of objects whose row does not exist."""
-        return {position: refused(self._missing) if self._missing else done() for _, position in placed}
+        return {position: refused(self._missing) if self._missing else succeeded() for _, position in placed}
 
     def _split(self, placed: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
         """The objects that surely mean different rows and keys, and those that must wait for them.
@@ -215,11 +215,13 @@ class Rounds:
 
         They wait for the next round; so leads can swap their addresses in one call.
         """
-        moved = [row.position for row in rows if row.changed and key_of(self._noun.keyed, records[row.position - 1])]
+        moved = [
+            row.position for row in rows if row.changed and key_of(self._noun.key_column, records[row.position - 1])
+        ]
         first = min(moved, default=len(records))
         return {row.position for row in rows if row.taken and row.first and row.position > first}
 
-    def _outcome(self, row: Updated) -> Done:
+    def _outcome(self, row: Updated) -> Outcome:
         if not row.locked:
             return refused(Unavailable())
         if row.unknown:
@@ -228,9 +230,9 @@ class Rounds:
             return refused(EntryExists())
         return self._success(row)
 
-    def _success(self, row: Updated) -> Done:
+    def _success(self, row: Updated) -> Outcome:
         """The outcome of an object whose row exists and now is, or already was, as asked for."""
-        return done() if row.changed else refused(NothingChanged())
+        return succeeded() if row.changed else refused(NothingChanged())
 
 
 class Upserts(Rounds):
@@ -239,7 +241,7 @@ class Upserts(Rounds):
     _keys_can_be_free = False
     """Whether the call's own objects can have freed a key since it was found taken."""
 
-    async def run(self, tx: Tx, remaining: Sequence[Placed]) -> dict[int, Done]:
+    async def run(self, tx: Tx, remaining: Sequence[Placed]) -> dict[int, Outcome]:
         """Returns the outcome of each object by its position in the call.
 
         Creates before it changes anything: keys are locked before rows, each in order, so that upserts do not block
@@ -255,7 +257,7 @@ class Upserts(Rounds):
         for record, position in remaining:
             if position in turn.outcomes:
                 continue
-            key = key_of(self._noun.keyed, record)
+            key = key_of(self._noun.key_column, record)
             if record.id is msgspec.UNSET:
                 new += [(record, position)] if key not in promised and position not in waiting else []
             elif key is not None:
@@ -266,13 +268,13 @@ class Upserts(Rounds):
         outcomes |= turn.outcomes
         return outcomes | await super().run(tx, [placed for placed in remaining if placed[1] not in outcomes])
 
-    async def _round(self, tx: Tx, placed: Sequence[Placed], outcomes: dict[int, Done]) -> list[Placed]:
+    async def _round(self, tx: Tx, placed: Sequence[Placed], outcomes: dict[int, Outcome]) -> list[Placed]:
         """If leads are found by a unique field: creates the unknown ones, and finds nothing by address."""
         if not self._unique_fields.by:
             return await super()._round(tx, placed, outcomes)
         known = [(record, position) for record, position in placed if record.id is not msgspec.UNSET]
         new = [(record, position) for record, position in placed if record.id is msgspec.UNSET]
-        keyed = self._noun.keyed
+        keyed = self._noun.key_column
         keyless = [position for record, position in new if keyed and getattr(record, keyed.name) is msgspec.UNSET]
         outcomes.update(dict.fromkeys(keyless, refused(_without_key(self._noun))))
         outcomes.update(await self._create(tx, [pair for pair in new if pair[1] not in outcomes]))
@@ -280,7 +282,7 @@ class Upserts(Rounds):
         self._unique_fields.address_taken |= {position for _, position in taken}
         return taken + (await super()._round(tx, known, outcomes) if known else [])
 
-    async def _absent(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Done]:
+    async def _absent(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         """Returns 404 for an unknown id. A key freed by an earlier object of the same call can be used.
 
         That locks a key after rows. If only another call can have freed the key, the call starts again instead.
@@ -295,7 +297,7 @@ class Upserts(Rounds):
             raise TryAgain
         return outcomes
 
-    async def _create(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Done]:
+    async def _create(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         """Creates rows; returns no outcome for an object whose key is taken."""
         if not placed:
             return {}
@@ -303,7 +305,7 @@ class Upserts(Rounds):
         documents = msgspec.json.encode(records).decode()
         batch = batch_of(self._context, self._noun, self._fields, records, documents, creating=True)
         inserted = await _insert(self._context, tx, self._noun, batch)
-        outcomes: dict[int, Done] = {}
+        outcomes: dict[int, Outcome] = {}
         for row, (record, position) in zip(inserted, placed, strict=True):
             if row.id is not None:
                 outcomes[position] = upserted(row.id, created=True)
@@ -312,5 +314,5 @@ class Upserts(Rounds):
                 outcomes[position] = refused(unknown_reference(self._noun, row.unknown))
         return outcomes
 
-    def _success(self, row: Updated) -> Done:
+    def _success(self, row: Updated) -> Outcome:
         return upserted(row.id, created=False) if row.id is not None else refused(NoSuchRecord())

@@ -10,7 +10,7 @@ from springhead.model.kit.errors import EntryExists
 from springhead.model.kit.fields import Field, FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, refused
+from springhead.rpc.method import Outcome, refused
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.fields import unique_values
 from springhead.store.fields.unique_values import ValueHolder, WantedValue
@@ -27,12 +27,12 @@ WAITING_MAX = 50
 def key_of(keyed: Column | None, record: Any) -> str | None:
     """The normalised text by which the object's row is found, if the object has one."""
     value = getattr(record, keyed.name) if keyed else UNSET
-    return keyed.normalise(value) if keyed and keyed.normalise and isinstance(value, str) else None
+    return keyed.make_key(value) if keyed and keyed.make_key and isinstance(value, str) else None
 
 
 def identities(noun: Noun, record: Any) -> set[object]:
     """What identifies the row that an object means, or will mean: its id and its key."""
-    pair = {getattr(record, "id", UNSET), key_of(noun.keyed, record)}
+    pair = {getattr(record, "id", UNSET), key_of(noun.key_column, record)}
     return {identity for identity in pair if identity is not None and identity is not UNSET}
 
 
@@ -42,7 +42,7 @@ class Turn:
     def __init__(self) -> None:
         self.ready: list[Placed] = []
         self.waiting: list[Placed] = []
-        self.outcomes: dict[int, Done] = {}
+        self.outcomes: dict[int, Outcome] = {}
 
 
 class UniqueFields:
@@ -134,7 +134,7 @@ class UniqueFields:
         if all(value is UNSET for _, value in values):
             return []
         lead_id = None if creating or record.id is UNSET else record.id
-        key = None if creating or self.by or lead_id is not None else key_of(self._noun.keyed, record)
+        key = None if creating or self.by or lead_id is not None else key_of(self._noun.key_column, record)
         return [
             WantedValue(position, lead_id, key, field.unique_id or 0, value or "")
             for field, value in values

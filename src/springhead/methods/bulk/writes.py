@@ -22,10 +22,10 @@ from springhead.model.kit.errors import (
 )
 from springhead.model.kit.fields import Field, FieldSet
 from springhead.model.leads.leads import LEAD
-from springhead.rpc.context import Context, shape
-from springhead.rpc.method import Done, Outcomes, done, refused
-from springhead.rpc.objects import Checked
-from springhead.rpc.params import whole
+from springhead.rpc.context import Context, object_schema
+from springhead.rpc.method import Outcome, WriteResult, refused, succeeded
+from springhead.rpc.objects import CheckedObjects
+from springhead.rpc.params import whole_number
 from springhead.store.database.pool import Tx
 from springhead.store.nouns.table import table
 
@@ -88,25 +88,25 @@ _NOTHING_CHANGED = NothingChanged()
 _NO_ADDRESS = "Expected an email address, not an empty text"
 
 
-async def create(context: Context, noun: Noun, objects: list[Json], hooks: Hooks = NO_HOOKS) -> Outcomes:
+async def create(context: Context, noun: Noun, objects: list[Json], hooks: Hooks = NO_HOOKS) -> WriteResult:
     """Creates the objects and returns an outcome for each; a refused object does not stop the others."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
         checked = await _check(context, tx, noun, fields, objects, hooks=hooks, creating=True)
         after_write = hooks.after_write if hooks.after_write and hooks.after_write_applies(fields) else None
-        after_values = hooks.after_values_of(checked.good)
+        after_values = hooks.after_values_of(checked.valid)
         creation = Creation(context, noun, fields, checked)
         # A single statement needs no transaction of its own, unless it may have to be undone.
         can_be_undone = creation.has_unique_values or noun.lead_columns
         atomic = bool(hooks.before_write or after_write or after_values or can_be_undone)
         async with _transaction(tx, needed=atomic):
-            if checked.good and hooks.before_write:
-                await hooks.before_write(context, tx, fields, checked.good)
-            outcomes = checked.refused() | await creation.run(tx)
+            if checked.valid and hooks.before_write:
+                await hooks.before_write(context, tx, fields, checked.valid)
+            outcomes = checked.refused_outcomes() | await creation.run(tx)
             if creation.written and after_write:
                 await after_write(context, tx, fields, [row_id for row_id, _ in creation.written])
             await _run_after_values(context, tx, after_values, creation.written)
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 async def update(
@@ -116,7 +116,7 @@ async def update(
     hooks: Hooks = NO_HOOKS,
     *,
     missing: ApiError | None = _NOTHING_CHANGED,
-) -> Outcomes:
+) -> WriteResult:
     """Changes the objects and returns an outcome for each; `missing` is the error for an unknown object.
 
     Runs in rounds: a round changes each row at most once, and objects for a row that is already changed wait for the
@@ -127,7 +127,7 @@ async def update(
 
 async def upsert(
     context: Context, noun: Noun, objects: list[Json], hooks: Hooks, *, by: Field | None = None
-) -> Outcomes:
+) -> WriteResult:
     """Changes the objects that exist, creates the others, and returns an outcome for each; 404 for an unknown id.
 
     With `by` objects are found by that unique field, of which each has a value.
@@ -135,7 +135,7 @@ async def upsert(
     return await _write_in_rounds(context, noun, objects, hooks, kind=Upserts, missing=NoSuchRecord(), by=by)
 
 
-async def delete(context: Context, noun: Noun, objects: list[Json], hooks: Hooks = NO_HOOKS) -> Outcomes:
+async def delete(context: Context, noun: Noun, objects: list[Json], hooks: Hooks = NO_HOOKS) -> WriteResult:
     """Deletes the objects, each given as `{id}` or as the bare id; 302 for an unknown object."""
     wanted: list[int | ApiError] = [id_of(record, noun) for record in objects]
     ids = list(dict.fromkeys(wish for wish in wanted if isinstance(wish, int)))
@@ -154,7 +154,7 @@ async def delete(context: Context, noun: Noun, objects: list[Json], hooks: Hooks
                 await hooks.after_delete(context, tx, fields, sorted(deleted))
     if hooks.starts_jobs and deleted:
         await context.server.jobs.finish(context.company.id)
-    outcomes: list[Done] = []
+    outcomes: list[Outcome] = []
     for wish in wanted:
         if isinstance(wish, ApiError):
             outcomes.append(refused(wish))
@@ -162,10 +162,10 @@ async def delete(context: Context, noun: Noun, objects: list[Json], hooks: Hooks
             outcomes.append(refused(kept[wish]))
         elif wish in deleted:
             deleted.remove(wish)
-            outcomes.append(done())
+            outcomes.append(succeeded())
         else:
             outcomes.append(refused(NothingChanged()))
-    return Outcomes(outcomes)
+    return WriteResult(outcomes)
 
 
 def id_of(record: Json, noun: Noun, name: str = "id") -> int | ApiError:
@@ -176,7 +176,7 @@ def id_of(record: Json, noun: Noun, name: str = "id") -> int | ApiError:
         return InvalidParameters(column.problem("Required parameter is missing"))
     if isinstance(value, (list, dict)):
         return UnexpectedArray(column.problem("Expected a single value"))
-    number = whole(value) if isinstance(value, (str, int)) else None
+    number = whole_number(value) if isinstance(value, (str, int)) else None
     if number is None and not isinstance(record, dict):
         return MalformedObject({"param": noun.name, "message": f"Expected an object with {name}"})
     if number is None or not 0 <= number < 2**63:
@@ -193,30 +193,30 @@ async def _write_in_rounds(
     kind: type[Rounds],
     missing: ApiError | None,
     by: Field | None = None,
-) -> Outcomes:
+) -> WriteResult:
     """Writes the objects in rounds of that kind, and runs the hooks, in one transaction."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
         checked = await _check(context, tx, noun, fields, objects, hooks=hooks, creating=False)
         async with tx.atomic():
-            if checked.good and hooks.before_write:
-                await hooks.before_write(context, tx, fields, checked.good)
+            if checked.valid and hooks.before_write:
+                await hooks.before_write(context, tx, fields, checked.valid)
             rounds = kind(context, noun, fields, missing, by=by)
-            outcomes = await rounds.run(tx, checked.placed())
+            outcomes = await rounds.run(tx, checked.with_positions())
             if rounds.changed and hooks.after_write and hooks.after_write_applies(fields):
                 await hooks.after_write(context, tx, fields, sorted(rounds.changed))
-            await _run_after_values(context, tx, hooks.after_values_of(checked.good), rounds.written())
-    return Outcomes.in_order(checked.refused() | outcomes)
+            await _run_after_values(context, tx, hooks.after_values_of(checked.valid), rounds.written())
+    return WriteResult.in_order(checked.refused_outcomes() | outcomes)
 
 
 async def _check(
     context: Context, tx: Tx, noun: Noun, fields: FieldSet, objects: list[Json], *, hooks: Hooks, creating: bool
-) -> Checked:
+) -> CheckedObjects:
     """Checks the objects of a call. Before an object is refused, makes sure that the custom fields are current."""
-    checked = shape(noun, fields, creating=creating).check(objects)
+    checked = object_schema(noun, fields, creating=creating).check(objects)
     check = hooks.check
     refusals: dict[int, ApiError] = {}
-    for record, position in checked.placed():
+    for record, position in checked.with_positions():
         refusal = _empty_text(noun, record) or (check(record) if check else None)
         if refusal:
             refusals[position] = refusal
@@ -233,7 +233,7 @@ async def _check(
 def _empty_text(noun: Noun, record: Any) -> InvalidParameters | None:
     """205 for a required text that is empty."""
     problems = [
-        column.problem("Expected a text that is not empty" if not column.normal else _NO_ADDRESS)
+        column.problem("Expected a text that is not empty" if not column.key_sql else _NO_ADDRESS)
         for column in noun.required_texts
         if isinstance(value := getattr(record, column.name), str) and not value.strip()
     ]

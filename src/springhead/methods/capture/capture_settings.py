@@ -17,7 +17,7 @@ from springhead.model.capture.capture_settings import (
     script_snippet,
     unsubscribe_url,
 )
-from springhead.model.capture.email_links import LINK_LENGTH, Link, is_link
+from springhead.model.capture.email_links import LINK_LENGTH, SignedLink, is_link
 from springhead.model.capture.sites import Site
 from springhead.model.kit.errors import (
     InvalidParameters,
@@ -28,10 +28,10 @@ from springhead.model.kit.errors import (
     UnknownReference,
 )
 from springhead.rpc.context import Context
-from springhead.rpc.key_params import OneOrMore, TooMany
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
-from springhead.rpc.objects import Shape
-from springhead.rpc.params import PAGE, Flat, Integer, Param
+from springhead.rpc.key_params import OneOrMoreIds, TooManyIds
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
+from springhead.rpc.objects import ObjectSchema
+from springhead.rpc.params import PAGE, FlatOrObjects, Integer, Param
 from springhead.store.capture import email_events, sites
 from springhead.store.capture.email_events import Reader
 
@@ -39,7 +39,7 @@ URLS_MAX = 20
 """The most links of a message."""
 
 _SECTION = "own: capture"
-_SHAPE = Shape(CAPTURE_SETTINGS, creating=True)
+_SHAPE = ObjectSchema(CAPTURE_SETTINGS, creating=True)
 _NEW: Mapping[str, Any] = {
     "keepAddresses": "none",
     "respectSignals": "1",
@@ -56,7 +56,7 @@ _NEW: Mapping[str, Any] = {
     section=_SECTION,
     examples=[Example({}, [_NEW], "The settings of a new company.")],
 )
-async def get_capture_settings(context: Context) -> Rows:
+async def get_capture_settings(context: Context) -> ReadResult:
     """Returns the settings of page tracking, and the snippets for your pages.
 
     `scriptSnippet` belongs into every page, and `pixelSnippet` next to it for browsers without JavaScript. Their
@@ -65,7 +65,7 @@ async def get_capture_settings(context: Context) -> Rows:
     """
     async with context.tx() as tx:
         site = await sites.of_company(tx, context.company.id)
-    return Rows([_settings(site, context.server.public_url)])
+    return ReadResult([_settings(site, context.server.public_url)])
 
 
 def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
@@ -88,8 +88,10 @@ def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
     examples=[Example({"importantPages": ["/pricing*", "/contact"]}, [DONE], "Pages whose visits are important.")],
 )
 async def update_capture_settings(
-    context: Context, *, objects: Annotated[list[Json], Flat(CAPTURE_SETTINGS, "The settings.", creating=False)]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(CAPTURE_SETTINGS, "The settings.", creating=False)],
+) -> WriteResult:
     """Changes the settings of page tracking. Settings that are not sent stay; 302 if nothing changes.
 
     `importantPages` are up to 100 paths, in which `*` stands for any characters: a visit of such a page is an
@@ -99,9 +101,9 @@ async def update_capture_settings(
     within two seconds.
     """
     checked = _SHAPE.check(objects)
-    outcomes = checked.refused()
+    outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
-        for record, position in checked.placed():
+        for record, position in checked.with_positions():
             changed = await sites.change(
                 tx,
                 context.company.id,
@@ -109,8 +111,8 @@ async def update_capture_settings(
                 keep_addresses=_sent(record.keepAddresses),
                 respects_signals=_sent(record.respectSignals),
             )
-            outcomes[position] = done() if changed else refused(NothingChanged())
-    return Outcomes.in_order(outcomes)
+            outcomes[position] = succeeded() if changed else refused(NothingChanged())
+    return WriteResult.in_order(outcomes)
 
 
 def _sent(value: Any) -> Any:
@@ -127,14 +129,14 @@ class _Urls(Param):
         """The addresses without duplicates, in the order sent."""
         if not isinstance(value, list) or len(value) > URLS_MAX:
             message = f"Expected a list of at most {URLS_MAX} addresses"
-            raise InvalidParameters(self.wrong(name, message, required=required))
+            raise InvalidParameters(self.problem(name, message, required=required))
         urls = [url for url in value if isinstance(url, str) and is_link(url)]
         if len(urls) < len(value):
             message = (
                 "Expected http or https addresses without a password, percent-encoded where they are not ASCII, of at "
                 f"most {LINK_LENGTH:,} characters"
             )
-            raise InvalidParameters(self.wrong(name, message, required=required))
+            raise InvalidParameters(self.problem(name, message, required=required))
         return list(dict.fromkeys(urls))
 
     def schema(self) -> dict[str, Json]:
@@ -179,11 +181,13 @@ async def get_tracked_links(
     *,
     lead_id: Annotated[
         list[int],
-        OneOrMore(f"The lead that receives the message, or a list of up to {PAGE} leads.", most=PAGE, excess=TooMany),
+        OneOrMoreIds(
+            f"The lead that receives the message, or a list of up to {PAGE} leads.", most=PAGE, excess=TooManyIds
+        ),
     ],
     campaign_id: Annotated[int | None, Integer("The campaign of the message.", low=0, length=20)] = None,
     urls: Annotated[list[str], _Urls()] = [],  # noqa: B006 - never changed
-) -> Rows:
+) -> ReadResult:
     """Returns the tracked links for a message that you send yourself: a row for each lead, in the order sent.
 
     `links` has, for each of `urls`, an address that redirects to it and adds emailClick and emailVisit to the timeline
@@ -199,18 +203,18 @@ async def get_tracked_links(
             raise UnknownReference(TRACKED_LINK.by_name["campaignID"].unknown_reference("campaign"))
         readers = await email_events.find_readers(tx, context.company.id, lead_id)
         site = await sites.of_company(tx, context.company.id)
-    return Rows([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])
+    return ReadResult([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])
 
 
 def _links(site: Site, public_url: str, reader: Reader, campaign_id: int | None, urls: list[str]) -> Mapping[str, Json]:
-    plain = Link(lead_id=reader.lead_id, campaign_id=campaign_id)
+    plain = SignedLink(lead_id=reader.lead_id, campaign_id=campaign_id)
     unsubscribe = unsubscribe_url(site, public_url, plain)
     return {
         "leadID": str(reader.lead_id),
         "campaignID": None if campaign_id is None else str(campaign_id),
         "isUnsubscribed": None if reader.is_unsubscribed is None else str(int(reader.is_unsubscribed)),
         "links": {
-            url: click_url(site, public_url, Link(lead_id=reader.lead_id, campaign_id=campaign_id, url=url))
+            url: click_url(site, public_url, SignedLink(lead_id=reader.lead_id, campaign_id=campaign_id, url=url))
             for url in urls
         },
         "openPixel": pixel_url(site, public_url, plain),

@@ -16,7 +16,7 @@ from springhead.model.capture.forms import FORM, FormField, check_form
 from springhead.model.kit.errors import Json, NothingChanged, UnexpectedArray, UnknownReference
 from springhead.model.kit.fields import FieldSet
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.capture import forms
 from springhead.store.database.pool import Tx
@@ -60,7 +60,7 @@ async def _withdraw(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[i
         )
     ],
 )
-async def create_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> Outcomes:
+async def create_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> WriteResult:
     """Creates up to 500 forms and returns, for each, whether it was created.
 
     `name` and `fields` are required. A field is `{"systemName"}`, optionally with `label`, `required`, `placeholder`
@@ -92,7 +92,7 @@ async def create_forms(context: Context, *, objects: Annotated[list[Json], Objec
         Example({"objects": [{"id": 1, "isActive": 0}]}, [NOTHING_CHANGED], "An id that no form has."),
     ],
 )
-async def update_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> Outcomes:
+async def update_forms(context: Context, *, objects: Annotated[list[Json], Objects(FORM, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 forms, each found by its `id`; the requirements are those of createForms.
 
     Sent fields overwrite the stored values, `fields` as a whole; other fields stay. The addresses stay too: pages that
@@ -121,7 +121,7 @@ async def delete_forms(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(FORM, "The forms, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 forms permanently, by id; then their addresses answer 404.
 
     The leads, their events and the uploaded files of the forms stay.
@@ -142,7 +142,7 @@ async def get_forms(
     where: Annotated[Mapping[str, Json], Where(FORM, "id", "isActive", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the forms that match all filters, in the order of their ids, with their addresses.
 
     `hostedURL` is a page with the form, `embedCode` is a snippet that embeds it into any page, and `formAction` is the
@@ -150,7 +150,7 @@ async def get_forms(
     are paths on this server.
     """
     rows = await reads.listing(context, FORM, where, limit=limit, offset=offset)
-    return Rows([_with_addresses(form, context.server.public_url) for form in rows.page])
+    return ReadResult([_with_addresses(form, context.server.public_url) for form in rows.page])
 
 
 def _with_addresses(form: Mapping[str, Json], public_url: str) -> Mapping[str, Json]:

@@ -8,7 +8,7 @@ from springhead.methods.reads import Limit, Offset
 from springhead.model.companies.users import USER_PROFILE
 from springhead.model.kit.errors import Json, UnexpectedArray
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Where
 
 _ADMINISTRATOR = {
@@ -50,7 +50,7 @@ async def get_user_profiles(
     ] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the users of your company that match all filters.
 
     The `ownerID` of a lead is the `id` of a user. Email addresses are compared regardless of case.

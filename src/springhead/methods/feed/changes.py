@@ -9,10 +9,10 @@ from springhead.methods.examples import DONE, GIVEN_LEAD
 from springhead.model.feed.changes import CHANGE, KINDS, Change
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads.leads import LEAD
-from springhead.rpc.context import Context, readable
+from springhead.rpc.context import Context, check_field_names
 from springhead.rpc.key_params import Text
-from springhead.rpc.method import Example, Reads, Rows, method
-from springhead.rpc.params import PAGE, Count, Integer, Names
+from springhead.rpc.method import Example, ReadResult, Reads, method
+from springhead.rpc.params import PAGE, Integer, LimitOrOffset, Names
 from springhead.store.feed import changes
 from springhead.store.feed.changes import Page
 
@@ -34,10 +34,10 @@ _BESIDE: Mapping[str, Json] = {
 
 @method(
     UnexpectedArray,
-    result=Reads(CHANGE, beside=_BESIDE),
+    result=Reads(CHANGE, extra=_BESIDE),
     vendor=False,
     section="own",
-    patience=WAIT_MAX,
+    extra_seconds=WAIT_MAX,
     examples=[
         Example(
             {"fields": ["firstName"]},
@@ -68,7 +68,9 @@ async def get_lead_changes(
     cursor: Annotated[
         str, Text("The `cursor` of the previous answer; `now` for the end of the feed; its beginning by default.")
     ] = "",
-    limit: Annotated[int, Count("The most changes to return; 500 is the default and the maximum.", cap=PAGE)] = PAGE,
+    limit: Annotated[
+        int, LimitOrOffset("The most changes to return; 500 is the default and the maximum.", cap=PAGE)
+    ] = PAGE,
     wait: Annotated[
         int, Integer(f"Seconds to wait for a change if there is none; at most {WAIT_MAX}.", low=0, high=WAIT_MAX)
     ] = 0,
@@ -77,7 +79,7 @@ async def get_lead_changes(
         list[str] | None, Names("Only these fields in `lead` and `changed`; all fields by default.")
     ] = None,
     leads: Annotated[int, Integer("0: leave out `lead`.", low=0, high=1)] = 1,
-) -> Rows:
+) -> ReadResult:
     """Returns the changes of leads in the order in which they were committed.
 
     Continue with the `cursor` of the answer: no change is skipped, whatever is written meanwhile, and no change is
@@ -99,7 +101,7 @@ async def get_lead_changes(
         raise InvalidParameters(Problem(param="kinds", message=message))
     if fields is not None:
         async with context.tx() as tx:
-            readable(LEAD, await context.fields(tx), fields)
+            check_field_names(LEAD, await context.fields(tx), fields)
     end = time.monotonic() + wait
     start = None if cursor == NOW else _start(cursor)
     while True:
@@ -110,7 +112,7 @@ async def get_lead_changes(
             break
     current = await _leads(context, page.changes if leads else [], fields)
     rows = [_row(context, change, current, fields, leads=bool(leads)) for change in page.changes]
-    return Rows(rows, beside={"cursor": str(page.upto), "more": page.upto < page.last})
+    return ReadResult(rows, extra={"cursor": str(page.upto), "more": page.upto < page.last})
 
 
 def _start(cursor: str) -> int:

@@ -17,20 +17,20 @@ from springhead.model.feed.webhooks import new_message_id, new_secret
 from springhead.model.kit import times
 from springhead.model.kit.errors import ApiError, InvalidParameters, Json, NoSuchRecord, UnexpectedArray
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
-from springhead.rpc.objects import Shape
+from springhead.rpc.method import Example, Outcome, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
+from springhead.rpc.objects import ObjectSchema
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.feed import deliveries, subscriptions
 
 _IDS = "The subscriptions, each as `{id}` or as the bare id."
 _UNKNOWN = failed(404, "A record with that ID does not exist")
-_REDELIVERIES = Shape(REDELIVERY, creating=True)
+_REDELIVERIES = ObjectSchema(REDELIVERY, creating=True)
 
 
-def _outcomes(objects: Sequence[Json], known: Mapping[int, Done]) -> Outcomes:
+def _outcomes(objects: Sequence[Json], known: Mapping[int, Outcome]) -> WriteResult:
     """The outcome of each object that names a subscription; 404 for an unknown subscription."""
     wanted = [writes.id_of(record, SUBSCRIPTION) for record in objects]
-    return Outcomes(
+    return WriteResult(
         [refused(wish) if isinstance(wish, ApiError) else known.get(wish) or refused(NoSuchRecord()) for wish in wanted]
     )
 
@@ -58,7 +58,7 @@ def _ids(objects: Sequence[Json]) -> list[int]:
 )
 async def test_lead_subscriptions(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _IDS)]
-) -> Outcomes:
+) -> WriteResult:
     """Sends a signed test push, `{"leads":[],"changes":[],"test":true}`, and returns the answer of the receiver.
 
     `receiver` has `accepted` (whether the status is 2xx), the `status`, `durationMs`, the first 2 kB of the `answer`,
@@ -69,14 +69,14 @@ async def test_lead_subscriptions(
         raise InvalidParameters({"param": "Idempotency-Key", "message": "A test takes no key"})
     async with context.tx() as tx:
         targets = await subscriptions.targets(tx, context.company.id, _ids(objects))
-    trials = await asyncio.gather(*(context.server.pushes.trial(target) for target in targets.values()))
+    trials = await asyncio.gather(*(context.server.pushes.send_test(target) for target in targets.values()))
     answers = {target_id: _trial_outcome(trial) for target_id, trial in zip(targets, trials, strict=True)}
     return _outcomes(objects, answers)
 
 
-def _trial_outcome(trial: TestPushResult) -> Done:
+def _trial_outcome(trial: TestPushResult) -> Outcome:
     return {
-        **done(),
+        **succeeded(),
         "receiver": {
             "accepted": trial.success,
             "status": trial.status,
@@ -100,7 +100,7 @@ def _trial_outcome(trial: TestPushResult) -> Done:
 )
 async def rotate_lead_subscription_secrets(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _IDS)]
-) -> Outcomes:
+) -> WriteResult:
     """Replaces the secrets of subscriptions and returns the new ones, which are only shown now.
 
     For 24 hours, pushes have two signatures, with the new and with the previous secret, so that the receiver has time
@@ -109,7 +109,7 @@ async def rotate_lead_subscription_secrets(
     secrets = {subscription_id: new_secret() for subscription_id in _ids(objects)}
     async with context.tx() as tx:
         rotated = await subscriptions.rotate(tx, context.company.id, secrets)
-    return _outcomes(objects, {row_id: {**done(), "secret": secrets[row_id]} for row_id in rotated})
+    return _outcomes(objects, {row_id: {**succeeded(), "secret": secrets[row_id]} for row_id in rotated})
 
 
 @method(
@@ -134,7 +134,7 @@ async def get_lead_deliveries(
     ] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the deliveries that match all filters, newest first.
 
     The last 1,000 deliveries of each subscription are kept for 30 days. A delivery is a batch: all changes from
@@ -148,7 +148,7 @@ async def get_lead_deliveries(
         rows = await deliveries.latest(
             tx, context.company.id, where, zone=context.zone_name, limit=limit, offset=offset
         )
-    return Rows(rows)
+    return ReadResult(rows)
 
 
 @method(
@@ -171,7 +171,7 @@ async def redeliver_lead_updates(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(REDELIVERY, "The redeliveries, each a hash of system names and values.")],
-) -> Outcomes:
+) -> WriteResult:
     """Pushes again: one delivery (`deliveryID`), or all changes `since` a time to a subscription (`subscriptionID`).
 
     A single delivery is queued behind the waiting deliveries, with its own changes, the current leads and a new
@@ -179,22 +179,22 @@ async def redeliver_lead_updates(
     seconds before it: every change since then is pushed again, in order.
     """
     checked = _REDELIVERIES.check(objects)
-    checked.refuse({position: error for record, position in checked.placed() if (error := _check(record))})
-    placed = checked.placed()
+    checked.refuse({position: error for record, position in checked.with_positions() if (error := _check(record))})
+    placed = checked.with_positions()
     delivery_ids = {position: record.deliveryID for record, position in placed if record.deliveryID is not UNSET}
     rewinds = {position: record for record, position in placed if record.deliveryID is UNSET}
-    outcomes = checked.refused()
+    outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
         company_id, ids = context.company.id, sorted(set(delivery_ids.values()))
         created = await deliveries.again(tx, company_id, ids, [new_message_id() for _ in ids]) if ids else {}
         starts = [(record.subscriptionID, _moment(context, record.since)) for record in rewinds.values()]
         rewound = await deliveries.rewind(tx, company_id, starts) if starts else set[int]()
     for position, delivery_id in delivery_ids.items():
-        outcomes[position] = done(created[delivery_id]) if delivery_id in created else refused(NoSuchRecord())
+        outcomes[position] = succeeded(created[delivery_id]) if delivery_id in created else refused(NoSuchRecord())
     for position, record in rewinds.items():
-        outcomes[position] = done() if record.subscriptionID in rewound else refused(NoSuchRecord())
+        outcomes[position] = succeeded() if record.subscriptionID in rewound else refused(NoSuchRecord())
     context.server.pushes.wake(context.company.id)
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 def _moment(context: Context, written: str) -> datetime:

@@ -27,16 +27,16 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method
-from springhead.rpc.objects import Shape
-from springhead.rpc.params import PAGE, Flat, Objects, Where
+from springhead.rpc.method import Example, Outcome, ReadResult, Reads, WriteResult, Writes, method, succeeded
+from springhead.rpc.objects import ObjectSchema
+from springhead.rpc.params import PAGE, FlatOrObjects, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.feed import subscriptions
 
 SECTION = "own: pushes"
 _OBJECTS = "The subscriptions, each a hash of system names and values."
 _URL = "https://receiver.example/pushes"
-_SHAPE = Shape(LEAD_UPDATES, creating=True)
+_SHAPE = ObjectSchema(LEAD_UPDATES, creating=True)
 CREATED_WITH_SECRET = {**CREATED, "secret": ...}
 GIVEN_SUBSCRIPTION = (Example({"objects": [{"url": _URL}]}, [CREATED_WITH_SECRET], method="createLeadSubscriptions"),)
 _ROW = row(SUBSCRIPTION, url=_URL, kinds=list(DEFAULT_KINDS), sentSequence="0", failures="0")
@@ -92,8 +92,8 @@ async def _hooks(context: Context) -> Hooks:
 async def subscribe_to_lead_updates(
     context: Context,
     *,
-    objects: Annotated[list[Json], Flat(LEAD_UPDATES, "The URLs, each as a hash, instead of `url`.")],
-) -> Outcomes:
+    objects: Annotated[list[Json], FlatOrObjects(LEAD_UPDATES, "The URLs, each as a hash, instead of `url`.")],
+) -> WriteResult:
     """Subscribes a URL to changes of leads: a POST with the leads that were created, changed or deleted.
 
     If the URL is already subscribed, the call is a success and changes nothing. The URL must be https and lead to a
@@ -104,15 +104,19 @@ async def subscribe_to_lead_updates(
     checked = _SHAPE.check(objects)
     networks = context.server.pushes.networks
     checked.refuse(
-        {position: error for record, position in checked.placed() if (error := check_subscription(record, networks))}
+        {
+            position: error
+            for record, position in checked.with_positions()
+            if (error := check_subscription(record, networks))
+        }
     )
-    outcomes = checked.refused()
+    outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
-        made = await subscriptions.subscribe(tx, context.company.id, [record.url for record in checked.good])
+        made = await subscriptions.subscribe(tx, context.company.id, [record.url for record in checked.valid])
         if made:
             await _begin(context, tx, made)
     context.server.pushes.wake(context.company.id)
-    return Outcomes.in_order(outcomes | {position: done() for position in checked.positions})
+    return WriteResult.in_order(outcomes | {position: succeeded() for position in checked.positions})
 
 
 @method(
@@ -133,7 +137,7 @@ async def subscribe_to_lead_updates(
 )
 async def create_lead_subscriptions(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Creates subscriptions and returns, for each, whether it was created and its secret, which is only shown now.
 
     `url` is required and unique among the subscriptions of a company. `kinds` are the kinds of change that are pushed:
@@ -143,15 +147,15 @@ async def create_lead_subscriptions(
     subscriptions; a call that would exceed this is refused completely with 205.
     """
     outcomes = await writes.create(context, SUBSCRIPTION, objects, await _hooks(context))
-    ids = [outcome["id"] for outcome in outcomes.results if "id" in outcome]
+    ids = [outcome["id"] for outcome in outcomes.outcomes if "id" in outcome]
     async with context.tx() as tx:
         targets = await subscriptions.targets(tx, context.company.id, ids)
     context.server.pushes.wake(context.company.id)
-    with_secrets: list[Done] = []
-    for outcome in outcomes.results:
+    with_secrets: list[Outcome] = []
+    for outcome in outcomes.outcomes:
         target = targets.get(outcome.get("id", 0))
         with_secrets.append({**outcome, "secret": target.secrets[0]} if target else outcome)
-    return Outcomes(with_secrets)
+    return WriteResult(with_secrets)
 
 
 @method(
@@ -175,7 +179,7 @@ async def create_lead_subscriptions(
 )
 async def update_lead_subscriptions(
     context: Context, *, objects: Annotated[list[Json], Objects(SUBSCRIPTION, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Changes subscriptions, each found by its `id`: the URL, the kinds, the fields, or whether it is active.
 
     Sent fields overwrite the stored values; other fields stay. `fields` null means all fields. With `isActive` 0,
@@ -208,7 +212,7 @@ async def delete_lead_subscriptions(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(SUBSCRIPTION, "The subscriptions, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes subscriptions, by id, with the log of their deliveries; nothing more is pushed to them."""
     return await writes.delete(context, SUBSCRIPTION, objects, Hooks(after_delete=_after_delete))
 
@@ -226,7 +230,7 @@ async def get_lead_subscriptions(
     where: Annotated[Mapping[str, Json], Where(SUBSCRIPTION, "id", "url", "isActive", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the subscriptions that match all filters, in the order of their ids, without their secrets.
 
     `sentSequence` is the number of the last change that was delivered, as in getLeadChanges. `failures` counts the
@@ -234,4 +238,4 @@ async def get_lead_subscriptions(
     error.
     """
     rows = await reads.listing(context, SUBSCRIPTION, where, limit=limit, offset=offset)
-    return Rows([reads.decoded(SUBSCRIPTION, row) for row in rows.page])
+    return ReadResult([reads.decoded(SUBSCRIPTION, row) for row in rows.page])

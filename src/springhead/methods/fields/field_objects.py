@@ -27,7 +27,7 @@ from springhead.model.kit.fields import (
     new_system_name,
 )
 from springhead.model.leads.leads import LEAD
-from springhead.rpc.params import whole
+from springhead.rpc.params import whole_number
 
 _COLUMNS = FIELD.by_name
 _FIXED = ("relationship", "dataType", "source")
@@ -70,7 +70,7 @@ def _with_values(field: Field, record: Any, options: Json) -> Field:
     """Returns the field with the label, length, flags and options of the object."""
     values = {
         column.sql: value
-        for column in FIELD.written
+        for column in FIELD.writable_columns
         if column.name not in _FIXED and (value := getattr(record, column.name)) is not msgspec.UNSET
     }
     if not values.get("label", "x").strip():
@@ -146,7 +146,7 @@ def field_id_of(record: Json, by_name: Mapping[str, int]) -> int:
         if name in _SYSTEM_NAMES:
             raise SystemField
         return by_name.get(name, 0)
-    field_id = whole(number) if isinstance(number, (str, int)) else None
+    field_id = whole_number(number) if isinstance(number, (str, int)) else None
     if field_id is None:
         raise InvalidParameters(_COLUMNS["systemName"].problem("Required parameter is missing"))
     if field_id in _SYSTEM_IDS:

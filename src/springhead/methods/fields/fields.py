@@ -24,17 +24,17 @@ from springhead.model.kit.fields import (
     FieldSet,
 )
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
-from springhead.rpc.objects import Shape
-from springhead.rpc.params import PAGE, Count, Objects, Where
+from springhead.rpc.method import Example, Outcome, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
+from springhead.rpc.objects import ObjectSchema
+from springhead.rpc.params import PAGE, LimitOrOffset, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.fields import fields as store
 from springhead.store.fields import unique_values
 from springhead.store.lists import filtered_lists
 from springhead.store.scores import scoring
 
-_NEW = Shape(FIELD, creating=True)
-_CHANGED = Shape(FIELD, creating=False)
+_NEW = ObjectSchema(FIELD, creating=True)
+_CHANGED = ObjectSchema(FIELD, creating=False)
 _COLUMNS = FIELD.by_name
 
 _GIVEN = (
@@ -86,9 +86,11 @@ async def get_fields(
         Mapping[str, Json],
         Where(FIELD, "id", "label", "systemName", "isCustom", "relationship", "dataType", "isActive"),
     ],
-    limit: Annotated[int, Count("The most rows to return; 500 is the default and the maximum.", cap=PAGE)] = PAGE,
-    offset: Annotated[int, Count("How many rows to skip.")] = 0,
-) -> Rows:
+    limit: Annotated[
+        int, LimitOrOffset("The most rows to return; 500 is the default and the maximum.", cap=PAGE)
+    ] = PAGE,
+    offset: Annotated[int, LimitOrOffset("How many rows to skip.")] = 0,
+) -> ReadResult:
     """Returns the fields of leads, accounts and opportunities: system fields first, then custom fields.
 
     The `systemName` is the key of the field in its objects. All filters must match.
@@ -97,7 +99,7 @@ async def get_fields(
         known = await context.fields(tx)
         await context.verify(tx, known)
     rows = [field.row() for field in (*SYSTEM_FIELDS, *known.fields) if _matches(field, where)]
-    return Rows(rows[offset : offset + limit])
+    return ReadResult(rows[offset : offset + limit])
 
 
 def _matches(field: Field, where: Mapping[str, Json]) -> bool:
@@ -119,7 +121,7 @@ async def create_fields(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(FIELD, "The fields: `relationship`, `dataType` and `label` at least.")],
-) -> Outcomes:
+) -> WriteResult:
     """Creates custom fields and returns, for each, whether it was created, and its id.
 
     The `systemName` is derived from the label and never changes; getFields returns it. `dataLength` is 255 characters
@@ -132,7 +134,7 @@ async def create_fields(
     checked = _NEW.check(objects)
     refusals: dict[int, ApiError] = {}
     fields: dict[int, Field] = {}
-    for record, position in checked.placed():
+    for record, position in checked.with_positions():
         try:
             fields[position] = new_field(record, options.get(position))
         except InvalidParameters as error:
@@ -147,9 +149,9 @@ async def create_fields(
                 checked.refusals[position] = InvalidParameters(_COLUMNS["relationship"].problem(message))
                 del fields[position]
         ids = dict(zip(fields, await store.insert(tx, context.company.id, list(fields.values())), strict=True))
-    return Outcomes(
+    return WriteResult(
         [
-            done(ids[position]) if position in ids else refused(checked.refusals[position])
+            succeeded(ids[position]) if position in ids else refused(checked.refusals[position])
             for position in range(len(objects))
         ]
     )
@@ -184,7 +186,7 @@ async def update_fields(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(FIELD, "The fields, each with its `id` and the values to change.")],
-) -> Outcomes:
+) -> WriteResult:
     """Changes the label, length, flags or options of custom fields.
 
     The system name, the relationship and the data type cannot change. Leads keep their values, even if a value is no
@@ -196,24 +198,24 @@ async def update_fields(
     """
     objects, options = split_options(objects)
     checked = _CHANGED.check(objects)
-    checked.refuse(await unique_fields.check_values(context, checked.placed()))
-    outcomes = checked.refused()
+    checked.refuse(await unique_fields.check_values(context, checked.with_positions()))
+    outcomes = checked.refused_outcomes()
     async with _locked_fields(context) as (tx, known):
         fields = {field.id: field for field in known.fields}
         changed: dict[int, Field] = {}
-        for record, position in checked.placed():
+        for record, position in checked.with_positions():
             try:
                 field = changed_field(fields, record, options.get(position))
             except ApiError as error:
                 outcomes[position] = refused(error)
                 continue
             fields[field.id] = changed[field.id] = field
-            outcomes[position] = done()
+            outcomes[position] = succeeded()
         numbers = await store.replace(tx, context.company.id, list(changed.values()))
         marked = await unique_fields.begin(context, tx, known, numbers)
     if marked:
         outcomes |= await unique_fields.finish(context, checked, marked)
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 @method(
@@ -240,7 +242,7 @@ async def delete_fields(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(FIELD, "The fields, each by its `systemName`, or by its `id`.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes custom fields.
 
     Their values disappear from every object, and their system names are never used again. Filters of lists and score
@@ -249,7 +251,7 @@ async def delete_fields(
     async with _locked_fields(context) as (tx, known):
         by_name = {field.system_name: field.id for field in known.fields}
         remaining = set(by_name.values())
-        outcomes: list[Done] = []
+        outcomes: list[Outcome] = []
         deleted: list[int] = []
         for record in objects:
             try:
@@ -261,7 +263,7 @@ async def delete_fields(
                 continue
             remaining.remove(field_id)
             deleted.append(field_id)
-            outcomes.append(done())
+            outcomes.append(succeeded())
         await store.delete(tx, context.company.id, deleted)
         names = [field.system_name for field in known.fields if field.id in deleted]
         affected_lists = filtered_lists.lists_naming(known, names)
@@ -271,4 +273,4 @@ async def delete_fields(
         await unique_values.clear(tx, context.company.id, numbers)
     if affected_lists or scored:
         await context.server.jobs.finish(context.company.id)
-    return Outcomes(outcomes)
+    return WriteResult(outcomes)

@@ -6,8 +6,8 @@ from typing import Any
 from springhead.model.kit.errors import ApiError, InvalidParameters
 from springhead.model.kit.fields import FIELD, FieldSet
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, refused
-from springhead.rpc.objects import Checked
+from springhead.rpc.method import Outcome, refused
+from springhead.rpc.objects import CheckedObjects
 from springhead.store.database.pool import TookTooLong, Tx
 from springhead.store.fields import fields as store
 from springhead.store.fields import unique_values
@@ -62,13 +62,13 @@ async def begin(context: Context, tx: Tx, before: FieldSet, numbers: Mapping[int
     return marked
 
 
-async def finish(context: Context, checked: Checked, marked: Mapping[int, int]) -> dict[int, Done]:
+async def finish(context: Context, checked: CheckedObjects, marked: Mapping[int, int]) -> dict[int, Outcome]:
     """Runs the jobs of fields that became unique for a while; refuses fields whose values are shared."""
     await context.server.jobs.finish(context.company.id)
     async with context.tx() as tx:
         fields = {field.id: field for field in (await store.load(tx, context.company.id)).fields}
-        refusals: dict[int, Done] = {}
-        for record, position in checked.placed():
+        refusals: dict[int, Outcome] = {}
+        for record, position in checked.with_positions():
             field = fields.get(record.id)
             if record.id in marked and record.isUnique is True and field and not field.is_unique:
                 error = await _shared_values(context, tx, field.system_name)

@@ -24,9 +24,9 @@ from springhead.model.leads.conversion import CONVERSION, check_conversion, stat
 from springhead.model.leads.events import CONVERTED, Event
 from springhead.model.leads.leads import email_key
 from springhead.model.sales.opportunities import OPPORTUNITY
-from springhead.rpc.context import Context, shape
-from springhead.rpc.method import Done, Example, Outcomes, Writes, converted, method, refused
-from springhead.rpc.objects import Checked
+from springhead.rpc.context import Context, object_schema
+from springhead.rpc.method import Example, Outcome, WriteResult, Writes, converted, method, refused
+from springhead.rpc.objects import CheckedObjects
 from springhead.rpc.params import Objects
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.leads import conversion, events, lead_status
@@ -79,7 +79,9 @@ _LEAD_ONLY = {**_ALL, "accountID": None, "opportunityID": None}
         ),
     ],
 )
-async def convert_leads(context: Context, *, objects: Annotated[list[Json], Objects(CONVERSION, _OBJECTS)]) -> Outcomes:
+async def convert_leads(
+    context: Context, *, objects: Annotated[list[Json], Objects(CONVERSION, _OBJECTS)]
+) -> WriteResult:
     """Converts up to 500 leads into contacts or customers, optionally with an account and an opportunity.
 
     Each lead is found by `id` or `emailAddress`. `leadStatus` is `contact` by default. A customer stays a customer, and
@@ -99,16 +101,20 @@ async def convert_leads(context: Context, *, objects: Annotated[list[Json], Obje
     """
     async with context.tx() as tx:
         fields = await context.fields(tx)
-        checked = shape(CONVERSION, fields, creating=True).check(objects)
+        checked = object_schema(CONVERSION, fields, creating=True).check(objects)
         checked.refuse(
-            {position: problem for record, position in checked.placed() if (problem := check_conversion(record))}
+            {
+                position: problem
+                for record, position in checked.with_positions()
+                if (problem := check_conversion(record))
+            }
         )
-        outcomes = checked.refused()
-        if checked.good:
+        outcomes = checked.refused_outcomes()
+        if checked.valid:
             merged_ids.replace(CONVERSION, checked, context.attempt.merged, id_names=("id",))
             async with tx.atomic():
                 outcomes |= await _Conversion(context, tx, fields).run(checked)
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 class _Plan(msgspec.Struct):
@@ -143,10 +149,10 @@ class _Conversion:
 
     def __init__(self, context: Context, tx: Tx, fields: FieldSet) -> None:
         self._context, self._tx, self._fields, self._company_id = context, tx, fields, context.company.id
-        self._outcomes: dict[int, Done] = {}
+        self._outcomes: dict[int, Outcome] = {}
         self._known = ExistingIds((), (), (), ())
 
-    async def run(self, checked: Checked) -> dict[int, Done]:
+    async def run(self, checked: CheckedObjects) -> dict[int, Outcome]:
         """Refuses impossible conversions and applies the others, with one statement per kind of object.
 
         Returns the outcomes by position.
@@ -174,9 +180,9 @@ class _Conversion:
                 kept.append(plan)
         return kept
 
-    async def _plans(self, checked: Checked) -> list[_Plan]:
+    async def _plans(self, checked: CheckedObjects) -> list[_Plan]:
         """Returns a plan for each lead that exists. 404: unknown lead. 301: named by an earlier object."""
-        sent = [(record, email_key(record.emailAddress) if record.id is UNSET else "") for record in checked.good]
+        sent = [(record, email_key(record.emailAddress) if record.id is UNSET else "") for record in checked.valid]
         ids = [record.id for record, key in sent if not key]
         leads = await conversion.lock_candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
         by_id = {lead.id: lead for lead in leads}

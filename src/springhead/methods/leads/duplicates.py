@@ -10,9 +10,9 @@ from springhead.methods.examples import CREATED
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads.duplicates import DUPLICATE, ComparedLead, Key, Match, match
 from springhead.rpc.context import Context
-from springhead.rpc.key_params import OneOrMore, Text, TooMany
-from springhead.rpc.method import Example, Reads, Rows, method
-from springhead.rpc.params import PAGE, Count
+from springhead.rpc.key_params import OneOrMoreIds, Text, TooManyIds
+from springhead.rpc.method import Example, ReadResult, Reads, method
+from springhead.rpc.params import PAGE, LimitOrOffset
 from springhead.store.database.pool import Tx
 from springhead.store.leads import duplicates
 from springhead.store.leads.duplicates import Group
@@ -37,7 +37,7 @@ _PAIR: tuple[Json, ...] = (
 
 @method(
     UnexpectedArray,
-    result=Reads(DUPLICATE, beside=_BESIDE),
+    result=Reads(DUPLICATE, extra=_BESIDE),
     vendor=False,
     section="own: duplicates",
     examples=[
@@ -54,13 +54,13 @@ async def find_duplicate_leads(
     *,
     id: Annotated[
         list[int] | None,
-        OneOrMore(f"Only duplicates of this lead, or of a list of up to {PAGE}.", most=PAGE, excess=TooMany),
+        OneOrMoreIds(f"Only duplicates of this lead, or of a list of up to {PAGE}.", most=PAGE, excess=TooManyIds),
     ] = None,
     limit: Annotated[
-        int, Count("The approximate number of pairs; 50 is the default, 500 the maximum.", cap=PAGE)
+        int, LimitOrOffset("The approximate number of pairs; 50 is the default, 500 the maximum.", cap=PAGE)
     ] = DEFAULT,
     cursor: Annotated[str, Text("The `cursor` of the previous answer, to continue after it.")] = "",
-) -> Rows:
+) -> ReadResult:
     """Finds pairs of active leads that are probably the same person, surest first, with the reasons.
 
     `score` is from 0.5 to 1. `reasons`: `email`, the same mailbox (`a+fair@` is `a@`; googlemail.com is gmail.com; dots
@@ -97,7 +97,7 @@ async def find_duplicate_leads(
         for duplicate in matches
     ]
     next_cursor = None if last is None else f"{last[0]}.{last[1]}"
-    return Rows(rows, beside={"cursor": next_cursor, "isComplete": complete})
+    return ReadResult(rows, extra={"cursor": next_cursor, "isComplete": complete})
 
 
 def _after(cursor: str) -> Key:

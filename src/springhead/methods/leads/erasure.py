@@ -11,8 +11,8 @@ from springhead.model.kit.errors import ApiError, InvalidParameters, Json, NoSuc
 from springhead.model.leads.leads import LEAD, email_key
 from springhead.model.leads.personal_data import ERASURE
 from springhead.rpc.context import Context
-from springhead.rpc.key_params import OneOrMore, Text, TooMany
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, erased, method, refused
+from springhead.rpc.key_params import OneOrMoreIds, Text, TooManyIds
+from springhead.rpc.method import Example, Outcome, ReadResult, Reads, WriteResult, Writes, erased, method, refused
 from springhead.rpc.params import PAGE, Objects
 from springhead.store.lifecycle import erasing
 
@@ -39,7 +39,7 @@ async def erase_leads(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}`, `{emailAddress}` or the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Erases up to 500 leads with all data about them, irreversibly.
 
     Erased are the lead, its timeline and history, list memberships, links to opportunities, calls, files, page views
@@ -64,14 +64,14 @@ async def erase_leads(
         erasure = await erasing.erase(tx, context.company.id, sorted(ids), key_id=context.key_id)
     if not erasure.done:
         await context.server.jobs.finish(context.company.id)
-    outcomes: list[Done] = []
+    outcomes: list[Outcome] = []
     for key, several in zip(wanted, lead_ids, strict=True):
         receipts = sorted({receipt for lead_id in several for receipt in erasure.receipts.get(lead_id, ())})
         if isinstance(key, ApiError):
             outcomes.append(refused(key))
         else:
             outcomes.append(erased(receipts) if receipts else refused(NoSuchRecord()))
-    return Outcomes(outcomes)
+    return WriteResult(outcomes)
 
 
 def _lead_ids(key: int | str | ApiError, addressed: Mapping[str, list[int]]) -> list[int]:
@@ -125,14 +125,14 @@ async def get_erasures(
     *,
     lead_id: Annotated[
         list[int] | None,
-        OneOrMore(f"Only receipts of this lead, or of a list of up to {PAGE} leads.", most=PAGE, excess=TooMany),
+        OneOrMoreIds(f"Only receipts of this lead, or of a list of up to {PAGE} leads.", most=PAGE, excess=TooManyIds),
     ] = None,
     email_address: Annotated[
         str | None, Text("Only receipts of leads that had this address when they were erased.")
     ] = None,
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the receipts of erased leads, oldest first.
 
     `keyID` is the API key of the call. `erased` counts the erased objects of each kind. `kept` counts the objects that
@@ -145,4 +145,4 @@ async def get_erasures(
         rows = await erasing.receipts(
             tx, context.company.id, lead_ids=lead_id, email_key=key, zone=context.zone_name, limit=limit, offset=offset
         )
-    return Rows([reads.decoded(ERASURE, row) for row in rows])
+    return ReadResult([reads.decoded(ERASURE, row) for row in rows])

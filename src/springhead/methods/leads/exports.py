@@ -11,7 +11,7 @@ from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.model.leads.personal_data import LEAD_EXPORT
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import Integer
 from springhead.store.lifecycle import personal_data
 from springhead.store.scores import scoring
@@ -38,7 +38,7 @@ from springhead.store.scores import scoring
 )
 async def export_lead(
     context: Context, *, id: Annotated[int, Integer("The lead's id; it may be deleted.", low=0, length=20)]
-) -> Rows:
+) -> ReadResult:
     """Exports all data about one lead as JSON: a row for each object, without a limit.
 
     `part` is the kind of the row. `data` is the object as the methods that read it show it. The parts are: `lead` with
@@ -53,7 +53,7 @@ async def export_lead(
         ids = (await personal_data.ids_by_lead(tx, context.company.id, [id]))[id]
     pages = _pages(context, ids, known)
     first = await anext(pages, None)  # an error of the first read is still answered as an error
-    return Rows() if first is None else Rows(pages=_chain(first, pages))
+    return ReadResult() if first is None else ReadResult(pages=_chain(first, pages))
 
 
 Page = Sequence[Mapping[str, Json]]

@@ -13,9 +13,9 @@ from springhead.model.kit.errors import InvalidParameters, Json, MissingParamete
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.history import LEAD_HISTORY
 from springhead.model.leads.leads import LEAD
-from springhead.rpc.context import Context, readable
-from springhead.rpc.key_params import OneOrMore, TooMany
-from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.context import Context, check_field_names
+from springhead.rpc.key_params import OneOrMoreIds, TooManyIds
+from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, Moment, Names
 from springhead.store.database.pool import Tx
 from springhead.store.leads import history
@@ -59,7 +59,7 @@ async def get_lead_history(
     fields: Annotated[list[str] | None, Names("Only changes of these fields; all changes by default.")] = None,
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the changes of one lead, oldest first: time, kind, old values and new values.
 
     `eventID` is the event on the timeline. `kind` is the kind of change as in the change feed (getLeadChanges).
@@ -72,12 +72,12 @@ async def get_lead_history(
         if fields is not None:
             await _check_names(context, tx, known, fields)
         changes = await history.changes(tx, context.company.id, id, fields, limit=limit, offset=offset)
-    return Rows([_row(context, change, fields) for change in changes])
+    return ReadResult([_row(context, change, fields) for change in changes])
 
 
 async def _check_names(context: Context, tx: Tx, known: FieldSet, names: list[str]) -> None:
     try:
-        readable(LEAD, known, names)
+        check_field_names(LEAD, known, names)
     except InvalidParameters:
         await context.verify(tx, known)
         raise
@@ -121,10 +121,10 @@ def _row(context: Context, change: LeadChange, names: list[str] | None) -> Mappi
 async def get_leads_as_of(
     context: Context,
     *,
-    id: Annotated[list[int], OneOrMore(f"The lead, or a list of up to {PAGE} leads.", most=PAGE, excess=TooMany)],
+    id: Annotated[list[int], OneOrMoreIds(f"The lead, or a list of up to {PAGE} leads.", most=PAGE, excess=TooManyIds)],
     at: Annotated[datetime, Moment("The time; changes of that second are included.")],
     fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
-) -> Rows:
+) -> ReadResult:
     """Returns leads as they were at a time, in the order of their ids.
 
     All changes after that second are undone, changes of custom fields included; `updateTimestamp` and the flags that
@@ -142,4 +142,4 @@ async def get_leads_as_of(
         )
         if not rows:
             await context.verify(tx, known)
-    return Rows(rows)
+    return ReadResult(rows)

@@ -10,7 +10,7 @@ from springhead.methods.reads import End, Limit, LongLimit, Offset, Stamp, Start
 from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray, WrongValue
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, Names, Where
 
 _SHOWN = {"id": ("id",)}
@@ -27,10 +27,10 @@ _SHOWN = {"id": ("id",)}
         Example({"id": 1}, [], "An id that no lead has."),
     ],
 )
-async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's id.")]) -> Rows:
+async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's id.")]) -> ReadResult:
     """Returns one lead by its id, active or not: a list of one row, or an empty list if no lead has this id."""
 
-    async def read(where: Mapping[str, Json]) -> Rows:
+    async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.find(context, LEAD, where, limit=1, offset=0)
 
     return await merged_ids.following(context, {"id": id}, read, shown=_SHOWN)
@@ -62,7 +62,7 @@ async def get_leads(
     limit: Limit = PAGE,
     offset: Offset = 0,
     fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
-) -> Rows:
+) -> ReadResult:
     """Returns the leads that match the filters, or a page of all active leads.
 
     Without a filter, it returns the active leads in the order of their ids. A page with fewer rows than `limit` is the
@@ -74,7 +74,7 @@ async def get_leads(
         return await reads.listing(context, LEAD, where, fields, limit=limit, offset=offset)
     lists = {name: value for name, value in where.items() if isinstance(value, list)}
 
-    async def read(where: Mapping[str, Json]) -> Rows:
+    async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.find(context, LEAD, where, fields, limit=limit, offset=offset, either=bool(lists))
 
     return await merged_ids.following(context, lists or where, read, shown=_SHOWN)
@@ -110,7 +110,7 @@ async def get_leads_date_range(
     limit: LongLimit = PAGE,
     offset: Offset = 0,
     fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
-) -> Rows:
+) -> ReadResult:
     """Returns the active leads that were created or updated between two times, both included, oldest first.
 
     A lead that was never changed counts as updated when it was created. A long answer is sent while it is read. As

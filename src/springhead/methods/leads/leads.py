@@ -22,7 +22,7 @@ from springhead.model.kit.fields import Field, FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import Text
-from springhead.rpc.method import Example, Outcomes, Writes, method, refused
+from springhead.rpc.method import Example, WriteResult, Writes, method, refused
 from springhead.rpc.params import Objects
 from springhead.store.capture import visitors
 from springhead.store.database.pool import Tx
@@ -137,7 +137,7 @@ def _check_key(key: str) -> Callable[[Any], InvalidParameters | None]:
         ),
     ],
 )
-async def create_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
+async def create_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> WriteResult:
     """Creates up to 500 leads and returns, for each, whether it was created.
 
     `emailAddress` is required and unique in your company, regardless of case and including inactive leads; a taken
@@ -175,7 +175,7 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
         ),
     ],
 )
-async def update_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
+async def update_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 leads, each found by `id`, or by `emailAddress` if it has no `id`.
 
     Sent fields overwrite the stored values; other fields stay. With an `id`, `emailAddress` is the new address. An
@@ -206,7 +206,7 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
         ),
     ],
 )
-async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> Outcomes:
+async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 leads as updateLeads does, but answers 404 for leads that do not exist.
 
     An object with neither `id` nor a known `emailAddress` gets 404 too.
@@ -251,7 +251,7 @@ async def upsert_leads(
     key: Annotated[
         str, Text("The key by which leads are found: `id`, `emailAddress` or a unique field.", length=255)
     ] = "",
-) -> Outcomes:
+) -> WriteResult:
     """Creates or changes up to 500 leads: a lead that exists is changed, and any other is created.
 
     A lead is found by `id`, or by `emailAddress` if it has no `id`; one of the two is required. An unknown
@@ -294,7 +294,7 @@ async def delete_leads(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 leads, by id.
 
     An email address is not accepted as a key. The addresses of the leads are free at once. Notes about nothing else are

@@ -21,8 +21,8 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.model.leads.merging import MERGE, MERGE_RULES, check_merge, merged_lead, set_values
-from springhead.rpc.context import Context, shape
-from springhead.rpc.method import Done, Example, Outcomes, Writes, done, method, refused
+from springhead.rpc.context import Context, object_schema
+from springhead.rpc.method import Example, Outcome, WriteResult, Writes, method, refused, succeeded
 from springhead.rpc.params import PAGE, Objects
 from springhead.store.database.pool import Tx
 from springhead.store.fields import unique_values
@@ -56,7 +56,7 @@ _TWO_LEADS = (
         ),
     ],
 )
-async def merge_leads(context: Context, *, objects: Annotated[list[Json], Objects(MERGE, _OBJECTS)]) -> Outcomes:
+async def merge_leads(context: Context, *, objects: Annotated[list[Json], Objects(MERGE, _OBJECTS)]) -> WriteResult:
     """Merges leads: in each object, the lead `id` stays, and up to 50 other leads (`mergeIDs`) are merged into it.
 
     For each field, the first value that is not empty is kept, in the order of the `rule`. `keep` (the default) takes
@@ -81,9 +81,11 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
     """
     async with context.tx() as tx:
         fields = await context.fields(tx)
-        checked = shape(MERGE, fields, creating=True).check(objects)
-        problems = {position: error for record, position in checked.placed() if (error := check_merge(record, fields))}
-        plans = [_Plan(position, record) for record, position in checked.placed() if position not in problems]
+        checked = object_schema(MERGE, fields, creating=True).check(objects)
+        problems = {
+            position: error for record, position in checked.with_positions() if (error := check_merge(record, fields))
+        }
+        plans = [_Plan(position, record) for record, position in checked.with_positions() if position not in problems]
         problems |= {plan.position: error for plan in plans if (error := plan.read_values(fields))}
         checked.refuse(problems)
         if checked.refusals:
@@ -98,7 +100,7 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
                 await merging_of_call.run(plans)
     if merging_of_call.jobs_pending:
         await context.server.jobs.finish(context.company.id)
-    return Outcomes.in_order(checked.refused() | merging_of_call.outcomes)
+    return WriteResult.in_order(checked.refused_outcomes() | merging_of_call.outcomes)
 
 
 class _Plan:
@@ -121,10 +123,10 @@ class _Plan:
         if self.asked.values is UNSET:
             return None
         given = {name: value for name, value in self.asked.values.items() if name != "id"}
-        checked = shape(LEAD, fields, creating=False).check([given])
+        checked = object_schema(LEAD, fields, creating=False).check([given])
         if checked.refusals:
             return checked.refusals[0]
-        (record,) = checked.good
+        (record,) = checked.valid
         self.values = {name: value for name in given if (value := getattr(record, name, UNSET)) is not UNSET}
         if not self.values.get(_ADDRESS.name, "x").strip():
             return InvalidParameters(_ADDRESS.problem("Expected an email address, not an empty text"))
@@ -148,7 +150,7 @@ class _Merging:
 
     def __init__(self, context: Context, tx: Tx, fields: FieldSet) -> None:
         self._tx, self._fields, self._company_id = tx, fields, context.company.id
-        self.outcomes: dict[int, Done] = {}
+        self.outcomes: dict[int, Outcome] = {}
         self.jobs_pending = False
 
     async def run(self, remaining: Sequence[_Plan]) -> None:
@@ -185,14 +187,14 @@ class _Merging:
                 self._tx, self._company_id, self._fields, [merges[plan.position] for plan in accepted]
             )
             self.jobs_pending = await merge or self.jobs_pending
-        self.outcomes |= {plan.position: done(plan.survivor) for plan in accepted}
+        self.outcomes |= {plan.position: succeeded(plan.survivor) for plan in accepted}
 
     async def _known(self, plans: Sequence[_Plan], leads: Mapping[int, Lead]) -> Mapping[str, set[int]]:
         """Returns which referenced objects exist, of the references in the merged leads and in the sent values."""
         wanted = {
             column: {leads[lead_id][column] for plan in plans for lead_id in plan.merged} for column in REFERENCES
         }
-        for column in LEAD.referring:
+        for column in LEAD.reference_columns:
             wanted[column.sql] |= {plan.values.get(column.name) for plan in plans}
         return await merging.lock_references(
             self._tx, self._company_id, {column: ids_of_column - {None} for column, ids_of_column in wanted.items()}
@@ -224,7 +226,7 @@ class _Merging:
         for plan in plans:
             unknown = [
                 column.unknown_reference()
-                for column in LEAD.referring
+                for column in LEAD.reference_columns
                 if (value := plan.values.get(column.name)) is not None and value not in known.get(column.sql, ())
             ]
             key = keys.get(plan.position)

@@ -11,8 +11,8 @@ from springhead.model.kit.errors import ApiError, EntryExists, InvalidParameters
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD, email_key
 from springhead.model.leads.recycling import DELETED_LEAD
-from springhead.rpc.context import Context, readable
-from springhead.rpc.method import Done, Example, Outcomes, Reads, Rows, Writes, done, method, refused
+from springhead.rpc.context import Context, check_field_names
+from springhead.rpc.method import Example, Outcome, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
 from springhead.rpc.params import PAGE, Names, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.lifecycle import restoring
@@ -43,7 +43,7 @@ async def restore_leads(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(LEAD, "The leads, each as `{id}` or as the bare id; at most 500 per call.")],
-) -> Outcomes:
+) -> WriteResult:
     """Restores up to 500 deleted leads, each with its id and everything that belonged to it.
 
     Restored are its values, except those of deleted fields; its account, owner and campaign, if they still exist; its
@@ -63,7 +63,7 @@ async def restore_leads(
         async with tx.atomic():
             restored = await restoring.restore(tx, context.company.id, fields, ids)
     remaining, back = set(restored.found), set(restored.back)
-    outcomes: list[Done] = []
+    outcomes: list[Outcome] = []
     for wish in wanted:
         if isinstance(wish, ApiError):
             outcomes.append(refused(wish))
@@ -71,10 +71,10 @@ async def restore_leads(
             outcomes.append(refused(NoSuchRecord()))
         elif wish in back:
             remaining.remove(wish)
-            outcomes.append(done())
+            outcomes.append(succeeded())
         else:
             outcomes.append(refused(EntryExists()))
-    return Outcomes(outcomes)
+    return WriteResult(outcomes)
 
 
 @method(
@@ -91,7 +91,7 @@ async def get_deleted_leads(
     limit: Limit = PAGE,
     offset: Offset = 0,
     fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
-) -> Rows:
+) -> ReadResult:
     """Returns the leads in the recycle bin, which restoreLeads can restore, last deleted first.
 
     Each lead is as it was when it was deleted. `mergedInto` is the lead into which it was merged, if it was. The
@@ -101,7 +101,7 @@ async def get_deleted_leads(
 
     async def deleted(tx: Tx, known: FieldSet) -> pages.Rows:
         try:
-            readable(LEAD, known, [name for name in fields or () if name not in DELETED_LEAD.by_name])
+            check_field_names(LEAD, known, [name for name in fields or () if name not in DELETED_LEAD.by_name])
         except InvalidParameters:
             await context.verify(tx, known)
             raise
@@ -118,7 +118,7 @@ async def get_deleted_leads(
             offset=offset,
         )
 
-    return Rows(await reads.run(context, deleted))
+    return ReadResult(await reads.run(context, deleted))
 
 
 def _values(value: Json) -> list[Json] | None:

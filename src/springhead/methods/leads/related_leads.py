@@ -11,7 +11,7 @@ from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.email_domains import company_domain
 from springhead.model.leads.leads import LEAD, email_key
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Where
 from springhead.store.database.pool import Tx
 from springhead.store.leads.related_leads import related
@@ -40,7 +40,7 @@ async def get_related_leads_by_email(
     *,
     where: Annotated[Mapping[str, Json], Where(LEAD, "emailAddress")],
     limit: Limit = PAGE,
-) -> Rows:
+) -> ReadResult:
     """Returns the active leads that are related to an email address, each once.
 
     The lead with that address (regardless of case) comes first, then the leads of the same account, then the leads with
@@ -65,4 +65,4 @@ async def get_related_leads_by_email(
             limit=limit,
         )
 
-    return Rows(await reads.run(context, related_leads))
+    return ReadResult(await reads.run(context, related_leads))

@@ -13,8 +13,8 @@ from springhead.model.leads.leads import LEAD
 from springhead.model.leads.search import Cursor, SortKey
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import Hash, Sort, Text
-from springhead.rpc.method import Example, Reads, Rows, method
-from springhead.rpc.params import PAGE, Count, Integer, Names
+from springhead.rpc.method import Example, ReadResult, Reads, method
+from springhead.rpc.params import PAGE, Integer, LimitOrOffset, Names
 from springhead.store.database.pool import TookTooLong
 from springhead.store.leads.search import SECONDS, Query, Search
 
@@ -33,7 +33,7 @@ _BESIDE: Mapping[str, Json] = {
 
 @method(
     UnexpectedArray,
-    result=Reads(LEAD, beside=_BESIDE),
+    result=Reads(LEAD, extra=_BESIDE),
     vendor=False,
     section="own",
     examples=[
@@ -64,12 +64,14 @@ async def search_leads(
         list[tuple[str, bool]] | None,
         Sort("The fields to sort by, up to three; the id by default.", most=search.SORTS_MAX),
     ] = None,
-    limit: Annotated[int, Count("The most leads to return; 50 is the default, 500 the maximum.", cap=PAGE)] = DEFAULT,
+    limit: Annotated[
+        int, LimitOrOffset("The most leads to return; 50 is the default, 500 the maximum.", cap=PAGE)
+    ] = DEFAULT,
     cursor: Annotated[str, Text("The `cursor` of the previous answer, to continue after it.", length=8_000)] = "",
     fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
     total: Annotated[int, Integer("1: also count the leads.", low=0, high=1)] = 0,
     inactive: Annotated[int, Integer("1: also return inactive leads.", low=0, high=1)] = 0,
-) -> Rows:
+) -> ReadResult:
     """Searches leads by a filter and by words, in any order, page by page with a cursor.
 
     `filter` is the same as for lists, over every field of leads, custom fields included: `{"city": ["Berlin",
@@ -129,7 +131,7 @@ async def search_leads(
         "total": None if counted is None else min(counted, search.TOTAL_MAX),
         "totalIsExact": None if counted is None else counted <= search.TOTAL_MAX,
     }
-    return Rows(rows[:limit], beside=beside)
+    return ReadResult(rows[:limit], extra=beside)
 
 
 def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[SortKey]:

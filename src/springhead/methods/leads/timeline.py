@@ -11,8 +11,8 @@ from springhead.model.kit.columns import Column
 from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray, WrongEventSource, WrongWho
 from springhead.model.leads.events import EVENT, SOURCES, TIMELINE_EVENT
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Reads, Rows, method
-from springhead.rpc.params import PAGE, Integer, Moment, Param, Where, whole
+from springhead.rpc.method import Example, ReadResult, Reads, method
+from springhead.rpc.params import PAGE, Integer, Moment, Param, Where, whole_number
 from springhead.store.leads import timeline
 
 _CREATION: Mapping[str, Json] = {"eventName": "Lead created", "eventSource": "leadCreation"}
@@ -27,7 +27,7 @@ class _WhereOneLead(Where):
     def read(self, name: str, value: Json, *, required: bool) -> dict[str, Json]:
         """The filters by column."""
         who = value.get("whoID") if isinstance(value, dict) else None
-        if not isinstance(who, (str, int)) or whole(who) is None:
+        if not isinstance(who, (str, int)) or whole_number(who) is None:
             raise WrongWho(_WHO.problem("Expected the id of a lead"))
         return super().read(name, value, required=required)
 
@@ -91,7 +91,7 @@ async def get_lead_timeline(
     ],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the events of one lead, oldest first.
 
     `whoID` is the id of the lead and is required. With `createTimestamp`, only later events are returned. All filters
@@ -106,7 +106,7 @@ async def get_lead_timeline(
             context.company.id,
             TIMELINE_EVENT,
             zone=context.zone_name,
-            lead_id=whole(str(where["whoID"])),
+            lead_id=whole_number(str(where["whoID"])),
             after=_after(context, where, TIMELINE_EVENT.by_name["createTimestamp"]),
             sources=sources,
             names=_values(where.get("eventName")),
@@ -114,7 +114,7 @@ async def get_lead_timeline(
             limit=limit,
             offset=offset,
         )
-    return Rows(rows)
+    return ReadResult(rows)
 
 
 @method(
@@ -138,7 +138,7 @@ async def get_events(
     where: Annotated[Mapping[str, Json], Where(EVENT, "leadID", "createTimestamp")],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the events of a lead, or of all leads after a time, oldest first."""
     lead = where.get("leadID")
     if isinstance(lead, list):
@@ -149,19 +149,19 @@ async def get_events(
             context.company.id,
             EVENT,
             zone=context.zone_name,
-            lead_id=None if lead is None else whole(str(lead)),
+            lead_id=None if lead is None else whole_number(str(lead)),
             after=_after(context, where, EVENT.by_name["createTimestamp"]),
             limit=limit,
             offset=offset,
         )
-    return Rows(rows)
+    return ReadResult(rows)
 
 
 @method(
     MissingParameters,
     UnexpectedArray,
     WrongEventSource,
-    result=Reads(EVENT, by="eventSource"),
+    result=Reads(EVENT, grouped_by="eventSource"),
     section="docs/wire/events.md#geteventsbytype",
     aliases=("getEventsbyType",),
     differs="the shape of the answer is our choice: a list for each requested source, under its name",
@@ -181,7 +181,7 @@ async def get_events_by_type(
     lead_id: Annotated[int | None, Integer("The lead; all leads by default.", length=18)] = None,
     create_timestamp: Annotated[datetime | None, Moment("Only events after this time.")] = None,
     limit: Limit = PAGE,
-) -> Rows:
+) -> ReadResult:
     """Returns the events of some sources, grouped by source, oldest first.
 
     `leadID`, `createTimestamp` or both are required (206). `limit` applies to each source.
@@ -201,4 +201,4 @@ async def get_events_by_type(
             after=times.to_utc(create_timestamp, context.zone) if create_timestamp else None,
             limit=limit,
         )
-    return Rows(groups=groups)
+    return ReadResult(groups=groups)

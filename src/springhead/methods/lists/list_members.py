@@ -24,9 +24,9 @@ from springhead.model.kit.errors import (
 from springhead.model.leads.leads import email_key
 from springhead.model.lists import LIST_ADDRESS, LIST_CONTACT, LIST_MEMBER, WHOLE_LIST
 from springhead.rpc.context import Context
-from springhead.rpc.method import Done, Example, Outcomes, Writes, done, method, refused
-from springhead.rpc.objects import Checked, Shape
-from springhead.rpc.params import Flat, Objects
+from springhead.rpc.method import Example, Outcome, WriteResult, Writes, method, refused, succeeded
+from springhead.rpc.objects import CheckedObjects, ObjectSchema
+from springhead.rpc.params import FlatOrObjects, Objects
 from springhead.store.database.pool import Tx
 from springhead.store.lists import members, removals
 from springhead.store.lists.members import MemberOutcome
@@ -56,8 +56,8 @@ _CONTACTS = Objects(LIST_CONTACT, "The pairs of list and lead; at most 500 per c
     examples=[Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], "A lead by its id.", given=_BOTH)],
 )
 async def add_list_member(
-    context: Context, *, objects: Annotated[list[Json], Flat(LIST_MEMBER, "The pairs of list and lead.")]
-) -> Outcomes:
+    context: Context, *, objects: Annotated[list[Json], FlatOrObjects(LIST_MEMBER, "The pairs of list and lead.")]
+) -> WriteResult:
     """Adds a lead to a list; the `id` of the outcome is that of the membership.
 
     213: the lead is already on the list. 214: there is no such lead. A lead that was removed is added again, with its
@@ -81,7 +81,7 @@ async def add_list_member(
         )
     ],
 )
-async def add_list_members(context: Context, *, objects: Annotated[list[Json], _MEMBERS]) -> Outcomes:
+async def add_list_members(context: Context, *, objects: Annotated[list[Json], _MEMBERS]) -> WriteResult:
     """Adds up to 500 leads to lists, as addListMember does; a refused lead does not stop the others."""
     return await _by_id(context, objects, LIST_MEMBER, _ADD)
 
@@ -103,8 +103,10 @@ async def add_list_members(context: Context, *, objects: Annotated[list[Json], _
     ],
 )
 async def add_list_member_email_address(
-    context: Context, *, objects: Annotated[list[Json], Flat(LIST_ADDRESS, "The pairs of list and email address.")]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(LIST_ADDRESS, "The pairs of list and email address.")],
+) -> WriteResult:
     """Adds a lead to a list by its email address (regardless of case), as addListMember does by id."""
     return await _by_address(context, objects, _ADD)
 
@@ -129,7 +131,9 @@ async def add_list_member_email_address(
         )
     ],
 )
-async def add_list_members_email_address(context: Context, *, objects: Annotated[list[Json], _ADDRESSES]) -> Outcomes:
+async def add_list_members_email_address(
+    context: Context, *, objects: Annotated[list[Json], _ADDRESSES]
+) -> WriteResult:
     """Adds up to 500 leads to lists by their email addresses; a refused lead does not stop the others."""
     return await _by_address(context, objects, _ADD)
 
@@ -144,8 +148,8 @@ async def add_list_members_email_address(context: Context, *, objects: Annotated
     examples=[Example({"listID": "{activeList}", "contactID": "{lead}"}, [DONE], "A member.", given=_MEMBER)],
 )
 async def remove_list_member(
-    context: Context, *, objects: Annotated[list[Json], Flat(LIST_CONTACT, "The pairs of list and lead.")]
-) -> Outcomes:
+    context: Context, *, objects: Annotated[list[Json], FlatOrObjects(LIST_CONTACT, "The pairs of list and lead.")]
+) -> WriteResult:
     """Removes a lead from a list: the lead counts as removed, and can be added again.
 
     302: the lead is not on the list, or there is no such lead.
@@ -173,7 +177,7 @@ async def remove_list_member(
         )
     ],
 )
-async def remove_list_members(context: Context, *, objects: Annotated[list[Json], _CONTACTS]) -> Outcomes:
+async def remove_list_members(context: Context, *, objects: Annotated[list[Json], _CONTACTS]) -> WriteResult:
     """Removes up to 500 leads from lists, as removeListMember does; a refused lead does not stop the others."""
     return await _by_id(context, objects, LIST_CONTACT, _REMOVE)
 
@@ -188,8 +192,10 @@ async def remove_list_members(context: Context, *, objects: Annotated[list[Json]
     examples=[Example({"listID": "{activeList}", "emailAddress": _ADDRESS}, [DONE], "A member.", given=_MEMBER)],
 )
 async def remove_list_member_email_address(
-    context: Context, *, objects: Annotated[list[Json], Flat(LIST_ADDRESS, "The pairs of list and email address.")]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(LIST_ADDRESS, "The pairs of list and email address.")],
+) -> WriteResult:
     """Removes a lead from a list by its email address (regardless of case), as removeListMember does by id."""
     return await _by_address(context, objects, _REMOVE)
 
@@ -206,7 +212,7 @@ async def remove_list_member_email_address(
 )
 async def remove_list_members_email_address(
     context: Context, *, objects: Annotated[list[Json], _ADDRESSES]
-) -> Outcomes:
+) -> WriteResult:
     """Removes up to 500 leads from lists by their email addresses; a refused lead does not stop the others."""
     return await _by_address(context, objects, _REMOVE)
 
@@ -226,19 +232,19 @@ async def remove_list_members_email_address(
     ],
 )
 async def remove_list_members_all(
-    context: Context, *, objects: Annotated[list[Json], Flat(WHOLE_LIST, "The lists.")]
-) -> Outcomes:
+    context: Context, *, objects: Annotated[list[Json], FlatOrObjects(WHOLE_LIST, "The lists.")]
+) -> WriteResult:
     """Removes all members from a list: all current members count as removed.
 
     Some ten thousand members are removed within the call, more within seconds after it; meanwhile the counts show the
     progress. A lead that is added meanwhile stays. 302: the list has no members.
     """
     checked = _shape(WHOLE_LIST).check(objects)
-    outcomes = checked.refused()
+    outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
-        states = await removals.lock(tx, context.company.id, [record.listID for record in checked.good])
+        states = await removals.lock(tx, context.company.id, [record.listID for record in checked.valid])
         emptied: set[int] = set()
-        for record, position in checked.placed():
+        for record, position in checked.with_positions():
             state = states.get(record.listID)
             if state is None or state.has_filter:
                 outcomes[position] = refused(_wrong_list(WHOLE_LIST, has_filter=state is not None))
@@ -246,44 +252,48 @@ async def remove_list_members_all(
                 outcomes[position] = refused(NothingChanged())
             else:
                 emptied.add(state.id)
-                outcomes[position] = done()
+                outcomes[position] = succeeded()
         await removals.empty(tx, context.company.id, sorted(emptied))
     if emptied:
         await context.server.jobs.finish(context.company.id)
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 class _Change(msgspec.Struct, frozen=True):
     """Adding or removing: the statement, and the outcome for each of its rows."""
 
     store: Callable[[Tx, int, Sequence[int], Sequence[Any]], Awaitable[list[MemberOutcome]]]
-    outcome: Callable[[MemberOutcome], Done]
+    outcome: Callable[[MemberOutcome], Outcome]
 
 
-async def _by_id(context: Context, objects: list[Json], noun: Noun, change: _Change) -> Outcomes:
+async def _by_id(context: Context, objects: list[Json], noun: Noun, change: _Change) -> WriteResult:
     checked = _shape(noun).check(objects)
     if noun is LIST_CONTACT:
-        checked.refuse({position: error for record, position in checked.placed() if (error := _complete(record))})
+        checked.refuse(
+            {position: error for record, position in checked.with_positions() if (error := _complete(record))}
+        )
     merged_ids.replace(noun, checked, context.attempt.merged, id_names=("memberID",))
-    return await _outcomes(context, checked, noun, [record.memberID for record in checked.good], change)
+    return await _outcomes(context, checked, noun, [record.memberID for record in checked.valid], change)
 
 
-async def _by_address(context: Context, objects: list[Json], change: _Change) -> Outcomes:
+async def _by_address(context: Context, objects: list[Json], change: _Change) -> WriteResult:
     checked = _shape(LIST_ADDRESS).check(objects)
-    keys = [email_key(record.emailAddress) for record in checked.good]
+    keys = [email_key(record.emailAddress) for record in checked.valid]
     return await _outcomes(context, checked, LIST_ADDRESS, keys, change)
 
 
-async def _outcomes(context: Context, checked: Checked, noun: Noun, leads: Sequence[Any], change: _Change) -> Outcomes:
-    outcomes = checked.refused()
-    if checked.good:
-        judged = await _apply(context, checked.good, leads, change)
+async def _outcomes(
+    context: Context, checked: CheckedObjects, noun: Noun, leads: Sequence[Any], change: _Change
+) -> WriteResult:
+    outcomes = checked.refused_outcomes()
+    if checked.valid:
+        judged = await _apply(context, checked.valid, leads, change)
         for row, position in zip(judged, checked.positions, strict=True):
             if row.listed and not row.has_filter:
                 outcomes[position] = change.outcome(row)
             else:
                 outcomes[position] = refused(_wrong_list(noun, has_filter=row.has_filter))
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 async def _apply(
@@ -301,14 +311,14 @@ async def _apply(
     return judged
 
 
-def _added(row: MemberOutcome) -> Done:
+def _added(row: MemberOutcome) -> Outcome:
     if row.id is not None:
-        return done(row.id)
+        return succeeded(row.id)
     return refused(AlreadyMember() if row.known else NoSuchLead())
 
 
-def _removed(row: MemberOutcome) -> Done:
-    return done() if row.id is not None else refused(NothingChanged())
+def _removed(row: MemberOutcome) -> Outcome:
+    return succeeded() if row.id is not None else refused(NothingChanged())
 
 
 _ADD, _REMOVE = _Change(members.add, _added), _Change(members.remove, _removed)
@@ -331,8 +341,8 @@ def _complete(record: Any) -> ApiError | None:
     return None
 
 
-_SHAPES: dict[str, Shape] = {}
+_SHAPES: dict[str, ObjectSchema] = {}
 
 
-def _shape(noun: Noun) -> Shape:
-    return _SHAPES.setdefault(noun.name, Shape(noun, creating=True))
+def _shape(noun: Noun) -> ObjectSchema:
+    return _SHAPES.setdefault(noun.name, ObjectSchema(noun, creating=True))

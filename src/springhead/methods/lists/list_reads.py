@@ -14,8 +14,8 @@ from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import email_key
 from springhead.model.lists import LEAD_LIST, LIST_LEAD, LIST_MEMBER, MEMBERSHIP, REMOVED_FLAGS, REMOVED_MEMBER
 from springhead.rpc.context import Context
-from springhead.rpc.key_params import Ids, Text, Which
-from springhead.rpc.method import Example, Reads, Rows, method
+from springhead.rpc.key_params import Ids, Text, WhereKeys
+from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE
 from springhead.store.database.pool import Tx
 from springhead.store.lists import members
@@ -55,7 +55,7 @@ _LEAD = {"firstName": "Lead", "lastName": "", "emailAddress": "lead.one@example.
 @method(
     MissingParameters,
     UnexpectedArray,
-    result=Reads(LIST_LEAD, generated="getWherelistMemberGets"),
+    result=Reads(LIST_LEAD, generated_key="getWherelistMemberGets"),
     section="docs/wire/lists.md#reading-members",
     examples=[
         Example(
@@ -69,10 +69,10 @@ _LEAD = {"firstName": "Lead", "lastName": "", "emailAddress": "lead.one@example.
 async def get_list_members(
     context: Context,
     *,
-    where: Annotated[Mapping[str, Json], Which(LIST_LEAD, _ID, needed=["id"])],
+    where: Annotated[Mapping[str, Json], WhereKeys(LIST_LEAD, _ID, needed=["id"])],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the members of a list, without removed members, in the order in which they joined.
 
     `id` is the id of the list. A deep page costs no more than the first. An unknown list has no members.
@@ -93,13 +93,13 @@ async def get_list_members(
             ahead=True,
         )
 
-    return Rows.first(await reads.run(context, page), limit)
+    return ReadResult.page_of(await reads.run(context, page), limit)
 
 
 @method(
     MissingParameters,
     UnexpectedArray,
-    result=Reads(REMOVED_MEMBER, generated="getWherelistLeadMembers"),
+    result=Reads(REMOVED_MEMBER, generated_key="getWherelistLeadMembers"),
     section="docs/wire/lists.md#reading-members",
     examples=[
         Example(
@@ -126,10 +126,10 @@ async def get_list_members(
 async def get_removed_list_members(
     context: Context,
     *,
-    where: Annotated[Mapping[str, Json], Which(REMOVED_MEMBER, _ID, _FLAG, needed=["id"])],
+    where: Annotated[Mapping[str, Json], WhereKeys(REMOVED_MEMBER, _ID, _FLAG, needed=["id"])],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the members of a list that receive nothing, in the order in which they joined.
 
     `id` is the id of the list. `flag` is `removed` (the default) for removed members, or `unsubscribed` or
@@ -138,7 +138,7 @@ async def get_removed_list_members(
     """
     flag = cast("str", where.get("flag", REMOVED_FLAGS[0]))
     if flag not in REMOVED_FLAGS:
-        return Rows()
+        return ReadResult()
 
     async def removed(tx: Tx, known: FieldSet) -> pages.Rows:
         return await members.find_by_flag(
@@ -153,7 +153,7 @@ async def get_removed_list_members(
             offset=offset,
         )
 
-    return Rows.first(await reads.run(context, removed), limit)
+    return ReadResult.page_of(await reads.run(context, removed), limit)
 
 
 @method(
@@ -173,7 +173,7 @@ async def get_removed_list_members(
 )
 async def get_list_memberships(
     context: Context, *, email_address: Annotated[str, Text("The lead's email address, regardless of case.")]
-) -> Rows:
+) -> ReadResult:
     """Returns the lists on which a lead is, or was and is removed, by its email address.
 
     `id` and `name` are those of the list; `createTimestamp` is when the lead joined. An unknown address has no lists.
@@ -198,21 +198,21 @@ async def get_list_memberships(
 async def get_contact_list_memberships(
     context: Context,
     *,
-    where: Annotated[Mapping[str, Json], Which(LIST_MEMBER, _CONTACT, _ID, needed=["contactID", "id"])],
-) -> Rows:
+    where: Annotated[Mapping[str, Json], WhereKeys(LIST_MEMBER, _CONTACT, _ID, needed=["contactID", "id"])],
+) -> ReadResult:
     """Returns the memberships of a lead by its id, removed memberships included, in the order of the lists' ids.
 
     `contactID` and `id` both mean the lead's id; if they differ, the result is empty.
     """
     ids = {cast("int", value) for value in where.values()}
-    return await _of_ids(context, _MEMBERS, list(ids)) if len(ids) == 1 else Rows()
+    return await _of_ids(context, _MEMBERS, list(ids)) if len(ids) == 1 else ReadResult()
 
 
 @method(
     MissingParameters,
     UnexpectedArray,
     TooManyLeads,
-    result=Reads(LEAD_LIST, generated="getWhereIns"),
+    result=Reads(LEAD_LIST, generated_key="getWhereIns"),
     section="docs/wire/lists.md#getleadlistmemberships",
     differs="the columns of a row are our choice: no answer of the vendor was captured",
     examples=[
@@ -228,7 +228,7 @@ async def get_lead_list_memberships(
     context: Context,
     *,
     member_ids: Annotated[list[int], Ids("The ids of the leads; at most 100.", most=LEADS_MAX, excess=TooManyLeads)],
-) -> Rows:
+) -> ReadResult:
     """Returns the lists of up to 100 leads: a row for each lead and list, without removed memberships.
 
     Rows are in the order of the leads' ids, then of the lists' ids.
@@ -236,17 +236,19 @@ async def get_lead_list_memberships(
     return await _of_ids(context, _LEAD_LISTS, member_ids, active=True)
 
 
-async def _of_ids(context: Context, select: Select, ids: Sequence[int], *, active: bool = False) -> Rows:
-    async def read(where: Mapping[str, Json]) -> Rows:
+async def _of_ids(context: Context, select: Select, ids: Sequence[int], *, active: bool = False) -> ReadResult:
+    async def read(where: Mapping[str, Json]) -> ReadResult:
         return await _of_leads(context, select, cast("list[int]", where["memberID"]), active=active)
 
     return await merged_ids.following(context, {"memberID": list(ids)}, read, shown={"memberID": ("memberID",)})
 
 
-async def _of_leads(context: Context, select: Select, leads: list[int] | list[str], *, active: bool = False) -> Rows:
+async def _of_leads(
+    context: Context, select: Select, leads: list[int] | list[str], *, active: bool = False
+) -> ReadResult:
     async def memberships(tx: Tx, known: FieldSet) -> pages.Rows:
         return await members.find_by_lead(
             tx, context.company.id, select, leads, zone=context.zone_name, version=known.version, active=active
         )
 
-    return Rows(await reads.run(context, memberships))
+    return ReadResult(await reads.run(context, memberships))

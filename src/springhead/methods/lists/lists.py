@@ -22,8 +22,8 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.lists import ACTIVE_LIST, LIST_FILTERS_MAX, LIST_TAG, filter_fields
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
-from springhead.rpc.params import PAGE, Flat, Where
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
+from springhead.rpc.params import PAGE, FlatOrObjects, Where
 from springhead.store.capture import forms
 from springhead.store.database.pool import Tx
 from springhead.store.lists import filtered_lists, removals
@@ -83,8 +83,10 @@ async def _run_jobs(context: Context) -> None:
     ],
 )
 async def create_list(
-    context: Context, *, objects: Annotated[list[Json], Flat(ACTIVE_LIST, "The lists, each a hash.", creating=True)]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(ACTIVE_LIST, "The lists, each a hash.", creating=True)],
+) -> WriteResult:
     """Creates a list.
 
     `name` is required; two lists can have the same name. With a `filter`, the members are always the active leads that
@@ -114,8 +116,10 @@ async def create_list(
     ],
 )
 async def update_list(
-    context: Context, *, objects: Annotated[list[Json], Flat(ACTIVE_LIST, "The lists by their id.", creating=False)]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(ACTIVE_LIST, "The lists by their id.", creating=False)],
+) -> WriteResult:
     """Changes the name, the description or the filter of a list, found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. With a new or a first `filter`, leads that do not match
@@ -154,11 +158,13 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
 async def delete_list(
     context: Context,
     *,
-    objects: Annotated[list[Json], Flat(ACTIVE_LIST, "The lists, each as `{id}` or as the bare id.", creating=False)],
-) -> Outcomes:
+    objects: Annotated[
+        list[Json], FlatOrObjects(ACTIVE_LIST, "The lists, each as `{id}` or as the bare id.", creating=False)
+    ],
+) -> WriteResult:
     """Deletes lists permanently, by id, with all memberships; the leads stay."""
     outcomes = await writes.delete(context, ACTIVE_LIST, objects, Hooks(after_delete=_after_delete))
-    if any(outcome["success"] for outcome in outcomes.results):
+    if any(outcome["success"] for outcome in outcomes.outcomes):
         await _run_jobs(context)
     return outcomes
 
@@ -179,7 +185,7 @@ async def get_active_lists(
     where: Annotated[Mapping[str, Json], Where(ACTIVE_LIST, "id", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the lists that match, in the order of their ids.
 
     `memberCount` is the number of members that are not removed, and `removedCount` the number of removed members; both
@@ -188,10 +194,10 @@ async def get_active_lists(
     """
     lists = await reads.listing(context, ACTIVE_LIST, where, _NAMES, limit=limit, offset=offset)
     if not any(row["filter"] for row in lists.page):
-        return Rows([_without_filter(row) for row in lists.page])
+        return ReadResult([_without_filter(row) for row in lists.page])
     async with context.tx() as tx:
         columns = filter_fields(await context.fields(tx))
-    return Rows(
+    return ReadResult(
         [
             {**row, "filter": filters.to_json(filters.from_json(msgspec.json.decode(text), columns), zone=context.zone)}
             if isinstance(text := row["filter"], str)
@@ -206,11 +212,11 @@ def _without_filter(row: Mapping[str, Json]) -> Mapping[str, Json]:
 
 
 @method(
-    result=Reads(LIST_TAG, generated="getAllgetListTagss"),
+    result=Reads(LIST_TAG, generated_key="getAllgetListTagss"),
     section="docs/wire/lists.md#methods-of-lists",
     differs="tags cannot be created yet, so the list is always empty",
     examples=[Example({}, [], "There are no tags.")],
 )
-async def get_list_tags(context: Context) -> Rows:
+async def get_list_tags(context: Context) -> ReadResult:
     """Returns the tags that lists can have."""
     return await reads.listing(context, LIST_TAG, {}, limit=PAGE, offset=0, ahead=True)

@@ -19,7 +19,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.sales.accounts import ACCOUNT
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.sales import notes, references
@@ -51,7 +51,9 @@ _HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)
         )
     ],
 )
-async def create_accounts(context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]) -> Outcomes:
+async def create_accounts(
+    context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]
+) -> WriteResult:
     """Creates up to 500 accounts and returns, for each, whether it was created.
 
     `accountName` is required; two accounts can have the same name. A refused account does not stop the others.
@@ -70,7 +72,9 @@ async def create_accounts(context: Context, *, objects: Annotated[list[Json], Ob
         Example({"objects": [{"id": 1, "website": "acme.example"}]}, [NOTHING_CHANGED], "An id that no account has."),
     ],
 )
-async def update_accounts(context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]) -> Outcomes:
+async def update_accounts(
+    context: Context, *, objects: Annotated[list[Json], Objects(ACCOUNT, _OBJECTS)]
+) -> WriteResult:
     """Changes up to 500 accounts, each found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. An unknown account gets 302, and so does an account that
@@ -97,7 +101,7 @@ async def delete_accounts(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(ACCOUNT, "The accounts, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 accounts permanently, by id.
 
     Their leads and opportunities stay, without an account. If there are tens of thousands of them, a background job
@@ -114,7 +118,7 @@ async def delete_accounts(
     section="docs/wire/sales.md#accounts",
     examples=[Example({"id": "{id}"}, [_ROW], "An account.", given=_GIVEN)],
 )
-async def get_account(context: Context, *, id: Id) -> Rows:
+async def get_account(context: Context, *, id: Id) -> ReadResult:
     """Returns one account by its id: a list of one row, or an empty list if no account has this id."""
     return await reads.get(context, ACCOUNT, id)
 
@@ -131,7 +135,7 @@ async def get_accounts(
     where: Annotated[Mapping[str, Json], Where(ACCOUNT, "id", "ownerID", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the accounts that match all filters, in the order of their ids."""
     return await reads.listing(context, ACCOUNT, where, limit=limit, offset=offset)
 
@@ -152,6 +156,6 @@ async def get_accounts_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the accounts that were created or updated between two times, both included, oldest first."""
     return await reads.date_range(context, ACCOUNT, (start_date, end_date), timestamp, limit=limit, offset=offset)

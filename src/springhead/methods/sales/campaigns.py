@@ -19,7 +19,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.sales.campaigns import CAMPAIGN
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.capture import forms
 from springhead.store.database.pool import Tx
@@ -56,7 +56,7 @@ _HOOKS = writes.Hooks(after_delete=_after_delete, starts_jobs=True)
 )
 async def create_campaigns(
     context: Context, *, objects: Annotated[list[Json], Objects(CAMPAIGN, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Creates up to 500 campaigns and returns, for each, whether it was created.
 
     `campaignName` is required; two campaigns can have the same name. `isActive` is 1 by default. `startDate` and
@@ -81,7 +81,7 @@ async def create_campaigns(
 )
 async def update_campaigns(
     context: Context, *, objects: Annotated[list[Json], Objects(CAMPAIGN, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Changes up to 500 campaigns, each found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. null clears a number, a date or the owner. An unknown
@@ -108,7 +108,7 @@ async def delete_campaigns(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(CAMPAIGN, "The campaigns, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 campaigns permanently, by id.
 
     Their leads and opportunities stay, without a campaign. If there are tens of thousands of them, a background job
@@ -125,7 +125,7 @@ async def delete_campaigns(
     differs="the filter `ownerID` is also a column, the last one",
     examples=[Example({"id": "{id}"}, [_ROW], "A campaign.", given=_GIVEN)],
 )
-async def get_campaign(context: Context, *, id: Id) -> Rows:
+async def get_campaign(context: Context, *, id: Id) -> ReadResult:
     """Returns one campaign by its id: a list of one row, or an empty list if no campaign has this id."""
     return await reads.get(context, CAMPAIGN, id)
 
@@ -143,7 +143,7 @@ async def get_campaigns(
     where: Annotated[Mapping[str, Json], Where(CAMPAIGN, "id", "ownerID", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the campaigns that match all filters, active or not, in the order of their ids."""
     return await reads.listing(context, CAMPAIGN, where, limit=limit, offset=offset)
 
@@ -165,7 +165,7 @@ async def get_campaigns_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the campaigns that were created or updated between two times, both included, oldest first.
 
     The range refers to the times at which a campaign was stored or changed here, not to its own `startDate` and

@@ -20,7 +20,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.sales.opportunities import DEAL_STAGE
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method, refused
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method, refused
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.sales import opportunities
@@ -56,7 +56,7 @@ _HOOKS = writes.Hooks(undeletable=_in_use)
 )
 async def create_deal_stages(
     context: Context, *, objects: Annotated[list[Json], Objects(DEAL_STAGE, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Creates up to 500 deal stages and returns, for each, whether it was created.
 
     `dealStageName` is required. `defaultProbability`, in per cent, is the probability of an opportunity in this stage
@@ -78,7 +78,7 @@ async def create_deal_stages(
 )
 async def update_deal_stages(
     context: Context, *, objects: Annotated[list[Json], Objects(DEAL_STAGE, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Changes up to 500 deal stages, each found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. The opportunities of the stage keep their probability.
@@ -107,7 +107,7 @@ async def delete_deal_stages(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(DEAL_STAGE, "The deal stages, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 deal stages permanently, by id.
 
     A deal stage that has opportunities is refused with 303: move the opportunities to another stage first, or delete
@@ -123,7 +123,7 @@ async def delete_deal_stages(
     section="docs/wire/sales.md#deal-stages",
     examples=[Example({"id": "{id}"}, [_ROW], "A deal stage.", given=GIVEN_STAGE)],
 )
-async def get_deal_stage(context: Context, *, id: Id) -> Rows:
+async def get_deal_stage(context: Context, *, id: Id) -> ReadResult:
     """Returns one deal stage by its id: a list of one row, or an empty list if no deal stage has this id."""
     return await reads.get(context, DEAL_STAGE, id)
 
@@ -140,7 +140,7 @@ async def get_deal_stages(
     where: Annotated[Mapping[str, Json], Where(DEAL_STAGE, "id", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the deal stages, in the order of their ids."""
     return await reads.listing(context, DEAL_STAGE, where, limit=limit, offset=offset)
 
@@ -163,6 +163,6 @@ async def get_deal_stages_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the deal stages that were created or updated between two times, both included, oldest first."""
     return await reads.date_range(context, DEAL_STAGE, (start_date, end_date), timestamp, limit=limit, offset=offset)

@@ -11,7 +11,7 @@ from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.events import CALL_SOURCES
 from springhead.model.sales.logged_calls import CALL
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Writes, method
+from springhead.rpc.method import Example, WriteResult, Writes, method
 from springhead.rpc.params import Objects
 from springhead.store.database.pool import Tx
 from springhead.store.sales import logged_calls
@@ -59,7 +59,7 @@ async def log_calls(
     objects: Annotated[
         list[Json], Objects(CALL, "The phone calls, each a hash of system names and values; at most 500.")
     ],
-) -> Outcomes:
+) -> WriteResult:
     """Logs up to 500 phone calls: each appears on the timeline of its lead, at the time of the phone call.
 
     `userID`, `leadID`, `direction` (`incoming` or `outgoing`) and `createTimestamp` are required. A refused phone call

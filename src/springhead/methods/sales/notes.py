@@ -23,7 +23,7 @@ from springhead.model.sales.accounts import ACCOUNT
 from springhead.model.sales.notes import NOTE, check_associations, check_attached
 from springhead.model.sales.opportunities import OPPORTUNITY
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Integer, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.nouns import reads as pages
@@ -72,7 +72,7 @@ def _check_changed(record: object) -> ApiError | None:
     section="docs/wire/notes-and-tasks.md#notes",
     examples=[Example({"objects": [_ABOUT_LEAD]}, [CREATED], "A note about a lead.", given=GIVEN_LEAD)],
 )
-async def create_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
+async def create_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> WriteResult:
     """Creates up to 500 notes and returns, for each, whether it was created.
 
     `authorID` (a user) and `note` are required, and so is at least one association: `whatID` with `whatType`, `whoID`
@@ -94,7 +94,7 @@ async def create_notes(context: Context, *, objects: Annotated[list[Json], Objec
         Example({"objects": [{"id": 1, "title": "Demo"}]}, [NOTHING_CHANGED], "An id that no note has."),
     ],
 )
-async def update_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> Outcomes:
+async def update_notes(context: Context, *, objects: Annotated[list[Json], Objects(NOTE, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 notes, each found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. The id and the type of an association change together.
@@ -122,7 +122,7 @@ async def delete_notes(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(NOTE, "The notes, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 notes permanently, by id. The leads, accounts and opportunities that they are about stay."""
     return await writes.delete(context, NOTE, objects)
 
@@ -141,7 +141,7 @@ async def get_contact_notes(
     id: Annotated[int, Integer("The id of the contact, which is a lead of any status.")],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the notes about one lead: pinned notes first, then the newest first.
 
     A note counts whether `whoID` or `whatID` names the lead. An unknown id has no notes.
@@ -162,7 +162,7 @@ async def get_contacts_notes(
     where: Annotated[Mapping[str, Json], Where(LEAD, "id", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the notes about the leads with the `id` (a value or a list), in the order of the notes' ids.
 
     Without `id` it returns the notes about any lead. A note counts whether `whoID` or `whatID` names the lead, and
@@ -185,7 +185,7 @@ async def get_account_notes(
     id: Annotated[int, Integer("The account's id.")],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the notes about one account: pinned notes first, then the newest first.
 
     Notes about its leads and opportunities do not count. An unknown id has no notes.
@@ -206,7 +206,7 @@ async def get_accounts_notes(
     where: Annotated[Mapping[str, Json], Where(ACCOUNT, "id", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the notes about the accounts with the `id` (a value or a list), in the order of the notes' ids.
 
     Without `id` it returns the notes about any account.
@@ -228,7 +228,7 @@ async def get_opportunity_notes(
     id: Annotated[int, Integer("The opportunity's id.")],
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the notes about one opportunity: pinned notes first, then the newest first.
 
     An unknown id has no notes.
@@ -249,7 +249,7 @@ async def get_opportunities_notes(
     where: Annotated[Mapping[str, Json], Where(OPPORTUNITY, "id", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the notes about the opportunities with the `id` (a value or a list), in the order of the notes' ids.
 
     Without `id` it returns the notes about any opportunity.
@@ -257,11 +257,11 @@ async def get_opportunities_notes(
     return await _notes_where(context, "opportunity", where, limit, offset)
 
 
-async def _notes_of(context: Context, word: str, object_id: int, limit: int, offset: int) -> Rows:
+async def _notes_of(context: Context, word: str, object_id: int, limit: int, offset: int) -> ReadResult:
     return await _about(context, word, [object_id], limit, offset, pinned_first=True)
 
 
-async def _notes_where(context: Context, word: str, where: Mapping[str, Json], limit: int, offset: int) -> Rows:
+async def _notes_where(context: Context, word: str, where: Mapping[str, Json], limit: int, offset: int) -> ReadResult:
     if where:
         ids = where["id"] if isinstance(where["id"], list) else [where["id"]]
         return await _about(context, word, cast("Sequence[int]", ids), limit, offset, pinned_first=False)
@@ -280,14 +280,14 @@ async def _notes_where(context: Context, word: str, where: Mapping[str, Json], l
             condition=notes.about_kind(word),
         )
 
-    return Rows(await reads.run(context, page))
+    return ReadResult(await reads.run(context, page))
 
 
 async def _about(
     context: Context, word: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool
-) -> Rows:
-    async def read(where: Mapping[str, Json]) -> Rows:
-        return Rows(await reads.run(context, partial(about, cast("Sequence[int]", where["id"]))))
+) -> ReadResult:
+    async def read(where: Mapping[str, Json]) -> ReadResult:
+        return ReadResult(await reads.run(context, partial(about, cast("Sequence[int]", where["id"]))))
 
     async def about(ids: Sequence[int], tx: Tx, known: FieldSet) -> pages.Rows:
         return await notes.find_about(

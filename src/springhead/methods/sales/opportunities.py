@@ -23,7 +23,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.sales.opportunities import OPPORTUNITY
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.leads import lead_status
@@ -128,7 +128,7 @@ class _LeadUpdates:
 )
 async def create_opportunities(
     context: Context, *, objects: Annotated[list[Json], Objects(OPPORTUNITY, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Creates up to 500 opportunities and returns, for each, whether it was created.
 
     `opportunityName`, `dealStageID` and `closeDate` are required. `probability` is that of the deal stage by default.
@@ -157,7 +157,7 @@ async def create_opportunities(
 )
 async def update_opportunities(
     context: Context, *, objects: Annotated[list[Json], Objects(OPPORTUNITY, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Changes up to 500 opportunities, each found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. `isWon` 1 closes the opportunity and makes its leads
@@ -186,7 +186,7 @@ async def delete_opportunities(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(OPPORTUNITY, "The opportunities, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 opportunities permanently, by id.
 
     Their leads stay, and the links to them are deleted. A lead without another open opportunity changes from
@@ -202,7 +202,7 @@ async def delete_opportunities(
     section="docs/wire/sales.md#opportunities",
     examples=[Example({"id": "{id}"}, [_ROW], "An opportunity.", given=_GIVEN)],
 )
-async def get_opportunity(context: Context, *, id: Id) -> Rows:
+async def get_opportunity(context: Context, *, id: Id) -> ReadResult:
     """Returns one opportunity by its id: a list of one row, or an empty list if no opportunity has this id."""
     return await reads.get(context, OPPORTUNITY, id)
 
@@ -226,7 +226,7 @@ async def get_opportunities(
     ] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the opportunities that match all filters, in the order of their ids.
 
     Closed and inactive opportunities are included.
@@ -252,6 +252,6 @@ async def get_opportunities_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the opportunities that were created or updated between two times, both included, oldest first."""
     return await reads.date_range(context, OPPORTUNITY, (start_date, end_date), timestamp, limit=limit, offset=offset)

@@ -21,7 +21,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import FieldSet
 from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.leads import lead_status
@@ -77,7 +77,7 @@ class _Unlinking:
 )
 async def create_opportunity_leads(
     context: Context, *, objects: Annotated[list[Json], Objects(OPPORTUNITY_LEAD, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Links leads to opportunities, up to 500 pairs, and returns, for each pair, whether it was linked.
 
     An opportunity can have many leads, and a lead many opportunities. A pair that is already linked gets 301. A lead
@@ -105,7 +105,7 @@ async def delete_opportunity_leads(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(OPPORTUNITY_LEAD, "The links, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 links by the id of the link; the lead and the opportunity stay.
 
     The opportunity no longer names the lead as its primary or originating lead. A lead without another open opportunity
@@ -121,14 +121,14 @@ async def delete_opportunity_leads(
     section="docs/wire/sales.md#links-to-leads",
     examples=[Example({"id": "{id}"}, [_ROW], "A link.", given=_LINKED)],
 )
-async def get_opportunity_lead(context: Context, *, id: Id) -> Rows:
+async def get_opportunity_lead(context: Context, *, id: Id) -> ReadResult:
     """Returns one link by its id: a list of one row, or an empty list if no link has this id."""
     return await reads.get(context, OPPORTUNITY_LEAD, id)
 
 
 @method(
     UnexpectedArray,
-    result=Reads(OPPORTUNITY_LEAD, generated="getWhereopportunityLeads"),
+    result=Reads(OPPORTUNITY_LEAD, generated_key="getWhereopportunityLeads"),
     section="docs/wire/sales.md#links-to-leads",
     examples=[
         Example({"where": {"leadID": "{lead}"}}, [_ROW], "The opportunities of a lead.", given=_LINKED),
@@ -140,10 +140,10 @@ async def get_opportunity_leads(
     where: Annotated[Mapping[str, Json], Where(OPPORTUNITY_LEAD, "leadID", "opportunityID", "id", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the links that match all filters, in the order of their ids."""
 
-    async def read(where: Mapping[str, Json]) -> Rows:
+    async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.listing(context, OPPORTUNITY_LEAD, where, limit=limit, offset=offset, ahead=True)
 
     return await merged_ids.following(context, where, read, shown={"leadID": ("leadID",)})
@@ -165,7 +165,7 @@ async def get_opportunity_leads_date_range(
     timestamp: Stamp,
     limit: LongLimit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns the links that were created between two times, both included, oldest first. A link never changes."""
     return await reads.date_range(
         context, OPPORTUNITY_LEAD, (start_date, end_date), timestamp, limit=limit, offset=offset

@@ -11,8 +11,8 @@ from springhead.methods.reads import Limit, Offset
 from springhead.model.kit.errors import Json, MissingParameters, NothingChanged, UnexpectedArray
 from springhead.model.sales.products import PRODUCT
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
-from springhead.rpc.params import PAGE, Flat, Objects, Where
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
+from springhead.rpc.params import PAGE, FlatOrObjects, Objects, Where
 
 _NAME = "Spring water, 12 bottles"
 _CHOICE = "the columns are our choice, because the vendor's schema is not known"
@@ -31,8 +31,8 @@ _ROW = row(PRODUCT, productName=_NAME, price="7.9")
     ],
 )
 async def create_product(
-    context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product.", creating=True)]
-) -> Outcomes:
+    context: Context, *, objects: Annotated[list[Json], FlatOrObjects(PRODUCT, "The product.", creating=True)]
+) -> WriteResult:
     """Creates a product.
 
     `productName` is required. `price` and `cost` are stored exactly as sent, with up to 14 digits before the decimal
@@ -60,7 +60,7 @@ async def create_products(
     objects: Annotated[
         list[Json], Objects(PRODUCT, "The products, each a hash of system names and values; at most 500.")
     ],
-) -> Outcomes:
+) -> WriteResult:
     """Creates up to 500 products and returns, for each, whether it was created.
 
     A refused product does not stop the others.
@@ -84,7 +84,7 @@ async def get_products(
     where: Annotated[Mapping[str, Json], Where(PRODUCT, "id", "productName", "isActive", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the products that match all filters, active or not, in the order of their ids.
 
     Names are compared exactly, case included.
@@ -109,8 +109,10 @@ async def get_products(
     ],
 )
 async def update_product(
-    context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product by its id.", creating=False)]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(PRODUCT, "The product by its id.", creating=False)],
+) -> WriteResult:
     """Changes a product, found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. null clears the price or the cost. An unknown product
@@ -135,7 +137,9 @@ async def update_product(
     ],
 )
 async def delete_product(
-    context: Context, *, objects: Annotated[list[Json], Flat(PRODUCT, "The product by its id.", creating=False)]
-) -> Outcomes:
+    context: Context,
+    *,
+    objects: Annotated[list[Json], FlatOrObjects(PRODUCT, "The product by its id.", creating=False)],
+) -> WriteResult:
     """Deletes a product permanently, by its `id`."""
     return await writes.delete(context, PRODUCT, objects)

@@ -12,7 +12,7 @@ from springhead.model.kit.errors import ApiError, Json, NothingChanged, Unexpect
 from springhead.model.kit.fields import FieldSet
 from springhead.model.sales.notes import ASSOCIATIONS, TABLES, TASK, check_associations
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.sales import notes, tasks
@@ -55,7 +55,7 @@ _ON_CREATE = Hooks(check=_check, after_write=_after_create)
         )
     ],
 )
-async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objects(TASK, _OBJECTS)]) -> Outcomes:
+async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objects(TASK, _OBJECTS)]) -> WriteResult:
     """Creates up to 500 tasks and returns, for each, whether it was created.
 
     `title` is required. A task can be about an object: `whatID` with `whatType`, `whoID` with `whoType`, or both. The
@@ -78,7 +78,7 @@ async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objec
         Example({"objects": [{"id": 1, "status": "completed"}]}, [NOTHING_CHANGED], "An id that no task has."),
     ],
 )
-async def update_tasks(context: Context, *, objects: Annotated[list[Json], Objects(TASK, _OBJECTS)]) -> Outcomes:
+async def update_tasks(context: Context, *, objects: Annotated[list[Json], Objects(TASK, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 tasks, each found by its `id`.
 
     Sent fields overwrite the stored values; other fields stay. The id and the type of an association change together;
@@ -106,7 +106,7 @@ async def delete_tasks(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(TASK, "The tasks, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes up to 500 tasks permanently, by id. The leads, accounts and opportunities that they are about stay."""
     return await writes.delete(context, TASK, objects)
 
@@ -121,17 +121,17 @@ async def delete_tasks(
 async def get_tasks(
     context: Context,
     *,
-    where: Annotated[Mapping[str, Json], Where(TASK, "id", *TASK.paged, required=False)] = {},
+    where: Annotated[Mapping[str, Json], Where(TASK, "id", *TASK.where_columns, required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the tasks that match all filters, in the order of their ids."""
     # Ids are unique across types, so naming all types changes no result, and lets PostgreSQL use an index.
     types: Mapping[str, Json] = {
         type_name: list(TABLES) for id_name, type_name in ASSOCIATIONS if id_name in where and type_name not in where
     }
 
-    async def read(where: Mapping[str, Json]) -> Rows:
+    async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.listing(context, TASK, where, limit=limit, offset=offset)
 
     return await merged_ids.following(

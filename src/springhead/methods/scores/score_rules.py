@@ -13,7 +13,7 @@ from springhead.model.kit.errors import ApiError, InvalidParameters, Json, Nothi
 from springhead.model.kit.fields import FieldSet
 from springhead.model.scores import RULES_MAX, SCORE_RULE, check_rule, fit_fields
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, method
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.scores import scoring
@@ -54,9 +54,9 @@ async def _rules_changed(context: Context, tx: Tx, _fields: FieldSet, _ids: Sequ
         raise InvalidParameters(SCORE_RULE.by_name["name"].problem(message))
 
 
-async def _score_leads(context: Context, outcomes: Outcomes) -> Outcomes:
+async def _score_leads(context: Context, outcomes: WriteResult) -> WriteResult:
     """Scores as many leads as a call has time for; a background job scores the others."""
-    if any(outcome["success"] for outcome in outcomes.results):
+    if any(outcome["success"] for outcome in outcomes.outcomes):
         await context.server.jobs.finish(context.company.id)
     return outcomes
 
@@ -74,7 +74,7 @@ async def _score_leads(context: Context, outcomes: Outcomes) -> Outcomes:
 )
 async def create_score_rules(
     context: Context, *, objects: Annotated[list[Json], Objects(SCORE_RULE, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Creates score rules and returns, for each, whether it was created.
 
     `name`, `part` and `points` are required; negative points are subtracted. Further fields depend on the part:
@@ -115,7 +115,7 @@ async def create_score_rules(
 )
 async def update_score_rules(
     context: Context, *, objects: Annotated[list[Json], Objects(SCORE_RULE, _OBJECTS)]
-) -> Outcomes:
+) -> WriteResult:
     """Changes score rules, each found by its `id`; the requirements are those of createScoreRules.
 
     Sent fields overwrite the stored values; other fields stay. All leads are scored again; if a scoring of all leads is
@@ -143,7 +143,7 @@ async def delete_score_rules(
     context: Context,
     *,
     objects: Annotated[list[Json], Objects(SCORE_RULE, "The score rules, each as `{id}` or as the bare id.")],
-) -> Outcomes:
+) -> WriteResult:
     """Deletes score rules permanently, by id; all leads are scored again.
 
     If no active score rule remains, all scores become 0 once; then createLeads and updateLeads set them.
@@ -166,7 +166,7 @@ async def get_score_rules(
     where: Annotated[Mapping[str, Json], Where(SCORE_RULE, "id", "part", "isActive", required=False)] = {},
     limit: Limit = PAGE,
     offset: Offset = 0,
-) -> Rows:
+) -> ReadResult:
     """Returns a page of the score rules that match all filters, in the order of their ids.
 
     Fields of other parts are null. `filter` is returned as it is stored: every test with its operator, times in the
@@ -176,7 +176,7 @@ async def get_score_rules(
     async with context.tx() as tx:
         columns = fit_fields(await context.fields(tx))
     rules = [reads.decoded(SCORE_RULE, row) for row in page.page]
-    return Rows(
+    return ReadResult(
         [
             {**rule, "filter": filters.to_json(filters.from_json(kept, columns), zone=context.zone)}
             if (kept := rule["filter"]) is not None

@@ -9,15 +9,15 @@ from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD
 from springhead.model.kit.errors import InvalidParameters, Json, MissingParameters, NothingChanged, UnexpectedArray
 from springhead.model.scores import HALF_LIFE, HALF_LIFE_MAX, SCORE_EXPLANATION, SCORING, ScoreLine, points_text
 from springhead.rpc.context import Context
-from springhead.rpc.method import Example, Outcomes, Reads, Rows, Writes, done, method, refused
-from springhead.rpc.objects import Shape
-from springhead.rpc.params import Flat, Integer
+from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
+from springhead.rpc.objects import ObjectSchema
+from springhead.rpc.params import FlatOrObjects, Integer
 from springhead.store.leads import merged_ids
 from springhead.store.scores import scoring
 from springhead.store.scores.scoring import Scoring
 
 _SECTION = "own: scoring"
-_SHAPE = Shape(SCORING, creating=True)
+_SHAPE = ObjectSchema(SCORING, creating=True)
 _RULE: Mapping[str, Json] = {"name": "Known", "part": "completeness", "points": 10, "fields": ["firstName", "city"]}
 _WITH_RULE = (*GIVEN_LEAD, Example({"objects": [_RULE]}, [CREATED], method="createScoreRules"))
 
@@ -45,7 +45,7 @@ _WITH_RULE = (*GIVEN_LEAD, Example({"objects": [_RULE]}, [CREATED], method="crea
         )
     ],
 )
-async def get_scoring(context: Context) -> Rows:
+async def get_scoring(context: Context) -> ReadResult:
     """Returns the settings of the scoring of leads, and the progress of the last scoring of all leads.
 
     `isActive` says whether any score rule is active. `isRunning`, `leadsDone` and `leadsTotal` describe the scoring of
@@ -55,7 +55,7 @@ async def get_scoring(context: Context) -> Rows:
     """
     async with context.tx() as tx:
         current = await scoring.of_company(tx, context.company.id)
-    return Rows([_row(context, current)])
+    return ReadResult([_row(context, current)])
 
 
 def _row(context: Context, current: Scoring | None) -> Mapping[str, Json]:
@@ -88,27 +88,27 @@ def _moment(context: Context, moment: datetime | None) -> str | None:
     examples=[Example({"halfLifeDays": 14}, [DONE], "Events are worth half of their points after two weeks.")],
 )
 async def update_scoring(
-    context: Context, *, objects: Annotated[list[Json], Flat(SCORING, "The settings, as the only object.")]
-) -> Outcomes:
+    context: Context, *, objects: Annotated[list[Json], FlatOrObjects(SCORING, "The settings, as the only object.")]
+) -> WriteResult:
     """Changes the settings of the scoring of leads.
 
     `halfLifeDays` is 1 to 3650, and 30 by default. After this number of days, an event adds half of its points to
     `leadScoreWeighted`; after twice as many days, a quarter. All leads are scored again. If nothing changes, 302.
     """
     checked = _SHAPE.check(objects)
-    outcomes = checked.refused()
+    outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
-        for record, position in checked.placed():
+        for record, position in checked.with_positions():
             if record.halfLifeDays > HALF_LIFE_MAX:
                 problem = SCORING.by_name["halfLifeDays"].problem(f"Expected at most {HALF_LIFE_MAX} days")
                 outcomes[position] = refused(InvalidParameters(problem))
             elif await scoring.change_half_life(tx, context.company.id, record.halfLifeDays):
-                outcomes[position] = done()
+                outcomes[position] = succeeded()
             else:
                 outcomes[position] = refused(NothingChanged())
     if any(outcome["success"] for outcome in outcomes.values()):
         await context.server.jobs.finish(context.company.id)
-    return Outcomes.in_order(outcomes)
+    return WriteResult.in_order(outcomes)
 
 
 _LINE = {
@@ -131,7 +131,7 @@ _LINE = {
 )
 async def get_score_explanation(
     context: Context, *, lead_id: Annotated[int, Integer("The lead's id.", low=0, length=20)]
-) -> Rows:
+) -> ReadResult:
     """Returns why a lead has its score: the points of each score rule, with the event and its time.
 
     The lead is scored at this moment. The `points` of all lines add up exactly to its `leadScore`, and `pointsWeighted`
@@ -143,7 +143,7 @@ async def get_score_explanation(
         lines = await scoring.explain(tx, context.company.id, lead_id)
         if not lines and (answers := await merged_ids.survivors(tx, context.company.id, [lead_id])):
             lines = await scoring.explain(tx, context.company.id, answers[lead_id])
-    return Rows([_line_row(context, line) for line in lines])
+    return ReadResult([_line_row(context, line) for line in lines])
 
 
 def _line_row(context: Context, line: ScoreLine) -> Mapping[str, Json]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from springhead.model.capture import email_links
-from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Link
+from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, SignedLink
 from springhead.model.capture.sites import PATTERN_LENGTH, PATTERNS_MAX, Site
 from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, text
 
@@ -70,16 +70,16 @@ def pixel_snippet(site: Site, public_url: str) -> str:
     return f'<noscript><img src="{source}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>'
 
 
-def click_url(site: Site, public_url: str, link: Link) -> str:
+def click_url(site: Site, public_url: str, link: SignedLink) -> str:
     """The address that leads to `link.url` and notes the click."""
     return f"{public_url}/e/{email_links.token(site, CLICK, link)}"
 
 
-def pixel_url(site: Site, public_url: str, link: Link) -> str:
+def pixel_url(site: Site, public_url: str, link: SignedLink) -> str:
     """The address of the picture that notes that a message was opened."""
     return f"{public_url}/o/{email_links.token(site, OPEN, link)}.gif"
 
 
-def unsubscribe_url(site: Site, public_url: str, link: Link) -> str:
+def unsubscribe_url(site: Site, public_url: str, link: SignedLink) -> str:
     """The address at which the reader unsubscribes."""
     return f"{public_url}/u/{email_links.token(site, UNSUBSCRIBE, link)}"

@@ -18,7 +18,7 @@ LINK_LENGTH = 2_000
 _LINK = re.compile(r"(?i)https?://(?:[^\x00-\x20\x7f-\U0010ffff/?#@\\\"'<>]+|\[[0-9a-f:.]+\])(?:[/?#][!-~]*)?")
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class SignedLink(msgspec.Struct, frozen=True, kw_only=True):
     """What a signed link says: for which lead and campaign it was made, and where it leads, if anywhere."""
 
     lead_id: int
@@ -31,7 +31,7 @@ def is_link(text: str) -> bool:
     return len(text) <= LINK_LENGTH and _LINK.fullmatch(text) is not None
 
 
-def token(site: Site, purpose: str, link: Link) -> str:
+def token(site: Site, purpose: str, link: SignedLink) -> str:
     """What stands in the address: the site's token, and what the site has signed."""
     return f"{site.token}.{signing.sign(site.signing_key, purpose, link.lead_id, link.campaign_id, link.url)}"
 
@@ -42,10 +42,10 @@ def site_token(text: str) -> str:
     return named if is_token(named) else ""
 
 
-def read(site: Site, purpose: str, text: str) -> Link | None:
+def read(site: Site, purpose: str, text: str) -> SignedLink | None:
     """What a link says, when this site has signed it for this purpose."""
     match signing.verify(site.signing_key, purpose, text.partition(".")[2]):
         case (int(lead_id), int() | None as campaign_id, str(url)) if not url or is_link(url):
-            return Link(lead_id=lead_id, campaign_id=campaign_id, url=url)
+            return SignedLink(lead_id=lead_id, campaign_id=campaign_id, url=url)
         case _:
             return None

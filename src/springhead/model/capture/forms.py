@@ -73,11 +73,11 @@ FORM = Noun(
         Column(name="id", kind=_ID, writable=False),
         Column(name="name", kind=text(255), required=True),
         Column(name="fields", kind=_FIELDS, required=True),
-        Column(name="listID", kind=_ID, nullable=True, refers="list"),
-        Column(name="campaignID", kind=_ID, nullable=True, refers="campaign"),
+        Column(name="listID", kind=_ID, nullable=True, references="list"),
+        Column(name="campaignID", kind=_ID, nullable=True, references="campaign"),
         Column(name="thankYouText", kind=text(2_000)),
         Column(name="redirectURL", kind=text(2_000)),
-        Column(name="notifyUserID", kind=_ID, nullable=True, refers="user_profile"),
+        Column(name="notifyUserID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="allowPlainPosts", kind=flag(), default="true"),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="publicID", kind=text(22), writable=False),
@@ -87,7 +87,7 @@ FORM = Noun(
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="updateTimestamp", kind=moment(), writable=False),
     ),
-    paged=("isActive",),
+    where_columns=("isActive",),
 )
 
 _NEVER = {"leadStatus", "trackingID"}

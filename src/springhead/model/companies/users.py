@@ -12,7 +12,7 @@ USER_PROFILE = Noun(
         Column(name="firstName", kind=text(50)),
         Column(name="lastName", kind=text(50)),
         Column(name="displayName", kind=text(255)),
-        Column(name="emailAddress", kind=text(150), normal="email_key", normalise=email_key),
+        Column(name="emailAddress", kind=text(150), key_sql="email_key", make_key=email_key),
         Column(name="isActive", kind=flag()),
         Column(name="isReseller", kind=flag()),
         Column(name="userTimezone", kind=text(255)),

@@ -46,7 +46,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     length: int | None = None
     options: tuple[str, ...] = ()
-    clears: bool = True
+    empty_allowed: bool = True
 
     def valid_format(self, *, required: bool) -> dict[str, Json]:
         """The wire's `validFormat` (docs/wire/errors.md#error-object); `options` of a picklist are our addition."""
@@ -104,7 +104,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             "boolean": lambda: value in {"", "0", "1"},
             "bit": lambda: value in {"", "0", "1"},
             "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
-        }.get(self.type, lambda: not self.options or value in self.options or (self.clears and not value))
+        }.get(self.type, lambda: not self.options or value in self.options or (self.empty_allowed and not value))
         if not right():
             raise ValueError(self.expected)
         return value
@@ -154,7 +154,7 @@ def choice(values: Sequence[str]) -> Kind:
         accepts=Literal[tuple(values)],
         expected="Expected one of: " + ", ".join(values),
         options=tuple(values),
-        clears=False,
+        empty_allowed=False,
     )
 
 
@@ -239,15 +239,15 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     nullable: bool = False
     writable: bool = True
-    asked: bool = False
+    on_request: bool = False
     default: str | None = None
-    default_is: str = ""
+    default_text: str = ""
     read: str | None = None
-    refers: Mapping[str, str] | str | None = None
-    by: str | None = None
+    references: Mapping[str, str] | str | None = None
+    reference_type: str | None = None
     reserved: str | None = None
-    normal: str | None = None
-    normalise: Callable[[str], str] | None = None
+    key_sql: str | None = None
+    make_key: Callable[[str], str] | None = None
 
     @property
     def sql(self) -> str:
@@ -256,16 +256,16 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
     def can_refer_to(self, table: str) -> bool:
         """Whether the column can hold an id of that table."""
-        if isinstance(self.refers, str):
-            return self.refers == table
-        return table in (self.refers or {}).values()
+        if isinstance(self.references, str):
+            return self.references == table
+        return table in (self.references or {}).values()
 
     def unknown_reference(self, table: str = "") -> Problem:
         """The entry of `data.params` for an id that no object of the company has (303).
 
         `table` is the table of the object, unless the column names it.
         """
-        table = table or str(self.refers)
+        table = table or str(self.references)
         named = {"user_profile": "user"}.get(table, table.replace("_", " ")) if table.isidentifier() else "such object"
         return self.problem(f"Your company has no {named} with that id")
 
@@ -278,7 +278,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-class Story(msgspec.Struct, frozen=True, kw_only=True):
+class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):
     """What the writes of a noun leave as events of a lead's timeline: each the source, and a sentence.
 
     `special` are the columns whose change has a source of its own; that of a flag is for its being set.
@@ -306,9 +306,9 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     about: str
     custom: bool = False
     unique: tuple[str, ...] = ()
-    living: str | None = None
-    paged: tuple[str, ...] = ()
-    story: Story | None = None
+    active_flag: str | None = None
+    where_columns: tuple[str, ...] = ()
+    events: WriteEvents | None = None
     recycled: bool = False
 
     @cached_property
@@ -317,37 +317,37 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return {column.name: column for column in self.columns}
 
     @cached_property
-    def written(self) -> tuple[Column, ...]:
+    def writable_columns(self) -> tuple[Column, ...]:
         """The columns that a caller may set."""
         return tuple(column for column in self.columns if column.writable)
 
     @cached_property
-    def nullable(self) -> tuple[Column, ...]:
+    def nullable_columns(self) -> tuple[Column, ...]:
         """The columns that a caller may set to null."""
-        return tuple(column for column in self.written if column.nullable)
+        return tuple(column for column in self.writable_columns if column.nullable)
 
     @cached_property
     def required_texts(self) -> tuple[Column, ...]:
         """The columns that must hold a text, and not an empty one."""
-        return tuple(column for column in self.written if column.required and column.kind.sql == "text")
+        return tuple(column for column in self.writable_columns if column.required and column.kind.sql == "text")
 
     @cached_property
-    def referring(self) -> tuple[Column, ...]:
+    def reference_columns(self) -> tuple[Column, ...]:
         """The columns that hold ids of other objects."""
-        return tuple(column for column in self.written if column.refers)
+        return tuple(column for column in self.writable_columns if column.references)
 
     @cached_property
     def lead_columns(self) -> tuple[Column, ...]:
         """The columns that can hold ids of leads, whatever else some of them can hold."""
-        return tuple(column for column in self.referring if column.can_refer_to("lead"))
+        return tuple(column for column in self.reference_columns if column.can_refer_to("lead"))
 
     @cached_property
-    def keyed(self) -> Column | None:
+    def key_column(self) -> Column | None:
         """The one column by whose normalised text an object is unique and found, if there is one."""
-        return next((column for column in self.columns if column.normal and column.name in self.unique), None)
+        return next((column for column in self.columns if column.key_sql and column.name in self.unique), None)
 
     @cached_property
-    def ignored(self) -> frozenset[str]:
+    def ignored_names(self) -> frozenset[str]:
         """The names that a caller may send back and that change nothing."""
         return frozenset(column.name for column in self.columns if not column.writable)
 

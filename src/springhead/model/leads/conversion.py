@@ -24,9 +24,9 @@ CONVERSION = Noun(
         Column(name="leadStatus", kind=choice(("contact", _SOLD))),
         Column(name="account", kind=flag()),
         Column(name="accountName", kind=text(255)),
-        Column(name="accountID", kind=_ID, refers="account"),
+        Column(name="accountID", kind=_ID, references="account"),
         *(
-            Column(name=name, kind=OPPORTUNITY.by_name[name].kind, refers=OPPORTUNITY.by_name[name].refers)
+            Column(name=name, kind=OPPORTUNITY.by_name[name].kind, references=OPPORTUNITY.by_name[name].references)
             for name in (
                 "opportunityName",
                 "dealStageID",

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import idna
 
-from springhead.model.kit.columns import Column, Noun, Story, choice, flag, integer, moment, text
+from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, flag, integer, moment, text
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
 """What leadStatus can be (docs/wire/leads.md#leadstatus). `contactWithOpp` follows from opportunities alone."""
@@ -46,8 +46,8 @@ LEAD = Noun(
     about="A person who may become a customer.",
     columns=(
         Column(name="id", kind=_REFERENCE, writable=False),
-        Column(name="accountID", kind=_REFERENCE, nullable=True, refers="account"),
-        Column(name="ownerID", kind=_REFERENCE, nullable=True, refers="user_profile"),
+        Column(name="accountID", kind=_REFERENCE, nullable=True, references="account"),
+        Column(name="ownerID", kind=_REFERENCE, nullable=True, references="user_profile"),
         Column(name="companyName", kind=text(100)),
         Column(name="title", kind=text(255)),
         Column(name="firstName", kind=text(50)),
@@ -57,7 +57,7 @@ LEAD = Noun(
         Column(name="country", kind=text(255)),
         Column(name="state", kind=text(50)),
         Column(name="zipcode", kind=text(50)),
-        Column(name="emailAddress", kind=text(150), required=True, normal="email_key", normalise=email_key),
+        Column(name="emailAddress", kind=text(150), required=True, key_sql="email_key", make_key=email_key),
         Column(name="website", kind=text(255)),
         Column(name="phoneNumber", kind=text(255)),
         Column(name="officePhoneNumber", kind=text(255)),
@@ -65,7 +65,7 @@ LEAD = Noun(
         Column(name="mobilePhoneNumber", kind=text(255)),
         Column(name="faxNumber", kind=text(255)),
         Column(name="description", kind=text(65_535, type="text")),
-        Column(name="campaignID", kind=_REFERENCE, nullable=True, refers="campaign"),
+        Column(name="campaignID", kind=_REFERENCE, nullable=True, references="campaign"),
         Column(name="leadScore", kind=integer(6, "smallint", low=-(2**15)), default="0"),
         Column(name="industry", kind=text(255)),
         Column(name="active", kind=flag(), nullable=True, default="true"),
@@ -85,14 +85,14 @@ LEAD = Noun(
         Column(name="status", kind=text(50), writable=False, read="l.lead_status"),
         Column(name="persona", kind=text(128, type="string")),
         Column(name="trackingID", kind=text(255)),
-        Column(name="crmID", kind=text(255), writable=False, asked=True, read="null::text"),
-        Column(name="numBounces", kind=_REFERENCE, writable=False, asked=True),
-        Column(name="hardBounced", kind=flag(), writable=False, asked=True),
+        Column(name="crmID", kind=text(255), writable=False, on_request=True, read="null::text"),
+        Column(name="numBounces", kind=_REFERENCE, writable=False, on_request=True),
+        Column(name="hardBounced", kind=flag(), writable=False, on_request=True),
         Column(
             name="hasOpportunity",
             kind=flag(),
             writable=False,
-            asked=True,
+            on_request=True,
             read="""(exists (
                 select from opportunity_lead o where o.company_id = l.company_id and o.lead_id = l.id
             ))""",
@@ -100,10 +100,10 @@ LEAD = Noun(
     ),
     custom=True,
     unique=("emailAddress",),
-    living="active",
-    paged=("active",),
+    active_flag="active",
+    where_columns=("active",),
     recycled=True,
-    story=Story(
+    events=WriteEvents(
         created=("leadCreation", "Lead created"),
         changed=("leadUpdate", "Lead changed"),
         deleted=("leadDeletion", "Lead deleted"),

@@ -55,7 +55,9 @@ MERGE = Noun(
 Lead = dict[str, Any]
 
 _OF_ADDRESS = ("email_address", "email_key", "num_bounces", "hard_bounced")
-_BY_RULE = [column for column in LEAD.written if column.name not in {"emailAddress", "active", "isUnsubscribed"}]
+_BY_RULE = [
+    column for column in LEAD.writable_columns if column.name not in {"emailAddress", "active", "isUnsubscribed"}
+]
 
 
 def check_merge(one: Any, fields: FieldSet) -> InvalidParameters | None:
@@ -69,7 +71,7 @@ def _problems(one: Any, fields: FieldSet) -> Iterator[Problem]:
         yield MERGE.by_name["mergeIDs"].problem("Expected the ids of other leads than the one that stays")
     if one.valuesFrom is UNSET:
         return
-    known = {column.name for column in (*LEAD.written, *fields.columns[LEAD.name])}
+    known = {column.name for column in (*LEAD.writable_columns, *fields.columns[LEAD.name])}
     leads = {one.id, *one.mergeIDs}
     for name, lead_id in one.valuesFrom.items():
         if name not in known:
@@ -141,8 +143,8 @@ def set_values(lead: Lead, values: Mapping[str, Any]) -> None:
             _set_custom(lead, name, value)
         elif _can_be_set(column, value):
             lead[column.sql] = value
-            if column.normal and column.normalise:
-                lead[column.normal] = column.normalise(value)
+            if column.key_sql and column.make_key:
+                lead[column.key_sql] = column.make_key(value)
 
 
 def _can_be_set(column: Column, value: Any) -> bool:

@@ -10,7 +10,7 @@ DELETED_LEAD = Noun(
     table="deleted_lead",
     about="A lead that was deleted and can be restored, as it was then; custom fields come beside the columns.",
     columns=(
-        *(column for column in LEAD.columns if not column.asked),
+        *(column for column in LEAD.columns if not column.on_request),
         Column(name="deleteTimestamp", kind=moment(), writable=False, read="d.deleted_at"),
         Column(name="mergedInto", kind=_REFERENCE, writable=False, read="d.merged_into"),
     ),

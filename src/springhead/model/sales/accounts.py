@@ -10,7 +10,7 @@ ACCOUNT = Noun(
     about="A company or organisation that leads and opportunities belong to.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="ownerID", kind=_ID, nullable=True, refers="user_profile"),
+        Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="accountName", kind=text(255), required=True),
         Column(name="industry", kind=text(255)),
         Column(name="phone", kind=text(255)),
@@ -31,5 +31,5 @@ ACCOUNT = Noun(
         Column(name="shippingStreetAddress", kind=text(255)),
     ),
     custom=True,
-    paged=("ownerID",),
+    where_columns=("ownerID",),
 )

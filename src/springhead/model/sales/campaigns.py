@@ -21,7 +21,7 @@ CAMPAIGN = Noun(
         Column(name="startDate", kind=moment(), nullable=True),
         Column(name="endDate", kind=moment(), nullable=True),
         Column(name="isActive", kind=flag(), default="true"),
-        Column(name="ownerID", kind=_ID, nullable=True, refers="user_profile"),
+        Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
     ),
-    paged=("ownerID",),
+    where_columns=("ownerID",),
 )

@@ -12,8 +12,8 @@ CALL = Noun(
     about="A telephone call with a lead, as its logger tells it.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="userID", kind=_ID, required=True, refers="user_profile"),
-        Column(name="leadID", kind=_ID, required=True, refers="lead"),
+        Column(name="userID", kind=_ID, required=True, references="user_profile"),
+        Column(name="leadID", kind=_ID, required=True, references="lead"),
         Column(name="direction", kind=choice(DIRECTIONS), required=True),
         Column(name="createTimestamp", kind=moment(), required=True),
         Column(name="callResult", kind=text(255)),

@@ -22,9 +22,9 @@ ASSOCIATIONS = (("whatID", "whatType"), ("whoID", "whoType"))
 """The two associations of a note or task: an id, and of what kind of object it is."""
 
 _ABOUT = (
-    Column(name="whatID", kind=_ID, nullable=True, refers=TABLES, by="whatType"),
+    Column(name="whatID", kind=_ID, nullable=True, references=TABLES, reference_type="whatType"),
     Column(name="whatType", kind=choice(tuple(TABLES)), nullable=True),
-    Column(name="whoID", kind=_ID, nullable=True, refers=TABLES, by="whoType"),
+    Column(name="whoID", kind=_ID, nullable=True, references=TABLES, reference_type="whoType"),
     Column(name="whoType", kind=choice(tuple(TABLES)), nullable=True),
 )
 
@@ -34,7 +34,7 @@ NOTE = Noun(
     about="What somebody wrote about a lead, an opportunity or an account.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="authorID", kind=_ID, required=True, refers="user_profile"),
+        Column(name="authorID", kind=_ID, required=True, references="user_profile"),
         Column(name="title", kind=text(255)),
         Column(name="note", kind=text(65_535, type="text"), required=True),
         Column(name="pinned", kind=flag(), default="false"),
@@ -42,7 +42,7 @@ NOTE = Noun(
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="updateTimestamp", kind=moment(), writable=False),
     ),
-    paged=("whatType", "whoType"),
+    where_columns=("whatType", "whoType"),
 )
 
 TASK = Noun(
@@ -51,7 +51,7 @@ TASK = Noun(
     about="What somebody has to do, perhaps about a lead, an opportunity or an account.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="ownerID", kind=_ID, nullable=True, refers="user_profile"),
+        Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="title", kind=text(255), required=True),
         Column(name="description", kind=text(65_535, type="text")),
         Column(name="dueDate", kind=moment(), nullable=True),
@@ -62,7 +62,7 @@ TASK = Noun(
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="updateTimestamp", kind=moment(), writable=False),
     ),
-    paged=("ownerID", "status", "priority", "whatID", "whatType", "whoID", "whoType"),
+    where_columns=("ownerID", "status", "priority", "whatID", "whatType", "whoID", "whoType"),
 )
 
 

@@ -27,27 +27,27 @@ OPPORTUNITY = Noun(
     about="A possible sale: to whom, how much, how likely, and until when.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="ownerID", kind=_ID, nullable=True, refers="user_profile"),
-        Column(name="dealStageID", kind=_ID, required=True, refers="deal_stage"),
-        Column(name="accountID", kind=_ID, nullable=True, refers="account"),
-        Column(name="campaignID", kind=_ID, nullable=True, refers="campaign"),
+        Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
+        Column(name="dealStageID", kind=_ID, required=True, references="deal_stage"),
+        Column(name="accountID", kind=_ID, nullable=True, references="account"),
+        Column(name="campaignID", kind=_ID, nullable=True, references="campaign"),
         Column(name="opportunityName", kind=text(255), required=True),
         Column(
             name="probability",
             kind=number(),
             default=f"coalesce({_STAGE_PROBABILITY}, 0)",
-            default_is="the deal stage's",
+            default_text="the deal stage's",
         ),
         Column(name="amount", kind=number(), default="0"),
         Column(name="isClosed", kind=flag(), default="false"),
         Column(name="isWon", kind=flag(), default="false"),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="closeDate", kind=moment(), required=True),
-        Column(name="originatingLeadID", kind=_ID, nullable=True, refers="lead"),
-        Column(name="primaryLeadID", kind=_ID, nullable=True, refers="lead"),
+        Column(name="originatingLeadID", kind=_ID, nullable=True, references="lead"),
+        Column(name="primaryLeadID", kind=_ID, nullable=True, references="lead"),
     ),
     custom=True,
-    paged=("ownerID", "dealStageID", "accountID", "campaignID"),
+    where_columns=("ownerID", "dealStageID", "accountID", "campaignID"),
 )
 
 OPPORTUNITY_LEAD = Noun(
@@ -56,9 +56,9 @@ OPPORTUNITY_LEAD = Noun(
     about="That a lead has to do with an opportunity; one opportunity can have many leads.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="opportunityID", kind=_ID, required=True, refers="opportunity"),
-        Column(name="leadID", kind=_ID, required=True, refers="lead"),
+        Column(name="opportunityID", kind=_ID, required=True, references="opportunity"),
+        Column(name="leadID", kind=_ID, required=True, references="lead"),
     ),
     unique=("opportunityID", "leadID"),
-    paged=("opportunityID", "leadID"),
+    where_columns=("opportunityID", "leadID"),
 )

@@ -17,5 +17,5 @@ PRODUCT = Noun(
         Column(name="cost", kind=number(), nullable=True),
         Column(name="isActive", kind=flag(), default="true"),
     ),
-    paged=("isActive",),
+    where_columns=("isActive",),
 )

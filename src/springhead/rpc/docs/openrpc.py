@@ -11,7 +11,7 @@ from springhead.model.kit.errors import ApiError, Json, WrongParameters
 from springhead.model.kit.fields import FIELD, OPTION_LENGTH, OPTIONS_MAX
 from springhead.rpc.docs import samples
 from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
-from springhead.rpc.params import Flat, Objects, noun_schema
+from springhead.rpc.params import FlatOrObjects, Objects, noun_schema
 
 OPENRPC = "1.3.2"
 API_VERSION = "1.2"
@@ -165,9 +165,9 @@ def _method(method: Method[Any]) -> dict[str, Json]:
 def _params(method: Method[Any]) -> Iterator[Json]:
     for given in method.params:
         accepts = given.accepts
-        flat = isinstance(accepts, Flat)
-        if isinstance(accepts, Flat):
-            for column, required in accepts.shown(deleting=method.result.key == "deletes"):
+        flat = isinstance(accepts, FlatOrObjects)
+        if isinstance(accepts, FlatOrObjects):
+            for column, required in accepts.documented_columns(deleting=method.result.key == "deletes"):
                 yield {
                     "name": column.name,
                     "description": "Of the one object; not with `objects`.",
@@ -187,13 +187,13 @@ def _result(method: Method[Any], items: Json) -> Json:
     if isinstance(method.result, Writes) and method.result.only_success:
         rows = {"type": "boolean"}
         return {"type": "object", "required": ["success"], "properties": {"success": rows}}
-    if isinstance(method.result, Reads) and method.result.by:
+    if isinstance(method.result, Reads) and method.result.grouped_by:
         return {"type": "object", "additionalProperties": rows}
     properties: dict[str, Json] = {method.result.key: rows}
-    if isinstance(method.result, Reads) and method.result.generated:
+    if isinstance(method.result, Reads) and method.result.generated_key:
         properties["hasMore"] = {"type": "boolean"}
     if isinstance(method.result, Reads):
-        properties |= method.result.beside
+        properties |= method.result.extra
     return {
         "type": "object",
         "required": list(properties),
@@ -270,8 +270,8 @@ def _sent_schema(noun: Noun, key: str) -> Json:
     creating = key == "creates"
     if creating:
         properties = {}
-    properties |= {column.name: _sent_value(column) for column in noun.written}
-    ignored = noun.ignored if creating else noun.ignored - {"id"}
+    properties |= {column.name: _sent_value(column) for column in noun.writable_columns}
+    ignored = noun.ignored_names if creating else noun.ignored_names - {"id"}
     properties |= {name: {"description": "Taken and ignored."} for name in sorted(ignored)}
     if noun is FIELD:
         properties["options"] = _OPTIONS
@@ -281,12 +281,12 @@ def _sent_schema(noun: Noun, key: str) -> Json:
         "properties": properties,
         "additionalProperties": noun.custom,
     }
-    required = [column.name for column in noun.written if column.required]
+    required = [column.name for column in noun.writable_columns if column.required]
     return schema | ({"required": required} if creating and required else {})
 
 
 def _addressed(noun: Noun) -> Mapping[str, Json]:
-    return {noun.keyed.name: _sent_value(noun.keyed)} if noun.keyed else {}
+    return {noun.key_column.name: _sent_value(noun.key_column)} if noun.key_column else {}
 
 
 def _sent_value(column: Column) -> Json:

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from springhead.model.kit.columns import Column, Noun
 from springhead.model.kit.errors import ApiError
 from springhead.rpc.docs import samples
-from springhead.rpc.key_params import Which
+from springhead.rpc.key_params import WhereKeys
 from springhead.rpc.method import Reads
 from springhead.rpc.params import Moment, Names, Objects, OneOf, Where
 
@@ -18,7 +18,7 @@ _TYPES = {
     "reads": Reads,
     "objects": Objects,
     "where": Where,
-    "which": Which,
+    "where_keys": WhereKeys,
     "names": Names,
     "moment": Moment,
     "one_of": OneOf,
@@ -59,8 +59,8 @@ def _sentence(text: str) -> str:
 
 def _default_value(column: Column) -> str:
     """Returns the value of a column that a create does not name, as a caller would write it."""
-    if column.default_is:
-        return column.default_is
+    if column.default_text:
+        return column.default_text
     default = column.default or ""
     return _code([{"true": "1", "false": "0"}.get(default, default.strip("'"))])
 

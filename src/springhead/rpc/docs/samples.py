@@ -92,9 +92,9 @@ def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
     if isinstance(method.result, Writes) and method.result.only_success:
         return {"result": {"success": example.result}, "error": None, "id": REQUEST_ID}
     rows = result(example, method)
-    if isinstance(method.result, Reads) and method.result.by:
-        return {"result": {str(example.params[method.result.by]): rows}, "error": None, "id": REQUEST_ID}
-    if isinstance(method.result, Reads) and method.result.generated:
+    if isinstance(method.result, Reads) and method.result.grouped_by:
+        return {"result": {str(example.params[method.result.grouped_by]): rows}, "error": None, "id": REQUEST_ID}
+    if isinstance(method.result, Reads) and method.result.generated_key:
         inner = {method.result.key: rows, "hasMore": False}
         return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
     errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]

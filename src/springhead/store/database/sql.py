@@ -64,7 +64,7 @@ def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str]
     """The standard columns to read: the named ones, or all that a read shows without being asked."""
     if names is None:
         hidden = set(leaving_out)
-        return [column for column in noun.columns if not column.asked and column.name not in hidden]
+        return [column for column in noun.columns if not column.on_request and column.name not in hidden]
     wanted = set(names)
     return [column for column in noun.columns if column.name in wanted]
 

@@ -12,12 +12,12 @@ _INTO = "insert into event (company_id, lead_id, create_timestamp, event_source,
 
 def of_insertion(noun: Noun) -> str:
     """Returns a CTE (with leading comma) that writes an event for each row of `inserted`, if the noun has events."""
-    return _events(noun.story.created, "inserted") if noun.story else ""
+    return _events(noun.events.created, "inserted") if noun.events else ""
 
 
 def of_deletion(noun: Noun) -> str:
     """Returns a CTE (with leading comma) that writes an event for each row of `deleted`, if the noun has events."""
-    return _events(noun.story.deleted, "deleted") if noun.story else ""
+    return _events(noun.events.deleted, "deleted") if noun.events else ""
 
 
 def _events(texts: tuple[str, str], rows: str) -> str:
@@ -37,13 +37,13 @@ def of_update(noun: Noun) -> str:
     Compares `locked` (the rows before the update) with `changed` (the rows after it). `event_data` holds the old and
     the new value of each changed field as the API shows them: `{"city": [null, "Rome"]}`.
     """
-    if not noun.story:
+    if not noun.events:
         return ""
-    special = {noun.by_name[name]: texts for name, texts in noun.story.special.items()}
+    special = {noun.by_name[name]: texts for name, texts in noun.events.special.items()}
     lines = [_line(texts, [_member(column, flagged=True)]) for column, texts in special.items()]
-    plain = [_member(column) for column in noun.written if column.name not in noun.story.special]
+    plain = [_member(column) for column in noun.writable_columns if column.name not in noun.events.special]
     plain += [_member(column, flagged=False) for column in special if column.kind.sql == "boolean"]
-    lines.append(_line(noun.story.changed, [*plain, *([_CUSTOM] if noun.custom else [])]))
+    lines.append(_line(noun.events.changed, [*plain, *([_CUSTOM] if noun.custom else [])]))
     return f""",
             events as (
                 {_INTO}
@@ -63,10 +63,10 @@ def of_merge(noun: Noun) -> str:
 
     The event holds the ids in the column `merged`, and the changed fields as in `of_update`.
     """
-    if not noun.story:
+    if not noun.events:
         return ""
     merged = "'\"merged\":[null,' || c.merged::text || ']'"
-    members = [merged, *map(_member, noun.written), *([_CUSTOM] if noun.custom else [])]
+    members = [merged, *map(_member, noun.writable_columns), *([_CUSTOM] if noun.custom else [])]
     return f""",
             events as (
                 {_INTO}

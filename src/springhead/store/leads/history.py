@@ -71,7 +71,7 @@ def _was(name: str, column: str, sql_type: str) -> str:
 
 _STORED = ", ".join(
     [
-        *(_was(column.name, column.sql, column.kind.sql) for column in LEAD.written),
+        *(_was(column.name, column.sql, column.kind.sql) for column in LEAD.writable_columns),
         *(f"p.{name}" for name in ("num_bounces", "hard_bounced", "create_timestamp")),
     ]
 )

@@ -75,5 +75,5 @@ async def refresh(
 
 def changed_event(lead_id: int, before: str, after: str) -> Event:
     """That the status of a lead has changed, as a write of leads tells it (store/leads/event_clauses.py)."""
-    source, name = LEAD.story.special["leadStatus"] if LEAD.story else ("", "")
+    source, name = LEAD.events.special["leadStatus"] if LEAD.events else ("", "")
     return Event(lead_id=lead_id, source=source, name=name, data={"leadStatus": [before, after]})

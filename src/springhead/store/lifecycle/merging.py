@@ -93,9 +93,9 @@ async def lock_references(tx: Tx, company_id: int, wanted: Mapping[str, Collecti
 
 _KNOWN = {
     column.sql: statement(
-        f"select id from {column.refers} where company_id = $1 and id = any($2::bigint[]) order by id for key share"
+        f"select id from {column.references} where company_id = $1 and id = any($2::bigint[]) order by id for key share"
     )
-    for column in LEAD.referring
+    for column in LEAD.reference_columns
 }
 REFERENCES = tuple(_KNOWN)
 """The columns of leads that name rows of other tables."""
@@ -272,7 +272,8 @@ _GO = statement(
 )
 
 _WRITTEN = ", ".join(
-    f"{name} = n.{name}" for name in (*names(LEAD.written).split(", "), "email_key", "num_bounces", "hard_bounced")
+    f"{name} = n.{name}"
+    for name in (*names(LEAD.writable_columns).split(", "), "email_key", "num_bounces", "hard_bounced")
 )
 _STAY = statement(
     f"""

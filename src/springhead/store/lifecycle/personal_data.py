@@ -209,7 +209,7 @@ def _naming_leads(noun: Noun) -> PersonalData:
     """A noun whose objects belong to the lead that they name."""
     tests: dict[str, str] = {}
     for column in noun.lead_columns:
-        of_type = f" and l.{snake_case(column.by)} = 'lead'" if column.by else ""
+        of_type = f" and l.{snake_case(column.reference_type)} = 'lead'" if column.reference_type else ""
         tests[f"l.{column.sql}"] = f"(l.{column.sql} = any({{ids}}){of_type})"
     cases = " ".join(f"when {test} then {name}" for name, test in tests.items())
     return PersonalData(
@@ -295,7 +295,7 @@ def _deletion(data: PersonalData) -> Statement:
         ),
         deleted as (
             delete from {table} l using chosen c where l.company_id = $1 and {same} returning 1
-        ){expire_page_starts(data.noun, "deleted") if data.noun.paged else ""}
+        ){expire_page_starts(data.noun, "deleted") if data.noun.where_columns else ""}
         select count(*) from deleted
         """
     )

@@ -119,7 +119,7 @@ _LISTS = statement(
     """
 )
 
-_REFERENCES = {column.sql: str(column.refers) for column in LEAD.referring}
+_REFERENCES = {column.sql: str(column.references) for column in LEAD.reference_columns}
 _KEPT = ("email_key", "num_bounces", "hard_bounced", "create_timestamp")
 
 
@@ -135,7 +135,7 @@ def _leads() -> str:
     )
     locked = "".join(f" and (select count(*) from known_{table}) >= 0" for table in sorted(_REFERENCES.values()))
     values = {name: f"b.{name}" for name in _KEPT}
-    for column in LEAD.written:
+    for column in LEAD.writable_columns:
         value = f"b.{column.sql}"
         if column.sql in _REFERENCES:
             value = f"case when {value} in (select id from known_{_REFERENCES[column.sql]}) then {value} end"
@@ -225,7 +225,9 @@ def _about(noun: Noun, *, notes: bool) -> str:
         for role in roles
     )
     free = " or ".join(f"(l.{role}_id is null and b.{role}_id is not null)" for role in roles)
-    texts = [column for column in noun.written if column.name not in {"whatID", "whatType", "whoID", "whoType"}]
+    texts = [
+        column for column in noun.writable_columns if column.name not in {"whatID", "whatType", "whoID", "whoType"}
+    ]
     made = f""",
         made as (
             insert into note (company_id, id, version, create_timestamp, update_timestamp, {sql.names(texts)},

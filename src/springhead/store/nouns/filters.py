@@ -138,9 +138,9 @@ def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put)
     if operator == "empty":
         return _empty(f"nullif({field}, '')" if sql_type == "text" else field, empty=bool(values[0]))
     templates = {"text": _TEXT, "timestamptz": _TIME}.get(sql_type, _PLAIN)
-    if column.normal and column.normalise and operator in {"equals", "in"}:
-        field, templates = f"l.{column.normal}", _PLAIN
-        values = [column.normalise(str(value)) for value in values]
+    if column.key_sql and column.make_key and operator in {"equals", "in"}:
+        field, templates = f"l.{column.key_sql}", _PLAIN
+        values = [column.make_key(str(value)) for value in values]
     operands = [put(value, _TYPES.get(sql_type, sql_type)) for value in _operands(operator, values)]
     compared = _compared(templates[operator], field, operands)
     # Neither is ever null, and what has no expression of its own can still be found by an index.

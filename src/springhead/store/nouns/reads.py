@@ -43,7 +43,7 @@ class Select:
         )
         self.scope = "l.company_id = $1 and $2::text is not null and $3::bigint is not null"
         self.guard = f"{self.scope} and $3 = (select field_version from company where id = $1)"
-        self.living = f"l.{noun.by_name[noun.living].sql}" if noun.living else "true"
+        self.living = f"l.{noun.by_name[noun.active_flag].sql}" if noun.active_flag else "true"
 
 
 async def find(

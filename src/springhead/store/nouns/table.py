@@ -77,7 +77,7 @@ class Table:
 
     def __init__(self, noun: Noun) -> None:
         self.noun = noun
-        self._written = noun.written
+        self._written = noun.writable_columns
         self._id = noun.by_name["id"]
 
     async def insert(self, tx: Tx, company_id: int, batch: Batch) -> list[Inserted]:
@@ -88,7 +88,7 @@ class Table:
         changed.
         """
         rows = await tx.rows(self.insertion, *self._arguments(company_id, batch))
-        tx.changed |= self.noun.story is not None
+        tx.changed |= self.noun.events is not None
         return [Inserted(*row.values()) for row in rows]
 
     async def update(self, tx: Tx, company_id: int, batch: Batch, *, skip_locked: bool) -> list[Updated]:
@@ -99,24 +99,24 @@ class Table:
         """
         query = self.update_unlocked if skip_locked else self.update_waiting
         rows = await tx.rows(query, *self._arguments(company_id, batch))
-        tx.changed |= self.noun.story is not None
+        tx.changed |= self.noun.events is not None
         return [Updated(*row.values()) for row in rows]
 
     async def delete(self, tx: Tx, company_id: int, ids: Sequence[int]) -> set[int]:
         """Delete rows; returns the ids of those that existed."""
         rows = await tx.rows(self.deletion, company_id, ids)
-        tx.changed |= self.noun.story is not None
+        tx.changed |= self.noun.events is not None
         return {row["id"] for row in rows}
 
     def _arguments(self, company_id: int, batch: Batch) -> tuple[object, ...]:
         arguments = (company_id, batch.documents, batch.custom, batch.nulls, batch.version, batch.zone)
-        return (*arguments, batch.keys) if self.noun.keyed else arguments
+        return (*arguments, batch.keys) if self.noun.key_column else arguments
 
     # SQL
 
     def _sent(self, columns: Sequence[Column]) -> str:
         """The objects of a call as rows `s`; no rows if the field version has changed."""
-        keys, key = (", unnest($7::text[])", ", normal_key") if self.noun.keyed else ("", "")
+        keys, key = (", unnest($7::text[])", ", normal_key") if self.noun.key_column else ("", "")
         return f"""rows from (
                 {sql.recordset(columns, parameter=2)},
                 jsonb_array_elements($3::jsonb),
@@ -130,7 +130,7 @@ class Table:
         Uses `any(array)` instead of a join: PostgreSQL may plan the join as a scan of the whole company.
         """
         selects: dict[str, list[str]] = {}
-        for column in self.noun.referring:
+        for column in self.noun.reference_columns:
             for table, when in _targets(column).items():
                 selects.setdefault(table, []).append(
                     f"select {column.sql} from sent s{f' where {when}' if when else ''}"
@@ -150,7 +150,7 @@ class Table:
 
         Deletes lock in this order, too. Leads come last: a writer locks opportunities before their leads.
         """
-        tables = {name for column in self.noun.referring for name in _targets(column)}
+        tables = {name for column in self.noun.reference_columns for name in _targets(column)}
         tables = sorted(tables, key=lambda name: (name == "lead", name))
         return "".join(f" and {sql.after(f'known_{name}')}" for name in tables)
 
@@ -158,7 +158,7 @@ class Table:
         """The value of `unknown` (see `Inserted`) for a row `s`."""
         bits = [
             f"case when s.{column.sql} is null or {_is_known(column)} then 0 else {1 << bit} end"
-            for bit, column in enumerate(self.noun.referring)
+            for bit, column in enumerate(self.noun.reference_columns)
         ]
         return " + ".join(bits) or "0"
 
@@ -166,8 +166,8 @@ class Table:
     def insertion(self) -> Statement:
         """Inserts objects. Returns the columns of `Inserted` for each, in the order sent."""
         noun, written = self.noun, self._written
-        keyed = noun.keyed
-        names = [*([keyed.normal or ""] if keyed else []), *(column.sql for column in written)]
+        keyed = noun.key_column
+        names = [*([keyed.key_sql or ""] if keyed else []), *(column.sql for column in written)]
         values = [*(["s.normal_key"] if keyed else []), *map(_inserted, written)]
         if noun.custom:
             names.append("custom")
@@ -177,7 +177,7 @@ class Table:
         unique = self._unique()
         # Rows are inserted in the order of their unique key, so that two calls never wait for each other.
         order = ", ".join(f"s.{name}" for name in unique).replace("s.normal_key", 's.normal_key collate "C"')
-        conflict = ", ".join(name if name != "normal_key" else (keyed and keyed.normal) or "" for name in unique)
+        conflict = ", ".join(name if name != "normal_key" else (keyed and keyed.key_sql) or "" for name in unique)
         return statement(
             f"""
             with sent as materialized (  -- ids in the order sent
@@ -202,7 +202,7 @@ class Table:
     def _unique(self) -> list[str]:
         """The names of the unique columns in a row `s`."""
         columns = [self.noun.by_name[name] for name in self.noun.unique]
-        return ["normal_key" if column.normal else column.sql for column in columns]
+        return ["normal_key" if column.key_sql else column.sql for column in columns]
 
     @cached_property
     def update_waiting(self) -> Statement:
@@ -216,8 +216,8 @@ class Table:
 
     def _update(self, lock: Lock) -> Statement:
         noun, written = self.noun, self._written
-        keyed = noun.keyed
-        nullable = {column.name: 1 << bit for bit, column in enumerate(noun.nullable)}
+        keyed = noun.key_column
+        nullable = {column.name: 1 << bit for bit, column in enumerate(noun.nullable_columns)}
         sets = [(column.sql, _updated(column, nullable.get(column.name))) for column in written]
         if noun.custom:
             sets.append(
@@ -225,17 +225,17 @@ class Table:
             )
         before, after = ", ".join(f"l.{name}" for name, _ in sets), ", ".join(value for _, value in sets)
         if keyed:
-            sets.append((keyed.normal or "", f"coalesce(s.normal_key, l.{keyed.normal})"))
+            sets.append((keyed.key_sql or "", f"coalesce(s.normal_key, l.{keyed.key_sql})"))
         by_key = f"""
                 union all
                 select s.position, l.id from sent s
-                join {noun.table} l on l.company_id = $1 and l.{keyed.normal} = s.normal_key
-                    and l.{keyed.normal} = any(array(select normal_key from sent where id is null))
+                join {noun.table} l on l.company_id = $1 and l.{keyed.key_sql} = s.normal_key
+                    and l.{keyed.key_sql} = any(array(select normal_key from sent where id is null))
                 where s.id is null""" if keyed else ""  # fmt: skip
         taken = (
             f"""s.id is not null and s.normal_key is not null and exists (
                     select from {noun.table} o
-                    where o.company_id = $1 and o.{keyed.normal} = s.normal_key and o.id <> s.id
+                    where o.company_id = $1 and o.{keyed.key_sql} = s.normal_key and o.id <> s.id
                 )"""
             if keyed
             else "false"
@@ -254,7 +254,7 @@ class Table:
                 select distinct on (id) id, position from meant order by id, position
             ),
             locked as materialized (  -- in the order of ids, so that two calls never wait for each other
-                select {"l.*" if noun.story else "l.id"} from {noun.table} l
+                select {"l.*" if noun.events else "l.id"} from {noun.table} l
                 where l.company_id = $1 and l.id = any(array(select id from first)){self._after_known()}
                 order by l.id {lock}
             ),
@@ -272,7 +272,7 @@ class Table:
                 from sent s join judged j on j.position = s.position
                 where l.company_id = $1 and l.id = j.id and j.locked and j.unknown = 0 and not j.taken
                     and ({before}) is distinct from ({after})
-                returning s.position, {self._moves()} as moves{", l.*" if noun.story else ""}
+                returning s.position, {self._moves()} as moves{", l.*" if noun.events else ""}
             ){expire_page_starts(noun, "changed where moves")}{event_clauses.of_update(noun)}
             select s.position, m.id, j.first, j.locked, j.unknown, j.taken, c.position is not null as changed
             from sent s
@@ -285,8 +285,10 @@ class Table:
 
     def _moves(self) -> str:
         """Whether the object that was sent may move its row from one page of a read to another."""
-        given = [f"s.{self.noun.by_name[name].sql} is not null" for name in self.noun.paged]
-        bits = sum(1 << bit for bit, column in enumerate(self.noun.nullable) if column.name in self.noun.paged)
+        given = [f"s.{self.noun.by_name[name].sql} is not null" for name in self.noun.where_columns]
+        bits = sum(
+            1 << bit for bit, column in enumerate(self.noun.nullable_columns) if column.name in self.noun.where_columns
+        )
         return " or ".join([*given, *([f"s.nulls & {bits} <> 0"] if bits else [])]) or "false"
 
     @cached_property
@@ -321,10 +323,10 @@ def expire_page_starts(noun: Noun, moved: str) -> str:
 
 def _targets(column: Column) -> Mapping[str, str]:
     """The tables that a column can refer to, each with the condition on the row `s` under which it does."""
-    if isinstance(column.refers, str):
-        return {column.refers: ""}
-    by = snake_case(column.by or "")
-    return {table: f"s.{by} = {sql.literal(word)}" for word, table in (column.refers or {}).items()}
+    if isinstance(column.references, str):
+        return {column.references: ""}
+    by = snake_case(column.reference_type or "")
+    return {table: f"s.{by} = {sql.literal(word)}" for word, table in (column.references or {}).items()}
 
 
 def _is_known(column: Column) -> str:

@@ -28,8 +28,8 @@ class Where:
         column = self._columns[name]
         values: Sequence[Json] = value if isinstance(value, (list, tuple)) else [value]
         expression = column.read or f"l.{column.sql}"
-        if column.normal and column.normalise:
-            expression, values = f"l.{column.normal}", [column.normalise(str(one)) for one in values]
+        if column.key_sql and column.make_key:
+            expression, values = f"l.{column.key_sql}", [column.make_key(str(one)) for one in values]
         self.parameters.append(list(values))
         number = self._first + len(self.parameters) - 1
         if isinstance(value, (list, tuple)):

@@ -34,7 +34,7 @@ def _detachment(noun: Noun, name: str) -> Statement:
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
             where l.company_id = $1 and l.id = any(array(select id from named))  -- a join could be planned row by row
             returning l.id
-        ){expire_page_starts(noun, "changed") if name in noun.paged else ""}
+        ){expire_page_starts(noun, "changed") if name in noun.where_columns else ""}
         select id from changed order by id
         """
     )

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from springhead.model.kit.errors import ApiError, InvalidFormat, Json, MissingMethod, MissingParams, MissingRequestId
-from springhead.rpc.method import Outcomes, Reads, Rows, Writes
+from springhead.rpc.method import ReadResult, Reads, WriteResult, Writes
 from springhead.wire.http.messages import BodyTooLarge, HttpRequest
 
 DEPTH_MAX = 32
@@ -201,7 +201,7 @@ def failure(error: ApiError, identity: bytes) -> bytes:
 
 def success(
     shape: Reads | Writes,
-    result: Rows | Outcomes,
+    result: ReadResult | WriteResult,
     identity: bytes,
     *,
     plain_success: bool,
@@ -213,16 +213,16 @@ def success(
     through, or null then for a key that is set so (docs/wire/envelope.md#successful-writes).
     A generated read has `[]` too.
     """
-    if isinstance(result, Outcomes):
+    if isinstance(result, WriteResult):
         return _written(shape, result, identity, plain_success=plain_success, captured_calls=captured_calls)
     head = b'{"result":{"' + shape.key.encode() + b'":'
-    if isinstance(shape, Reads) and shape.generated:
+    if isinstance(shape, Reads) and shape.generated_key:
         more = b'"hasMore":' + _encode(result.more)
         rows = _encode(result.page)
         return b"{" + more + b"," + head[1:] + rows + b"," + more + b'},"error":[],"id":' + identity + b"}"
     if result.groups is not None:
         return b'{"result":' + _encode(result.groups) + b',"error":null,"id":' + identity + b"}"
-    beside = b"," + _encode(result.beside)[1:-1] if result.beside else b""
+    beside = b"," + _encode(result.extra)[1:-1] if result.extra else b""
     tail = beside + b'},"error":null,"id":' + identity + b"}"
     if result.pages is None:
         return head + _encode(result.page) + tail
@@ -230,13 +230,13 @@ def success(
 
 
 def _written(
-    shape: Reads | Writes, outcomes: Outcomes, identity: bytes, *, plain_success: bool, captured_calls: bool
+    shape: Reads | Writes, outcomes: WriteResult, identity: bytes, *, plain_success: bool, captured_calls: bool
 ) -> bytes:
-    errors: list[object] | None = [outcome["error"] for outcome in outcomes.results if outcome["error"]]
+    errors: list[object] | None = [outcome["error"] for outcome in outcomes.outcomes if outcome["error"]]
     if isinstance(shape, Writes) and shape.only_success and not (captured_calls and shape.captured):
         done, errors = {"success": not errors}, errors or None
     else:
-        done, errors = {shape.key: outcomes.results}, None if plain_success and not errors else errors
+        done, errors = {shape.key: outcomes.outcomes}, None if plain_success and not errors else errors
     return b'{"result":' + _encode(done) + b',"error":' + _encode(errors) + b',"id":' + identity + b"}"
 
 

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from springhead.model.kit.errors import ApiError, Unavailable
 from springhead.rpc import idempotency
 from springhead.rpc.context import Context, Server
-from springhead.rpc.method import Method, Outcomes, Rows
+from springhead.rpc.method import Method, ReadResult, WriteResult
 from springhead.rpc.perform import call_end, perform
 from springhead.settings import Settings
 from springhead.store.database.pool import TryAgain
@@ -104,7 +104,7 @@ class PubApi:
             return envelope.failure(call.error, call.id), {"code": call.error.code}
         company, key = caller.company, caller.key
 
-        def encode(method: Method[Any], result: Rows | Outcomes) -> bytes | AsyncGenerator[bytes]:
+        def encode(method: Method[Any], result: ReadResult | WriteResult) -> bytes | AsyncGenerator[bytes]:
             return envelope.success(
                 method.result, result, call.id, plain_success=key.plain_success, captured_calls=key.captured_calls
             )
