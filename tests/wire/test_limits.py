@@ -190,6 +190,7 @@ class Process:
             [sys.executable, "-c", PROCESS, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # `communicate` would leave out what a buffer holds
             env={**os.environ, **(env or {})},
         )
 
@@ -206,7 +207,12 @@ class Process:
     def until_allowed(self, calls: int) -> int:
         """Waits until so many calls more have been allowed."""
         assert self.process.stdout is not None
-        return self.process.stdout.read(calls).count(b"+")
+        allowed = 0
+        while allowed < calls:
+            output = self.process.stdout.read(calls - allowed)
+            assert output, "the process has ended"
+            allowed += output.count(b"+")
+        return allowed
 
     def allowed(self) -> tuple[int, float]:
         """The calls that were allowed and not waited for, and the seconds that passed until the last one."""
