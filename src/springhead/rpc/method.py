@@ -66,10 +66,9 @@ def refused(error: ApiError) -> Outcome:
 
 
 class ReadResult(msgspec.Struct, frozen=True):
-    """The rows of a read: a page, or pages that follow one another for an answer of any length.
+    """The rows of a read: one page, or an iterator of pages for an answer of any length.
 
-    `more` says whether there are rows behind the page, for reads whose answer tells. `beside` are the further
-    members of the result.
+    `more` says whether more rows follow the page. `extra` are further members of the result, after the rows.
     """
 
     page: Sequence[Mapping[str, Json]] = ()
@@ -98,10 +97,10 @@ class WriteResult(msgspec.Struct, frozen=True):
 class Reads(msgspec.Struct, frozen=True):
     """The result of a read: a list of rows under the noun's name in the singular (docs/wire/methods.md#result-keys).
 
-    `generated` is the key of the reads that the vendor generates, such as `getWherelistMemberGets`: their
-    answers say twice whether there is more, and their `error` is `[]` (docs/wire/envelope.md#responses). With `by`
-    the result has a list for each word of that parameter, under the word itself. `beside` are the members that come
-    after the rows in reads of our own, each with its JSON Schema, of which an `example` stands in the docs.
+    `generated_key` is the key of reads that the vendor generates, such as `getWherelistMemberGets`: their answers
+    have `hasMore` twice, and their `error` is `[]` (docs/wire/envelope.md#responses). With `grouped_by`, the result
+    has a list of rows for each word of that parameter, under the word. `extra` are members after the rows in reads
+    of our own, each with its JSON Schema; the `example` of the schema is shown in the docs.
     """
 
     noun: Noun
@@ -207,12 +206,13 @@ def method(
     extra_seconds: float = 0,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[..., Awaitable[ReadResult | WriteResult]]], Callable[..., Awaitable[ReadResult | WriteResult]]]:
-    """Declare an API method.
+    """Declares an API method.
 
-    The function's name gives the wire's (`create_leads` is `createLeads`), its keyword-only parameters,
-    annotated with a Param each, the request; its docstring the reference page. `differs` says where a
-    method of the vendor's behaves otherwise on purpose, `section` where its rules come from, `patience` the seconds
-    that a call may take longer than others because it waits for something, `aliases` are other spellings of the name.
+    The method has the function's name in camel case (`create_leads` is `createLeads`). Its parameters are the
+    function's keyword-only parameters, each annotated with a Param. The docstring becomes the reference page.
+    `differs` says how the method differs from the vendor's on purpose, and `section` where its rules come from.
+    `extra_seconds` are added to the deadline of a call that waits for something. `aliases` are other spellings of the
+    name.
     """
 
     def declare(

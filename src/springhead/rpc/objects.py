@@ -30,8 +30,8 @@ _encode = msgspec.json.Encoder().encode
 class CheckedObjects(msgspec.Struct):
     """The objects of one call after the check.
 
-    `good` are the right ones, `positions` where each stood in the call; `refusals` are the others by
-    their position. An attribute that was not sent is UNSET.
+    `valid` are the objects that passed the check, and `positions` their positions in the call. `refusals` are the
+    errors of the other objects, by position. A field that was not sent is UNSET.
     """
 
     valid: list[Any]

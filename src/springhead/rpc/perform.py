@@ -77,8 +77,8 @@ async def perform(
     """Performs the method of that name and never raises: an error of ours becomes 999 with the request's id.
 
     `idempotency_keys` are the values of the header Idempotency-Key, which counts for bulk writes only. `end` is the
-    deadline on the event loop's clock; a method that waits for something may take longer by its `patience`. `encode`
-    makes the answer of the result, under the same mapping of errors.
+    deadline on the event loop's clock; a method that waits for something may take longer by its `extra_seconds`.
+    `encode` makes the answer of the result, under the same mapping of errors.
     """
     method: Method[Any] | None = None
     try:

@@ -116,11 +116,11 @@ def problem_of(url: str, networks: Networks) -> str | None:
 
 
 def canonical_url(url: str, networks: Networks) -> str:
-    """The one spelling of a receiver's URL, to be stored and used as it is; Unfit when nothing may be pushed there.
+    """Returns the canonical form of a receiver's URL. Raises ForbiddenUrl if nothing may be pushed to it.
 
-    Lower case, names outside ASCII in Punycode, no default port, a path. What is stricter here than in
-    browsers is so that no parser can read another host out of it. That a name leads to a private address
-    shows only when a connection is made, and is refused there.
+    The canonical form has a host in lower case and Punycode, no default port, and a path. The rules are stricter than
+    those of browsers, so that no parser finds another host in the URL. A host name that resolves to a private address
+    is refused later, when the client connects.
     """
     if len(url) > URL_LENGTH:
         raise ForbiddenUrl(f"must be at most {URL_LENGTH:,} characters long")

@@ -35,9 +35,8 @@ _DECIMAL = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)? 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """A type of value.
 
-    `accepts` is the type that a right value converts to at C speed (numeric strings become numbers);
-    `expected` is what a caller reads about a wrong one. `clears`: whether "" is a right value too, when
-    there are options.
+    `accepts` is the type that msgspec converts a valid value to; numeric strings become numbers. `expected` is the
+    message for an invalid value. `empty_allowed` says whether "" is valid too, if the kind has options.
     """
 
     type: str
@@ -222,16 +221,16 @@ def snake_case(name: str) -> str:
 class Column(msgspec.Struct, frozen=True, kw_only=True):
     """A column of a noun.
 
-    `writable` is False for what a caller may send and the server ignores (`id`, `updateTimestamp` …).
-    `nullable` columns take null as "no value"; others refuse it (docs/wire/values.md#requests). `read` replaces the
-    column's own expression in SQL; `asked` columns appear only when `fields` names them.
+    `writable` is False for a column that a caller may send and the server ignores (`id`, `updateTimestamp` …).
+    A `nullable` column takes null as "no value"; other columns refuse null (docs/wire/values.md#requests). `read` is
+    SQL that reads use instead of the column itself. An `on_request` column is read only if `fields` names it.
 
-    `default` is SQL for a value that is not given, and `default_is` says in words what that is where it is no
-    plain value. `refers` are the tables of which the column holds an id: one, or several between which the words of
-    the column `by` decide (303 when the company has no such row). `reserved` is the word that follows
-    from other objects: to send it changes nothing, and while it stands nothing else replaces it.
-    `normal` is the SQL column of the text's normalised form, by which it is unique and found, and
-    `normalise` what makes it.
+    `default` is SQL for a value that is not sent. `default_text` describes the default in words if it is no plain
+    value. `references` is the table whose ids the column holds. If there are several tables, it maps words to tables,
+    and the column `reference_type` holds the word. An id that the company does not have is refused with 303.
+    `reserved` is a value that only the server sets: sending it changes nothing, and no sent value replaces it.
+    `key_sql` is the SQL column that holds the key of the text; the key is unique, and objects are found by it.
+    `make_key` computes the key.
     """
 
     name: str
@@ -279,9 +278,9 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):
-    """What the writes of a noun leave as events of a lead's timeline: each the source, and a sentence.
+    """The events that writes of a noun add to the timeline, each as its source and its name.
 
-    `special` are the columns whose change has a source of its own; that of a flag is for its being set.
+    `special` has, by column, the event for a change of that column. The event of a flag is for setting the flag.
     """
 
     created: tuple[str, str]
@@ -293,11 +292,11 @@ class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):
 class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A kind of object: its name on the wire, its table, and its columns in the wire's order.
 
-    `custom`: whether a company can add fields of its own. `unique`: the columns that no two objects of a
-    company have alike (301). `living`: the flag without which an object is left out of reads of all.
-    `paged`: the columns by which reads of all are filtered, so that a change of one moves pages.
-    `story`: the events that its writes leave, for the lead itself. `recycled`: whether what is deleted goes into
-    the recycle bin.
+    `custom` says whether a company can add custom fields. `unique` names the columns whose values, together, no two
+    objects of a company share (301). `active_flag` is the flag by which reads without a filter leave objects out.
+    `where_columns` are the columns that reads can filter by; a change of such a column moves rows between pages.
+    `events` are the events that writes add to the timeline. `recycled` says whether deleted objects go into the
+    recycle bin.
     """
 
     name: str

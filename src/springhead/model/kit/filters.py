@@ -13,8 +13,8 @@ system name of a field with a value (`equals`), a list of values (`in`), or an o
   among them, the other operators look at the whole text, in which commas part them.
 - Times are of the zone of the call and exact to the second. A date alone is the whole day: `{"atMost": "2024-05-31"}`
   includes that evening, and `"2024-05-31"` is any time of it.
-- Searches of leads also know the lists that a lead is on (`list`), what happened to it (`event`, see Happened), and of
-  each field that can be written `changedSince`.
+- Searches of leads also have `list`, the ids of the lists of a lead, `event`, a test of its events (see EventTest),
+  and the operator `changedSince` for each field that can be written.
 - An object without a value (null or "") passes no test but `{"empty": true}` and what `not` makes of the others:
   `{"not": {"city": "Berlin"}}` includes those without a city.
 """
@@ -137,7 +137,7 @@ def parse(value: Json, columns: FilterFields, *, zone: ZoneInfo, name: str = "fi
 def to_json(filter: Filter, *, zone: tzinfo = UTC) -> Json:
     """The filter as JSON in one canonical form: every group an `and`, `or` or `not`, every test with its operator.
 
-    Times are in UTC, as `load` takes them; with `zone` they are as a caller of that zone reads and writes them.
+    Times are in UTC, as `from_json` reads them, or in `zone`, as a caller of that zone writes them.
     """
     match filter:
         case AllOf(parts):
@@ -154,9 +154,9 @@ def to_json(filter: Filter, *, zone: tzinfo = UTC) -> Json:
 
 
 def from_json(document: Json, columns: FilterFields) -> Filter:
-    """The filter that `document` gave in UTC, whatever became of the fields since: a field that is gone keeps its test.
+    """Returns the filter that `to_json` wrote in UTC. The test of a field that was deleted since stays in it.
 
-    Only for what this server has stored; what callers send goes through `parse`.
+    Reads only what this server has stored; `parse` reads what callers send.
     """
     ((key, value),) = cast("Mapping[str, Any]", document).items()
     match key:

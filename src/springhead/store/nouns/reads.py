@@ -87,8 +87,8 @@ async def page(
 ) -> Rows:
     """A page of the living objects that match, in the order of their ids, at the same cost however deep it lies.
 
-    A start that nobody has walked to costs one pass over an index. `filters` are over the noun's `paged`
-    columns; `condition` is further SQL on `l`, the same for all pages of a walk. With `ahead` there is one row
+    A start that nobody has walked to costs one pass over an index. `filters` are over the noun's
+    `where_columns`; `condition` is further SQL on `l`, the same for all pages of a walk. With `ahead` there is one row
     more when others follow the page.
     """
     noun = select.noun
