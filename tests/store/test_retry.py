@@ -46,6 +46,12 @@ def test_a_merged_id_is_known_to_all_later_attempts() -> None:
     assert [attempt.merged for attempt in seen] == [{}, {1: 2}, {1: 2}, {1: 2, 3: 4}]
 
 
+def test_a_survivor_that_is_merged_in_turn_is_replaced_too() -> None:
+    seen = run(MergedIds({1: 2}), MergedIds({2: 3}), MergedIds({3: 1}))
+
+    assert [attempt.merged for attempt in seen] == [{}, {1: 2}, {1: 3, 2: 3}, {1: 1, 2: 1, 3: 1}]
+
+
 def test_locked_rows_are_waited_for_once_and_skipped_afterwards() -> None:
     assert [attempt.skip_locked for attempt in run(Locked(), TryAgain())] == [False, True, True]
 

@@ -61,7 +61,9 @@ async def retry(work: Callable[[Attempt], Awaitable[T]]) -> T:
                 raise
             attempt = _next(attempt, skip_locked=True)
         except MergedIds as cause:
-            attempt = _next(attempt, merged={**attempt.merged, **cause.survivors})
+            # An earlier survivor can have been merged in turn.
+            known = {merged: cause.survivors.get(lead, lead) for merged, lead in attempt.merged.items()}
+            attempt = _next(attempt, merged={**known, **cause.survivors})
         except TryAgain as cause:
             log.debug("retry", attempt=attempt.number, cause=type(cause.__cause__).__name__)
             # Up to a third of a second: calls that collided should not collide again at once.
