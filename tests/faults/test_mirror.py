@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from scores import look, settle
+from springhead.store.database.deadlines import LOCK_SECONDS
 from support import Company, eventually, new_email, sql
 
 pytestmark = pytest.mark.timeout(180)
@@ -58,13 +60,18 @@ class Mirror:
 
 
 def call(company: Company, method: str, **params: Any) -> Any:
-    """The result of a call. It is made again if a row stayed locked for longer than a call waits: busy machines do."""
+    """The result of a call. It is made again if a row stayed locked for longer than a call waits: busy machines do.
+
+    A refusal that comes sooner is a fault.
+    """
     answer: dict[str, Any] = {}
     for _ in range(20):
+        begun = time.monotonic()
         answer = company.envelope(method, params)
         if answer["result"] is not None:
             return next(iter(answer["result"].values()))
         assert answer["error"]["code"] == 999, answer
+        assert time.monotonic() - begun >= LOCK_SECONDS, answer
     pytest.fail(f"{method}: {answer}")
 
 
