@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from examples import filled, matches, prepare
 from springhead import methods
 from springhead.model.kit import errors
 from springhead.model.kit.columns import Column
 from springhead.model.kit.errors import ApiError
-from springhead.rpc.docs.samples import noun_name
 from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
 from springhead.rpc.params import DeclaredParam, Integer, Moment, Objects, OneOf, Where
 from support import Company
@@ -229,7 +229,7 @@ def about(column: Column) -> dict[str, Any]:
 def test_the_errors_that_a_method_declares_are_those_that_happen(method: Method[Any], company: Company) -> None:
     company.create({"emailAddress": "other@example.com"})
     before = next((example.given for example in method.examples if example.given), ())
-    made = {"{id}": company.create({})[0]} | given(company, before)
+    made = {"{id}": company.create({})[0]} | prepare(company, before)
 
     seen: set[int] = set()
     for params in wrong_calls(method):
@@ -252,49 +252,6 @@ def codes(answer: dict[str, Any]) -> set[int]:
 # Examples
 
 
-Made = dict[str, int | str]
-"""What was made last: under "{id}" of all, under "{lead}" and so on of each noun."""
-
-
-def filled(value: Any, made: Made) -> Any:
-    """The params of an example with the ids that were made in their places."""
-    if isinstance(value, dict):
-        return {name: filled(item, made) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [filled(item, made) for item in value]
-    return made.get(value, value) if isinstance(value, str) else value
-
-
-def matches(expected: Any, found: Any) -> bool:
-    """Whether a value is as the example says: `...` stands for any, and keys must come in that order."""
-    if expected is ...:
-        return found is not None
-    if isinstance(expected, dict):
-        return (
-            isinstance(found, dict)
-            and list(found) == list(expected)
-            and all(matches(value, found[name]) for name, value in expected.items())
-        )
-    if isinstance(expected, (list, tuple)):
-        return isinstance(found, list) and len(found) == len(expected) and all(map(matches, expected, found))
-    return type(expected) is type(found) and expected == found
-
-
-def given(company: Company, examples: tuple[Example, ...]) -> Made:
-    """Do what an example starts from; the ids of what was made."""
-    (user,) = company.call("getUserProfiles")
-    made: Made = {"{userProfile}": user["id"]}
-    for example in examples:
-        result = company.call(example.method, **filled(example.params, made))
-        assert matches(example.result, result)
-        for outcome in result:
-            if "id" in outcome:
-                noun = noun_name(REGISTRY[example.method])
-                made[f"{{other {noun}}}"] = made.get(f"{{{noun}}}", 1)
-                made["{id}"] = made[f"{{{noun}}}"] = outcome["id"]
-    return made
-
-
 EXAMPLES = [(method, example) for method in METHODS for example in method.examples]
 
 
@@ -302,7 +259,7 @@ EXAMPLES = [(method, example) for method in METHODS for example in method.exampl
     ("method", "example"), EXAMPLES, ids=[f"{method.name}: {one.about}" for method, one in EXAMPLES]
 )
 def test_an_example_is_answered_as_it_says(method: Method[Any], example: Example, company: Company) -> None:
-    made = given(company, example.given)
+    made = prepare(company, example.given)
 
     answer = company.envelope(method.name, filled(example.params, made))
 

@@ -266,7 +266,7 @@ def test_the_statements_are_found() -> None:
         "fields/fields.py",
         "companies/companies.py",
         "database/background_jobs.py",
-        "sales.notes.DETACH[lead]",
+        "sales.notes.DETACH[note of lead]",
     } <= places
     assert {"lead.insertion", "account.update_waiting", "campaign.deletion", "product.read0", "account.read6"} <= places
     assert len(STATEMENTS) > 20

@@ -11,7 +11,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from contract.test_methods import EXAMPLES, filled, given
+from contract.test_methods import EXAMPLES
+from examples import filled, prepare
 from springhead.rpc.method import Example, Method, Writes
 from stopwatch import within
 from support import Company, Server, new_email, sql
@@ -216,7 +217,7 @@ def test_an_answer_that_was_too_long_to_be_kept_is_not_made_up(company: Company)
     ("method", "example"), WRITES, ids=[f"{method.name}: {example.about}" for method, example in WRITES]
 )
 def test_every_write_takes_it(method: Method[Any], example: Example, company: Company) -> None:
-    params = filled(example.params, given(company, example.given))
+    params = filled(example.params, prepare(company, example.given))
 
     first = ask(company, "k1", method.name, params)
     stored = everything(company)

@@ -3,20 +3,23 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
 
 from springhead.capture.form_bodies import SubmittedFile
-from springhead.methods.leads.leads import create_leads, update_leads_v2
+from springhead.methods.bulk import writes
+from springhead.methods.leads.leads import HOOKS, UPDATE_HOOKS
 from springhead.methods.sales.tasks import create_tasks
 from springhead.model.capture.forms import EMAIL, Form
-from springhead.model.kit.errors import EntryExists, NothingChanged
+from springhead.model.kit.columns import Noun
+from springhead.model.kit.errors import EntryExists, Json, NoSuchRecord, NothingChanged
 from springhead.model.leads.events import Event
-from springhead.model.leads.leads import email_key
+from springhead.model.leads.leads import LEAD, email_key
 from springhead.rpc.context import Context
-from springhead.rpc.method import Outcome, ReadResult, WriteResult
+from springhead.rpc.method import Outcome, WriteResult
 from springhead.rpc.perform import attempt
 from springhead.store.capture import forms, visitors
 from springhead.store.capture.forms import Upload
@@ -27,6 +30,12 @@ from springhead.store.lists import members
 log = structlog.get_logger()
 
 SOURCE = "formSubmit"
+
+_UNTRACKED = {name: hook for name, hook in UPDATE_HOOKS.after_values.items() if name != "trackingID"}
+"""A submission links the visitor itself: a visitor is locked after the form's list (docs/lock-order.md)."""
+
+_CREATE_HOOKS = msgspec.structs.replace(HOOKS, after_values={})
+_UPDATE_HOOKS = msgspec.structs.replace(UPDATE_HOOKS, after_values=_UNTRACKED)
 
 
 class NotStored(Exception):
@@ -97,7 +106,8 @@ async def _store(context: Context, form: Form, submission: Submission) -> Submis
 
 async def _update(context: Context, submission: Submission, lead_id: int) -> int:
     values = {name: value for name, value in submission.values.items() if name != EMAIL}
-    await _write(update_leads_v2, context, {"id": lead_id, "active": 1, **values, **_tracking_id(submission)})
+    lead = {"id": lead_id, "active": 1, **values, **_tracking_id(submission)}
+    await _write(partial(writes.update, hooks=_UPDATE_HOOKS, missing=NoSuchRecord()), context, lead)
     return lead_id
 
 
@@ -105,19 +115,19 @@ async def _create(context: Context, tx: Tx, form: Form, submission: Submission) 
     lead: dict[str, Any] = {**submission.values, **_tracking_id(submission)}
     if form.campaign_id and await forms.lock_campaign(tx, context.company.id, form.campaign_id):
         lead["campaignID"] = form.campaign_id
-    return (await _write(create_leads, context, lead)).get("id", 0)
+    return (await _write(partial(writes.create, hooks=_CREATE_HOOKS), context, lead)).get("id", 0)
 
 
 async def _write(
-    write: Callable[..., Awaitable[ReadResult | WriteResult]], context: Context, lead: dict[str, Any]
+    write: Callable[[Context, Noun, list[Json]], Awaitable[WriteResult]], context: Context, lead: dict[str, Any]
 ) -> Outcome:
     """Writes a lead. Unique values that other leads have are left out; only the event has them."""
-    outcome = _only(await write(context, objects=[lead]))
+    outcome = _only(await write(context, LEAD, [lead]))
     error = outcome["error"]
     if error and error["code"] == EntryExists.code and isinstance(error["data"], dict):
         taken = {problem["param"] for problem in error["data"]["params"]}
         rest = {name: value for name, value in lead.items() if name not in taken}
-        outcome = _only(await write(context, objects=[rest]))
+        outcome = _only(await write(context, LEAD, [rest]))
     return _checked(outcome)
 
 
@@ -125,9 +135,8 @@ def _tracking_id(submission: Submission) -> dict[str, Any]:
     return {"trackingID": submission.tracking_id} if submission.tracking_id else {}
 
 
-def _only(result: ReadResult | WriteResult) -> Outcome:
+def _only(result: WriteResult) -> Outcome:
     """The outcome of the only object."""
-    assert isinstance(result, WriteResult)  # noqa: S101 - the result of a write
     (outcome,) = result.outcomes
     return outcome
 

@@ -42,7 +42,7 @@ async def _publish(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[in
     await forms.publish(tx, context.company.id, ids)
 
 
-async def _withdraw(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
+async def _unpublish(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await forms.unpublish(tx, context.company.id, ids)
 
 
@@ -126,7 +126,7 @@ async def delete_forms(
 
     The leads, their events and the uploaded files of the forms stay.
     """
-    return await writes.delete(context, FORM, objects, Hooks(after_delete=_withdraw))
+    return await writes.delete(context, FORM, objects, Hooks(before_delete=_unpublish))
 
 
 @method(

@@ -43,8 +43,9 @@ async def _before_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Seque
     await opportunities.clear_named_leads(tx, context.company.id, ids)
     locked = await members.lock_leads(tx, context.company.id, ids)
     await opportunities.detach_leads(tx, context.company.id, locked)
-    await recycling.bin_belongings(tx, context.company.id, locked)
     await members.delete_memberships(tx, context.company.id, locked)
+    await visitors.lock_of_leads(tx, context.company.id, locked)
+    await recycling.bin_belongings(tx, context.company.id, locked)
     return locked
 
 
@@ -70,7 +71,7 @@ HOOKS = writes.Hooks(
     after_delete=_after_delete,
     after_values={"trackingID": _link_visitors},
 )
-_ON_UPDATE = msgspec.structs.replace(HOOKS, after_values={**HOOKS.after_values, "leadStatus": _correct_status})
+UPDATE_HOOKS = msgspec.structs.replace(HOOKS, after_values={"leadStatus": _correct_status, **HOOKS.after_values})
 
 
 def _check_identified(record: Any) -> InvalidParameters | None:
@@ -80,7 +81,7 @@ def _check_identified(record: Any) -> InvalidParameters | None:
     return None
 
 
-_ON_UPSERT = msgspec.structs.replace(_ON_UPDATE, check=_check_identified)
+_UPSERT_HOOKS = msgspec.structs.replace(UPDATE_HOOKS, check=_check_identified)
 _CREATED = {"success": True, "error": None, "id": ..., "created": True}
 _NO_ADDRESS = refused(InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing")))
 _STANDARD_KEYS = ("", "id", "emailAddress")
@@ -183,7 +184,7 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
     gets 302. Objects are applied in order: two objects may change the same lead. A new `trackingID` links the visitor
     to this lead from now on, and adds the visitor's earlier page views if no lead had them.
     """
-    return await writes.update(context, LEAD, objects, _ON_UPDATE, missing=None)
+    return await writes.update(context, LEAD, objects, UPDATE_HOOKS, missing=None)
 
 
 @method(
@@ -211,7 +212,7 @@ async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Ob
 
     An object with neither `id` nor a known `emailAddress` gets 404 too.
     """
-    return await writes.update(context, LEAD, objects, _ON_UPDATE, missing=NoSuchRecord())
+    return await writes.update(context, LEAD, objects, UPDATE_HOOKS, missing=NoSuchRecord())
 
 
 @method(
@@ -268,7 +269,7 @@ async def upsert_leads(
     same new address, or the same value of the key, one of them creates the lead and the others change it.
     """
     by = await _unique_field(context, key) if key not in _STANDARD_KEYS else None
-    hooks = msgspec.structs.replace(_ON_UPSERT, check=_check_key(key)) if key else _ON_UPSERT
+    hooks = msgspec.structs.replace(_UPSERT_HOOKS, check=_check_key(key)) if key else _UPSERT_HOOKS
     return await writes.upsert(context, LEAD, objects, hooks, by=by)
 
 

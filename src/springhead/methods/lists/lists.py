@@ -26,6 +26,7 @@ from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Write
 from springhead.rpc.params import PAGE, FlatOrObjects, Where
 from springhead.store.capture import forms
 from springhead.store.database.pool import Tx
+from springhead.store.fields import fields
 from springhead.store.lists import filtered_lists, removals
 
 _FILTER = "a list can have a `filter` (our addition)"
@@ -57,12 +58,15 @@ async def _filter_hooks(context: Context, objects: Sequence[Json]) -> Hooks | No
             return error.with_traceback(None)
         return None
 
+    async def lock_version(context: Context, tx: Tx, _fields: FieldSet, _objects: Sequence[Any]) -> None:
+        await fields.lock_version(tx, context.company.id)
+
     async def fill_lists(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
         if await filtered_lists.filters_changed(tx, context.company.id, ids) > LIST_FILTERS_MAX:
             message = f"A company can have {LIST_FILTERS_MAX} lists with a filter"
             raise InvalidParameters(ACTIVE_LIST.by_name["filter"].problem(message))
 
-    return Hooks(check=check, after_write=fill_lists)
+    return Hooks(check=check, before_write=lock_version, after_write=fill_lists)
 
 
 async def _run_jobs(context: Context) -> None:
@@ -133,6 +137,10 @@ async def update_list(
     return outcomes
 
 
+async def _before_delete(context: Context, tx: Tx, _fields: FieldSet, _ids: Sequence[int]) -> None:
+    await fields.lock_version(tx, context.company.id)
+
+
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await removals.purge(tx, context.company.id, ids)
     await forms.detach(tx, context.company.id, lists=ids)
@@ -163,7 +171,9 @@ async def delete_list(
     ],
 ) -> WriteResult:
     """Deletes lists permanently, by id, with all memberships; the leads stay."""
-    outcomes = await writes.delete(context, ACTIVE_LIST, objects, Hooks(after_delete=_after_delete))
+    outcomes = await writes.delete(
+        context, ACTIVE_LIST, objects, Hooks(before_delete=_before_delete, after_delete=_after_delete)
+    )
     if any(outcome["success"] for outcome in outcomes.outcomes):
         await _run_jobs(context)
     return outcomes

@@ -4,7 +4,7 @@ What a visitor without a lead sees is kept beside the timeline (`page_view`), an
 there is one. Whoever takes page views and whoever links lock the visitor first, so that no view falls between.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -127,6 +127,18 @@ async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], 
     visitors = [row["id"] for row in linked]
     if visitors and await _move(tx, company_id, visitors) == STEP_ROWS:
         await background_jobs.start(tx, company_id, _MOVE, *visitors)
+
+
+async def lock_of_leads(tx: Tx, company_id: int, lead_ids: Collection[int]) -> None:
+    """Lock the visitors of leads in the order of tracking ids, as page views do, before they are deleted or moved."""
+    await tx.rows(
+        """
+        select id from visitor where company_id = $1 and lead_id = any($2::bigint[])
+        order by tracking_id collate "C" for update
+        """,
+        company_id,
+        list(lead_ids),
+    )
 
 
 async def _move(tx: Tx, company_id: int, visitors: Sequence[int]) -> int:

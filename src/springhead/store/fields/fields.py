@@ -97,8 +97,13 @@ async def load_version(tx: Tx, company_id: int) -> int:
     return await tx.value("select field_version from company where id = $1", company_id)
 
 
+async def lock_version(tx: Tx, company_id: int) -> None:
+    """Lock the field version. A transaction that raises it after it locks other rows calls this first."""
+    await tx.rows("select id from company where id = $1 order by id for no key update", company_id)
+
+
 async def raise_version(tx: Tx, company_id: int) -> None:
-    """Take the company's field version one up; also the lock that lets one change of fields in at a time."""
+    """Raise the company's field version by one, and lock it: a company changes its fields one call at a time."""
     await tx.rows("update company set field_version = field_version + 1 where id = $1", company_id)
 
 

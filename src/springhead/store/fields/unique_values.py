@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from springhead.model.kit.columns import ID_MAX
 from springhead.model.kit.fields import FieldSet
 from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 
 _FILL, _CLEAR = "unique-fill", "unique-clear"
 _WAITS = 0.02
+_NOT_UNIQUE = ID_MAX
+"""The cursor of the step that ends a filling in vain. Filling ends in a step of its own, which locks no lead before it
+locks the company's field version."""
 _SPACE = r"E' \t\n\r\f\v\u00a0'"
 
 
@@ -240,6 +244,10 @@ async def _waited(tx: Tx, cursor: int) -> int:
 async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> int | None:
     if cursor <= 0:
         return await _waited(tx, cursor)
+    if cursor == _NOT_UNIQUE:
+        await fieldsets.finish_fill(tx, company_id, unique_id, unique=False)
+        await clear(tx, company_id, [unique_id])
+        return None
     known = await fieldsets.load(tx, company_id)
     name = next((name for name, field in known.unique_fields.items() if field.unique_id == unique_id), None)
     if name is None:
@@ -263,10 +271,8 @@ async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> in
     conflicts = [one for one in await store_values(tx, company_id, known, having) if one.name == name]
     if conflicts:
         log.warning("field is not unique", company=company_id, field=name, lead=conflicts[0].lead_id)
-        await fieldsets.finish_fill(tx, company_id, unique_id, unique=False)
-        await clear(tx, company_id, [unique_id])
-        return None
-    if len(rows) == STEP_ROWS:
+        return _NOT_UNIQUE
+    if rows:
         return rows[-1]["id"]
     await fieldsets.finish_fill(tx, company_id, unique_id, unique=True)
     return None

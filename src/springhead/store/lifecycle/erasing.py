@@ -8,7 +8,7 @@ import msgspec
 from springhead.model.leads.events import ERASED, Event
 from springhead.model.leads.personal_data import ERASURE, address_hash
 from springhead.model.sales.notes import NOTE, TASK
-from springhead.store.capture import sites
+from springhead.store.capture import sites, visitors
 from springhead.store.database import background_jobs, sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
@@ -95,6 +95,7 @@ async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
     """Delete the leads and the first rows of their personal data; says whether no row is left."""
     await opportunities.detach_leads(tx, company_id, lead_ids)
     await members.delete_memberships(tx, company_id, lead_ids)
+    await visitors.lock_of_leads(tx, company_id, lead_ids)
     # All notes and tasks now: `notes.detach` takes the lead's id out of those that stay, and no job would find them.
     while not await personal_data.delete_rows(tx, company_id, lead_ids, only=(NOTE, TASK)):
         pass

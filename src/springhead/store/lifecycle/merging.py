@@ -14,6 +14,7 @@ from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
+from springhead.store.capture import visitors
 from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import TryAgain, Tx
@@ -125,13 +126,14 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
         going,
     )
     won = await tx.rows(_LINKS, company_id, going, staying)
-    await notes.repoint_leads(tx, company_id, going, staying)
-    await tx.rows(_BELONGINGS, company_id, going, staying)
-    moved = await tx.value(_EVENTS, company_id, going, staying, list(KIND_BY_SOURCE), STEP_ROWS)
     await removals.lock(
         tx, company_id, sorted({*(row["list_id"] for row in listed), *(rule.list_id for rule in fields.list_filters)})
     )
     await tx.rows(_MEMBERS, company_id, going, staying)
+    await visitors.lock_of_leads(tx, company_id, going)
+    await tx.rows(_BELONGINGS, company_id, going, staying)
+    moved = await tx.value(_EVENTS, company_id, going, staying, list(KIND_BY_SOURCE), STEP_ROWS)
+    await notes.repoint_leads(tx, company_id, going, staying)
     await tx.rows(_GO, company_id, going, staying)
     await recycling.schedule_purge(tx, company_id)
     sent = [{"id": one.lead["id"], "merged": [str(other) for other in one.others], "lead": one.lead} for one in mergers]

@@ -18,7 +18,7 @@ from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
 from springhead.store.capture import visitors
 from springhead.store.database import sql
 from springhead.store.database.pool import TryAgain, Tx
-from springhead.store.database.sql import statement
+from springhead.store.database.sql import Statement, statement
 from springhead.store.feed.changes import noted
 from springhead.store.fields import unique_values
 from springhead.store.leads import lead_status
@@ -81,14 +81,17 @@ async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Seque
     """Give leads that are there again what went with them."""
     if await unique_values.store_values(tx, company_id, fields, lead_ids):  # somebody took a value just now
         raise TryAgain
+    await tx.rows(_OPPORTUNITY_LEADS, company_id, lead_ids)
     listed = await tx.rows(_LISTS, company_id, lead_ids)
     await removals.lock(
         tx, company_id, [*(row["id"] for row in listed), *(rule.list_id for rule in fields.list_filters)]
     )
-    for query in (_OPPORTUNITY_LEADS, _NOTES, _BELONGINGS, _MEMBERS):
-        await tx.rows(query, company_id, lead_ids)
+    await tx.rows(_MEMBERS, company_id, lead_ids)
     links = await tx.rows(_VISITORS, company_id, lead_ids)
     await visitors.link_leads(tx, company_id, [(row["lead_id"], row["tracking_id"]) for row in links], only_free=True)
+    await tx.rows(_BELONGINGS, company_id, lead_ids)
+    for query in _NOTES.values():
+        await tx.rows(query, company_id, lead_ids)
     await tx.rows(
         "delete from deleted_lead_part where company_id = $1 and lead_id = any($2::bigint[])", company_id, lead_ids
     )
@@ -214,60 +217,57 @@ _OPPORTUNITY_LEADS = statement(
 )
 
 
-def _about(noun: Noun, *, notes: bool) -> str:
-    """CTEs after which notes, or tasks, are about the leads again, and with `notes` those that went are there again."""
+def _notes(noun: Noun) -> Statement:
+    """Re-points notes or tasks to restored leads, and restores the notes that were deleted with the leads."""
     table = noun.table
     roles = ("what", "who")
     ids = ", ".join(f"min(p.lead_id) filter (where p.kind = '{table}_{role}') as {role}_id" for role in roles)
     sets = ", ".join(
-        f"{role}_type = case when l.{role}_id is null and b.{role}_id is not null then 'lead' else l.{role}_type end,"
-        f" {role}_id = coalesce(l.{role}_id, b.{role}_id)"
+        f"{role}_type = case when l.{role}_id is null and p.{role}_id is not null then 'lead' else l.{role}_type end,"
+        f" {role}_id = coalesce(l.{role}_id, p.{role}_id)"
         for role in roles
     )
-    free = " or ".join(f"(l.{role}_id is null and b.{role}_id is not null)" for role in roles)
+    free = " or ".join(f"(l.{role}_id is null and p.{role}_id is not null)" for role in roles)
     texts = [
         column for column in noun.writable_columns if column.name not in {"whatID", "whatType", "whoID", "whoType"}
     ]
-    made = f""",
-        made as (
+    inserted = f""",
+        inserted as (
             insert into note (company_id, id, version, create_timestamp, update_timestamp, {sql.names(texts)},
                 what_id, what_type, who_id, who_type)
             select $1, n.id, n.version + 1, n.create_timestamp, greatest(now(), n.update_timestamp),
                 {sql.names(texts, table="n.")},
-                b.what_id, case when b.what_id is not null then 'lead' end,
-                b.who_id, case when b.who_id is not null then 'lead' end
-            from back_note b cross join lateral jsonb_populate_record(null::note, b.note) n
-            where b.note is not null
+                p.what_id, case when p.what_id is not null then 'lead' end,
+                p.who_id, case when p.who_id is not null then 'lead' end
+            from parts p cross join lateral jsonb_populate_record(null::note, p.note) n
+            where p.note is not null
             order by n.id
             on conflict (company_id, id) do nothing
         )"""
-    return f"""
-        back_{table} as materialized (
+    return statement(
+        f"""
+        with parts as materialized (
             select p.id, {ids}, (array_agg(p.part->'note') filter (where p.part->>'note' is not null))[1] as note
             from deleted_lead_part p
             where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind in ('{table}_what', '{table}_who')
             group by p.id
         ),
-        held_{table} as materialized (
-            select id from {table} where company_id = $1 and id = any(array(select id from back_{table}))
+        locked as materialized (
+            select id from {table} where company_id = $1 and id = any(array(select id from parts))
             order by id for update
         ),
-        again_{table} as (
+        repointed as (
             update {table} l set {sets},
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-            from back_{table} b
-            where l.company_id = $1 and l.id = b.id and ({free}) and (select count(*) from held_{table}) >= 0
-        ){made if notes else ""}"""
+            from parts p
+            where l.company_id = $1 and l.id = p.id and ({free}) and {sql.after("locked")}
+        ){inserted if noun is NOTE else ""}{expire_page_starts(noun, f"parts where {sql.after('locked')}")}
+        select
+        """
+    )
 
 
-_NOTES = statement(
-    f"""
-    with{_about(NOTE, notes=True)},{_about(TASK, notes=False)}{expire_page_starts(NOTE, "back_note")}{
-        expire_page_starts(TASK, "back_task")
-    }
-    select
-    """
-)
+_NOTES = {noun.table: _notes(noun) for noun in (NOTE, TASK)}
 
 _BELONGINGS = statement(
     """

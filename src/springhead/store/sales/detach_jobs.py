@@ -8,7 +8,7 @@ from springhead.model.kit.errors import Json
 from springhead.model.leads.events import Event
 from springhead.model.leads.leads import LEAD
 from springhead.model.sales.opportunities import OPPORTUNITY
-from springhead.store.database import background_jobs
+from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.fields import fields
@@ -44,21 +44,19 @@ _DETACH = {(noun.name, name): _detachment(noun, name) for noun in (LEAD, OPPORTU
 
 
 async def _step(tx: Tx, company_id: int, subject_id: int, cursor: int, *, name: str) -> int | None:
-    """Removes the reference from the leads after the id `cursor`; after the last lead, from the opportunities.
+    """Removes the reference from the leads after the id `cursor`; if there are none, from opportunities.
 
-    The cursor of the opportunities is their id with a negative sign.
+    The cursor of the opportunities is their id with a negative sign. A step changes either leads or opportunities,
+    because other writers lock opportunities before leads (docs/lock-order.md).
     """
-    remaining = background_jobs.STEP_ROWS
     if cursor >= 0:
-        known = await fields.load(tx, company_id)
-        leads = await _ids(tx, _DETACH["lead", name], company_id, subject_id, cursor, remaining)
-        await filtered_lists.update_members(tx, company_id, known, leads)
-        await events.write(tx, company_id, [_event(lead, name, subject_id) for lead in leads])
-        if len(leads) == remaining:
+        leads = await _ids(tx, _DETACH["lead", name], company_id, subject_id, cursor, STEP_ROWS)
+        if leads:
+            await filtered_lists.update_members(tx, company_id, await fields.load(tx, company_id), leads)
+            await events.write(tx, company_id, [_event(lead, name, subject_id) for lead in leads])
             return leads[-1]
-        remaining -= len(leads)
-    opportunities = await _ids(tx, _DETACH["opportunity", name], company_id, subject_id, max(-cursor, 0), remaining)
-    return -opportunities[-1] if len(opportunities) == remaining else None
+    opportunities = await _ids(tx, _DETACH["opportunity", name], company_id, subject_id, max(-cursor, 0), STEP_ROWS)
+    return -opportunities[-1] if len(opportunities) == STEP_ROWS else None
 
 
 def _event(lead_id: int, name: str, subject_id: int) -> Event:
@@ -71,6 +69,4 @@ async def _ids(tx: Tx, sql: Statement, *arguments: object) -> list[int]:
     return [row["id"] for row in await tx.rows(sql, *arguments)]
 
 
-STEPS: Mapping[str, background_jobs.Step] = {
-    job_kind(table): partial(_step, name=name) for table, name in COLUMNS.items()
-}
+STEPS: Mapping[str, Step] = {job_kind(table): partial(_step, name=name) for table, name in COLUMNS.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from springhead.model.kit.columns import Noun
 from springhead.model.leads.events import NOTE_WRITTEN, TASK_MADE
 from springhead.model.sales.notes import NOTE, TASK
 from springhead.store.database import sql
@@ -69,105 +70,97 @@ async def detach(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None
     """Take deleted leads, accounts or opportunities out of the notes and tasks about them.
 
     Notes about nothing else are deleted; all tasks stay. Call it after the delete, in the same transaction: a write of
-    a note locks the objects that it is about, so this statement sees every such note.
+    a note locks the objects that it is about, so these statements see every such note.
     """
-    await tx.rows(_DETACH[word], company_id, ids)
+    for noun in (NOTE, TASK):
+        await tx.rows(_DETACH[f"{noun.table} of {word}"], company_id, ids)
 
 
-def _detach(word: str) -> Statement:
+def _detach(noun: Noun, word: str) -> Statement:
+    table = noun.table
     deleted = {
         role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any($2::bigint[]), false)"
         for role in _ROLES
     }
-    either = " or ".join(deleted.values())
-    alone = " and ".join(f"(l.{role}_id is null or {deleted[role]})" for role in _ROLES)
+    alone = " and ".join(f"(l.{role}_id is null or {deleted[role]})" for role in _ROLES) if noun is NOTE else "false"
     sets = ", ".join(
         f"{role}_{part} = case when {deleted[role]} then null else l.{role}_{part} end"
         for role in _ROLES
         for part in ("id", "type")
     )
-    changed = f"set {sets}, version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)"
     return statement(
         f"""
-        with notes as materialized (
-            select l.*, {alone} as alone from note l
-            where l.company_id = $1 and l.id = any({_ids("note", word, ids="$2")}) and ({either})
+        with locked as materialized (
+            select l.*, {alone} as alone from {table} l
+            where l.company_id = $1 and l.id = any({_ids(table, word, ids="$2")}) and ({" or ".join(deleted.values())})
             order by l.id for update
         ),
-        tasks as materialized (
-            select l.* from task l
-            where l.company_id = $1 and l.id = any({_ids("task", word, ids="$2")}) and ({either})
-            order by l.id for update
+        deleted as (
+            delete from {table} l using locked k where l.company_id = $1 and l.id = k.id and k.alone
         ),
-        deleted_notes as (
-            delete from note l using notes n where l.company_id = $1 and l.id = n.id and n.alone returning l.id
-        ),
-        detached_notes as (
-            update note l {changed} from notes n where l.company_id = $1 and l.id = n.id and not n.alone
-            returning l.id
-        ),
-        detached_tasks as (
-            update task l {changed} from tasks t where l.company_id = $1 and l.id = t.id returning l.id
-        ){expire_page_starts(NOTE, "notes")}{expire_page_starts(TASK, "tasks")}{
-            "".join(_binned(role) for role in _ROLES) if word == "lead" else ""
-        }
+        detached as (
+            update {table} l set {sets}, version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+            from locked k
+            where l.company_id = $1 and l.id = k.id and not k.alone
+        ){expire_page_starts(noun, "locked")}{"".join(_bin(noun, role) for role in _ROLES) if word == "lead" else ""}
         select
         """
     )
 
 
-def _binned(role: str) -> str:
-    """CTEs that put into the recycle bin: deleted notes, and which other notes and tasks were about a deleted lead."""
-    was = f"{role}_type = 'lead' and {role}_id = any($2::bigint[])"
-    note = "case when alone then to_jsonb(notes) end"
+def _bin(noun: Noun, role: str) -> str:
+    """A CTE that puts into the recycle bin: that notes or tasks were about a deleted lead, and deleted notes."""
+    part = "jsonb_build_object('note', case when alone then to_jsonb(locked) end)" if noun is NOTE else "'{}'::jsonb"
     return recycling.bin_parts(
-        f"note_{role}",
-        f"select {role}_id as lead_id, id, jsonb_build_object('note', {note}) as part from notes where {was}",
-    ) + recycling.bin_parts(
-        f"task_{role}", f"select {role}_id as lead_id, id, '{{}}'::jsonb as part from tasks where {was}"
+        f"{noun.table}_{role}",
+        f"select {role}_id as lead_id, id, {part} as part from locked"
+        f" where {role}_type = 'lead' and {role}_id = any($2::bigint[])",
     )
 
 
-_DETACH = {word: _detach(word) for word in ("lead", "account", "opportunity")}
+_DETACH = {
+    f"{noun.table} of {word}": _detach(noun, word)
+    for noun in (NOTE, TASK)
+    for word in ("lead", "account", "opportunity")
+}
 
 
-def _repointing(table: str) -> str:
-    """CTEs that re-point notes or tasks from merged leads to their survivors."""
+def _repoint(noun: Noun) -> Statement:
+    table = noun.table
     sets = ", ".join(
         f"""{role}_id = coalesce(
                 (select p.lead_id from pair p where l.{role}_type = 'lead' and p.id = l.{role}_id), l.{role}_id
             )"""
         for role in _ROLES
     )
-    return f"""
-        locked_{table} as materialized (
+    return statement(
+        f"""
+        with pair as materialized (
+            select p.id, p.lead_id from unnest($2::bigint[], $3::bigint[]) as p (id, lead_id)
+        ),
+        locked as materialized (
             select l.id from {table} l
             where l.company_id = $1 and l.id = any({_ids(table, "lead", ids="$2")})
             order by l.id for update
         ),
-        repointed_{table} as (
+        repointed as (
             update {table} l set {sets},
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-            where l.company_id = $1 and l.id = any(array(select id from locked_{table}))
+            where l.company_id = $1 and l.id = any(array(select id from locked))
             returning l.id
-        )"""
+        ){expire_page_starts(noun, "repointed")}
+        select
+        """
+    )
 
 
-_REPOINT = statement(
-    f"""
-    with pair as materialized (
-        select p.id, p.lead_id from unnest($2::bigint[], $3::bigint[]) as p (id, lead_id)
-    ),{_repointing("note")},{_repointing("task")}{expire_page_starts(NOTE, "repointed_note")}{
-        expire_page_starts(TASK, "repointed_task")
-    }
-    select
-    """
-)
+_REPOINT = {noun.table: _repoint(noun) for noun in (NOTE, TASK)}
 
 
 async def repoint_leads(tx: Tx, company_id: int, merged_ids: Sequence[int], survivor_ids: Sequence[int]) -> None:
     """Re-point notes and tasks from merged leads to their survivors, pair by pair. The caller has locked the leads."""
-    await tx.rows(_REPOINT, company_id, merged_ids, survivor_ids)
+    for query in _REPOINT.values():
+        await tx.rows(query, company_id, merged_ids, survivor_ids)
 
 
 def _event_writing(table: str, text: str, source: str, sentence: str) -> Statement:

@@ -1,0 +1,245 @@
+"""A company in which all that there is to write is written: to several objects in a call, in both orders of them."""
+
+from typing import Any
+
+from neighbours import about, user
+from springhead.capture import submissions
+from springhead.capture.submissions import Submission
+from springhead.rpc.context import Context
+from springhead.store.capture import forms, visitors
+from springhead.store.capture.visitors import View
+from springhead.store.feed import changes
+from springhead.store.scores import scoring
+from support import Company, new_email, sql
+
+SEVERAL = range(4)
+
+
+class BusyCompany:
+    """Four leads with everything around them; what is written again is written in the reversed order."""
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+        self.user = user(company)
+        self.code = company.field("Code", "textarea", isUnique=1)
+        self.text = company.field("Text")
+        self.rules = company.make(
+            "createScoreRules",
+            {"name": "Came", "part": "engagement", "points": 4, "eventSource": "leadCreation"},
+            {"name": "Title", "part": "fit", "points": 3, "filter": {"title": "A"}},
+        )
+        self.filtered = company.make("createList", *({"name": one, "filter": {"title": one}} for one in "AB"))
+        self.accounts = company.make("createAccounts", *({"accountName": f"Account {at}"} for at in SEVERAL))
+        self.campaigns = company.make("createCampaigns", *({"campaignName": f"Campaign {at}"} for at in SEVERAL))
+        self.stages = company.make("createDealStages", *({"dealStageName": f"Stage {at}"} for at in SEVERAL))
+        self.products = company.make("createProducts", *({"productName": f"Product {at}"} for at in SEVERAL))
+        self.lists = company.make("createList", {"name": "Fair"}, {"name": "Letter"})
+        self.forms = company.make(
+            "createForms",
+            *(
+                {
+                    "name": "Contact",
+                    "fields": [{"systemName": "emailAddress"}],
+                    "listID": one,
+                    "notifyUserID": self.user,
+                }
+                for one in self.lists
+            ),
+        )
+        self.subscriptions = company.make(
+            "createLeadSubscriptions", *({"url": f"https://receiver.example/{at}", "isActive": 0} for at in SEVERAL)
+        )
+        self.leads = self.new_leads()
+        self.surround()
+
+    def new_leads(self) -> list[int]:
+        """Leads that refer to everything a lead can refer to."""
+        return self.company.create(
+            *(
+                {
+                    "accountID": account,
+                    "campaignID": campaign,
+                    "ownerID": self.user,
+                    "title": "A",
+                    self.code: new_email(),
+                }
+                for account, campaign in zip(self.accounts, self.campaigns, strict=True)
+            )
+        )
+
+    def surround(self) -> None:
+        """Give the leads all that can be about a lead."""
+        opportunity = {"opportunityName": "Roof", "closeDate": "2030-01-31", "ownerID": self.user}
+        self.opportunities = self.company.make(
+            "createOpportunities",
+            *(
+                {
+                    **opportunity,
+                    "primaryLeadID": lead,
+                    "accountID": account,
+                    "campaignID": campaign,
+                    "dealStageID": stage,
+                }
+                for lead, account, campaign, stage in zip(
+                    reversed(self.leads), self.accounts, self.campaigns, self.stages, strict=True
+                )
+            ),
+        )
+        self.links = self.company.make(
+            "createOpportunityLeads",
+            *(
+                {"opportunityID": one, "leadID": lead}
+                for one, lead in zip(self.opportunities, self.leads, strict=True)
+                if lead != self.leads[0] or one != self.opportunities[-1]
+            ),
+        )
+        self.twice("addListMembers", *({"listID": one, "memberID": lead} for one in self.lists for lead in self.leads))
+        subjects = [
+            {**about("who", "lead", lead), **about("what", word, other)}
+            for word, others in (("account", self.accounts), ("opportunity", self.opportunities), ("lead", self.leads))
+            for lead, other in zip(self.leads, reversed(others), strict=True)
+        ]
+        note = {"authorID": self.user, "note": "n"}
+        self.notes = self.company.make("createNotes", *({**note, **subject} for subject in subjects))
+        self.tasks = self.company.make("createTasks", *({"title": "t", **subject} for subject in subjects))
+        call = {"userID": self.user, "direction": "incoming", "createTimestamp": "2026-01-01"}
+        self.call("logCalls", *({**call, "leadID": lead} for lead in self.leads))
+
+    def call(self, method: str, *objects: Any) -> list[Any]:
+        """The outcomes of a write."""
+        return self.company.call(method, objects=list(objects))
+
+    def twice(self, method: str, *objects: dict[str, Any]) -> None:
+        """Write objects in both orders; with another value of `title` and the like, so that both change them."""
+        self.call(method, *objects)
+        self.call(method, *({**one, **{name: "B" for name in one if one[name] == "A"}} for one in reversed(objects)))
+
+    def update_everything(self) -> None:
+        """Change all objects of every noun, in both orders."""
+        for method, ids, values in (
+            ("updateAccounts", self.accounts, {"industry": "A", "ownerID": self.user}),
+            ("updateCampaigns", self.campaigns, {"campaignAlias": "A", "ownerID": self.user}),
+            ("updateDealStages", self.stages, {"description": "A"}),
+            ("updateProduct", self.products, {"description": "A"}),
+            ("updateList", self.lists, {"description": "A"}),
+            ("updateForms", self.forms, {"thankYouText": "A"}),
+            ("updateLeads", self.leads, {"title": "A", "accountID": self.accounts[0], self.text: "A"}),
+            ("updateLeadsV2", self.leads, {"title": "A", "campaignID": self.campaigns[0], self.code: "A"}),
+            ("upsertLeads", self.leads, {"title": "A", "ownerID": self.user, self.code: "A"}),
+            ("updateOpportunities", self.opportunities, {"opportunityName": "A", "dealStageID": self.stages[0]}),
+            ("updateNotes", self.notes, {"title": "A"}),
+            ("updateTasks", self.tasks, {"description": "A", **about("who", "lead", self.leads[0])}),
+            ("updateScoreRules", self.rules, {"name": "A"}),
+        ):
+            self.twice(method, *({"id": one, **values} for one in ids))
+        self.call("updateTasks", *({"id": one, "status": "completed"} for one in reversed(self.tasks)))
+        self.call("updateOpportunities", *({"id": one, "isClosed": 1, "isWon": 1} for one in self.opportunities))
+        self.twice("updateList", *({"id": one, "filter": {"title": "A"}} for one in self.filtered))
+        self.twice("updateFields", {"id": self.field_id(self.text), "label": "A"})
+        self.call("updateFields", {"id": self.field_id(self.code), "isUnique": 0})
+        self.call("updateFields", {"id": self.field_id(self.code), "isUnique": 1})
+
+    def field_id(self, name: str) -> str:
+        """The id of a custom field."""
+        return self.company.call("getFields", where={"systemName": name})[0]["id"]
+
+    def recognize(self) -> None:
+        """Learn which leads the visitors are."""
+        names = [f"visitor-{at}" for at in reversed(SEVERAL)]
+        self.call(
+            "updateLeads", *({"id": lead, "trackingID": name} for lead, name in zip(self.leads, names, strict=True))
+        )
+        self.company.create({"trackingID": "visitor-9"})
+
+    def move_members(self) -> None:
+        """Take leads off lists and put them back, by id and by address."""
+        pairs = [{"listID": one, "contactID": lead} for one in self.lists for lead in self.leads]
+        self.twice("removeListMembers", *pairs)
+        addresses = [
+            {"listID": one, "emailAddress": self.company.lead(lead)["emailAddress"]}
+            for one in reversed(self.lists)
+            for lead in reversed(self.leads)
+        ]
+        self.twice("addListMembersEmailAddress", *addresses)
+        self.twice("removeListMembersEmailAddress", *addresses)
+        self.twice("addListMembers", *({"listID": one["listID"], "memberID": one["contactID"]} for one in pairs))
+        self.company.call("removeListMembersAll", listID=self.lists[1])
+
+    def convert(self) -> None:
+        """Convert leads, some of which need a new account and make an opportunity."""
+        leads = self.company.create(*({"companyName": name} for name in ("Zeta", "Alpha", "Zeta", "Beta")))
+        self.call(
+            "convertLeads",
+            *(
+                {"id": lead, "opportunityName": "A", "dealStageID": self.stages[0], "closeDate": "2030-01-01"}
+                for lead in reversed(leads)
+            ),
+        )
+        self.twice("convertLeads", *({"id": lead, "accountID": self.accounts[1]} for lead in self.leads))
+
+    def merge_and_restore(self) -> None:
+        """Merge leads into others, delete leads, bring all of them back, and erase them."""
+        first, second, third, fourth = self.leads
+        self.call("mergeLeads", {"id": fourth, "mergeIDs": [third]}, {"id": second, "mergeIDs": [first]})
+        self.call("restoreLeads", third, first)
+        self.call("deleteLeads", *reversed(self.leads))
+        self.call("restoreLeads", *reversed(self.leads))
+        self.call("eraseLeads", *reversed(self.leads[2:]))
+
+    def delete_everything(self) -> None:
+        """Delete all objects of every noun, the last one first."""
+        for method, ids in (
+            ("deleteNotes", self.notes),
+            ("deleteTasks", self.tasks),
+            ("deleteOpportunityLeads", self.links),
+            ("deleteAccounts", self.accounts),
+            ("deleteCampaigns", self.campaigns),
+            ("deleteOpportunities", self.opportunities),
+            ("deleteDealStages", self.stages),
+            ("deleteProduct", self.products),
+            ("deleteList", [*self.lists, *self.filtered]),
+            ("deleteForms", self.forms),
+            ("deleteLeadSubscriptions", self.subscriptions),
+            ("deleteScoreRules", self.rules),
+            ("deleteLeads", self.leads),
+        ):
+            self.call(method, *reversed(ids))
+        self.call("deleteFields", {"systemName": self.code}, {"systemName": self.text})
+
+
+async def visit(context: Context) -> None:
+    """Visitors see pages, and those of long ago are forgotten."""
+    views = [
+        View(tracking_id=f"visitor-{at}", seen=1e9 + at, source="pageVisit", name="p", data={}) for at in (*SEVERAL, 9)
+    ]
+    async with context.tx() as tx:
+        await visitors.write_views(tx, context.company.id, views)
+        await visitors.write_views(tx, context.company.id, [*reversed(views)])
+        await visitors.delete_old(tx, context.company.id)
+
+
+async def submit(context: Context, form_id: int, address: str) -> None:
+    """A form is sent, by somebody who has seen pages."""
+    async with context.tx() as tx:
+        public_id = await tx.value(
+            "select public_id from form where company_id = $1 and id = $2", context.company.id, form_id
+        )
+        form = await forms.find_by_public_id(tx, context.company.id, public_id)
+    assert form is not None
+    sent = Submission(values={"emailAddress": address}, files={}, tracking_id="visitor-1", nonce=address)
+    await submissions.store(context, form, sent)
+
+
+def let_time_pass(company: Company) -> None:
+    """Let all work that waits for its time be due."""
+    sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
+    sql(company.dsn, "update pass set due_at = now() where company_id = $1", company.id)
+
+
+async def work_beside_the_calls(context: Context) -> None:
+    """Number the changes, score the leads, and run the background jobs that are due."""
+    company_id = context.company.id
+    async with context.tx() as tx:
+        await changes.number(tx, company_id)
+    await scoring.look(context.server.database, company_id)
+    await context.server.jobs.finish(company_id)

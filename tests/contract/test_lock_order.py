@@ -1,0 +1,243 @@
+"""Transactions lock rows in one order (docs/lock-order.md), so no two of them wait for each other."""
+
+import re
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from busy_company import BusyCompany, let_time_pass, submit, visit, work_beside_the_calls
+from examples import filled, prepare
+from lock_log import KEY_SHARE, MODES, NO_KEY_UPDATE, SHARE, UPDATE, Lock
+from locks import Recorder
+from springhead.rpc.context import Context
+from springhead.rpc.method import REGISTRY, Writes
+from support import Company, Server, new_companies, new_email
+
+PAGE = Path(__file__).parents[2] / "docs" / "lock-order.md"
+
+CONFLICTS: Mapping[str, frozenset[str]] = {
+    KEY_SHARE: frozenset({UPDATE}),
+    SHARE: frozenset({NO_KEY_UPDATE, UPDATE}),
+    NO_KEY_UPDATE: frozenset({SHARE, NO_KEY_UPDATE, UPDATE}),
+    UPDATE: frozenset(MODES),
+}
+"""The modes that a lock of each mode waits for, as PostgreSQL documents them."""
+
+GUARDS: Mapping[str, frozenset[str]] = {
+    "call": frozenset({"lead", "deleted_lead"}),
+    "upload": frozenset({"lead", "deleted_lead"}),
+    "event": frozenset({"lead", "pass"}),
+    "merged_lead": frozenset({"lead", "deleted_lead"}),
+    "lead_key": frozenset({"lead"}),
+    "unique_value": frozenset({"lead", "pass"}),
+    "deleted_lead_part": frozenset({"lead", "deleted_lead", "opportunity"}),
+    "opportunity_lead": frozenset({"lead", "opportunity"}),
+    "list_member": frozenset({"list", "pass"}),
+    "page_view": frozenset({"visitor"}),
+}
+"""Tables whose rows are locked by transactions alone that have locked the row that they belong to. They never wait."""
+
+EXAMPLES = [
+    (method, example)
+    for method in REGISTRY.values()
+    if isinstance(method.result, Writes)
+    for example in method.examples
+]
+
+
+class Step(NamedTuple):
+    """That a transaction which held a lock in one table took a lock in another one."""
+
+    held: str
+    held_mode: str
+    taken: str
+    taken_mode: str
+
+    def __str__(self) -> str:
+        return f"{self.held} ({self.held_mode}), then {self.taken} ({self.taken_mode})"
+
+
+Steps = Mapping[Step, tuple[str, str]]
+"""Steps, each with the two statements that made it once."""
+
+
+def name(lock: Lock) -> str:
+    """The table, or of a table with a row for each noun, the row."""
+    return f"{lock.table} ({lock.key})" if lock.table == "shift" else lock.table
+
+
+def waiting(locks: Sequence[Lock]) -> Iterator[Lock]:
+    """The locks for which a transaction may have to wait: it has not locked the row as strongly before."""
+    modes: dict[tuple[int, ...], int] = {}
+    for lock in locks:
+        strength = MODES.index(lock.mode)
+        if modes.get(lock.row, -1) < strength:
+            modes[lock.row] = strength
+            yield lock
+
+
+def steps_of(transactions: Sequence[Sequence[Lock]]) -> Steps:
+    steps: dict[Step, tuple[str, str]] = {}
+    for locks in transactions:
+        held: dict[tuple[str, str], str] = {}
+        for lock in waiting(locks):
+            never_waits = lock.table in GUARDS and (lock.table != "unique_value" or not lock.inserts)
+            for (table, mode), statement in held.items():
+                if table != name(lock) and not never_waits:
+                    steps.setdefault(Step(table, mode, name(lock), lock.mode), (statement, lock.statement))
+            held.setdefault((name(lock), lock.mode), lock.statement)
+    return steps
+
+
+def circle(steps: Steps) -> list[Step]:
+    """Steps of transactions that wait for each other if they meet at the wrong time, or none.
+
+    A transaction that takes a lock waits for those that hold one on the same row in a conflicting mode.
+    """
+    followed_by = {
+        step: [other for other in steps if other.held == step.taken and other.held_mode in CONFLICTS[step.taken_mode]]
+        for step in steps
+    }
+    for first in steps:
+        ways, seen = [[first]], {first}
+        while ways:
+            way = ways.pop(0)
+            if first in followed_by[way[-1]]:
+                return way
+            following = [step for step in followed_by[way[-1]] if step not in seen]
+            seen.update(following)
+            ways += [[*way, step] for step in following]
+    return []
+
+
+def described(steps: Sequence[Step], examples: Steps) -> list[str]:
+    """Steps with their statements."""
+    return [f"{step}:\n  {short(examples[step][0])}\n  {short(examples[step][1])}" for step in steps]
+
+
+def short(statement: str) -> str:
+    return " ".join(statement.split())[:400]
+
+
+def unsorted(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
+    """Statements that lock several rows of a table in another order than that of their keys."""
+    for locks in transactions:
+        keys: dict[tuple[str, int, str], list[int | str]] = defaultdict(list)
+        for lock in waiting(locks):
+            if lock.key is not None and lock.table not in GUARDS and lock.table != "shift":
+                keys[lock.table, lock.number, lock.statement].append(lock.key)
+        for (table, _, statement), found in keys.items():
+            if found != sorted(found):  # type: ignore[type-var]
+                yield f"{table} {found}: {short(statement)}"
+
+
+def unguarded(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
+    """Locks of rows that belong to others, taken by a transaction that has none of these locked."""
+    for locks in transactions:
+        tables: set[str] = set()
+        for lock in locks:
+            if lock.table in GUARDS and not tables & GUARDS[lock.table]:
+                yield f"{lock.table} with {sorted(tables)}: {short(lock.statement)}"
+            tables.add(lock.table)
+
+
+@pytest.fixture(scope="module")
+def recorder(server: Server) -> Generator[Recorder]:
+    recorder = Recorder(server)
+    yield recorder
+    recorder.close()
+
+
+@pytest.fixture(scope="module")
+def transactions(server: Server, recorder: Recorder) -> list[list[Lock]]:
+    """The examples of all writes, each in a company of its own, and everything that a busy company does."""
+    *companies, busy_company = new_companies(server, len(EXAMPLES) + 1)
+    for (method, example), company in zip(EXAMPLES, companies, strict=True):
+        inside = recorder.inside(company)
+        inside.envelope(method.name, filled(example.params, prepare(inside, example.given)))
+    busy = BusyCompany(recorder.inside(busy_company))
+    recorder.run(busy_company, visit)
+    busy.recognize()
+    recorder.run(busy_company, visit)
+    for address in (new_email(), str(busy.company.lead(busy.leads[0])["emailAddress"])):
+        recorder.run(busy_company, lambda context, address=address: submit(context, busy.forms[0], address))
+    for happen in (
+        busy.update_everything, busy.move_members, busy.convert, busy.merge_and_restore, busy.delete_everything
+    ):  # fmt: skip
+        happen()
+        let_time_pass(busy_company)
+        recorder.run(busy_company, work_beside_the_calls)
+    return recorder.transactions()
+
+
+def test_no_transactions_can_wait_for_each_other(transactions: list[list[Lock]]) -> None:
+    steps = steps_of(transactions)
+
+    assert len(steps) > 100
+    assert not (found := described(circle(steps), steps)), "\n".join(found)
+
+
+def test_transactions_go_down_the_list_of_the_page(transactions: list[list[Lock]]) -> None:
+    """But for shared locks on what objects refer to, which wait for deletes alone."""
+    items = re.findall(r"^\d+\. (.*?)(?=^\d+\. |^$)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    places = {table: number for number, item in enumerate(items) for table in re.findall(r"`(\w+(?: \(\w+\))?)`", item)}
+    steps = {step: texts for step, texts in steps_of(transactions).items() if step.taken_mode != KEY_SHARE}
+
+    assert {step.taken for step in steps} <= places.keys()
+    wrong = [step for step in steps if step.held in places and places[step.held] > places[step.taken]]
+    assert not (found := described(wrong, steps)), "\n".join(found)
+
+
+def test_a_statement_locks_rows_in_the_order_of_their_keys(transactions: list[list[Lock]]) -> None:
+    assert list(unsorted(transactions)) == []
+
+
+def test_rows_that_belong_to_others_are_locked_after_these(transactions: list[list[Lock]]) -> None:
+    assert list(unguarded(transactions)) == []
+
+
+# That all this can fail
+
+
+def test_opposite_orders_of_two_transactions_are_found(
+    recorder: Recorder, transactions: list[list[Lock]], company: Company
+) -> None:
+    inside = recorder.inside(company)
+    inside.create({}, {})
+    inside.make("createAccounts", {"accountName": "A"})
+    leads = "select id from lead where company_id = $1 order by id desc for update"
+    accounts = "select id from account where company_id = $1 order by id for no key update"
+
+    async def lock(context: Context, *statements: Any) -> None:
+        async with context.tx() as tx, tx.atomic():
+            for statement in statements:
+                await tx.rows(statement, context.company.id)
+
+    recorder.run(company, lambda context: lock(context, leads, accounts))
+    recorder.run(company, lambda context: lock(context, accounts, leads))
+
+    both = recorder.transactions()[-2:]
+    assert len(transactions) > len(both)
+    steps = steps_of(both)
+    assert described(circle(steps), steps) == [
+        f"lead (update), then account (no key update):\n  {leads}\n  {accounts}",
+        f"account (no key update), then lead (update):\n  {accounts}\n  {leads}",
+    ]
+    assert [line.partition(" ")[0] for line in unsorted(both)] == ["lead", "lead"]
+
+
+def test_shared_locks_and_those_of_a_row_that_is_locked_already_make_no_circle() -> None:
+    def locks(*several: tuple[str, str]) -> list[Lock]:
+        return [Lock(table, (len(table),), None, mode, False, 0, "") for table, mode in several]
+
+    def found(*transactions: list[Lock]) -> list[Step]:
+        return circle(steps_of(transactions))
+
+    assert found(locks(("lead", UPDATE), ("account", UPDATE)), locks(("account", UPDATE), ("lead", KEY_SHARE)))
+    assert not found(locks(("lead", UPDATE), ("account", KEY_SHARE)), locks(("account", KEY_SHARE), ("lead", UPDATE)))
+    assert not found(
+        locks(("lead", UPDATE), ("account", UPDATE), ("lead", KEY_SHARE)), locks(("lead", UPDATE), ("account", UPDATE))
+    )

@@ -1,0 +1,49 @@
+"""The examples that methods declare, as tests run them."""
+
+from typing import Any
+
+from springhead.rpc.docs.samples import noun_name
+from springhead.rpc.method import REGISTRY, Example
+from support import Company
+
+Made = dict[str, int | str]
+"""What was made last: under "{id}" of all, under "{lead}" and so on of each noun."""
+
+
+def filled(value: Any, made: Made) -> Any:
+    """The params of an example with the ids that were made in their places."""
+    if isinstance(value, dict):
+        return {name: filled(item, made) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [filled(item, made) for item in value]
+    return made.get(value, value) if isinstance(value, str) else value
+
+
+def matches(expected: Any, found: Any) -> bool:
+    """Whether a value is as the example says: `...` stands for any, and keys must come in that order."""
+    if expected is ...:
+        return found is not None
+    if isinstance(expected, dict):
+        return (
+            isinstance(found, dict)
+            and list(found) == list(expected)
+            and all(matches(value, found[name]) for name, value in expected.items())
+        )
+    if isinstance(expected, (list, tuple)):
+        return isinstance(found, list) and len(found) == len(expected) and all(map(matches, expected, found))
+    return type(expected) is type(found) and expected == found
+
+
+def prepare(company: Company, examples: tuple[Example, ...]) -> Made:
+    """Do what an example starts from; the ids of what was made."""
+    (user,) = company.call("getUserProfiles")
+    made: Made = {"{userProfile}": user["id"]}
+    for example in examples:
+        result = company.call(example.method, **filled(example.params, made))
+        assert matches(example.result, result)
+        for outcome in result:
+            if "id" in outcome:
+                noun = noun_name(REGISTRY[example.method])
+                made[f"{{other {noun}}}"] = made.get(f"{{{noun}}}", 1)
+                made["{id}"] = made[f"{{{noun}}}"] = outcome["id"]
+    return made

@@ -1,0 +1,171 @@
+"""Row locks as PostgreSQL's write-ahead log has them: every one, with its mode, in the order in which it was taken.
+
+Also those of foreign keys, and those within one statement, whatever its plan is.
+"""
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import asyncpg
+
+KEY_SHARE, SHARE, NO_KEY_UPDATE, UPDATE = MODES = ("key share", "share", "no key update", "update")
+"""The modes of row locks, the strongest one last."""
+
+RECORDS = """
+    select (start_lsn - '0/0'::pg_lsn)::bigint as place, xid::text::bigint as transaction, resource_manager,
+        record_type, coalesce(description, '') as description, coalesce(block_ref, '') as block_ref
+    from pg_get_wal_records_info($1, $2)
+    where resource_manager in ('Heap', 'Transaction')
+    order by start_lsn
+"""
+
+_BLOCK = re.compile(r"blkref #(\d+): rel \d+/\d+/(\d+) fork main blk (\d+)")
+
+Row = tuple[int, ...]
+"""A row: the table's file, and where in it the row was first met. It stays the same when an update moves the row."""
+
+
+class Lock(NamedTuple):
+    """A lock that a transaction took on a row that it has not made itself, and the `number`th statement, which took it.
+
+    `key` is what rows of the table are known by, such as their id, as far as it was seen. To insert a row with a key
+    that others may insert as well (`inserts`) locks the key: they wait for it.
+    """
+
+    table: str
+    row: Row
+    key: int | str | None
+    mode: str
+    inserts: bool
+    number: int
+    statement: str
+
+
+class Ended(NamedTuple):
+    """A statement that ended: how far the log was, and its transaction."""
+
+    place: int
+    transaction: int
+    text: str
+
+
+class Seen(NamedTuple):
+    """A row that was there when the log was at a place, and its key."""
+
+    place: int
+    file: int
+    tuple_id: str
+    key: int | str
+
+
+class _Taken(NamedTuple):
+    place: int
+    file: int
+    row: Row
+    mode: str
+    inserts: bool
+
+
+class Reading:
+    """The log from some place on. `tables` has the names of tables by their files."""
+
+    def __init__(
+        self, tables: Mapping[int, str], keyed: frozenset[str], ended: Sequence[Ended], seen: Sequence[Seen]
+    ) -> None:
+        self._tables, self._keyed = tables, keyed
+        self._statements: dict[int, list[tuple[int, int, str]]] = defaultdict(list)
+        for number, statement in enumerate(ended):
+            self._statements[statement.transaction].append((statement.place, number, statement.text))
+        self._seen = list(reversed(seen))
+        self._rows: dict[tuple[int, int, int], Row] = {}
+        self._keys: dict[Row, int | str] = {}
+        self._inserted_by: dict[Row, int] = {}
+
+    def locks(self, records: Sequence[asyncpg.Record]) -> list[list[Lock]]:
+        """The locks of each transaction whose statements are known, in their order."""
+        parents = dict(_savepoints(records))
+        taken: dict[int, list[_Taken]] = defaultdict(list)
+        for record in records:
+            self._see_rows(record["place"])
+            own: int = record["transaction"]
+            transaction = parents.get(own, own)
+            for lock in self._taken(record, transaction):
+                if transaction in self._statements and lock.file in self._tables:
+                    taken[transaction].append(lock)
+        self._see_rows(None)
+        return [[self._lock(transaction, lock) for lock in locks] for transaction, locks in taken.items()]
+
+    def _see_rows(self, place: int | None) -> None:
+        """Learn the keys of the rows that were seen up to this place of the log."""
+        while self._seen and (place is None or self._seen[-1].place <= place):
+            seen = self._seen.pop()
+            block, offset = map(int, seen.tuple_id.strip("()").split(","))
+            self._keys[self._row(seen.file, block, offset)] = seen.key
+
+    def _row(self, file: int, block: int, offset: int) -> Row:
+        return self._rows.setdefault((file, block, offset), (file, block, offset))
+
+    def _taken(self, record: asyncpg.Record, transaction: int) -> Iterator[_Taken]:
+        """The lock that a record tells of, if it does."""
+        blocks = {int(number): (int(file), int(block)) for number, file, block in _BLOCK.findall(record["block_ref"])}
+        if 0 not in blocks:
+            return
+        (file, block), told, place = blocks[0], record["description"], record["place"]
+        match record["record_type"].removesuffix("+INIT"):
+            case "INSERT":
+                offset = _number("off", told)
+                row = self._rows[file, block, offset] = (file, block, offset, place)  # the place may be a deleted row's
+                self._inserted_by[row] = transaction
+                if self._tables.get(file) in self._keyed:
+                    yield _Taken(place, file, row, UPDATE, inserts=True)
+                return
+            case "UPDATE" | "HOT_UPDATE":
+                row = self._row(file, blocks.get(1, blocks[0])[1], _number("old_off", told))
+                self._rows[file, block, _number("new_off", told)] = row
+                mode = UPDATE if "KEYS_UPDATED" in _flags("old_infobits", told) else NO_KEY_UPDATE
+            case "DELETE":
+                row, mode = self._row(file, block, _number("off", told)), UPDATE
+            case "LOCK":
+                row, mode = self._row(file, block, _number("off", told)), _mode(_flags("infobits", told))
+            case _:
+                return
+        if self._inserted_by.get(row) != transaction:
+            yield _Taken(place, file, row, mode, inserts=False)
+
+    def _lock(self, transaction: int, taken: _Taken) -> Lock:
+        statements = self._statements[transaction]
+        after = bisect_right(statements, taken.place, key=lambda statement: statement[0])
+        _, number, text = statements[after] if after < len(statements) else (0, -1, "commit")
+        key = self._keys.get(taken.row)
+        return Lock(self._tables[taken.file], taken.row, key, taken.mode, taken.inserts, number, text)
+
+
+def _savepoints(records: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int]]:
+    """Savepoints, each with its transaction. Those that were rolled back are none: they have let go of their locks."""
+    for record in records:
+        if record["resource_manager"] == "Transaction" and (
+            parts := re.search(r"subxacts: ([\d ]+)", record["description"])
+        ):
+            yield from ((int(part), record["transaction"]) for part in parts[1].split())
+
+
+def _number(name: str, text: str) -> int:
+    found = re.search(rf"\b{name}: (\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
+def _flags(name: str, text: str) -> str:
+    found = re.search(rf"\b{name}: \[(.*?)\]", text)
+    assert found, text
+    return found[1]
+
+
+def _mode(flags: str) -> str:
+    """Of a lock that several transactions share, the log does not say the mode: it counts as the strongest one."""
+    if "KEYSHR_LOCK" in flags:
+        return SHARE if "EXCL_LOCK" in flags else KEY_SHARE
+    return UPDATE if "KEYS_UPDATED" in flags or "EXCL_LOCK" not in flags else NO_KEY_UPDATE
