@@ -1,6 +1,6 @@
-"""The ids that merged leads had: they answer with the lead that they were merged into, as long as that is there.
+"""Ids of merged leads: each means the lead that it was merged into, its survivor.
 
-A second look, for ids that were not found: who names a lead that is there pays nothing for it.
+Callers look here only for ids that no lead has, so calls with ids of existing leads pay nothing.
 """
 
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from springhead.store.database.pool import Tx
 
 
 async def survivors(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[int, int]:
-    """The leads that answer for ids which no lead has; an id that was never merged has none."""
+    """The survivor of each id, if it was merged and the survivor exists."""
     if not lead_ids:
         return {}
     rows = await tx.rows(
@@ -25,7 +25,7 @@ async def survivors(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[
 
 
 async def resolve(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[int, int]:
-    """The lead that each id means: its own, or the one that it was merged into; others have none."""
+    """The lead that each id means: the lead with the id, or else its survivor; unknown ids are left out."""
     rows = await tx.rows(
         "select id from lead where company_id = $1 and id = any($2::bigint[])", company_id, list(lead_ids)
     )

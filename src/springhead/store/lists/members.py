@@ -1,8 +1,7 @@
-"""Who is on which list, and the counts of the lists, which change in the statement that changes the members.
+"""Members of lists, and the lists' counts, which change in the statement that changes the members.
 
-Everybody locks in one order: the leads by id, then the lists by id, then members. A lead that is being deleted and
-a list that is being deleted are so waited for, and nobody joins or joins to what is gone. What locks has no join: a row
-that somebody changed while it was waited for could be lost in one.
+Locks leads by id, then lists by id, then members (docs/lock-order.md). So a statement waits for the deletion of a lead
+or a list, and never adds a deleted lead or adds to a deleted list.
 """
 
 from collections.abc import Sequence
@@ -23,16 +22,17 @@ WITH_LEADS = "list_member l join lead p on p.company_id = l.company_id and p.id 
 """The source of a Select that shows members with columns of their leads."""
 
 WITH_LISTS = "list_member l join list t on t.company_id = l.company_id and t.id = l.list_id"
-"""The source of a Select that shows members with columns of their lists; those of a list that is gone are not there."""
+"""The source of a Select that shows members with columns of their lists, without those of deleted lists."""
 
 OF_A_LIST = "exists (select from list t where t.company_id = l.company_id and t.id = l.list_id)"
-"""The condition on a member `l` that its list is there: the members of a deleted one go in a pass."""
+"""The condition that the list of a member `l` exists: a background job deletes the members of deleted lists."""
 
 
 class MemberOutcome(msgspec.Struct, frozen=True):
-    """What became of one member that was to be added or removed; `id` is None when nothing was changed.
+    """The outcome of adding or removing one member; `id` is None if nothing changed.
 
-    `has_filter`: its list has a filter, and nobody changes its members by hand.
+    `listed`: the list exists. `has_filter`: the list has a filter, so calls cannot change its members.
+    `known`: the lead exists.
     """
 
     id: int | None
@@ -42,11 +42,11 @@ class MemberOutcome(msgspec.Struct, frozen=True):
 
 
 def update_counts(changes: str) -> str:
-    """CTEs, begun with a comma, that bring the counts of lists along.
+    """Returns CTEs (with leading comma) that update the counts of lists.
 
-    `changes` is a select of list_id, active and removed: by how much each count changes with a row. The lists must
-    be locked by an earlier CTE that it depends on. What is summed is a CTE of its own: of a list that somebody
-    changed while it was waited for, the row is joined anew, and a subquery in that place would give nothing then.
+    `changes` is a select of list_id, active and removed: the change of each count by a row. It must depend on a CTE
+    that has locked the lists. The sums are a CTE of their own: if a list changed while the statement waited for it,
+    PostgreSQL joins its row again, and a subquery would return nothing then.
     """
     return f""",
             summed as materialized (
@@ -61,7 +61,7 @@ def update_counts(changes: str) -> str:
 
 
 def membership_events(changes: str) -> str:
-    """A CTE, begun with a comma, that tells leads of lists; `changes` is a select of list_id, lead_id and joins."""
+    """Returns a CTE (with leading comma) that writes events; `changes` is a select of list_id, lead_id and joins."""
     return f""",
             told as (
                 insert into event
@@ -82,13 +82,13 @@ JOINED = """
         where m.is_removed
     returning m.id, m.list_id, m.lead_id
 """
-"""Who was removed comes back in the row that was his; for who is on the list already there is no row returned."""
+"""Adding a removed member again reuses its row. For a lead that is a member already, no row is returned."""
 
 
 def _sent(*, by_address: bool) -> str:
-    """What was sent as rows of list_id, lead_id and position.
+    """The pairs of a call as rows of list_id, lead_id and position.
 
-    Not as arrays: PostgreSQL takes those of a prepared statement for ten rows, and plans loops in loops.
+    They are sent as JSON: PostgreSQL expects ten rows of an array parameter, and would plan nested loops.
     """
     rows = f"""rows from (
                 jsonb_to_recordset($2::jsonb) as (list_id bigint, lead {"text" if by_address else "bigint"})
@@ -100,7 +100,7 @@ def _sent(*, by_address: bool) -> str:
 
 
 def among(value: str, rows: str) -> str:
-    """Whether the value is one of the rows; looked up in a hash table, where a join could be planned as a loop."""
+    """Whether the value is one of the rows. Uses a hash table; PostgreSQL may plan a join as a nested loop."""
     return f"(({value} in ({rows})) is true)"
 
 
@@ -111,7 +111,7 @@ _FOUND = """
             array(select id from changed) as ids,
             array(select list_id from changed) as id_lists,
             array(select lead_id from changed) as id_leads"""
-"""What was found, in one row: the lead of each pair, the lists, and the members that were changed."""
+"""The result in one row: the lead of each pair, the lists, and the changed members."""
 
 
 def _addition(*, by_address: bool) -> Statement:
@@ -124,7 +124,7 @@ def _addition(*, by_address: bool) -> Statement:
             select p.id from lead p
             where p.company_id = $1 and p.id = any(array(select lead_id from sent)) order by p.id for key share
         ),
-        lists as materialized (  -- after the leads, whom it therefore counts
+        lists as materialized (  -- locked after the leads
             select t.id, t.filter is not null as has_filter from list t
             where t.company_id = $1 and t.id = any(array(select list_id from sent))
                 and (select count(*) from leads) >= 0
@@ -189,14 +189,14 @@ _REMOVE = {by_address: _removal(by_address=by_address) for by_address in (False,
 async def add(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[MemberOutcome]:
-    """Put leads on lists, pair by pair; a lead is an id or the key of its email address, all of one kind."""
+    """Add leads to lists, pair by pair. All leads are given by id, or all by the key of their email address."""
     return await _change(tx, _ADD[_by_address(leads)], company_id, list_ids, leads)
 
 
 async def remove(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[MemberOutcome]:
-    """Take leads off lists, pair by pair: their rows stay, as removed."""
+    """Remove leads from lists, pair by pair. Their rows stay and are marked as removed."""
     return await _change(tx, _REMOVE[_by_address(leads)], company_id, list_ids, leads)
 
 
@@ -206,7 +206,7 @@ async def _change(
     (row,) = await tx.rows(query, company_id, _pairs(list_ids, leads))
     lists, filtered, known = set(row["lists"]), set(row["filtered"]), set(row["known"])
     ids = dict(zip(zip(row["id_lists"], row["id_leads"], strict=True), row["ids"], strict=True))
-    return [  # of pairs that are sent twice, the first one was it
+    return [  # if a pair was sent twice, the first one has the id
         MemberOutcome(ids.pop((list_id, lead), None), list_id in lists, list_id in filtered, lead in known)
         for list_id, lead in zip(list_ids, row["leads"], strict=True)
     ]
@@ -247,22 +247,22 @@ _HOLD = statement(
     with held as materialized (
         select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update
     ){expire_page_starts(LEAD, "held")}
-    select id from held  -- all of them, and before the page starts: what nobody asks for is not locked
+    select id from held  -- a CTE locks only the rows that something reads, so all of them are read
     """
 )
 
 
 async def lock_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
-    """Lock leads that are about to be deleted, and wait for all who are putting them on a list; gives those held.
+    """Lock leads that will be deleted or merged; returns the ids of those that exist.
 
-    One that is not there now must not be deleted: were it restored meanwhile, what it got again would stay behind.
-    Ends their remembered page starts here already: whoever changes leads does so before he locks lists.
+    Delete no other lead: if one were restored meanwhile, its restored rows would stay behind. Also ends the page starts
+    of leads, because `shift (lead)` is locked before lists (docs/lock-order.md).
     """
     return [row["id"] for row in await tx.rows(_HOLD, company_id, lead_ids)]
 
 
 async def delete_memberships(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Take leads that are about to be deleted, and are held, off all lists, without an event; the counts follow."""
+    """Delete all memberships of leads that the caller has locked and will delete; updates counts, writes no events."""
     await tx.rows(_FORGET, company_id, lead_ids)
 
 
@@ -278,9 +278,9 @@ async def find_by_flag(
     limit: int,
     offset: int,
 ) -> Rows:
-    """The members of a list, in the order of their ids, that a flag of REMOVED_FLAGS means.
+    """The members of a list with a flag of REMOVED_FLAGS, by id.
 
-    Those removed come from an index of their own; the other two read the whole list. No rows can also mean that
+    Removed members come from an index of their own; the other two flags read the whole list. No rows can also mean that
     the field version has changed.
     """
     condition = {"removed": "l.is_removed", "unsubscribed": "p.is_unsubscribed", "hardbounced": "p.hard_bounced"}[flag]

@@ -1,4 +1,4 @@
-"""Lists whose members all go at once: off a list that stays, or with a list that is deleted. Both are passes."""
+"""Removes or deletes all members of a list, in background jobs: emptied lists and deleted lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,7 +16,7 @@ _PURGE, _EMPTY = "purge_list", "empty_list"
 
 
 class ListState(msgspec.Struct, frozen=True):
-    """A list that somebody wants to empty: whether it has a filter, and how many are on it."""
+    """A locked list: whether it has a filter, and its number of members."""
 
     id: int
     has_filter: bool
@@ -24,7 +24,7 @@ class ListState(msgspec.Struct, frozen=True):
 
 
 async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, ListState]:
-    """Lock lists, and say what they are; those that the company does not have are left out."""
+    """Lock lists by id; returns those that the company has."""
     rows = await tx.rows(
         """
         select id, filter is not null as has_filter, member_count from list
@@ -38,7 +38,7 @@ async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, Li
 
 
 async def empty(tx: Tx, company_id: int, list_ids: Iterable[int]) -> None:
-    """Take everybody off these lists who is on them now, in passes; who is put on them later stays."""
+    """Start the jobs that remove all current members from these lists. Members that are added later stay."""
     await background_jobs.start(tx, company_id, _EMPTY, *list_ids)
 
 
@@ -73,7 +73,7 @@ async def _empty_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
 
 
 async def purge(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
-    """Delete, in passes, the members of lists that the same transaction has deleted; nothing shows them meanwhile."""
+    """Start the jobs that delete the members of lists that this transaction has deleted. No read shows them."""
     await background_jobs.start(tx, company_id, _PURGE, *list_ids)
 
 

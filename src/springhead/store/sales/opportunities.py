@@ -1,8 +1,8 @@
-"""Opportunities, the leads that are linked to them, and what follows for the leads: links, events, statuses.
+"""Opportunities, their linked leads, and what a change does to these leads: links, events, statuses.
 
-Whoever changes an opportunity or a link locks first the opportunity, then the leads that it touches, each in a
-statement of its own and in the order of ids. Who holds an opportunity knows its leads, for nobody links another one
-meanwhile; and what a later statement sees of the leads' opportunities holds until the commit.
+A writer of an opportunity or a link locks the opportunity first, then its leads, in two statements by id
+(docs/lock-order.md). While it holds the opportunity, nobody can link another lead. So what later statements read of the
+leads' opportunities stays true until the commit.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from springhead.store.nouns.table import expire_page_starts
 
 
 class State(msgspec.Struct, frozen=True):
-    """What an opportunity is, as far as its leads are concerned."""
+    """The values of an opportunity that matter to its leads."""
 
     id: int
     name: str
@@ -36,29 +36,29 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def is_open(self) -> bool:
-        """Whether there is still something to win."""
+        """Whether the opportunity is active and not closed."""
         return self.is_active and not self.is_closed
 
     @property
     def outcome(self) -> str | None:
-        """The source of the event that it ended with, None while it is not closed."""
+        """The source of the event that closed it; None while it is not closed."""
         if self.is_won:
             return events.OPPORTUNITY_WON
         return events.OPPORTUNITY_LOST if self.is_closed else None
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A lead that has to do with an opportunity."""
+    """A lead that is linked to an opportunity."""
 
     opportunity_id: int
     lead_id: int
 
 
 async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> list[int]:
-    """Which of the deal stages have opportunities in them.
+    """The deal stages that have opportunities.
 
-    Locks the stages first, in a statement of its own: whoever puts an opportunity into one has a share in its
-    row, so none can come in before the caller has committed, and all that came before are seen.
+    Locks the stages first, in a statement of its own. A writer of an opportunity shares the lock on its stage, so no
+    opportunity can enter a stage before the caller commits, and all earlier ones are seen.
     """
     await tx.rows(
         "select id from deal_stage where company_id = $1 and id = any($2::bigint[]) order by id for update",
@@ -78,7 +78,7 @@ async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> li
 
 
 async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
-    """Lock opportunities, so that nobody else changes them, links them or unlinks them until the commit."""
+    """Lock opportunities by id, so that nobody else changes, links or unlinks them until the commit."""
     await tx.rows(
         "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for update",
         company_id,
@@ -87,7 +87,7 @@ async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
 
 
 async def lock_shared(tx: Tx, company_id: int, ids: Collection[int]) -> None:
-    """Keep opportunities as they are until the commit, and let others do the same."""
+    """Lock opportunities by id against deletion, until the commit; others can do the same."""
     await tx.rows(
         "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for key share",
         company_id,
@@ -96,7 +96,7 @@ async def lock_shared(tx: Tx, company_id: int, ids: Collection[int]) -> None:
 
 
 async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, State]:
-    """What the opportunities are now, by id."""
+    """The current values of opportunities, by id."""
     rows = await tx.rows(
         """
         select o.id, o.opportunity_name, trim_scale(o.amount)::text as amount, o.deal_stage_id, d.deal_stage_name,
@@ -112,7 +112,7 @@ async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, State
 
 
 async def links(tx: Tx, company_id: int, opportunity_ids: Collection[int]) -> list[Link]:
-    """Who is linked to the opportunities."""
+    """The links of opportunities."""
     rows = await tx.rows(
         """
         select opportunity_id, lead_id from opportunity_lead
@@ -140,7 +140,7 @@ async def links_by_id(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]
 
 
 async def lock_with_leads(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable[int] = ()) -> list[Link]:
-    """Lock opportunities, then the leads that are linked to them and those named; gives the links."""
+    """Lock opportunities, then their linked leads and the leads `named`; returns the links."""
     await lock(tx, company_id, ids)
     found = await links(tx, company_id, ids)
     await lead_status.lock(tx, company_id, {link.lead_id for link in found} | set(named))
@@ -148,7 +148,7 @@ async def lock_with_leads(tx: Tx, company_id: int, ids: Collection[int], *, name
 
 
 async def link_named_leads(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]:
-    """Link the leads that the opportunities name as primary or originating; gives the links that are new."""
+    """Link the primary and originating leads of opportunities; returns the new links."""
     rows = await tx.rows(
         """
         insert into opportunity_lead (company_id, opportunity_id, lead_id, create_timestamp, update_timestamp)
@@ -183,12 +183,12 @@ _UNLINK = statement(
 
 
 async def unlink(tx: Tx, company_id: int, *, opportunity_ids: Sequence[int] = (), lead_ids: Sequence[int] = ()) -> None:
-    """Delete all links of opportunities, or of leads, that are deleted in the same transaction."""
+    """Delete all links of opportunities or leads that this transaction deletes."""
     await tx.rows(_UNLINK, company_id, opportunity_ids, lead_ids)
 
 
 async def clear_unlinked(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
-    """Let opportunities no longer name leads, as primary or originating, that are linked to them no more."""
+    """Clear the primary and originating lead of opportunities whose links to these leads were deleted."""
     await tx.rows(
         """
         with gone as materialized (
@@ -231,23 +231,23 @@ _UNNAME = statement(
 
 
 async def clear_named_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Let opportunities no longer name leads, as primary or originating; to be called before the leads are locked."""
+    """Clear these leads as primary or originating leads of all opportunities. Call it before the leads are locked."""
     await tx.rows(_UNNAME, company_id, lead_ids)
 
 
 async def detach_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Take leads that are about to be deleted, and are locked, out of the opportunities: nobody names or links them."""
-    await tx.rows(_UNNAME, company_id, lead_ids)  # those that came to name one before it was locked
+    """Remove leads that the caller has locked and will delete from all opportunities, with their links."""
+    await tx.rows(_UNNAME, company_id, lead_ids)  # opportunities that named a lead before it was locked
     await unlink(tx, company_id, lead_ids=lead_ids)
 
 
 async def after_write(
     tx: Tx, company_id: int, fields: FieldSet, ids: Sequence[int], before: Mapping[int, State] | None = None
 ) -> None:
-    """What follows from opportunities that were written: links to the leads they name, events, statuses of leads.
+    """Link the named leads of written opportunities, write events, and correct the statuses of leads.
 
-    `before` is what those that are not new were before; what is between counts for nothing. Their leads must
-    be locked.
+    `before` has the values of changed opportunities before the call; new ones are not in it. The caller has locked the
+    opportunities and their leads.
     """
     before = before or {}
     new = set(await link_named_leads(tx, company_id, ids))
@@ -255,26 +255,23 @@ async def after_write(
     linked: dict[int, list[int]] = defaultdict(list)
     for link in await links(tx, company_id, ids):
         linked[link.opportunity_id].append(link.lead_id)
-    happened: list[Event] = []
+    written: list[Event] = []
     touched: set[int] = {link.lead_id for link in new}
     won: set[int] = {link.lead_id for link in new if now[link.opportunity_id].is_won}
-    for one, leads in linked.items():
-        was, state = before.get(one), now[one]
+    for opportunity_id, leads in linked.items():
+        was, state = before.get(opportunity_id), now[opportunity_id]
         if was is None or was.is_open != state.is_open:
             touched.update(leads)
         if state.is_won and not (was and was.is_won):
             won.update(leads)
         for lead in leads:
-            happened += _events(was, state, lead, linked=Link(one, lead) in new)
-    await write(tx, company_id, happened)
+            written += _events(was, state, lead, linked=Link(opportunity_id, lead) in new)
+    await write(tx, company_id, written)
     await lead_status.refresh(tx, company_id, fields, touched | won, won=won)
 
 
 async def after_link(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Link]) -> None:
-    """What follows from links that were made by hand: an event each, and the statuses of their leads.
-
-    The leads must be locked.
-    """
+    """Write the events of links that a call created, and correct the statuses of their leads, which must be locked."""
     now = await states(tx, company_id, [link.opportunity_id for link in new])
     await write(tx, company_id, [_linked(now[link.opportunity_id], link.lead_id) for link in new])
     won = {link.lead_id for link in new if now[link.opportunity_id].is_won}
@@ -305,7 +302,7 @@ def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Ite
 
 
 def _linked(state: State, lead_id: int) -> Event:
-    """That a lead was linked to an opportunity that was there before."""
+    """The event of a lead that was linked to an existing opportunity."""
     return Event(
         lead_id=lead_id,
         source=events.OPPORTUNITY_LINKED,

@@ -1,4 +1,4 @@
-"""Tasks: when they were completed."""
+"""The times at which tasks were completed."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from springhead.store.database.pool import Tx
 
 
 async def set_completion_times(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Note of these tasks, which the same transaction has written, when they were completed or taken up again."""
+    """Set or clear the completion times of tasks that this transaction has written."""
     await tx.rows(
         """
         update task l set completed_timestamp = case when l.status = 'completed' then now() end
