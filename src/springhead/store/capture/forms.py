@@ -25,7 +25,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Let the public find these new forms."""
+    """Publish the addresses of new forms."""
     await tx.rows(
         """
         insert into form_address (public_id, company_id, form_id)
@@ -38,13 +38,13 @@ async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
 
 
 async def unpublish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Let nobody find these forms, which are deleted, any more."""
+    """Delete the addresses and tokens of forms that this transaction deletes. Call it before the delete."""
     await tx.rows("delete from form_address where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
     await tx.rows("delete from form_token where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
 
 
 async def detach(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaigns: Sequence[int] = ()) -> None:
-    """Let no form name these lists and campaigns, which are being deleted in this transaction."""
+    """Take lists and campaigns that this transaction deletes out of all forms."""
     await tx.rows(
         """
         update form f set
@@ -65,7 +65,7 @@ async def detach(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaign
 
 
 async def find_company(tx: Tx, public_id: str) -> int | None:
-    """The company whose form that is, or None."""
+    """The company of the form with that public id, or None."""
     return await tx.value("select company_id from form_address where public_id = $1", public_id)
 
 
@@ -86,14 +86,14 @@ async def find_by_public_id(tx: Tx, company_id: int, public_id: str) -> Form | N
 
 
 class FormLead(msgspec.Struct, frozen=True):
-    """The lead that an email address means."""
+    """The lead with the email address of a submission."""
 
     id: int
     unsubscribed: bool
 
 
 async def lock_lead(tx: Tx, company_id: int, email_key: str) -> FormLead | None:
-    """The lead with that key, living or not, locked until the transaction ends; None when there is none."""
+    """Lock the lead with that email key, active or not, until the commit; None if there is none."""
     row = await tx.row(
         """
         select id, coalesce(is_unsubscribed, false) as unsubscribed from lead
@@ -107,7 +107,7 @@ async def lock_lead(tx: Tx, company_id: int, email_key: str) -> FormLead | None:
 
 
 async def lock_campaign(tx: Tx, company_id: int, campaign_id: int) -> bool:
-    """Whether the campaign is still there, and stays until the transaction ends."""
+    """Lock the campaign against deletion until the commit; returns whether it exists."""
     row = await tx.row(
         "select id from campaign where company_id = $1 and id = $2 order by id for key share", company_id, campaign_id
     )
@@ -115,7 +115,7 @@ async def lock_campaign(tx: Tx, company_id: int, campaign_id: int) -> bool:
 
 
 async def is_removed(tx: Tx, company_id: int, list_id: int, lead_id: int) -> bool:
-    """Whether the lead was taken off the list."""
+    """Whether the lead was removed from the list."""
     return await tx.value(
         """
         select exists (
@@ -189,7 +189,7 @@ async def store_upload(tx: Tx, company_id: int, form_id: int, lead_id: int, uplo
 
 
 async def find_upload(tx: Tx, company_id: int, token: str) -> Upload | None:
-    """The file with that token, or None; those of deleted leads are out of reach."""
+    """The file with that token, or None; files of deleted leads are not found."""
     row = await tx.row(
         """
         select token, name, content_type, sha256, data from upload

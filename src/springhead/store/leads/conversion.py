@@ -1,4 +1,4 @@
-"""What the conversion of leads reads and writes. Locks: the leads, the references, the names of new accounts."""
+"""Statements of the conversion of leads. Lock the leads first, then what they refer to, then names of new accounts."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -8,7 +8,7 @@ from springhead.store.database.pool import Tx
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A lead that may be converted, as it is."""
+    """A lead that may be converted, with its current values."""
 
     id: int
     email_key: str
@@ -20,7 +20,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class ExistingIds(msgspec.Struct, frozen=True):
-    """Which ids the company has of each kind."""
+    """The ids that the company has, by kind."""
 
     accounts: Collection[int]
     campaigns: Collection[int]
@@ -29,7 +29,7 @@ class ExistingIds(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a lead becomes."""
+    """The new account and status of a lead."""
 
     id: int
     account_id: int | None
@@ -73,7 +73,7 @@ async def lock_existing_ids(
     stages: Collection[int],
     users: Collection[int],
 ) -> ExistingIds:
-    """Which of the ids the company has; none of what is there can be deleted before the commit."""
+    """The ids that the company has. Locks these rows against deletion until the commit."""
     rows = await tx.rows(
         """
         with accounts as materialized (
@@ -136,7 +136,7 @@ async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[
 async def create_accounts(
     tx: Tx, company_id: int, names: Sequence[str], owner_ids: Sequence[int | None]
 ) -> dict[str, int]:
-    """Make accounts with these names and owners; their ids by the keys of their names."""
+    """Create accounts with these names and owners; returns their ids by the keys of their names."""
     rows = await tx.rows(
         """
         insert into account
@@ -154,7 +154,7 @@ async def create_accounts(
 
 
 async def update_leads(tx: Tx, company_id: int, changes: Sequence[Change]) -> list[int]:
-    """Give leads their account and status; the ids of those that were not so already."""
+    """Set account and status of leads; returns the ids of those that changed."""
     rows = await tx.rows(
         """
         update lead l set account_id = c.account_id, lead_status = c.status,
@@ -165,8 +165,8 @@ async def update_leads(tx: Tx, company_id: int, changes: Sequence[Change]) -> li
         returning l.id
         """,
         company_id,
-        [one.id for one in changes],
-        [one.account_id for one in changes],
-        [one.status for one in changes],
+        [change.id for change in changes],
+        [change.account_id for change in changes],
+        [change.status for change in changes],
     )
     return [row["id"] for row in rows]
