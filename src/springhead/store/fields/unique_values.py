@@ -1,7 +1,7 @@
 """The values of unique fields: a row says which lead has one, and its key lets nobody else have it.
 
-Whoever writes leads calls `follow` for them, in the same transaction; rows of leads that are gone go by themselves.
-Who waits for a key has locked his leads before.
+A write of leads calls `store_values` for them in the same transaction; the rows of deleted leads are deleted with them.
+A writer locks its leads before it waits for a unique key (docs/lock-order.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def _normal(value: str) -> str:
 
 
 def _key(value: str) -> str:
-    """What a value in its normal form is kept as; null for none."""
+    """The key of a value in its normal form; null for no value."""
     return f"case when {value} <> '' then sha256(convert_to({value}, 'UTF8')) end"
 
 
@@ -70,7 +70,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class SharedValues(msgspec.Struct, frozen=True):
-    """How many values of a field several leads have, and one of them with the number of its leads."""
+    """The number of values that several leads share, and one of these values with the number of its leads."""
 
     values: int
     example: str
@@ -202,7 +202,7 @@ _DOUBLES: Statement = statement(
 
 
 async def find_shared_values(tx: Tx, company_id: int, name: str) -> SharedValues | None:
-    """The values of a field that several leads have; None when there are none. It reads all leads."""
+    """The values of a field that several leads share, or None. Reads all leads."""
     row = await tx.row(_DOUBLES, company_id, name)
     return SharedValues(*row.values()) if row else None
 
@@ -213,7 +213,7 @@ async def fill(tx: Tx, company_id: int, unique_ids: Sequence[int]) -> None:
 
 
 async def clear(tx: Tx, company_id: int, unique_ids: Sequence[int]) -> None:
-    """Forget the values of fields that are gone or not unique any more, in passes."""
+    """Start the jobs that delete the values of fields that were deleted or are no longer unique."""
     await background_jobs.start(tx, company_id, _CLEAR, *unique_ids)
 
 

@@ -1,7 +1,6 @@
-"""Leads that become one: what the others had moves to the one that stays, and their ids answer with it.
+"""Merging leads: moves everything about the merged leads to their survivor, which also answers for their ids.
 
-Locks, in the order of everybody: opportunities, leads, then lists. Every statement takes the pairs of a lead that goes
-(`$2`) and the one that it is merged into (`$3`).
+Locks rows as docs/lock-order.md says. The statements take pairs: a merged lead (`$2`) and its survivor (`$3`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +34,7 @@ Lead = dict[str, Any]
 
 
 class Merge(msgspec.Struct, frozen=True):
-    """A lead as it is to be, and the ids of those that go."""
+    """The new values of a survivor, and the ids of the leads that are merged into it."""
 
     lead: Lead
     others: Sequence[int]
@@ -48,9 +47,9 @@ _PAIR = """
 
 
 async def lock_leads(tx: Tx, company_id: int, lead_ids: Collection[int], going: Collection[int]) -> dict[int, Lead]:
-    """Lock leads, of whom some will go, and before them the opportunities of those; gives the leads as they are.
+    """Lock the opportunities of merged leads (`going`), then all leads of the merge; returns the leads.
 
-    Raises TryAgain when one is not there any more, or has come to another opportunity meanwhile.
+    Raises TryAgain if a lead was deleted, or linked to another opportunity, meanwhile.
     """
     theirs = await _opportunities(tx, company_id, going)
     await opportunities.lock(tx, company_id, theirs)
@@ -66,7 +65,7 @@ async def lock_leads(tx: Tx, company_id: int, lead_ids: Collection[int], going: 
 
 
 async def _opportunities(tx: Tx, company_id: int, lead_ids: Collection[int]) -> set[int]:
-    """The opportunities that are linked to leads or name them."""
+    """The ids of the opportunities that are linked to these leads or name them."""
     rows = await tx.rows(
         """
         select x.opportunity_id as id from opportunity_lead x
@@ -84,7 +83,7 @@ async def _opportunities(tx: Tx, company_id: int, lead_ids: Collection[int]) -> 
 
 
 async def lock_references(tx: Tx, company_id: int, wanted: Mapping[str, Collection[int]]) -> dict[str, set[int]]:
-    """Which rows the company has, by the column of leads that names them; none is deleted before the commit."""
+    """The rows that the company has, by the column of leads that refers to them; locked against deletion."""
     return {
         column: {row["id"] for row in await tx.rows(_KNOWN[column], company_id, list(ids))}
         for column, ids in wanted.items()
@@ -99,11 +98,11 @@ _KNOWN = {
     for column in LEAD.reference_columns
 }
 REFERENCES = tuple(_KNOWN)
-"""The columns of leads that name rows of other tables."""
+"""The columns of leads that refer to rows of other tables."""
 
 
 async def address_owners(tx: Tx, company_id: int, keys: Collection[str]) -> dict[str, int]:
-    """Whose the addresses with these keys are."""
+    """The ids of the leads that have these addresses, by email key."""
     rows = await tx.rows(
         "select email_key, id from lead where company_id = $1 and email_key = any($2::text[])", company_id, list(keys)
     )
@@ -111,10 +110,10 @@ async def address_owners(tx: Tx, company_id: int, keys: Collection[str]) -> dict
 
 
 async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Merge]) -> bool:
-    """Let leads, all of whom are held, become one; says whether events are left over, for passes to move."""
+    """Merge leads, all of which the caller has locked; returns whether background jobs move the remaining events."""
     pairs = [(other, one.lead["id"]) for one in mergers for other in one.others]
     going, staying = [other for other, _ in pairs], [lead_id for _, lead_id in pairs]
-    # Who moves the events of one that was merged into these before is waited for.
+    # Waits for jobs that still move events of earlier merges into these leads.
     await tx.rows(
         "select id from merged_lead where company_id = $1 and lead_id = any($2::bigint[]) order by id for update",
         company_id,
@@ -140,7 +139,7 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
     await tx.rows(_STAY, company_id, msgspec.json.encode(sent).decode())
     tx.changed = True
     leads = sorted(set(staying))
-    if await unique_values.store_values(tx, company_id, fields, leads):  # somebody took a value just now
+    if await unique_values.store_values(tx, company_id, fields, leads):  # another call took a value just now
         raise TryAgain
     await lead_status.refresh(tx, company_id, fields, leads, won=[row["lead_id"] for row in won])
     await filtered_lists.update_members(tx, company_id, fields, leads)

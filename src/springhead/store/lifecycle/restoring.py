@@ -1,6 +1,6 @@
-"""How deleted leads come back out of the recycle bin, with what is still there of all that they had.
+"""Restoring leads from the recycle bin, with everything about them that still exists.
 
-Locks, in the order of everybody: the opportunities, what the leads refer to, the leads, then all lists at once.
+Locks rows as docs/lock-order.md says.
 """
 
 from collections.abc import Collection, Sequence
@@ -44,7 +44,7 @@ class Restored(msgspec.Struct, frozen=True):
 
 
 async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> Restored:
-    """Take leads out of the bin, with all that is still there of what they had; to be called in a transaction."""
+    """Restore leads, with everything about them that still exists. Needs a transaction."""
     await lock_recycling(tx, company_id)
     found = [row["id"] for row in await tx.rows(_CLAIM, company_id, lead_ids)]
     if not found:
@@ -60,7 +60,7 @@ async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[
 
 
 async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[int]:
-    """The leads of the bin whose values of unique fields nobody else has by now."""
+    """The leads of the bin whose unique values no other lead has."""
     if not fields.unique_fields:
         return list(lead_ids)
     rows = await tx.rows(
@@ -78,8 +78,8 @@ async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[in
 
 
 async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
-    """Give leads that are there again what went with them."""
-    if await unique_values.store_values(tx, company_id, fields, lead_ids):  # somebody took a value just now
+    """Restore everything about leads that exist again."""
+    if await unique_values.store_values(tx, company_id, fields, lead_ids):  # another call took a value just now
         raise TryAgain
     await tx.rows(_OPPORTUNITY_LEADS, company_id, lead_ids)
     listed = await tx.rows(_LISTS, company_id, lead_ids)
