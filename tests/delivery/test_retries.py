@@ -22,9 +22,13 @@ def failures(company: Company, made: Made) -> int:
 
 
 def failed(company: Company, made: Made, times: int) -> None:
-    """Wait until the receiver has failed so many times, and hurry all attempts but the last."""
+    """Waits until the receiver has failed so many times. The first attempt comes by itself, the others are hurried.
+
+    To hurry the first one, too, could hurry the second: it may be over already.
+    """
     for number in range(failures(company, made) + 1, times + 1):
-        hurry(company)
+        if number > 1:
+            hurry(company)
         eventually(lambda number=number: failures(company, made) >= number)
 
 

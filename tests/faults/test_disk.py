@@ -1,5 +1,6 @@
 """A full disk: writes are refused as retryable, reads go on, and all is well again when there is space."""
 
+import errno
 import os
 import subprocess
 import time
@@ -38,8 +39,17 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
 def fill(ballast: Path, *, leave: int) -> None:
     """Take all the space of the disk but `leave` bytes."""
     with ballast.open("ab") as file:
-        disk = os.statvfs(ballast)
-        os.posix_fallocate(file.fileno(), file.tell(), max(1, disk.f_bavail * disk.f_frsize - leave))
+        while True:
+            disk = os.statvfs(ballast)
+            try:
+                os.posix_fallocate(file.fileno(), file.tell(), max(1, disk.f_bavail * disk.f_frsize - leave))
+            except OSError as cause:
+                if cause.errno != errno.ENOSPC or leave:
+                    raise
+                if not os.statvfs(ballast).f_bavail:  # else PostgreSQL took some space between the two calls
+                    return
+            else:
+                return
 
 
 def create(company: Company) -> list[str] | None:
