@@ -39,14 +39,15 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
 def fill(ballast: Path, *, leave: int) -> None:
     """Take all the space of the disk but `leave` bytes."""
     with ballast.open("ab") as file:
-        while True:
+        for _ in range(1_000):
             disk = os.statvfs(ballast)
             try:
                 os.posix_fallocate(file.fileno(), file.tell(), max(1, disk.f_bavail * disk.f_frsize - leave))
             except OSError as cause:
+                # PostgreSQL takes or gives back space between the two calls: once more, until nothing is left.
                 if cause.errno != errno.ENOSPC or leave:
                     raise
-                if not os.statvfs(ballast).f_bavail:  # else PostgreSQL took some space between the two calls
+                if not os.statvfs(ballast).f_bavail:
                     return
             else:
                 return

@@ -17,9 +17,16 @@ import pytest
 
 from springhead.jobs.runner import Job, Runner
 from springhead.postgres import socket_path
+from springhead.postgres.account import Account
 from springhead.postgres.errors import EmbeddedError
 from springhead.postgres.server import EmbeddedPostgres
-from springhead.postgres.socket_path import SOCKET_PATH_LIMIT, running_dsn, socket_directory
+from springhead.postgres.socket_path import (
+    SOCKET_PATH_LIMIT,
+    make_socket_directory,
+    remove_socket_directory,
+    running_dsn,
+    socket_directory,
+)
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -210,6 +217,25 @@ def test_a_second_server_on_the_folder_is_refused_and_says_who_has_it(data: Path
 
     assert f"(pid {other.pid}) is already running on {data}" in str(refused.value)
     assert "--data" in str(refused.value)
+
+
+def test_a_postgresql_that_starts_again_keeps_a_socket_outside_a_data_folder_with_a_long_path(place: Path) -> None:
+    data = place / ("long" * 25) / "data"
+    data.mkdir(parents=True)
+    account = Account()
+
+    first = make_socket_directory(data, account)
+    (first / ".s.PGSQL.5432").touch()
+    again = make_socket_directory(data, account)
+    again.chmod(0o777)  # as if somebody else had made it after /tmp was cleaned
+    other = make_socket_directory(data, account)
+
+    assert again == first
+    assert list(first.glob("*")) == []
+    assert other != first
+    assert other.stat().st_mode & 0o077 == 0
+    remove_socket_directory(data)
+    assert not other.exists()
 
 
 def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import stat
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
@@ -64,8 +65,13 @@ def socket_directory(data: Path) -> Path:
 def make_socket_directory(data: Path, account: Account) -> Path:
     """Creates the private directory of the socket.
 
-    It is `data`/run, or a temporary directory if that path does not suit a socket.
+    It is `data`/run, or a temporary directory if that path does not suit a socket. A PostgreSQL that is started again
+    gets the same directory: the server's connection pool knows no other.
     """
+    earlier = socket_directory(data)
+    if earlier != data / "run" and _is_private(earlier, account):
+        _remove_socket(earlier)
+        return earlier
     remove_socket_directory(data)
     directory = data / "run"
     if _suits_a_socket(directory):
@@ -83,14 +89,28 @@ def make_socket_directory(data: Path, account: Account) -> Path:
 def remove_socket_directory(data: Path) -> None:
     """Removes what `make_socket_directory` and PostgreSQL created. Keeps other files in the directory."""
     directory = socket_directory(data)
-    for name in (_SOCKET, f"{_SOCKET}.lock"):
-        (directory / name).unlink(missing_ok=True)
+    _remove_socket(directory)
     (data / "socket.json").unlink(missing_ok=True)
     if directory != data / "run":
         try:
             directory.rmdir()
         except OSError:
             return  # /tmp was cleaned, or the directory holds files of others
+
+
+def _remove_socket(directory: Path) -> None:
+    for name in (_SOCKET, f"{_SOCKET}.lock"):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _is_private(directory: Path, account: Account) -> bool:
+    """Whether the directory exists, belongs to the account, and nobody else can enter it."""
+    try:
+        status = directory.lstat()
+    except OSError:
+        return False
+    owner = os.geteuid() if account.uid is None else account.uid
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == owner and not status.st_mode & 0o077
 
 
 def _suits_a_socket(directory: Path) -> bool:
