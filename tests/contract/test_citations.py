@@ -167,7 +167,7 @@ def test_a_module_that_does_not_exist_is_found(text: str) -> None:
         "decisions 3, 4 and 5",
         'TOP / "docs" / "start.md"',
         "tests/contract/test_citations.py",
-        "tests/methods/test_every_noun*.py",
+        "tests/methods/nouns/test_every_noun*.py",
     ],
 )
 def test_a_right_citation_is_none_of_them(text: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import springhead
 
 SOURCE = Path(springhead.__file__).parent
+TESTS = Path(__file__).parents[1]
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
@@ -110,6 +111,13 @@ def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
 
 def test_no_folder_holds_more_than_can_be_seen_at_once() -> None:
     files = Counter(path.parent for path in SOURCE.rglob("*.py") if path.name != "__init__.py")
+    assert {str(folder): number for folder, number in files.items() if number > MOST_FILES} == {}
+
+
+def test_no_folder_of_tests_holds_more_than_can_be_seen_at_once() -> None:
+    """The top of tests/ is left out: it has the modules that tests of several folders import."""
+    files = Counter(path.parent for path in TESTS.glob("*/**/*.py"))
+    assert files, "no tests"
     assert {str(folder): number for folder, number in files.items() if number > MOST_FILES} == {}
 
 

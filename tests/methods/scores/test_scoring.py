@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from pages import TOP
 from scores import CREATED, happened, lines, look, scores
 from support import Company, sql
 
@@ -219,7 +219,7 @@ def test_an_event_is_worth_half_after_a_half_life_and_a_quarter_after_two(compan
 
 
 def test_the_table_of_the_documentation_is_what_an_explanation_says(company: Company) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text()
+    page = (TOP / "docs" / "scoring.md").read_text()
     table = re.findall(r"^\| (just sent|\d+ days) \| ([\d.]+) \| ([\d.]+) \|$", page, re.MULTILINE)
     assert len(table) == 4
     (lead,) = company.create({})
