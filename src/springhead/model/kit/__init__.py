@@ -1,1 +1,1 @@
-"""What every noun is made of: columns, fields, filters, times and errors. No noun stands here."""
+"""The parts of every noun: columns, fields, filters, times and errors. The nouns themselves are not here."""

@@ -1,4 +1,4 @@
-"""What a column of a noun is: its name on the wire and in SQL, its type, and who may write it."""
+"""The columns of nouns: their names on the wire and in SQL, their types, and whether callers can write them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +17,23 @@ ID_MAX = 2**63 - 1
 SMALL_MAX = 2**15 - 1
 
 WHOLE_DIGITS, DECIMAL_DIGITS = 14, 10
-"""Digits that a number with a point can have before and after it."""
+"""How many digits a number can have before and after the decimal point."""
 
 OPTIONS_SHOWN, OPTIONS_SHOWN_LENGTH = 50, 1_000
-"""How many options, and characters of them, an error's sentence names."""
+"""How many options the message of an error lists, and how many characters of them."""
 
-# Accept the days that every month has at C speed; the other three take the slow, exact way.
+# msgspec matches these at C speed. The days 29 to 31, which not every month has, take the slow, exact way.
 _PLAIN_DATE = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
 _PLAIN_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
 
 
 _NUMBER_LENGTH = 100
 _DECIMAL = re.compile(r" *[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)? *")
-"""What is a number; Python's own reading would also take NaN, underscores and the digits of other scripts."""
+"""The format of a number. Python itself would also accept NaN, underscores and the digits of other scripts."""
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A type of value.
+    """The type of a column's values.
 
     `accepts` is the type that msgspec converts a valid value to; numeric strings become numbers. `expected` is the
     message for an invalid value. `empty_allowed` says whether "" is valid too, if the kind has options.
@@ -48,25 +48,25 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     empty_allowed: bool = True
 
     def valid_format(self, *, required: bool) -> dict[str, Json]:
-        """The wire's `validFormat` (docs/wire/errors.md#error-object); `options` of a picklist are our addition."""
+        """Returns the wire's `validFormat` (docs/wire/errors.md#error-object). `options` of a picklist are our own."""
         described: dict[str, Json] = {"type": self.type, "length": self.length, "required": required}
         return described | ({"options": list(self.options)} if self.options else {})
 
     def read(self, value: Any) -> Any:
-        """The value as it is stored; raises ValueError with the sentence for the caller."""
-        if not (isinstance(value, str) and "\0" in value):  # which PostgreSQL cannot store
+        """Returns the value as it is stored. Raises ValueError with the message for the caller."""
+        if not (isinstance(value, str) and "\0" in value):  # PostgreSQL cannot store NUL
             with suppress(msgspec.ValidationError):
                 return msgspec.convert(value, self.accepts, strict=False)
-        return self._second_look(value)
+        return self._read_exactly(value)
 
-    def _second_look(self, value: Any) -> Any:
-        """Take what is right but not in the fast form, or say what is wrong."""
+    def _read_exactly(self, value: Any) -> Any:
+        """Reads a value that `accepts` does not take: it is wrong, or right in an unusual form."""
         if self.sql == "text" and isinstance(value, int) and not isinstance(value, bool):
             value = str(value) if abs(value) < 10**30 else value
         if self.sql == "numeric" and isinstance(value, str):
             return self._number(value)
-        if self.sql == "timestamptz" and isinstance(value, str) and (found := times.parse(value)) is not None:
-            return found.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
+        if self.sql == "timestamptz" and isinstance(value, str) and (time := times.parse(value)) is not None:
+            return time.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
         if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
             value = str(int(value))
         if self.type == "checkbox" and isinstance(value, list):
@@ -110,7 +110,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _joined(items: list[object]) -> str | None:
-    """The texts of a list as one, parted by commas; None when there is anything but texts and whole numbers."""
+    """Returns the items of a list separated by commas, or None unless all are texts and whole numbers."""
     return ",".join(str(item) for item in items) if {type(item) for item in items} <= {str, int} else None
 
 
@@ -118,7 +118,7 @@ _URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::[0-9]{1,5})?(?:[/?#]\S*)?|"
 
 
 def text(length: int, *, type: str = "varchar") -> Kind:
-    """A string of at most `length` characters (Unicode code points, not bytes)."""
+    """A text of at most `length` characters (Unicode code points, not bytes)."""
     return Kind(
         type=type,
         sql="text",
@@ -141,7 +141,7 @@ def integer(length: int, sql: Literal["bigint", "smallint"], *, low: int = 0) ->
 
 
 def flag() -> Kind:
-    """Yes or no: 1 or 0, "1" or "0", true or false; read as "1" or "0"."""
+    """Yes or no: 1 or 0, "1" or "0", true or false. Answers have "1" or "0"."""
     return Kind(type="tinyint", sql="boolean", accepts=bool, expected="Expected 0 or 1", length=1)
 
 
@@ -158,7 +158,7 @@ def choice(values: Sequence[str]) -> Kind:
 
 
 def number() -> Kind:
-    """A number that may have a point: stored exactly, never rounded."""
+    """A number that can have decimals. It is stored exactly, never rounded."""
     pattern = f"^-?[0-9]{{1,{WHOLE_DIGITS}}}(?:\\.[0-9]{{1,{DECIMAL_DIGITS}}})?\\Z"
     limit = 10**WHOLE_DIGITS
     return Kind(
@@ -171,7 +171,7 @@ def number() -> Kind:
 
 
 def moment() -> Kind:
-    """A point in time, `YYYY-MM-DD HH:MM:SS` in the zone of the call; a date alone is its first second."""
+    """A point in time, `YYYY-MM-DD HH:MM:SS` in the zone of the call. A date alone means its first second."""
     return Kind(
         type="timestamp",
         sql="timestamptz",
@@ -181,14 +181,14 @@ def moment() -> Kind:
 
 
 def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
-    """The type of a custom field: its dataType, dataLength, and options if it has any (docs/wire/fields.md#datatype).
+    """The type of a custom field with this dataType, dataLength and options (docs/wire/fields.md#datatype).
 
-    A picklist, radio or checkbox field without options takes any text, as the vendor's API, which
-    knows no options, has always let clients do.
+    A picklist, radio or checkbox field without options takes any text. The vendor's API knows no options, so its
+    clients rely on that.
     """
     plain = text(length, type=data_type)
     listed = _listed(options)
-    never = Literal["\0"]  # what the fast way takes of a type that needs the exact one: nothing
+    never = Literal["\0"]  # accepts no value, so that every value is read exactly
     accepts, expected = {
         "date": (Annotated[str, Meta(pattern=f"^(?:{_PLAIN_DATE})?\\Z")], "Expected a date, YYYY-MM-DD"),
         "datetime": (
@@ -206,7 +206,7 @@ def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
 
 
 def _listed(options: Sequence[str]) -> str:
-    """The options in a sentence: the first ones when there are many."""
+    """Returns the options separated by commas, only the first ones if there are many."""
     listed = ", ".join(options)
     shown = ", ".join(options[:OPTIONS_SHOWN])[:OPTIONS_SHOWN_LENGTH]
     return shown if shown == listed else f"{shown} …"
@@ -214,7 +214,7 @@ def _listed(options: Sequence[str]) -> str:
 
 @lru_cache(maxsize=1_000)
 def snake_case(name: str) -> str:
-    """A name of the wire as it is in SQL: `firstName` is `first_name` there."""
+    """Returns the SQL name for a name of the wire: `first_name` for `firstName`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
@@ -224,13 +224,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     `writable` is False for a column that a caller may send and the server ignores (`id`, `updateTimestamp` …).
     A `nullable` column takes null as "no value"; other columns refuse null (docs/wire/values.md#requests). `read` is
     SQL that reads use instead of the column itself. An `on_request` column is read only if `fields` names it.
+    `required` columns must be sent when an object is created.
 
     `default` is SQL for a value that is not sent. `default_text` describes the default in words if it is no plain
     value. `references` is the table whose ids the column holds. If there are several tables, it maps words to tables,
     and the column `reference_type` holds the word. An id that the company does not have is refused with 303.
     `reserved` is a value that only the server sets: sending it changes nothing, and no sent value replaces it.
-    `key_sql` is the SQL column that holds the key of the text; the key is unique, and objects are found by it.
-    `make_key` computes the key.
+    `make_key` computes a key of the text, such as an address in lower case, and `key_sql` is the SQL column that holds
+    it. The key is unique, and objects are found by it.
     """
 
     name: str
@@ -250,7 +251,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sql(self) -> str:
-        """The column's name in the database: `firstName` is `first_name` there."""
+        """The column's name in the database: `first_name` for `firstName`."""
         return snake_case(self.name)
 
     def can_refer_to(self, table: str) -> bool:
@@ -260,16 +261,16 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         return table in (self.references or {}).values()
 
     def unknown_reference(self, table: str = "") -> Problem:
-        """The entry of `data.params` for an id that no object of the company has (303).
+        """Returns the entry of `data.params` for an id that no object of the company has (303).
 
-        `table` is the table of the object, unless the column names it.
+        If `references` has several tables, `table` is the table of the object.
         """
         table = table or str(self.references)
-        named = {"user_profile": "user"}.get(table, table.replace("_", " ")) if table.isidentifier() else "such object"
-        return self.problem(f"Your company has no {named} with that id")
+        noun = {"user_profile": "user"}.get(table, table.replace("_", " ")) if table.isidentifier() else "such object"
+        return self.problem(f"Your company has no {noun} with that id")
 
     def problem(self, message: str) -> Problem:
-        """The entry of `data.params` for a wrong value of this column."""
+        """Returns the entry of `data.params` for a wrong value of this column."""
         return {
             "param": self.name,
             "message": message,
@@ -278,9 +279,10 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):
-    """The events that writes of a noun add to the timeline, each as its source and its name.
+    """The events that writes of a noun add to the timeline. Each is a pair of the event's source and its name.
 
-    `special` has, by column, the event for a change of that column. The event of a flag is for setting the flag.
+    `special` has, by column, the event for a change of that column. If the column is a flag, only setting the flag
+    adds the event.
     """
 
     created: tuple[str, str]
@@ -292,11 +294,11 @@ class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):
 class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A kind of object: its name on the wire, its table, and its columns in the wire's order.
 
-    `custom` says whether a company can add custom fields. `unique` names the columns whose values, together, no two
-    objects of a company share (301). `active_flag` is the flag by which reads without a filter leave objects out.
-    `where_columns` are the columns that reads can filter by; a change of such a column moves rows between pages.
-    `events` are the events that writes add to the timeline. `recycled` says whether deleted objects go into the
-    recycle bin.
+    `about` describes the noun on the reference pages. `custom` says whether a company can add custom fields. `unique`
+    names the columns that are unique together: an object with the same values is refused with 301. Reads without a
+    filter leave out objects whose `active_flag` is not set. `where_columns` are the columns that reads can filter by; a
+    change of such a column moves rows between pages. `events` are the events that writes add to the timeline.
+    `recycled` says whether deleted objects go into the recycle bin.
     """
 
     name: str
@@ -327,7 +329,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def required_texts(self) -> tuple[Column, ...]:
-        """The columns that must hold a text, and not an empty one."""
+        """The required columns of texts. Their text must not be empty."""
         return tuple(column for column in self.writable_columns if column.required and column.kind.sql == "text")
 
     @cached_property
@@ -337,17 +339,17 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def lead_columns(self) -> tuple[Column, ...]:
-        """The columns that can hold ids of leads, whatever else some of them can hold."""
+        """The columns that can hold ids of leads, also if they can hold other ids too."""
         return tuple(column for column in self.reference_columns if column.can_refer_to("lead"))
 
     @cached_property
     def key_column(self) -> Column | None:
-        """The one column by whose normalised text an object is unique and found, if there is one."""
+        """The column by whose normalised text objects are unique and found, or None."""
         return next((column for column in self.columns if column.key_sql and column.name in self.unique), None)
 
     @cached_property
     def ignored_names(self) -> frozenset[str]:
-        """The names that a caller may send back and that change nothing."""
+        """The names of columns that a caller may send and the server ignores."""
         return frozenset(column.name for column in self.columns if not column.writable)
 
 

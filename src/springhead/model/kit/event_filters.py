@@ -1,4 +1,4 @@
-"""What happened to a lead, as a test of a filter: events of some sources, in some time, so many. Pure."""
+"""The test of a filter for the events of a lead: their sources, time, name and number. Pure."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
@@ -11,7 +11,7 @@ from springhead.model.kit.filter_values import Value, value_to_json
 from springhead.model.leads.events import SOURCES
 
 COUNT_MAX = 1_000
-"""How many events of a lead a filter can ask for: so many are counted for each lead at most."""
+"""The largest number that `count` can have. For each lead, a search counts no more events than this."""
 
 NAME_TESTS = ("equals", "contains", "startsWith", "endsWith")
 COUNT_TESTS = ("equals", "greater", "atLeast", "less", "atMost", "between")
@@ -19,10 +19,11 @@ _MEMBERS = ("source", "since", "until", "name", "count")
 
 
 class EventTest(msgspec.Struct, frozen=True):
-    """From `low` to `high` events of a lead: of any of the sources if there are any, in that time, with that name.
+    """True for a lead with `low` to `high` events that match all of `sources`, `since`, `until` and `name`.
 
-    `{"event": {"source": "pageVisit", "since": "2026-01-01", "name": {"contains": "price"}, "count": {"atLeast": 3}}}`;
-    without `count`, at least one; `high` None is no limit. The name is a test as of a text: operator and value.
+    As JSON: `{"source": "pageVisit", "since": "2026-01-01", "name": {"contains": "price"}, "count": {"atLeast": 3}}`.
+    Without `count` it is at least one event. Without `sources`, events of all sources count. If `high` is None, there
+    is no upper limit. `name` is an operator and a text.
     """
 
     sources: tuple[str, ...] = ()
@@ -33,7 +34,7 @@ class EventTest(msgspec.Struct, frozen=True):
     high: int | None = None
 
     def to_json(self, zone: tzinfo) -> Json:
-        """The same as JSON, for telling one from another."""
+        """Returns the test as JSON. Two tests are equal if their JSON is equal."""
         times = {name: value_to_json(time, zone) for name in ("since", "until") if (time := getattr(self, name))}
         return {"sources": self.sources, "name": self.name, "count": [self.low, self.high], **times}
 
@@ -43,37 +44,41 @@ _ReadValue = Callable[..., Value | None]
 
 
 class EventTestParser:
-    """How a test of events is read: `wrong` takes a path and what is wrong there, `value` reads a value of a kind."""
+    """Reads a test of events.
+
+    The caller passes two functions: `wrong` notes a problem, by its path and message, and `value` reads a value of a
+    type.
+    """
 
     def __init__(self, wrong: _Wrong, value: _ReadValue) -> None:
         self._wrong, self._value = wrong, value
 
     def event(self, given: Json, path: str) -> EventTest | None:
-        """The test; None when anything about it is wrong. A source, or a list of them, stands for itself."""
+        """Returns the test, or None if anything in it is wrong. A text or a list is short for `{"source": …}`."""
         if not isinstance(given, dict):
             given = {"source": given}
-        parts = cast("Mapping[str, Json]", given)
-        found: dict[str, Any] = {}
-        right = True
-        for name, value in parts.items():
-            here = f"{path}.{name[:255]}"
+        members = cast("Mapping[str, Json]", given)
+        values: dict[str, Any] = {}
+        valid = True
+        for name, value in members.items():
+            member_path = f"{path}.{name[:255]}"
             if name not in _MEMBERS:
-                self._wrong(here, f"An event takes: {', '.join(_MEMBERS)}")
-                right = False
+                self._wrong(member_path, f"An event takes: {', '.join(_MEMBERS)}")
+                valid = False
                 continue
-            read = getattr(self, f"_{name}")(value, here)
-            right = right and read is not None
-            found |= read or {}
-        if not parts:
+            read = getattr(self, f"_{name}")(value, member_path)
+            valid = valid and read is not None
+            values |= read or {}
+        if not members:
             self._wrong(path, f"Expected at least one of: {', '.join(_MEMBERS)}")
-        return EventTest(**found) if right and parts else None
+        return EventTest(**values) if valid and members else None
 
     def _source(self, value: Json, path: str) -> dict[str, Any] | None:
         sources = cast("list[Json]", value) if isinstance(value, list) else [value]
-        unknown = [at for at, source in enumerate(sources) if source not in SOURCES]
+        unknown = [position for position, source in enumerate(sources) if source not in SOURCES]
         if unknown or not sources or len(sources) > len(SOURCES):
-            here = f"{path}[{unknown[0]}]" if unknown and isinstance(value, list) else path
-            self._wrong(here, f"Expected one of: {', '.join(SOURCES)}")
+            wrong_path = f"{path}[{unknown[0]}]" if unknown and isinstance(value, list) else path
+            self._wrong(wrong_path, f"Expected one of: {', '.join(SOURCES)}")
             return None
         return {"sources": tuple(dict.fromkeys(sources))}
 
@@ -98,8 +103,8 @@ class EventTestParser:
         listed = cast("list[Json]", given) if isinstance(given, list) else [given]
         if len(listed) != (2 if operator == "between" else 1):
             return self._wrong(f"{path}.{operator}", "Expected a list of two values: from, to")
-        numbers = [self._value("whole number", one, f"{path}.{operator}") for one in listed]
-        if any(not isinstance(one, int) for one in numbers):
+        numbers = [self._value("whole number", item, f"{path}.{operator}") for item in listed]
+        if any(not isinstance(number, int) for number in numbers):
             return None
         low, high = cast("list[int]", [numbers[0], numbers[-1]])
         if not 0 <= low <= high <= COUNT_MAX:
@@ -109,7 +114,7 @@ class EventTestParser:
         return {"low": low, "high": top}
 
     def _only(self, value: Json, operators: tuple[str, ...], path: str) -> tuple[str, Json] | None:
-        """The one operator of an object, with what it is given; `equals` for a value alone."""
+        """Returns the only operator of an object and its value. For a value alone, the operator is `equals`."""
         if isinstance(value, (str, int)):
             return "equals", value
         entries = list(cast("Mapping[str, Json]", value).items()) if isinstance(value, dict) else []

@@ -1,4 +1,4 @@
-"""Fields: the system's own and the company's custom ones, of all three relationships (docs/wire/fields.md)."""
+"""Fields of leads, accounts and opportunities: system fields and a company's custom fields (docs/wire/fields.md)."""
 
 import re
 import secrets
@@ -19,7 +19,7 @@ from springhead.model.sales.opportunities import OPPORTUNITY
 RELATIONSHIPS = ("lead", "opportunity", "account")
 SOURCE = "sharpspring"
 CUSTOM_FIELDS_MAX = 500
-"""How many custom fields one relationship of a company can have."""
+"""How many custom fields a company can have in one relationship."""
 
 OPTIONS_MAX = 500
 OPTION_LENGTH = 255
@@ -36,22 +36,22 @@ DATA_TYPES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "account": ("string", "picklist", "checkbox", "phone", "upload"),
     }
 )  # fmt: skip
-"""Which data types a custom field can have, by relationship."""
+"""The data types that a custom field can have, by relationship."""
 
 DATA_LENGTH: Mapping[str, int] = MappingProxyType({"textarea": 10_000})
-"""The length of a custom field that is given none: 255 characters but for these."""
+"""The default lengths of custom fields by data type, in characters. All other data types have 255."""
 
 DATA_LENGTH_MAX = 65_535
 
 UNIQUE_TYPES = ("string", "textarea", "hidden", "phone", "date", "datetime", "url")
-"""The data types of fields that no two leads need have alike: the others choose between a few values."""
+"""The data types that can be unique. Fields of the other data types choose between a few values."""
 
 _ALL_TYPES = tuple(dict.fromkeys(name for names in DATA_TYPES.values() for name in names))
 
 FIELD = Noun(
     name="field",
     table="field",
-    about="What is known of a field of a lead, an opportunity or an account.",
+    about="A field of leads, opportunities or accounts: a system field, or a custom field of your company.",
     columns=(
         Column(name="id", kind=integer(18, "bigint"), writable=False),
         Column(name="relationship", kind=choice(RELATIONSHIPS), required=True),
@@ -72,14 +72,14 @@ FIELD = Noun(
 
 
 FILLING = "filling"
-"""What `isUnique` reads as while the values that leads have already are being gone through."""
+"""The value of `isUnique` while a background job still collects the values of existing leads."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
-    """A field, in the order of the wire (docs/wire/fields.md#the-field).
+    """A field, with its attributes in the order of the wire (docs/wire/fields.md#the-field).
 
-    `is_unique` and `options` are our own and come last. A unique one has a number, `unique_id`, and is not
-    `unique_filled` until the values of all leads are known.
+    `is_unique` and `options` are our own and come last. A unique field has the id `unique_id` in the store.
+    `unique_filled` is False until the store knows the values of all leads.
     """
 
     id: int
@@ -101,7 +101,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
     unique_filled: bool = False
 
     def row(self) -> dict[str, Json]:
-        """The field as it is read: every scalar a string, and what is our own only where it says something."""
+        """Returns the field as reads show it: scalars as strings, and our own attributes only if they are set."""
         values = (getattr(self, column.sql) for column in FIELD.columns)
         names = (column.name for column in FIELD.columns)
         texts = (str(int(value)) if isinstance(value, bool) else str(value) for value in values)
@@ -114,20 +114,20 @@ class Field(msgspec.Struct, frozen=True, kw_only=True, rename=None):
 
     @property
     def column(self) -> Column:
-        """How a value of this custom field is checked."""
+        """The column that checks the values of this custom field."""
         kind = custom(self.data_type, self.data_length, self.options)
         return Column(name=self.system_name, kind=kind, nullable=True)
 
 
 class ListFilter(msgspec.Struct, frozen=True):
-    """A list whose members follow from a filter over the leads: canonical JSON text (model/kit/filters.py)."""
+    """A list whose members are the leads that match a filter. `filter` is canonical JSON (model/kit/filters.py)."""
 
     list_id: int
     filter: str
 
 
 class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The custom fields and list rules of a company as of one version; a write checks that it still holds."""
+    """The custom fields and list filters of a company in one version. A write checks that the version is current."""
 
     version: int
     fields: tuple[Field, ...]
@@ -135,7 +135,7 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def columns(self) -> Mapping[str, tuple[Column, ...]]:
-        """The columns of the custom fields by relationship, by system name (docs/wire/leads.md#column-order)."""
+        """The columns of the custom fields by relationship, sorted by system name (docs/wire/leads.md#column-order)."""
         return {
             relationship: tuple(
                 field.column
@@ -147,19 +147,19 @@ class FieldSet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def unique_fields(self) -> Mapping[str, Field]:
-        """The fields that no two leads have alike, by system name."""
+        """The unique fields by system name."""
         return {field.system_name: field for field in self.fields if field.unique_id is not None}
 
     @cached_property
     def cache(self) -> dict[tuple[str, ...], Any]:
-        """Room for what is made once from this version: statements and shapes of objects."""
+        """A cache for what is computed from this version: SQL statements and schemas of objects."""
         return {}
 
 
 def new_system_name(label: str) -> str:
-    """A system name in the vendor's shape: the label's letters and digits, `_`, 13 hex digits.
+    """Returns a new system name in the vendor's format: the label's letters and digits, `_`, 13 hex digits.
 
-    It never changes and never comes back: a new field with the same label gets another one.
+    A system name never changes and is never used again. A new field with the same label gets another system name.
     """
     ascii_label = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "_", ascii_label).strip("_")[:200]
@@ -209,4 +209,4 @@ SYSTEM_FIELDS = (
     *_system_fields(ACCOUNT, 110_000_512, hidden=()),
     *_system_fields(OPPORTUNITY, 120_000_512, hidden=()),
 )
-"""The system's own fields, as getFields lists them: not quite the lead's columns (docs/wire/fields.md#getfields)."""
+"""The system fields, in the order of getFields. They leave out two columns of leads (docs/wire/fields.md#getfields)."""

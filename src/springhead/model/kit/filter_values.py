@@ -1,4 +1,4 @@
-"""The values of filters: what a field holds, how each kind is read, and how it stands in a stored filter. Pure."""
+"""The values of filters: their types, how each type is read, and how it is stored as JSON. Pure."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,14 +12,14 @@ from springhead.model.kit.columns import ID_MAX, Column, custom, flag, integer, 
 from springhead.model.kit.errors import Json
 
 TEXT_LENGTH = 1_000
-"""Characters that a text in a filter can have."""
+"""How many characters a text in a filter can have."""
 
 Value: TypeAlias = str | int | bool | Decimal | date | datetime
-"""A value as the column stores it; a datetime is in UTC, a time or date of a custom field a text."""
+"""A value as the column stores it. A datetime is in UTC; a time or date of a custom field is a text."""
 
 
 def value_type(column: Column) -> str:
-    """What a field holds: a key of OPERATORS."""
+    """Returns the type of a field's values, which is a key of OPERATORS."""
     return _BY_SQL.get(column.kind.sql) or _BY_TYPE.get(column.kind.type, "text")
 
 
@@ -34,7 +34,7 @@ _BY_TYPE = {
 
 
 def is_whole_day(kind: str, value: Json) -> bool:
-    """Whether the value is a date alone where a time is due."""
+    """Whether the value is a date alone, for a field whose values are times."""
     return (
         kind in {"time", "written time"}
         and isinstance(value, str)
@@ -44,11 +44,14 @@ def is_whole_day(kind: str, value: Json) -> bool:
 
 
 def read_time(value: Json, *, end: bool, zone: ZoneInfo | None) -> datetime | str:
-    """A time in UTC, or as custom fields keep it where there is no zone; of a date alone its first or last second."""
-    found = times.parse(value, end_of_day=end) if isinstance(value, str) else None
-    if found is None:
+    """Returns a time in UTC, or without a `zone` as the text that custom fields store.
+
+    A date alone means its first second, or its last second with `end`. Raises ValueError with a text for the caller.
+    """
+    local = times.parse(value, end_of_day=end) if isinstance(value, str) else None
+    if local is None:
         raise ValueError(f"Expected {times.FORMAT}, or a date alone")
-    return times.to_utc(found, zone, later=end) if zone else found.isoformat(" ", "seconds")
+    return times.to_utc(local, zone, later=end) if zone else local.isoformat(" ", "seconds")
 
 
 _DATE, _NUMBER = custom("date", TEXT_LENGTH, ()), number()
@@ -62,13 +65,13 @@ READERS: Mapping[str, Callable[[Json], Value]] = {
     "date": lambda value: date.fromisoformat(_DATE.read(value)),
     "written date": _DATE.read,
 }
-"""How a value is read that is neither empty nor of several; ValueError says what is wrong."""
+"""The functions that read a single, not empty value, by type. They raise ValueError with a text for the caller."""
 
 
 def value_to_json(value: Value, zone: tzinfo) -> Json:
-    """The value as JSON, a time in that zone."""
+    """Returns the value as JSON, with a time in `zone`."""
     if isinstance(value, datetime):
-        with suppress(OverflowError):  # the calendar's first and last hours stay in UTC
+        with suppress(OverflowError):  # the first and last hours of the calendar have no local time: they stay in UTC
             value = value.astimezone(zone)
         return value.replace(tzinfo=None).isoformat(" ", "seconds")
     if isinstance(value, date):
@@ -76,13 +79,13 @@ def value_to_json(value: Value, zone: tzinfo) -> Json:
     if isinstance(value, Decimal):
         if value == int(value):
             return int(value)
-        # What a number of JSON would round stays a text.
+        # A number that JSON would round stays a text.
         return float(value) if Decimal(repr(float(value))) == value else f"{value:f}"
     return value
 
 
 def value_from_json(value: Any, column: Column | None) -> Value:
-    """The value that `as_json` gave in UTC."""
+    """Returns the value that `value_to_json` wrote in UTC."""
     if column is None or isinstance(value, bool):
         return value
     match value_type(column):

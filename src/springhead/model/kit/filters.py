@@ -1,4 +1,4 @@
-"""The filter language: which objects are meant, as JSON that a person can write. Pure.
+"""The filter language: JSON that a person can write and that selects objects. Pure.
 
     {
         "city": ["Berlin", "Bonn"],
@@ -6,17 +6,17 @@
         "or": [{"title": {"contains": "chief"}}, {"not": {"ownerID": {"empty": true}}}]
     }
 
-All that stands in one object must hold. A key is `and` or `or` with a list of objects, `not` with an object, or the
+All entries of an object must be true. A key is `and` or `or` with a list of objects, `not` with an object, or the
 system name of a field with a value (`equals`), a list of values (`in`), or an object of operators (OPERATORS).
 
-- Texts are compared without regard to case. A checkbox field holds several values: `equals` and `in` look for one
-  among them, the other operators look at the whole text, in which commas part them.
-- Times are of the zone of the call and exact to the second. A date alone is the whole day: `{"atMost": "2024-05-31"}`
-  includes that evening, and `"2024-05-31"` is any time of it.
+- Texts are compared regardless of case. A checkbox field has several values, separated by commas: `equals` and `in`
+  look for one of the values, the other operators test the whole text.
+- Times are in the zone of the call and exact to the second. A date alone is the whole day: `{"atMost": "2024-05-31"}`
+  includes that evening, and `"2024-05-31"` is any time of that day.
 - Searches of leads also have `list`, the ids of the lists of a lead, `event`, a test of its events (see EventTest),
   and the operator `changedSince` for each field that can be written.
-- An object without a value (null or "") passes no test but `{"empty": true}` and what `not` makes of the others:
-  `{"not": {"city": "Berlin"}}` includes those without a city.
+- An object without a value (null or "") passes no test except `{"empty": true}`. It passes a negated test:
+  `{"not": {"city": "Berlin"}}` includes leads without a city.
 """
 
 from collections.abc import Mapping
@@ -41,21 +41,21 @@ from springhead.model.kit.filter_values import (
 )
 
 DEPTH = 8
-"""How deep groups can nest: `and`, `or`, `not`, and every object of several keys or operators, are a level each."""
+"""How deep groups can nest. Each `and`, `or` and `not` is a level, and so is each object with several keys."""
 
 TESTS = 100
-"""How many tests a filter can have: each operator of each field is one."""
+"""How many tests a filter can have. Each operator of each field is one test."""
 
 VALUES = 1_000
 """How many values the list of `in` can have."""
 
 VALUES_IN_ALL = 10_000
-"""How many values the lists of a filter can have together: they are looked at with every lead that is written."""
+"""How many values the lists of a filter can have together. Every write of a lead compares it with all of them."""
 
 CHANGED_SINCE = "changedSince"
 
 PROBLEMS = 100
-"""How many problems an error names before it gives up reading."""
+"""How many problems an error names. After so many problems the parser stops."""
 
 _EQUAL, _TEXT = ("equals", "in"), ("contains", "startsWith", "endsWith")
 _ORDER = ("greater", "atLeast", "less", "atMost", "between")
@@ -72,32 +72,32 @@ OPERATORS: Mapping[str, tuple[str, ...]] = {
     "written time": (*_EQUAL, *_ORDER, "empty"),
     "membership": (*_EQUAL, "empty"),
 }
-"""The operators by what a field holds; `written` is what a custom field keeps as a text, in no zone.
+"""The operators by the type of a field's values. A `written` date or time is a custom field's text, in no zone.
 
-`membership` is no field but the lists that a lead is on: searches can ask for them.
+`membership` is the type of `list`, the lists that a lead is on.
 """
 
 
 class AllOf(msgspec.Struct, frozen=True):
-    """Every part holds."""
+    """True if every part is true."""
 
     parts: tuple["Filter", ...]
 
 
 class AnyOf(msgspec.Struct, frozen=True):
-    """At least one part holds."""
+    """True if at least one part is true."""
 
     parts: tuple["Filter", ...]
 
 
 class Not(msgspec.Struct, frozen=True):
-    """The part does not hold."""
+    """True if the part is not true."""
 
     part: "Filter"
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """One test of one field: the operator's values are two for `between`, any number for `in`, else one."""
+    """A test of a field. The operator has two values for `between`, one or more for `in`, and otherwise one."""
 
     name: str
     operator: str
@@ -108,9 +108,9 @@ Filter: TypeAlias = AllOf | AnyOf | Not | Comparison | EventTest
 
 
 class FilterFields(msgspec.Struct, frozen=True):
-    """The fields that a filter can speak of, by system name: the noun's own, and the company's custom ones.
+    """The fields that a filter can test, by system name: the noun's own fields and the company's custom fields.
 
-    With `history` it can also ask for events, and since when fields have changed.
+    With `history`, a filter can also test events, and whether a field has changed since a time.
     """
 
     standard: Mapping[str, Column]
@@ -118,24 +118,24 @@ class FilterFields(msgspec.Struct, frozen=True):
     history: bool = False
 
     def find(self, name: str) -> Column | None:
-        """The field of that name, if there is one."""
+        """Returns the field with this name, or None."""
         return self.standard.get(name) or self.custom.get(name)
 
 
 def parse(value: Json, columns: FilterFields, *, zone: ZoneInfo, name: str = "filter") -> Filter:
-    """The filter that a caller sent as the parameter `name`, its times in `zone`.
+    """Returns the filter that a caller sent as the parameter `name`, with its times in `zone`.
 
-    InvalidParameters names all that is wrong (the first PROBLEMS of it) by its path, such as `filter.and[0].city`.
+    Raises InvalidParameters with the first PROBLEMS problems, each by its path, such as `filter.and[0].city`.
     """
-    reading = _Parser(columns, zone)
-    found = reading.filter(value, name, 0)
-    if found is None or reading.problems:
-        reading.refuse()
-    return found
+    parser = _Parser(columns, zone)
+    parsed = parser.filter(value, name, 0)
+    if parsed is None or parser.problems:
+        parser.refuse()
+    return parsed
 
 
 def to_json(filter: Filter, *, zone: tzinfo = UTC) -> Json:
-    """The filter as JSON in one canonical form: every group an `and`, `or` or `not`, every test with its operator.
+    """Returns the filter as canonical JSON: each group is an `and`, `or` or `not`, each test has its operator.
 
     Times are in UTC, as `from_json` reads them, or in `zone`, as a caller of that zone writes them.
     """
@@ -154,9 +154,9 @@ def to_json(filter: Filter, *, zone: tzinfo = UTC) -> Json:
 
 
 def from_json(document: Json, columns: FilterFields) -> Filter:
-    """Returns the filter that `to_json` wrote in UTC. The test of a field that was deleted since stays in it.
+    """Returns the filter that `to_json` wrote in UTC. A test of a field that has been deleted since stays in it.
 
-    Reads only what this server has stored; `parse` reads what callers send.
+    This is for filters that the server has stored. `parse` reads filters that callers send.
     """
     ((key, value),) = cast("Mapping[str, Any]", document).items()
     match key:
@@ -174,7 +174,7 @@ def from_json(document: Json, columns: FilterFields) -> Filter:
 
 
 def field_names(filter: Filter) -> set[str]:
-    """The system names of the fields that the filter speaks of."""
+    """Returns the system names of the fields that the filter tests."""
     match filter:
         case AllOf(parts) | AnyOf(parts):
             return {name for part in parts for name in field_names(part)}
@@ -187,7 +187,7 @@ def field_names(filter: Filter) -> set[str]:
 
 
 class _Parser:
-    """What one `parse` has found: it goes on after a problem, to name them all in one answer."""
+    """The state of one `parse`. It continues after a problem, so that one answer names all problems."""
 
     def __init__(self, columns: FilterFields, zone: ZoneInfo) -> None:
         self.problems: list[Problem] = []
@@ -196,7 +196,7 @@ class _Parser:
         self._unknown = False
 
     def refuse(self) -> NoReturn:
-        """Raise what was found; with the fields that there are when one was named that there is not."""
+        """Raises the problems, with the names of all fields if the filter names an unknown field."""
         known = sorted({*self._columns.standard, *self._columns.custom, *(("event",) if self._columns.history else ())})
         raise InvalidParameters(*self.problems, **({"validParams": known} if self._unknown else {}))
 
@@ -206,7 +206,7 @@ class _Parser:
             self.refuse()
 
     def filter(self, value: Json, path: str, depth: int) -> Filter | None:
-        """The filter that an object is; None when it is none, or nests too deep."""
+        """Returns the filter of a JSON object. If it is wrong or nested too deeply, notes the problem, returns None."""
         if not isinstance(value, dict) or not value:
             return self._wrong(path, 'Expected an object with at least one field, such as {"city": "Berlin"}')
         entries = cast("dict[str, Json]", value)
@@ -223,11 +223,11 @@ class _Parser:
             if not isinstance(value, list) or not value:
                 return self._wrong(path, "Expected a list of at least one object")
             listed = cast("list[Json]", value)
-            found = [self.filter(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(listed)]
-            parts = tuple(part for part in found if part is not None)
+            parsed = [self.filter(item, f"{path}[{position}]", depth + 1) for position, item in enumerate(listed)]
+            parts = tuple(part for part in parsed if part is not None)
             return AllOf(parts) if key == "and" else AnyOf(parts)
         if key == "event" and self._columns.history:
-            self._one_more(path)
+            self._count_test(path)
             return EventTestParser(self._wrong, self._value).event(value, path)
         return self._field(key, value, path, depth)
 
@@ -253,14 +253,14 @@ class _Parser:
         more = (CHANGED_SINCE,) if self._columns.history and column.writable else ()
         return (*OPERATORS[value_type(column)], *more)
 
-    def _one_more(self, path: str) -> None:
+    def _count_test(self, path: str) -> None:
         self._tests += 1
         if self._tests > TESTS:
             self._wrong(path, f"Expected at most {TESTS} tests in a filter")
             self.refuse()
 
     def _test(self, column: Column, operator: str, value: Json, path: str) -> Filter | None:
-        self._one_more(path)
+        self._count_test(path)
         kind = value_type(column)
         if operator not in self._operators(column):
             return self._wrong(path, f"This field takes: {', '.join(self._operators(column))}")
@@ -274,10 +274,11 @@ class _Parser:
             return self._between(column.name, kind, ends, path)
         if operator == "equals" and is_whole_day(kind, value):
             return self._between(column.name, kind, [value, value], path)
-        found = self._value("flag" if operator == "empty" else kind, value, path, end=operator in {"greater", "atMost"})
+        end = operator in {"greater", "atMost"}
+        expected = self._value("flag" if operator == "empty" else kind, value, path, end=end)
         if kind == "checkbox" and operator == "equals":
-            self._single(found, path)
-        return None if found is None else Comparison(column.name, operator, (found,))
+            self._single(expected, path)
+        return None if expected is None else Comparison(column.name, operator, (expected,))
 
     def _between(self, name: str, kind: str, ends: list[Json], path: str) -> Filter | None:
         if len(ends) != 2:
@@ -291,30 +292,30 @@ class _Parser:
         return Comparison(name, "between", (low, high))
 
     def _in(self, name: str, kind: str, value: Json, path: str) -> Filter | None:
-        given = cast("list[Json]", value) if isinstance(value, list) else []
-        if not 1 <= len(given) <= VALUES:
+        items = cast("list[Json]", value) if isinstance(value, list) else []
+        if not 1 <= len(items) <= VALUES:
             return self._wrong(path, f"Expected a list of 1 to {VALUES} values")
-        self._values += len(given)
+        self._values += len(items)
         if self._values > VALUES_IN_ALL:
             self._wrong(path, f"Expected at most {VALUES_IN_ALL} values in all lists of a filter")
             self.refuse()
         values: list[Value] = []
-        for place, item in enumerate(given):
-            here = f"{path}[{place}]"
+        for position, item in enumerate(items):
+            item_path = f"{path}[{position}]"
             if is_whole_day(kind, item):
-                self._wrong(here, f"Expected {times.FORMAT}; a whole day goes with equals or between")
-            elif (found := self._value(kind, item, here)) is not None:
-                values.append(found)
+                self._wrong(item_path, f"Expected {times.FORMAT}; a whole day goes with equals or between")
+            elif (parsed := self._value(kind, item, item_path)) is not None:
+                values.append(parsed)
                 if kind == "checkbox":
-                    self._single(found, here)
+                    self._single(parsed, item_path)
         return Comparison(name, "in", tuple(dict.fromkeys(values)))
 
-    def _single(self, found: Value | None, path: str) -> None:
-        if isinstance(found, str) and "," in found:
+    def _single(self, value: Value | None, path: str) -> None:
+        if isinstance(value, str) and "," in value:
             self._wrong(path, "Expected one of the field's values: a comma parts them, so none has one")
 
     def _value(self, kind: str, value: Json, path: str, *, end: bool = False) -> Value | None:
-        """The value as it is stored, or None when it is wrong; `end`: a date alone means its last second."""
+        """Returns the value as it is stored, or None if it is wrong. With `end`, a date alone means its last second."""
         if value is None or value == "":
             return self._wrong(path, 'Expected a value; what has none is found by {"empty": true}')
         if isinstance(value, (list, dict)):
@@ -328,5 +329,6 @@ class _Parser:
 
 
 def _together(parts: list[Filter | None]) -> Filter | None:
-    found = tuple(part for part in parts if part is not None)
-    return AllOf(found) if len(found) > 1 else next(iter(found), None)
+    """Returns one filter for the parts that could be parsed, or None if there is none."""
+    parsed = tuple(part for part in parts if part is not None)
+    return AllOf(parsed) if len(parsed) > 1 else next(iter(parsed), None)

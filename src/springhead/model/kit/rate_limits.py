@@ -1,4 +1,4 @@
-"""Rate limits by GCRA, the generic cell rate algorithm: pure arithmetic, the caller passes the time."""
+"""Rate limits by GCRA, the generic cell rate algorithm. Pure arithmetic: the caller passes the time."""
 
 import math
 from collections import OrderedDict
@@ -14,8 +14,8 @@ KEYS_MAX = 20_000
 class RateLimit:
     """Allows `per_second` events a second on average, and `burst` events at once.
 
-    The state of one event source is one number, `due`: the time at which its next event is due if events come evenly.
-    A source without events yet has any time in the past, such as 0.
+    The state of an event source is one number, `due`: the time of its next event if its events come evenly. A source
+    that has had no events starts with any time in the past, such as 0.
     """
 
     __slots__ = ("interval", "tolerance")

@@ -1,4 +1,4 @@
-"""Timestamps of the wire: `YYYY-MM-DD HH:MM:SS` without a zone (docs/wire/times.md)."""
+"""The timestamps of the wire: `YYYY-MM-DD HH:MM:SS` without a zone (docs/wire/times.md)."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -11,10 +11,10 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - as above
 
 
 def parse(text: str, *, end_of_day: bool = False) -> datetime | None:
-    """The naive time that `text` says, or None when it is not `Y-m-d H:i:s` or not a real time.
+    """Returns the naive time of a text, or None if the text has another format or names no real time.
 
-    A date alone means its first second, or its last one with `end_of_day`. PostgreSQL would also
-    take `infinity`, `now` or `24:00:00`; here they are wrong, for it is the wire's format only.
+    A date alone means its first second, or its last second with `end_of_day`. PostgreSQL would also accept `infinity`,
+    `now` and `24:00:00`. These are wrong here, because they are not in the wire's format.
     """
     shape = _SHAPE.fullmatch(text)
     if not shape:
@@ -30,9 +30,9 @@ def parse(text: str, *, end_of_day: bool = False) -> datetime | None:
 
 
 def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime:
-    """The moment that a naive local time means; the calendar's first or last one when it falls outside.
+    """Returns the UTC time of a naive local time. If that is outside the calendar, returns its first or last second.
 
-    Where the clock shows a time twice (the end of summer time), `later` takes the second one.
+    If the clock shows a local time twice (at the end of summer time), `later` chooses the second time.
     """
     try:
         return local.replace(tzinfo=zone, fold=int(later)).astimezone(UTC)
@@ -41,15 +41,15 @@ def to_utc(local: datetime, zone: ZoneInfo, *, later: bool = False) -> datetime:
 
 
 def to_text(moment: datetime, zone: ZoneInfo) -> str:
-    """A moment as the wire has it, in that zone."""
+    """Returns a moment in the wire's format, in `zone`."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def one_second_later(moment: datetime) -> datetime:
-    """The moment one second later, for a bound that does not belong to its range; the last one stays."""
+    """Returns the exclusive upper bound of a range that ends with this second. LATEST stays as it is."""
     return moment + timedelta(seconds=1) if moment < LATEST.replace(tzinfo=UTC) else moment
 
 
 def zone(name: str) -> ZoneInfo | None:
-    """The IANA time zone of that name, such as `America/New_York`, or None."""
+    """Returns the IANA time zone with this name, such as `America/New_York`, or None."""
     return ZoneInfo(name) if name in available_timezones() else None
