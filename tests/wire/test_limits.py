@@ -20,6 +20,7 @@ import pytest
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
 from springhead.postgres.server import EmbeddedPostgres
+from springhead.store.database.deadlines import LOCK_SECONDS
 from springhead.store.database.migrate import migrate
 from springhead.store.database.pool import Database
 from springhead.wire.api import rate_limits as wire_limits
@@ -486,6 +487,24 @@ def test_without_the_database_a_call_that_cannot_be_counted_is_unavailable_until
         await database.close()
 
     asyncio.run(story())
+
+
+@both_modes
+def test_a_call_waits_once_for_the_locked_row_of_its_company(dsn: str, alone: bool) -> None:
+    async def story(database: Database) -> None:
+        async with opened(database, alone=alone) as limits:
+
+            async def refused() -> ApiError | None:
+                company = a_company()
+                assert await tried(limits.spend(company)) is None
+                other = a_company(per_second=99, number=company.id)  # other limits: the lease is returned
+                async with database.company(company.id) as tx, tx.atomic():
+                    await tx.row("select from call_budget where company_id = $1 for update", company.id)
+                    return await tried(limits.spend(other))
+
+            assert isinstance(await within(LOCK_SECONDS * 2, refused), Unavailable)
+
+    run(dsn, story)
 
 
 @both_modes

@@ -26,6 +26,7 @@ from springhead.model.capture.sites import is_token
 from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.rpc.context import Context, Server
+from springhead.rpc.perform import call_end
 from springhead.settings import Settings
 from springhead.store.capture import forms, sites
 from springhead.store.database.deadlines import CALL_SECONDS
@@ -202,11 +203,12 @@ class Forms:
             raise
 
     async def _store(self, loaded: LoadedForm, inputs: SubmittedInputs, submission: Submission) -> SubmissionOutcome:
+        end = call_end()
         try:
-            async with asyncio.timeout(CALL_SECONDS), self._uploads if submission.files else nullcontext():
+            async with asyncio.timeout_at(end), self._uploads if submission.files else nullcontext():
                 files = {name: await file.load() for name, file in submission.files.items()}
                 submission = msgspec.structs.replace(submission, files=files)
-                outcome = await submissions.store(loaded.context, loaded.form, submission)
+                outcome = await submissions.store(loaded.context, loaded.form, submission, end=end)
         except (Unavailable, TryAgain, TimeoutError):
             raise _refusal(inputs, _LATER, 503, retry_after=5) from None
         except NotStored as cause:

@@ -72,12 +72,12 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode({**self.values, **files}, order="sorted")).digest()
 
 
-async def store(context: Context, form: Form, submission: Submission) -> SubmissionOutcome:
+async def store(context: Context, form: Form, submission: Submission, *, end: float | None = None) -> SubmissionOutcome:
     """Stores a submission in one transaction, which is on disk when this returns.
 
-    Raises Unavailable if the database cannot store it now, and NotStored.
+    `end` is the deadline, as in `attempt`. Raises Unavailable if the database cannot store it now, and NotStored.
     """
-    return await attempt(context, lambda context: _store(context, form, submission))
+    return await attempt(context, lambda context: _store(context, form, submission), end=end)
 
 
 async def _store(context: Context, form: Form, submission: Submission) -> SubmissionOutcome:

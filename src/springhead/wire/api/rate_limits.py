@@ -10,7 +10,8 @@ from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
 from springhead.model.kit.rate_limits import SECOND, KeyedRateLimit, RateLimit
 from springhead.store.companies import call_counts
-from springhead.store.database.pool import Database, TryAgain
+from springhead.store.database.pool import Database
+from springhead.store.database.retry import Attempt, retry
 
 METERS_MAX = 10_000
 """Companies whose meter is remembered; there are more only while more companies call within one second."""
@@ -247,22 +248,22 @@ class CallLimits:
     async def _query(self, meter: Meter, calls: int) -> call_counts.Grant:
         # Returned calls are forgotten before the query: if its answer is lost, nobody knows whether they were counted.
         to_return, meter.to_return = meter.to_return, 0
-        for last_try in (False, False, True):
-            try:
-                async with self._database.company(meter.company.id) as tx:
-                    return await call_counts.take(
-                        tx,
-                        meter.company.id,
-                        calls,
-                        per_second=None if self._alone else meter.company.per_second,
-                        per_day=meter.company.per_day,
-                        back=to_return,
-                        back_day=meter.day,
-                    )
-            except TryAgain as cause:
-                if last_try:
-                    raise Unavailable from cause
-        raise AssertionError
+
+        async def take(attempt: Attempt) -> call_counts.Grant:
+            if attempt.skip_locked:  # the row of the company's count: one wait for it is the longest a call may take
+                raise Unavailable
+            async with self._database.company(meter.company.id) as tx:
+                return await call_counts.take(
+                    tx,
+                    meter.company.id,
+                    calls,
+                    per_second=None if self._alone else meter.company.per_second,
+                    per_day=meter.company.per_day,
+                    back=to_return,
+                    back_day=meter.day,
+                )
+
+        return await retry(take)
 
 
 def _limits(meter: Meter) -> tuple[int, int]:
