@@ -231,7 +231,7 @@ def test_the_numbers_of_the_page_are_ours() -> None:
         f"any 2xx within {client.TOTAL_SECONDS:g} seconds",
         f"read up to {client.READ_BYTES // 1024} KB",
         f"the first {receiver_answers.KEPT_BYTES // 1000} kB",
-        f"`{payloads.TRIAL.decode()}`",
+        f"`{payloads.TEST_BODY.decode()}`",
         *(f"`{kind}`" for kind in (*DEFAULT_KINDS, "score")),
     ):
         assert said in PAGE, said

@@ -15,7 +15,7 @@ import structlog
 from springhead.app import create_app
 from springhead.cli.failure import Failure
 from springhead.cli.greeting import greet
-from springhead.delivery.worker import PUSHES
+from springhead.delivery.worker import SOCKETS
 from springhead.jobs.runner import Job
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
@@ -61,7 +61,7 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
     gc.collect()
     gc.freeze()  # imported modules stay in memory: the garbage collector need not scan them
     try:
-        serve(cast("Any", app), settings, on_ready=startup.listening, outgoing=PUSHES)
+        serve(cast("Any", app), settings, on_ready=startup.listening, outgoing=SOCKETS)
     except OSError as cause:
         raise _listen_failure(settings, cause) from cause
     except SystemExit:

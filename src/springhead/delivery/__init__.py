@@ -1,1 +1,1 @@
-"""Pushes: changes of leads on their way to the receivers that subscribed to them. Knows no method and no envelope."""
+"""Pushes: sends changes of leads to the receivers that subscribed to them. Imports no method and no envelope."""

@@ -1,4 +1,4 @@
-"""The capacity for pushes under way: a number of posts, and a number of bytes in their payloads."""
+"""Limits how many pushes are sent at a time: a number of posts, and a number of bytes in their payloads."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Capacity:
-    """Admits posts while there is capacity for them, in the order in which they came."""
+    """Admits posts in the order in which they ask, while their number and bytes stay within the limits."""
 
     def __init__(self, posts: int, size: int) -> None:
         self._posts = asyncio.Semaphore(posts)
@@ -16,13 +16,16 @@ class Capacity:
 
     @asynccontextmanager
     async def post(self) -> AsyncGenerator[None]:
-        """Holds the capacity for one post."""
+        """Waits until one more post is allowed, and counts it until the block ends."""
         async with self._posts:
             yield
 
     @asynccontextmanager
     async def body(self, size: int) -> AsyncGenerator[None]:
-        """Holds the capacity for a payload. A payload larger than the whole capacity is admitted alone."""
+        """Waits until `size` more bytes are allowed, and counts them until the block ends.
+
+        A payload larger than the whole capacity is admitted alone.
+        """
         async with self._released:
             await self._released.wait_for(lambda: self._used == 0 or self._used + size <= self._size)
             self._used += size

@@ -1,4 +1,4 @@
-"""The body of a push: the leads as they are now, each once, and what became of them (docs/receiving-pushes.md)."""
+"""The payload of a push: the changes, and the changed leads with their current values (docs/receiving-pushes.md)."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -14,83 +14,88 @@ from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns import reads
 
 LEADS = 500
-"""Leads of one push at most, so that a call of 500 is one."""
+"""The most leads of one push: a call that writes 500 leads causes one push."""
 
-AT_ONCE = 1_000
+PAGE = 1_000
+"""The number of changes that one statement reads."""
+
 CHANGES = 4_000
-"""Changes that are read at a time, and of one push at most: a call can make several of a lead."""
+"""About the most changes of one push: a call can change a lead several times."""
 
-FAR = 10_000
-"""How many changes are looked at in one go where none concerned the receiver before."""
+LONG_PAGE = 10_000
+"""The number of changes that one statement scans after a page in which no change concerned the receiver."""
 
 BYTES = 4 * 1024 * 1024
-"""The size of one push, unless it is about a single lead that is larger."""
+"""The most bytes of a payload, unless a single lead is larger."""
 
-TRIAL = b'{"leads":[],"changes":[],"test":true}'
-"""What a test push says."""
+TEST_BODY = b'{"leads":[],"changes":[],"test":true}'
+"""The payload of a test push."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Changes for one push, in order, and the number to go on from behind them."""
+    """The changes of one push, in order, and the number after which the next push continues."""
 
     changes: Sequence[Change]
     upto: int
 
     @property
     def lead_ids(self) -> list[int]:
-        """The leads, each once."""
+        """The ids of the changed leads, each once."""
         return list(dict.fromkeys(change.lead_id for change in self.changes))
 
     def first(self, leads: int) -> "Batch":
-        """As many of the first changes as are about so many leads."""
-        kept = set(self.lead_ids[:leads])
-        end = next((at for at, one in enumerate(self.changes) if one.lead_id not in kept), None)
+        """Returns the first changes, up to the first change of a further lead after so many leads."""
+        lead_ids = set(self.lead_ids[:leads])
+        end = next((position for position, change in enumerate(self.changes) if change.lead_id not in lead_ids), None)
         return self if end is None else Batch(self.changes[:end], self.changes[end - 1].sequence)
 
 
 async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) -> Batch:
-    """The changes of a delivery that was made already, or the next ones that concern the subscription."""
+    """Returns the changes of a stored delivery, or the next changes that concern the subscription.
+
+    Returns no changes if the first page has none for the subscription. `far` scans a long page.
+    """
     if order.first is not None and order.last is not None:
         span = order.last - order.first + 1
         page = await changes.after(tx, company_id, order.first - 1, kinds=order.kinds, limit=span)
-        return Batch([one for one in page.changes if _concerns(one, order)], order.last)
-    found: list[Change] = []
+        return Batch([change for change in page.changes if _concerns(change, order)], order.last)
+    gathered: list[Change] = []
     upto, last = order.sent, order.sent + 1
-    while upto < last and len(found) < CHANGES and len({one.lead_id for one in found}) < LEADS:
+    while upto < last and len(gathered) < CHANGES and len({change.lead_id for change in gathered}) < LEADS:
         page = await changes.after(
-            tx, company_id, upto, kinds=order.kinds, limit=AT_ONCE, within=FAR if far else AT_ONCE
+            tx, company_id, upto, kinds=order.kinds, limit=PAGE, within=LONG_PAGE if far else PAGE
         )
-        found += [one for one in page.changes if _concerns(one, order)]
+        gathered += [change for change in page.changes if _concerns(change, order)]
         upto, last = page.upto, page.last
-        if not found:
+        if not gathered:
             break
-    return Batch(found, upto).first(LEADS)
+    return Batch(gathered, upto).first(LEADS)
 
 
 def _concerns(change: Change, order: Order) -> bool:
-    """Whether the receiver is to know: of updates it may want those of some fields only."""
+    """Returns whether the change is pushed: a subscription to some fields gets no updates of other fields."""
     if order.fields is None or change.kind != "update" or change.changed is None:
         return True
     return any(name in change.changed for name in order.fields)
 
 
 async def compose(tx: Tx, company_id: int, order: Order, batch: Batch, fields: FieldCache) -> bytes:
-    """The body, in JSON. Raises TryAgain when the custom fields are others by now."""
-    known = await fields.of(tx, company_id)
+    """Returns the payload in JSON. Raises TryAgain if the custom fields have changed since they were cached."""
+    field_set = await fields.of(tx, company_id)
     names = None if order.fields is None else ["id", *order.fields]
-    custom = known.columns.get(LEAD.name, ())
+    custom = field_set.columns.get(LEAD.name, ())
     select = reads.Select(LEAD, names, custom)
     ids = batch.lead_ids
     rows = await reads.find(
-        tx, company_id, select, {"id": ids}, zone=order.zone, version=known.version, limit=len(ids), offset=0
+        tx, company_id, select, {"id": ids}, zone=order.zone, version=field_set.version, limit=len(ids), offset=0
     )
     if not rows:
-        await fields.verify(tx, company_id, known)
+        await fields.verify(tx, company_id, field_set)
     zone = ZoneInfo(order.zone)
-    standing = {*LEAD.by_name, *(column.name for column in custom)}
-    hidden = set[str]() if names is None else standing - set(names)
+    all_names = {*LEAD.by_name, *(column.name for column in custom)}
+    hidden = set[str]() if names is None else all_names - set(names)
     return _encode(
-        {"leads": rows, "changes": [one.row(zone, lambda name: name not in hidden) for one in batch.changes]}
+        {"leads": rows, "changes": [change.row(zone, lambda name: name not in hidden) for change in batch.changes]}
     )

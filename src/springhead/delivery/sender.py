@@ -1,4 +1,4 @@
-"""Sends pushes, and is there at once: what is slow to load waits for the first one."""
+"""Sends pushes, and loads the HTTP client only when the first push is sent, because loading takes half a second."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Sender:
     """The client of all pushes of a process: `async with Sender(networks) as sender`.
 
-    `name_server` is another one than the system's, by address and port.
+    `name_server` is the address and port of a DNS server to use instead of the system's.
     """
 
     def __init__(self, networks: Networks, *, name_server: tuple[str, int] | None = None) -> None:
@@ -33,12 +33,12 @@ class Sender:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Closes all connections."""
         if self._client:
             await self._client.close()
 
     async def open(self) -> "Client":
-        """Get ready to send. The first push does so too, but takes half a second longer for it."""
+        """Loads the client. Otherwise the first push does so, and takes half a second longer."""
         async with self._opening:
             if self._client is None:
                 client, tls = await asyncio.to_thread(_load)
@@ -46,13 +46,13 @@ class Sender:
         return self._client
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send a push to a URL as `model.addresses.canonical` gave it; whatever the receiver does is an Answer."""
+        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is an Answer, too."""
         client = self._client or await self.open()
         return await client.post(url, body, headers)
 
 
 def _load() -> "tuple[type[Client], ssl.SSLContext]":
-    """What takes its time: the HTTP client's modules, and the certificates of the system's authorities."""
-    from springhead.delivery.client import Client  # noqa: PLC0415 - a server without receivers is spared it
+    """Imports the HTTP client, and reads the certificates of the system's authorities."""
+    from springhead.delivery.client import Client  # noqa: PLC0415 - a server without receivers does not need it
 
     return Client, ssl.create_default_context()

@@ -1,8 +1,8 @@
-"""Sends changes of leads to subscribed receivers: claims due deliveries, posts them, and stores the outcome.
+"""Sends changes of leads to subscribed receivers: claims due subscriptions, posts batches, and stores the outcome.
 
 Any number of processes share the work. No transaction is open while a worker waits for a receiver. A process may die at
-any point: another one claims its deliveries when the leases expire. A receiver may get a push twice, with the same
-`webhook-id`, and misses none.
+any point: another process claims its subscriptions when the leases expire. A receiver may get a push twice, with the
+same `webhook-id`, and misses none.
 """
 
 import asyncio
@@ -30,32 +30,36 @@ from springhead.store.fields.fields import FieldCache
 log = structlog.get_logger()
 
 POLL = 0.5
-"""Seconds between looks for work that other processes have left, or whose time has come; ..."""
-SHARE = 20
-"""... and at least so many times as long as a look takes."""
+"""Seconds between two scans for due subscriptions: retries, and work that other processes left behind."""
+
+SCAN_SHARE = 20
+"""The pause between two scans is at least this many times as long as a scan takes."""
 
 POSTS, BYTES = 1_000, 128 * 1024 * 1024
-"""What is under way at a time to receivers that answered last time, and ..."""
+"""The most concurrent posts, and bytes of their payloads, to receivers whose last push succeeded."""
+
 LATE_POSTS, LATE_BYTES = 500, 64 * 1024 * 1024
-"""... to those that did not: these may hang, and keep nobody waiting but each other."""
+"""The same for receivers whose last push failed. They may hang, so they share a capacity of their own."""
 
-PUSHES = POSTS + LATE_POSTS
-"""Sockets of pushes at a time."""
+SOCKETS = POSTS + LATE_POSTS
+"""The most sockets that pushes use at a time."""
 
-HANDS = 4
-"""Connections to the database that pushes use at a time, of those that calls use too."""
+CONNECTIONS = 4
+"""The most connections that pushes take from the database pool at a time; calls use the same pool."""
 
-TIDY = 50
-"""Once in so many deliveries the old ones are looked for."""
+TIDY_EVERY = 50
+"""Old deliveries are deleted after one in this many deliveries, at random."""
 
 GONE = 410
+"""The status by which a receiver deletes its subscription."""
+
 BUSY = {429, 503}
-"""What a receiver answers that wants to be left alone for a time (Retry-After)."""
+"""The statuses with which a receiver may ask for a later retry (Retry-After)."""
 
-HINT = "to push from here, and from the other no more: springhead db adopt"
+HINT = "to push from this database, and no longer from the other: springhead db adopt"
 
-TRIAL_SECONDS = 9.0
-"""For a test: a call must be answered in time."""
+TEST_SECONDS = 9.0
+"""Seconds for a test push: shorter than the deadline of the call that asks for it."""
 
 
 class Worker:
@@ -64,50 +68,51 @@ class Worker:
     def __init__(self, database: Database, fields: FieldCache, networks: Networks, *, alone: bool) -> None:
         self.networks = networks
         self.figures: Counter[str] = Counter()
-        """How many attempts came to what, and how many deliveries waited at the last look."""
+        """The number of attempts by outcome, and the deliveries that waited at the last scan."""
         self._database, self._fields, self._alone = database, fields, alone
         self._sender = Sender(networks)
         self._capacities = (Capacity(POSTS, BYTES), Capacity(LATE_POSTS, LATE_BYTES))
-        self._hands = asyncio.Semaphore(HANDS)
+        self._connections = asyncio.Semaphore(CONNECTIONS)
         self._subscribed: set[int] = set()
-        self._fresh: set[int] = set()
+        self._changed: set[int] = set()
         self._busy: set[int] = set()
-        self._heard: Counter[int] = Counter()
-        self._is_ready, self._at_home, self._closing = False, True, False
-        self._next_look = 0.0
+        self._change_counts: Counter[int] = Counter()
+        self._is_ready, self._is_home, self._closing = False, True, False
+        self._next_scan = 0.0
         self.woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        database.on_change.append(self._changed)
+        database.on_change.append(self._note_change)
 
     def wake(self, company_id: int) -> None:
-        """There may be something to push for a company: look now."""
+        """Looks for due pushes of a company now: it has a new subscription, or a subscription changed."""
         self._subscribed.add(company_id)
-        self._changed(company_id)
+        self._note_change(company_id)
 
-    def _changed(self, company_id: int) -> None:
-        # Most companies have no receiver: their writes must cost nothing here. What this does not know, the look finds.
+    def _note_change(self, company_id: int) -> None:
+        # Most companies have no receiver: their writes must cost nothing here. A subscription that was created in
+        # another process is found by the next scan.
         if company_id in self._subscribed:
-            self._heard[company_id] += 1
-            self._fresh.add(company_id)
+            self._change_counts[company_id] += 1
+            self._changed.add(company_id)
             self.woken.set()
 
     async def turn(self) -> float:
-        """Start the pushes of companies with new changes, and look for others; returns the seconds until the next."""
+        """Starts the due pushes of companies with new changes, and scans the others; returns the seconds to rest."""
         if not self._is_ready:
             self._is_ready = await self._prepare()
             if not self._is_ready:
                 return POLL
         self._start_companies()
         started = time.monotonic()
-        if started >= self._next_look:
-            await self._look()
+        if started >= self._next_scan:
+            await self._scan()
             took = time.monotonic() - started
-            self._next_look = started + took + max(POLL, SHARE * took)
+            self._next_scan = started + took + max(POLL, SCAN_SHARE * took)
             self._start_companies()
-        return max(0.0, self._next_look - time.monotonic())
+        return max(0.0, self._next_scan - time.monotonic())
 
     async def close(self) -> None:
-        """Cancel the pushes under way, and close the connections. Another server sends them when the leases end."""
+        """Cancels the running pushes and closes the connections. Another server sends them when the leases expire."""
         self._closing = True
         for task in self._tasks:
             task.cancel()
@@ -115,9 +120,9 @@ class Worker:
         await self._sender.close()
 
     def _start_companies(self) -> None:
-        for company_id in self._fresh - self._busy:
+        for company_id in self._changed - self._busy:
             self._busy.add(company_id)
-            self._start(self._company(company_id))
+            self._start(self._push_company(company_id))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         if self._closing:
@@ -128,85 +133,93 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _prepare(self) -> bool:
-        """Get ready to push; returns False if the database is a copy that was not told to push."""
+        """Gets ready to push; returns False if the database is a copy that was not told to push."""
         async with self._database.everyone() as tx:
             if not await pushes.is_home(tx):
-                if self._at_home:
-                    log.warning("nothing is pushed: this database is a copy of another", hint=HINT)
-                self._at_home = False
+                if self._is_home:
+                    log.warning("nothing is pushed: this database is a copy of another one", hint=HINT)
+                self._is_home = False
                 return False
             if self._alone:
-                await pushes.release_all(tx)  # whoever had them is dead: why wait for the leases to run out
+                await pushes.release_all(tx)  # no other server uses the database, so all leases are leftovers
             self._subscribed |= set(await pushes.subscribed(tx))
         if self._subscribed:
             await self._sender.open()
         return True
 
-    async def _look(self) -> None:
+    async def _scan(self) -> None:
         async with self._database.everyone() as tx:
             due = await pushes.due(tx)
             self.figures["waiting"] = await pushes.waiting(tx)
         self._subscribed.update(due)
-        self._fresh.update(due)
+        self._changed.update(due)
 
-    async def _company(self, company_id: int) -> None:
-        """Claim what is due of a company, and begin to send it."""
+    async def _push_company(self, company_id: int) -> None:
+        """Claims the due subscriptions of a company, and starts a task for each."""
         try:
-            while company_id in self._fresh:
-                self._fresh.discard(company_id)
-                async with self._hands, self._database.company(company_id) as tx, tx.atomic():
+            while company_id in self._changed:
+                self._changed.discard(company_id)
+                async with self._connections, self._database.company(company_id) as tx, tx.atomic():
                     last = await changes.number(tx, company_id)
                     claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
                     if not claimed and not await pushes.is_subscribed(tx, company_id):
                         self._subscribed.discard(company_id)
                 for claim, order in claimed:
-                    self._start(self._subscription(company_id, claim, order))
+                    self._start(self._push_subscription(company_id, claim, order))
         except (Unavailable, TryAgain) as cause:
             log.debug("pushes delayed", company=company_id, error=type(cause).__name__)
         except Exception:
-            log.exception("pushes of a company stumbled", company=company_id)
+            log.exception("pushes of a company failed", company=company_id)
         finally:
             self._busy.discard(company_id)
-            if company_id in self._fresh:
+            if company_id in self._changed:
                 self.woken.set()
 
-    async def _subscription(self, company_id: int, claim: Claim, first: Order) -> None:
-        """Send a subscription one batch after the other, while there are any and its receiver takes them."""
+    async def _push_subscription(self, company_id: int, claim: Claim, first: Order) -> None:
+        """Sends the batches of a subscription one after another, until none is left or its receiver refuses one."""
         order: Order | None = first
-        until = time.monotonic() + pushes.LEASE / 4  # by then the lease is begun anew
+        usable_until = time.monotonic() + pushes.LEASE / 4  # afterwards the order is read again, to renew the lease
         try:
             while True:
-                heard = self._heard[company_id]
+                change_count = self._change_counts[company_id]
                 async with self._capacities[claim.failures > 0].post():
-                    more = await self._push(company_id, claim, order if time.monotonic() < until else None)
+                    more = await self._push(company_id, claim, order if time.monotonic() < usable_until else None)
                 if not more:
                     break
                 claim, order = Claim(claim.subscription_id, claim.lease, 0), None
-            if self._heard[company_id] != heard:  # somebody looked while we had the lease, and has passed it over
-                self._changed(company_id)
+            # While this task had the lease, the claim for a new change skipped this subscription: claim again.
+            if self._change_counts[company_id] != change_count:
+                self._note_change(company_id)
         except (Unavailable, TryAgain) as cause:
             log.warning("push delayed", company=company_id, subscription=claim.subscription_id, error=str(cause))
         except Exception:
-            log.exception("push stumbled", company=company_id, subscription=claim.subscription_id)
+            log.exception("push failed", company=company_id, subscription=claim.subscription_id)
 
     async def _push(self, company_id: int, claim: Claim, order: Order | None) -> bool:
-        """Send one batch; whether there is more to send, with the lease still ours."""
-        fresh = [order]  # what was read with the claim is good for one try
-        made = await retry(lambda _attempt: self._made(company_id, claim, fresh.pop() if fresh else None))
-        if made is None:
+        """Sends one batch; returns whether the subscription has more to send and this worker keeps the lease."""
+        unused = [order]  # an order that was read with the claim is used for the first attempt only
+        prepared = await retry(
+            lambda _attempt: self._prepare_batch(company_id, claim, unused.pop() if unused else None)
+        )
+        if prepared is None:
             return False
-        sending, delivery_id, message_id, body = made
+        order, delivery_id, message_id, body = prepared
         async with self._capacities[claim.failures > 0].body(len(body)):
-            headers = signed_headers(message_id, int(time.time()), body, sending.secrets)
-            answer = await self._sender.post(sending.url, body, headers)
-        return await retry(lambda _attempt: self._settle(company_id, claim, delivery_id, answer))
+            headers = signed_headers(message_id, int(time.time()), body, order.secrets)
+            answer = await self._sender.post(order.url, body, headers)
+        return await retry(lambda _attempt: self._store_answer(company_id, claim, delivery_id, answer))
 
-    async def _made(self, company_id: int, claim: Claim, order: Order | None) -> tuple[Order, int, str, bytes] | None:
-        """The next batch of a subscription, written down and put together; None when there is none, or no lease."""
-        async with self._hands, self._database.company(company_id) as tx:
+    async def _prepare_batch(
+        self, company_id: int, claim: Claim, order: Order | None
+    ) -> tuple[Order, int, str, bytes] | None:
+        """Stores the next delivery of a subscription; returns it with its payload.
+
+        Returns None if there is nothing to send, or if the lease is lost.
+        """
+        async with self._connections, self._database.company(company_id) as tx:
             order = order or await pushes.order(tx, company_id, claim)
             if order is None:
-                await pushes.release(tx, company_id, claim)  # it was switched off meanwhile, if it is still ours
+                await pushes.release(tx, company_id, claim)  # a subscription that was switched off still has our lease
                 return None
             sent = order.sent
             batch = await payloads.gather(tx, company_id, order)
@@ -228,9 +241,9 @@ class Worker:
                 )  # fmt: skip
         return None if delivery_id is None else (order, delivery_id, message_id, body)
 
-    async def _settle(self, company_id: int, claim: Claim, delivery_id: int, answer: Answer) -> bool:
-        """Write down what came of an attempt; whether there is more to send, with the lease still ours."""
-        facts = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
+    async def _store_answer(self, company_id: int, claim: Claim, delivery_id: int, answer: Answer) -> bool:
+        """Stores the outcome of an attempt; returns whether there is more to send and this worker keeps the lease."""
+        ids = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
         result = Result(
             status=answer.status,
             duration_ms=round(answer.duration * 1000),
@@ -238,43 +251,47 @@ class Worker:
             answer=answer.body or None,
         )
         more = False
-        async with self._hands, self._database.company(company_id) as tx:
+        async with self._connections, self._database.company(company_id) as tx:
             if answer.accepted:
-                what = "delivered"
+                outcome = "delivered"
                 more = await pushes.delivered(tx, company_id, claim, delivery_id, result)
-                if secrets.randbelow(TIDY) == 0:
+                if secrets.randbelow(TIDY_EVERY) == 0:
                     await deliveries.tidy(tx, company_id, claim.subscription_id)
             elif answer.status == GONE:
-                what = "removed"
+                outcome = "removed"
                 if await subscriptions.remove(tx, company_id, claim):
-                    log.warning("subscription removed: its receiver is gone", **facts)
+                    log.warning("subscription removed: its receiver answered 410", **ids)
             else:
-                what = await self._failed(tx, company_id, claim, delivery_id, result, asked=answer.retry_after)
-        log.info("push", what=what, **facts, status=answer.status, error=answer.error, duration_ms=result.duration_ms)
-        self.figures[what] += 1
+                outcome = await self._store_failure(
+                    tx, company_id, claim, delivery_id, result, retry_after=answer.retry_after
+                )
+        log.info("push", what=outcome, **ids, status=answer.status, error=answer.error, duration_ms=result.duration_ms)
+        self.figures[outcome] += 1
         return more
 
-    async def _failed(
-        self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, asked: float | None
+    async def _store_failure(
+        self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, retry_after: float | None
     ) -> str:
-        """Stores a failed attempt; returns whether it was `failed` or the last one, and the batch is `dead`."""
-        why = result.error or f"status {result.status}"
-        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {why}"
-        wait = pause(claim.failures + 1, asked if result.status in BUSY else None)
+        """Stores a failed attempt; returns `failed`, or `dead` if the batch was given up."""
+        cause = result.error or f"status {result.status}"
+        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {cause}"
+        wait = pause(claim.failures + 1, retry_after if result.status in BUSY else None)
         dead = await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason)
         if dead:
-            log.warning("subscription off", company=company_id, subscription=claim.subscription_id, reason=reason)
+            log.warning(
+                "subscription switched off", company=company_id, subscription=claim.subscription_id, reason=reason
+            )
         return "dead" if dead else "failed"
 
     async def send_test(self, target: Target) -> TestPushResult:
-        """Send a test push now, with nothing in it, and say what the receiver answered."""
-        body = payloads.TRIAL
+        """Sends a test push without leads now; returns the receiver's answer."""
+        body = payloads.TEST_BODY
         headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)
         try:
-            async with asyncio.timeout(TRIAL_SECONDS):
+            async with asyncio.timeout(TEST_SECONDS):
                 answer = await self._sender.post(target.url, body, headers)
         except TimeoutError:
-            answer = Answer(error=f"no answer within {TRIAL_SECONDS:g} seconds", duration=TRIAL_SECONDS)
+            answer = Answer(error=f"no answer within {TEST_SECONDS:g} seconds", duration=TEST_SECONDS)
         return TestPushResult(
             success=answer.accepted,
             status=answer.status,
@@ -284,5 +301,5 @@ class Worker:
         )
 
     def counts(self) -> Mapping[str, int]:
-        """The figures so far."""
+        """Returns the figures so far."""
         return self.figures
