@@ -153,9 +153,9 @@ BAD = {
     "continue": (None, "no answer within 1 seconds"),
     "reset": (None, "the connection broke: connection reset by peer"),
     "close": (None, "the connection was closed without an answer"),
-    "nonsense": (None, "the answer is no HTTP: "),
-    "headers": (None, "the answer is no HTTP: "),
-    "long-header": (None, "the answer is no HTTP: "),
+    "nonsense": (None, "the answer is not valid HTTP: "),
+    "headers": (None, "the answer is not valid HTTP: "),
+    "long-header": (None, "the answer is not valid HTTP: "),
     "drip-body": (200, "a"),
     "half": (200, "half"),
     "huge": (200, ""),
@@ -362,7 +362,7 @@ def test_names_that_lead_nowhere_or_hang_say_so(receiver: Receiver) -> None:
 
         nowhere, fine, hanging = using(work, HERE, names)
 
-    assert (nowhere.error or "").startswith("the name nowhere.example leads nowhere: ")
+    assert (nowhere.error or "").startswith("the name nowhere.example does not resolve: ")
     assert fine.accepted
     assert {answer.error for answer in hanging} == {"no connection within 0.5 seconds"}
 

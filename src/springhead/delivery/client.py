@@ -175,11 +175,11 @@ def _failure_text(cause: Exception) -> str:
     elif isinstance(cause, aiohttp.ServerDisconnectedError):
         text = "the connection was closed without an answer"
     elif isinstance(cause, aiohttp.ClientResponseError):
-        text = f"the answer is no HTTP: {cause.message}"
+        text = f"the answer is not valid HTTP: {cause.message}"
     elif isinstance(cause, OSError):
         text = f"the connection broke: {_system_text(cause)}"
     else:
-        text = f"the exchange failed: {cause or type(cause).__name__}"
+        text = f"the request failed: {cause or type(cause).__name__}"
     return stored_text(text.encode("utf-8", "replace"))
 
 
@@ -192,7 +192,7 @@ def _connect_failure_text(error: aiohttp.ClientConnectorError) -> str:
         texts = [f"{error.host} {'is' if address == error.host else 'leads to'} {kind}" for address, kind in refusals]
         return "refused: " + ", ".join(dict.fromkeys(texts))
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name {error.host} leads nowhere: {_system_text(cause)}"
+        return f"the name {error.host} does not resolve: {_system_text(cause)}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {cause.verify_message}"
     if isinstance(cause, ssl.SSLError):
