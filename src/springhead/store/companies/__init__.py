@@ -1,1 +1,1 @@
-"""What is kept per company beside its data: API keys, call counts, idempotency keys, the first company."""
+"""Companies, their API keys, call counts and idempotency keys."""

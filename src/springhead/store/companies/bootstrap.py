@@ -1,4 +1,4 @@
-"""A database's first company, so that a fresh server can be called at once."""
+"""The first company of a database, so that a fresh server can be called at once."""
 
 import msgspec
 
@@ -13,16 +13,16 @@ _LOCK = 0x5EAD_0001
 
 
 class FirstCompany(msgspec.Struct, frozen=True):
-    """The company that was made, and the secret of its key, which is stored nowhere."""
+    """The new company, and the secret of its key, which is stored nowhere."""
 
     company: Company
     secret: str
 
 
 async def create_first_company(dsn: str) -> FirstCompany | None:
-    """Make one company with a key and an administrator, unless there is a company already.
+    """Creates a company with a key and an administrator. Returns None if the database already has a company.
 
-    Servers that start at the same time agree on one: the others get None.
+    If several servers start at the same time, one creates the company, and the others get None.
     """
     database = Database(pool_size=3)
     await database.open(dsn)

@@ -1,4 +1,4 @@
-"""A company's calls, counted in the database: how many may be made now, and how many of the day are used."""
+"""Counts of a company's calls in the database: how many calls are free now, and how many of the day are used."""
 
 from datetime import date
 from typing import LiteralString
@@ -12,7 +12,10 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What the database granted. Times are its own clock's, in microseconds since 1970."""
+    """The calls that the database granted. Times are in microseconds since 1970, by the clock of the database.
+
+    At `next_us` a whole burst is free again: the theoretical arrival time of GCRA. `used` counts the calls of `day`.
+    """
 
     granted: int
     at_us: int
@@ -22,7 +25,7 @@ class Grant(msgspec.Struct, frozen=True):
 
     @property
     def day_left_us(self) -> int:
-        """Microseconds until the day of the count ends, at 00:00 UTC."""
+        """Microseconds until `day` ends, at 00:00 UTC."""
         return max(0, (self.day.toordinal() + 1 - _EPOCH) * _DAY_US - self.at_us)
 
     def wait_us(self, per_second: int) -> int:
@@ -30,14 +33,14 @@ class Grant(msgspec.Struct, frozen=True):
         return self.next_us - self.at_us - (per_second - 1) * interval_of(per_second, 1_000_000)
 
 
-# A day that is one ahead of the clock goes on: the row was waited for over midnight, or the clock was set
-# back.
+# If the stored day is one ahead of the clock, its count goes on: the statement waited for the row over midnight, or the
+# clock was set back.
 _USED: LiteralString = """
     case when b.day between excluded.day and excluded.day + 1
         then greatest(0, b.used - case when b.day = $7 then $6::bigint else 0 end)
         else 0 end
 """
-# `least` passes over null, which is what no interval gives: no limit per second.
+# Without a limit per second the interval is 0, and two arguments of `least` are null: it ignores them.
 _GRANTED: LiteralString = f"""
     greatest(0, least(
         $2::bigint,
@@ -46,8 +49,8 @@ _GRANTED: LiteralString = f"""
         $5::bigint - ({_USED})
     ))
 """
-# Nothing volatile after `do update set`, which Citus refuses: the clock is read into the new row. A next_us
-# more than a burst ahead of the clock means that the clock was set back; it then counts as one burst.
+# Citus refuses volatile functions after `do update set`, so the clock is read into the new row. If next_us is more than
+# a burst ahead of the clock, the clock was set back; next_us then counts as one burst ahead.
 _TAKE: LiteralString = f"""
     insert into call_budget as b (company_id, at_us, next_us, day, used, granted)
     select $1, clock.at_us, clock.at_us + $2::bigint * $3::bigint,
@@ -74,15 +77,14 @@ async def take(
     back: int = 0,
     back_day: date | None = None,
 ) -> Grant:
-    """Count up to `calls` calls against the limits and say how many were granted: as many as are left.
+    """Counts up to `calls` calls against the limits. Grants as many calls as the limits leave.
 
-    Every `1 / per_second` seconds one more call is free, `per_second` of them at the most (GCRA); with None
-    only the day is counted. `back` are calls that were granted on `back_day` and not made.
+    Every `1 / per_second` seconds one more call becomes free, up to `per_second` calls (GCRA). If `per_second` is None,
+    only the limit per day applies. `back` returns calls that were granted on `back_day` and not made.
 
-    A count per second does not wait for the disk: a crash of PostgreSQL (not ours) may forget the calls of
-    its last 0.6 s, six at 10 a second and of 50,000 a day, and the row is not locked for the time of a
-    flush, which other server processes would wait for. A count of the day alone is for many calls, and is
-    on disk when it is granted.
+    With `per_second` the commit does not wait for the disk, because other server processes would wait for the row
+    meanwhile. A crash of PostgreSQL (not of this server) can lose the counts of its last 0.6 s: at 10 calls a second,
+    six of 50,000 calls a day. Without `per_second` a grant covers many calls, and is on disk when this returns.
     """
     interval = interval_of(per_second, 1_000_000) if per_second else 0
     if per_second:
@@ -98,10 +100,10 @@ async def take(
         back_day,
         "off" if per_second else None,
     )
-    assert row is not None  # noqa: S101 - an upsert without a condition gives its row
+    assert row is not None  # noqa: S101 - an upsert without a condition returns its row
     return Grant(**dict(row))
 
 
 def interval_of(per_second: int, units: int) -> int:
-    """Units of time (so many a second) between two calls, rounded so that the limit is never exceeded."""
+    """The time between two calls, in units of which a second has `units`, rounded up so that the limit always holds."""
     return -(-units // per_second)

@@ -1,4 +1,4 @@
-"""Companies, their API keys and their first administrator: the global tables."""
+"""Companies and their API keys, which are global tables, and the first administrator of a company."""
 
 import msgspec
 
@@ -11,14 +11,14 @@ _SETTINGS = ("name", "time_zone", "per_second", "per_day", "objects_per_call", "
 
 
 class Access(msgspec.Struct, frozen=True):
-    """A company as its callers find it: its settings and the keys that are not revoked."""
+    """What authentication needs of a company: its settings, and the keys that are not revoked."""
 
     company: Company
     keys: tuple[ApiKey, ...]
 
 
 async def access(tx: Tx, account_id: str) -> Access | None:
-    """The company with that accountID and its living keys, or None."""
+    """The company with that accountID and its active keys, or None."""
     rows = await tx.rows(
         """
         select c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call, c.recycle_days,
@@ -59,7 +59,7 @@ async def companies(tx: Tx) -> list[Company]:
 
 
 async def create(database: Database, *, name: str, time_zone: str, administrator: str) -> Company:
-    """Make a company with one administrator, whose email address is given."""
+    """Creates a company with a site and one administrator, whose email address is `administrator`."""
     async with database.everyone() as tx, tx.atomic():
         row = await tx.row(
             """
@@ -87,7 +87,7 @@ async def create(database: Database, *, name: str, time_zone: str, administrator
 
 
 async def change(tx: Tx, company_id: int, settings: dict[str, object]) -> None:
-    """Change a company's name, time zone, limits or recycle bin; what is not given stays."""
+    """Changes the name, time zone, limits or recycle bin of a company; a setting that is not given stays."""
     await tx.rows(
         """
         update company set
@@ -107,7 +107,7 @@ async def change(tx: Tx, company_id: int, settings: dict[str, object]) -> None:
 async def create_key(
     tx: Tx, company_id: int, *, label: str, plain_success: bool = False, captured_calls: bool = False
 ) -> tuple[int, str]:
-    """Make an API key; gives its id and its secret, which is stored nowhere and cannot be shown again."""
+    """Creates an API key. Returns its id and its secret, which is stored nowhere and cannot be shown again."""
     secret = new_secret()
     key_id = await tx.value(
         """
@@ -125,7 +125,7 @@ async def create_key(
 
 
 async def keys(tx: Tx, company_id: int) -> list[dict[str, object]]:
-    """The keys of a company, revoked ones too, without secrets."""
+    """The keys of a company, including revoked keys, without their secrets."""
     rows = await tx.rows(
         """
         select id, label, plain_success, captured_calls, created_at, revoked_at from api_key
@@ -138,9 +138,9 @@ async def keys(tx: Tx, company_id: int) -> list[dict[str, object]]:
 
 
 async def revoke_key(tx: Tx, company_id: int, key_id: int) -> bool:
-    """Revoke a key for good; False when the company has no such living key.
+    """Revokes a key permanently; returns False if the company has no such active key.
 
-    Every server process stops to accept it within two seconds.
+    Every server process stops accepting it within two seconds.
     """
     row = await tx.row(
         """

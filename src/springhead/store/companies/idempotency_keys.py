@@ -1,6 +1,7 @@
-"""Idempotency keys: a row for each, written in the transaction of the call that it belongs to.
+"""Idempotency keys: a row for each, written in the transaction of its call.
 
-A key is kept as its hash: callers make keys of what they write, an address for one, and an erased lead leaves nothing.
+Only the hash of a key is stored: callers may make keys from personal data, such as an email address, and nothing of an
+erased lead may remain.
 """
 
 import hashlib
@@ -9,23 +10,23 @@ import msgspec
 
 from springhead.store.database.pool import Tx
 
-FORGOTTEN_AT_ONCE = 100
-"""How many old keys of a company go with a new one."""
+DELETED_AT_ONCE = 100
+"""How many expired keys of a company are deleted with each new key."""
 
 
 class StoredCall(msgspec.Struct, frozen=True):
-    """What is known of a key: the fingerprint of its call, and the answer as JSON, None when it was too long."""
+    """The call of a key: its fingerprint, and its answer as JSON, None if the answer was too long to be stored."""
 
     fingerprint: bytes
     answer: str | None
 
 
 async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
-    """Take the key for the caller's transaction; False when it was used within a day.
+    """Claims the key for the caller's transaction; returns False if the key was used within a day.
 
-    While another transaction that takes it is under way, this waits for its end: Locked after two seconds.
+    If another open transaction has claimed the key, waits for its end. Raises Locked after LOCK_SECONDS.
     """
-    taken = await tx.value(
+    claimed = await tx.value(
         """
         insert into idempotency as i (company_id, key, fingerprint, created_at)
         values ($1, $2, $3, now())
@@ -38,13 +39,13 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
         _hashed(key),
         fingerprint,
     )
-    if taken:
-        await _forget(tx, company_id)
-    return bool(taken)
+    if claimed:
+        await _delete_expired(tx, company_id)
+    return bool(claimed)
 
 
 async def find(tx: Tx, company_id: int, key: str) -> StoredCall | None:
-    """What was kept of a key that is taken; None when it was forgotten just now."""
+    """The stored call of a claimed key; None if the key was deleted meanwhile."""
     row = await tx.row(
         "select fingerprint, answer from idempotency where company_id = $1 and key = $2", company_id, _hashed(key)
     )
@@ -52,7 +53,7 @@ async def find(tx: Tx, company_id: int, key: str) -> StoredCall | None:
 
 
 async def store_answer(tx: Tx, company_id: int, key: str, answer: str) -> None:
-    """Keep the answer of the call that has taken the key in this transaction."""
+    """Stores the answer of the call that claimed the key in this transaction."""
     query = "update idempotency set answer = $3 where company_id = $1 and key = $2"
     await tx.rows(query, company_id, _hashed(key), answer)
 
@@ -61,7 +62,7 @@ def _hashed(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-async def _forget(tx: Tx, company_id: int) -> None:
+async def _delete_expired(tx: Tx, company_id: int) -> None:
     await tx.rows(
         """
         with old as materialized (
@@ -74,5 +75,5 @@ async def _forget(tx: Tx, company_id: int) -> None:
         delete from idempotency i using old where i.company_id = $1 and i.key = old.key
         """,
         company_id,
-        FORGOTTEN_AT_ONCE,
+        DELETED_AT_ONCE,
     )

@@ -1,1 +1,1 @@
-"""The way to PostgreSQL: pool, transactions, parts of statements, migrations, health. No noun stands here."""
+"""Access to PostgreSQL: pool, transactions, parts of statements, migrations, health. Knows no noun."""

@@ -1,8 +1,8 @@
 """Background jobs (table `pass`): work that grows with a company, in steps that each commit.
 
-A call starts a job in its own transaction, so the job exists exactly if the call commits. The cursor moves in the
-transaction of the step: whichever process dies, the job goes on where it was. A job that is started later for the same
-subject replaces the earlier ones: they end at their next step. `springhead.jobs` runs the steps.
+A call starts a job in its own transaction, so the job exists exactly if the call commits. A step saves its cursor in
+its own transaction, so a job continues from there after a crash. A newer job for the same subject replaces the older
+jobs, which end at their next step. `springhead.jobs` runs the steps.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,22 +12,22 @@ import msgspec
 from springhead.store.database.pool import Tx
 
 STEP_ROWS = 5_000
-"""Rows that one step should touch, about: its locks must be released within a fraction of a second."""
+"""About how many rows a step should touch: its locks must be released within a fraction of a second."""
 
 WITHIN_A_CALL = 2.0
-"""Seconds of a call that it spends on background jobs which it has started."""
+"""Seconds that a call spends on the background jobs that it started."""
 
 RETRY, RETRY_MAX = 1.0, 300.0
-"""Seconds until a failed step is tried again: doubled with each failure in a row, up to the second number."""
+"""Seconds until a failed step is retried: doubled with each failure in a row, up to the maximum."""
 
 FAILING = 3
-"""Failures in a row after which a job counts as failing: fewer can be lost races or a short outage."""
+"""Failures in a row after which a job counts as failing. Fewer may be lost races or a short outage."""
 
 Step = Callable[[Tx, int, int, int], Awaitable[int | None]]
-"""One step, in a transaction of its own: `(tx, company_id, subject_id, cursor)`. The first cursor is that of `start`.
+"""A step of a job, in a transaction of its own: `(tx, company_id, subject_id, cursor)`. `start` sets the first cursor.
 
-Returns the next cursor, or None when the job is done. A step runs again if a crash followed it, and never twice at the
-same time for one job.
+Returns the next cursor, or None if the job is done. A step that did not commit runs again. Two steps of a job never run
+at the same time.
 """
 
 
@@ -49,7 +49,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 async def start(tx: Tx, company_id: int, kind: str, *subject_ids: int, delay: float = 0, cursor: int = 0) -> None:
-    """Starts a job for each subject, when the caller's transaction commits or `delay` seconds later."""
+    """Starts a job for each subject: after the caller's transaction has committed, or `delay` seconds later."""
     if not subject_ids:
         return
     await tx.rows(
@@ -66,7 +66,7 @@ async def start(tx: Tx, company_id: int, kind: str, *subject_ids: int, delay: fl
 
 
 async def next_due(tx: Tx, kinds: Sequence[str], company_id: int | None) -> Due | None:
-    """The due job that has waited longest, of a company or of all; None if no job is due or unlocked."""
+    """The due job that has waited longest, of a company or of all; None if no unlocked job is due."""
     row = await tx.row(
         """
         select id, company_id, kind from pass
@@ -91,7 +91,7 @@ async def is_due(tx: Tx, company_id: int, kinds: Sequence[str]) -> bool:
 
 
 async def claim(tx: Tx, company_id: int, job_id: int) -> Claimed | None:
-    """Locks a due job until the transaction ends; returns None if another process has it or was faster."""
+    """Locks a due job until the transaction ends. Returns None if another process has locked it or already run it."""
     row = await tx.row(
         """
         select p.kind, p.subject_id, p.cursor, exists (
@@ -111,11 +111,11 @@ async def claim(tx: Tx, company_id: int, job_id: int) -> Claimed | None:
 
 
 async def save(tx: Tx, company_id: int, job_id: int, cursor: int | None) -> None:
-    """Saves the next cursor of a job, which then waits behind all others; None removes the job."""
+    """Saves the next cursor of a job, which then waits behind all other due jobs. None removes the job."""
     if cursor is None:
         await tx.rows("delete from pass where company_id = $1 and id = $2", company_id, job_id)
     else:
-        # To the end of the queue: a large company does not delay the small ones.
+        # The job moves to the end of the queue, so that a large company does not delay the small ones.
         await tx.rows(
             "update pass set cursor = $3, failures = 0, due_at = now() where company_id = $1 and id = $2",
             company_id,
@@ -125,10 +125,10 @@ async def save(tx: Tx, company_id: int, job_id: int, cursor: int | None) -> None
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """The background jobs of all companies: how many are due, since how many seconds, and which fail again and again.
+    """The background jobs of all companies: how many are due, how late they are, and which keep failing.
 
-    `late` is the wait of the due job that has waited longest. `failing` has the kinds of the jobs that failed at least
-    FAILING times in a row, and `failures` the most failures in a row.
+    `late` is the longest wait of a due job, in seconds. `failing` has the kinds of the jobs that failed at least
+    FAILING times in a row, and `failures` the most failures in a row of any job.
     """
 
     due: int
@@ -154,7 +154,7 @@ async def backlog(tx: Tx) -> Backlog:
 
 
 async def delay(tx: Tx, job_id: int) -> None:
-    """Tries a job again later, after one more failure."""
+    """Counts a failure of a job and postpones its next step."""
     await tx.rows(
         """
         update pass set failures = failures + 1,

@@ -1,4 +1,4 @@
-"""What there is to know of a database before it is served: its version, role, settings and migrations."""
+"""The state of a database: its version, role, settings, connections and migrations."""
 
 from datetime import datetime
 
@@ -9,7 +9,10 @@ from springhead.store.database.pool import AnyConnection
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """A database as `springhead doctor` looks at it."""
+    """The properties of a database that `springhead doctor` checks.
+
+    `unbound`: row-level security does not bind the role. `lowers`: `lower()` works beyond ASCII.
+    """
 
     version: int
     version_text: str
@@ -29,7 +32,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def health(connection: AnyConnection) -> Health:
-    """Look the database over; changes nothing."""
+    """Reads the properties of the database; changes nothing."""
     row = await connection.fetchrow(
         """
         select
@@ -63,17 +66,17 @@ async def health(connection: AnyConnection) -> Health:
 
 
 class Migrations(msgspec.Struct, frozen=True):
-    """The names of the migrations that the database lacks, and the numbers of those that we do not know."""
+    """The names of the migrations that the database lacks, and the numbers of those that this version does not know."""
 
     pending: list[str]
     newer: list[int]
 
 
 async def migrations(connection: AnyConnection) -> Migrations:
-    """How far the database is from what this version needs."""
+    """Compares the migrations of the database with those of this version."""
     done: set[int] = set()
     if await connection.fetchval("select to_regclass('migration')"):
         done = {row["number"] for row in await connection.fetch("select number from migration")}
-    known = available()
-    lacking = [name for number, name, _ in known if number not in done]
-    return Migrations(lacking, sorted(done - {number for number, _, _ in known}))
+    ours = available()
+    pending = [name for number, name, _ in ours if number not in done]
+    return Migrations(pending, sorted(done - {number for number, _, _ in ours}))

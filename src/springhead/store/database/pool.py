@@ -1,4 +1,4 @@
-"""The connection pool: who may see what on a connection, what a broken one means, and nothing else."""
+"""The connection pool: connections that see one company, transactions, and what database errors mean to a caller."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -37,15 +37,15 @@ SERVER_SETTINGS = {
 
 
 class TryAgain(Exception):
-    """Nothing was written, and the same call can succeed at once: a deadlock, a lost race, a stale plan."""
+    """Nothing was written, and a retry can succeed at once: a deadlock, a lost race, changed fields."""
 
 
 class TookTooLong(Exception):
-    """A statement was given up: it had the time that it was given, and has changed nothing."""
+    """The time limit of `Tx.within` was reached; its transaction was rolled back."""
 
 
 class Locked(Unavailable):
-    """A row that the statement needs stayed locked by somebody else for two seconds."""
+    """A row that the statement needs stayed locked by another transaction for LOCK_SECONDS."""
 
 
 _LOST = (
@@ -57,23 +57,23 @@ _LOST = (
     asyncpg.PostgresIOError,
     asyncpg.InternalServerError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InvalidAuthorizationSpecificationError,  # while its operator sets it up anew
+    asyncpg.InvalidAuthorizationSpecificationError,  # while an operator sets up the role again
     asyncpg.InvalidCatalogNameError,
     OSError,
     TimeoutError,
 )
 _LOST_STATES = ("08", "53", "57", "58", "XX")
-"""Classes of SQLSTATE that are the server's trouble, not a statement's: connections, space, shutdown, files, faults."""
+"""SQLSTATE classes of trouble with the server, not with a statement: connection, resources, shutdown, files, faults."""
 _RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
 class _Connection(AnyConnection):
-    """A connection that remembers which company it is set to: only a change costs a round trip."""
+    """A connection that remembers its company, so that only a change of the company costs a round trip."""
 
     company_id: int | None = None
 
     async def enter(self, company_id: int) -> None:
-        """Set the connection to a company: row-level security shows that company's rows only."""
+        """Sets the company of the connection: row-level security shows the rows of that company only."""
         if self.company_id != company_id:
             self.company_id = None
             await self.execute("select set_config('app.company_id', $1, false)", str(company_id))
@@ -86,7 +86,7 @@ class Tx:
     def __init__(self, connection: AnyConnection) -> None:
         self._connection = connection
         self.changed = False
-        """Whether leads were changed: whoever waits for changes is told when the connection is given back."""
+        """Whether leads were changed. If so, the listeners `Database.on_change` are called at the end."""
 
     async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
         """All rows of a statement."""
@@ -102,7 +102,7 @@ class Tx:
 
     @asynccontextmanager
     async def atomic(self) -> AsyncGenerator[None]:
-        """Everything inside commits together or not at all. Raises Locked when a row stays locked."""
+        """Runs the statements inside in one transaction. Raises Locked if a row stays locked."""
         try:
             async with _transaction(self._connection):
                 yield
@@ -111,7 +111,7 @@ class Tx:
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncGenerator[None]:
-        """Like `atomic`, and each statement inside ends after so long. Raises TookTooLong."""
+        """Like `atomic`, with a time limit for each statement inside. Raises TookTooLong."""
         left = int(seconds * 1000)
         if left < 1:
             raise TookTooLong
@@ -125,7 +125,7 @@ class Tx:
 
 @asynccontextmanager
 async def _transaction(connection: AnyConnection) -> AsyncGenerator[None]:
-    """A transaction that is not rolled back over a connection that is gone or busy: that would wait again."""
+    """A transaction. If the connection is lost or busy, sends no rollback: that would wait again."""
     transaction = connection.transaction()
     await transaction.start()
     try:
@@ -138,7 +138,7 @@ async def _transaction(connection: AnyConnection) -> AsyncGenerator[None]:
 
 
 def _breaks_connection(cause: BaseException) -> bool:
-    """Whether the connection is in an unknown state after this: it is closed then, which also rolls back."""
+    """Whether the error leaves the connection in an unknown state. It is then closed, which also rolls back."""
     if isinstance(cause, asyncpg.PostgresError):
         return isinstance(cause, asyncpg.PostgresConnectionError)
     return isinstance(cause, (*_LOST, asyncio.CancelledError, GeneratorExit))
@@ -151,18 +151,18 @@ class Database:
         self._size = pool_size
         self._pool: AnyPool | None = None
         self._opening = asyncio.Lock()
-        # Lent connections between two calls. To give one back to the pool and take it again costs a task, two turns
-        # of the loop and as much time as a point read itself: only one that somebody waits for goes back.
+        # Connections that stay acquired between two calls. A release and an acquisition cost a task, two turns of the
+        # event loop and as much time as a point read, so a connection is released only if another task waits for one.
         self._idle: list[AnyConnection] = []
         self._waiting = 0
         self.distributed = False
         self.on_change: list[Callable[[int], None]] = []
-        """Told, with the company, when leads may have been changed by this process; they must return at once."""
+        """Listeners, called with a company id when this process may have changed leads. They must return at once."""
 
     async def open(self, dsn: str) -> None:
-        """Connect; raises what asyncpg raises when the database cannot be reached or refuses us.
+        """Connects. Raises asyncpg's error if the database cannot be reached or refuses the connection.
 
-        Until then every call is answered with Unavailable.
+        Before it has succeeded, `company` and `everyone` raise Unavailable.
         """
         async with self._opening:
             if self._pool is None:
@@ -182,7 +182,7 @@ class Database:
                         "select exists (select from pg_extension where extname = 'citus')"
                     )
                 except BaseException:
-                    pool.terminate()  # not opened: the next try must ask again
+                    pool.terminate()  # the database stays closed, so that the next attempt asks again
                     raise
                 self._pool = pool
 
@@ -195,7 +195,7 @@ class Database:
             return False
 
     async def close(self) -> None:
-        """Let the calls in flight finish for a moment, then close every connection."""
+        """Gives the calls in flight five seconds to finish, then closes every connection."""
         if self._pool is None:
             return
         try:
@@ -208,10 +208,10 @@ class Database:
 
     @asynccontextmanager
     async def company(self, company_id: int) -> AsyncGenerator[Tx]:
-        """A connection that sees one company and nothing else.
+        """A connection that sees the rows of one company and of the global tables.
 
-        Raises Unavailable when the database cannot answer, TryAgain when the call should be repeated,
-        Locked when a row stayed locked.
+        Raises Unavailable if the database cannot answer, TryAgain if the call should be retried, and Locked if a row
+        stayed locked.
         """
         tx = None
         try:
@@ -233,7 +233,7 @@ class Database:
 
     @asynccontextmanager
     async def everyone(self) -> AsyncGenerator[Tx]:
-        """A connection for the global tables: companies and their keys. Company data stays out of sight."""
+        """A connection for the global tables, such as companies and their keys. It sees no data of a company."""
         async with self._connection() as connection:
             yield Tx(connection)
 
@@ -251,7 +251,7 @@ class Database:
                 with suppress(asyncpg.InterfaceError):  # the pool may have dropped it already
                     connection.terminate()
                 if isinstance(cause, TimeoutError):
-                    await pool.expire_connections()  # nothing came through, and on the idle ones neither will
+                    await pool.expire_connections()  # the idle connections would time out too
                     await self._release_idle(pool)
             if isinstance(cause, asyncpg.LockNotAvailableError):
                 raise Locked from cause
@@ -281,8 +281,8 @@ class Database:
 
     @staticmethod
     async def _release(pool: AnyPool, connection: AnyConnection) -> None:
-        with suppress(*_LOST):  # what happened in the call counts, not what follows from it
-            await pool.release(cast("Any", connection), timeout=2)  # shields itself against a cancelled call
+        with suppress(*_LOST):  # the caller must see the error of its call, not one that follows from it
+            await pool.release(cast("Any", connection), timeout=2)  # asyncpg shields this from cancellation
 
     async def _release_idle(self, pool: AnyPool) -> None:
         while self._idle:
@@ -294,19 +294,19 @@ class Database:
 
     @property
     def connections(self) -> tuple[int, int]:
-        """How many connections are open, and how many of them wait for work."""
+        """How many connections are open, and how many of them are idle."""
         return (self._pool.get_size(), self._pool.get_idle_size() + len(self._idle)) if self._pool else (0, 0)
 
 
 def _is_lost(cause: BaseException) -> bool:
-    """Whether the database, or the way to it, is in trouble: the same call can succeed later."""
+    """Whether the database or the network is in trouble, so that the same call can succeed later."""
     if isinstance(cause, asyncpg.PostgresError) and (cause.sqlstate or "").startswith(_LOST_STATES):
         return True
     return isinstance(cause, _LOST)
 
 
 def _is_gone(connection: AnyConnection) -> bool:
-    """Whether nobody can use the connection any more: the pool takes back what is lost, and then knows no answer."""
+    """Whether the connection is closed. If the pool has already taken it back, `is_closed` raises InterfaceError."""
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:
@@ -314,4 +314,4 @@ def _is_gone(connection: AnyConnection) -> bool:
 
 
 async def _keep(_connection: object) -> None:
-    """Leave a returned connection as it is: the default reset is a round trip that nothing needs."""
+    """Leaves a released connection as it is. asyncpg's default reset costs a round trip and is not needed."""

@@ -1,4 +1,4 @@
-"""The one policy by which work that has written nothing is started again."""
+"""The retry policy of all work that can lose a race in the database."""
 
 import asyncio
 import secrets
@@ -15,14 +15,14 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 ATTEMPTS_MAX = 10
-"""After that many lost races the caller is asked to come back."""
+"""After so many attempts the caller gets Unavailable."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What earlier attempts of the same work have found out.
+    """An attempt, with the findings of the earlier attempts of the same work.
 
-    `skip_locked` says that a row stayed locked: do not wait for locked rows, but refuse their objects. `merged` has
-    the surviving lead for each merged id that the work names.
+    `skip_locked`: a row stayed locked before, so refuse the objects of locked rows instead of waiting. `merged` has the
+    surviving lead for each merged id that the work names.
     """
 
     number: int = 0
@@ -34,7 +34,7 @@ FIRST = Attempt()
 
 
 class MergedIds(TryAgain):
-    """The work names leads that were merged: undo it and start again with the survivors, given by merged id."""
+    """The work names merged leads: roll it back and retry with `survivors`, the surviving lead of each merged id."""
 
     def __init__(self, survivors: Mapping[int, int]) -> None:
         super().__init__()
@@ -42,15 +42,15 @@ class MergedIds(TryAgain):
 
 
 async def retry(work: Callable[[Attempt], Awaitable[T]]) -> T:
-    """Runs `work` until it succeeds; an attempt that fails with TryAgain or Locked must have written nothing.
+    """Runs `work` until it succeeds. An attempt that fails with TryAgain or Locked must have written nothing.
 
-    - A lost race (deadlock, taken key, changed fields): starts again after a pause that grows with each attempt.
-    - A merged id: starts again at once, with the survivors.
-    - A row that stayed locked: starts again once, and then skips locked rows. Most often a queue of writers was too
-      long, and has gone by then.
+    - After a lost race (deadlock, taken key, changed fields), retries with a pause that grows with each attempt.
+    - After a merged id, retries at once with the survivors.
+    - After a row stayed locked, retries once and skips locked rows. Most often the queue of writers that was too long
+      is gone by then.
 
-    Every attempt starts from the same input: `work` must not change what it was given. Raises Unavailable after
-    ATTEMPTS_MAX attempts, and Locked if the second wait for a row fails too.
+    Every attempt starts from the same input: `work` must not change its input. Raises Unavailable after ATTEMPTS_MAX
+    attempts, and Locked if an attempt with `skip_locked` fails with Locked too.
     """
     attempt = FIRST
     while True:
@@ -61,17 +61,17 @@ async def retry(work: Callable[[Attempt], Awaitable[T]]) -> T:
                 raise
             attempt = _next(attempt, skip_locked=True)
         except MergedIds as cause:
-            # An earlier survivor can have been merged in turn.
+            # A survivor of an earlier attempt may have been merged since.
             known = {merged: cause.survivors.get(lead, lead) for merged, lead in attempt.merged.items()}
             attempt = _next(attempt, merged={**known, **cause.survivors})
         except TryAgain as cause:
             log.debug("retry", attempt=attempt.number, cause=type(cause.__cause__).__name__)
-            # Up to a third of a second: calls that collided should not collide again at once.
+            # Up to a third of a second, at random: calls that collided should not collide again at once.
             await asyncio.sleep(secrets.randbelow(20 << min(attempt.number, 4)) / 1000)
             attempt = _next(attempt)
 
 
-def _next(attempt: Attempt, **learned: object) -> Attempt:
+def _next(attempt: Attempt, **changes: object) -> Attempt:
     if attempt.number + 1 == ATTEMPTS_MAX:
         raise Unavailable
-    return msgspec.structs.replace(attempt, number=attempt.number + 1, **learned)
+    return msgspec.structs.replace(attempt, number=attempt.number + 1, **changes)

@@ -1,6 +1,6 @@
-"""Parts of statements that are composed from a noun's columns, from declared names and never from input. Pure.
+"""Parts of statements, composed from the columns of a noun. Pure.
 
-The type `Statement` marks composed text; all other SQL is a literal.
+They contain declared names only and never input. The type `Statement` marks composed text; all other SQL is a literal.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ Sql = LiteralString | Statement
 
 
 def statement(*parts: str) -> Statement:
-    """A statement composed of these parts."""
+    """Joins parts to a statement, each on a line of its own."""
     return Statement("\n".join(parts))
 
 
@@ -30,14 +30,17 @@ def literal(text: str) -> str:
 def after(cte: str) -> str:
     """Returns a condition that is always true and makes PostgreSQL run a locking CTE first (docs/lock-order.md).
 
-    PostgreSQL runs a CTE when something reads it. To count its rows reads all of them, so all their locks are held
-    before the statement that has the condition touches a row.
+    PostgreSQL runs a CTE when the statement reads it. Counting its rows reads all of them, so all their locks are taken
+    before the statement with the condition touches a row.
     """
     return f"(select count(*) from {cte}) >= 0"
 
 
 def expression(column: Column, *, table: str = "l") -> str:
-    """A column as the API shows it, text or null (docs/wire/values.md#answers); `$2` is the call's time zone."""
+    """Returns the SQL of a column as the API shows it: text or null (docs/wire/values.md#answers).
+
+    `$2` is the time zone of the call.
+    """
     value = column.read or f"{table}.{column.sql}"
     match column.kind.sql:
         case "boolean":
@@ -53,7 +56,7 @@ def expression(column: Column, *, table: str = "l") -> str:
 
 
 def select_list(columns: Iterable[Column], custom: Iterable[Column] = ()) -> str:
-    """The select list of a row as the API shows it: standard columns, then custom fields ("" if unset)."""
+    """Returns the select list of a row as the API shows it: standard columns, then custom fields ("" if unset)."""
     return ",\n    ".join(
         [f"{expression(column)} as {quoted(column.name)}" for column in columns]
         + [f"coalesce(l.custom->>{literal(column.name)}, '') as {quoted(column.name)}" for column in custom]
@@ -61,7 +64,7 @@ def select_list(columns: Iterable[Column], custom: Iterable[Column] = ()) -> str
 
 
 def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str] = ()) -> list[Column]:
-    """The standard columns to read: the named ones, or all that a read shows without being asked."""
+    """The standard columns to read: the named columns, or the default columns without `leaving_out`."""
     if names is None:
         hidden = set(leaving_out)
         return [column for column in noun.columns if not column.on_request and column.name not in hidden]
@@ -70,7 +73,7 @@ def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str]
 
 
 def recordset(columns: Iterable[Column], *, parameter: int) -> str:
-    """`jsonb_to_recordset` over the JSON objects of a parameter, with the API's names; times have no time zone yet."""
+    """Returns `jsonb_to_recordset` over a parameter: JSON objects with the API's names, times without a time zone."""
     typed = ", ".join(
         f"{quoted(column.name)} {column.kind.sql.replace('timestamptz', 'timestamp')}" for column in columns
     )
@@ -78,5 +81,5 @@ def recordset(columns: Iterable[Column], *, parameter: int) -> str:
 
 
 def names(columns: Iterable[Column], *, table: str = "") -> str:
-    """The columns' SQL names, separated by commas."""
+    """The SQL names of columns, separated by commas."""
     return ", ".join(f"{table}{column.sql}" for column in columns)
