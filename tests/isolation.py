@@ -24,7 +24,7 @@ from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql, Statement
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from springhead.wire.api import envelope
 from support import Company, Server, new_companies, sql, superuser
 
@@ -353,7 +353,7 @@ class _InProcess:
         self._database = database
         self._runner.run(self._database.open(dsn))
         self._shared = Shared(
-            self._database, FieldCache(), Walks(), BackgroundJobs(self._database, STEPS), Feed(self._database)
+            self._database, FieldCache(), PageStarts(), BackgroundJobs(self._database, STEPS), Feed(self._database)
         )
 
     def ask(self, company: Company, method: str, params: dict[str, Any]) -> bytes:

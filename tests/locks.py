@@ -20,7 +20,7 @@ from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from springhead.wire.api import envelope
 from support import Company, Server
 
@@ -117,7 +117,7 @@ class Recorder:
     def __init__(self, server: Server) -> None:
         self.database = _RecordingDatabase()
         self._shared = Shared(
-            self.database, FieldCache(), Walks(), BackgroundJobs(self.database, STEPS), Feed(self.database)
+            self.database, FieldCache(), PageStarts(), BackgroundJobs(self.database, STEPS), Feed(self.database)
         )
         self._runner = asyncio.Runner()
         self._seen: list[Seen] = []

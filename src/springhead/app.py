@@ -29,7 +29,7 @@ from springhead.settings import Settings
 from springhead.store.database.pool import Database
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from springhead.wire import metrics
 from springhead.wire.api.auth import Keys
 from springhead.wire.api.pubapi import PubApi
@@ -60,7 +60,7 @@ def create_app(
     fields = FieldCache()
     pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)
     background_jobs = BackgroundJobs(database, STEPS)
-    server = Server(database, fields, Walks(), background_jobs, Feed(database), settings.public_url or "", pushes)
+    server = Server(database, fields, PageStarts(), background_jobs, Feed(database), settings.public_url or "", pushes)
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)

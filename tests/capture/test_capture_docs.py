@@ -22,7 +22,7 @@ from springhead.store.database import background_jobs
 from springhead.store.database.pool import Database
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from support import eventually, with_database
 
 TOP = Path(__file__).parents[2]
@@ -93,7 +93,7 @@ def test_the_proxies_of_the_guide_let_everything_through_that_the_public_needs()
     assert caddy
     assert nginx
     database = Database(pool_size=1)
-    server = Server(database, FieldCache(), Walks(), BackgroundJobs(database, STEPS), Feed(database))
+    server = Server(database, FieldCache(), PageStarts(), BackgroundJobs(database, STEPS), Feed(database))
     capture = Capture(server, Settings())
     for path in (*capture.addresses, *(route.path for route in capture.routes), "/pubapi/v1/"):
         assert any(fnmatch(path, pattern) for pattern in caddy[1].split()), path

@@ -22,7 +22,7 @@ from springhead.rpc.docs.samples import nouns
 from springhead.store.database.pool import Tx
 from springhead.store.lifecycle import personal_data
 from springhead.store.nouns import paging, reads
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from springhead.store.nouns.reads import Select
 from springhead.store.nouns.table import Table
 from support import Server, sql
@@ -237,7 +237,7 @@ def _of_machine(noun: Noun) -> Iterator[tuple[str, str]]:
     made = Table(noun)
     for name in ("insertion", "update_waiting", "update_unlocked", "deletion"):
         yield f"{noun.name}.{name}", getattr(made, name)
-    tx, select, walks = _Recorder(), Select(noun), Walks()
+    tx, select, page_starts = _Recorder(), Select(noun), PageStarts()
     more: dict[str, Any] = {"zone": "UTC", "version": 1, "limit": 5}
     filters = dict.fromkeys(noun.where_columns, 1)
     moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -245,8 +245,8 @@ def _of_machine(noun: Noun) -> Iterator[tuple[str, str]]:
     async def read() -> None:
         await reads.find(tx, 1, select, {"id": [1]}, offset=0, **more)
         for offset in (0, 5, 10):
-            walks.keep(paging.walk(1, noun.name, filters, "true"), 10, 1, 1)
-            await reads.page(tx, 1, select, filters, walks, offset=offset, **more)
+            page_starts.keep(paging.listing(1, noun.name, filters, "true"), 10, 1, 1)
+            await reads.page(tx, 1, select, filters, page_starts, offset=offset, **more)
         for after in (None, (moment, 1)):
             await reads.in_range(
                 tx, company_id=1, select=select, by="update", between=(moment, moment), offset=0, after=after, **more

@@ -21,7 +21,7 @@ from springhead.store.database.pool import Database
 from springhead.store.database.retry import MergedIds
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from support import Company, Server, new_email
 
 assert methods.leads, "importing the methods registers them"
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 def _shared(database: Database) -> Shared:
     jobs = BackgroundJobs(database, STEPS)
-    return Shared(database, FieldCache(), Walks(), jobs, Feed(database))
+    return Shared(database, FieldCache(), PageStarts(), jobs, Feed(database))
 
 
 def within(server: Server, company: Company, work: Callable[[Context], Awaitable[T]]) -> T:

@@ -23,7 +23,7 @@ from springhead.rpc.method import WriteResult, find
 from springhead.store.database.pool import Database, TryAgain
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 
 TRIES = 5
 LINE_SECONDS = 2.0
@@ -37,7 +37,7 @@ async def fill(database: Database, company: Company, leads: int) -> str:
 
     Skips leads that exist. Raises Failure if a lead is refused for another reason.
     """
-    server = Server(database, FieldCache(), Walks(), BackgroundJobs(database, STEPS), Feed(database))
+    server = Server(database, FieldCache(), PageStarts(), BackgroundJobs(database, STEPS), Feed(database))
     call = Context(server=server, company=company, utc=True)
     created, start_time = 0, time.monotonic()
     with _progress(leads) as advance:

@@ -55,7 +55,7 @@ async def listing(
 
     async def page(tx: Tx, known: FieldSet) -> reads.Rows:
         columns = await select(context, tx, noun, known, names)
-        read = partial(reads.page, tx, context.company.id, columns, where, context.server.walks)
+        read = partial(reads.page, tx, context.company.id, columns, where, context.server.page_starts)
         return await read(zone=context.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
 
     rows = await run(context, page)

@@ -20,7 +20,7 @@ from springhead.store.database.pool import Database, Tx
 from springhead.store.database.retry import FIRST, Attempt
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 
 _UTC = ZoneInfo("UTC")
 
@@ -73,7 +73,7 @@ class Server(msgspec.Struct, frozen=True):
 
     database: Database
     fields: FieldCache
-    walks: Walks
+    page_starts: PageStarts
     jobs: Jobs
     feed: Feed
     public_url: str = ""

@@ -110,7 +110,7 @@ async def search_leads(
         )
         ranked = bool(words) and not sort
         start = _start(cursor, which, None if ranked else keys)
-        query = Query(filter=wanted, columns=columns, words=words, keys=keys, living=not inactive, ranked=ranked)
+        query = Query(filter=wanted, columns=columns, words=words, keys=keys, only_active=not inactive, ranked=ranked)
         running = Search(tx, context.company.id, chosen, query, zone=context.zone_name, version=known.version)
         typos = start.typos if start else False
         after = start.values if start else None

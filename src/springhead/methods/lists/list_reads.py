@@ -84,7 +84,7 @@ async def get_list_members(
             context.company.id,
             _LIST_LEADS,
             {"listID": where["id"]},
-            context.server.walks,
+            context.server.page_starts,
             zone=context.zone_name,
             version=known.version,
             limit=limit,

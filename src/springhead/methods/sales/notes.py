@@ -272,7 +272,7 @@ async def _notes_where(context: Context, word: str, where: Mapping[str, Json], l
             context.company.id,
             await reads.select(context, tx, NOTE, known),
             {},
-            context.server.walks,
+            context.server.page_starts,
             zone=context.zone_name,
             version=known.version,
             limit=limit,

@@ -50,7 +50,7 @@ async def related(
         select {select.list}
         from chosen c
         join lead l on l.company_id = $1 and l.id = c.id
-        where {select.guard} and {select.living}
+        where {select.guard} and {select.active}
         order by c.rank, l.id
         limit $4
         """

@@ -42,7 +42,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     columns: FilterFields
     words: Sequence[str]
     keys: Sequence[SortKey]
-    living: bool
+    only_active: bool
     ranked: bool
 
 
@@ -152,7 +152,7 @@ class Search:
             return await self._tx.rows(query, *arguments)
 
     def _where(self, parameters: list[object], *, first: int, typos: bool) -> str:
-        parts = ["l.active" if self._query.living else "true"]
+        parts = ["l.active" if self._query.only_active else "true"]
         if self._query.filter is not None:
             parts.append(condition(self._query.filter, self._query.columns, parameters, first=first))
         parts += [_word(word, parameters, first=first, typos=typos) for word in self._query.words]

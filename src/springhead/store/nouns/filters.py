@@ -1,4 +1,4 @@
-"""A filter (model/kit/filters.py) as an SQL condition: every value a parameter with its type. Pure."""
+"""A filter (`model/kit/filters.py`) as an SQL condition, with each value as a typed parameter. Pure."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from springhead.model.kit.filter_values import Value
 from springhead.model.kit.filters import CHANGED_SINCE, AllOf, AnyOf, Comparison, Filter, FilterFields, Not
 from springhead.store.database.sql import literal
 
-# {x} is the field, {a} and {b} are the values; `in` has the whole list as {a}.
+# {x} is the field, {a} and {b} are the values. The {a} of `in` is the whole list.
 _PLAIN = {
     "equals": "{x} = {a}",
     "in": "{x} = any({a})",
@@ -21,7 +21,7 @@ _PLAIN = {
     "atMost": "{x} <= {a}",
     "between": "{x} between {a} and {b}",
 }
-# A time has fractions of a second, but is read without them: a value stands for its whole second.
+# Stored times have fractions of a second, but the API shows whole seconds: a value stands for its whole second.
 _TIME = {
     "equals": "{x} >= {a} and {x} < {a} + interval '1 second'",
     "in": "date_trunc('second', {x}) = any({a})",
@@ -31,8 +31,8 @@ _TIME = {
     "atMost": "{x} < {a} + interval '1 second'",
     "between": "{x} >= {a} and {x} < {b} + interval '1 second'",
 }
-# Text is compared without regard to case, but for the dates of custom fields: their characters sort as the dates do
-# in one collation for sure.
+# Text is compared regardless of case. Only dates of custom fields have tests of order: in the collation "C" their text
+# sorts as the dates do.
 _TEXT = {
     **{operator: template.replace("{x}", '({x} collate "C")') for operator, template in _PLAIN.items()},
     "equals": "lower({x}) = lower({a})",
@@ -48,17 +48,17 @@ _CHECKBOX = {
     "in": "string_to_array(lower({x}), ',') && array(select lower(v) from unnest({a}) as v)",
 }
 _TYPES = {"smallint": "bigint", "integer": "bigint", "double precision": "numeric"}
-"""How a parameter is cast, where it is not by the column's own type."""
+"""The SQL types of parameters that differ from the type of their column."""
 
 _Put: TypeAlias = Callable[[object, str], str]
-"""Keeps a value as a parameter of an SQL type, and gives its place in the text."""
+"""Adds a value as a parameter of an SQL type, and returns its placeholder."""
 
 
 def condition(filter: Filter, columns: FilterFields, parameters: list[object], *, first: int) -> str:
-    """The filter as a condition on the table alias `l`, true or false for every row and never null.
+    """Returns the filter as a condition on the table alias `l`: true or false for every row, never null.
 
-    Its values are appended to `parameters`, of which the n-th (from 0) is `${first + n}`. A field that is in
-    `columns` no more is one without a value.
+    Appends its values to `parameters`, whose n-th element (from 0) is `${first + n}`. A field that `columns` does not
+    have counts as empty.
     """
 
     def put(value: object, sql_type: str) -> str:
@@ -74,7 +74,7 @@ def condition(filter: Filter, columns: FilterFields, parameters: list[object], *
             case Not(part):
                 return f"(not {build(part)})"
             case EventTest():
-                return _happened(filter, put)
+                return _event_test(filter, put)
             case Comparison():
                 return _comparison(filter, columns, put)
 
@@ -92,8 +92,8 @@ def _comparison(test: Comparison, columns: FilterFields, put: _Put) -> str:
 _EVENT = "select from event e where e.company_id = l.company_id and e.lead_id = l.id"
 
 
-def _happened(test: EventTest, put: _Put) -> str:
-    """Whether a lead has so many events: no more of them are looked at than it takes to know."""
+def _event_test(test: EventTest, put: _Put) -> str:
+    """Whether the number of a lead's events is in the range of the test. Counts no more events than necessary."""
     parts = [_EVENT]
     if test.sources:
         parts.append(f"e.event_source = any({put(list(test.sources), 'text')})")
@@ -105,27 +105,28 @@ def _happened(test: EventTest, put: _Put) -> str:
         operator, wanted = test.name
         operands = [put(value, "text") for value in _operands(operator, [wanted])]
         parts.append(_compared(_TEXT[operator], "e.event_name", operands))
-    found = " and ".join(parts)
+    events = " and ".join(parts)
     if (test.low, test.high) == (1, None):
-        return f"exists ({found})"
+        return f"exists ({events})"
     if test.high == 0:
-        return f"(not exists ({found}))"
+        return f"(not exists ({events}))"
     most = test.low if test.high is None else test.high + 1
-    counted = f"(select count(*) from ({found} limit {most}) as counted)"
-    return f"({counted} between {test.low} and {test.high if test.high is not None else most})"
+    count = f"(select count(*) from ({events} limit {most}) as counted)"
+    return f"({count} between {test.low} and {test.high if test.high is not None else most})"
 
 
 def _changed(name: str, field: str, values: Sequence[Value], put: _Put) -> str:
-    """Whether a write has changed a field since a time, or the lead was made since then, with a value for it."""
+    """Whether a write changed the field since a time, or created the lead since then with a value for it."""
     since = put(values[0], "timestamptz")
-    told = f"{_EVENT} and e.create_timestamp >= {since} and e.event_source = any({put(_TELLING, 'text')})"
+    events = f"{_EVENT} and e.create_timestamp >= {since} and e.event_source = any({put(_CHANGE_SOURCES, 'text')})"
     return (
         f"((l.create_timestamp >= {since} and {_empty(field, empty=False)})"
-        f" or exists ({told} and jsonb_exists(e.event_data, {put(name, 'text')})))"
+        f" or exists ({events} and jsonb_exists(e.event_data, {put(name, 'text')})))"
     )
 
 
-_TELLING = [source for source in KIND_BY_SOURCE if source != "leadCreation"]
+_CHANGE_SOURCES = [source for source in KIND_BY_SOURCE if source != "leadCreation"]
+"""The sources of events whose data names the changed fields."""
 
 
 def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
@@ -143,7 +144,7 @@ def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put)
         values = [column.make_key(str(value)) for value in values]
     operands = [put(value, _TYPES.get(sql_type, sql_type)) for value in _operands(operator, values)]
     compared = _compared(templates[operator], field, operands)
-    # Neither is ever null, and what has no expression of its own can still be found by an index.
+    # Both forms are never null. The second one, on a plain column, can use an index.
     return f"coalesce({compared}, false)" if column.read else f"({field} is not null and {compared})"
 
 
@@ -160,11 +161,11 @@ def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -
 
 
 def _membership(operator: str, values: Sequence[Value], put: _Put) -> str:
-    """Whether a lead is on one of the lists, or on any; it is not on those that it was removed from."""
-    found = "select from list_member m where m.company_id = l.company_id and m.lead_id = l.id and not m.is_removed"
+    """Whether a lead is on one of the lists (`in`), or on any list (`empty`). Removed members do not count."""
+    members = "select from list_member m where m.company_id = l.company_id and m.lead_id = l.id and not m.is_removed"
     if operator == "empty":
-        return f"({'not ' * bool(values[0])}exists ({found}))"
-    return f"exists ({found} and m.list_id = any({put(list(values), 'bigint')}))"
+        return f"({'not ' * bool(values[0])}exists ({members}))"
+    return f"exists ({members} and m.list_id = any({put(list(values), 'bigint')}))"
 
 
 def _empty(field: str, *, empty: bool) -> str:

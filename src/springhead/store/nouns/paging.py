@@ -1,9 +1,9 @@
-"""Remembered page starts, so that a deep page costs no more than the first one.
+"""Remembered page starts, so that a deep page costs no more than the first page.
 
-An offset is answered exactly: a remembered start holds only while the generation of the company's objects
-of that kind stands still (it rises when one is deleted or changes what reads are filtered by), and only
-objects older than any write in flight are remembered, since new ones become visible out of the order of
-their ids.
+Offsets stay exact (docs/decisions/0006-paging-by-offset.md). A start is valid while the generation of the company's
+objects of that kind is unchanged. Deletes increment the generation, and so do changes of columns that reads filter by.
+Only objects older than any running write are remembered, because newer objects can become visible in another order than
+that of their ids.
 """
 
 import hashlib
@@ -13,27 +13,27 @@ from collections.abc import Mapping
 
 from springhead.model.kit.errors import Json
 
-KEPT_WALKS = 4_000
+KEPT_LISTINGS = 4_000
 KEPT_OFFSETS = 4_096
 KEPT_SECONDS = 600.0
 NAMED_UP_TO = 200
-"""Characters of filters that name a walk as they are; longer ones are hashed."""
+"""Filters with fewer characters are kept as text in a Listing; longer filters are hashed."""
 
 SETTLED_SECONDS = 60
-"""An object older than this is settled: no write that is still running can put another one before it."""
+"""Seconds after which an object is settled: no running write can still add an object before it."""
 
-Walk = tuple[int, str, str]
-"""What is walked through: a company's objects of one kind that match the same filters."""
+Listing = tuple[int, str, str]
+"""All pages of one read: a company, the noun, and the filters. Their order does not matter."""
 
 
-def walk(company_id: int, noun: str, filters: Mapping[str, Json], condition: str) -> Walk:
-    """The walk that a page belongs to; filters that mean the same are the same."""
+def listing(company_id: int, noun: str, filters: Mapping[str, Json], condition: str) -> Listing:
+    """The listing that a page belongs to."""
     named = f"{condition} {sorted(filters.items())}"
     return company_id, noun, named if len(named) < NAMED_UP_TO else hashlib.sha256(named.encode()).hexdigest()
 
 
 class Start:
-    """Where a page begins: after the object with the id `after`, as of `generation`."""
+    """The start of a page: it begins after the object with the id `after`, as of `generation`."""
 
     __slots__ = ("after", "generation", "until")
 
@@ -43,30 +43,30 @@ class Start:
         self.until = time.monotonic() + KEPT_SECONDS
 
 
-class Walks:
-    """The page starts of each walk, bounded in number and age."""
+class PageStarts:
+    """The page starts of each listing, bounded in number and age."""
 
     def __init__(self) -> None:
-        self._walks: OrderedDict[Walk, OrderedDict[int, Start]] = OrderedDict()
+        self._listings: OrderedDict[Listing, OrderedDict[int, Start]] = OrderedDict()
 
-    def find(self, walk: Walk, offset: int) -> Start | None:
-        """Where the page at `offset` begins, if that is remembered."""
-        starts = self._walks.get(walk)
+    def find(self, listing: Listing, offset: int) -> Start | None:
+        """The start of the page at `offset`, None if it is not remembered."""
+        starts = self._listings.get(listing)
         start = starts.get(offset) if starts else None
         return start if start is not None and start.until > time.monotonic() else None
 
-    def keep(self, walk: Walk, offset: int, after: int, generation: int) -> None:
-        """Remember that the page at `offset` begins after the object with the id `after`."""
-        starts = self._walks.setdefault(walk, OrderedDict())
-        self._walks.move_to_end(walk)
+    def keep(self, listing: Listing, offset: int, after: int, generation: int) -> None:
+        """Remembers that the page at `offset` begins after the object with the id `after`."""
+        starts = self._listings.setdefault(listing, OrderedDict())
+        self._listings.move_to_end(listing)
         starts[offset] = Start(after, generation)
         starts.move_to_end(offset)
         if len(starts) > KEPT_OFFSETS:
             starts.popitem(last=False)
-        if len(self._walks) > KEPT_WALKS:
-            self._walks.popitem(last=False)
+        if len(self._listings) > KEPT_LISTINGS:
+            self._listings.popitem(last=False)
 
-    def forget(self, walk: Walk, offset: int) -> None:
-        """Drop a start that no longer holds."""
-        if starts := self._walks.get(walk):
+    def forget(self, listing: Listing, offset: int) -> None:
+        """Removes a start that is no longer valid."""
+        if starts := self._listings.get(listing):
             starts.pop(offset, None)

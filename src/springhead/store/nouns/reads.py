@@ -1,4 +1,4 @@
-"""Reads of any noun: some objects, a page at the same cost however deep it lies, or those of a range of time."""
+"""Reads of any noun: objects by filters, a page at any offset, or the objects of a range of time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 from springhead.store.nouns import paging
-from springhead.store.nouns.paging import Walks
+from springhead.store.nouns.paging import PageStarts
 from springhead.store.nouns.where import Where
 
 _STAMP = {"create": "create_timestamp", "update": "update_timestamp"}
@@ -19,10 +19,11 @@ Rows = list[dict[str, Json]]
 
 
 class Select:
-    """What to read of a noun, as a select list: it speaks `$1` company, `$2` zone name, `$3` field version.
+    """The columns to read of a noun, as SQL with the parameters `$1` company, `$2` time zone, `$3` field version.
 
-    `source` is what stands behind `from` and makes the alias `l`; only reads that show columns of several
-    tables name it.
+    `list` is the select list. `scope` is the condition on the company, `guard` also one on the field version. `active`
+    excludes soft-deleted objects. `source` is the text after `from` and defines the alias `l`; only reads that show
+    columns of several tables name it.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Select:
         )
         self.scope = "l.company_id = $1 and $2::text is not null and $3::bigint is not null"
         self.guard = f"{self.scope} and $3 = (select field_version from company where id = $1)"
-        self.living = f"l.{noun.by_name[noun.active_flag].sql}" if noun.active_flag else "true"
+        self.active = f"l.{noun.by_name[noun.active_flag].sql}" if noun.active_flag else "true"
 
 
 async def find(
@@ -58,9 +59,9 @@ async def find(
     offset: int,
     either: bool = False,
 ) -> Rows:
-    """The objects that filters choose, living or not; for filters that choose few, such as ids.
+    """The objects that match the filters, active or not; for filters that few objects match, such as ids.
 
-    No rows can also mean that the field version has changed.
+    Returns no rows also if the field version has changed.
     """
     where = Where(select.noun, filters, first=6, either=either)
     query = statement(
@@ -76,7 +77,7 @@ async def page(
     company_id: int,
     select: Select,
     filters: Mapping[str, Json],
-    walks: Walks,
+    page_starts: PageStarts,
     *,
     zone: str,
     version: int,
@@ -85,17 +86,17 @@ async def page(
     condition: str = "true",
     ahead: bool = False,
 ) -> Rows:
-    """A page of the living objects that match, in the order of their ids, at the same cost however deep it lies.
+    """A page of the active objects that match, in the order of their ids. A deep page costs as much as the first.
 
-    A start that nobody has walked to costs one pass over an index. `filters` are over the noun's
-    `where_columns`; `condition` is further SQL on `l`, the same for all pages of a walk. With `ahead` there is one row
-    more when others follow the page.
+    A page whose start is not remembered costs one scan of an index. `filters` are on the noun's `where_columns`;
+    `condition` is further SQL on `l`, the same for all pages of a listing. With `ahead`, returns one row more if other
+    rows follow the page.
     """
     noun = select.noun
-    walk = paging.walk(company_id, noun.name, filters, condition)
-    start = walks.find(walk, offset) if offset else None
+    listing = paging.listing(company_id, noun.name, filters, condition)
+    start = page_starts.find(listing, offset) if offset else None
     where = Where(noun, filters, first=7)
-    matching = f"l.company_id = $1 and {select.living} and {condition} and {where.condition}"
+    matching = f"l.company_id = $1 and {select.active} and {condition} and {where.condition}"
     generation = f"coalesce((select generation from shift where company_id = $1 and noun = '{noun.table}'), 0)"
     begin = (
         f"l.id > $5 and {generation} = $6"
@@ -116,16 +117,16 @@ async def page(
         limit $4
         """
     )
-    begins: tuple[int, int | None] = (start.after, start.generation) if start else (offset, None)
-    found = await tx.rows(query, company_id, zone, version, limit + ahead, *begins, *where.parameters)
-    if start and not found:
-        walks.forget(walk, offset)
+    position: tuple[int, int | None] = (start.after, start.generation) if start else (offset, None)
+    records = await tx.rows(query, company_id, zone, version, limit + ahead, *position, *where.parameters)
+    if start and not records:
+        page_starts.forget(listing, offset)
         return await page(
             tx,
             company_id,
             select,
             filters,
-            walks,
+            page_starts,
             zone=zone,
             version=version,
             limit=limit,
@@ -133,16 +134,23 @@ async def page(
             condition=condition,
             ahead=ahead,
         )
-    rows = [dict(row) for row in found]
-    marks = [(row.pop("#id"), row.pop("#generation")) for row in rows]
-    _remember(walks, walk, offset, marks[:limit])
+    rows = [dict(record) for record in records]
+    ids = [(row.pop("#id"), row.pop("#generation")) for row in rows]
+    _remember(page_starts, listing, offset, ids[:limit])
     return rows
 
 
-def _remember(walks: Walks, walk: paging.Walk, offset: int, marks: Sequence[tuple[int, int | None]]) -> None:
-    for begins, (row_id, generation) in ((offset, marks[0]), (offset + len(marks), marks[-1])) if marks else ():
-        if begins and generation is not None:
-            walks.keep(walk, begins, row_id - (begins == offset), generation)
+def _remember(
+    page_starts: PageStarts, listing: paging.Listing, offset: int, ids: Sequence[tuple[int, int | None]]
+) -> None:
+    """Remembers the starts of this page and of the next page; `ids` has the ids and generations of this page."""
+    if not ids:
+        return
+    (first_id, first_generation), (last_id, last_generation) = ids[0], ids[-1]
+    if offset and first_generation is not None:
+        page_starts.keep(listing, offset, first_id - 1, first_generation)
+    if last_generation is not None:
+        page_starts.keep(listing, offset + len(ids), last_id, last_generation)
 
 
 async def in_range(
@@ -158,10 +166,10 @@ async def in_range(
     offset: int,
     after: tuple[datetime, int] | None = None,
 ) -> tuple[Rows, tuple[datetime, int] | None]:
-    """Living objects created or updated from the first moment to before the second one, oldest first.
+    """The active objects created or updated from the first moment to before the second, oldest first.
 
-    Also gives the key of the last row, after which the next piece of the same answer begins. An answer
-    keeps the fields that it began with: a change of fields meanwhile must not cut it short.
+    Also returns the key of the last row: with it as `after`, the next part of the same answer begins. Such a part keeps
+    the fields of the first part, so that a change of fields does not end the answer early.
     """
     stamp = _STAMP[by]
     guard = select.scope if after else select.guard
@@ -170,7 +178,7 @@ async def in_range(
         select {select.list}, l.{stamp} as "#stamp", l.id as "#id"
         from (
             select l.company_id, l.id from {select.noun.table} l
-            where l.company_id = $1 and {select.living} and l.{stamp} >= $4 and l.{stamp} < $5
+            where l.company_id = $1 and {select.active} and l.{stamp} >= $4 and l.{stamp} < $5
                 and {f"(l.{stamp}, l.id) > ($8, $9)" if after else "true"}
             order by l.{stamp}, l.id
             limit $6 offset $7
@@ -180,9 +188,9 @@ async def in_range(
         order by l.{stamp}, l.id
         """
     )
-    found = await tx.rows(query, company_id, zone, version, *between, limit, offset, *(after or ()))
-    last = (found[-1]["#stamp"], found[-1]["#id"]) if found else None
-    rows = [dict(row) for row in found]
+    records = await tx.rows(query, company_id, zone, version, *between, limit, offset, *(after or ()))
+    last = (records[-1]["#stamp"], records[-1]["#id"]) if records else None
+    rows = [dict(record) for record in records]
     for row in rows:
         del row["#stamp"], row["#id"]
     return rows, last

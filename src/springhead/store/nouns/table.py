@@ -81,18 +81,18 @@ class Table:
         self._id = noun.by_name["id"]
 
     async def insert(self, tx: Tx, company_id: int, batch: Batch) -> list[Inserted]:
-        """Insert the objects whose unique value is free and whose references exist; returns an outcome for each.
+        """Inserts the objects whose unique value is free and whose references exist; returns an outcome for each.
 
-        The unique index decides whether a value is free, so of two concurrent calls with one value only one inserts a
-        row. Of two objects of the batch with one value, the first is inserted. Returns nothing if the field version has
-        changed.
+        The unique index decides whether a value is free: of two concurrent calls with the same value, one inserts a
+        row. Of two objects of the batch with the same value, the first is inserted. Returns nothing if the field
+        version has changed.
         """
         rows = await tx.rows(self.insertion, *self._arguments(company_id, batch))
         tx.changed |= self.noun.events is not None
         return [Inserted(*row.values()) for row in rows]
 
     async def update(self, tx: Tx, company_id: int, batch: Batch, *, skip_locked: bool) -> list[Updated]:
-        """Update the rows that the objects mean, each row once; returns an outcome for each object.
+        """Updates the rows that the objects mean, each row once; returns an outcome for each object.
 
         With `skip_locked` a row that another transaction has locked is skipped (`locked` is False). Otherwise the
         statement waits for it. Returns nothing if the field version has changed.
@@ -103,7 +103,7 @@ class Table:
         return [Updated(*row.values()) for row in rows]
 
     async def delete(self, tx: Tx, company_id: int, ids: Sequence[int]) -> set[int]:
-        """Delete rows; returns the ids of those that existed."""
+        """Deletes rows; returns the ids of the rows that existed."""
         rows = await tx.rows(self.deletion, company_id, ids)
         tx.changed |= self.noun.events is not None
         return {row["id"] for row in rows}
@@ -115,7 +115,7 @@ class Table:
     # SQL
 
     def _sent(self, columns: Sequence[Column]) -> str:
-        """The objects of a call as rows `s`; no rows if the field version has changed."""
+        """Returns the objects of a call as rows `s`, or no rows if the field version has changed."""
         keys, key = (", unnest($7::text[])", ", normal_key") if self.noun.key_column else ("", "")
         return f"""rows from (
                 {sql.recordset(columns, parameter=2)},
@@ -125,7 +125,7 @@ class Table:
             where $5 = (select field_version from company where id = $1) and $6::text is not null"""
 
     def _known(self) -> str:
-        """CTEs `known_…` that lock the rows that the objects refer to, so that nobody deletes them before the commit.
+        """Returns CTEs `known_…` that lock the rows that the objects refer to, so that nobody deletes them meanwhile.
 
         Uses `any(array)` instead of a join: PostgreSQL may plan the join as a scan of the whole company.
         """
@@ -146,7 +146,7 @@ class Table:
         )
 
     def _after_known(self) -> str:
-        """A condition by which the rows that objects refer to are locked before the objects themselves.
+        """Returns a condition that makes PostgreSQL lock the rows that objects refer to before the objects themselves.
 
         Deletes lock in this order, too. Leads come last: a writer locks opportunities before their leads.
         """
@@ -155,7 +155,7 @@ class Table:
         return "".join(f" and {sql.after(f'known_{name}')}" for name in tables)
 
     def _unknown(self) -> str:
-        """The value of `unknown` (see `Inserted`) for a row `s`."""
+        """Returns the value of `unknown` (see `Inserted`) for a row `s`."""
         bits = [
             f"case when s.{column.sql} is null or {_is_known(column)} then 0 else {1 << bit} end"
             for bit, column in enumerate(self.noun.reference_columns)
@@ -284,7 +284,7 @@ class Table:
         )
 
     def _moves(self) -> str:
-        """Whether the object that was sent may move its row from one page of a read to another."""
+        """Returns a condition: the object may move its row from one page of a read to another."""
         given = [f"s.{self.noun.by_name[name].sql} is not null" for name in self.noun.where_columns]
         bits = sum(
             1 << bit for bit, column in enumerate(self.noun.nullable_columns) if column.name in self.noun.where_columns
@@ -293,7 +293,7 @@ class Table:
 
     @cached_property
     def deletion(self) -> Statement:
-        """Deletes the rows with the ids $2; returns the ids of those that existed."""
+        """Deletes the rows with the ids `$2`; returns the ids of the rows that existed."""
         table = self.noun.table
         return statement(
             f"""
@@ -338,7 +338,7 @@ def _is_known(column: Column) -> str:
 
 
 def _value(column: Column) -> str:
-    """The value that was sent for a column, in the form that is stored."""
+    """Returns the sent value of a column, in the form that is stored."""
     sent = f"s.{column.sql}"
     if column.kind.sql == "timestamptz":
         sent = f"({sent} at time zone $6)"

@@ -1,4 +1,4 @@
-"""A `where` of the wire as SQL: equality over an allow-list of columns, values always as parameters. Pure."""
+"""The parameter `where` of the API as SQL: equality tests of allowed columns, with all values as parameters. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +11,9 @@ _ARRAYS = {
 
 
 class Where:
-    """The conditions of one call and their parameters, numbered from `first`.
+    """The condition of one call and its parameters, numbered from `first`.
 
-    All must match; with `either`, any, and those chosen by id come first in the order.
+    A row must match all filters. With `either` it must match one of them, and rows chosen by id come first in `order`.
     """
 
     def __init__(self, noun: Noun, filters: Mapping[str, Json], *, first: int, either: bool = False) -> None:
@@ -29,7 +29,7 @@ class Where:
         values: Sequence[Json] = value if isinstance(value, (list, tuple)) else [value]
         expression = column.read or f"l.{column.sql}"
         if column.key_sql and column.make_key:
-            expression, values = f"l.{column.key_sql}", [column.make_key(str(one)) for one in values]
+            expression, values = f"l.{column.key_sql}", [column.make_key(str(item)) for item in values]
         self.parameters.append(list(values))
         number = self._first + len(self.parameters) - 1
         if isinstance(value, (list, tuple)):
