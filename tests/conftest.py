@@ -1,6 +1,7 @@
 """One real server for each worker; a fresh company for each test."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator
@@ -21,6 +22,9 @@ sys.dont_write_bytecode = False
 MEMORY = "/dev/shm"
 ROOM = 6 * 1024**3
 """Bytes that must be free in MEMORY; a run of all tests needs less than half of it."""
+
+LOG_ENDS = pytest.StashKey[dict[Path, int]]()
+QUIET = re.compile(r'"level":"(info|debug)"')
 
 
 def pytest_configure() -> None:
@@ -55,6 +59,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         del quick[:missing]
         left -= size
     items[:] = dealt + quick
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remembers where the logs of the servers end before the test."""
+    item.stash[LOG_ENDS] = {log: log.stat().st_size for log in Server.logs if log.exists()}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a failed test what its servers warned of meanwhile: most often, this is why it failed."""
+    report = yield
+    if report.failed:
+        for log in dict.fromkeys(Server.logs):
+            if log.exists() and (warnings := _warnings(log, item.stash[LOG_ENDS].get(log, 0))):
+                report.sections.append((f"Warnings of {log.name}", warnings))
+    return report
+
+
+def _warnings(log: Path, start: int) -> str:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    return "\n".join([line for line in lines if not QUIET.search(line)][-40:])
 
 
 def _rank(file: Path) -> int:

@@ -282,19 +282,23 @@ async def counts(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Count
 
 
 def _deletion(data: PersonalData) -> Statement:
-    table, key = data.noun.table, [name.removeprefix("l.") for name in data.key]
-    same = " and ".join(f"l.{name} = c.{name}" for name in key)
+    """Deletes the first $3 rows in the order of the key, and finds the last of them first.
+
+    The table is never joined with the chosen rows: a plan that was made for a small table would later compare each row
+    with each chosen row.
+    """
+    table, key = data.noun.table, ", ".join(data.key)
     condition, shared = (text.replace("{ids}", _IDS) for text in (data.condition, data.shared))
+    about_leads = f"l.company_id = $1 and {condition} and not ({shared})"
     return statement(
         f"""
-        with chosen as materialized (
-            select {", ".join(data.key)} from {table} l
-            where l.company_id = $1 and {condition} and not ({shared})
-            order by {", ".join(data.key)}
-            limit $3
+        with last as materialized (
+            select {key} from {table} l where {about_leads} order by {key} limit 1 offset $3 - 1
         ),
         deleted as (
-            delete from {table} l using chosen c where l.company_id = $1 and {same} returning 1
+            delete from {table} l
+            where {about_leads} and (not exists (select from last) or ({key}) <= (select * from last))
+            returning 1
         ){expire_page_starts(data.noun, "deleted") if data.noun.where_columns else ""}
         select count(*) from deleted
         """
