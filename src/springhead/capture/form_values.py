@@ -16,9 +16,9 @@ from springhead.model.capture.forms import (
     FormInput,
     InvalidInput,
     available_fields,
-    named,
     normalised_name,
     read_value,
+    system_names,
 )
 from springhead.model.capture.sites import Site
 from springhead.model.capture.visitors import COOKIE, URL_LENGTH, is_tracking_id, is_url, one_line
@@ -66,7 +66,7 @@ _EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.PAGE, pages.T
 
 def inputs_of(body: FormBody, loaded: LoadedForm) -> SubmittedInputs:
     """The inputs of a body that the form knows; all others are ignored."""
-    names = named(loaded.form, loaded.fields)
+    names = system_names(loaded.form, loaded.fields)
     extra: dict[str, str] = {}
     typed: dict[str, list[str]] = {}
     for name, value in body.fields:

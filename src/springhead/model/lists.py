@@ -1,4 +1,4 @@
-"""Lists of leads, and the several shapes in which the wire shows who is on them (docs/wire/lists.md)."""
+"""Lists of leads, and the several nouns by which the wire shows their members (docs/wire/lists.md)."""
 
 from typing import Any
 
@@ -16,16 +16,17 @@ _FILTER = Kind(
 )
 
 LIST_FILTERS_MAX = 100
-"""How many lists of a company can have a filter: every one is looked at with every lead that is written."""
+"""How many lists of a company can have a filter. Every write of a lead evaluates all of these filters."""
 
 REMOVED_FLAGS = ("removed", "unsubscribed", "hardbounced")
-"""Why a lead does not get what is sent to a list (docs/wire/lists.md#columns)."""
+"""The reasons why a lead does not get the messages to a list (docs/wire/lists.md#columns)."""
 
 
 def filter_fields(fields: FieldSet) -> FilterFields:
-    """The fields that the filter of a list can name: those of the lead itself, and the company's own.
+    """Returns the fields that the filter of a list can test: the columns of the lead and the company's custom fields.
 
-    Not what is computed from other tables: a change there is no change of the lead, and no list would follow.
+    Columns that are computed from other tables are left out. A change of those tables does not write the lead, so
+    the lists would not be updated.
     """
     standard = {column.name: column for column in LEAD.columns if not (column.on_request and column.read)}
     return FilterFields(standard, {column.name: column for column in fields.columns["lead"]})
@@ -34,7 +35,7 @@ def filter_fields(fields: FieldSet) -> FilterFields:
 ACTIVE_LIST = Noun(
     name="activeList",
     table="list",
-    about="A list of leads: one that people are put on, or one whose members follow from a filter.",
+    about="A list of leads. Leads are added to it, or, if the list has a filter, its members are the leads that match.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="name", kind=text(255), required=True),
@@ -49,7 +50,7 @@ ACTIVE_LIST = Noun(
 LIST_MEMBER = Noun(
     name="listMember",
     table="list_member",
-    about="That a lead is, or was, on a list.",
+    about="The membership of a lead in a list, also of a lead that was removed from it.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="listID", kind=_ID, required=True),
@@ -61,7 +62,7 @@ LIST_MEMBER = Noun(
 LIST_ADDRESS = Noun(
     name="listAddress",
     table="list_member",
-    about="A list, and a lead by its email address.",
+    about="A list, and a lead named by its email address.",
     columns=(
         Column(name="listID", kind=_ID, required=True),
         Column(name="emailAddress", kind=LEAD.by_name["emailAddress"].kind, required=True),
@@ -71,7 +72,7 @@ LIST_ADDRESS = Noun(
 LIST_CONTACT = Noun(
     name="listContact",
     table="list_member",
-    about="A list, and a lead by its id, which has two names here: send one of them.",
+    about="A list, and a lead named by its id: send it as `contactID` or as `memberID`.",
     columns=(
         Column(name="listID", kind=_ID, required=True),
         Column(name="contactID", kind=_ID),
@@ -82,14 +83,14 @@ LIST_CONTACT = Noun(
 WHOLE_LIST = Noun(
     name="wholeList",
     table="list",
-    about="A list with everybody on it.",
+    about="A list with all of its members.",
     columns=(Column(name="listID", kind=_ID, required=True),),
 )
 
 LEAD_LIST = Noun(
     name="leadList",
     table="list_member",
-    about="That a lead is on a list.",
+    about="The membership of a lead in a list.",
     columns=(
         Column(name="memberID", kind=_ID, writable=False, read="l.lead_id"),
         Column(name="listID", kind=_ID, writable=False),
@@ -101,7 +102,7 @@ _OF_LEAD = LEAD.by_name
 LIST_LEAD = Noun(
     name="activeListMember",
     table="list_member",
-    about="A lead on a list, with its name and address.",
+    about="A lead on a list, with its name and email address.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="listID", kind=_ID, writable=False),
@@ -119,7 +120,7 @@ LIST_LEAD = Noun(
 REMOVED_MEMBER = Noun(
     name="removedListMember",
     table="list_member",
-    about="A lead that does not get what is sent to a list: removed, unsubscribed or bounced.",
+    about="A lead that does not get the messages to a list, because it was removed, unsubscribed or bounced.",
     columns=(
         Column(name="listMemberID", kind=_ID, writable=False, read="l.id"),
         Column(name="listID", kind=_ID, writable=False),
@@ -150,7 +151,7 @@ MEMBERSHIP = Noun(
 LIST_TAG = Noun(
     name="listTag",
     table="list_tag",
-    about="A label on lists.",
+    about="A label for lists.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="label", kind=text(255), required=True),

@@ -1,4 +1,4 @@
-"""Scores of leads: the rules that give points, and what is told of how a score came about. Pure; our own nouns."""
+"""Scores of leads: the rules that give points, and the explanation of a score. Pure; these nouns are our own."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -22,20 +22,20 @@ PARTS: tuple[Part, ...] = ("completeness", "engagement", "pageTracking", "fit")
 """The parts of a score, as the vendor names them (docs/wire/application.md#scoring)."""
 
 PAGE_SOURCES = ("pageVisit", "importantPageVisit")
-"""The sources of page tracking; all others are engagement."""
+"""The event sources of the part pageTracking. All other sources belong to engagement."""
 
 RULES_MAX = 100
-"""How many rules a company can have: every one is looked at with every lead that is scored."""
+"""How many rules a company can have. The scoring of a lead evaluates all of them."""
 
 EVENTS_PER_RULE_MAX = 100
-"""How many events a rule can count, and counts when it does not say: the newest ones."""
+"""How many events a rule counts: the largest `most`, and its default. The newest events count."""
 
 EVENTS_MAX = 2_000
-"""How many events of a lead are looked at, of any kind: the newest ones. It bounds what one lead can cost."""
+"""How many events of a lead its scoring reads, the newest first. This bounds the cost of one lead."""
 
 FIELDS_MAX = 100
 HALF_LIFE, HALF_LIFE_MAX = 30, 3_650
-"""Days after which an event is worth half of its points: when nobody has said, and at most."""
+"""Days after which an event is worth half of its points: the default, and the largest value."""
 
 SCORES = ("leadScore", "leadScoreWeighted")
 SCORE_MAX = 2**15 - 1
@@ -58,7 +58,7 @@ _FIELDS = Kind(
 SCORE_RULE = Noun(
     name="scoreRule",
     table="score_rule",
-    about="Why a lead has points.",
+    about="A rule that gives points to leads.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="name", kind=text(255), required=True),
@@ -79,7 +79,7 @@ SCORE_RULE = Noun(
 SCORING = Noun(
     name="scoring",
     table="scoring",
-    about="How a company's leads are scored, and how far a scoring of all of them is.",
+    about="The settings of scoring, and the progress of a scoring of all leads.",
     columns=(
         Column(name="halfLifeDays", kind=integer(4, "smallint", low=1), required=True),
         Column(name="isActive", kind=flag(), writable=False),
@@ -94,7 +94,7 @@ SCORING = Noun(
 SCORE_EXPLANATION = Noun(
     name="scoreExplanation",
     table="event",
-    about="One reason of a lead's score: what a rule, or an event that it counts, gave.",
+    about="A reason for a lead's score: the points that a rule, or an event that a rule counts, gave.",
     columns=(
         Column(name="scoreRuleID", kind=_ID, writable=False),
         Column(name="name", kind=text(255), writable=False),
@@ -111,7 +111,7 @@ SCORE_EXPLANATION = Noun(
 
 
 class ScoreRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An active rule as it is stored; what belongs to another part is None."""
+    """An active score rule as it is stored. Properties that belong to rules of another part are None."""
 
     id: int
     name: str
@@ -125,23 +125,23 @@ class ScoreRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The sources of the events that it counts."""
+        """The sources of the events that the rule counts."""
         return (self.event_source,) if self.event_source else PAGE_SOURCES if self.part == "pageTracking" else ()
 
     @property
     def like_patterns(self) -> list[str] | None:
-        """The patterns of SQL's `like`, of which the event's text must match one; None when any will do.
+        """The patterns for SQL's `like`. An event counts if its text matches one of them. None if all events count.
 
-        Those of pages are for the path of the address, which browsers send percent-encoded, with and without a
-        slash at the end; those of other events for the sentence in small letters.
+        For page visits, the text is the path of the address. Browsers send it percent-encoded, and with or without a
+        slash at the end, so there are several patterns. For other events, the text is the event's name in lower case.
         """
         if not self.pattern:
             return None
         if self.part != "pageTracking":
             return [_like(self.pattern.lower())]
         plain = unquote(self.pattern).removesuffix("/")
-        spelt = dict.fromkeys((plain, quote(plain, safe="/*!$&'()+,;=:@~-._")))
-        return [_like(one) for path in spelt for one in (path, f"{path}/")]
+        spellings = dict.fromkeys((plain, quote(plain, safe="/*!$&'()+,;=:@~-._")))
+        return [_like(path) for spelling in spellings for path in (spelling, f"{spelling}/")]
 
 
 def _like(pattern: str) -> str:
@@ -151,21 +151,22 @@ def _like(pattern: str) -> str:
 
 
 def decay_interval(half_life_days: int) -> timedelta:
-    """After how long scores sink of themselves: a thirtieth of the half-life, and a day at most.
+    """Returns the time after which the scores of a lead are computed again: half-life / 30, but at most a day.
 
-    So an event has never more than 2.3 % too many points.
+    So an event never has more than 2.3 % too many points.
     """
     return min(timedelta(days=1), timedelta(days=half_life_days) / 30)
 
 
 def fit_fields(fields: FieldSet) -> FilterFields:
-    """The fields that a fit rule can test: those of a list's filter, but for the scores themselves."""
-    found = filter_fields(fields)
-    return FilterFields({name: column for name, column in found.standard.items() if name not in SCORES}, found.custom)
+    """Returns the fields that a fit rule can test: the fields of list filters, without the scores themselves."""
+    testable = filter_fields(fields)
+    standard = {name: column for name, column in testable.standard.items() if name not in SCORES}
+    return FilterFields(standard, testable.custom)
 
 
 def completeness_fields(columns: FilterFields) -> Mapping[str, Column]:
-    """The fields that a completeness rule can name: those that somebody fills in."""
+    """Returns the fields that a completeness rule can name: those that callers can write."""
     return {**{name: column for name, column in columns.standard.items() if column.writable}, **columns.custom}
 
 
@@ -180,39 +181,42 @@ _ALL_PROPERTIES = tuple(dict.fromkeys(name for names in _PROPERTIES.values() for
 
 
 def check_rule(
-    one: Any, stored: Mapping[int, Mapping[str, Json]], columns: FilterFields, zone: ZoneInfo
+    record: Any, stored: Mapping[int, Mapping[str, Json]], columns: FilterFields, zone: ZoneInfo
 ) -> InvalidParameters | None:
-    """205 for a rule that could not work, as it would be together with what is stored; its filter is made canonical."""
-    if one.pattern == "":
-        one.pattern = None
-    found: dict[str, Json] = dict(stored.get(getattr(one, "id", 0), {}))
-    found |= {name: value for name in ("part", *_ALL_PROPERTIES) if (value := getattr(one, name)) is not UNSET}
-    part = cast("str | None", found.get("part"))
-    if part is None:  # an update of what is not there: 302 says so
+    """Returns the error (205) of a rule whose properties, sent or stored, do not go together, or None.
+
+    Replaces the filter of a valid rule by its canonical form.
+    """
+    if record.pattern == "":
+        record.pattern = None
+    rule: dict[str, Json] = dict(stored.get(getattr(record, "id", 0), {}))
+    rule |= {name: value for name in ("part", *_ALL_PROPERTIES) if (value := getattr(record, name)) is not UNSET}
+    part = cast("str | None", rule.get("part"))
+    if part is None:  # an update of a rule that does not exist: the write will refuse it with 302
         return None
-    belong, needed = _PROPERTIES[part], _REQUIRED.get(part)
-    wrong = [
+    allowed, needed = _PROPERTIES[part], _REQUIRED.get(part)
+    problems = [
         _problem(name, f"Does not belong to a rule of the part {part}")
         for name in _ALL_PROPERTIES
-        if found.get(name) is not None and name not in belong
+        if rule.get(name) is not None and name not in allowed
     ]
-    if needed and found.get(needed) is None:
-        wrong.append(_problem(needed, f"A rule of the part {part} needs it"))
-    source = found.get("eventSource")
+    if needed and rule.get(needed) is None:
+        problems.append(_problem(needed, f"A rule of the part {part} needs it"))
+    source = rule.get("eventSource")
     if part == "pageTracking" and source is not None and source not in PAGE_SOURCES:
-        wrong.append(_problem("eventSource", f"Expected one of: {', '.join(PAGE_SOURCES)}"))
+        problems.append(_problem("eventSource", f"Expected one of: {', '.join(PAGE_SOURCES)}"))
     if part == "engagement" and source in PAGE_SOURCES:
-        wrong.append(_problem("eventSource", "Visits of pages belong to the part pageTracking"))
-    if isinstance(one.most, int) and one.most > EVENTS_PER_RULE_MAX:
-        wrong.append(_problem("most", f"Expected at most {EVENTS_PER_RULE_MAX}"))
-    if one.fields is not UNSET and one.fields is not None:
-        wrong += _field_problems(one.fields, columns)
-    if one.filter is not UNSET and one.filter is not None:
+        problems.append(_problem("eventSource", "Visits of pages belong to the part pageTracking"))
+    if isinstance(record.most, int) and record.most > EVENTS_PER_RULE_MAX:
+        problems.append(_problem("most", f"Expected at most {EVENTS_PER_RULE_MAX}"))
+    if record.fields is not UNSET and record.fields is not None:
+        problems += _field_problems(record.fields, columns)
+    if record.filter is not UNSET and record.filter is not None:
         try:
-            one.filter = filters.to_json(filters.parse(one.filter, columns, zone=zone))
+            record.filter = filters.to_json(filters.parse(record.filter, columns, zone=zone))
         except InvalidParameters as refusal:
             return refusal.with_traceback(None)
-    return InvalidParameters(*wrong) if wrong else None
+    return InvalidParameters(*problems) if problems else None
 
 
 def _field_problems(names: Sequence[str], columns: FilterFields) -> list[Problem]:
@@ -229,13 +233,13 @@ def _problem(name: str, message: str) -> Problem:
 
 
 def field_names(rule: ScoreRule, columns: FilterFields) -> set[str]:
-    """The system names of the fields that the rule speaks of."""
+    """Returns the system names of the fields that the rule names or tests."""
     tested = filters.field_names(filters.from_json(rule.filter, columns)) if rule.filter is not None else set[str]()
     return {*rule.fields, *tested}
 
 
 class ScoreLine(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule, or one event that it counts, gives a lead: in hundredths of a point."""
+    """The points that a rule, or an event that it counts, gives a lead. They are in hundredths of a point."""
 
     rule: ScoreRule | None = None
     part: str = ""
@@ -246,13 +250,13 @@ class ScoreLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def to_score(hundredths: int) -> int:
-    """A sum of hundredths as a score: the nearest whole number, halves away from zero, as far as a score goes."""
+    """Returns a sum of hundredths as a score: rounded, halves away from zero, and limited to the range of scores."""
     rounded = (abs(hundredths) * 2 + 100) // 200
     return max(-SCORE_MAX - 1, min(SCORE_MAX, rounded if hundredths >= 0 else -rounded))
 
 
 def rounding_line(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
-    """What is missing from the lines to the whole numbers of the scores: one more line, or none."""
+    """Returns the line that makes up the difference between the sum of the lines and the scores, if there is one."""
     points, weighted = sum(line.points for line in lines), sum(line.weighted for line in lines)
     missing = (to_score(points) * 100 - points, to_score(weighted) * 100 - weighted)
     if not any(missing):
@@ -262,7 +266,7 @@ def rounding_line(lines: Sequence[ScoreLine]) -> list[ScoreLine]:
 
 
 def points_text(hundredths: int) -> str:
-    """Hundredths of a point as the wire shows them: `12`, `-0.5`, `3.33`."""
-    sign, size = "-" if hundredths < 0 else "", abs(hundredths)
-    whole_points, rest = divmod(size, 100)
+    """Returns hundredths of a point as the wire shows them: `12`, `-0.5`, `3.33`."""
+    sign = "-" if hundredths < 0 else ""
+    whole_points, rest = divmod(abs(hundredths), 100)
     return f"{sign}{whole_points}" + (f".{rest:02}".rstrip("0") if rest else "")

@@ -1,4 +1,4 @@
-"""What the public reaches: forms, sites, visitors, email links, and the signatures that protect them.
+"""Nouns and rules of what the public reaches: forms, sites, visitors, email links, and their signatures.
 
-The HTTP side of it stands in `springhead.capture`.
+Their HTTP side is in `springhead.capture`.
 """

@@ -1,4 +1,4 @@
-"""What a company sets about capture, and what it gets to put into pages and messages; our own nouns."""
+"""The settings of page tracking, and the snippets and links for pages and messages. These nouns are our own."""
 
 from html import escape
 from typing import Annotated
@@ -27,7 +27,7 @@ _LINKS = Kind(type="hash", sql="jsonb", accepts=dict[str, str], expected="Expect
 CAPTURE_SETTINGS = Noun(
     name="captureSettings",
     table="site",
-    about="How a company takes page views, and what it puts into its pages for that.",
+    about="The settings of page tracking, and the snippets for your pages.",
     columns=(
         Column(name="keepAddresses", kind=choice(("none", "truncated"))),
         Column(name="respectSignals", kind=flag()),
@@ -41,7 +41,7 @@ CAPTURE_SETTINGS = Noun(
 TRACKED_LINK = Noun(
     name="trackedLink",
     table="lead",
-    about="What a message to a lead needs for its reader's clicks to be on the timeline.",
+    about="The links for a message to a lead, so that its opening and its clicks become events of the lead.",
     columns=(
         Column(name="leadID", kind=_ID, writable=False),
         Column(name="campaignID", kind=_ID, writable=False),
@@ -59,27 +59,27 @@ ONE_CLICK = "List-Unsubscribe=One-Click"
 
 
 def script_snippet(site: Site, public_url: str) -> str:
-    """The line that puts the page script into a page."""
+    """Returns the line of HTML that loads the page script."""
     signals = "" if site.respects_signals else ' data-signals="ignore"'
     return f'<script async src="{escape(public_url)}/t.js" data-site="{site.token}"{signals}></script>'
 
 
 def pixel_snippet(site: Site, public_url: str) -> str:
-    """The line for browsers without JavaScript; they are asked to say which page it is."""
+    """Returns the line of HTML for browsers without JavaScript. It asks the browser to send the page's URL."""
     source = f"{escape(public_url)}/t.gif?site={site.token}"
     return f'<noscript><img src="{source}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript>'
 
 
 def click_url(site: Site, public_url: str, link: SignedLink) -> str:
-    """The address that leads to `link.url` and notes the click."""
+    """Returns the URL that records a click and redirects to `link.url`."""
     return f"{public_url}/e/{email_links.token(site, CLICK, link)}"
 
 
 def pixel_url(site: Site, public_url: str, link: SignedLink) -> str:
-    """The address of the picture that notes that a message was opened."""
+    """Returns the URL of the image that records the opening of a message."""
     return f"{public_url}/o/{email_links.token(site, OPEN, link)}.gif"
 
 
 def unsubscribe_url(site: Site, public_url: str, link: SignedLink) -> str:
-    """The address at which the reader unsubscribes."""
+    """Returns the URL of the page where the reader unsubscribes."""
     return f"{public_url}/u/{email_links.token(site, UNSUBSCRIBE, link)}"

@@ -1,4 +1,4 @@
-"""What readers do with a message that somebody sent: links that are signed for one lead, and their events."""
+"""The links in messages to leads: each is signed for one lead, and its use becomes an event of the lead."""
 
 import re
 
@@ -8,10 +8,10 @@ from springhead.model.capture import signing
 from springhead.model.capture.sites import Site, is_token
 
 CLICK, OPEN, UNSUBSCRIBE = "click", "open", "unsubscribe"
-"""What a link is signed for."""
+"""The purposes of signed links."""
 
 OPENED, CLICKED, VISITED = "emailOpened", "emailClick", "emailVisit"
-"""The sources of events; that of an unsubscription follows from the change of the lead (model/leads/leads.py)."""
+"""The event sources. The source of an unsubscription is that of the lead's change (model/leads/leads.py)."""
 
 LINK_LENGTH = 2_000
 
@@ -19,7 +19,7 @@ _LINK = re.compile(r"(?i)https?://(?:[^\x00-\x20\x7f-\U0010ffff/?#@\\\"'<>]+|\[[
 
 
 class SignedLink(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signed link says: for which lead and campaign it was made, and where it leads, if anywhere."""
+    """The content of a signed link: its lead, its campaign, and the URL that it leads to, if any."""
 
     lead_id: int
     campaign_id: int | None = None
@@ -27,23 +27,26 @@ class SignedLink(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_link(text: str) -> bool:
-    """Whether a link may lead there: http or https, a host, no password, all in printable ASCII, 2,000 characters."""
+    """Whether a link may lead to this URL.
+
+    It must be http or https, with a host and without a password, in printable ASCII, of at most 2,000 characters.
+    """
     return len(text) <= LINK_LENGTH and _LINK.fullmatch(text) is not None
 
 
 def token(site: Site, purpose: str, link: SignedLink) -> str:
-    """What stands in the address: the site's token, and what the site has signed."""
+    """Returns the token of a link for its URL: the site's token, and the content that the site has signed."""
     return f"{site.token}.{signing.sign(site.signing_key, purpose, link.lead_id, link.campaign_id, link.url)}"
 
 
 def site_token(text: str) -> str:
-    """The token of the site that is said to have signed; empty when the text names none."""
-    named = text.partition(".")[0]
-    return named if is_token(named) else ""
+    """Returns the token of the site in a link's token, not yet verified, or "" if there is none."""
+    candidate = text.partition(".")[0]
+    return candidate if is_token(candidate) else ""
 
 
 def read(site: Site, purpose: str, text: str) -> SignedLink | None:
-    """What a link says, when this site has signed it for this purpose."""
+    """Returns the content of a link, or None unless this site has signed it for this purpose."""
     match signing.verify(site.signing_key, purpose, text.partition(".")[2]):
         case (int(lead_id), int() | None as campaign_id, str(url)) if not url or is_link(url):
             return SignedLink(lead_id=lead_id, campaign_id=campaign_id, url=url)

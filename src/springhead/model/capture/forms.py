@@ -1,4 +1,4 @@
-"""Forms: what a company asks the public, and how each question is put (our own noun)."""
+"""Forms for the public, and their input fields. The noun is our own."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ _Line = Annotated[str, Meta(max_length=255, pattern=_PLAIN)]
 class FormField(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
 ):
-    """A field of a form: one of getFields, and what the form says of it.
+    """A field of a form: the system name of a field from getFields, and how the form shows it.
 
-    `value` is what stands in it at first; of a hidden field it is what is sent unless the page changes it.
+    `value` is the initial value. A hidden field sends it unless the page changes it.
     """
 
     system_name: Annotated[str, Meta(min_length=1, max_length=255, pattern=_PLAIN)]
@@ -41,7 +41,7 @@ class FormField(
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """A form as the public meets it."""
+    """A form as the public sees it."""
 
     id: int
     public_id: str
@@ -68,7 +68,7 @@ _FIELDS = Kind(
 FORM = Noun(
     name="form",
     table="form",
-    about="What a company asks the public; every submit makes a lead or brings one up to date.",
+    about="A form for your web pages. Each submission creates a lead or updates the lead with the same address.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="name", kind=text(255), required=True),
@@ -91,7 +91,7 @@ FORM = Noun(
 )
 
 _NEVER = {"leadStatus", "trackingID"}
-"""Texts of a lead that are not the public's to set."""
+"""Texts of a lead that the public must not set."""
 
 _STANDARD = {
     field.system_name: field
@@ -101,7 +101,7 @@ _STANDARD = {
 
 
 def available_fields(fields: FieldSet) -> Mapping[str, Field]:
-    """The fields that a form can ask for: texts of a lead, and custom ones with isAvailableInForms and isActive."""
+    """Returns the fields that forms can have: texts of a lead, and active custom fields with isAvailableInForms."""
     own = {
         field.system_name: field
         for field in fields.fields
@@ -111,16 +111,16 @@ def available_fields(fields: FieldSet) -> Mapping[str, Field]:
 
 
 def column_of(field: Field) -> Column:
-    """How a value of the field is checked."""
+    """Returns the column that checks values of the field."""
     return field.column if field.is_custom else LEAD.by_name[field.system_name]
 
 
-def check_form(one: Any, fields: FieldSet) -> InvalidParameters | None:
-    """205 for a form that could not work: whatever is wrong with it, all at once."""
-    problems = [*_field_problems(one.fields, fields)] if one.fields is not UNSET else []
-    if isinstance(one.redirectURL, str) and one.redirectURL and not is_web_address(one.redirectURL):
+def check_form(record: Any, fields: FieldSet) -> InvalidParameters | None:
+    """Returns the error (205) with all problems of a form that could not work, or None."""
+    problems = [*_field_problems(record.fields, fields)] if record.fields is not UNSET else []
+    if isinstance(record.redirectURL, str) and record.redirectURL and not is_web_address(record.redirectURL):
         problems.append(_problem("redirectURL", "Expected an address that begins with https:// or http://"))
-    if isinstance(one.listID, int) and one.listID in {rule.list_id for rule in fields.list_filters}:
+    if isinstance(record.listID, int) and record.listID in {rule.list_id for rule in fields.list_filters}:
         problems.append(_problem("listID", "The members of this list follow from its filter: no form can add to it"))
     return InvalidParameters(*problems) if problems else None
 
@@ -129,11 +129,11 @@ def _field_problems(given: Sequence[FormField], fields: FieldSet) -> list[Proble
     known = available_fields(fields)
     names = [field.system_name for field in given]
     twice = sorted({name for name in names if names.count(name) > 1})
-    found = [_problem("fields", f"{name}: no field that forms can ask for") for name in names if name not in known]
-    found += [_problem("fields", f"{name}: named twice") for name in twice]
+    problems = [_problem("fields", f"{name}: no field that forms can ask for") for name in names if name not in known]
+    problems += [_problem("fields", f"{name}: named twice") for name in twice]
     if EMAIL not in names:
-        found.append(_problem("fields", f"{EMAIL} is missing: without it there is no lead"))
-    return found
+        problems.append(_problem("fields", f"{EMAIL} is missing: without it there is no lead"))
+    return problems
 
 
 def _problem(name: str, message: str) -> Problem:
@@ -144,7 +144,7 @@ _AUTHORITY = re.compile(r"(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?|\[[0-9a-f:
 
 
 def is_web_address(address: str) -> bool:
-    """Whether a browser that is sent there surely goes to a page of the web: http or https, a host, nothing odd."""
+    """Whether every browser opens a web page for this address: http or https, a host, and no unusual characters."""
     if not re.fullmatch(r"https?://[!-~]+", address, re.IGNORECASE) or set(address) & set('\\"<>^`{|}'):
         return False
     try:
@@ -155,9 +155,10 @@ def is_web_address(address: str) -> bool:
 
 
 class FormInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A field as pages show it: what the template and the script both read.
+    """An input field of a form's page, for the HTML template and for the script.
 
-    `type` is that of an `<input>`, or textarea, select, radio or checkboxes; `complete` is what browsers fill in.
+    `type` is a type of `<input>`, or textarea, select, radio or checkboxes. `complete` is the HTML attribute
+    `autocomplete`, and `mode` is `inputmode`.
     """
 
     name: str
@@ -203,17 +204,21 @@ _TYPES = {
     "attachment": "file",
 }
 TEXT_MAX = 10_000
-"""Characters that a page lets people type into a large field."""
+"""How many characters people can type into a large field."""
 
 
 def inputs(form: Form, fields: FieldSet) -> list[FormInput]:
-    """The form's fields as its pages show them; those that the company no longer has are left out."""
+    """Returns the input fields of a form's page. Fields that the company no longer has are left out."""
     known = available_fields(fields)
-    return [_input(asked, known[asked.system_name]) for asked in form.fields if asked.system_name in known]
+    return [
+        _input(form_field, known[form_field.system_name])
+        for form_field in form.fields
+        if form_field.system_name in known
+    ]
 
 
-def _input(asked: FormField, field: Field) -> FormInput:
-    name, kind = asked.system_name, column_of(field).kind
+def _input(form_field: FormField, field: Field) -> FormInput:
+    name, kind = form_field.system_name, column_of(field).kind
     shown = _TYPES.get(field.data_type, "text")
     if name in _COMPLETE and _COMPLETE[name].endswith("tel"):
         shown = "tel"
@@ -222,11 +227,11 @@ def _input(asked: FormField, field: Field) -> FormInput:
     typed = shown in {"text", "email", "tel", "textarea"}
     return FormInput(
         name=name,
-        label=asked.label or _LABELS.get(name) or field.label,
+        label=form_field.label or _LABELS.get(name) or field.label,
         type=shown,
-        required=asked.required or field.is_required or name == EMAIL,
-        placeholder=asked.placeholder if typed else "",
-        value=asked.value,
+        required=form_field.required or field.is_required or name == EMAIL,
+        placeholder=form_field.placeholder if typed else "",
+        value=form_field.value,
         options=field.options,
         max_length=min(kind.length or TEXT_MAX, TEXT_MAX) if typed else None,
         complete=_COMPLETE.get(name, "") if typed else "",
@@ -263,50 +268,50 @@ _SPELLINGS = {
     "comments": "description",
     "jobtitle": "title",
 }
-"""Other names for standard fields, as forms of this world spell them: lower case, letters and digits only."""
+"""Common names of inputs for standard fields, as normalised_name returns them."""
 
 
-def named(form: Form, fields: FieldSet) -> Mapping[str, str]:
-    """The system name for each spelling of an input's name that `spelling` gives; only of fields of the form."""
+def system_names(form: Form, fields: FieldSet) -> Mapping[str, str]:
+    """Returns the system names of the form's fields, by the normalised names that an input for the field can have."""
     known = available_fields(fields)
-    asked = [field.system_name for field in form.fields if field.system_name in known]
-    found = {other: name for other, name in _SPELLINGS.items() if name in asked}
-    for name in asked:
+    form_fields = [field.system_name for field in form.fields if field.system_name in known]
+    by_input_name = {spelling: name for spelling, name in _SPELLINGS.items() if name in form_fields}
+    for name in form_fields:
         if known[name].is_custom:
-            found[normalised_name(f"field_{known[name].id}")] = name
-    return found | {normalised_name(name): name for name in asked}
+            by_input_name[normalised_name(f"field_{known[name].id}")] = name
+    return by_input_name | {normalised_name(name): name for name in form_fields}
 
 
 def normalised_name(name: str) -> str:
-    """What makes two names of inputs the same: `E-Mail`, `e_mail` and `email[]` are one."""
+    """Returns the lower-case letters and digits of an input's name: `email` for `E-Mail`, `e_mail` and `email[]`."""
     return re.sub(r"[^a-z0-9]+", "", name[:300].lower())
 
 
 class InvalidInput(Exception):
-    """A value that a person must look at again; the text says what is expected, for that person."""
+    """A wrong value of an input. The text tells the person who filled in the form what is expected."""
 
 
-def read_value(asked: FormInput, field: Field, values: Sequence[str]) -> str:
-    """What was typed into a field, as it is stored; "" when nothing was. Raises Wrong."""
-    if asked.type == "checkboxes":
-        value = ",".join(dict.fromkeys(one for value in values for one in value.split(",") if one))
+def read_value(form_input: FormInput, field: Field, values: Sequence[str]) -> str:
+    """Returns the stored value for what was sent for an input, "" if nothing was. Raises InvalidInput."""
+    if form_input.type == "checkboxes":
+        value = ",".join(dict.fromkeys(option for value in values for option in value.split(",") if option))
     else:
         value = values[-1] if values else ""
     value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-    value = value.strip() if asked.type == "textarea" else re.sub(r"\s*\n\s*", " ", value).strip()
+    value = value.strip() if form_input.type == "textarea" else re.sub(r"\s*\n\s*", " ", value).strip()
     if field.data_type in {"boolean", "bit"}:
         value = {"on": "1", "true": "1", "yes": "1", "off": "0", "false": "0", "no": "0"}.get(value.lower(), value)
     if field.data_type == "datetime" and (local := re.fullmatch(r"([0-9-]{10})[T ]([0-9:]{5})(:[0-9]{2})?", value)):
         value = f"{local[1]} {local[2]}{local[3] or ':00'}"
     if not value:
-        if asked.required:
-            raise InvalidInput(_MISSING.get(asked.type, "Please fill in this field."))
+        if form_input.required:
+            raise InvalidInput(_MISSING.get(form_input.type, "Please fill in this field."))
         return ""
     try:
         stored = column_of(field).kind.read(value)
     except ValueError:
-        raise InvalidInput(_expected(asked, field, value)) from None
-    if asked.name == EMAIL and not is_address(value):
+        raise InvalidInput(_expected(form_input, field, value)) from None
+    if form_input.name == EMAIL and not is_address(value):
         raise InvalidInput(_ADDRESS)
     return cast("str", stored)
 
@@ -322,17 +327,18 @@ _MISSING = {
 
 
 def is_address(value: str) -> bool:
-    """Whether mail could reach it, as far as its looks go: what browsers ask for, and letters of all scripts."""
+    """Whether this looks like an email address. The rules are those of browsers, with letters of all scripts."""
     return (
         re.fullmatch(r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"/?#]+\.[^\s@<>()\[\]\\,;:\"/?#.]{2,}", value)
         is not None
     )
 
 
-def _expected(asked: FormInput, field: Field, value: str) -> str:
+def _expected(form_input: FormInput, field: Field, value: str) -> str:
     length = column_of(field).kind.length
     if field.options:
-        return "Please choose one of the options." if asked.type != "checkboxes" else "Please choose from the options."
+        several = form_input.type == "checkboxes"
+        return "Please choose from the options." if several else "Please choose one of the options."
     if field.data_type in _SHAPES:
         return _SHAPES[field.data_type]
     if length is not None and len(value) > length:

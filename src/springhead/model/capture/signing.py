@@ -1,4 +1,4 @@
-"""What the public is handed and gives back unchanged: parts signed with a company's key, for one purpose."""
+"""Tokens that the public receives and sends back unchanged: values, signed with a company's key for one purpose."""
 
 import base64
 import binascii
@@ -7,10 +7,10 @@ import hmac
 import msgspec
 
 MAC_BYTES = 16
-"""128 bits of HMAC-SHA256: nobody guesses them online, and links stay short."""
+"""128 bits of HMAC-SHA256: too many to guess by sending requests, and links stay short."""
 
 TOKEN_LENGTH = 8_000
-"""The longest token that is looked at."""
+"""Longer tokens are refused."""
 
 Part = str | int | None
 
@@ -19,18 +19,19 @@ _decode = msgspec.msgpack.Decoder(list[Part]).decode
 
 
 def sign(key: bytes, purpose: str, *parts: Part) -> str:
-    """A token of letters, digits, `-` and `_` that holds the parts, readable, and that only the key can make.
+    """Returns a token of letters, digits, `-` and `_` with the parts and their signature.
 
-    What is signed for one purpose is worth nothing for another. An int must fit into 64 bits.
+    Everybody can read the parts. A token that is signed for one purpose is invalid for another purpose. An int must
+    fit into 64 bits.
     """
     payload = _encode(parts)
     return base64.urlsafe_b64encode(_mac(key, purpose, payload) + payload).rstrip(b"=").decode()
 
 
 def verify(key: bytes, purpose: str, token: str) -> tuple[Part, ...] | None:
-    """The parts of a token that this key signed for this purpose; None for anything else.
+    """Returns the parts of a token that this key has signed for this purpose, or None for any other text.
 
-    A token has one spelling. Takes as long for a wrong signature as for a right one.
+    Only one spelling of a token is valid. The check takes the same time for wrong and right signatures.
     """
     if len(token) > TOKEN_LENGTH or not token.isascii():
         return None
@@ -39,8 +40,8 @@ def verify(key: bytes, purpose: str, token: str) -> tuple[Part, ...] | None:
     except binascii.Error:
         return None
     mac, payload = raw[:MAC_BYTES], raw[MAC_BYTES:]
-    right = hmac.compare_digest(mac, _mac(key, purpose, payload))
-    if not right or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token:
+    valid = hmac.compare_digest(mac, _mac(key, purpose, payload))
+    if not valid or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token:
         return None
     try:
         return tuple(_decode(payload))

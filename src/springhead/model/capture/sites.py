@@ -1,4 +1,4 @@
-"""What a company is to the public: its token, its signing key, and how page views are taken."""
+"""Sites: a company as the public meets it, with its token, its signing key, and its rules for page views."""
 
 import re
 import secrets
@@ -19,11 +19,11 @@ KeepAddresses = Literal["none", "truncated"]
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """A company as the public finds it.
+    """A company as the public meets it.
 
-    `important_pages` are the patterns of the paths that make an importantPageVisit. `keep_addresses`: whether
-    nothing is kept of a visitor's address, or its network (/24, /48). `respects_signals`: whether visitors
-    who send Do Not Track or Global Privacy Control are left out.
+    A visit to a path that matches one of the patterns `important_pages` is an importantPageVisit. `keep_addresses`
+    says how much of a visitor's IP address is stored: `none` of it, or `truncated` to its network (/24, /48). With
+    `respects_signals`, visitors who send Do Not Track or Global Privacy Control are not tracked.
     """
 
     company: Company
@@ -35,24 +35,24 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_token() -> str:
-    """A fresh token: 128 random bits."""
+    """Returns a new token: 128 random bits."""
     return secrets.token_urlsafe(16)
 
 
 def is_token(text: str) -> bool:
-    """Whether this can be the token of a site: 22 characters for 128 bits, url-safe."""
+    """Whether this can be the token of a site: 22 URL-safe characters for 128 bits."""
     return _TOKEN.fullmatch(text) is not None
 
 
 def new_signing_key() -> bytes:
-    """A fresh key for signatures: 256 random bits."""
+    """Returns a new key for signatures: 256 random bits."""
     return secrets.token_bytes(32)
 
 
 def is_important(patterns: tuple[str, ...], path: str) -> bool:
     """Whether the path of an address matches one of the patterns.
 
-    `*` stands for any characters, none and slashes included; all else for itself, after percent-decoding. A
+    `*` matches any characters, also none and slashes. Other characters match themselves after percent-decoding. A
     slash at the end makes no difference.
     """
     if not patterns:
@@ -67,22 +67,22 @@ def _plain(path: str) -> str:
 
 @lru_cache(maxsize=1_000)
 def _pieces(patterns: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """Each pattern as what stands between its stars."""
+    """Returns the pieces of each pattern between its stars."""
     return tuple(tuple(_plain(pattern).split("*")) for pattern in patterns)
 
 
 def _matches(pieces: tuple[str, ...], path: str) -> bool:
-    """Piece by piece, each as early as it can be: never more than one look along the path for a piece."""
+    """Whether a path has the pieces in their order. Takes each piece at its first position, so the time is linear."""
     first, *others = pieces
     if not others:
         return path == first
     last = others.pop()
     if len(path) < len(first) + len(last) or not path.startswith(first) or not path.endswith(last):
         return False
-    at, end = len(first), len(path) - len(last)
+    begin, end = len(first), len(path) - len(last)
     for piece in others:
-        found = path.find(piece, at, end)
-        if found < 0:
+        position = path.find(piece, begin, end)
+        if position < 0:
             return False
-        at = found + len(piece)
+        begin = position + len(piece)
     return True

@@ -1,1 +1,1 @@
-"""Companies, their API keys and their users. What a company sets about capture stands in `capture/`."""
+"""Companies, their API keys and their users. A company's settings of capture are in `capture/`."""

@@ -1,4 +1,4 @@
-"""Companies, their API keys, and how a secret is made and kept."""
+"""Companies, their API keys, and the making and hashing of secrets."""
 
 import hashlib
 import secrets
@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 SECRET_MARK = "5EAD"  # noqa: S105 - a mark, no secret
-"""How every secret begins, so that a scanner can find one that leaked."""
+"""The beginning of every secret. Scanners can find leaked secrets by it."""
 
 
 class Company(msgspec.Struct, frozen=True, kw_only=True):
-    """A company: one tenant, wholly apart from the others.
+    """A company: a tenant, whose data no other company can reach.
 
-    `per_second` and `per_day` are calls, `objects_per_call` is objects in one call (docs/wire/limits.md);
-    for `recycle_days` a deleted lead can be restored.
+    `per_second` and `per_day` limit the company's calls, and `objects_per_call` limits the objects of one call
+    (docs/wire/limits.md). A deleted lead can be restored for `recycle_days` days.
     """
 
     id: int
@@ -29,16 +29,16 @@ class Company(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of the company's profile: the v1 address speaks its local time (docs/wire/times.md)."""
+        """The time zone of the company. Times of the v1 address are in this zone (docs/wire/times.md)."""
         return ZoneInfo(self.time_zone)
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key without its secret, which is shown once and kept as a hash.
+    """An API key without its secret. The secret is shown once and stored as a hash.
 
-    `plain_success`: successful writes answer `error: null`, for clients written from the vendor's
-    documents (docs/wire/envelope.md#successful-writes). `captured_calls`: logCalls answers an
-    outcome for each call, as was captured, not `success` alone (docs/wire/events.md#logcalls).
+    With `plain_success`, answers to successful writes have `error: null`, for clients that were written from the
+    vendor's documents (docs/wire/envelope.md#successful-writes). With `captured_calls`, logCalls answers an outcome
+    for each call, as in captured answers, and not `success` alone (docs/wire/events.md#logcalls).
     """
 
     id: int
@@ -49,16 +49,16 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def new_account_id() -> str:
-    """A fresh accountID in the vendor's shape: 32 hex digits."""
+    """Returns a new accountID in the vendor's format: 32 hex digits."""
     return secrets.token_hex(16).upper()
 
 
 def new_secret() -> str:
-    """A fresh secretKey: the mark, 160 random bits and a checksum, all upper-case hex digits."""
+    """Returns a new secretKey: SECRET_MARK, 160 random bits and a checksum, all as upper-case hex digits."""
     body = SECRET_MARK + secrets.token_hex(20).upper()
     return body + f"{zlib.crc32(body.encode()):08X}"
 
 
 def hash_secret(secret: str) -> bytes:
-    """What is stored of a secret: a random key of 160 bits needs no slow hash."""
+    """Returns the hash under which a secret is stored. Secrets of 160 random bits need no slow hash."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

@@ -6,7 +6,7 @@ from springhead.model.leads.leads import email_key
 USER_PROFILE = Noun(
     name="userProfile",
     table="user_profile",
-    about="A person of your company: owner of leads, author of notes, and who signs in to the pages.",
+    about="A user of your company, who can own leads and write notes.",
     columns=(
         Column(name="id", kind=integer(18, "bigint")),
         Column(name="firstName", kind=text(50)),

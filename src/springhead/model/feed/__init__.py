@@ -1,4 +1,4 @@
-"""The change feed and what is pushed from it: subscriptions, signatures, addresses of receivers.
+"""The change feed and its pushes: subscriptions, signatures, and URLs of receivers.
 
-Sending is the work of `springhead.delivery`.
+`springhead.delivery` sends the pushes.
 """

@@ -1,4 +1,4 @@
-"""The change feed: what became of leads, one entry for each change, in the order in which changes were committed."""
+"""The change feed: one entry for each change of a lead, in the order of the commits."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from springhead.model.kit.errors import Json
 from springhead.model.leads.events import CONVERTED, ERASED, MERGED, RESTORED, STATUS_CHANGED
 
 SCORE = "score"
-"""The kind of a change that scoring made: it has no event."""
+"""The kind of a change by scoring. Such a change has no event."""
 
 KIND_BY_SOURCE = {
     "leadCreation": "create",
@@ -26,38 +26,37 @@ KIND_BY_SOURCE = {
     RESTORED: "restore",
     ERASED: "erase",
 }
-"""The kind of change that an event tells, by its source; events of other sources change no lead."""
+"""The kind of change by the source of its event. Events of other sources are not changes of leads."""
 
 KINDS = (*dict.fromkeys(KIND_BY_SOURCE.values()), SCORE)
-"""Every kind of change."""
+"""All kinds of changes."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One change of a lead.
+    """A change of a lead.
 
-    `sequence` counts the changes of a company from 1, in the order in which they were committed, and those of one lead
-    in the order in which they happened; those of which nothing is kept, as the scores of a lead that is gone, are left
-    out. `changed` is what the event has: each changed field with its old and its new value as in
-    `{"city": [null, "Rome"]}`, in the wire's words; None for a new lead, and for a score, which has no event
-    (`event_id` None).
+    `sequence` numbers the changes of a company from 1 in the order of their commits; the changes of one lead are in the
+    order in which they were made. Numbers can be missing, for changes of which nothing is stored any more. `changed`
+    has the old and the new value of each changed field, as in `{"city": [null, "Rome"]}`. It is None for a new lead and
+    for a change by scoring, which has no event (`event_id` is None).
     """
 
     sequence: int
     event_id: int | None
     kind: str
     lead_id: int
-    at: datetime
+    time: datetime
     changed: Mapping[str, Json] | None
 
     def row(self, zone: ZoneInfo, shown: Callable[[str], bool] = lambda _name: True) -> dict[str, Json]:
-        """The change as getLeadChanges and pushes show it, with the values of some fields only."""
+        """Returns the change as getLeadChanges and pushes show it, with the fields for which `shown` is true."""
         changed = self.changed
         return {
             "sequence": str(self.sequence),
             "eventID": None if self.event_id is None else str(self.event_id),
             "kind": self.kind,
             "leadID": str(self.lead_id),
-            "createTimestamp": times.to_text(self.at, zone),
+            "createTimestamp": times.to_text(self.time, zone),
             "changed": None if changed is None else {name: value for name, value in changed.items() if shown(name)},
         }
 
@@ -68,7 +67,7 @@ _HASH = Kind(type="hash", sql="jsonb", accepts=dict[str, Json], expected="Expect
 CHANGE = Noun(
     name="leadChange",
     table="change",
-    about="A change of a lead, as the feed has it.",
+    about="A change of a lead, from the change feed.",
     columns=(
         Column(name="sequence", kind=_ID, writable=False),
         Column(name="eventID", kind=_ID, writable=False),

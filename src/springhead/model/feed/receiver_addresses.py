@@ -1,4 +1,4 @@
-"""Where pushes may go: which addresses are public, and what is wrong with the URL of a receiver."""
+"""The URLs of receivers, and the IP addresses to which pushes may go."""
 
 import re
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
         "a loopback address": ("127.0.0.0/8", "::1/128"),
         "a private address": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10"),
         "an address inside a provider's network": ("100.64.0.0/10", "168.63.129.16/32"),  # the latter is Azure's own
-        "a link-local address": ("169.254.0.0/16", "fe80::/10"),  # the metadata of clouds stands there
+        "a link-local address": ("169.254.0.0/16", "fe80::/10"),  # with the metadata services of clouds
         "a reserved address": (
             *("192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4"),
-            *("2001::/23", "2002::/16"),  # Teredo and 6to4: an IPv4 address of anyone's choice inside
+            *("2001::/23", "2002::/16"),  # Teredo and 6to4, which have any IPv4 address inside
         ),
         "an address for examples": ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
         "a multicast address": ("224.0.0.0/4", "ff00::/8"),
@@ -32,13 +32,13 @@ _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
     for network in networks
 )
 _PUBLIC_V6 = IPv6Network("2000::/3")
-"""All that has been given out of IPv6; what is outside, such as NAT64's 64:ff9b::/96, is not public."""
+"""The part of IPv6 that is in use. Addresses outside of it, such as NAT64's 64:ff9b::/96, are not public."""
 
 _BAD_PORTS = frozenset(
     {
-        # Those from 1024 up that the Fetch standard forbids, because what listens there can be fooled by HTTP ...
+        # The bad ports of the Fetch standard from 1024 on: services there may take an HTTP request for commands.
         *(1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080),
-        *(6379, 11211),  # ... and two whose commands are lines: Redis, memcached
+        *(6379, 11211),  # Redis and memcached, whose commands are lines of text, too
     }
 )
 
@@ -55,26 +55,26 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class ForbiddenUrl(ValueError):
-    """A URL to which nothing is pushed; says why, as the end of a sentence that begins with the URL's name."""
+    """Raised for a URL to which nothing may be pushed. The message completes a sentence that begins "The url"."""
 
 
 class Networks(msgspec.Struct, frozen=True):
-    """What pushes may reach besides the public internet: networks of the operator's own, and plain http."""
+    """What pushes may reach besides the public internet: the operator's `own` networks, and URLs with plain http."""
 
     own: tuple[Network, ...] = ()
     http: bool = False
 
     @classmethod
     def of(cls, own: Iterable[str], *, http: bool = False) -> Self:
-        """From the texts of settings; ValueError for what is no network."""
+        """Returns the networks for the texts of a setting. Raises ValueError for a text that is no network."""
         return cls(tuple(ip_network(network) for network in own), http)
 
     def has(self, address: Address) -> bool:
-        """Whether an address is in one of the own networks."""
+        """Whether an address is in one of the operator's own networks."""
         return any(unmapped(address) in network for network in self.own)
 
     def problem_of(self, address: Address) -> str | None:
-        """Why nothing is sent to an address, such as `10.0.0.1 is a private address`; None when it may be."""
+        """Returns why nothing may be sent to an address, such as `10.0.0.1 is a private address`, or None."""
         address = unmapped(address)
         if self.has(address):
             return None
@@ -83,16 +83,16 @@ class Networks(msgspec.Struct, frozen=True):
 
 
 def unmapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 address of the form ::ffff:10.0.0.1; any other as it is, without its zone."""
+    """Returns the IPv4 address in an IPv6 address such as ::ffff:10.0.0.1. Other addresses only lose their zone."""
     if isinstance(address, IPv6Address):
         return address.ipv4_mapped or IPv6Address(int(address))
     return address
 
 
 def kind_of(address: Address) -> str | None:
-    """What an address is that is not public, such as `a private address`; None when it is public.
+    """Returns the kind of an address that is not public, such as `a private address`. Returns None if it is public.
 
-    The standard library's own `is_global` has changed its mind with Python's versions; this list does not.
+    The standard library's `is_global` differs between versions of Python, so it is not used.
     """
     address = unmapped(address)
     for network, kind in _NOT_PUBLIC:
@@ -102,12 +102,12 @@ def kind_of(address: Address) -> str | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the public internet."""
+    """Whether an address belongs to the public internet."""
     return kind_of(address) is None
 
 
 def problem_of(url: str, networks: Networks) -> str | None:
-    """What is wrong with the URL of a receiver, in words that go on from its name; None when nothing is."""
+    """Returns what is wrong with the URL of a receiver, as the end of a sentence that begins "The url", or None."""
     try:
         canonical_url(url, networks)
     except ForbiddenUrl as problem:
@@ -140,10 +140,10 @@ def canonical_url(url: str, networks: Networks) -> str:
     if _WRONG_ESCAPE.search(rest):
         raise ForbiddenUrl("must have two hexadecimal digits behind every %")
     origin = f"{scheme}://{_host(parts['host'], networks)}{_port(scheme, parts['port'])}"
-    found = origin + _NOT_ASCII.sub(lambda found: quote(found[0]), rest)
-    if len(found) > URL_LENGTH:
+    canonical = origin + _NOT_ASCII.sub(lambda text: quote(text[0]), rest)
+    if len(canonical) > URL_LENGTH:
         raise ForbiddenUrl(f"must be at most {URL_LENGTH:,} characters long, those outside ASCII written as %C3%A9")
-    return found
+    return canonical
 
 
 def _host(host: str, networks: Networks) -> str:
@@ -169,7 +169,7 @@ def _host(host: str, networks: Networks) -> str:
 
 
 def _name(host: str) -> str:
-    """A host's name in ASCII and lower case, without the dot at its end."""
+    """Returns the name of a host in ASCII and lower case, without a dot at its end."""
     try:
         name = host if host.isascii() else idna.encode(host, uts46=True, std3_rules=True).decode()
         name = name.lower().removesuffix(".")

@@ -1,4 +1,4 @@
-"""Subscriptions to the changes of leads, and the deliveries that they lead to (docs/wire/pushes.md)."""
+"""Subscriptions to the changes of leads, and their deliveries (docs/wire/pushes.md)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -13,20 +13,22 @@ from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integ
 from springhead.model.kit.errors import InvalidParameters, Problem
 
 SUBSCRIPTIONS_MAX = 10
-"""How many subscriptions a company can have: what its changes may cost others."""
+"""How many subscriptions a company can have. This limits the pushes that one change causes."""
 
 SECRET_HOURS = 24
-"""How long the old secret goes on signing beside a new one."""
+"""For how many hours after a rotation the old secret still signs, beside the new one."""
 
 ANSWER_LENGTH = 2_000
-"""Bytes of a receiver's answer that are kept."""
+"""How many bytes of a receiver's answer are stored."""
 
 DELIVERIES_KEPT = 1_000
-"""Deliveries of a subscription that are remembered, and for how many days at most."""
+"""How many deliveries of a subscription are stored."""
+
 DELIVERY_DAYS = 30
+"""For how many days at most a delivery is stored."""
 
 STATES = ("waiting", "delivered", "dead", "replaced")
-"""What can have become of a delivery: it is on its way, arrived, was given up, or was asked for anew."""
+"""The states of a delivery: not yet delivered, delivered, given up, or replaced by a redelivery."""
 
 PAUSED = "paused"
 FIELDS_MAX = 200
@@ -45,14 +47,14 @@ _FIELDS = Kind(
     expected=f"Expected a list of 1 to {FIELDS_MAX} system names of fields",
 )
 DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != SCORE)
-"""The kinds of change that are pushed when nobody has said: all but scores, which change by themselves."""
+"""The kinds of changes that a subscription gets by default: all but scores, which change without a call."""
 
 _PUSH = "(select p.{} from push p where p.company_id = l.company_id and p.subscription_id = l.id)"
 
 SUBSCRIPTION = Noun(
     name="leadSubscription",
     table="subscription",
-    about="Where the changes of leads are pushed to.",
+    about="A subscription to changes of leads: the URL to which they are pushed, and which changes are.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(
@@ -82,14 +84,14 @@ SUBSCRIPTION = Noun(
 LEAD_UPDATES = Noun(
     name="leadUpdates",
     table="subscription",
-    about="Where the updates of leads are pushed to, as the vendor knows it.",
+    about="The vendor's form of a subscription to changes of leads: a URL.",
     columns=(SUBSCRIPTION.by_name["url"],),
 )
 
 REDELIVERY = Noun(
     name="leadRedelivery",
     table="delivery",
-    about="What is to be pushed again: one delivery, or all changes since a time to one subscription.",
+    about="A request to push again: one delivery, or all changes since a time to one subscription.",
     columns=(
         Column(name="deliveryID", kind=_ID),
         Column(name="subscriptionID", kind=_ID),
@@ -100,7 +102,7 @@ REDELIVERY = Noun(
 DELIVERY = Noun(
     name="leadDelivery",
     table="delivery",
-    about="A batch of changes that was pushed, or is to be pushed, to one receiver.",
+    about="A batch of changes that was pushed, or will be pushed, to one receiver.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="subscriptionID", kind=_ID, writable=False),
@@ -122,7 +124,7 @@ DELIVERY = Noun(
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The URL to which the pushes of a subscription go, and the secrets that sign them, newest first."""
+    """The URL of a subscription, and the secrets that sign its pushes, the newest first."""
 
     id: int
     url: str
@@ -130,7 +132,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class TestPushResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receiver made of a test push: `error` says why there was no answer."""
+    """The result of a test push. `error` says why there was no answer."""
 
     success: bool
     status: int | None
@@ -139,15 +141,15 @@ class TestPushResult(msgspec.Struct, frozen=True, kw_only=True):
     answer: str | None
 
 
-def check_subscription(one: Any, networks: Networks, known: Sequence[str] = ()) -> InvalidParameters | None:
-    """What is wrong with a subscription; one that is right gets its URL in the spelling in which it is kept."""
+def check_subscription(record: Any, networks: Networks, known: Sequence[str] = ()) -> InvalidParameters | None:
+    """Returns the error (205) of a wrong subscription, or None. Replaces a valid URL by its canonical form."""
     problems: list[Problem] = []
-    if isinstance(one.url, str):
+    if isinstance(record.url, str):
         try:
-            one.url = receiver_addresses.canonical_url(one.url, networks)
-        except receiver_addresses.ForbiddenUrl as unfit:
-            problems.append(SUBSCRIPTION.by_name["url"].problem(f"The url {unfit}"))
-    if fields := getattr(one, "fields", None) or ():
+            record.url = receiver_addresses.canonical_url(record.url, networks)
+        except receiver_addresses.ForbiddenUrl as problem:
+            problems.append(SUBSCRIPTION.by_name["url"].problem(f"The url {problem}"))
+    if fields := getattr(record, "fields", None) or ():
         unknown = [name for name in fields if name not in known]
         problems += [SUBSCRIPTION.by_name["fields"].problem(f"{name[:255]}: no field of leads") for name in unknown]
     return InvalidParameters(*problems[:100]) if problems else None

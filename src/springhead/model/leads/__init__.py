@@ -1,4 +1,4 @@
-"""The lead and what becomes of it: events, conversion, duplicates, merging, recycling, erasure, search.
+"""Leads, and their events, conversion, duplicates, merging, recycle bin, erasure and search.
 
-Lists, scores and sales, which refer to leads, stand in rooms of their own.
+Lists, scores and sales, which refer to leads, have folders and modules of their own.
 """

@@ -1,4 +1,4 @@
-"""The conversion of a lead: what a caller asks for, and what becomes of the lead's status. Our own addition."""
+"""The conversion of a lead: its parameters, and the lead's status after it. Our own addition."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -17,7 +17,7 @@ _SOLD = "customer"
 CONVERSION = Noun(
     name="conversion",
     table="lead",
-    about="That a lead becomes a contact or a customer, and at will gets an account and an opportunity.",
+    about="The conversion of a lead to a contact or a customer, with an account and an opportunity if you like.",
     columns=(
         Column(name="id", kind=LEAD.by_name["id"].kind),
         Column(name="emailAddress", kind=LEAD.by_name["emailAddress"].kind),
@@ -44,29 +44,29 @@ _TEXTS = {"emailAddress", "accountName", "opportunityName"}
 _DETAILS = ("dealStageID", "closeDate", "amount", "probability", "ownerID", "campaignID")
 
 
-def check_conversion(one: Any) -> InvalidParameters | None:
-    """205 for an object whose parameters, each right by itself, do not go together."""
-    given = {name for name in CONVERSION.by_name if getattr(one, name) is not UNSET}
-    wrong = [*_of_lead(one, given), *_of_account(one, given), *_of_opportunity(given)]
+def check_conversion(record: Any) -> InvalidParameters | None:
+    """Returns the error (205) of an object whose valid parameters do not go together, or None."""
+    given = {name for name in CONVERSION.by_name if getattr(record, name) is not UNSET}
+    wrong = [*_lead_problems(record, given), *_account_problems(record, given), *_opportunity_problems(given)]
     return InvalidParameters(*(CONVERSION.by_name[name].problem(message) for name, message in wrong)) if wrong else None
 
 
-def _of_lead(one: Any, given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+def _lead_problems(record: Any, given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     if ("id" in given) == ("emailAddress" in given):
         yield "id", "Expected either id or emailAddress"
     for name in _TEXTS & given:
-        if not getattr(one, name).strip():
+        if not getattr(record, name).strip():
             yield name, "Expected a text that is not empty"
 
 
-def _of_account(one: Any, given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+def _account_problems(record: Any, given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     if {"accountName", "accountID"} <= given:
         yield "accountName", "Expected either accountName or accountID"
-    if one.account is False and {"accountName", "accountID"} & given:
+    if record.account is False and {"accountName", "accountID"} & given:
         yield "account", "Expected 1, or nothing, beside accountName or accountID"
 
 
-def _of_opportunity(given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
+def _opportunity_problems(given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     if "opportunityName" in given:
         for name in ("dealStageID", "closeDate"):
             if name not in given:
@@ -78,9 +78,9 @@ def _of_opportunity(given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
 
 
 def status_after(before: str, asked: str | None, *, opportunity: bool) -> str:
-    """The status of a lead that was converted, with a new open opportunity or without one.
+    """Returns the status of a converted lead. `opportunity` says whether the conversion opened an opportunity.
 
-    A customer stays one, and somebody with an open opportunity is a contact with one.
+    A customer stays a customer. A lead with an open opportunity is a `contactWithOpp`.
     """
     if _SOLD in (before, asked):
         return _SOLD

@@ -1,4 +1,4 @@
-"""When two leads are probably one person: by what they are compared at all, and how sure that makes."""
+"""The comparison of leads: which leads are compared, and how probable it is that two leads are the same person."""
 
 import hashlib
 import re
@@ -14,32 +14,32 @@ import msgspec
 from springhead.model.kit.columns import Column, Kind, Noun, integer, text
 
 EMAIL, PHONE, NAME = 1, 2, 3
-"""What a key is made of, the strongest first."""
+"""The kinds of keys. Leads are compared if they share a key. The strongest kind comes first."""
 
 SCORE_MIN = 0.5
-"""Pairs below are not told."""
+"""The lowest score of a pair that findDuplicateLeads reports."""
 
 SHARED_MAX = 20
-"""A value that more leads share says nothing: a switchboard, a made-up number."""
+"""How many leads can share a key. A key of more leads is ignored: it may be a switchboard or a made-up number."""
 
 SAME_MAILBOX, SAME_WITHOUT_DOTS = 0.95, 0.8
-"""How sure the same mailbox makes (`a+b@x` is `a@x`, at Google also `a.b` is `ab`), and the same but for other dots."""
+"""The scores of the same mailbox (`a+b@x` is `a@x`, at Google `a.b` is `ab`), and of one that differs in dots only."""
 
 SAME_MOBILE, SAME_PHONE = 0.7, 0.4
-"""How sure the same number makes: of a mobile telephone, of any other."""
+"""The scores of the same mobile number, and of any other same number."""
 
 SAME_NAME = 0.75
-"""How sure the same name at the same company makes."""
+"""The score of the same name at the same company."""
 
-NAME_LIKENESS, COMPANY_LIKENESS, DIFFERENT_NAMES = 0.8, 0.7, 0.5
-"""From which likeness on two names, and two companies, may be the same; and below which two names are two people's."""
+NAME_SIMILARITY, COMPANY_SIMILARITY, DIFFERENT_NAMES = 0.8, 0.7, 0.5
+"""The least similarity of names, and of companies, that may be the same. Below the third, names are of two people."""
 
 _MAIL_PROVIDERS = frozenset({
     "126", "163", "aol", "comcast", "free", "gmail", "gmx", "googlemail", "hotmail", "icloud", "libero", "live", "mac",
     "mail", "me", "msn", "naver", "orange", "outlook", "proton", "protonmail", "qq", "t-online", "wanadoo", "web",
     "yahoo", "yandex", "ymail",
 })  # fmt: skip
-"""Domains of mailboxes that say nothing of a company, without their endings."""
+"""Domains of mail providers, without their endings. They do not tell the company of a lead."""
 
 _LEGAL_FORMS = re.compile(
     r"\b(?:inc|llc|ltd|limited|corp|corporation|co|company|gmbh|ag|kg|sa|sas|sarl|srl|spa|bv|nv|ab|as|oy|plc|the)\b"
@@ -48,13 +48,13 @@ _WORD = re.compile(r"[^\W_]+")
 _NO_DIGIT = re.compile("[^0-9]+")
 _GOOGLE = {"gmail.com", "googlemail.com"}
 _LAST_DIGITS = 7
-"""Last digits by which numbers are looked for: before them stands what is often left out."""
+"""How many last digits of a number are its key. The digits before them are often left out."""
 
 _WITHOUT_COUNTRY = 8
-"""Digits that a number must have to be that of a longer one without its country."""
+"""How many digits a number without its country code must have to be compared with a number that has one."""
 
 Key = tuple[int, int]
-"""A kind, and 64 bits of a hash: leads that share one are looked at."""
+"""A kind, and 64 bits of a hash. Leads that share a key are compared."""
 
 _ID = integer(20, "bigint")
 _LIST = Kind(type="list", sql="jsonb", accepts=list[str], expected="Expected a list")
@@ -62,7 +62,7 @@ _LIST = Kind(type="list", sql="jsonb", accepts=list[str], expected="Expected a l
 DUPLICATE = Noun(
     name="duplicate",
     table="lead_key",
-    about="Two leads that are probably one person.",
+    about="Two leads that are probably the same person.",
     columns=(
         Column(name="leadID", kind=_ID, writable=False),
         Column(name="otherID", kind=_ID, writable=False),
@@ -75,7 +75,7 @@ DUPLICATE = Noun(
 LEAD_KEY = Noun(
     name="leadKey",
     table="lead_key",
-    about="A hash by which a lead is compared with others.",
+    about="A hash by which a lead is compared with other leads.",
     columns=(
         Column(name="kind", kind=_ID, writable=False),
         Column(name="key", kind=_ID, writable=False),
@@ -84,7 +84,7 @@ LEAD_KEY = Noun(
 
 
 class ComparedLead(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """What of a lead is compared."""
+    """The values of a lead that are compared."""
 
     id: int
     email_key: str
@@ -97,7 +97,7 @@ class ComparedLead(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def mailbox(self) -> tuple[str, str]:
-        """The address without tags; and without dots as well."""
+        """The email address without tags, and the same also without dots."""
         local, _, domain = self.email_key.rpartition("@")
         local, domain = local.partition("+")[0] or local, "gmail.com" if domain in _GOOGLE else domain
         bare = local.replace(".", "")
@@ -105,31 +105,31 @@ class ComparedLead(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def mobile(self) -> str:
-        """The digits of the mobile number, `+` before them where the country is given."""
+        """The digits of the mobile number, with `+` before them if it has a country code."""
         return _digits(self.mobile_phone_number)
 
     @cached_property
     def phones(self) -> tuple[str, ...]:
-        """All numbers."""
+        """The digits of all telephone numbers."""
         others = (_digits(self.phone_number), _digits(self.office_phone_number))
-        return tuple(dict.fromkeys(one for one in (self.mobile, *others) if one))
+        return tuple(dict.fromkeys(number for number in (self.mobile, *others) if number))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """First and last name without accents and case, in one order, so that it does not matter which is which."""
+        """First and last name without accents and case, sorted, so that swapped names are equal."""
         return tuple(sorted(name for name in map(_folded, (self.first_name, self.last_name)) if name))
 
     @cached_property
     def company(self) -> str:
-        """The company's name, or that of the address's domain, without accents, case and legal form."""
-        if named := _folded(self.company_name):
-            return _LEGAL_FORMS.sub("", named).strip() or named
+        """The name of the company, or else of the address's domain, without accents, case and legal form."""
+        if name := _folded(self.company_name):
+            return _LEGAL_FORMS.sub("", name).strip() or name
         label = self.email_key.rpartition("@")[2].partition(".")[0]
         return "" if label in _MAIL_PROVIDERS else _folded(label.replace("-", " "))
 
     @cached_property
     def keys(self) -> frozenset[Key]:
-        """The lead is compared with those that share one of these."""
+        """The keys of the lead. It is compared with the leads that share a key with it."""
         return frozenset((kind, _hash(value)) for kind, value in self._key_values())
 
     def _key_values(self) -> Iterator[tuple[int, str]]:
@@ -137,13 +137,13 @@ class ComparedLead(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for number in self.phones:
             yield PHONE, number[-_LAST_DIGITS:]
         if len(self.names) == 2 and self.company:
-            one, other = self.names
-            yield NAME, f"{self.company[:6]}|{one[:3]}|{other[:1]}"
-            yield NAME, f"{self.company[:6]}|{one[:1]}|{other[:3]}"
+            first, second = self.names
+            yield NAME, f"{self.company[:6]}|{first[:3]}|{second[:1]}"
+            yield NAME, f"{self.company[:6]}|{first[:1]}|{second[:3]}"
 
 
 class Match(msgspec.Struct, frozen=True):
-    """Two leads that are probably one person: how sure, from 0 to 1, and why."""
+    """Two leads that are probably the same person. `score` is from 0 to 1."""
 
     lead_id: int
     other_id: int
@@ -151,55 +151,56 @@ class Match(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...]
 
 
-def match(one: ComparedLead, other: ComparedLead) -> Match | None:
-    """How sure it is that two leads are one person; None when it is not likely enough.
+def match(lead: ComparedLead, other: ComparedLead) -> Match | None:
+    """Returns the match of two leads, or None if its score is below SCORE_MIN.
 
-    Reasons add up as independent ones do: the doubts that they leave are multiplied. Names of two people halve it.
+    The score is the probability that at least one of the reasons is right, as if they were independent. If the names
+    are of two people, the score is halved.
     """
-    found = dict(chain(_by_email(one, other), _by_phone(one, other), _by_name(one, other)))
-    score = 1 - prod(1 - sure for sure in found.values())
+    reasons = dict(chain(_by_email(lead, other), _by_phone(lead, other), _by_name(lead, other)))
+    score = 1 - prod(1 - reason_score for reason_score in reasons.values())
     if score < SCORE_MIN:
         return None
-    both = len(one.names) == len(other.names) == 2  # a first name alone is no other one than a last name alone
-    if both and _likeness(" ".join(one.names), " ".join(other.names)) < DIFFERENT_NAMES:
+    full_names = len(lead.names) == len(other.names) == 2  # a lone first name does not differ from a lone last name
+    if full_names and _similarity(" ".join(lead.names), " ".join(other.names)) < DIFFERENT_NAMES:
         score /= 2
-    return Match(one.id, other.id, round(score, 2), tuple(found)) if score >= SCORE_MIN else None
+    return Match(lead.id, other.id, round(score, 2), tuple(reasons)) if score >= SCORE_MIN else None
 
 
-def _by_email(one: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
-    if one.mailbox[0] == other.mailbox[0]:
+def _by_email(lead: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
+    if lead.mailbox[0] == other.mailbox[0]:
         yield "email", SAME_MAILBOX
-    elif one.mailbox[1] == other.mailbox[1]:
+    elif lead.mailbox[1] == other.mailbox[1]:
         yield "email", SAME_WITHOUT_DOTS
 
 
-def _by_phone(one: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
-    if one.mobile and _same_number(one.mobile, other.mobile):
+def _by_phone(lead: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
+    if lead.mobile and _same_number(lead.mobile, other.mobile):
         yield "mobilePhone", SAME_MOBILE
-    elif any(_same_number(number, another) for number in one.phones for another in other.phones):
+    elif any(_same_number(number, other_number) for number in lead.phones for other_number in other.phones):
         yield "phone", SAME_PHONE
 
 
-def _by_name(one: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
-    if len(one.names) < 2 or len(other.names) < 2 or not one.company or not other.company:
+def _by_name(lead: ComparedLead, other: ComparedLead) -> Iterator[tuple[str, float]]:
+    if len(lead.names) < 2 or len(other.names) < 2 or not lead.company or not other.company:
         return
     alike = 1.0
-    for a, b in zip(one.names, other.names, strict=True):
-        alike = alike and min(alike, _likeness_from(a, b, NAME_LIKENESS))
-    if alike and (companies := _likeness_from(one.company, other.company, COMPANY_LIKENESS)):
+    for name, other_name in zip(lead.names, other.names, strict=True):
+        alike = alike and min(alike, _similarity_from(name, other_name, NAME_SIMILARITY))
+    if alike and (companies := _similarity_from(lead.company, other.company, COMPANY_SIMILARITY)):
         yield "name", SAME_NAME * alike * companies
 
 
-def _same_number(one: str, other: str) -> bool:
-    """Whether two numbers are the same, though only one of them may have its country, of one to three digits."""
-    if one.startswith("+") == other.startswith("+"):
-        return bool(one) and one.lstrip("0") == other.lstrip("0")
-    whole, part = (one[1:], other.lstrip("0")) if one.startswith("+") else (other[1:], one.lstrip("0"))
-    return len(part) >= _WITHOUT_COUNTRY and whole.endswith(part) and len(whole) - len(part) <= 3
+def _same_number(number: str, other: str) -> bool:
+    """Whether two numbers are the same. One of them may lack the country code, which has one to three digits."""
+    if number.startswith("+") == other.startswith("+"):
+        return bool(number) and number.lstrip("0") == other.lstrip("0")
+    full, local = (number[1:], other.lstrip("0")) if number.startswith("+") else (other[1:], number.lstrip("0"))
+    return len(local) >= _WITHOUT_COUNTRY and full.endswith(local) and len(full) - len(local) <= 3
 
 
 def _digits(number: str | None) -> str:
-    """The digits of a telephone number; empty when there are too few to say anything."""
+    """Returns the digits of a telephone number, or "" if there are too few of them, or all are the same."""
     if not number:
         return ""
     plain = number.strip() if number.isascii() else unicodedata.normalize("NFKC", number).strip()
@@ -212,7 +213,7 @@ def _digits(number: str | None) -> str:
 
 
 def _folded(words: str | None) -> str:
-    """Words without accents, case, and what is neither letter nor digit."""
+    """Returns the words of a text without accents, case and punctuation."""
     if not words:
         return ""
     plain = words.lower()
@@ -221,17 +222,17 @@ def _folded(words: str | None) -> str:
     return " ".join(_WORD.findall(plain))
 
 
-def _likeness(one: str, other: str) -> float:
-    """How many of the characters stand in both, in the same order: 1 for the same."""
-    return 1.0 if one == other else SequenceMatcher(None, one, other, autojunk=False).ratio()
+def _similarity(text: str, other: str) -> float:
+    """Returns the share of characters that are in both texts in the same order: 1 for equal texts."""
+    return 1.0 if text == other else SequenceMatcher(None, text, other, autojunk=False).ratio()
 
 
-def _likeness_from(one: str, other: str, least: float) -> float:
-    """Their likeness, 0 when it is less than that."""
-    if 2 * min(len(one), len(other)) < least * (len(one) + len(other)):  # it cannot be more than this
+def _similarity_from(text: str, other: str, least: float) -> float:
+    """Returns the similarity of two texts, or 0 if it is below `least`."""
+    if 2 * min(len(text), len(other)) < least * (len(text) + len(other)):  # the lengths already rule it out
         return 0
-    found = _likeness(one, other)
-    return found if found >= least else 0
+    similarity = _similarity(text, other)
+    return similarity if similarity >= least else 0
 
 
 def _hash(value: str) -> int:

@@ -1,4 +1,4 @@
-"""What the domain of an email address says: people of one domain belong together, unless everybody can be there."""
+"""The company domains of email addresses. People of one domain are colleagues, except at public mail providers."""
 
 from springhead.model.leads.leads import email_key
 
@@ -14,10 +14,13 @@ yahoo.com.ar yahoo.com.au yahoo.com.br yahoo.com.mx yahoo.de yahoo.es yahoo.fr y
 yandex.ru ymail.com zoho.com
 """
 PUBLIC = frozenset(_PUBLIC.split())
-"""The domains of well-known public mail providers, where an address says nothing about its owner's company."""
+"""The domains of well-known public mail providers. An address there does not tell its owner's company."""
 
 
 def company_domain(address: str) -> str | None:
-    """The domain that an address shares with its owner's colleagues; None without one, or at a public provider."""
-    _, at, domain = email_key(address).rpartition("@")
-    return domain if at and domain and domain not in PUBLIC else None
+    """Returns the domain that an address shares with its owner's colleagues, or None at a public mail provider.
+
+    Returns None also if the address has no domain.
+    """
+    _, separator, domain = email_key(address).rpartition("@")
+    return domain if separator and domain and domain not in PUBLIC else None

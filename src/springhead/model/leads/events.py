@@ -1,4 +1,4 @@
-"""What happens to a lead: the sources of events, and what an event says (docs/wire/events.md#event-sources)."""
+"""The events of leads: their sources, and the nouns that show them (docs/wire/events.md#event-sources)."""
 
 from collections.abc import Mapping
 
@@ -15,19 +15,19 @@ OPPORTUNITY_CREATED = "oppCreate"
 OPPORTUNITY_WON = "oppWon"
 OPPORTUNITY_LOST = "oppLost"
 OPPORTUNITY_LINKED = "oppLink"
-"""Our own: a lead was linked to an opportunity that was there before."""
+"""Our own: a lead was linked to an existing opportunity."""
 
 LIST_JOINED, LIST_LEFT = "listJoin", "listLeave"
-"""Our own: a lead was put on a list or taken off it, by somebody or by the list's filter."""
+"""Our own: a lead was added to a list or removed from it, by a caller or by the list's filter."""
 
 NOTE_WRITTEN, TASK_MADE = "noteCreate", "taskCreate"
-"""Our own: a note or a task about the lead was made."""
+"""Our own: a note or a task about the lead was created."""
 
 CONVERTED = "leadConversion"
 """Our own: a lead went through convertLeads."""
 
 MERGED, RESTORED, ERASED = "leadMerge", "leadRestoration", "leadErasure"
-"""Our own: other leads were merged into this one, it came back out of the recycle bin, or nothing is kept of it."""
+"""Our own: other leads were merged into the lead, it was restored from the recycle bin, or it was erased."""
 
 CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
 """The source of a logged call, by its direction."""
@@ -39,11 +39,11 @@ SOURCES = (
     "incomingCall", "leadCreation", "leadOwnerChange", "mailboxRecv", "mailboxSend", "mailboxEmailOpen", "mediaOpen",
     OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
     "shoppingCartAbandoned",
-    # ours, where the vendor has none
+    # our own, for events for which the vendor has no source
     "leadUpdate", "leadDeletion", CONVERTED, MERGED, RESTORED, ERASED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT,
     NOTE_WRITTEN, TASK_MADE,
 )  # fmt: skip
-"""Every source that there is."""
+"""All sources of events."""
 
 _ID = integer(18, "bigint")
 _WHAT_TYPE = Column(name="whatType", kind=text(255), writable=False)
@@ -56,7 +56,7 @@ _TIME = Column(name="createTimestamp", kind=moment(), writable=False)
 EVENT = Noun(
     name="event",
     table="event",
-    about="Something that happened to a lead.",
+    about="An event of a lead: something that the lead did, or that was done with it.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="leadID", kind=_ID, writable=False),
@@ -72,7 +72,7 @@ EVENT = Noun(
 TIMELINE_EVENT = Noun(
     name="leadTimeline",
     table="event",
-    about="Something that happened to a lead, as its timeline shows it.",
+    about="An event of a lead, as the lead's timeline shows it.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="whoID", kind=_ID, writable=False, read="l.lead_id"),
@@ -87,10 +87,10 @@ TIMELINE_EVENT = Noun(
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a lead.
+    """An event of a lead.
 
-    `source` is the kind of event, `name` a sentence about this one, cut to what the wire has room for;
-    `what_type` and `what_id` are the object that it is about beside the lead, `data` what else there is to know.
+    `source` is the kind of event. `name` is a sentence about this event, cut to NAME_LENGTH. `what_type` and `what_id`
+    name another object that the event is about, and `data` has further details.
     """
 
     lead_id: int
@@ -101,6 +101,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: Mapping[str, Json] | None = None
 
     def __post_init__(self) -> None:
-        """Cut the name."""
+        """Cuts a long name."""
         if len(self.name) > NAME_LENGTH:
             msgspec.structs.force_setattr(self, "name", self.name[: NAME_LENGTH - 1] + "…")

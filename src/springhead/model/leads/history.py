@@ -1,4 +1,4 @@
-"""What was: the changes of one lead, as getLeadHistory shows them."""
+"""The history of a lead: its changes, as getLeadHistory shows them."""
 
 from springhead.model.feed.changes import CHANGE, KIND_BY_SOURCE
 from springhead.model.kit.columns import Column, Noun, text
@@ -15,7 +15,7 @@ LEAD_HISTORY = Noun(
 )
 
 CHANGE_SOURCES = tuple(KIND_BY_SOURCE)
-"""The sources of events that tell a change of a lead."""
+"""The sources of events about changes of a lead."""
 
 CREATION_SOURCES, REMOVAL_SOURCES = ("leadCreation", "leadRestoration"), ("leadDeletion", "leadErasure")
-"""The sources of events with which a lead comes to be there, and is there no more."""
+"""The sources of events after which a lead exists, and after which it no longer exists."""

@@ -1,4 +1,4 @@
-"""The lead: its columns in the wire's order, its statuses, and when two emails are one."""
+"""The lead: its columns in the wire's order, its statuses, and the comparison of email addresses."""
 
 import unicodedata
 from contextlib import suppress
@@ -8,7 +8,7 @@ import idna
 from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, flag, integer, moment, text
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
-"""What leadStatus can be (docs/wire/leads.md#leadstatus). `contactWithOpp` follows from opportunities alone."""
+"""The values of leadStatus (docs/wire/leads.md#leadstatus). Only opportunities set `contactWithOpp`."""
 
 DERIVED_STATUS = "contactWithOpp"
 DEFAULT_STATUS = "unqualified"
@@ -17,24 +17,24 @@ _REFERENCE = integer(20, "bigint")
 
 
 def email_key(address: str) -> str:
-    """What makes two email addresses the same lead's: compare keys, store the address as written.
+    """Returns the key of an email address. Two addresses with the same key are the same lead's.
 
-    Surrounding white space goes; the rest is NFC-normalised and lower-cased; the domain loses a final
-    dot, and punycode (`xn--…`) becomes the letters it stands for. Dots, tags and quotes of the local
-    part count, as mail servers decide about them. Two keys are compared character by character.
+    The key has no surrounding white space, is NFC-normalised and in lower case. Its domain has no final dot, and
+    letters instead of Punycode (`xn--…`). Dots, tags and quotes of the local part stay, because mail servers differ
+    about them.
     """
     plain = address.strip().lower()
     if plain.isascii() and not plain.endswith(".") and "xn--" not in plain:
         return plain
     plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).lower())
-    local, at, domain = plain.rpartition("@")
-    return f"{local}{at}{_domain(domain)}" if at else plain
+    local, separator, domain = plain.rpartition("@")
+    return f"{local}{separator}{_domain(domain)}" if separator else plain
 
 
 def _domain(domain: str) -> str:
     domain = domain.removesuffix(".")
     if "xn--" in domain:
-        # What is no real punycode stands for nothing but itself.
+        # Invalid Punycode stays as it is.
         with suppress(idna.IDNAError):
             domain = unicodedata.normalize("NFC", idna.decode(domain))
     return domain

@@ -1,6 +1,6 @@
-"""The merging of leads: what a caller asks for, and which value wins. Our own addition.
+"""The merging of leads: its parameters, and the values of the merged lead. Our own addition.
 
-A lead is here a hash by the names of its columns in the database, as the database gives it.
+Here a lead is a dictionary of values by column name, as the database returns it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
 
 MERGE_IDS_MAX = 50
-"""How many leads one object can merge into another."""
+"""How many leads one object can merge into another lead."""
 
 MERGE_RULES = ("keep", "newest", "oldest")
 
@@ -42,7 +42,7 @@ _VALUES = Kind(
 MERGE = Noun(
     name="merge",
     table="lead",
-    about="That leads become one: which one stays, which are merged into it, and which values win.",
+    about="The merging of leads into one: the lead that stays, the leads merged into it, and whose values win.",
     columns=(
         Column(name="id", kind=integer(20, "bigint"), required=True),
         Column(name="mergeIDs", kind=_IDS, required=True),
@@ -54,26 +54,26 @@ MERGE = Noun(
 
 Lead = dict[str, Any]
 
-_OF_ADDRESS = ("email_address", "email_key", "num_bounces", "hard_bounced")
+_ADDRESS_COLUMNS = ("email_address", "email_key", "num_bounces", "hard_bounced")
 _BY_RULE = [
     column for column in LEAD.writable_columns if column.name not in {"emailAddress", "active", "isUnsubscribed"}
 ]
 
 
-def check_merge(one: Any, fields: FieldSet) -> InvalidParameters | None:
-    """205 for an object whose parameters, each right by itself, do not go together."""
-    problems = list(_problems(one, fields))
+def check_merge(record: Any, fields: FieldSet) -> InvalidParameters | None:
+    """Returns the error (205) of an object whose valid parameters do not go together, or None."""
+    problems = list(_problems(record, fields))
     return InvalidParameters(*problems) if problems else None
 
 
-def _problems(one: Any, fields: FieldSet) -> Iterator[Problem]:
-    if one.id in one.mergeIDs:
+def _problems(record: Any, fields: FieldSet) -> Iterator[Problem]:
+    if record.id in record.mergeIDs:
         yield MERGE.by_name["mergeIDs"].problem("Expected the ids of other leads than the one that stays")
-    if one.valuesFrom is UNSET:
+    if record.valuesFrom is UNSET:
         return
     known = {column.name for column in (*LEAD.writable_columns, *fields.columns[LEAD.name])}
-    leads = {one.id, *one.mergeIDs}
-    for name, lead_id in one.valuesFrom.items():
+    leads = {record.id, *record.mergeIDs}
+    for name, lead_id in record.valuesFrom.items():
         if name not in known:
             yield {"param": name[:255], "message": "Unknown field"}
         elif lead_id not in leads:
@@ -81,12 +81,12 @@ def _problems(one: Any, fields: FieldSet) -> Iterator[Problem]:
 
 
 def merged_lead(stays: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[str, Lead], fields: FieldSet) -> Lead:
-    """The lead that stays, with the values that win.
+    """Returns the lead that stays, with its values after the merge.
 
-    By rule the first value that is not empty: of the lead that stays and then of the others, last changed first
-    (`keep`); of all of them, last changed first (`newest`), or created first (`oldest`). Whatever the rule, the one
-    that stays keeps its address and whether it is active, and is unsubscribed when one of them is. `chosen` has, by
-    system name, the lead of which a value is taken, empty or not.
+    For each field, the first value that is not empty wins. The rule gives the order of the leads: `keep` has the lead
+    that stays, then the others from the last changed one; `newest` has all from the last changed one; `oldest` has all
+    from the first created one. With every rule, the lead that stays keeps its address and its `active`, and is
+    unsubscribed if any of the leads is. `chosen` maps system names to the leads whose values win, even empty values.
     """
     newest = sorted(others, key=_changed, reverse=True)
     order = {
@@ -96,15 +96,15 @@ def merged_lead(stays: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[
     }[rule]
     lead = dict(stays)
     for column in _BY_RULE:
-        lead[column.sql] = _first(one.get(column.sql) for one in order)
-    if any(one.get("is_unsubscribed") for one in order):
+        lead[column.sql] = _first(source.get(column.sql) for source in order)
+    if any(source.get("is_unsubscribed") for source in order):
         lead["is_unsubscribed"] = True
     names = [column.name for column in fields.columns[LEAD.name]]
     lead["custom"] = dict(stays["custom"]) | {
-        name: value for name in names if (value := _first(one["custom"].get(name) for one in order)) is not None
+        name: value for name in names if (value := _first(source["custom"].get(name) for source in order)) is not None
     }
-    for name, one in chosen.items():
-        _copy_value(lead, name, one)
+    for name, source in chosen.items():
+        _copy_value(lead, name, source)
     return lead
 
 
@@ -117,7 +117,7 @@ def _created(lead: Lead) -> tuple[datetime, int]:
 
 
 def _first(values: Iterator[Any]) -> Any:
-    """The first value that is not empty, else an empty one."""
+    """Returns the first value that is not empty, or else the first empty text, or None."""
     empty = None
     for value in values:
         if value is not None and value != "":
@@ -126,17 +126,17 @@ def _first(values: Iterator[Any]) -> Any:
     return empty
 
 
-def _copy_value(lead: Lead, name: str, one: Lead) -> None:
+def _copy_value(lead: Lead, name: str, source: Lead) -> None:
     column = LEAD.by_name.get(name)
     if column is None:
-        _set_custom(lead, name, one["custom"].get(name))
+        _set_custom(lead, name, source["custom"].get(name))
     else:
-        for part in _OF_ADDRESS if column.name == "emailAddress" else (column.sql,):
-            lead[part] = one.get(part)
+        for sql_name in _ADDRESS_COLUMNS if column.name == "emailAddress" else (column.sql,):
+            lead[sql_name] = source.get(sql_name)
 
 
 def set_values(lead: Lead, values: Mapping[str, Any]) -> None:
-    """Give a lead values, by system name, that were checked: as an update with them would."""
+    """Sets checked values of a lead, by system name, as an update would set them."""
     for name, value in values.items():
         column = LEAD.by_name.get(name)
         if column is None:
@@ -148,7 +148,7 @@ def set_values(lead: Lead, values: Mapping[str, Any]) -> None:
 
 
 def _can_be_set(column: Column, value: Any) -> bool:
-    """Whether a value changes anything: null does not where there must be one, and a status that follows never."""
+    """Whether the value may be set. Null in a column with a default, and a reserved value, change nothing."""
     if column.reserved and value == column.reserved:
         return False
     return column.writable and not (value is None and column.default)

@@ -1,4 +1,4 @@
-"""What is held on a lead beyond the objects of the API, as an export shows it; and what is kept of an erased one."""
+"""Personal data that only exports show, as nouns; the export of a lead, and the receipt of its erasure."""
 
 import hmac
 
@@ -15,12 +15,12 @@ def _columns(**kinds: Kind) -> tuple[Column, ...]:
 
 
 TIMESTAMPS = _columns(createTimestamp=_TIME, updateTimestamp=_TIME)
-"""What the methods that read it do not show of every noun."""
+"""Columns that an export shows of every noun, also if the methods that read the noun do not."""
 
 LIST_MEMBER = Noun(
     name="listMember",
     table="list_member",
-    about="That a lead is on a list, or was removed from it.",
+    about="The membership of a lead in a list, also of a lead that was removed from it.",
     columns=(
         *_columns(id=_ID, listID=_ID),
         *(MEMBERSHIP.by_name[name] for name in ("name", "status")),
@@ -38,7 +38,7 @@ VISITOR = Noun(
 PAGE_VIEW = Noun(
     name="pageView",
     table="page_view",
-    about="A page view that is about to become an event of the lead.",
+    about="A page view that will become an event of the lead.",
     columns=(
         *_columns(id=_ID, eventSource=text(255), eventName=text(255)),
         Column(name="eventData", kind=text(65_535), writable=False, read="l.event_data::text"),
@@ -60,21 +60,21 @@ UPLOAD = Noun(
 DELETED_PART = Noun(
     name="deletedPart",
     table="deleted_lead_part",
-    about="What a deleted lead had around it, to be restored with it.",
+    about="An object that belonged to a deleted lead and will be restored with it.",
     columns=_columns(kind=text(50), id=_ID, part=_HASH),
 )
 
 MERGED_ID = Noun(
     name="mergedID",
     table="merged_lead",
-    about="An id that the lead has from one that was merged into it.",
+    about="The id of a lead that was merged into this lead.",
     columns=_columns(id=_ID, createTimestamp=_TIME),
 )
 
 UNIQUE_VALUE = Noun(
     name="uniqueValue",
     table="unique_value",
-    about="That a lead has the value of a unique field, as a hash of it.",
+    about="The hash of a lead's value in a unique field.",
     columns=(
         *_columns(uniqueID=_ID),
         Column(name="key", kind=text(64), writable=False, read="encode(l.key, 'hex')"),
@@ -84,14 +84,14 @@ UNIQUE_VALUE = Noun(
 LEAD_EXPORT = Noun(
     name="leadExport",
     table="lead",
-    about="A piece of what is held on a lead: `part` says what it is, `data` is the thing itself.",
+    about="A piece of the data that is stored about a lead: `part` is its kind, `data` is the stored object.",
     columns=_columns(part=text(50), data=_HASH),
 )
 
 ERASURE = Noun(
     name="erasure",
     table="erasure",
-    about="The receipt of an erasure, which says nothing about the person.",
+    about="The receipt of an erasure. It has no data of the erased person.",
     columns=_columns(
         id=_ID,
         leadID=_ID,
@@ -105,5 +105,8 @@ ERASURE = Noun(
 
 
 def address_hash(key: bytes, email_key: str) -> bytes:
-    """What a receipt has of an address: only who has the company's key can tell whether it is that of another one."""
+    """Returns the hash of an email address for the receipt of its erasure.
+
+    Without the company's key nobody can check which address the hash is of.
+    """
     return hmac.digest(key, b"erasure\0" + email_key.encode(), "sha256")

@@ -1,4 +1,4 @@
-"""The recycle bin: deleted leads as they are read."""
+"""The recycle bin: deleted leads, as getDeletedLeads shows them."""
 
 from springhead.model.kit.columns import Column, Noun, integer, moment
 from springhead.model.leads.leads import LEAD
@@ -8,7 +8,7 @@ _REFERENCE = integer(20, "bigint")
 DELETED_LEAD = Noun(
     name="deletedLead",
     table="deleted_lead",
-    about="A lead that was deleted and can be restored, as it was then; custom fields come beside the columns.",
+    about="A deleted lead that can be restored, with its values and custom fields from before its deletion.",
     columns=(
         *(column for column in LEAD.columns if not column.on_request),
         Column(name="deleteTimestamp", kind=moment(), writable=False, read="d.deleted_at"),

@@ -1,4 +1,4 @@
-"""What a search of leads is: its words, its order, and the cursor with which it goes on. Pure."""
+"""The search of leads: its words, its order, and its cursors. Pure."""
 
 import base64
 import binascii
@@ -17,25 +17,25 @@ from springhead.model.kit.filters import FilterFields
 from springhead.model.leads.leads import LEAD
 
 SORTS_MAX = 3
-"""By how many fields a search can be sorted; the id comes after them."""
+"""By how many fields a search can be sorted. The id always comes after them."""
 
 WORDS_MAX = 10
-"""How many words a search can have: each is looked for in every lead that the filter leaves."""
+"""How many words a search can have. Each word is searched in every lead that matches the filter."""
 
 KEY_LENGTH = 200
-"""Characters of a text by which leads are sorted; what is alike so far is sorted by id."""
+"""How many characters of a text leads are sorted by. Leads with the same characters are sorted by id."""
 
 TOTAL_MAX = 10_000
-"""How many leads are counted."""
+"""The largest total: a search counts no more leads than this."""
 
 RANK_BLOCK = 2_000
-"""So many leads that have the words are put in order at a time, the best first."""
+"""How many leads with the words are ranked at a time, the best first."""
 
 TYPO_LENGTHS = range(3, 21)
-"""Lengths of the words in which a mistake is looked for."""
+"""The lengths of words in which a search allows a typo."""
 
 _LONG = 6
-"""From this length on a mistake can be anywhere; a shorter word begins with its first letter, or with its second."""
+"""In words of at least this length, a typo can be anywhere. A shorter word begins with its first or second letter."""
 
 _MEMBERSHIP = Kind(type="membership", sql="membership", accepts=int, expected="Expected the id of a list")
 _LIST = Column(name="list", kind=_MEMBERSHIP, writable=False)
@@ -43,13 +43,13 @@ _ALWAYS_THERE = {"id", "leadScore", "leadScoreWeighted", "active", "createTimest
 
 
 def search_fields(fields: FieldSet) -> FilterFields:
-    """What the filter of a search can name: every field of leads, `list` for the lists that they are on, and events."""
+    """Returns the fields that the filter of a search can test: all fields of leads, their lists and their events."""
     custom = {column.name: column for column in fields.columns["lead"]}
     return FilterFields({**LEAD.by_name, "list": _LIST}, custom, history=True)
 
 
 class SortKey(NamedTuple):
-    """A column by which leads are sorted; `always` says that every lead has a value in it."""
+    """A column by which leads are sorted."""
 
     column: Column
     custom: bool
@@ -57,17 +57,17 @@ class SortKey(NamedTuple):
 
     @property
     def never_empty(self) -> bool:
-        """Whether no lead is without a value."""
+        """Whether every lead has a value in the column."""
         return not self.custom and self.column.name in _ALWAYS_THERE
 
     @property
     def sql_type(self) -> str:
-        """The SQL type of what is sorted by."""
+        """The SQL type of the column's sort values."""
         return "text" if self.custom else self.column.kind.sql
 
 
 def sort_keys(sort: Sequence[tuple[str, bool]], fields: FieldSet) -> list[SortKey] | str:
-    """The columns to sort by, of (name, descending), the id last; or the name of which there is none."""
+    """Returns the sort keys for pairs of (name, descending), with the id last. If a name is unknown, returns it."""
     custom = {column.name: column for column in fields.columns["lead"]}
     keys: list[SortKey] = []
     for name, descending in sort:
@@ -75,27 +75,27 @@ def sort_keys(sort: Sequence[tuple[str, bool]], fields: FieldSet) -> list[SortKe
         if column is None:
             return name
         keys.append(SortKey(column, name not in LEAD.by_name, descending))
-        if name == "id":  # which no two have: what comes after it sorts nothing
+        if name == "id":  # ids are unique, so further keys would not matter
             return keys
     return [*keys, SortKey(LEAD.by_name["id"], custom=False, descending=False)]
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, each once, letters composed as most programs write them."""
+    """Returns the words of a text in Unicode's composed form, each once."""
     return list(dict.fromkeys(unicodedata.normalize("NFC", text).split()))
 
 
 class TypoPattern(NamedTuple):
-    """How a word with a mistake is found: one of the rough patterns of LIKE must match, then the expression."""
+    """Finds a word with a typo: one of the two `rough` patterns of LIKE must match, and then the regular expression."""
 
     rough: tuple[str, str]
     expression: str
 
 
 def typo_pattern(word: str) -> TypoPattern | None:
-    """What matches the beginning of a word with one letter too many, too few, wrong, or two in the wrong order.
+    """Returns the pattern for the beginning of a word with one extra, missing, wrong or swapped letter.
 
-    A word of three letters must match as a whole. None for what is too short or long, or has more than letters.
+    A word of three letters must match as a whole. Returns None if the word is too short, too long, or not all letters.
     """
     lower = word.lower()
     length = len(lower)
@@ -103,26 +103,27 @@ def typo_pattern(word: str) -> TypoPattern | None:
         return None
     half = length // 2
     first = 0 if length >= _LONG else 1
-    forms = {lower[:at] + lower[at + 1] + lower[at] + lower[at + 2 :] for at in range(length - 1)}
-    for at in range(first, length):
-        forms |= {lower[:at] + end for end in (lower[at + 1 :], "." + lower[at + 1 :], "." + lower[at:])}
-    # Whatever the one mistake is, one of these stands in the word as it should be.
+    forms = {lower[:i] + lower[i + 1] + lower[i] + lower[i + 2 :] for i in range(length - 1)}
+    for i in range(first, length):
+        forms |= {lower[:i] + end for end in (lower[i + 1 :], "." + lower[i + 1 :], "." + lower[i:])}
+    # Wherever the typo is, it spares one of these two parts of the word.
     rough = (lower[: half - 1], lower[half:]) if length >= _LONG else (f" {lower[0]}", f" {lower[1]}")
     ending = r"\M" if length == TYPO_LENGTHS[0] else ""
     return TypoPattern((f"%{rough[0]}%", f"%{rough[1]}%"), rf"\m(?:{'|'.join(sorted(forms))}){ending}")
 
 
 class Cursor(NamedTuple):
-    """Where a search goes on: behind the row of these sort values, with or without mistakes in the words."""
+    """The cursor of a search: it continues after the row with these sort values. `typos` allows typos in the words."""
 
     typos: bool
     values: tuple[Json, ...]
 
 
 class RankPosition(NamedTuple):
-    """Where a search goes on that is sorted by how well the words fit: behind a lead of that rank and id.
+    """The cursor of a search that is sorted by rank: it continues after the lead with this rank and id.
 
-    Sorted are the leads `after` that id `until` another, None where these are all that there are.
+    The search ranks the leads in blocks by id. This block has the leads with ids after `after`, up to `until`, or to
+    the last lead if `until` is None.
     """
 
     after: int
@@ -132,9 +133,10 @@ class RankPosition(NamedTuple):
 
 
 def rank_patterns(word: str) -> tuple[str, str, str]:
-    """Patterns of LIKE, in lower case, for names with a space before and behind them, and the worse fit comes first.
+    """Returns patterns of LIKE for three ranks of names, the lowest first.
 
-    The word is in them, begins one of their words, or is one.
+    The name contains the word; one of its words begins with it; one of its words is equal to it. The patterns are in
+    lower case, and expect names with a space before and after them.
     """
     escaped = word.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return f"%{escaped}%", f"% {escaped}%", f"% {escaped} %"
@@ -145,42 +147,46 @@ def _decoded(text: str) -> bytes:
 
 
 def fingerprint(*parts: Json) -> str:
-    """What tells one search from another."""
+    """Returns a hash of the parts of a search. Two searches with the same hash are the same search."""
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:20]
 
 
 def encode_cursor(cursor: Cursor, search: str) -> str:
-    """The cursor as a caller keeps it, of the search with that fingerprint."""
-    values = [one.isoformat() if isinstance(one, datetime) else one for one in cursor.values]
+    """Returns the cursor as an opaque text for the caller. `search` is the fingerprint of its search."""
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in cursor.values]
     text = msgspec.json.encode([search, cursor.typos, values])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def decode_cursor(text: str, search: str, keys: Sequence[SortKey]) -> Cursor | None:
-    """The cursor that `write` gave for the same search; None for anything else."""
+    """Returns the cursor that `encode_cursor` wrote for the same search, or None for any other text."""
+    document_type = tuple[str, bool, list[str | bool | int | None]]
     try:
-        of, typos, given = msgspec.json.decode(_decoded(text), type=tuple[str, bool, list[str | bool | int | None]])
-        values = tuple(_value(key, one) for key, one in zip(keys, given, strict=True))
+        cursor_search, typos, encoded = msgspec.json.decode(_decoded(text), type=document_type)
+        values = tuple(_value(key, value) for key, value in zip(keys, encoded, strict=True))
     except (binascii.Error, msgspec.MsgspecError, ValueError, UnicodeError):
         return None
-    return Cursor(typos, values) if of == search else None
+    return Cursor(typos, values) if cursor_search == search else None
 
 
 def decode_rank_cursor(text: str, search: str) -> Cursor | None:
-    """The cursor that `write` gave for the same search, where its values are a Place; None for anything else."""
+    """Returns the cursor that `encode_cursor` wrote for the same search sorted by rank, or None for any other text.
+
+    Its values are a RankPosition.
+    """
     try:
-        of, typos, place = msgspec.json.decode(_decoded(text), type=tuple[str, bool, RankPosition])
+        cursor_search, typos, position = msgspec.json.decode(_decoded(text), type=tuple[str, bool, RankPosition])
     except (binascii.Error, msgspec.MsgspecError, ValueError, UnicodeError):
         return None
-    right = all(number is None or abs(number) <= ID_MAX for number in place)
-    return Cursor(typos, place) if of == search and right else None
+    valid = all(number is None or abs(number) <= ID_MAX for number in position)
+    return Cursor(typos, position) if cursor_search == search and valid else None
 
 
 _TYPES: Mapping[str, type] = {"boolean": bool, "bigint": int, "smallint": int, "integer": int}
 
 
 def _value(key: SortKey, value: str | bool | int | None) -> Json:
-    """A sort value as the driver takes it; ValueError for what none of ours holds."""
+    """Returns a sort value for the database driver. Raises ValueError for values that no cursor of ours has."""
     if value is None and not key.never_empty:
         return None
     if key.sql_type == "timestamptz" and isinstance(value, str):

@@ -1,1 +1,1 @@
-"""Accounts, campaigns, opportunities, products, notes, tasks and logged calls. Leads are not among them."""
+"""Accounts, campaigns, opportunities, products, notes, tasks and logged calls. Leads are in `leads/`."""

@@ -1,4 +1,4 @@
-"""The account: a company that leads belong to (docs/wire/sales.md#accounts)."""
+"""The account: a customer company, to which leads belong (docs/wire/sales.md#accounts)."""
 
 from springhead.model.kit.columns import Column, Noun, integer, text
 

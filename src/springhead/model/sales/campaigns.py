@@ -1,4 +1,4 @@
-"""The campaign: where leads come from (docs/wire/sales.md#campaigns; its article gives no types)."""
+"""The campaign: a source of leads (docs/wire/sales.md#campaigns; the vendor's article gives no types)."""
 
 from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
 
@@ -7,7 +7,7 @@ _ID = integer(18, "bigint")
 CAMPAIGN = Noun(
     name="campaign",
     table="campaign",
-    about="What brings leads in: an advertisement, a fair, a newsletter.",
+    about="A source of leads, such as an advertisement, a trade fair or a newsletter.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="campaignName", kind=text(255), required=True),

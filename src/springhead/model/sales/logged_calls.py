@@ -1,4 +1,4 @@
-"""The logged call (docs/wire/events.md#logcalls; its schema article is not known)."""
+"""The logged telephone call (docs/wire/events.md#logcalls; the vendor's schema is not known)."""
 
 from springhead.model.kit.columns import Column, Noun, choice, integer, moment, text
 
@@ -9,7 +9,7 @@ DIRECTIONS = ("incoming", "outgoing")
 CALL = Noun(
     name="call",
     table="call",
-    about="A telephone call with a lead, as its logger tells it.",
+    about="A telephone call with a lead, logged by a user.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="userID", kind=_ID, required=True, references="user_profile"),

@@ -1,6 +1,6 @@
-"""Notes about leads, opportunities and accounts, and tasks, whose columns are our choice.
+"""Notes and tasks about leads, opportunities and accounts (docs/wire/notes-and-tasks.md).
 
-The wire: docs/wire/notes-and-tasks.md.
+The columns of tasks are our choice.
 """
 
 from typing import Any
@@ -13,13 +13,13 @@ from springhead.model.kit.errors import InvalidParameters
 _ID = integer(18, "bigint")
 
 TABLES = {"lead": "lead", "opportunity": "opportunity", "account": "account"}
-"""What a note or a task can be about: the word of whatType and whoType, and the table."""
+"""The kinds of objects that a note or task can be about: the word in whatType and whoType, and the table."""
 
 PRIORITIES = ("low", "normal", "high")
 TASK_STATUSES = ("open", "inProgress", "completed")
 
 ASSOCIATIONS = (("whatID", "whatType"), ("whoID", "whoType"))
-"""The two associations of a note or task: an id, and of what kind of object it is."""
+"""The two associations of a note or task. Each is an id and the kind of its object."""
 
 _ABOUT = (
     Column(name="whatID", kind=_ID, nullable=True, references=TABLES, reference_type="whatType"),
@@ -31,7 +31,7 @@ _ABOUT = (
 NOTE = Noun(
     name="note",
     table="note",
-    about="What somebody wrote about a lead, an opportunity or an account.",
+    about="A text that a user wrote about a lead, an opportunity or an account.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="authorID", kind=_ID, required=True, references="user_profile"),
@@ -48,7 +48,7 @@ NOTE = Noun(
 TASK = Noun(
     name="task",
     table="task",
-    about="What somebody has to do, perhaps about a lead, an opportunity or an account.",
+    about="Something to do, on its own or about a lead, an opportunity or an account.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
@@ -66,30 +66,36 @@ TASK = Noun(
 )
 
 
-def check_associations(noun: Noun, one: Any) -> InvalidParameters | None:
-    """205 for an association of which only the id or only the type is given, or only one of them is null."""
+def check_associations(noun: Noun, record: Any) -> InvalidParameters | None:
+    """Returns the error (205) of an object that has only the id or only the type of an association, or None.
+
+    The error is the same if only one of the two is null.
+    """
     problems = [
         noun.by_name[absent].problem(f"{id_name} and {type_name} go together")
         for id_name, type_name in ASSOCIATIONS
-        if (absent := _absent(one, id_name, type_name))
+        if (absent := _absent(record, id_name, type_name))
     ]
     return InvalidParameters(*problems) if problems else None
 
 
-def _absent(one: Any, id_name: str, type_name: str) -> str | None:
-    """The name that lacks a value, or was not sent at all, while the other one has a value or was sent."""
-    an_id, a_type = (getattr(one, name) for name in (id_name, type_name))
-    for name, value, other in ((id_name, an_id, a_type), (type_name, a_type, an_id)):
+def _absent(record: Any, id_name: str, type_name: str) -> str | None:
+    """Returns the name of the id or type that is missing or null although the other of the two is given, or None."""
+    id_value, type_value = (getattr(record, name) for name in (id_name, type_name))
+    for name, value, other in ((id_name, id_value, type_value), (type_name, type_value, id_value)):
         if (value is UNSET and other is not UNSET) or (value is None and other not in (None, UNSET)):
             return name
     return None
 
 
-def check_attached(one: Any, *, creating: bool) -> InvalidParameters | None:
-    """205 for a note that is about nothing; a change that takes one association away must name the other one."""
-    pairs = [tuple(getattr(one, name) for name in pair) for pair in ASSOCIATIONS]
-    taken = [pair for pair in pairs if None in pair]
-    if any(None not in pair and UNSET not in pair for pair in pairs) or not (creating or taken):
+def check_attached(record: Any, *, creating: bool) -> InvalidParameters | None:
+    """Returns the error (205) of a note without an association, or None.
+
+    If an update removes one association, it must send the other one.
+    """
+    pairs = [tuple(getattr(record, name) for name in pair) for pair in ASSOCIATIONS]
+    removed = [pair for pair in pairs if None in pair]
+    if any(None not in pair and UNSET not in pair for pair in pairs) or not (creating or removed):
         return None
     message = "A note is about something: give whatID and whatType, or whoID and whoType"
     return InvalidParameters(NOTE.by_name["whatID"].problem(message))

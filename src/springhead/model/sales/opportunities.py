@@ -10,7 +10,7 @@ _STAGE_PROBABILITY = """(
 DEAL_STAGE = Noun(
     name="dealStage",
     table="deal_stage",
-    about="A step on the way of an opportunity, such as an offer that was sent.",
+    about="A stage that opportunities go through, such as an offer that was sent.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="dealStageName", kind=text(255), required=True),
@@ -24,7 +24,7 @@ DEAL_STAGE = Noun(
 OPPORTUNITY = Noun(
     name="opportunity",
     table="opportunity",
-    about="A possible sale: to whom, how much, how likely, and until when.",
+    about="A possible sale, with its account, amount, probability and closing date.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
@@ -53,7 +53,7 @@ OPPORTUNITY = Noun(
 OPPORTUNITY_LEAD = Noun(
     name="opportunityLead",
     table="opportunity_lead",
-    about="That a lead has to do with an opportunity; one opportunity can have many leads.",
+    about="The link between an opportunity and one of its leads.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(name="opportunityID", kind=_ID, required=True, references="opportunity"),

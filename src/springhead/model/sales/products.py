@@ -1,4 +1,4 @@
-"""The product: what is sold (the vendor's schema is not known; the columns are our choice)."""
+"""The product. The vendor's schema is not known; the columns are our choice."""
 
 from springhead.model.kit.columns import Column, Noun, flag, integer, number, text
 
