@@ -19,6 +19,7 @@ from springhead.model.kit.columns import Noun
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.docs import samples
 from springhead.rpc.docs.samples import nouns
+from springhead.store.database import sql as composed
 from springhead.store.database.pool import Tx
 from springhead.store.lifecycle import personal_data
 from springhead.store.nouns import paging, reads
@@ -314,6 +315,13 @@ class TestEveryStatement:
         for before in re.split(_LOCK, text)[:-1]:
             query = re.split(r"\bselect\b", before)[-1]
             assert "order by" in query or not _TABLE.search(query), f"{place} locks rows in no order"
+
+
+def test_only_sql_after_writes_the_condition_that_runs_a_cte_first() -> None:
+    literal = re.compile(r"\(\s*select\s+count\(\*\)[^()]*\)\s*>=\s*0", re.IGNORECASE)
+    assert literal.search(composed.after("lists"))
+    places = [str(path.relative_to(STORE)) for path in sorted(STORE.rglob("*.py")) if literal.search(path.read_text())]
+    assert places == ["database/sql.py"], "use sql.after"
 
 
 @cache

@@ -28,10 +28,10 @@ def literal(text: str) -> str:
 
 
 def after(cte: str) -> str:
-    """Returns a condition that is always true and makes PostgreSQL run a locking CTE first (docs/lock-order.md).
+    """Returns a condition that is always true and makes PostgreSQL run a CTE first (docs/lock-order.md).
 
-    PostgreSQL runs a CTE when the statement reads it. Counting its rows reads all of them, so all their locks are taken
-    before the statement with the condition touches a row.
+    PostgreSQL runs a CTE when the statement reads it. Counting its rows reads all of them, so they are locked
+    or deleted before the statement with the condition touches a row.
     """
     return f"(select count(*) from {cte}) >= 0"
 

@@ -12,7 +12,7 @@ import structlog
 
 from springhead.model.kit.columns import ID_MAX
 from springhead.model.kit.fields import FieldSet
-from springhead.store.database import background_jobs
+from springhead.store.database import background_jobs, sql
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.deadlines import LAST_WRITE_SECONDS
 from springhead.store.database.pool import Tx
@@ -160,7 +160,7 @@ _FOLLOW = statement(
     made as (  -- after what is given up; in the order of keys, so that two calls never wait in a circle
         insert into unique_value (company_id, unique_id, key, lead_id)
         select $1, w.unique_id, w.key, w.lead_id from wanted w
-        where w.key is not null and (select count(*) from gone) >= 0
+        where w.key is not null and {sql.after("gone")}
             and (w.unique_id, w.key, w.lead_id) not in (select unique_id, key, lead_id from had where stays)
         order by w.unique_id, w.key
         on conflict (company_id, unique_id, key) do nothing

@@ -14,7 +14,7 @@ from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
 from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
 from springhead.store.capture import visitors
-from springhead.store.database import background_jobs
+from springhead.store.database import background_jobs, sql
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import names, statement
@@ -291,7 +291,7 @@ _STAY = statement(
         update lead l set {_WRITTEN}, custom = n.custom,
             version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
         from sent n
-        where l.company_id = $1 and l.id = n.stays and (select count(*) from locked) >= 0
+        where l.company_id = $1 and l.id = n.stays and {sql.after("locked")}
         returning l.*, n.merged
     ){event_clauses.of_merge(LEAD)}
     select count(*) from changed

@@ -136,7 +136,7 @@ def _leads() -> str:
         ),"""
         for column, table in sorted(_REFERENCES.items(), key=lambda pair: pair[1])
     )
-    locked = "".join(f" and (select count(*) from known_{table}) >= 0" for table in sorted(_REFERENCES.values()))
+    locked = "".join(f" and {sql.after(f'known_{table}')}" for table in sorted(_REFERENCES.values()))
     values = {name: f"b.{name}" for name in _KEPT}
     for column in LEAD.writable_columns:
         value = f"b.{column.sql}"

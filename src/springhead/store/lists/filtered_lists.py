@@ -13,7 +13,7 @@ from springhead.model.kit import filters
 from springhead.model.kit.fields import FieldSet, ListFilter
 from springhead.model.kit.filters import Filter, FilterFields
 from springhead.model.lists import LIST_MEMBER, filter_fields
-from springhead.store.database import background_jobs
+from springhead.store.database import background_jobs, sql
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.deadlines import LAST_WRITE_SECONDS
 from springhead.store.database.pool import TryAgain, Tx
@@ -150,7 +150,7 @@ def _made(fields: FieldSet, rules: Sequence[ListFilter]) -> _Look:
 
 
 # All of them are locked before the first member.
-_AMONG_LISTS = f"{among('{}', 'select id from lists')} and (select count(*) from lists) >= 0"
+_AMONG_LISTS = f"{among('{}', 'select id from lists')} and {sql.after('lists')}"
 
 _MOVE = statement(
     f"""

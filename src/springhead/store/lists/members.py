@@ -12,6 +12,7 @@ from springhead.model.kit.errors import Json
 from springhead.model.leads.events import LIST_JOINED, LIST_LEFT, NAME_LENGTH
 from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
+from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.lifecycle.recycling import bin_parts
@@ -127,7 +128,7 @@ def _addition(*, by_address: bool) -> Statement:
         lists as materialized (  -- locked after the leads
             select t.id, t.filter is not null as has_filter from list t
             where t.company_id = $1 and t.id = any(array(select list_id from sent))
-                and (select count(*) from leads) >= 0
+                and {sql.after("leads")}
             order by t.id for update
         ),
         first as materialized (  -- a statement changes a row once
@@ -232,7 +233,7 @@ _FORGET = statement(
     ),
     gone as (
         delete from list_member m
-        where m.company_id = $1 and m.lead_id = any($2::bigint[]) and (select count(*) from lists) >= 0
+        where m.company_id = $1 and m.lead_id = any($2::bigint[]) and {sql.after("lists")}
         returning m.*
     ){bin_parts("list_member", "select lead_id, id, to_jsonb(gone) as part from gone")}{
         update_counts("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from gone")
