@@ -135,8 +135,8 @@ def test_an_embedded_form_says_what_is_wrong_where_it_is_wrong_and_keeps_what_wa
     fill(root, firstName="Ann", emailAddress="ann@example")
     root.find_element(By.CSS_SELECTOR, "button").click()
 
-    assert says(root, "#emailAddress-wrong") == "Please enter an email address, such as name@example.com."
-    assert says(root, ".told") == "Please check the fields below."
+    assert says(root, "#emailAddress-error") == "Please enter an email address, such as name@example.com."
+    assert says(root, ".message") == "Please check the fields below."
     assert root.find_element(By.CSS_SELECTOR, "#firstName").get_property("value") == "Ann"
     address = root.find_element(By.CSS_SELECTOR, "#emailAddress")
     assert address.get_attribute("aria-invalid") == "true"
@@ -176,10 +176,10 @@ def test_the_hosted_page_works_without_a_script(
         fresh.find_element(By.CSS_SELECTOR, "button").click()
         fresh.implicitly_wait(0)
         WebDriverWait(fresh, 10).until(
-            lambda found: found.current_url != hosted or found.find_elements(By.CSS_SELECTOR, ".told")
+            lambda found: found.current_url != hosted or found.find_elements(By.CSS_SELECTOR, ".message")
         )
         if fresh.current_url == hosted:  # a busy machine may take so long that it passes for a person
-            told = fresh.find_element(By.CSS_SELECTOR, ".told")
+            told = fresh.find_element(By.CSS_SELECTOR, ".message")
             assert told.text == "That was very fast. Please send the form again."
             assert fresh.find_element(By.ID, "description").get_property("value") == "one\ntwo"
         eventually(lambda: _sent(fresh, hosted), seconds=15)

@@ -100,9 +100,9 @@ def told(page: Answer) -> dict[str, str]:
     """What a page says is wrong: by field, and under "" on the whole."""
     text = page.body.decode()
     found = {
-        name: html.unescape(said) for name, said in re.findall(r'<p class="wrong" id="(.*?)-wrong">(.*?)</p>', text)
+        name: html.unescape(said) for name, said in re.findall(r'<p class="error" id="(.*?)-error">(.*?)</p>', text)
     }
-    whole = re.search(r'<p class="told" role="alert">(.*?)</p>', text)
+    whole = re.search(r'<p class="message" role="alert">(.*?)</p>', text)
     return found | ({"": html.unescape(whole[1])} if whole else {})
 
 

@@ -17,7 +17,7 @@ def seen(site: Site, number: int, *, url: str = "https://example.com/") -> PageV
     return PageView(
         site=site,
         tracking_id=f"visitor-{number:010}",
-        at=time.time(),
+        seen_at=time.time(),
         url=url,
         title="",
         referrer="",

@@ -1,4 +1,4 @@
-"""What the public reaches without a key: the page script, page views, links of emails, forms. The API is not here."""
+"""The public addresses that need no API key: page script, page views, links in emails, forms. The API is not here."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from springhead.store.capture.sites import Sites
 class Capture:
     """All public addresses of the server.
 
-    `addresses` are apps by path, for addresses with many requests. `routes` are the other addresses.
+    `addresses` has the ASGI apps of the paths with many requests. `routes` has all other paths.
     """
 
     def __init__(self, server: Server, settings: Settings) -> None:
@@ -34,9 +34,9 @@ class Capture:
         self.routes: list[Route] = [*Links(server, self.sites).routes(), *Forms(server, settings).routes()]
 
     def figures(self) -> Mapping[str, int]:
-        """The number of page views by outcome, for /metrics."""
+        """Returns the number of page views by outcome, for /metrics."""
         return {**self.views.counts, "written": self.intake.written, "lost": self.intake.lost}
 
     async def warm_up(self) -> None:
-        """Load the list of bots, which the first page view would wait for."""
+        """Loads the list of bots, so that the first page view does not wait for it."""
         await asyncio.to_thread(is_bot, b"-")

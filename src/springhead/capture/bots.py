@@ -1,23 +1,23 @@
-"""Tells bots from people by the User-Agent."""
+"""Recognises bots by the User-Agent header."""
 
 from functools import lru_cache
 
 LONGEST = 300
-"""Characters of a User-Agent that are examined."""
+"""Only so many characters of a User-Agent are examined."""
 
 _MAIL_PROXIES = (b"GoogleImageProxy", b"YahooMailProxy")
 
 
 def is_mail_proxy(user_agent: bytes) -> bool:
-    """Whether a mailbox fetches the picture for its reader, at the time when the reader opens the message."""
+    """Returns whether a mail provider fetches the picture for its reader, who opens the email at this moment."""
     return any(name in user_agent for name in _MAIL_PROXIES)
 
 
 @lru_cache(maxsize=20_000)
 def is_bot(user_agent: bytes) -> bool:
-    """Whether the User-Agent is missing, or is the one of a known crawler, library or link preview.
+    """Returns whether the User-Agent is missing, or belongs to a known crawler, library or link preview.
 
-    Takes 1 ms for a new User-Agent, and 200 ms for the first one of the process.
+    Takes 1 ms for a new User-Agent, and 200 ms for the first call of the process.
     """
     from crawleruseragents import is_crawler  # noqa: PLC0415  # pyright: ignore - slow to import, without types
 

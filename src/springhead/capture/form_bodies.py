@@ -1,4 +1,4 @@
-"""The body of a submission: fields and files, with a limit on each number and size before anything is stored."""
+"""Reads the body of a submission: its fields and files, with limits on their number and size."""
 
 import hashlib
 import re
@@ -16,18 +16,25 @@ from starlette.requests import Request
 from springhead.wire.http.messages import BodyTooLarge, BoundedBody
 
 TEXT_BYTES = 256 * 1024
-"""Most bytes of all fields together, without files."""
+"""The most bytes of all fields together, without files."""
+
 FIELDS = 200
+"""The most fields of a body."""
+
 FILES = 5
+"""The most files of a body."""
+
 FILE_BYTES = 5 * 1024 * 1024
+"""The most bytes of a file."""
+
 FILE_NAME = 100
-"""Longest name of a file, in characters."""
+"""The most characters of a file's name."""
 
 _MEDIA_TYPES = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
 class UnreadableBody(Exception):
-    """The body is refused. The text says why, `status` is the HTTP status."""
+    """A body that is refused. The text gives the reason, `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -35,9 +42,9 @@ class UnreadableBody(Exception):
 
 
 class SubmittedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of a submission. `name` has no folders, `token` is a new random name for its public address.
+    """A file of a submission. `name` has no folders, `token` is a new random part of its public address.
 
-    The file stays on disk, and `data` is empty, until it is loaded.
+    `data` is empty until `load` reads the temporary file of the request.
     """
 
     name: str
@@ -52,12 +59,15 @@ class SubmittedFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sha256(self) -> bytes:
-        """The SHA-256 of the bytes."""
+        """The SHA-256 of `data`."""
         return hashlib.sha256(self.data).digest()
 
 
 class FormBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields and files in the order of the body. `too_large` names the files that are larger than FILE_BYTES."""
+    """Fields and files by input name, in the order of the body.
+
+    `too_large` has the input names of the files that are larger than FILE_BYTES.
+    """
 
     fields: Sequence[tuple[str, str]]
     files: Sequence[tuple[str, SubmittedFile]]
@@ -66,9 +76,9 @@ class FormBody(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_body(request: Request, limit: int) -> AsyncGenerator[FormBody]:
-    """The fields and files of a request's body of at most `limit` bytes. The files can be loaded inside the block.
+    """Reads a request's body of at most `limit` bytes. The files can be loaded inside the block.
 
-    Raises UnreadableBody, and ClientDisconnect if the client closes the connection before the end of the body.
+    Raises UnreadableBody, or ClientDisconnect if the client closes the connection before the end of the body.
     """
     media_type = _media_type(request)
     limit = limit if media_type == "multipart/form-data" else min(limit, TEXT_BYTES)
@@ -96,7 +106,7 @@ async def open_body(request: Request, limit: int) -> AsyncGenerator[FormBody]:
 
 
 def _media_type(request: Request) -> str:
-    """The media type of the body. Raises UnreadableBody unless it is a form in UTF-8, without compression."""
+    """Returns the media type of the body. Raises UnreadableBody unless it is an uncompressed form in UTF-8."""
     if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
         raise UnreadableBody("Send the form uncompressed", 415)
     if len(request.headers.getlist("content-type")) > 1:
@@ -104,7 +114,7 @@ def _media_type(request: Request) -> str:
     value, options = parse_options_header(request.headers.get("content-type", ""))
     charset = options.get(b"charset", b"utf-8").lower()
     media_type = value.decode("latin-1").lower()
-    # The parser would take any codec of Python, including the slow ones.
+    # The parser accepts every codec of Python, including slow ones.
     if media_type not in _MEDIA_TYPES or charset not in {b"utf-8", b"utf8", b"us-ascii", b""}:
         raise UnreadableBody(f"Expected {' or '.join(_MEDIA_TYPES)}, in UTF-8", 415)
     return media_type
@@ -122,9 +132,9 @@ def _submitted_file(upload: UploadFile) -> SubmittedFile:
 
 
 def plain_name(name: str) -> str:
-    """The name of a file without folders, control characters and leading dots, of at most FILE_NAME characters."""
-    last = re.split(r"[/\\]", name)[-1]
-    clean = re.sub(r'[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069:*?"<>|]', "", last).strip().lstrip(".").strip()
+    """Returns the name of a file without folders, control characters and leading dots, shortened to FILE_NAME."""
+    base = re.split(r"[/\\]", name)[-1]
+    clean = re.sub(r'[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069:*?"<>|]', "", base).strip().lstrip(".").strip()
     stem, dot, ending = clean.rpartition(".")
     if len(clean) > FILE_NAME:
         clean = f"{stem[: FILE_NAME - 20]}{dot}{ending[:19]}" if dot else clean[:FILE_NAME]

@@ -1,4 +1,4 @@
-"""The values of a submission: which input belongs to which field, and which values are invalid."""
+"""The values of a submission: matches inputs to fields, and finds the invalid values."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -40,10 +40,10 @@ class LoadedForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubmissionRefused(Exception):
-    """A submission is refused: `values` has what the person typed and what to correct, `status` is the HTTP status.
+    """A refused submission: `values` has the typed values and the errors, `status` is the HTTP status.
 
-    `age` is the age of the submitted page in seconds, 0 if the page is not ours. The page of the answer counts as
-    equally old, so that the person need not wait again.
+    `age` is the age of the submitted page in seconds, 0 if this server did not make the page. The page of the answer
+    counts as equally old, so that the person need not wait again.
     """
 
     def __init__(self, values: FormValues, status: int = 422, *, retry_after: int = 0) -> None:
@@ -53,7 +53,7 @@ class SubmissionRefused(Exception):
 
 
 class SubmittedInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a submission: `extra` by input name, the others by the system name of their field."""
+    """The inputs of a submission: `extra` by the name of the input, the others by the system name of their field."""
 
     extra: Mapping[str, str]
     typed: Mapping[str, Sequence[str]]
@@ -65,7 +65,7 @@ _EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.PAGE, pages.T
 
 
 def inputs_of(body: FormBody, loaded: LoadedForm) -> SubmittedInputs:
-    """The inputs of a body that the form knows; all others are ignored."""
+    """Returns the inputs of a body that belong to the form; ignores all others."""
     names = system_names(loaded.form, loaded.fields)
     extra: dict[str, str] = {}
     typed: dict[str, list[str]] = {}
@@ -84,7 +84,7 @@ def inputs_of(body: FormBody, loaded: LoadedForm) -> SubmittedInputs:
 
 
 def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs, nonce: str) -> Submission:
-    """The submission with checked values. Raises SubmissionRefused with a message for each invalid field."""
+    """Returns the submission with valid values. Raises SubmissionRefused with a message for each invalid field."""
     values, errors = _checked(loaded, inputs)
     if errors or EMAIL not in values:
         raise SubmissionRefused(FormValues(values=inputs.typed, errors=errors, message=CHECK))
@@ -103,10 +103,10 @@ def _has_file(item: FormInput, inputs: SubmittedInputs) -> bool:
 
 
 def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str], dict[str, str]]:
-    """The valid values that are not empty, and the messages for the invalid ones, by system name."""
+    """Returns the valid values that are not empty, and the messages for the invalid values, both by system name."""
     values: dict[str, str] = {}
     errors: dict[str, str] = {}
-    known = available_fields(loaded.fields)
+    fields = available_fields(loaded.fields)
     for item in loaded.inputs:
         typed: Sequence[str] = () if item.type == "file" else inputs.typed.get(item.name, ())
         if _has_file(item, inputs):
@@ -115,7 +115,7 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
         try:
             if item.name in inputs.too_large:
                 raise InvalidInput(_TOO_LARGE)
-            value = read_value(item, known[item.name], typed)
+            value = read_value(item, fields[item.name], typed)
         except InvalidInput as invalid:
             errors[item.name] = str(invalid)
         else:
@@ -125,7 +125,7 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
 
 
 def _tracking_id(request: Request, site: Site, extra: Mapping[str, str]) -> str:
-    """The visitor's tracking id, from the form or the cookie; "" if there is none or the visitor objects."""
+    """Returns the visitor's tracking id, from the form or the cookie; "" if there is none or the visitor objects."""
     headers = request.headers.raw
     if site.respects_signals and objects_to_tracking(headers):
         return ""

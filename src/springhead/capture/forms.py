@@ -1,4 +1,4 @@
-"""Forms over HTTP: the hosted page, the script for other sites' pages, and submissions of any page (docs/forms.md)."""
+"""Forms over HTTP: the hosted page, the script for other sites, and submissions from any page (docs/forms.md)."""
 
 import asyncio
 import re
@@ -36,35 +36,40 @@ from springhead.wire.http.messages import SAFE_HEADERS
 log = structlog.get_logger()
 
 PURPOSE = "form"
+"""The purpose for which the tokens of form pages are signed."""
+
 TOO_FAST_SECONDS = 2
-"""A submission that comes earlier after its page counts as a bot's."""
+"""A submission that comes sooner after its page was loaded counts as a bot's."""
+
 TOKEN_GOOD_SECONDS = forms.TOKEN_SECONDS - 600
-"""Longest age of a submitted page: shorter than the time for which its submission is remembered."""
+"""The greatest age of a submitted page. It is shorter than the time for which used tokens are stored."""
 
 
 class Limit(Enum):
-    """The rate limits of forms: events per second, and events at once."""
+    """The rate limits of forms: requests per second, and the burst."""
 
     VIEWS_OF_ADDRESS = (2.0, 60)
-    """Pages and scripts of forms, for one address."""
+    """Pages and scripts of forms, for one IP address."""
 
     OF_ADDRESS = (0.5, 30)
-    """Submissions from one address; a whole office can share one."""
+    """Submissions from one IP address; a whole office can share one."""
 
     PLAIN_OF_ADDRESS = (0.2, 15)
-    """Submissions without a token, of pages that are not ours, from one address."""
+    """Submissions without a token, from pages that are not ours, for one IP address."""
 
     OF_FORM = (20.0, 400)
+    """Submissions of one form from all IP addresses."""
+
     PLAIN_OF_FORM = (5.0, 100)
-    """Submissions of one form from all addresses."""
+    """Submissions of one form without a token, from all IP addresses."""
 
 
 UPLOADS = 4
-"""Most submissions with files that are stored at a time: each can be as large as a body can be."""
+"""The most submissions with files that are stored at a time: each can be as large as the body limit."""
 
 
 class Forms:
-    """The addresses of forms and of submitted files."""
+    """Serves forms and submitted files."""
 
     def __init__(self, server: Server, settings: Settings) -> None:
         self._server, self._limited, self._body_limit = server, settings.limits, settings.body_limit
@@ -72,7 +77,7 @@ class Forms:
         self._limits = {limit: KeyedRateLimit(per_second=limit.value[0], burst=limit.value[1]) for limit in Limit}
 
     def routes(self) -> list[Route]:
-        """The addresses and their handlers."""
+        """Returns the routes with their handlers."""
         return [
             Route("/f/{public_id}.js", self._guarded(self._script), methods=["GET"]),
             Route("/f/{public_id}/thanks", self._guarded(self._thanks), methods=["GET"]),
@@ -102,7 +107,7 @@ class Forms:
     async def _page(self, request: Request) -> Response:
         loaded = await self._load(request)
         if loaded is None:
-            return _gone()
+            return _not_found()
         return pages.form_page(loaded.form, loaded.inputs, FormValues(), _token(loaded))
 
     async def _script(self, request: Request) -> Response:
@@ -114,20 +119,20 @@ class Forms:
     async def _thanks(self, request: Request) -> Response:
         loaded = await self._load(request)
         if loaded is None:
-            return _gone()
+            return _not_found()
         return pages.text_page(loaded.form.name, loaded.form.thank_you_text or pages.THANKS)
 
     async def _download(self, request: Request) -> Response:
-        """A file, for everybody who has its address. Browsers save it and never show it as one of our pages."""
+        """Answers a file to everybody who has its address. Browsers save the file and never show it as our page."""
         async with self._server.database.everyone() as tx:
             site = await sites.of_token(tx, request.path_params["site"])
         token = request.path_params["token"]
         if site is None or not is_token(token):
-            return _gone()
+            return _not_found()
         async with self._server.database.company(site.company.id) as tx:
             upload = await forms.find_upload(tx, site.company.id, token)
         if upload is None:
-            return _gone()
+            return _not_found()
         ascii_name = re.sub(r'["\\?]', "_", upload.name.encode("ascii", "replace").decode())
         names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(upload.name, safe='')}"
         headers = {
@@ -138,7 +143,7 @@ class Forms:
         return Response(upload.data, 200, headers, media_type="application/octet-stream")
 
     async def _load(self, request: Request) -> LoadedForm | None:
-        """The active form with the public id of the address, or None."""
+        """Returns the active form with the public id in the path, or None."""
         public_id = request.path_params["public_id"]
         if not is_token(public_id):
             return None
@@ -159,15 +164,15 @@ class Forms:
 
     async def _post(self, request: Request) -> Response:
         begun = time.monotonic()
-        of_script = "application/json" in request.headers.get("accept", "")
+        by_script = "application/json" in request.headers.get("accept", "")
         loaded = await self._load(request)
         if loaded is None:
-            return pages.answer({"ok": False, "message": _GONE}, status=404) if of_script else _gone()
+            return pages.answer({"ok": False, "message": _NOT_FOUND}, status=404) if by_script else _not_found()
         try:
-            outcome = (await self._take(request, loaded)).name.lower()
-            status, answer = 200, _thanks_answer(loaded.form, of_script=of_script)
+            outcome = (await self._submit(request, loaded)).name.lower()
+            status, answer = 200, _thanks_answer(loaded.form, by_script=by_script)
         except SubmissionRefused as refusal:
-            outcome, status, answer = "refused", refusal.status, _refusal_answer(loaded, refusal, of_script=of_script)
+            outcome, status, answer = "refused", refusal.status, _refusal_answer(loaded, refusal, by_script=by_script)
         except ClientDisconnect:
             return Response(status_code=400)
         log.info(
@@ -180,8 +185,8 @@ class Forms:
         )
         return answer
 
-    async def _take(self, request: Request, loaded: LoadedForm) -> SubmissionOutcome:
-        # Checked before the body is read: a refusal costs no more than the head of the request.
+    async def _submit(self, request: Request, loaded: LoadedForm) -> SubmissionOutcome:
+        # Checked before the body is read: a refused client costs no more than the head of its request.
         if not self._allowed((Limit.OF_ADDRESS, _address(request)), (Limit.OF_FORM, loaded.form.public_id)):
             raise SubmissionRefused(FormValues(message=_TOO_MANY), 429, retry_after=30)
         try:
@@ -215,33 +220,33 @@ class Forms:
             log.warning("form not stored", form=loaded.form.id, cause=str(cause))
             raise _refusal(inputs, _LATER, 503, retry_after=5) from None
         if outcome is SubmissionOutcome.PAGE_USED:
-            raise _refusal(inputs, _ANEW)
+            raise _refusal(inputs, _OUTDATED_PAGE)
         return outcome
 
     def _check_sender(self, loaded: LoadedForm, inputs: SubmittedInputs, page: "Page | None", address: str) -> None:
-        """Raises SubmissionRefused for bots, for pages that are too old, and beyond the limits of plain submissions."""
+        """Raises SubmissionRefused for bots, for outdated pages, and beyond the rate limits of plain submissions."""
         if inputs.extra.get(pages.TRAP):
-            raise _refusal(inputs, _TRAPPED)
+            raise _refusal(inputs, _TRAP_FILLED)
         if pages.TOKEN not in inputs.extra:
             if not loaded.form.allow_plain_posts:
                 raise _refusal(inputs, _CONFIRM)
             if not self._allowed((Limit.PLAIN_OF_ADDRESS, address), (Limit.PLAIN_OF_FORM, loaded.form.public_id)):
                 raise _refusal(inputs, _TOO_MANY, 429, retry_after=30)
         elif page is None or page.age > TOKEN_GOOD_SECONDS:
-            raise _refusal(inputs, _ANEW)
+            raise _refusal(inputs, _OUTDATED_PAGE)
         elif page.age < TOO_FAST_SECONDS:
             raise _refusal(inputs, _TOO_FAST)
 
 
 class Page(msgspec.Struct, frozen=True):
-    """The submitted page, if it is ours; `age` is in seconds."""
+    """A submitted page that this server made. `age` is in seconds."""
 
     nonce: str
     age: float
 
 
 def _page_of(loaded: LoadedForm, inputs: SubmittedInputs) -> Page | None:
-    """The page of the token; None if there is no token, or none that this server signed for this form."""
+    """Returns the page of the token. Returns None if no token was sent, or if it was not signed for this form."""
     match signing.verify(loaded.site.signing_key, PURPOSE, inputs.extra.get(pages.TOKEN, "")):
         case (int(form_id), int(issued), str(nonce)) if form_id == loaded.form.id:
             return Page(nonce, time.time() - issued)
@@ -250,33 +255,33 @@ def _page_of(loaded: LoadedForm, inputs: SubmittedInputs) -> Page | None:
 
 
 def _refusal(inputs: SubmittedInputs, message: str, status: int = 422, *, retry_after: int = 0) -> SubmissionRefused:
-    """A refusal whose page has the typed values."""
+    """Returns a refusal with the typed values, which the person gets back."""
     return SubmissionRefused(FormValues(values=inputs.typed, message=message), status, retry_after=retry_after)
 
 
 _TOO_MANY = "Too many forms were sent just now. Please try again in a minute."
 _LATER = "We could not take this just now. Please try again in a moment."
-_GONE = "There is no such form, or it takes no more answers."
-_TRAPPED = "Please leave the field that says so empty, and send the form again."
+_NOT_FOUND = "There is no such form, or it takes no more answers."
+_TRAP_FILLED = "Please leave the field that says so empty, and send the form again."
 _CONFIRM = "Please look at what you have entered and send it once more."
-_ANEW = "This page was open for a long time or sent before. Please send the form again."
+_OUTDATED_PAGE = "This page was open for a long time or sent before. Please send the form again."
 _TOO_FAST = "That was very fast. Please send the form again."
 
 
-def _gone() -> Response:
-    return pages.text_page("Nothing here", _GONE, status=404)
+def _not_found() -> Response:
+    return pages.text_page("Nothing here", _NOT_FOUND, status=404)
 
 
 def _token(loaded: LoadedForm, age: float = 0) -> str:
-    """A token for a page that counts as `age` seconds old, but not older than a submission needs."""
+    """Returns a token for a page that counts as `age` seconds old, and at most as old as a submission must be."""
     issued = int(time.time() - min(max(age, 0), TOO_FAST_SECONDS + 1))
     return signing.sign(loaded.site.signing_key, PURPOSE, loaded.form.id, issued, secrets.token_urlsafe(12))
 
 
-def _refusal_answer(loaded: LoadedForm, refusal: SubmissionRefused, *, of_script: bool) -> Response:
-    """The form with the typed values, the errors and a new token."""
+def _refusal_answer(loaded: LoadedForm, refusal: SubmissionRefused, *, by_script: bool) -> Response:
+    """Answers the form with the typed values, the errors and a new token."""
     token, values = _token(loaded, refusal.age), refusal.values
-    if of_script:
+    if by_script:
         content = {"ok": False, "message": values.message, "errors": values.errors, "token": token}
         return pages.answer(content, status=refusal.status, retry_after=refusal.retry_after)
     answer = pages.form_page(loaded.form, loaded.inputs, values, token, status=refusal.status)
@@ -285,14 +290,14 @@ def _refusal_answer(loaded: LoadedForm, refusal: SubmissionRefused, *, of_script
     return answer
 
 
-def _thanks_answer(form: Form, *, of_script: bool) -> Response:
-    # Checked again, because forms are the only place where a company chooses an address for a redirect.
+def _thanks_answer(form: Form, *, by_script: bool) -> Response:
+    # Checked again before the redirect: the company chose this URL.
     target = form.redirect_url if form.redirect_url and is_web_address(form.redirect_url) else None
-    if of_script:
+    if by_script:
         return pages.answer({"ok": True, "message": form.thank_you_text or pages.THANKS, "redirect": target})
     return RedirectResponse(target or f"/f/{form.public_id}/thanks", 303, {**SAFE_HEADERS})
 
 
 def _address(request: Request) -> str:
-    """The address that rate limits count: the client, or the client of a trusted proxy."""
+    """Returns the IP address that rate limits count: the client's, also behind a trusted proxy."""
     return request.client.host if request.client else "-"

@@ -1,7 +1,7 @@
-"""Page views on their way to the database: kept in memory, and written together up to five times per second.
+"""Buffers page views in memory, and writes them to the database in batches, up to five times per second.
 
-The number of waiting views is bounded, for each company and in all. A server that stops in order writes them; a server
-that is killed loses the views of the last moments (docs/capture.md says how many).
+The number of buffered views is bounded, for each company and in total. A server writes them at shutdown. A server that
+is killed loses the views of the last moments (docs/capture.md says how many).
 """
 
 import asyncio
@@ -22,33 +22,36 @@ from springhead.store.database.pool import Database, TryAgain
 log = structlog.get_logger()
 
 FLUSH_SECONDS = 0.2
-"""Longest wait of a view before its statement starts, if the database keeps up."""
+"""The longest time in seconds that a view is buffered, if the database keeps up."""
 
 BATCH = 2_000
-"""Most views in one statement; as many views of one company are written at once."""
+"""The most views in one statement. If one company has that many buffered views, they are written immediately."""
 
 VIEWS_MAX = 50_000
-"""Most views that wait, at most half of them of one company: 10 seconds of 5,000 views per second."""
+"""The most buffered views, at most half of them of one company: 10 seconds of 5,000 views per second."""
 
 CHARACTERS_MAX = 64 * 1024 * 1024
-"""Most characters of all waiting views."""
+"""The most characters of all buffered views."""
 
 WRITERS = 4
-"""Most companies whose views are written at the same time."""
+"""The most companies whose views are written at the same time."""
 
 FORGET_SECONDS = 3_600.0
-"""Time between two deletions of old visitors, in a company with page views."""
+"""Seconds between two deletions of old visitors, for a company with page views."""
 
 RETRY_SECONDS = 0.5
+"""Seconds until the next attempt if the database was not available."""
+
 CLOSE_SECONDS = 5.0
+"""The longest time in seconds that shutdown waits for the buffered views to be written."""
 
 
 class PageView(msgspec.Struct, frozen=True, gc=False):
-    """A page view that waits. `address` is the visitor's; at most its network is stored."""
+    """A buffered page view. `seen_at` is a Unix time. `address` is the visitor's IP; at most its network is stored."""
 
     site: Site
     tracking_id: str
-    at: float
+    seen_at: float
     url: str
     title: str
     referrer: str
@@ -56,12 +59,12 @@ class PageView(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """Its number of characters, roughly."""
+        """The approximate number of characters."""
         return 100 + len(self.tracking_id) + len(self.url) + len(self.title) + len(self.referrer)
 
 
 class Intake:
-    """The page views of this process that are not yet written."""
+    """The buffered page views of this process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,33 +76,33 @@ class Intake:
         self._closing = False
         self._flushing = asyncio.Lock()
         self.written = 0
-        """Views that are in the database."""
+        """The number of views that are in the database."""
         self.lost = 0
-        """Views that were taken and not written: the server stopped first, or the write failed."""
+        """The number of accepted views that were not written: the server stopped first, or the write failed."""
 
-    def put(self, seen: PageView) -> bool:
-        """Takes a view. Returns False if the memory for views is full, or the server stops."""
-        company = self._waiting.setdefault(seen.site.company.id, [])
-        full = self._views >= VIEWS_MAX or self._characters >= CHARACTERS_MAX or len(company) >= VIEWS_MAX // 2
+    def put(self, view: PageView) -> bool:
+        """Buffers a view. Returns False if the buffer is full, or if the server is stopping."""
+        views = self._waiting.setdefault(view.site.company.id, [])
+        full = self._views >= VIEWS_MAX or self._characters >= CHARACTERS_MAX or len(views) >= VIEWS_MAX // 2
         if full or self._closing:
             return False
-        company.append(seen)
+        views.append(view)
         self._views += 1
-        self._characters += seen.size
-        if len(company) == BATCH:
+        self._characters += view.size
+        if len(views) == BATCH:
             self.woken.set()
         return True
 
     async def turn(self) -> float:
-        """Write the views that wait; returns the seconds until the next turn."""
+        """Writes the buffered views; returns the seconds until the next turn."""
         async with self._flushing:
             return FLUSH_SECONDS if await self._flush() else RETRY_SECONDS
 
     async def close(self) -> None:
-        """Take no more views, and write those that wait, for about CLOSE_SECONDS at most."""
+        """Accepts no more views, and writes the buffered views, for about CLOSE_SECONDS at most."""
         self._closing = True
         try:
-            async with self._flushing:  # a statement that is under way ends first: nothing is written twice
+            async with self._flushing:  # waits for the running statement, so that no view is written twice
                 with suppress(TimeoutError):
                     async with asyncio.timeout(CLOSE_SECONDS):
                         while self._views:
@@ -109,13 +112,13 @@ class Intake:
             self.give_up()
 
     def give_up(self) -> None:
-        """Count and log the views that are not written: the server ends now."""
+        """Counts and logs the views that are still buffered when the server ends."""
         if self._views:
             self.lost += self._views
             log.error("page views lost", views=self._views)
 
     async def _flush(self) -> bool:
-        """Writes the waiting views. Returns False if the database could not take all of them."""
+        """Writes the buffered views. Returns False if some could not be written."""
         left = list(self._waiting)
 
         async def write() -> bool:
@@ -125,14 +128,14 @@ class Intake:
             return done
 
         outcomes = await asyncio.gather(*(write() for _ in left[:WRITERS]), return_exceptions=True)
-        for outcome in outcomes:  # raised when all have ended: no statement goes on beside the next turn
+        for outcome in outcomes:  # raised only when all writers have ended, so that none overlaps with the next turn
             if isinstance(outcome, BaseException):
                 raise outcome
         return all(outcomes)
 
     async def _flush_company(self, company_id: int) -> bool:
         waiting = self._waiting[company_id]
-        left = len(waiting)  # later views wait for the next turn
+        left = len(waiting)  # views that arrive from now on are for the next turn
         while left > 0:
             batch = waiting[: min(left, BATCH)]
             try:
@@ -141,14 +144,14 @@ class Intake:
                 self.written += len(batch)
             except (Unavailable, TryAgain):
                 return False
-            except Exception as cause:  # noqa: BLE001 - the views of other companies go on
-                error = type(cause).__name__  # without its text, which may contain values of the public
+            except Exception as cause:  # noqa: BLE001 - the views of other companies are written all the same
+                error = type(cause).__name__  # without the message, which may contain personal data
                 log.error("page views lost", views=len(batch), company=company_id, error=error)  # noqa: TRY400
                 self.lost += len(batch)
             del waiting[: len(batch)]
             left -= len(batch)
             self._views -= len(batch)
-            self._characters -= sum(seen.size for seen in batch)
+            self._characters -= sum(view.size for view in batch)
         if not waiting:
             del self._waiting[company_id]
         await self._forget(company_id)
@@ -159,7 +162,7 @@ class Intake:
         now = time.monotonic()
         if self._forget_at.get(company_id, 0) > now or self._closing:
             return
-        self._forget_at[company_id] = now + FORGET_SECONDS  # set first: a failure is not repeated with each view
+        self._forget_at[company_id] = now + FORGET_SECONDS  # set first, so that a failure is not repeated every turn
         with suppress(Unavailable, TryAgain):
             async with self._database.company(company_id) as tx:
                 if await visitors.delete_old(tx, company_id):
@@ -167,9 +170,9 @@ class Intake:
 
 
 def _events(batch: Sequence[PageView]) -> list[View]:
-    views: list[View] = []
-    for seen in batch:
-        kept = network(seen.address) if seen.site.keep_addresses == "truncated" else None
-        source, name, data = page_event(seen.site.important_pages, seen.url, seen.title, seen.referrer, kept)
-        views.append(View(tracking_id=seen.tracking_id, seen=seen.at, source=source, name=name, data=data))
-    return views
+    events: list[View] = []
+    for view in batch:
+        stored_network = network(view.address) if view.site.keep_addresses == "truncated" else None
+        source, name, data = page_event(view.site.important_pages, view.url, view.title, view.referrer, stored_network)
+        events.append(View(tracking_id=view.tracking_id, seen=view.seen_at, source=source, name=name, data=data))
+    return events

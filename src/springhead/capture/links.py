@@ -1,4 +1,4 @@
-"""Links in emails that other systems send: clicks, the pixel of opened emails, and unsubscription (RFC 8058)."""
+"""Links in emails that other systems send: clicks, the pixel of opened emails, and unsubscribing (RFC 8058)."""
 
 from collections.abc import Mapping
 from time import monotonic_ns
@@ -32,7 +32,7 @@ _LATER = "We could not store that just now. Please try again in a minute."
 
 
 class Links:
-    """Answers the addresses that getTrackedLinks makes. Only the signed values of an address count."""
+    """Serves the links that getTrackedLinks makes. Reads nothing but the signed values of a link."""
 
     def __init__(self, server: Server, sites: Sites) -> None:
         self._server, self._sites = server, sites
@@ -40,7 +40,7 @@ class Links:
         self._unsubscribe_limit = KeyedRateLimit(per_second=1 / 10, burst=5)
 
     def routes(self) -> list[Route]:
-        """The addresses of links."""
+        """Returns the routes of links."""
         return [
             Route("/e/{token}", self.click, methods=["GET"]),
             Route("/o/{token}.gif", self.open, methods=["GET"]),
@@ -49,7 +49,7 @@ class Links:
         ]
 
     async def click(self, request: Request) -> Response:
-        """Records the click, and redirects to the signed address, also if the click cannot be recorded."""
+        """Records the click and redirects to the signed URL. Redirects also if the click cannot be recorded."""
         try:
             site, link = await self._read(request, CLICK)
         except Unavailable:
@@ -65,10 +65,10 @@ class Links:
                 _event(link, email_links.CLICKED, f"Clicked {link.url}", data),
                 _event(link, email_links.VISITED, f"Visited {link.url}", data),
             )
-        return Response(status_code=302, headers={**SAFE_HEADERS, "location": link.url})  # as it was signed
+        return Response(status_code=302, headers={**SAFE_HEADERS, "location": link.url})  # exactly the signed URL
 
     async def open(self, request: Request) -> Response:
-        """Records that the email was opened. Always answers with a picture."""
+        """Records that the email was opened. Always answers the pixel."""
         user_agent = _user_agent(request)
         try:
             site, link = await self._read(request, OPEN)
@@ -79,7 +79,7 @@ class Links:
         return Response(GIF, 200, SAFE_HEADERS, media_type="image/gif")
 
     async def unsubscribe_page(self, request: Request) -> Response:
-        """Answers a page with a button: programs that follow every link of an email unsubscribe nobody."""
+        """Answers a page with a button, so that programs that follow every link of an email unsubscribe nobody."""
         try:
             site, link = await self._read(request, UNSUBSCRIBE)
         except Unavailable:
@@ -90,9 +90,9 @@ class Links:
         return pages.button_page("Unsubscribe", text, "Unsubscribe", action=request.url.path)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribes the lead in one step (RFC 8058). A lead that is unsubscribed already stays so."""
+        """Unsubscribes the lead in one step (RFC 8058). Succeeds also if the lead is already unsubscribed."""
         try:
-            # The body says List-Unsubscribe=One-Click, which adds nothing to the address.
+            # The body is always List-Unsubscribe=One-Click. Only the signed values of the link are used.
             await BoundedBody(request.scope, request.receive, BODY_BYTES).read()
             site, link = await self._read(request, UNSUBSCRIBE)
             if site is None or link is None:
@@ -111,22 +111,22 @@ class Links:
         return pages.text_page("Unsubscribed", f"You will get no more emails from {site.company.name}.")
 
     async def _read(self, request: Request, purpose: str) -> tuple[Site | None, SignedLink | None]:
-        """The site and the signed link of an address. Raises Unavailable if the database cannot say."""
+        """Returns the site and the signed values of a link; None for what is unknown. Raises Unavailable."""
         token = request.path_params["token"]
         site = await self._sites.find(email_links.site_token(token))
         return site, email_links.read(site, purpose, token) if site else None
 
     async def _record(self, request: Request, site: Site, link: SignedLink, *new_events: Event) -> None:
-        """Writes the events of a link, at most once a minute. A failure does not stop the reader."""
-        objected = site.respects_signals and objects_to_tracking(request.headers.raw)
-        if request.method != "GET" or objected:
+        """Writes the events of a link, at most once a minute. A failure does not affect the answer."""
+        objects = site.respects_signals and objects_to_tracking(request.headers.raw)
+        if request.method != "GET" or objects:
             return
         if not self._event_limit.allows(request.path_params["token"], monotonic_ns()):
             return
         try:
             async with self._server.database.company(site.company.id) as tx, tx.atomic():
                 await email_events.write_once(tx, site.company.id, link.lead_id, new_events)
-        except Exception as cause:  # noqa: BLE001 - the reader goes on
+        except Exception as cause:  # noqa: BLE001 - the person who clicked gets the answer all the same
             log.warning("email event lost", company=site.company.id, error=type(cause).__name__)
 
 
@@ -135,11 +135,11 @@ def _user_agent(request: Request) -> bytes:
 
 
 def _check_unsubscribed(performed: Performed) -> None:
-    """Raises Unavailable unless the lead is unsubscribed now, or was before, or does not exist any more."""
-    outcomes = performed.answer
-    if not isinstance(outcomes, WriteResult):
+    """Raises Unavailable unless the lead is unsubscribed now, was unsubscribed before, or no longer exists."""
+    result = performed.answer
+    if not isinstance(result, WriteResult):
         raise Unavailable
-    error = outcomes.outcomes[0]["error"]
+    error = result.outcomes[0]["error"]
     if error and error["code"] not in {NothingChanged.code, NoSuchRecord.code}:
         raise Unavailable
 

@@ -1,4 +1,4 @@
-"""The pages and the script of a form. Templates escape every value, and the policy of a page allows no other source."""
+"""The pages and the script of forms. Templates escape every value. A page's security policy allows no other source."""
 
 import base64
 import hashlib
@@ -15,16 +15,20 @@ from springhead.model.capture.forms import Form, FormInput
 from springhead.wire.http.messages import SAFE_HEADERS
 
 TRAP = "_confirm"
-"""An input that people do not see. A submission with a value in it comes from a bot."""
+"""The name of an input that people do not see. A submission with a value in it comes from a bot."""
 
 TOKEN = "_token"  # noqa: S105 - the name of an input
+"""The name of the input with the signed token."""
+
 PAGE = "_page"
+"""The name of the input with the address of the page that shows the form."""
+
 TRACKING = "trackingid__sb"
-"""Inputs that are no fields: the signed token, the address of the page with the form, the visitor's tracking id."""
+"""The name of the input with the visitor's tracking id."""
 
 THANKS = "Thank you. We have received what you sent."
 SCRIPT_WAIT = 2_200
-"""Milliseconds between form and submission that the script waits for: a little more than the server requires."""
+"""Milliseconds between loading and sending a form that the script waits for, a little more than the server requires."""
 
 
 def _static(name: str) -> str:
@@ -46,7 +50,7 @@ _TEMPLATES = Environment(
 
 
 class FormValues(msgspec.Struct, frozen=True, kw_only=True):
-    """The values in a form as they were typed, and the errors, both by system name; `message` is for the whole form."""
+    """The typed values of a form and the errors, both by system name. `message` is about the whole form."""
 
     values: Mapping[str, Sequence[str]] = {}
     errors: Mapping[str, str] = {}
@@ -56,7 +60,7 @@ class FormValues(msgspec.Struct, frozen=True, kw_only=True):
 def form_page(
     form: Form, inputs: Sequence[FormInput], values: FormValues, token: str, *, status: int = 200
 ) -> Response:
-    """The hosted page. It works without a script, and other sites may show it in a frame."""
+    """Returns the hosted page. It works without a script, and other sites may show it in a frame."""
     shown = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
@@ -77,21 +81,24 @@ def form_page(
 
 
 def _default(item: FormInput) -> Sequence[str]:
-    """The values of a field before anybody types."""
+    """Returns the values of a field before anybody types."""
     if item.type == "checkboxes":
         return item.value.split(",")
     return [item.value] if item.value else []
 
 
 def text_page(title: str, text: str, *, status: int = 200) -> Response:
-    """A page with a short text."""
+    """Returns a page with a short text."""
     template = _TEMPLATES.get_template("page.html")
     page = template.render(title=title, text=text, style=Markup(_STYLE), inputs=())  # noqa: S704 - our own files
     return _page(page, status, target="'none'")
 
 
 def button_page(title: str, text: str, button: str, *, action: str) -> Response:
-    """A page with a short text and a button that posts. Other sites cannot show it in a frame and hide its text."""
+    """Returns a page with a short text and a button that posts.
+
+    Other sites cannot show it in a frame, where they could hide its text.
+    """
     template = _TEMPLATES.get_template("button.html")
     style = Markup(_STYLE)  # noqa: S704 - our own files
     page = template.render(title=title, text=text, button=button, action=action, style=style, inputs=())
@@ -108,8 +115,8 @@ def _page(text: str, status: int, *, target: str, frames: str = "*") -> Response
 
 
 def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
-    """The script that shows the form at its place in another site's page, in a DOM of its own, without frame."""
-    described = {
+    """Returns the script that shows the form in a page of another site, in a shadow DOM and without a frame."""
+    description = {
         "path": f"/f/{form.public_id}",
         "inputs": inputs,
         "style": _FORM_STYLE,
@@ -118,14 +125,14 @@ def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
         "trap": TRAP,
         "wait": SCRIPT_WAIT,
     }
-    text = f"{_SCRIPT}({msgspec.json.encode(described).decode()});\n"
+    text = f"{_SCRIPT}({msgspec.json.encode(description).decode()});\n"
     headers = {**SAFE_HEADERS, "cross-origin-resource-policy": "cross-origin"}
     return Response(text, 200, headers, media_type="text/javascript")
 
 
-def answer(described: Mapping[str, object], *, status: int = 200, retry_after: int = 0) -> Response:
-    """The JSON that the script reads, on every site: the script sends no credentials."""
+def answer(content: Mapping[str, object], *, status: int = 200, retry_after: int = 0) -> Response:
+    """Returns the JSON answer for the script. Any site may read it, because the script sends no credentials."""
     headers = {**SAFE_HEADERS, "access-control-allow-origin": "*", "vary": "accept"}
     if retry_after:
         headers["retry-after"] = str(retry_after)
-    return Response(msgspec.json.encode(described), status, headers, media_type="application/json")
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")

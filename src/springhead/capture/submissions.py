@@ -32,14 +32,14 @@ log = structlog.get_logger()
 SOURCE = "formSubmit"
 
 _UNTRACKED = {name: hook for name, hook in UPDATE_HOOKS.after_values.items() if name != "trackingID"}
-"""A submission links the visitor itself: a visitor is locked after the form's list (docs/lock-order.md)."""
+"""The update hooks without the link to the visitor: a visitor is locked after the form's list (docs/lock-order.md)."""
 
 _CREATE_HOOKS = msgspec.structs.replace(HOOKS, after_values={})
 _UPDATE_HOOKS = msgspec.structs.replace(UPDATE_HOOKS, after_values=_UNTRACKED)
 
 
 class NotStored(Exception):
-    """The API refused the lead, although the form's fields were valid. Nothing of the submission is stored."""
+    """Raised if the API refuses the lead although its fields are valid. Nothing of the submission is stored."""
 
 
 class SubmissionOutcome(Enum):
@@ -47,16 +47,16 @@ class SubmissionOutcome(Enum):
 
     STORED = auto()
     REPEATED = auto()
-    """The same submission of the same page is stored already, and is stored once."""
+    """The same submission of the same page was stored before. It is not stored again."""
 
     PAGE_USED = auto()
-    """Another submission of the same page is stored already, and nothing of this one is stored."""
+    """A different submission of the same page was stored before. Nothing of this submission is stored."""
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """A submission with checked values by system name; no value is empty, and the value of a file is its address.
+    """A submission with valid values by system name. No value is empty. The value of a file is its public address.
 
-    `nonce` identifies the submitted page, if it is ours. `page` is the address of the page that shows the form.
+    `nonce` identifies the submitted page if this server made it. `page` is the address of the page with the form.
     """
 
     values: Mapping[str, str]
@@ -67,15 +67,15 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> bytes:
-        """A hash that is equal for repeated submissions. Files are compared by their bytes."""
+        """A hash of values and files. It is equal for repeated submissions."""
         files = {name: [file.name, file.sha256.hex()] for name, file in self.files.items()}
         return hashlib.sha256(msgspec.json.encode({**self.values, **files}, order="sorted")).digest()
 
 
 async def store(context: Context, form: Form, submission: Submission, *, end: float | None = None) -> SubmissionOutcome:
-    """Stores a submission in one transaction, which is on disk when this returns.
+    """Stores a submission in one transaction, which is committed when this returns.
 
-    `end` is the deadline, as in `attempt`. Raises Unavailable if the database cannot store it now, and NotStored.
+    `end` is the deadline, as in `attempt`. Raises Unavailable if the database is not available, or NotStored.
     """
     return await attempt(context, lambda context: _store(context, form, submission), end=end)
 
@@ -121,7 +121,7 @@ async def _create(context: Context, tx: Tx, form: Form, submission: Submission) 
 async def _write(
     write: Callable[[Context, Noun, list[Json]], Awaitable[WriteResult]], context: Context, lead: dict[str, Any]
 ) -> Outcome:
-    """Writes a lead. Unique values that other leads have are left out; only the event has them."""
+    """Writes a lead, without the unique values that other leads have. The submission's event has them all the same."""
     outcome = _only(await write(context, LEAD, [lead]))
     error = outcome["error"]
     if error and error["code"] == EntryExists.code and isinstance(error["data"], dict):
@@ -136,13 +136,16 @@ def _tracking_id(submission: Submission) -> dict[str, Any]:
 
 
 def _only(result: WriteResult) -> Outcome:
-    """The outcome of the only object."""
+    """Returns the outcome of the only object."""
     (outcome,) = result.outcomes
     return outcome
 
 
 def _checked(outcome: Outcome) -> Outcome:
-    """The outcome, also if nothing has changed. Raises TryAgain if a concurrent call creates the lead, or NotStored."""
+    """Returns the outcome of a write that succeeded or changed nothing.
+
+    Raises TryAgain if a concurrent call creates the lead, or NotStored.
+    """
     error = outcome["error"]
     if error and error["code"] == EntryExists.code:
         raise TryAgain
@@ -166,7 +169,7 @@ def _upload(file: SubmittedFile) -> Upload:
 
 
 async def _notify(context: Context, form: Form, submission: Submission, lead_id: int, *, new: bool) -> None:
-    """Creates a task for the user whom the form names. A user who is gone does not stop the submission."""
+    """Creates a task for the user that the form names. If the task is refused, the submission is stored anyway."""
     description = "\n".join(f"{name}: {value}" for name, value in submission.values.items())
     title = f"{'New lead' if new else 'A known lead'} from form {form.name}"
     task = {

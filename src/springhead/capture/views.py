@@ -1,4 +1,4 @@
-"""Page views over HTTP: the page script, its reports, and the pixel for browsers without JavaScript."""
+"""Page views over HTTP: the page script, the reports that it sends, and the pixel for browsers without JavaScript."""
 
 import base64
 import gzip
@@ -32,10 +32,10 @@ from springhead.store.capture.sites import Sites
 from springhead.wire.http.messages import Answer, BodyTooLarge, HttpRequest
 
 PER_SECOND, BURST = 50, 500
-"""Page views per second from one address, and at once. A whole company behind one address stays far below."""
+"""Page views per second from one IP address, and the burst. A company behind one IP address stays far below."""
 
 BODY_BYTES = 65_536
-"""Largest body of a report, or of a click on "unsubscribe"."""
+"""The most bytes of a report, or of a click on "unsubscribe"."""
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent picture of one pixel."""
@@ -58,7 +58,7 @@ _decode = msgspec.json.Decoder(Report).decode
 
 
 def _read(content: bytes) -> Report | None:
-    """The report in a body; None if the body is no report, or has no valid visitor or address."""
+    """Returns the report in a body. Returns None if it is malformed, or if its visitor or its URL is invalid."""
     try:
         report = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -67,7 +67,7 @@ def _read(content: bytes) -> Report | None:
 
 
 class PageViews:
-    """Takes page views, and counts their outcomes in `counts`."""
+    """Receives page views, and counts their outcomes in `counts`."""
 
     def __init__(self, sites: Sites, intake: Intake, *, public_url: str = "") -> None:
         self._sites, self._intake, self._secure = sites, intake, public_url.startswith("https:")
@@ -77,10 +77,10 @@ class PageViews:
         )
 
     async def report(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a report of the page script: 204 if the view was taken, or left out on purpose.
+        """Answers a report of the page script: 204 if the view was accepted, or ignored on purpose.
 
-        400 if the body is no report, 413 if it is too large, 404 if the site is unknown, 429 if the address sends too
-        many, 503 if the memory for views is full or the database cannot say whose site it is.
+        400 if the report is malformed, 413 if it is too large, 404 if the site is unknown, 429 beyond the rate limit,
+        503 if the buffer is full or if the database is not available for looking up the site.
         """
         request = HttpRequest(scope, receive)
         if request.verb != "POST":
@@ -111,7 +111,7 @@ class PageViews:
         return self._refusal(request, site) or self._take(request, site, report)
 
     def _refusal(self, request: HttpRequest, site: Site) -> int | None:
-        """The status for a view that is left out, or None."""
+        """Returns the status for a view that is ignored, or None."""
         if site.respects_signals and objects_to_tracking(request.headers):
             return self._count("objected", 204)
         if is_bot(request.first_header(b"user-agent")):
@@ -121,23 +121,23 @@ class PageViews:
         return None
 
     def _take(self, request: HttpRequest, site: Site, report: Report) -> int:
-        seen = PageView(
+        view = PageView(
             site=site,
             tracking_id=report.visitor,
-            at=time.time(),
+            seen_at=time.time(),
             url=one_line(report.url, URL_LENGTH),
             title=one_line(report.title, TITLE_LENGTH),
             referrer=one_line(report.referrer, URL_LENGTH),
             address=request.peer,
         )
-        return self._count("taken", 204) if self._intake.put(seen) else self._count("full", 503)
+        return self._count("taken", 204) if self._intake.put(view) else self._count("full", 503)
 
     def _count(self, outcome: str, status: int) -> int:
         self.counts[outcome] += 1
         return status
 
     async def pixel(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the pixel: always with a picture, also if the view is left out."""
+        """Answers the pixel, also if the view is ignored."""
         request = HttpRequest(scope, receive)
         if request.verb not in {"GET", "HEAD"}:
             await Answer(b"", status=405, content_type="", headers={"allow": "GET, HEAD"})(scope, receive, send)
@@ -148,10 +148,10 @@ class PageViews:
         await Answer(GIF, content_type="image/gif", headers=headers)(scope, receive, send)
 
     async def _take_pixel(self, request: HttpRequest) -> str | None:
-        """Take the view that a pixel stands for. Returns the cookie to set, or None.
+        """Buffers the page view of a pixel. Returns the cookie to set, or None.
 
-        The visitor is the one that the page names, or the one of the cookie. A visitor without cookie gets one if the
-        page is on a host of the same site as this server. Other visitors are only counted.
+        The tracking id comes from the query or from the cookie. A visitor without tracking id gets a cookie if the page
+        is on a host of the same site as this server. Otherwise the view is only counted.
         """
         query = _query(request)
         url = query.get("url") or request.first_header(b"referer").decode("latin-1")
@@ -185,7 +185,7 @@ class PageViews:
 
 
 def _query(request: HttpRequest) -> Mapping[str, str]:
-    """The first value of each parameter; none if the query string is malformed."""
+    """Returns the first value of each parameter; nothing if the query string is malformed."""
     try:
         values = parse_qs(request.query.decode("ascii"), errors="strict", max_num_fields=20)
     except ValueError:
@@ -194,7 +194,7 @@ def _query(request: HttpRequest) -> Mapping[str, str]:
 
 
 class PageScript:
-    """The page script. It is the same for every site, so that browsers and proxies can cache it."""
+    """Serves the page script. It is the same for every site, so that browsers and proxies can cache it."""
 
     def __init__(self) -> None:
         text = (resources.files("springhead.capture") / "static" / "t.js").read_bytes()
@@ -202,7 +202,7 @@ class PageScript:
         self._tag = f'"{hashlib.sha256(text).hexdigest()[:32]}"'
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the script, compressed if the client takes gzip; 304 if the client has it."""
+        """Answers the script, compressed if the client accepts gzip; 304 if the client has it already."""
         request = HttpRequest(scope, receive)
         if request.verb not in {"GET", "HEAD"}:
             await Answer(b"", status=405, content_type="", headers={"allow": "GET, HEAD"})(scope, receive, send)

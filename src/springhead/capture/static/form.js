@@ -1,165 +1,168 @@
+/* Shows a form in a page of another site, in a shadow DOM, and submits it. The server appends the call of this
+   function, with the form as its argument (capture/pages.py). */
 (function (form) {
   "use strict";
   var script = document.currentScript;
   if (!script || !script.parentNode) return;
   var action = new URL(form.path, script.src).href;
-  var asked = Date.now();
-  var place = document.createElement("div");
-  script.parentNode.insertBefore(place, script.nextSibling);
-  var root = place.attachShadow({mode: "open"});
-  var box = make("div", {class: "form"});
+  var loadedAt = Date.now();
+  var container = document.createElement("div");
+  script.parentNode.insertBefore(container, script.nextSibling);
+  var shadow = container.attachShadow({mode: "open"});
+  var panel = make("div", {class: "form"});
   try {
     var sheet = new CSSStyleSheet();
     sheet.replaceSync(form.style);
-    root.adoptedStyleSheets = [sheet];
+    shadow.adoptedStyleSheets = [sheet];
   } catch (_) {
-    root.appendChild(make("style", {}, form.style));
+    shadow.appendChild(make("style", {}, form.style));
   }
-  root.appendChild(box);
+  shadow.appendChild(panel);
 
   function make(name, attributes, text) {
-    var made = document.createElement(name);
+    var element = document.createElement(name);
     for (var key in attributes) {
-      if (attributes[key] === true) made.setAttribute(key, "");
-      else if (attributes[key] || attributes[key] === 0) made.setAttribute(key, attributes[key]);
+      if (attributes[key] === true) element.setAttribute(key, "");
+      else if (attributes[key] || attributes[key] === 0) element.setAttribute(key, attributes[key]);
     }
-    if (text) made.textContent = text;
-    return made;
+    if (text) element.textContent = text;
+    return element;
   }
 
-  function caption(parent, one) {
-    parent.appendChild(document.createTextNode(one.label));
-    if (!one.required) {
+  function appendCaption(parent, field) {
+    parent.appendChild(document.createTextNode(field.label));
+    if (!field.required) {
       parent.appendChild(document.createTextNode(" "));
       parent.appendChild(make("span", {class: "optional"}, "(optional)"));
     }
     return parent;
   }
 
-  function choice(type, one, value, text, required, checked) {
+  function choiceElement(type, field, value, text, required, checked) {
     var label = make("label", {class: "choice"});
-    var input = label.appendChild(make("input", {type: type, name: one.name, value: value, required: required}));
+    var input = label.appendChild(make("input", {type: type, name: field.name, value: value, required: required}));
     input.checked = checked;
     if (text) label.appendChild(make("span", {}, text));
-    else label.appendChild(caption(make("span"), one));
+    else label.appendChild(appendCaption(make("span"), field));
     return label;
   }
 
-  function single(one) {
-    var common = {id: one.name, name: one.name, required: one.required, placeholder: one.placeholder};
-    if (one.type === "textarea") {
-      var area = make("textarea", Object.assign(common, {rows: 5, maxlength: one.maxLength}));
-      area.value = one.value || "";
+  function inputElement(field) {
+    var common = {id: field.name, name: field.name, required: field.required, placeholder: field.placeholder};
+    if (field.type === "textarea") {
+      var area = make("textarea", Object.assign(common, {rows: 5, maxlength: field.maxLength}));
+      area.value = field.value || "";
       return area;
     }
-    if (one.type === "select") {
+    if (field.type === "select") {
       var select = make("select", common);
       select.appendChild(make("option", {}, "Please choose")).value = "";
-      one.options.forEach(function (option) { select.appendChild(make("option", {value: option}, option)); });
-      select.value = one.options.indexOf(one.value) >= 0 ? one.value : "";
+      field.options.forEach(function (option) { select.appendChild(make("option", {value: option}, option)); });
+      select.value = field.options.indexOf(field.value) >= 0 ? field.value : "";
       return select;
     }
     var input = make("input", Object.assign(common, {
-      type: one.type, maxlength: one.maxLength, autocomplete: one.complete, inputmode: one.mode
+      type: field.type, maxlength: field.maxLength, autocomplete: field.complete, inputmode: field.mode
     }));
-    if (one.type !== "file") input.value = one.value || "";
+    if (field.type !== "file") input.value = field.value || "";
     return input;
   }
 
-  function field(one) {
-    if (one.type === "hidden") return make("input", {type: "hidden", name: one.name, value: one.value});
-    var several = one.type === "radio" || one.type === "checkboxes";
-    var made = make(several ? "fieldset" : "div", {class: "field"});
-    made.field = one.name;
-    if (several) {
-      made.appendChild(caption(make("legend"), one));
-      var radio = one.type === "radio";
-      var chosen = radio ? [one.value] : (one.value || "").split(",");
-      one.options.forEach(function (option) {
+  function fieldElement(field) {
+    if (field.type === "hidden") return make("input", {type: "hidden", name: field.name, value: field.value});
+    var isGroup = field.type === "radio" || field.type === "checkboxes";
+    var element = make(isGroup ? "fieldset" : "div", {class: "field"});
+    element.fieldName = field.name;
+    if (isGroup) {
+      element.appendChild(appendCaption(make("legend"), field));
+      var isRadio = field.type === "radio";
+      var chosen = isRadio ? [field.value] : (field.value || "").split(",");
+      field.options.forEach(function (option) {
         var checked = chosen.indexOf(option) >= 0;
-        made.appendChild(choice(radio ? "radio" : "checkbox", one, option, option, radio && one.required, checked));
+        var required = isRadio && field.required;
+        element.appendChild(choiceElement(isRadio ? "radio" : "checkbox", field, option, option, required, checked));
       });
-    } else if (one.type === "checkbox") {
-      made.appendChild(choice("checkbox", one, "1", "", one.required, one.value === "1"));
+    } else if (field.type === "checkbox") {
+      element.appendChild(choiceElement("checkbox", field, "1", "", field.required, field.value === "1"));
     } else {
-      made.appendChild(caption(make("label", {"for": one.name}), one));
-      made.appendChild(single(one));
+      element.appendChild(appendCaption(make("label", {"for": field.name}), field));
+      element.appendChild(inputElement(field));
     }
-    return made;
+    return element;
   }
 
-  var page = make("form", {method: "post", action: action});
-  if (form.inputs.some(function (one) { return one.type === "file"; })) page.enctype = "multipart/form-data";
-  form.inputs.forEach(function (one) { page.appendChild(field(one)); });
-  var more = page.appendChild(make("p", {class: "more", "aria-hidden": "true"}));
-  more.appendChild(make("input", {name: form.trap, tabindex: "-1", autocomplete: "off", "aria-label": "Leave this empty"}));
-  var button = page.appendChild(make("button", {}, "Send"));
-  box.appendChild(page);
+  var formElement = make("form", {method: "post", action: action});
+  if (form.inputs.some(function (field) { return field.type === "file"; })) formElement.enctype = "multipart/form-data";
+  form.inputs.forEach(function (field) { formElement.appendChild(fieldElement(field)); });
+  var trapLine = formElement.appendChild(make("p", {class: "more", "aria-hidden": "true"}));
+  trapLine.appendChild(make("input", {name: form.trap, tabindex: "-1", autocomplete: "off", "aria-label": "Leave this empty"}));
+  var button = formElement.appendChild(make("button", {}, "Send"));
+  panel.appendChild(formElement);
 
-  function tell(message, errors) {
-    box.querySelectorAll(".wrong, .told").forEach(function (old) { old.remove(); });
-    box.querySelectorAll("[aria-invalid]").forEach(function (old) {
+  function showErrors(message, errors) {
+    panel.querySelectorAll(".error, .message").forEach(function (old) { old.remove(); });
+    panel.querySelectorAll("[aria-invalid]").forEach(function (old) {
       old.removeAttribute("aria-invalid");
       old.removeAttribute("aria-describedby");
     });
-    var told = make("p", {class: "told", role: "alert", tabindex: "-1"}, message);
-    page.insertBefore(told, page.firstChild);
+    var summary = make("p", {class: "message", role: "alert", tabindex: "-1"}, message);
+    formElement.insertBefore(summary, formElement.firstChild);
     var first = null;
-    page.querySelectorAll(".field").forEach(function (place) {
-      var wrong = errors && errors[place.field];
-      if (!wrong) return;
-      var id = place.field + "-wrong";
-      place.appendChild(make("p", {class: "wrong", id: id}, wrong));
-      var input = place.querySelector("input, textarea, select");
+    formElement.querySelectorAll(".field").forEach(function (element) {
+      var error = errors && errors[element.fieldName];
+      if (!error) return;
+      var id = element.fieldName + "-error";
+      element.appendChild(make("p", {class: "error", id: id}, error));
+      var input = element.querySelector("input, textarea, select");
       input.setAttribute("aria-invalid", "true");
       input.setAttribute("aria-describedby", id);
       first = first || input;
     });
-    (first || told).focus();
+    (first || summary).focus();
   }
 
-  function visitor() {
-    var found = document.cookie.match(/(?:^|;\s*)__ss_tk=([^;]*)/);
-    if (!found) return "";
+  function trackingId() {
+    var match = document.cookie.match(/(?:^|;\s*)__ss_tk=([^;]*)/);
+    if (!match) return "";
     try {
-      return decodeURIComponent(found[1]);
+      return decodeURIComponent(match[1]);
     } catch (_) {
-      return found[1];
+      return match[1];
     }
   }
 
-  function sent() {
-    var values = new FormData(page);
+  function formBody() {
+    var values = new FormData(formElement);
     values.set(form.tokenName, form.token);
     values.set("_page", location.href.slice(0, 2000));
-    if (visitor()) values.set("trackingid__sb", visitor());
-    return page.enctype === "multipart/form-data" ? values : new URLSearchParams(values);
+    if (trackingId()) values.set("trackingid__sb", trackingId());
+    return formElement.enctype === "multipart/form-data" ? values : new URLSearchParams(values);
   }
 
-  function answered(answer) {
+  function handleAnswer(answer) {
     if (!answer.ok) {
       form.token = answer.token || form.token;
       button.disabled = false;
-      return tell(answer.message, answer.errors);
+      return showErrors(answer.message, answer.errors);
     }
     if (answer.redirect) return location.assign(answer.redirect);
     var thanks = make("p", {class: "thanks", role: "status", tabindex: "-1"}, answer.message);
-    box.replaceChild(thanks, page);
+    panel.replaceChild(thanks, formElement);
     thanks.focus();
   }
 
-  page.addEventListener("submit", function (event) {
+  formElement.addEventListener("submit", function (event) {
     event.preventDefault();
     button.disabled = true;
-    // A faster visitor lets the browser fill in the fields; the server would take the visitor for a bot.
+    // A browser that fills in all fields can be too fast: the server would take the visitor for a bot.
     setTimeout(function () {
-      fetch(action, {method: "POST", body: sent(), headers: {Accept: "application/json"}, credentials: "omit"})
-        .then(function (answer) { return answer.json(); })
-        .then(answered)
+      fetch(action, {method: "POST", body: formBody(), headers: {Accept: "application/json"}, credentials: "omit"})
+        .then(function (response) { return response.json(); })
+        .then(handleAnswer)
         .catch(function () {
           button.disabled = false;
-          tell("That did not go through. Please try again in a moment.");
+          showErrors("That did not go through. Please try again in a moment.");
         });
-    }, Math.max(0, form.wait - (Date.now() - asked)));
+    }, Math.max(0, form.wait - (Date.now() - loadedAt)));
   });
 })

@@ -1,35 +1,35 @@
-/* The page script of Springhead: it gives the visitor a first-party cookie (__ss_tk), and reports page views to the
-   server that delivers it. It uses no other cookie, no storage and no dependency.
+/* The page script of Springhead. It sets a first-party cookie (__ss_tk) for the visitor, and reports page views to the
+   server that it comes from. It uses no other cookie, no storage and no dependency.
 
    <script async src="https://crm.example.com/t.js" data-site="TOKEN"></script>
 
    data-site     the token of the site (getCaptureSettings)
    data-domain   optional: share the cookie with all hosts below this domain, such as "example.com"
-   data-signals  optional: "ignore" reports visitors who send Do Not Track or Global Privacy Control too */
+   data-signals  optional: "ignore" also reports visitors who send Do Not Track or Global Privacy Control */
 (function () {
   "use strict";
   var script = document.currentScript || document.querySelector("script[data-site][src*='/t.js']");
   var options = script && script.dataset;
-  var done = (window.__springhead = window.__springhead || {});
-  if (!options || !options.site || done[options.site] || !/^https?:$/.test(location.protocol)) return;
-  done[options.site] = true;
+  var started = (window.__springhead = window.__springhead || {});
+  if (!options || !options.site || started[options.site] || !/^https?:$/.test(location.protocol)) return;
+  started[options.site] = true;
 
   var signals = navigator.globalPrivacyControl === true || /^(1|yes)$/.test(navigator.doNotTrack || window.doNotTrack);
   if (signals && options.signals !== "ignore") return;
 
-  function kept() {
-    var found = /(?:^|;\s*)__ss_tk=([^;]*)/.exec(document.cookie);
-    if (!found) return "";
+  function cookieValue() {
+    var match = /(?:^|;\s*)__ss_tk=([^;]*)/.exec(document.cookie);
+    if (!match) return "";
     try {
-      return decodeURIComponent(found[1]);
+      return decodeURIComponent(match[1]);
     } catch (_) {
-      return found[1];
+      return match[1];
     }
   }
 
-  // An existing value is kept. Without cookies there is no tracking and no report.
-  function visitor() {
-    var value = kept();
+  // An existing value stays. Without cookies there is no tracking and no report.
+  function trackingId() {
+    var value = cookieValue();
     if (/^[!-~]{16,255}$/.test(value)) return value;
     var bytes = crypto.getRandomValues(new Uint8Array(16));
     value = "";
@@ -38,55 +38,55 @@
       "__ss_tk=" + value + "; Path=/; Max-Age=34128000; SameSite=Lax" +
       (options.domain ? "; Domain=" + options.domain : "") +
       (location.protocol === "https:" ? "; Secure" : "");
-    return kept() === value ? value : "";
+    return cookieValue() === value ? value : "";
   }
 
   var target = new URL("t", script.src).href;
-  var last = "";
-  var before = document.referrer;
+  var lastUrl = "";
+  var referrer = document.referrer;
 
   function report() {
     var url = location.href.split("#")[0];
-    var name = url !== last && visitor();
-    if (!name) return;
-    var page = { site: options.site, visitor: name, url: cut(url, 2000), title: cut(document.title, 300) };
-    page.referrer = cut(before, 2000);
-    before = last = url;
+    var visitor = url !== lastUrl && trackingId();
+    if (!visitor) return;
+    var page = { site: options.site, visitor: visitor, url: cut(url, 2000), title: cut(document.title, 300) };
+    page.referrer = cut(referrer, 2000);
+    referrer = lastUrl = url;
     var text = JSON.stringify(page);
     if (navigator.sendBeacon && navigator.sendBeacon(target, text)) return;
     fetch(target, { method: "POST", body: text, keepalive: true, mode: "no-cors" }).catch(function () {});
   }
 
-  // Does not cut a surrogate pair.
-  function cut(text, longest) {
-    text = text.slice(0, longest).replace(/[\ud800-\udbff]$/, "");
+  // Cuts no surrogate pair in half.
+  function cut(text, maxLength) {
+    text = text.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "");
     return text.toWellFormed ? text.toWellFormed() : text;
   }
 
   // Pages that change their address by script set the title a moment later.
-  function later() {
+  function reportSoon() {
     setTimeout(report, 100);
   }
   ["pushState", "replaceState"].forEach(function (name) {
     var original = history[name];
     history[name] = function () {
       var result = original.apply(this, arguments);
-      later();
+      reportSoon();
       return result;
     };
   });
-  addEventListener("popstate", later);
+  addEventListener("popstate", reportSoon);
   addEventListener("pageshow", function (event) {
     if (!event.persisted) return;
-    last = "";
+    lastUrl = "";
     report();
   });
 
-  function begin() {
+  function start() {
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", report);
     else report();
   }
   // A prerendered page is reported when the visitor sees it.
-  if (document.prerendering) document.addEventListener("prerenderingchange", begin, { once: true });
-  else begin();
+  if (document.prerendering) document.addEventListener("prerenderingchange", start, { once: true });
+  else start();
 })();
