@@ -93,5 +93,6 @@ class BackgroundJobs:
                 return
             cursor = None
             if not claimed.is_replaced:
+                await tx.replan()
                 cursor = await self._steps[claimed.kind](tx, due.company_id, claimed.subject_id, claimed.cursor)
             await background_jobs.save(tx, due.company_id, due.id, cursor)

@@ -125,7 +125,10 @@ async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], 
         only_free,
     )
     visitors = [row["id"] for row in linked]
-    if visitors and await _move(tx, company_id, visitors) == STEP_ROWS:
+    if not visitors:
+        return
+    await tx.replan()
+    if await _move(tx, company_id, visitors) == STEP_ROWS:
         await background_jobs.start(tx, company_id, _MOVE, *visitors)
 
 

@@ -67,6 +67,7 @@ async def number(tx: Tx, company_id: int) -> int:
 async def _number(tx: Tx, company_id: int) -> int:
     """One at a time; the lock is taken in a statement of its own: the next one sees what others have numbered."""
     async with tx.atomic():
+        await tx.replan()
         await tx.rows("insert into feed (company_id) values ($1) on conflict (company_id) do nothing", company_id)
         last = await tx.value(
             "select last from feed where company_id = $1 order by company_id for no key update", company_id

@@ -113,6 +113,7 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, mergers: Sequence[Mer
     """Merge leads, all of which the caller has locked; returns whether background jobs move the remaining events."""
     pairs = [(other, one.lead["id"]) for one in mergers for other in one.others]
     going, staying = [other for other, _ in pairs], [lead_id for _, lead_id in pairs]
+    await tx.replan()
     # Waits for jobs that still move events of earlier merges into these leads.
     await tx.rows(
         "select id from merged_lead where company_id = $1 and lead_id = any($2::bigint[]) order by id for update",
