@@ -110,8 +110,8 @@ def _after(cursor: str) -> Key:
 
 
 async def _matches_of(context: Context, tx: Tx, ids: Sequence[int]) -> list[Match]:
-    groups = await duplicates.sharing_keys(tx, context.company.id, ids)
-    people = await duplicates.load_persons(
+    groups = await duplicates.groups_of(tx, context.company.id, ids)
+    people = await duplicates.compared_leads(
         tx, context.company.id, sorted({lead_id for group in groups for lead_id in group.lead_ids})
     )
     asked = set(ids)
@@ -126,14 +126,14 @@ async def _all_matches(context: Context, tx: Tx, after: Key, limit: int) -> tupl
     matches: list[Match] = []
     last: Key | None = after
     while last is not None and len(matches) < limit and time.monotonic() < until:
-        groups, last = await duplicates.shared_keys(tx, context.company.id, last, limit=min(limit, _GROUPS))
+        groups, last = await duplicates.next_groups(tx, context.company.id, last, limit=min(limit, _GROUPS))
         matches += await _matches_in(context, tx, groups)
     return matches, last
 
 
 async def _matches_in(context: Context, tx: Tx, groups: Sequence[Group]) -> list[Match]:
     """Returns the pairs of these groups. A pair belongs to the first key that it shares, so it appears once."""
-    people = await duplicates.load_persons(
+    people = await duplicates.compared_leads(
         tx, context.company.id, sorted({lead_id for group in groups for lead_id in group.lead_ids})
     )
     keys: dict[tuple[int, int], Key] = {}
@@ -146,8 +146,8 @@ async def _matches_in(context: Context, tx: Tx, groups: Sequence[Group]) -> list
         pair = duplicate.lead_id, duplicate.other_id
         shared = people[duplicate.lead_id].keys & people[duplicate.other_id].keys
         earlier_keys[pair] = {key for key in shared if key < keys[pair]}
-    crowds = await duplicates.crowded_keys(tx, context.company.id, sorted(set[Key]().union(*earlier_keys.values())))
-    return [duplicate for duplicate in matches if earlier_keys[duplicate.lead_id, duplicate.other_id] <= crowds]
+    ignored = await duplicates.ignored_keys(tx, context.company.id, sorted(set[Key]().union(*earlier_keys.values())))
+    return [duplicate for duplicate in matches if earlier_keys[duplicate.lead_id, duplicate.other_id] <= ignored]
 
 
 def _compared(

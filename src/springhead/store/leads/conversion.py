@@ -1,4 +1,7 @@
-"""Statements of the conversion of leads. Lock the leads first, then what they refer to, then names of new accounts."""
+"""Statements of the conversion of leads.
+
+The order of locks is: the leads, the rows that they refer to, the names of new accounts.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -37,9 +40,9 @@ class Change(msgspec.Struct, frozen=True):
 
 
 async def lock_candidates(tx: Tx, company_id: int, ids: Sequence[int], keys: Sequence[str]) -> list[Candidate]:
-    """The leads with these ids or email keys, locked until the commit; with no account where theirs was deleted.
+    """Locks the leads with these ids or email keys until the commit. `account_id` is None if the account was deleted.
 
-    They are locked in a statement of its own: what they are is read when nobody else can change it any more.
+    A first statement locks the leads, and a second reads them, so that nobody can change the values meanwhile.
     """
     locked = await tx.rows(
         """
@@ -73,7 +76,7 @@ async def lock_existing_ids(
     stages: Collection[int],
     users: Collection[int],
 ) -> ExistingIds:
-    """The ids that the company has. Locks these rows against deletion until the commit."""
+    """Returns the ids that the company has, and locks their rows against deletion until the commit."""
     rows = await tx.rows(
         """
         with accounts as materialized (
@@ -99,18 +102,18 @@ async def lock_existing_ids(
         list(stages),
         list(users),
     )
-    found: Mapping[str, set[int]] = {name: set() for name in ExistingIds.__struct_fields__}
+    ids: Mapping[str, set[int]] = {name: set() for name in ExistingIds.__struct_fields__}
     for row in rows:
-        found[row["kind"]].add(row["id"])
-    return ExistingIds(**found)
+        ids[row["kind"]].add(row["id"])
+    return ExistingIds(**ids)
 
 
 async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[tuple[str, int | None]]:
-    """For each name its key, alike for names that differ only in case or white space around them, and its account.
+    """Returns the key and the account of each name: the oldest account if several have the name, None if none has it.
 
-    The oldest account when several bear the name, and None when there is none. Until the commit no other conversion
-    of the company looks for accounts: of two that need one of the same name, the second finds what the first made.
-    The lock is taken after those of the leads, so nobody who has it waits for a lead.
+    Names that differ only in case or in white space around them have the same key. An advisory lock lets one
+    conversion of the company look for accounts at a time, until its commit: a second conversion finds the accounts that
+    the first one creates. The leads are locked before, so a transaction with this lock never waits for a lead.
     """
     await tx.rows("select pg_advisory_xact_lock(hashtextextended('accounts_named', $1))", company_id)
     rows = await tx.rows(
@@ -136,7 +139,7 @@ async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[
 async def create_accounts(
     tx: Tx, company_id: int, names: Sequence[str], owner_ids: Sequence[int | None]
 ) -> dict[str, int]:
-    """Create accounts with these names and owners; returns their ids by the keys of their names."""
+    """Creates accounts with these names and owners; returns their ids by the keys of their names."""
     rows = await tx.rows(
         """
         insert into account
@@ -154,7 +157,7 @@ async def create_accounts(
 
 
 async def update_leads(tx: Tx, company_id: int, changes: Sequence[Change]) -> list[int]:
-    """Set account and status of leads; returns the ids of those that changed."""
+    """Sets the account and status of leads; returns the ids of the leads that changed."""
     rows = await tx.rows(
         """
         update lead l set account_id = c.account_id, lead_status = c.status,

@@ -1,7 +1,8 @@
-"""Leads that may be one person: the keys by which they are found, made when somebody asks and kept from then on.
+"""The keys of leads by which duplicates are found: leads that share a key may be the same person.
 
-A write of leads pays nothing for it. Who asks first lets all leads be read, in the order of their ids; from then on
-each question follows the change feed (changes.py) from where the last one was. What takes longer goes on in a pass.
+A write of leads makes no keys. The first search for duplicates makes the keys of all leads, in the order of their ids.
+Each later search makes the keys of the leads that the change feed (`store/feed/changes.py`) has named since. If this
+takes too long for the call, a background job continues.
 """
 
 import time
@@ -17,23 +18,26 @@ from springhead.store.database.pool import Tx
 from springhead.store.feed import changes
 
 STEP = 500
-"""Leads whose keys are made at a time."""
+"""Leads whose keys one step makes."""
 
 SECONDS = 1.5
-"""How long a question lets keys be made before it is answered with those that there are."""
+"""Seconds that a search spends on making keys. Then it uses the keys that exist."""
 
 SCANNED = 5_000
-"""Keys that one statement looks through for those that several leads share."""
+"""Keys that one statement scans for keys that several leads share."""
 
-_REST = "duplicates"
+_JOB = "duplicates"
 _WITHIN = 10_000
-"""Changes that are looked at in one step: those of scores change no key."""
+"""Changes that one step scans: changes of scores are among them, and change no key."""
 
 _KINDS = [kind for kind in KINDS if kind != SCORE]
 
 
 async def refresh_keys(tx: Tx, company_id: int) -> bool:
-    """Make the keys of leads that were changed since the last time; says whether all are made, else a pass goes on."""
+    """Makes the keys of leads that were changed since the last call.
+
+    Returns whether all keys are made. If not, starts a background job for the rest.
+    """
     until = time.monotonic() + SECONDS
     while True:
         async with tx.atomic():
@@ -41,12 +45,12 @@ async def refresh_keys(tx: Tx, company_id: int) -> bool:
         if not more:
             return True
         if time.monotonic() > until:
-            await background_jobs.start(tx, company_id, _REST, 0)
+            await background_jobs.start(tx, company_id, _JOB, 0)
             return False
 
 
 async def _step(tx: Tx, company_id: int) -> bool:
-    """Make the keys of the next leads; says whether there are more. One at a time, whoever does it."""
+    """Makes the keys of the next leads; returns whether there are more. A row lock lets one step run at a time."""
     last = await changes.number(tx, company_id)
     await tx.rows(
         "insert into lead_key_mark (company_id, sequence) values ($1, $2) on conflict (company_id) do nothing",
@@ -57,7 +61,7 @@ async def _step(tx: Tx, company_id: int) -> bool:
         "select sequence, filled_id from lead_key_mark where company_id = $1 order by company_id for no key update",
         company_id,
     )
-    assert mark is not None  # noqa: S101 - it was just made
+    assert mark is not None  # noqa: S101 - inserted above
     sequence, filled_id = mark["sequence"], mark["filled_id"]
     if filled_id is not None:
         rows = await tx.rows(
@@ -67,20 +71,20 @@ async def _step(tx: Tx, company_id: int) -> bool:
         filled_id, more = (ids[-1], True) if len(ids) == STEP else (None, sequence < last)
     else:
         page = await changes.after(tx, company_id, sequence, kinds=_KINDS, limit=STEP, within=_WITHIN)
-        ids = list(dict.fromkeys(one.lead_id for one in page.changes))
+        ids = list(dict.fromkeys(change.lead_id for change in page.changes))
         sequence, more = page.upto, page.upto < page.last
-    await _make(tx, company_id, ids)
+    await _make_keys(tx, company_id, ids)
     await tx.rows(
         "update lead_key_mark set sequence = $2, filled_id = $3 where company_id = $1", company_id, sequence, filled_id
     )
     return more
 
 
-async def _make(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Let leads have the keys that they should have as they are now, none when they are gone."""
+async def _make_keys(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
+    """Replaces the keys of leads by the keys of their current values. Deleted and inactive leads get none."""
     if not ids:
         return
-    found = await tx.rows(
+    rows = await tx.rows(
         """
         select id, email_key, first_name, last_name, company_name, mobile_phone_number, phone_number,
             office_phone_number
@@ -90,12 +94,15 @@ async def _make(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
         company_id,
         ids,
     )
-    made = {(one["id"], *key) for one in found for key in _person(one).keys}
-    await _replace(tx, company_id, made, ids)
+    keys = {(row["id"], *key) for row in rows for key in _compared_lead(row).keys}
+    await _replace_keys(tx, company_id, keys, ids)
 
 
-async def _replace(tx: Tx, company_id: int, made: set[tuple[int, int, int]], lead_ids: Sequence[int]) -> None:
-    """Let leads have these keys (lead, kind, key) and no others; what is there is found lead by lead, in any plan."""
+async def _replace_keys(tx: Tx, company_id: int, keys: set[tuple[int, int, int]], lead_ids: Sequence[int]) -> None:
+    """Replaces the keys of these leads by `keys` (lead, kind, key).
+
+    The lateral join with `offset 0` reads the old keys lead by lead in every plan.
+    """
     rows = await tx.rows(
         """
         select s.id, k.kind, k.key from unnest($2::bigint[]) as s (id)
@@ -106,8 +113,8 @@ async def _replace(tx: Tx, company_id: int, made: set[tuple[int, int, int]], lea
         company_id,
         lead_ids,
     )
-    had = {(row["id"], row["kind"], row["key"]) for row in rows}
-    if gone := sorted(had - made):
+    old_keys = {(row["id"], row["kind"], row["key"]) for row in rows}
+    if gone := sorted(old_keys - keys):
         await tx.rows(
             """
             delete from lead_key k
@@ -117,7 +124,7 @@ async def _replace(tx: Tx, company_id: int, made: set[tuple[int, int, int]], lea
             company_id,
             *(list(column) for column in zip(*gone, strict=True)),
         )
-    if new := sorted(made - had):
+    if new := sorted(keys - old_keys):
         await tx.rows(
             """
             insert into lead_key (company_id, lead_id, kind, key)
@@ -134,15 +141,15 @@ async def _job_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int 
     return cursor + 1 if await _step(tx, company_id) else None
 
 
-STEPS: Mapping[str, background_jobs.Step] = {_REST: _job_step}
+STEPS: Mapping[str, background_jobs.Step] = {_JOB: _job_step}
 
 
-def _person(row: asyncpg.Record) -> ComparedLead:
+def _compared_lead(row: asyncpg.Record) -> ComparedLead:
     return msgspec.convert(dict(row), ComparedLead)
 
 
-async def load_persons(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, ComparedLead]:
-    """Those of the leads that are there and active, by id."""
+async def compared_leads(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, ComparedLead]:
+    """The active leads with these ids, by id."""
     rows = await tx.rows(
         """
         select id, email_key, first_name, last_name, company_name, mobile_phone_number, phone_number,
@@ -153,7 +160,7 @@ async def load_persons(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int,
         company_id,
         ids,
     )
-    return {row["id"]: _person(row) for row in rows}
+    return {row["id"]: _compared_lead(row) for row in rows}
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -163,8 +170,8 @@ class Group(msgspec.Struct, frozen=True):
     lead_ids: Sequence[int]
 
 
-async def sharing_keys(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
-    """The leads that share a key with one of these, key by key, found by indexes; without the crowds."""
+async def groups_of(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Group]:
+    """The groups that share a key of one of these leads. Leaves out keys of more than SHARED_MAX leads."""
     rows = await tx.rows(
         """
         select k.kind, k.key, shared.ids
@@ -188,10 +195,10 @@ async def sharing_keys(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Grou
     return [Group((row["kind"], row["key"]), row["ids"]) for row in rows]
 
 
-async def shared_keys(tx: Tx, company_id: int, after: Key, *, limit: int) -> tuple[list[Group], Key | None]:
-    """Keys behind a key that several leads share, without the crowds; and the key to go on behind, None at the end.
+async def next_groups(tx: Tx, company_id: int, after: Key, *, limit: int) -> tuple[list[Group], Key | None]:
+    """The groups of the keys after a key, and the key after which the next call continues, None at the end.
 
-    Looks through SCANNED keys at most, and may find none.
+    Leaves out keys of more than SHARED_MAX leads. Scans about SCANNED keys, so it may return no group before the end.
     """
     rows = await tx.rows(
         """
@@ -199,18 +206,18 @@ async def shared_keys(tx: Tx, company_id: int, after: Key, *, limit: int) -> tup
             select kind, key, lead_id from lead_key
             where company_id = $1 and (kind, key) > ($2, $3)
             order by kind, key
-            fetch first ($4) rows with ties  -- a key is looked at whole
+            fetch first ($4) rows with ties  -- so that all leads of a key are in the same scan
         ),
         ends as (
             select kind, key, (select count(*) from scanned) >= $4 as cut from scanned
             order by kind desc, key desc limit 1
         ),
-        found as (
+        shared as (
             select kind, key, array_agg(lead_id) as ids from scanned
             group by kind, key having count(*) between 2 and $5
             order by kind, key limit $6
         )
-        select f.kind, f.key, f.ids, false as is_end from found f
+        select s.kind, s.key, s.ids, false as is_end from shared s
         union all
         select kind, key, null, cut from ends
         """,
@@ -231,8 +238,8 @@ def _key(group: Group) -> Key:
     return group.key
 
 
-async def crowded_keys(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]:
-    """Those of the keys that too many leads share."""
+async def ignored_keys(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]:
+    """The keys that more than SHARED_MAX leads share."""
     if not keys:
         return set()
     rows = await tx.rows(

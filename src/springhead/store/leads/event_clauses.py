@@ -1,4 +1,4 @@
-"""CTEs that write the events of a lead's insert, update, delete or merge, in the statement that does it."""
+"""CTEs that write events of leads, as part of the statement that inserts, updates, deletes or merges the leads."""
 
 from collections.abc import Sequence
 
@@ -81,16 +81,19 @@ def of_merge(noun: Noun) -> str:
 
 
 def _line(texts: tuple[str, str], members: Sequence[str]) -> str:
-    """A row of event source, event name, and the members of a JSON object as text ("" if no field was changed).
+    """Returns a row of event source, event name, and the members of a JSON object ("" if no field was changed).
 
-    Text, because jsonb that is built member by member takes twice as long.
+    The members are text, because building jsonb member by member takes twice as long.
     """
     source, name = texts
     return f"({sql.literal(source)}, {sql.literal(name)}, concat_ws(',', {', '.join(members)}))"
 
 
 def _member(column: Column, *, flagged: bool | None = None) -> str:
-    """The JSON member of a column that differs between `o` and `c`, else null. A flag must have become `flagged`."""
+    """Returns the SQL of a column's JSON member: null if the column is equal in `o` and `c`.
+
+    With `flagged`, a boolean column must also have become `flagged`.
+    """
     became = {True: f" and c.{column.sql}", False: f" and c.{column.sql} is not true"}
     only = became[flagged] if flagged is not None and column.kind.sql == "boolean" else ""
     return f"""case when c.{column.sql} is distinct from o.{column.sql}{only} then '"{column.name}":'

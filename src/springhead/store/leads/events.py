@@ -1,4 +1,4 @@
-"""The events of leads: written in the transaction of what happened, and never changed."""
+"""Writes events of leads, in the transaction of the change that they record. Events are never changed."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from springhead.store.feed.changes import noted
 
 _WRITE = statement(
     f"""
-    with told as (
+    with written as (
         insert into event
             (company_id, lead_id, create_timestamp, event_name, event_source, what_type, what_id, event_data)
         select $1, lead_id, now(), name, source, what_type, what_id, nullif(data, 'null'::jsonb)
@@ -23,14 +23,14 @@ _WRITE = statement(
         order by position
         returning id, event_source
     ),
-    {noted("told", "event_source = any($3::text[])")}
-    select count(*) from told
+    {noted("written", "event_source = any($3::text[])")}
+    select count(*) from written
     """
 )
 
 
 async def write(tx: Tx, company_id: int, events: Sequence[Event]) -> None:
-    """Write events in the order given; those of one transaction have the same time, that of its beginning."""
+    """Writes events in the order given. All events of a transaction have its start time."""
     if not events:
         return
     await tx.rows(_WRITE, company_id, msgspec.json.encode(events).decode(), list(KIND_BY_SOURCE))

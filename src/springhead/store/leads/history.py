@@ -1,8 +1,8 @@
-"""What leads were: their changes one by one, and the leads at a time, both read from their events.
+"""The history of leads, read from their events: the changes of a lead, and leads as of a time.
 
-The events of a lead have the order of their ids: whoever changes it waits for the one before, and draws ids after that.
-Their times are those at which transactions began, and need not rise. So a lead at a time is the lead of today without
-all that came, by id, from the first change on that is later than that time.
+The ids of a lead's events have the order of its changes, because a writer locks the lead before it draws ids. Their
+times are the start times of transactions, which may have another order. A lead as of a time is the current lead, with
+all changes undone from the first event (by id) whose time is not before that time.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from springhead.store.nouns.reads import Rows, Select
 
 
 class LeadChange(msgspec.Struct, frozen=True):
-    """A change of a lead, as its event tells it; `changed` has each changed field with its old and its new value."""
+    """A change of a lead, from its event. `changed` has the old and new value of each changed field."""
 
     event_id: int
     lead_id: int
@@ -32,7 +32,7 @@ class LeadChange(msgspec.Struct, frozen=True):
 async def changes(
     tx: Tx, company_id: int, lead_id: int, names: Sequence[str] | None, *, limit: int, offset: int
 ) -> list[LeadChange]:
-    """The changes of a lead, which may be gone, in the order in which they happened; with `names` those of some fields.
+    """The changes of a lead, oldest first; with `names`, only changes of these fields. The lead may be deleted.
 
     The cost grows with the number of events of the lead.
     """
@@ -63,19 +63,19 @@ async def changes(
     ]
 
 
-def _was(name: str, column: str, sql_type: str) -> str:
-    """The value of a column before the changes that are undone."""
+def _old_value(name: str, column: str, sql_type: str) -> str:
+    """Returns the SQL of a column's value before the changes that are undone."""
     old = f"u.old->>{sql.literal(name)}"
     return f"case when u.old ? {sql.literal(name)} then ({old})::{sql_type} else p.{column} end as {column}"
 
 
 _STORED = ", ".join(
     [
-        *(_was(column.name, column.sql, column.kind.sql) for column in LEAD.writable_columns),
+        *(_old_value(column.name, column.sql, column.kind.sql) for column in LEAD.writable_columns),
         *(f"p.{name}" for name in ("num_bounces", "hard_bounced", "create_timestamp")),
     ]
 )
-_AT = f"""(
+_AS_OF = f"""(
     select p.company_id, p.id, {_STORED}, p.custom || u.old as custom,
         case when c.id is null then p.update_timestamp else greatest(p.create_timestamp, (
             select max(e.create_timestamp) from event e
@@ -115,12 +115,12 @@ _AT = f"""(
 async def leads_as_of(
     tx: Tx, company_id: int, select: Select, ids: Sequence[int], before: datetime, *, zone: str, version: int
 ) -> Rows:
-    """Leads as they were just before a moment, in the order of their ids; those that were not there have no row.
+    """The leads as they were just before a moment, in the order of their ids. Leads that did not exist have no row.
 
-    No rows can also mean that the field version has changed.
+    Returns no rows also if the field version has changed.
     """
     rows = await tx.rows(
-        statement(f"select {select.list} from {_AT} where {select.guard} order by l.id"),
+        statement(f"select {select.list} from {_AS_OF} where {select.guard} order by l.id"),
         company_id,
         zone,
         version,

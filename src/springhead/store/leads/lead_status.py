@@ -12,7 +12,7 @@ from springhead.store.lists import filtered_lists
 
 _REFRESH = statement(
     """
-    with judged as materialized (
+    with statuses as materialized (
         select l.id, l.lead_status as before,
             case
                 when l.lead_status = 'customer' or l.id = any($3::bigint[]) then 'customer'
@@ -27,19 +27,19 @@ _REFRESH = statement(
         from lead l
         where l.company_id = $1 and l.id = any($2::bigint[])
     )
-    update lead l set lead_status = j.after,
+    update lead l set lead_status = s.after,
         version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-    from judged j
-    where l.company_id = $1 and l.id = j.id and j.before <> j.after
-    returning l.id, j.before, j.after
+    from statuses s
+    where l.company_id = $1 and l.id = s.id and s.before <> s.after
+    returning l.id, s.before, s.after
     """
 )
 
 
 async def lock(tx: Tx, company_id: int, lead_ids: Collection[int]) -> None:
-    """Lock leads in the order of ids, so that nobody else changes them or their status until the commit.
+    """Locks leads in the order of their ids, so that no other transaction changes them before the commit.
 
-    It leaves room for those who only make sure that a lead is there.
+    Other transactions can still refer to the leads (`for key share`).
     """
     if lead_ids:
         await tx.rows(
@@ -52,12 +52,14 @@ async def lock(tx: Tx, company_id: int, lead_ids: Collection[int]) -> None:
 async def refresh(
     tx: Tx, company_id: int, fields: FieldSet, lead_ids: Collection[int], *, won: Collection[int] = ()
 ) -> None:
-    """Let the status of leads follow from their opportunities, which the same transaction has changed.
+    """Updates the status of leads after the same transaction has changed their opportunities.
 
-    Those of `won` become customers, and a customer stays one. Others with an open opportunity (not closed, and
-    active) become contactWithOpp, and those who were that and have none any more become contacts. Each change is
-    an event, and rules-based lists follow. The leads are locked in a statement of its own, so that of two
-    transactions that close a lead's last two opportunities the later one sees what the earlier one did.
+    The leads in `won` become customers, and a customer stays a customer. Other leads with an open opportunity (not
+    closed, and active) become contactWithOpp; a contactWithOpp without an open opportunity becomes a contact. Writes an
+    event for each change, and updates rules-based lists.
+
+    A statement of its own locks the leads first. So if two transactions close the last two opportunities of a lead, the
+    later one sees the change of the earlier one.
     """
     if not lead_ids:
         return
@@ -74,6 +76,6 @@ async def refresh(
 
 
 def changed_event(lead_id: int, before: str, after: str) -> Event:
-    """That the status of a lead has changed, as a write of leads tells it (store/leads/event_clauses.py)."""
+    """The event of a changed status, the same as a write of leads records (`store/leads/event_clauses.py`)."""
     source, name = LEAD.events.special["leadStatus"] if LEAD.events else ("", "")
     return Event(lead_id=lead_id, source=source, name=name, data={"leadStatus": [before, after]})

@@ -1,6 +1,6 @@
-"""Ids of merged leads: each means the lead that it was merged into, its survivor.
+"""Merged ids: a lead that was merged leaves its id, which then means the surviving lead.
 
-Callers look here only for ids that no lead has, so calls with ids of existing leads pay nothing.
+Callers look up only ids that no lead has, so calls with ids of existing leads cost nothing.
 """
 
 from collections.abc import Collection
@@ -29,5 +29,5 @@ async def resolve(tx: Tx, company_id: int, lead_ids: Collection[int]) -> dict[in
     rows = await tx.rows(
         "select id from lead where company_id = $1 and id = any($2::bigint[])", company_id, list(lead_ids)
     )
-    found = {row["id"]: row["id"] for row in rows}
-    return found | await survivors(tx, company_id, set(lead_ids) - found.keys())
+    existing = {row["id"]: row["id"] for row in rows}
+    return existing | await survivors(tx, company_id, set(lead_ids) - existing.keys())

@@ -1,4 +1,4 @@
-"""Leads that belong together: by account, and by the domain of their email addresses."""
+"""Leads that are related by their account, or by the domain of their email addresses."""
 
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
@@ -18,11 +18,10 @@ async def related(
 ) -> Rows:
     """The active leads with this email key, of the same account, and of the same domain, each group by id.
 
-    The cost is that of `limit` leads, however many the company has. No rows can also mean that the field
-    version has changed.
+    Reads about `limit` leads, however many the company has. Returns no rows also if the field version has changed.
     """
-    # Where one domain is everybody's, an equality would let the planner walk all leads by id; a range and its order
-    # have no other way than the index.
+    # If most leads have the same domain, PostgreSQL would plan an equality as a scan of all leads by id. A range with
+    # its order leaves no plan but the index.
     query = statement(
         f"""
         with self as materialized (
@@ -35,7 +34,7 @@ async def related(
             order by l.account_id, l.id
             limit $4
         ),
-        neighbours as materialized (  -- only when there is room: so few are passed over as colleagues
+        neighbours as materialized (  -- only if the limit is not reached, so the scan skips few colleagues
             select l.id from lead l
             where l.company_id = $1 and l.email_domain between $6 and $6 and l.active and l.email_key <> $5
                 and (select count(*) from colleagues) < $4 and l.id not in (select id from colleagues)

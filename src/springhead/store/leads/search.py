@@ -1,4 +1,4 @@
-"""Searches of leads: any filter, words in their texts, any order, for a bounded time."""
+"""Searches of leads by any filter and by words in their texts, in any order, with a time limit."""
 
 import time
 from collections.abc import Sequence
@@ -18,24 +18,24 @@ from springhead.store.nouns.filters import condition
 from springhead.store.nouns.reads import Rows, Select
 
 SECONDS = 3.0
-"""How long all statements of a search together can take."""
+"""The time limit of all statements of a search together."""
 
 _SEARCHED = ("first_name", "last_name", "company_name", "email_address", "description")
 _NAMED = """cross join lateral (
     select lower(concat_ws(' ', '', l.first_name, l.last_name, l.company_name)) as names offset 0
 ) as n"""
-"""The names of each lead, made once for all the words: `offset 0` keeps PostgreSQL from making them for each test."""
+"""The names of each lead in one text, for words with typos. `offset 0` makes PostgreSQL compute it once per lead."""
 
-
-_SPACED = """cross join lateral (
+_RANKED_NAMES = """cross join lateral (
     select lower(concat_ws(' ', '', l.first_name, l.last_name, l.company_name, l.email_address, '')) as names offset 0
 ) as s"""
+"""The names and address of each lead, with a space before and after each word, as `search.rank_patterns` needs."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What is searched for, and in which order; without `filter` and `words`, everything.
+    """The filter, the words and the order of a search; without `filter` and `words`, it returns all leads.
 
-    With `ranked` the keys mean nothing: what the words fit best comes first.
+    With `ranked` the leads that match the words best come first, and `keys` are ignored.
     """
 
     filter: Filter | None
@@ -47,7 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search:
-    """The statements of one search: a page, a count, which together take SECONDS at most, or raise TookTooLong."""
+    """The statements of one search: a page and a count. Together they take at most SECONDS, or raise TookTooLong."""
 
     def __init__(self, tx: Tx, company_id: int, select: Select, query: Query, *, zone: str, version: int) -> None:
         self._tx, self._company_id, self._select, self._query = tx, company_id, select, query
@@ -57,64 +57,68 @@ class Search:
     async def find(
         self, *, typos: bool, after: Sequence[Any] | None, limit: int
     ) -> tuple[Rows, Sequence[tuple[Json, ...]]]:
-        """Up to `limit` leads behind the place that a cursor names, and the place of each.
+        """Up to `limit` leads after the position of a cursor, and the position of each lead.
 
-        No rows can also mean that the field version has changed.
+        Returns no rows also if the field version has changed.
         """
         if self._query.ranked:
-            return await self._best(typos=typos, place=RankPosition(*after) if after is not None else None, limit=limit)
+            start = RankPosition(*after) if after is not None else None
+            return await self._best(typos=typos, start=start, limit=limit)
         return await self._page(typos=typos, after=after, limit=limit)
 
     async def _page(
         self, *, typos: bool, after: Sequence[Json] | None, limit: int
     ) -> tuple[Rows, Sequence[tuple[Json, ...]]]:
-        """Up to `limit` leads behind the sort values `after`, and the sort values of each."""
+        """Up to `limit` leads after the sort values `after`, and the sort values of each lead."""
         select, parameters = self._select, list[object]()
         keys = [_expression(key) for key in self._query.keys]
         where = self._where(parameters, first=5, typos=typos)
-        begin = _behind(self._query.keys, keys, after, parameters, first=5) if after is not None else "true"
+        begin = _after(self._query.keys, keys, after, parameters, first=5) if after is not None else "true"
         order = ", ".join(_order(key, text) for key, text in zip(self._query.keys, keys, strict=True))
         shown = ", ".join(f'{text} as "#{number}"' for number, text in enumerate(keys))
         query = statement(
             f"select {select.list}, {shown} from lead l {_NAMED if typos else ''}"
             f" where {select.guard} and {where} and {begin} order by {order} limit $4"
         )
-        found = [
-            dict(row)
-            for row in await self._rows(query, self._company_id, self._zone, self._version, limit, *parameters)
-        ]
-        return found, [tuple(row.pop(f"#{number}") for number in range(len(keys))) for row in found]
+        records = await self._rows(query, self._company_id, self._zone, self._version, limit, *parameters)
+        rows = [dict(record) for record in records]
+        return rows, [tuple(row.pop(f"#{number}") for number in range(len(keys))) for row in rows]
 
-    async def _best(self, *, typos: bool, place: RankPosition | None, limit: int) -> tuple[Rows, list[RankPosition]]:
-        """Up to `limit` leads behind a place, those first which the words fit best.
+    async def _best(self, *, typos: bool, start: RankPosition | None, limit: int) -> tuple[Rows, list[RankPosition]]:
+        """Up to `limit` leads after a position, best matches first.
 
-        They are put in order by BLOCK at a time, in the order of ids: to know the best of all that have a common word
-        would mean to read every lead.
+        Ranks one block of RANK_BLOCK leads after another, in the order of ids. Ranking all leads at once would mean
+        reading every lead that has a common word.
         """
-        found: list[RankPosition] = []
-        after, until = (place.after, place.until) if place else (0, None)
-        while len(found) < limit:
+        positions: list[RankPosition] = []
+        after, until = (start.after, start.until) if start else (0, None)
+        while len(positions) < limit:
             block = await self._block(after, until, typos=typos)
-            found += [
-                one for one in block if place is None or one.after > place.after or _order_of(one) > _order_of(place)
+            positions += [
+                position
+                for position in block
+                if start is None or position.after > start.after or _order_of(position) > _order_of(start)
             ]
             until = block[0].until if block else until
             if until is None:
                 break
             after, until = until, None
-        select, ids = self._select, [one.id for one in found[:limit]]
+        select, ids = self._select, [position.id for position in positions[:limit]]
         if not ids:
             return [], []
         query = statement(
             f'select {select.list}, l.id as "#" from lead l where {select.guard} and l.id = any($4::bigint[])'
         )
-        read = await self._rows(query, self._company_id, self._zone, self._version, ids)
-        rows = {row["#"]: {name: value for name, value in row.items() if name != "#"} for row in read}
-        places = [one for one in found[:limit] if one.id in rows]
-        return [rows[one.id] for one in places], places
+        records = await self._rows(query, self._company_id, self._zone, self._version, ids)
+        rows = {record["#"]: {name: value for name, value in record.items() if name != "#"} for record in records}
+        existing = [position for position in positions[:limit] if position.id in rows]
+        return [rows[position.id] for position in existing], existing
 
     async def _block(self, after: int, until: int | None, *, typos: bool) -> list[RankPosition]:
-        """The leads behind an id that have the words, up to another or a block of them, the best first."""
+        """The leads with the words whose ids are after `after`, best matches first.
+
+        The block ends with the id `until` or, if it is None, after RANK_BLOCK leads.
+        """
         parameters: list[object] = []
         where = self._where(parameters, first=5, typos=typos)
         ranks: list[str] = []
@@ -126,7 +130,7 @@ class Search:
                 f" when s.names not like ${last} then 2 else 3 end"
             )
         query = statement(
-            f"select l.id, {' + '.join(ranks)} as rank from lead l {_SPACED} {_NAMED if typos else ''}"
+            f"select l.id, {' + '.join(ranks)} as rank from lead l {_RANKED_NAMES} {_NAMED if typos else ''}"
             f" where l.company_id = $1 and l.id > $2 and l.id <= $3 and {where} order by l.id limit $4"
         )
         most = until if until is not None else ID_MAX
@@ -136,13 +140,13 @@ class Search:
         return sorted((RankPosition(after, until, row["rank"], row["id"]) for row in rows), key=_order_of)
 
     async def count(self, *, typos: bool) -> int:
-        """How many leads there are, as far as TOTAL_MAX and one."""
+        """The number of leads that match, at most TOTAL_MAX + 1."""
         parameters: list[object] = []
         where = self._where(parameters, first=2, typos=typos)
         named = _NAMED if typos else ""
         query = statement(
             "select count(*) as total from"
-            f" (select from lead l {named} where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as found"
+            f" (select from lead l {named} where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as hits"
         )
         (row,) = await self._rows(query, self._company_id, *parameters)
         return row["total"]
@@ -159,23 +163,23 @@ class Search:
         return " and ".join(parts)
 
 
-def _order_of(place: RankPosition) -> tuple[int, int]:
-    return -place.rank, place.id
+def _order_of(position: RankPosition) -> tuple[int, int]:
+    return -position.rank, position.id
 
 
 def _word(word: str, parameters: list[object], *, first: int, typos: bool) -> str:
-    """That a word stands somewhere in a lead; with `typos`, also with a mistake in its names."""
+    """Returns a condition: a word occurs in a text of the lead; with `typos`, also in its names with one typo."""
 
     def put(value: str) -> str:
         parameters.append(value)
         return f"${first + len(parameters) - 1}::text"
 
     pattern = put("%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%")
-    found = " or ".join(f"lower(l.{column}) like lower({pattern})" for column in _SEARCHED)
-    if typos and (mistaken := search.typo_pattern(word)):
-        rough = " or ".join(f"n.names like {put(pattern)}" for pattern in mistaken.rough)
-        found += f" or (({rough}) and n.names ~ {put(mistaken.expression)})"
-    return f"coalesce({found}, false)"
+    matches = " or ".join(f"lower(l.{column}) like lower({pattern})" for column in _SEARCHED)
+    if typos and (typo := search.typo_pattern(word)):
+        rough = " or ".join(f"n.names like {put(pattern)}" for pattern in typo.rough)
+        matches += f" or (({rough}) and n.names ~ {put(typo.expression)})"
+    return f"coalesce({matches}, false)"
 
 
 def _expression(key: SortKey) -> str:
@@ -192,23 +196,23 @@ def _order(key: SortKey, text: str) -> str:
     return f"{text} {'desc' if key.descending else 'asc'}{'' if key.never_empty else ' nulls last'}"
 
 
-def _behind(
+def _after(
     keys: Sequence[SortKey], texts: Sequence[str], after: Sequence[Json], parameters: list[object], *, first: int
 ) -> str:
-    """What comes behind a row of these sort values, those without a value last of all."""
+    """Returns the condition on rows that come after these sort values. Rows without a value come last."""
     ways: list[str] = []
     same: list[str] = []
     bound = ""
     for key, text, value in zip(keys, texts, after, strict=True):
         if value is None:
             same.append(f"{text} is null")
-            continue  # nothing comes behind what has no value
+            continue  # rows without a value are the last ones
         parameters.append(value)
-        sql_type = key.sql_type.replace("smallint", "bigint")  # what a forged cursor holds need not fit
+        sql_type = key.sql_type.replace("smallint", "bigint")  # a forged cursor may have a larger number
         operand = f"${first + len(parameters) - 1}::{sql_type}"
         beyond = f"{text} {'<' if key.descending else '>'} {operand}"
         ways.append(" and ".join([*same, beyond if key.never_empty else f"({beyond} or {text} is null)"]))
-        if key is keys[0] and key.never_empty:  # said once more so that an index can begin there
+        if key is keys[0] and key.never_empty:  # redundant, but lets an index scan start here
             bound = f"{text} {'<=' if key.descending else '>='} {operand} and "
         same.append(f"{text} = {operand}")
     return f"({bound}({' or '.join(f'({way})' for way in ways)}))"

@@ -1,4 +1,4 @@
-"""Events as they are read: of one lead or of all, oldest first."""
+"""Reads events, of one lead or of all leads, oldest first."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from springhead.store.database.sql import statement
 Rows = list[dict[str, Json]]
 
 _OF_LEAD = "l.lead_id = coalesce((select m.lead_id from merged_lead m where m.company_id = $1 and m.id = {0}), {0})"
-"""The condition on an event `l`: of the lead, or of the one that it was merged into, though some of its own stay."""
+"""A condition on an event `l`: it belongs to the lead or, if the id was merged, to the survivor."""
 
 
 async def find(
@@ -29,9 +29,9 @@ async def find(
     limit: int,
     offset: int,
 ) -> Rows:
-    """Events of a lead, or of all leads after a moment, in the order of their times; every filter given must match.
+    """The events of a lead, or of all leads after a moment, in the order of their times. All given filters must match.
 
-    Those of a lead are found by an index, whatever the number of the company's events.
+    Uses an index for the events of a lead, so the number of the company's events does not matter.
     """
     scope = _OF_LEAD.format("$3") if lead_id is not None else "$3::bigint is null"
     rows = await tx.rows(
@@ -71,11 +71,11 @@ async def by_source(
     after: datetime | None,
     limit: int,
 ) -> Mapping[str, Rows]:
-    """The events of each source, in the order of their times, the first `limit` of each."""
+    """The first `limit` events of each source, in the order of their times."""
     rows = await tx.rows(
         statement(
             f"""
-            select q.source as "#source", found.*
+            select q.source as "#source", oldest.*
             from unnest($3::text[]) with ordinality as q (source, position)
             cross join lateral (
                 select {sql.select_list(noun.columns)} from event l
@@ -84,7 +84,7 @@ async def by_source(
                     and {"l.create_timestamp > $5" if after else "$5::timestamptz is null"}
                 order by l.create_timestamp, l.id
                 limit $6
-            ) as found
+            ) as oldest
             order by q.position
             """
         ),
@@ -97,6 +97,6 @@ async def by_source(
     )
     groups: dict[str, Rows] = {source: [] for source in sources}
     for row in rows:
-        one = dict(row)
-        groups[one.pop("#source")].append(one)
+        event = dict(row)
+        groups[event.pop("#source")].append(event)
     return groups
