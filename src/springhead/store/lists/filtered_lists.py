@@ -202,10 +202,12 @@ _MOVE = statement(
 async def _move(tx: Tx, company_id: int, rules: Sequence[ListFilter], moves: Sequence[_Move]) -> None:
     lists = {move.list_id for move in moves}
     concerned = [rule for rule in rules if rule.list_id in lists]
+    # The ids of members follow this order, and with them the order in which a page shows members of one moment.
+    joining = sorted((move for move in moves if move.member_id is None), key=lambda move: (move.list_id, move.lead_id))
     await tx.rows(
         _MOVE,
         company_id,
-        msgspec.json.encode([move for move in moves if move.member_id is None]).decode(),
+        msgspec.json.encode(joining).decode(),
         [rule.list_id for rule in concerned],
         msgspec.json.encode({str(rule.list_id): msgspec.Raw(rule.filter.encode()) for rule in concerned}).decode(),
         [move.member_id for move in moves if move.member_id is not None],
