@@ -21,13 +21,13 @@ def convert(company: Company, *objects: Any) -> list[dict[str, Any]]:
     answer = company.envelope("convertLeads", {"objects": list(objects)})
     assert list(answer["result"]) == ["converts"]
     outcomes = answer["result"]["converts"]
-    assert answer["error"] == [one["error"] for one in outcomes if one["error"]]
+    assert answer["error"] == [outcome["error"] for outcome in outcomes if outcome["error"]]
     return outcomes
 
 
 def converted(company: Company, *objects: Any) -> list[dict[str, Any]]:
     outcomes = convert(company, *objects)
-    assert all(one["success"] for one in outcomes), outcomes
+    assert all(outcome["success"] for outcome in outcomes), outcomes
     return outcomes
 
 
@@ -66,21 +66,21 @@ def everything(company: Company, lead: int) -> Any:
 
 
 def test_a_lead_becomes_a_contact_by_id_or_by_address(company: Company) -> None:
-    one, two = company.create({}, {"emailAddress": "Two@Example.com"})
+    first, second = company.create({}, {"emailAddress": "Two@Example.com"})
 
-    answer = company.envelope("convertLeads", {"objects": [{"id": str(one)}, {"emailAddress": "two@example.COM "}]})
+    answer = company.envelope("convertLeads", {"objects": [{"id": str(first)}, {"emailAddress": "two@example.COM "}]})
 
     assert answer == {
         "result": {
             "converts": [
-                {"success": True, "error": None, "leadID": one, "accountID": None, "opportunityID": None},
-                {"success": True, "error": None, "leadID": two, "accountID": None, "opportunityID": None},
+                {"success": True, "error": None, "leadID": first, "accountID": None, "opportunityID": None},
+                {"success": True, "error": None, "leadID": second, "accountID": None, "opportunityID": None},
             ]
         },
         "error": [],
         "id": "1",
     }
-    for lead in (one, two):
+    for lead in (first, second):
         row = company.lead(lead)
         assert (row["leadStatus"], row["isContact"], row["isCustomer"]) == ("contact", "1", "0")
 
@@ -106,7 +106,7 @@ def test_a_customer_stays_one_and_an_open_opportunity_keeps_its_contact(company:
     company.make("createOpportunities", {**sale, "primaryLeadID": busy})
 
     converted(company, {"id": busy, "accountName": "Acme"}, {"id": buyer, **sale})
-    assert [company.lead(one)["leadStatus"] for one in (busy, buyer)] == ["contactWithOpp", "customer"]
+    assert [company.lead(lead_id)["leadStatus"] for lead_id in (busy, buyer)] == ["contactWithOpp", "customer"]
 
     converted(company, {"id": busy, "leadStatus": "customer"})
     assert company.lead(busy)["leadStatus"] == "customer"
@@ -134,11 +134,11 @@ def test_the_account_of_the_leads_company_is_found_whatever_the_case_or_made(com
     first, again = company.make("createAccounts", {"accountName": "ÄCME Inc."}, {"accountName": "äcme inc."})
     known, new = company.create({"companyName": "  äcme INC. "}, {"companyName": " Globex ", "ownerID": owner})
 
-    one, two = converted(company, {"id": known, "account": 1}, {"id": new, "account": True})
+    of_known, of_new = converted(company, {"id": known, "account": 1}, {"id": new, "account": True})
 
-    assert one["accountID"] == first != again, "the oldest"
+    assert of_known["accountID"] == first != again, "the oldest"
     assert company.lead(known)["accountID"] == str(first)
-    (made,) = company.call("getAccount", id=two["accountID"])
+    (made,) = company.call("getAccount", id=of_new["accountID"])
     assert (made["accountName"], made["ownerID"], made["numberOfEmployees"]) == ("Globex", owner, "0")
     assert company.lead(new)["accountID"] == made["id"]
     assert company.lead(new)["companyName"] == " Globex "
@@ -156,15 +156,15 @@ def test_leads_of_one_company_share_the_account_that_is_made_for_them(company: C
     )
 
     assert accounts(company) == ["Acme", "Globex"]
-    assert len({one["accountID"] for one in outcomes[:3]}) == 1
+    assert len({outcome["accountID"] for outcome in outcomes[:3]}) == 1
 
 
 def test_a_lead_keeps_the_account_that_it_has_unless_another_one_is_named(company: Company) -> None:
     first, second = company.make("createAccounts", {"accountName": "First"}, {"accountName": "Second"})
     lead, other = company.create(*[{"companyName": "Third", "accountID": first}] * 2)
 
-    one, two = converted(company, {"id": lead, "account": 1}, {"id": other, "accountName": "second"})
-    assert (one["accountID"], two["accountID"]) == (first, second)
+    by_lead, by_other = converted(company, {"id": lead, "account": 1}, {"id": other, "accountName": "second"})
+    assert (by_lead["accountID"], by_other["accountID"]) == (first, second)
 
     (moved,) = converted(company, {"id": lead, "accountID": str(second)})
     assert moved["accountID"] == second
@@ -229,10 +229,10 @@ def test_an_opportunity_is_made_linked_and_told(company: Company) -> None:
 def test_what_is_given_of_the_opportunity_wins_over_the_leads_own(given_company: Callable[..., Company]) -> None:
     company = given_company(time_zone="America/New_York")
     stage_id = stage(company)
-    one, two = company.make("createCampaigns", {"campaignName": "One"}, {"campaignName": "Two"})
+    first, second = company.make("createCampaigns", {"campaignName": "One"}, {"campaignName": "Two"})
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     owner = company.call("getUserProfiles")[0]["id"]
-    (lead,) = company.create({"campaignID": one, "accountID": account})
+    (lead,) = company.create({"campaignID": first, "accountID": account})
 
     (outcome,) = converted(
         company,
@@ -245,13 +245,13 @@ def test_what_is_given_of_the_opportunity_wins_over_the_leads_own(given_company:
             "amount": "12.50",
             "probability": 77,
             "ownerID": owner,
-            "campaignID": two,
+            "campaignID": second,
         },
     )
 
     (row,) = company.at("v1.2").call("getOpportunity", id=outcome["opportunityID"])
     assert (row["amount"], row["probability"], row["ownerID"]) == ("12.5", "77", owner)
-    assert (row["campaignID"], row["accountID"], row["closeDate"]) == (str(two), str(account), "2030-07-04 13:00:00")
+    assert (row["campaignID"], row["accountID"], row["closeDate"]) == (str(second), str(account), "2030-07-04 13:00:00")
     assert company.lead(lead)["leadStatus"] == "customer"
 
 
@@ -262,7 +262,7 @@ SALE = {"opportunityName": "A roof", "dealStageID": "{stage}", "closeDate": "203
 
 
 @pytest.mark.parametrize(
-    ("one", "code", "param"),
+    ("values", "code", "param"),
     [
         ({"leadStatus": "open"}, 205, "leadStatus"),
         ({"leadStatus": "contactWithOpp"}, 205, "leadStatus"),
@@ -291,14 +291,14 @@ SALE = {"opportunityName": "A roof", "dealStageID": "{stage}", "closeDate": "203
     ],
 )
 def test_a_refused_lead_is_left_exactly_as_it_was_and_the_others_go_through(
-    company: Company, one: dict[str, Any], code: int, param: str
+    company: Company, values: dict[str, Any], code: int, param: str
 ) -> None:
     lead, other = company.create({"companyName": "Acme"}, {})
     stage_id = stage(company)
-    one = {name: stage_id if value == "{stage}" else value for name, value in one.items()}
+    values = {name: stage_id if value == "{stage}" else value for name, value in values.items()}
     before = everything(company, lead)
 
-    refused, through = convert(company, {"id": lead, **one}, {"id": other, "leadStatus": "customer"})
+    refused, through = convert(company, {"id": lead, **values}, {"id": other, "leadStatus": "customer"})
 
     assert through["success"]
     assert (refused["error"]["code"], refused["error"]["data"]["params"][0]["param"]) == (code, param)
@@ -309,7 +309,7 @@ def test_a_refused_lead_is_left_exactly_as_it_was_and_the_others_go_through(
 
 
 @pytest.mark.parametrize(
-    ("one", "code"),
+    ("wrong", "code"),
     [
         ({"id": 1}, 404),
         ({"emailAddress": "nobody@example.com"}, 404),
@@ -326,10 +326,10 @@ def test_a_refused_lead_is_left_exactly_as_it_was_and_the_others_go_through(
         ("lead@example.com", 208),
     ],
 )
-def test_what_names_no_lead_is_refused_alone(company: Company, one: Any, code: int) -> None:
+def test_what_names_no_lead_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     (lead,) = company.create({})
 
-    refused, through = convert(company, one, {"id": lead})
+    refused, through = convert(company, wrong, {"id": lead})
 
     assert (refused["error"]["code"], through["success"]) == (code, True)
 
@@ -337,18 +337,18 @@ def test_what_names_no_lead_is_refused_alone(company: Company, one: Any, code: i
 def test_a_lead_that_stands_twice_in_a_call_is_301_the_second_time_whatever_became_of_the_first(
     company: Company,
 ) -> None:
-    one, two = company.create({"emailAddress": "one@example.com"}, {})
+    first, second = company.create({"emailAddress": "one@example.com"}, {})
 
     outcomes = convert(
         company,
-        {"id": one},
+        {"id": first},
         {"emailAddress": "ONE@example.com", "leadStatus": "customer"},
-        {"id": two, "accountID": 1},
-        {"id": two},
+        {"id": second, "accountID": 1},
+        {"id": second},
     )
 
     assert [each["error"] and each["error"]["code"] for each in outcomes] == [None, 301, 303, 301]
-    assert [company.lead(lead)["leadStatus"] for lead in (one, two)] == ["contact", "unqualified"]
+    assert [company.lead(lead)["leadStatus"] for lead in (first, second)] == ["contact", "unqualified"]
 
 
 def test_another_companys_leads_and_references_are_not_there(
@@ -361,7 +361,7 @@ def test_another_companys_leads_and_references_are_not_there(
     (lead,) = company.create({"companyName": "Acme"})
 
     outcomes = convert(company, {"id": theirs}, {"emailAddress": address}, {"id": lead, "accountID": account})
-    assert [one["error"]["code"] for one in outcomes] == [404, 404, 303]
+    assert [outcome["error"]["code"] for outcome in outcomes] == [404, 404, 303]
 
     (made,) = converted(company, {"id": lead, "account": 1})
     assert made["accountID"] != account
@@ -381,23 +381,23 @@ def test_the_list_of_objects_has_the_same_rules_as_in_every_write(company: Compa
 
 def test_500_leads_of_250_companies_are_converted_in_one_call(company: Company) -> None:
     stage_id = stage(company)
-    leads = company.create(*({"companyName": f"Company {at // 2}"} for at in range(500)))
+    leads = company.create(*({"companyName": f"Company {number // 2}"} for number in range(500)))
     sale = {"opportunityName": "A roof", "dealStageID": stage_id, "closeDate": "2030-01-31", "amount": 1}
 
     outcomes = converted(company, *({"id": lead, "account": 1, **sale} for lead in leads))
 
-    assert [one["leadID"] for one in outcomes] == leads
+    assert [outcome["leadID"] for outcome in outcomes] == leads
     assert len(accounts(company)) == 250
-    assert len({one["opportunityID"] for one in outcomes}) == 500
+    assert len({outcome["opportunityID"] for outcome in outcomes}) == 500
     rows = company.call("getLeads", where={})
     assert {row["leadStatus"] for row in rows} == {"contactWithOpp"}
-    assert [row["accountID"] for row in rows] == [str(one["accountID"]) for one in outcomes]
+    assert [row["accountID"] for row in rows] == [str(outcome["accountID"]) for outcome in outcomes]
     assert all(len(events(company, lead)) == 3 for lead in leads[:3])
 
 
 def test_conversions_at_once_make_one_account_of_a_name(company: Company) -> None:
     together = threading.Barrier(8)
-    leads = [company.create(*({"companyName": f"Acme {at}"} for at in range(5))) for _ in range(8)]
+    leads = [company.create(*({"companyName": f"Acme {number}"} for number in range(5))) for _ in range(8)]
 
     def work(mine: list[int]) -> None:
         own = Company(company.url, company.account_id, company.secret, id=company.id)
@@ -412,7 +412,7 @@ def test_conversions_at_once_make_one_account_of_a_name(company: Company) -> Non
     for thread in threads:
         thread.join(60)
 
-    assert sorted(accounts(company)) == [f"Acme {at}" for at in range(5)]
+    assert sorted(accounts(company)) == [f"Acme {number}" for number in range(5)]
     rows = company.call("getLeads", where={})
     assert len({row["accountID"] for row in rows}) == 5
     assert {row["leadStatus"] for row in rows} == {"contact"}

@@ -178,7 +178,7 @@ def test_an_inactive_lead_still_blocks_its_address(company: Company) -> None:
 
 
 def test_the_second_of_two_leads_of_one_call_with_one_address_gets_301(company: Company) -> None:
-    one, two, three = company.call(
+    first, second, third = company.call(
         "createLeads",
         objects=[
             {"emailAddress": "a@example.com", "firstName": "1"},
@@ -187,8 +187,8 @@ def test_the_second_of_two_leads_of_one_call_with_one_address_gets_301(company: 
         ],
     )
 
-    assert (one["success"], two["error"], three["success"]) == (True, TAKEN, True)
-    assert company.lead(one["id"])["firstName"] == "1"
+    assert (first["success"], second["error"], third["success"]) == (True, TAKEN, True)
+    assert company.lead(first["id"])["firstName"] == "1"
 
 
 def test_a_refused_lead_blocks_no_address_for_a_later_one_of_the_same_call(company: Company) -> None:
@@ -326,9 +326,9 @@ def test_a_scalar_for_the_objects_is_208(company: Company, objects: Any) -> None
     assert (error["code"], error["message"]) == (208, "Object is malformed (expected array, got scalar)")
 
 
-@pytest.mark.parametrize("one", [5, "x", None, True, ["a"], [{"emailAddress": "a@example.com"}]])
-def test_an_element_that_is_no_object_is_208_alone(company: Company, one: Any) -> None:
-    outcomes = company.call("createLeads", objects=[one, {"emailAddress": new_email()}])
+@pytest.mark.parametrize("wrong", [5, "x", None, True, ["a"], [{"emailAddress": "a@example.com"}]])
+def test_an_element_that_is_no_object_is_208_alone(company: Company, wrong: Any) -> None:
+    outcomes = company.call("createLeads", objects=[wrong, {"emailAddress": new_email()}])
 
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [208, None]
 

@@ -49,9 +49,12 @@ def test_an_inactive_lead_is_deleted_too(company: Company) -> None:
 
 
 def test_an_id_may_be_a_numeric_string_or_stand_alone(company: Company) -> None:
-    one, two, three, four = company.create({}, {}, {}, {})
+    first, second, third, fourth = company.create({}, {}, {}, {})
 
-    assert codes(company, {"id": str(one)}, two, str(three), {"id": four, "emailAddress": "x", "foo": []}) == [None] * 4
+    assert (
+        codes(company, {"id": str(first)}, second, str(third), {"id": fourth, "emailAddress": "x", "foo": []})
+        == [None] * 4
+    )
 
     assert company.call("getLeads", where={}) == []
 
@@ -87,7 +90,7 @@ def test_an_address_is_no_key(company: Company) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "code"),
+    ("wrong", "code"),
     [
         ({"id": ""}, 205),
         ({"id": None}, 205),
@@ -108,10 +111,10 @@ def test_an_address_is_no_key(company: Company) -> None:
         (2**63 - 1, 302),
     ],
 )
-def test_what_names_no_lead_is_refused_alone(company: Company, one: Any, code: int) -> None:
+def test_what_names_no_lead_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     (lead_id,) = company.create({})
 
-    assert codes(company, one, {"id": lead_id}) == [code, None]
+    assert codes(company, wrong, {"id": lead_id}) == [code, None]
 
 
 def test_another_companys_lead_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:

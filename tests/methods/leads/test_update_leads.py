@@ -21,8 +21,8 @@ def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> li
 
 
 def test_the_example_of_the_reference_is_answered_to_the_letter(company: Company) -> None:
-    one, _ = company.create({"emailAddress": "lead.one@example.com"}, {"emailAddress": "lead.two@example.com"})
-    objects = [{"id": str(one), "title": "CEO"}, {"emailAddress": "lead.two@example.com", "city": "Orlando"}]
+    lead, _ = company.create({"emailAddress": "lead.one@example.com"}, {"emailAddress": "lead.two@example.com"})
+    objects = [{"id": str(lead), "title": "CEO"}, {"emailAddress": "lead.two@example.com", "city": "Orlando"}]
 
     answer = company.envelope("updateLeads", {"objects": objects}, id="r2")
     again = company.envelope("updateLeads", {"objects": objects[:1]}, id="r3")
@@ -68,23 +68,23 @@ def test_an_id_with_a_new_address_changes_the_address(company: Company) -> None:
 
 @pytest.mark.parametrize("method", ["updateLeads", "updateLeadsV2"])
 def test_an_id_with_the_address_of_another_lead_is_301_and_no_silent_loss(company: Company, method: str) -> None:
-    one, _ = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
-    before = company.lead(one)
+    lead, _ = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+    before = company.lead(lead)
 
-    answer = company.envelope(method, {"objects": [{"id": one, "emailAddress": "B@example.com", "title": "CEO"}]})
+    answer = company.envelope(method, {"objects": [{"id": lead, "emailAddress": "B@example.com", "title": "CEO"}]})
 
     assert answer["error"] == [TAKEN]
-    assert company.lead(one) == before
+    assert company.lead(lead) == before
 
 
 def test_an_inactive_lead_keeps_its_address_from_others_too(company: Company) -> None:
-    one, _ = company.create({}, {"emailAddress": "b@example.com", "active": 0})
+    lead, _ = company.create({}, {"emailAddress": "b@example.com", "active": 0})
 
-    assert outcomes(company, {"id": one, "emailAddress": "b@example.com"}) == [301]
+    assert outcomes(company, {"id": lead, "emailAddress": "b@example.com"}) == [301]
 
 
 @pytest.mark.parametrize(
-    "one",
+    "target",
     [
         {"id": UNKNOWN, "title": "x"},  # unknown id
         {"id": UNKNOWN, "emailAddress": "new@example.com", "title": "x"},  # ... with an unknown address
@@ -94,11 +94,11 @@ def test_an_inactive_lead_keeps_its_address_from_others_too(company: Company) ->
         {},
     ],
 )
-def test_where_no_lead_is_meant_it_is_success_and_nothing_happens(company: Company, one: dict[str, Any]) -> None:
+def test_where_no_lead_is_meant_it_is_success_and_nothing_happens(company: Company, target: dict[str, Any]) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
     before = company.lead(lead_id)
 
-    assert outcomes(company, one) == [None]
+    assert outcomes(company, target) == [None]
 
     assert company.call("getLeads", where={}) == [before]
 
@@ -221,14 +221,14 @@ def test_a_wrong_value_is_205_and_nothing_of_that_object_is_stored(company: Comp
 
 
 def test_one_refused_object_does_not_stop_the_others(company: Company) -> None:
-    one, two = company.create({}, {})
+    first, second = company.create({}, {})
 
-    found = outcomes(
-        company, {"id": one, "leadScore": "x"}, 5, {"id": two, "title": "CEO"}, {"id": one, "title": ["x"]}
+    codes = outcomes(
+        company, {"id": first, "leadScore": "x"}, 5, {"id": second, "title": "CEO"}, {"id": first, "title": ["x"]}
     )
 
-    assert found == [205, 208, None, 210]
-    assert company.lead(two)["title"] == "CEO"
+    assert codes == [205, 208, None, 210]
+    assert company.lead(second)["title"] == "CEO"
 
 
 def test_contact_with_opp_is_neither_set_nor_unset(company: Company) -> None:

@@ -21,7 +21,7 @@ def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> li
 def test_objects_for_one_lead_work_in_the_order_sent(company: Company) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
 
-    found = outcomes(
+    codes = outcomes(
         company,
         {"id": lead_id, "title": "1"},
         {"emailAddress": "a@example.com", "title": "2"},
@@ -29,45 +29,48 @@ def test_objects_for_one_lead_work_in_the_order_sent(company: Company) -> None:
         {"emailAddress": "A@example.com", "title": "3", "city": "x"},
     )
 
-    assert found == [None, None, 302, None]
+    assert codes == [None, None, 302, None]
     assert (company.lead(lead_id)["title"], company.lead(lead_id)["city"]) == ("3", "x")
 
 
 def test_an_address_that_moved_means_the_lead_that_has_it_now(company: Company) -> None:
-    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+    first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
-    found = outcomes(
+    codes = outcomes(
         company,
-        {"id": one, "emailAddress": "new@example.com"},
+        {"id": first, "emailAddress": "new@example.com"},
         {"emailAddress": "a@example.com", "title": "nobody"},
         {"emailAddress": "new@example.com", "title": "one"},
-        {"id": two, "emailAddress": "a@example.com"},
+        {"id": second, "emailAddress": "a@example.com"},
         {"emailAddress": "a@example.com", "title": "two"},
     )
 
-    assert found == [None] * 5
-    assert (company.lead(one)["title"], company.lead(two)["title"]) == ("one", "two")
+    assert codes == [None] * 5
+    assert (company.lead(first)["title"], company.lead(second)["title"]) == ("one", "two")
 
 
 def test_two_leads_can_swap_their_addresses_over_a_third_one(company: Company) -> None:
-    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+    first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
-    found = outcomes(
+    codes = outcomes(
         company,
-        {"id": one, "emailAddress": "spare@example.com"},
-        {"id": two, "emailAddress": "a@example.com"},
-        {"id": one, "emailAddress": "b@example.com"},
+        {"id": first, "emailAddress": "spare@example.com"},
+        {"id": second, "emailAddress": "a@example.com"},
+        {"id": first, "emailAddress": "b@example.com"},
     )
 
-    assert found == [None, None, None]
-    assert (company.lead(one)["emailAddress"], company.lead(two)["emailAddress"]) == ("b@example.com", "a@example.com")
+    assert codes == [None, None, None]
+    assert (company.lead(first)["emailAddress"], company.lead(second)["emailAddress"]) == (
+        "b@example.com",
+        "a@example.com",
+    )
 
 
 def test_a_straight_swap_is_refused_since_each_address_is_taken_at_its_turn(company: Company) -> None:
-    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+    first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
     assert outcomes(
-        company, {"id": one, "emailAddress": "b@example.com"}, {"id": two, "emailAddress": "a@example.com"}
+        company, {"id": first, "emailAddress": "b@example.com"}, {"id": second, "emailAddress": "a@example.com"}
     ) == [301, 301]
 
 
@@ -90,17 +93,17 @@ def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, chan
     model: list[dict[str, str | None]] = [{"emailAddress": letter, "title": None} for letter in LETTERS[:3]]
     expected: list[int | None] = []
     for change in changes:
-        holder = {str(lead["emailAddress"]).lower(): at for at, lead in enumerate(model)}
+        holder = {str(lead["emailAddress"]).lower(): index for index, lead in enumerate(model)}
         address = change.get("emailAddress")
-        at = change.get("id", holder.get(address.lower()) if address else None)
-        if at is None or at == 3:
+        target = change.get("id", holder.get(address.lower()) if address else None)
+        if target is None or target == 3:
             expected.append(None)
-        elif address and holder.get(address.lower(), at) != at:
+        elif address and holder.get(address.lower(), target) != target:
             expected.append(301)
         else:
-            after = model[at] | {name: value for name, value in change.items() if name != "id"}
-            expected.append(None if after != model[at] else 302)
-            model[at] = after
+            after = model[target] | {name: value for name, value in change.items() if name != "id"}
+            expected.append(None if after != model[target] else 302)
+            model[target] = after
 
     sent = [
         change
@@ -108,9 +111,9 @@ def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, chan
         | ({"emailAddress": change["emailAddress"] + domain} if "emailAddress" in change else {})
         for change in changes
     ]
-    found = outcomes(company, *sent)
+    actual = outcomes(company, *sent)
 
-    assert found == expected
+    assert actual == expected
     for lead_id, wanted in zip(ids, model, strict=False):
         lead = company.lead(lead_id)
         assert (lead["emailAddress"], lead["title"]) == (f"{wanted['emailAddress']}{domain}", wanted["title"])

@@ -22,7 +22,7 @@ def test_an_unknown_id_is_404_as_in_the_reference(company: Company) -> None:
 
 
 @pytest.mark.parametrize(
-    "one",
+    "target",
     [
         {"id": UNKNOWN, "emailAddress": "new@example.com"},  # an unknown id with an unknown address
         {"id": UNKNOWN, "emailAddress": "a@example.com"},  # ... with the address of a lead: the id counts
@@ -31,11 +31,11 @@ def test_an_unknown_id_is_404_as_in_the_reference(company: Company) -> None:
         {},
     ],
 )
-def test_where_no_lead_is_meant_it_is_404_and_nothing_happens(company: Company, one: dict[str, Any]) -> None:
+def test_where_no_lead_is_meant_it_is_404_and_nothing_happens(company: Company, target: dict[str, Any]) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
     before = company.lead(lead_id)
 
-    assert company.refusal("updateLeadsV2", one) == MISSING
+    assert company.refusal("updateLeadsV2", target) == MISSING
 
     assert company.call("getLeads", where={}) == [before]
 
@@ -55,19 +55,19 @@ def test_another_companys_lead_is_404(company: Company, given_company: Callable[
 
 
 def test_all_else_is_as_in_update_leads(company: Company) -> None:
-    one, two = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
+    first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
     answer = company.envelope(
         "updateLeadsV2",
         {
             "objects": [
-                {"id": one, "title": "CEO"},
+                {"id": first, "title": "CEO"},
                 {"emailAddress": "B@example.com", "title": "CTO"},
-                {"id": one, "title": "CEO"},  # 302 stays (docs/wire/leads.md#updateleadsv2)
-                {"id": one, "emailAddress": "b@example.com"},
-                {"id": one, "ownerID": 5},
-                {"id": one, "leadScore": ""},
-                {"id": one, "title": ["x"]},
+                {"id": first, "title": "CEO"},  # 302 stays (docs/wire/leads.md#updateleadsv2)
+                {"id": first, "emailAddress": "b@example.com"},
+                {"id": first, "ownerID": 5},
+                {"id": first, "leadScore": ""},
+                {"id": first, "title": ["x"]},
                 "x",
                 {"id": UNKNOWN, "title": "x"},
             ]
@@ -77,13 +77,13 @@ def test_all_else_is_as_in_update_leads(company: Company) -> None:
     errors = [outcome["error"] for outcome in answer["result"]["updates"]]
     assert [error and error["code"] for error in errors] == [None, None, 302, 301, 303, 205, 210, 208, 404]
     assert answer["error"] == [error for error in errors if error]
-    assert (company.lead(one)["title"], company.lead(two)["title"]) == ("CEO", "CTO")
+    assert (company.lead(first)["title"], company.lead(second)["title"]) == ("CEO", "CTO")
 
 
 def test_an_address_that_moved_is_no_longer_its_old_leads(company: Company) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
 
-    found = company.call(
+    outcomes = company.call(
         "updateLeadsV2",
         objects=[
             {"id": lead_id, "emailAddress": "new@example.com"},
@@ -92,7 +92,7 @@ def test_an_address_that_moved_is_no_longer_its_old_leads(company: Company) -> N
         ],
     )
 
-    assert [outcome["error"] and outcome["error"]["code"] for outcome in found] == [None, 404, None]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, 404, None]
 
 
 def test_the_list_of_objects_has_the_same_rules_as_in_create_leads(company: Company) -> None:

@@ -32,16 +32,16 @@ def at_once(company: Company, number: int, work: Any) -> list[Any]:
     results: list[Any] = [None] * number
     together = threading.Barrier(number)
 
-    def run(at: int) -> None:
+    def run(worker: int) -> None:
         own = Company(company.url, company.account_id, company.secret, id=company.id)
         own.envelope("getLead", {"id": 1})  # connected
         together.wait()
         try:
-            results[at] = work(own, at)
+            results[worker] = work(own, worker)
         finally:
             own.close()
 
-    threads = [threading.Thread(target=run, args=(at,)) for at in range(number)]
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -141,41 +141,41 @@ def test_refused_objects_do_not_stop_the_others(company: Company) -> None:
 
 
 def test_an_address_that_another_lead_has_is_refused_for_an_id(company: Company) -> None:
-    one, _ = company.create({"emailAddress": "one@example.com"}, {"emailAddress": "two@example.com"})
+    lead, _ = company.create({"emailAddress": "one@example.com"}, {"emailAddress": "two@example.com"})
 
-    assert codes(upsert(company, {"id": one, "emailAddress": "two@example.com"})) == [301]
-    assert company.lead(one)["emailAddress"] == "one@example.com"
+    assert codes(upsert(company, {"id": lead, "emailAddress": "two@example.com"})) == [301]
+    assert company.lead(lead)["emailAddress"] == "one@example.com"
 
 
 def test_an_address_that_was_given_up_in_the_call_makes_a_new_lead(company: Company) -> None:
-    (one,) = company.create({"emailAddress": "old@example.com"})
+    (lead,) = company.create({"emailAddress": "old@example.com"})
 
     moved, made, same = upsert(
         company,
-        {"id": one, "emailAddress": "moved@example.com"},
+        {"id": lead, "emailAddress": "moved@example.com"},
         {"emailAddress": "old@example.com", "firstName": "New"},
         {"emailAddress": "moved@example.com", "firstName": "Moved"},
     )
 
     assert codes([moved, made, same]) == [False, True, False]
-    assert (moved["id"], same["id"]) == (one, one)
-    assert company.lead(one)["firstName"] == "Moved"
+    assert (moved["id"], same["id"]) == (lead, lead)
+    assert company.lead(lead)["firstName"] == "Moved"
     assert company.lead(made["id"])["firstName"] == "New"
 
 
 def test_an_address_that_the_call_has_made_is_taken_for_an_id_that_comes_later(company: Company) -> None:
-    (one,) = company.create({"emailAddress": "old@example.com"})
+    (lead,) = company.create({"emailAddress": "old@example.com"})
 
-    outcomes = upsert(company, {"emailAddress": "new@example.com"}, {"id": one, "emailAddress": "new@example.com"})
+    outcomes = upsert(company, {"emailAddress": "new@example.com"}, {"id": lead, "emailAddress": "new@example.com"})
 
     assert codes(outcomes) == [True, 301]
 
 
 def test_an_address_that_a_refused_object_would_have_taken_is_free(company: Company) -> None:
-    (one,) = company.create({})
+    (lead,) = company.create({})
 
     outcomes = upsert(
-        company, {"id": one, "emailAddress": "new@example.com", "ownerID": 1}, {"emailAddress": "new@example.com"}
+        company, {"id": lead, "emailAddress": "new@example.com", "ownerID": 1}, {"emailAddress": "new@example.com"}
     )
 
     assert codes(outcomes) == [303, True]
@@ -197,7 +197,7 @@ def test_500_go_in_one_call_half_of_them_new(company: Company, server: Server) -
     ids = company.create(*({"emailAddress": email} for email in emails[::2]))
 
     outcomes = upsert(company, *({"emailAddress": email, "title": email} for email in emails))
-    again = upsert(company, *({"id": one["id"], "emailAddress": email} for one, email in zip(outcomes, emails)))  # noqa: B905
+    again = upsert(company, *({"id": outcome["id"], "emailAddress": email} for outcome, email in zip(outcomes, emails)))  # noqa: B905
 
     assert codes(outcomes) == [False, True] * 250
     assert [outcome["id"] for outcome in outcomes[::2]] == ids
@@ -239,19 +239,19 @@ def test_events_tell_what_was_created_and_what_was_changed(company: Company) -> 
 
 def test_rules_based_lists_follow(company: Company) -> None:
     rome = new_list(company, filter={"city": "Rome"})
-    one, two, three = company.create({"city": "Rome"}, {}, {})
+    first, second, third = company.create({"city": "Rome"}, {}, {})
 
     outcomes = upsert(
         company,
-        {"id": one, "city": "Paris"},
-        {"id": two, "city": "Rome"},
+        {"id": first, "city": "Paris"},
+        {"id": second, "city": "Rome"},
         {"emailAddress": "new@example.com", "city": "Rome"},
         {"emailAddress": "other@example.com", "city": "Rome"},
         {"emailAddress": "other@example.com", "city": "Oslo"},
     )
 
-    assert set(members(company, rome)) == {two, outcomes[2]["id"]}
-    assert three not in members(company, rome)
+    assert set(members(company, rome)) == {second, outcomes[2]["id"]}
+    assert third not in members(company, rome)
 
 
 def test_a_customer_with_an_open_opportunity_who_is_made_something_else_is_a_contact_with_one(company: Company) -> None:
@@ -291,9 +291,9 @@ def test_calls_that_race_for_the_same_addresses_make_one_lead_each_and_none_fail
 ) -> None:
     emails = [new_email() for _ in range(200)]
 
-    def work(own: Company, at: int) -> list[dict[str, Any]]:
+    def work(own: Company, worker: int) -> list[dict[str, Any]]:
         shuffled = random.sample(emails, 200)
-        outcomes = upsert(own, *({"emailAddress": email, "title": f"t{at}"} for email in shuffled))
+        outcomes = upsert(own, *({"emailAddress": email, "title": f"t{worker}"} for email in shuffled))
         return [outcome | {"emailAddress": email} for email, outcome in zip(shuffled, outcomes, strict=True)]
 
     answers = at_once(company, 8, work)
@@ -312,19 +312,19 @@ def test_calls_that_race_for_the_same_addresses_make_one_lead_each_and_none_fail
 def test_upserts_beside_creates_updates_and_deletes_never_fail(company: Company, server: Server) -> None:
     emails = [new_email() for _ in range(60)]
 
-    def work(own: Company, at: int) -> list[int | bool]:
+    def work(own: Company, worker: int) -> list[int | bool]:
         seen: list[int | bool] = []
         for number in range(12):
             some = random.sample(emails, 40)
-            if at == 0:
+            if worker == 0:
                 gone = own.call("getLeads", where={"emailAddress": some}, fields=["id"])
                 own.call("deleteLeads", objects=[{"id": row["id"]} for row in gone])
-            elif at == 1:
+            elif worker == 1:
                 own.call("createLeads", objects=[{"emailAddress": email} for email in some])
-            elif at == 2:
+            elif worker == 2:
                 own.call("updateLeads", objects=[{"emailAddress": email, "city": str(number)} for email in some])
             else:
-                seen += codes(upsert(own, *({"emailAddress": email, "title": f"{at}.{number}"} for email in some)))
+                seen += codes(upsert(own, *({"emailAddress": email, "title": f"{worker}.{number}"} for email in some)))
         return seen
 
     answers = at_once(company, 6, work)

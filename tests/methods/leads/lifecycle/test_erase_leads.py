@@ -14,14 +14,14 @@ from support import Company, Server, eventually, new_company, sql
 
 def test_nothing_is_left_of_an_erased_lead_anywhere(server: Server, company: Company) -> None:
     lead = everywhere(company)
-    found = {line.partition(":")[0] for line in hits(server, company)}
-    assert found == {"lead", "event", "note", "task", "call", "visitor", "page_view", "upload"}
+    tables = {line.partition(":")[0] for line in hits(server, company)}
+    assert tables == {"lead", "event", "note", "task", "call", "visitor", "page_view", "upload"}
 
     (outcome,) = erase(company, {"emailAddress": f"{CANARY.upper()}@Example.com"})
 
     assert outcome["success"], outcome
     assert hits(server, company) == []
-    assert [one["eventSource"] for one in company.call("getEvents", where={"leadID": lead})] == ["leadErasure"]
+    assert [event["eventSource"] for event in company.call("getEvents", where={"leadID": lead})] == ["leadErasure"]
     (receipt,) = receipts(company, leadID=lead)
     assert receipt["erased"] == {
         "lead": "1", "listMember": "2", "opportunityLead": "1", "note": "1", "task": "1", "call": "1", "upload": "1",
@@ -66,7 +66,7 @@ def test_the_feed_tells_that_a_lead_was_erased_and_nothing_else_of_it(company: C
 
     changes = company.call("getLeadChanges")
 
-    assert [(one["kind"], one["leadID"], one["changed"]) for one in changes] == [("erase", str(lead), None)]
+    assert [(change["kind"], change["leadID"], change["changed"]) for change in changes] == [("erase", str(lead), None)]
 
 
 def test_a_receipt_says_who_erased_and_how_much_and_knows_the_address_again(company: Company) -> None:
@@ -82,7 +82,7 @@ def test_a_receipt_says_who_erased_and_how_much_and_knows_the_address_again(comp
     assert receipt["keyID"] == str(keys[0]["id"])
     assert (receipt["erased"], receipt["kept"]) == ({"lead": "1", "event": "1"}, {})
     assert receipts(company, emailAddress="nobody@example.com") == []
-    assert [one["leadID"] for one in company.call("getErasures")] == [str(lead), str(other)]
+    assert [erasure["leadID"] for erasure in company.call("getErasures")] == [str(lead), str(other)]
     assert receipts(company, limit=1, offset=1)[0]["leadID"] == str(other)
 
 
@@ -94,7 +94,7 @@ def test_the_address_of_an_erased_lead_is_free_and_a_new_lead_with_it_is_another
 
     assert new != lead
     assert company.lead(new)["city"] is None
-    assert [one["kind"] for one in company.call("getLeadHistory", id=new)] == ["create"]
+    assert [change["kind"] for change in company.call("getLeadHistory", id=new)] == ["create"]
 
 
 def test_a_deleted_lead_is_erased_by_its_id(server: Server, company: Company) -> None:
@@ -115,8 +115,8 @@ def test_a_second_erasure_is_a_success_with_the_old_receipt_and_an_unknown_lead_
     outcomes = erase(company, lead, str(lead), {"id": lead}, 1, {"emailAddress": "nobody@example.com"}, {}, "x")
     again = erase(company, lead)
 
-    assert [one["success"] for one in outcomes] == [True, True, True, False, False, False, False]
-    assert [one["error"]["code"] for one in outcomes[3:5]] == [404, 404]
+    assert [outcome["success"] for outcome in outcomes] == [True, True, True, False, False, False, False]
+    assert [outcome["error"]["code"] for outcome in outcomes[3:5]] == [404, 404]
     assert again == outcomes[:1]
     assert len(receipts(company)) == 1
 
@@ -134,17 +134,17 @@ def test_what_is_about_something_else_too_stays_and_names_the_lead_no_more(compa
     (kept,) = company.call("getAccountNotes", id=account)
     assert (kept["id"], kept["whoID"]) == (str(note), None)
     tasks = company.call("getTasks", where={})
-    assert [(int(one["id"]), one["whoID"]) for one in tasks] == [(task, None), (free, None)]
+    assert [(int(row["id"]), row["whoID"]) for row in tasks] == [(task, None), (free, None)]
     (receipt,) = receipts(company)
     assert receipt["kept"] == {"note": "1", "task": "1"}
 
 
 def test_counts_of_lists_follow(company: Company) -> None:
-    (one, other) = company.create({}, {})
+    (first, other) = company.create({}, {})
     (made,) = company.call("createList", name="Fair")
-    company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead} for lead in (one, other)])
+    company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead} for lead in (first, other)])
 
-    erase(company, one)
+    erase(company, first)
 
     (row,) = company.call("getActiveLists", where={"id": made["id"]})
     assert row["memberCount"] == "1"
@@ -203,8 +203,8 @@ def test_several_leads_in_one_call_each_with_a_receipt_of_its_own(company: Compa
 
     outcomes = erase(company, *({"id": lead} for lead in leads))
 
-    assert [len(one["receipts"]) for one in outcomes] == [1] * 50
-    assert {int(one["leadID"]) for one in receipts(company)} == set(leads)
+    assert [len(outcome["receipts"]) for outcome in outcomes] == [1] * 50
+    assert {int(receipt["leadID"]) for receipt in receipts(company)} == set(leads)
     assert company.call("getLeads", where={}) == []
 
 

@@ -9,8 +9,8 @@ from recycling import bin_of, deleted, restored
 from support import Company, Server, sql
 
 
-def as_of(company: Company, lead: int, at: str) -> list[dict[str, Any]]:
-    return company.call("getLeadsAsOf", id=lead, at=at)
+def as_of(company: Company, lead: int, moment: str) -> list[dict[str, Any]]:
+    return company.call("getLeadsAsOf", id=lead, at=moment)
 
 
 def ago(company: Company, lead: int, days: int) -> None:
@@ -60,7 +60,7 @@ def test_an_address_erases_all_leads_that_had_it_when_they_were_deleted(server: 
 
     assert len(outcome["receipts"]) == 3
     assert hits(server, company) == []
-    assert {int(one["leadID"]) for one in receipts(company)} == set(leads)
+    assert {int(receipt["leadID"]) for receipt in receipts(company)} == set(leads)
 
 
 @pytest.mark.parametrize("asked", range(3))

@@ -44,7 +44,7 @@ def test_merged_leads_are_one_person_and_are_erased_together(server: Server, com
     assert company.call("getLead", id=lead) == []
     assert company.call("getLead", id=other) == []
     changes = company.call("getLeadChanges", kinds=["erase"])
-    assert sorted(int(one["leadID"]) for one in changes) == sorted([lead, other])
+    assert sorted(int(change["leadID"]) for change in changes) == sorted([lead, other])
 
 
 def test_one_that_came_back_out_of_a_merge_is_erased_alone(server: Server, company: Company) -> None:

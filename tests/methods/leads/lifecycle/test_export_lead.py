@@ -41,14 +41,14 @@ def test_what_other_reads_show_of_a_lead_is_in_its_export_as_they_show_it(compan
     assert whole["hasOpportunity"] == "1"
     (field,) = part(rows, "field")
     assert (field["systemName"], field["label"]) == (size, "Shoe size")
-    assert [one["id"] for one in part(rows, "note")] == [str(note)]
+    assert [row["id"] for row in part(rows, "note")] == [str(note)]
     assert part(rows, "task") == company.call("getTasks", where={"id": task})
-    assert [one["id"] for one in part(rows, "opportunity")] == [str(primary), str(linked)]
+    assert [row["id"] for row in part(rows, "opportunity")] == [str(primary), str(linked)]
     assert len(part(rows, "opportunityLead")) == 2
-    assert [(one["name"], one["status"]) for one in part(rows, "listMember")] == [("Fair", "removed")]
-    assert [one["callNotes"] for one in part(rows, "call")] == ["A note"]
-    assert sorted(part(rows, "event"), key=lambda one: int(one["id"])) == sorted(
-        company.call("getEvents", where={"leadID": lead}), key=lambda one: int(one["id"])
+    assert [(row["name"], row["status"]) for row in part(rows, "listMember")] == [("Fair", "removed")]
+    assert [row["callNotes"] for row in part(rows, "call")] == ["A note"]
+    assert sorted(part(rows, "event"), key=lambda event: int(event["id"])) == sorted(
+        company.call("getEvents", where={"leadID": lead}), key=lambda event: int(event["id"])
     )
     assert part(rows, "score") == company.call("getScoreExplanation", leadID=lead)
     assert str(other) not in json.dumps(rows)
@@ -83,9 +83,9 @@ def test_files_come_with_their_content_and_visitors_with_what_they_saw(company: 
 
     uploads = part(rows, "upload")
     assert len(uploads) == 3
-    assert {base64.b64decode(one["base64"]) for one in uploads} == {b"content" * 50}
-    assert [one["trackingID"] for one in part(rows, "visitor")] == ["t-1"]
-    assert [json.loads(one["eventData"]) for one in part(rows, "pageView")] == [{"url": "/a"}]
+    assert {base64.b64decode(upload["base64"]) for upload in uploads} == {b"content" * 50}
+    assert [row["trackingID"] for row in part(rows, "visitor")] == ["t-1"]
+    assert [json.loads(row["eventData"]) for row in part(rows, "pageView")] == [{"url": "/a"}]
 
 
 def test_a_timeline_of_any_length_comes_whole_and_each_event_once(company: Company) -> None:
@@ -103,7 +103,7 @@ def test_a_timeline_of_any_length_comes_whole_and_each_event_once(company: Compa
 
     events = part(export(company, lead), "event")
 
-    assert len(events) == len({one["id"] for one in events}) == 2_346
+    assert len(events) == len({event["id"] for event in events}) == 2_346
 
 
 def test_a_deleted_lead_has_its_timeline_an_erased_one_its_receipt_and_nobody_has_nothing(company: Company) -> None:

@@ -18,7 +18,7 @@ def merge(company: Company, stays: int, *others: int, **more: Any) -> None:
 
 def story(company: Company, lead: int, *sources: str) -> list[str]:
     events = company.call("getLeadTimeline", where={"whoID": lead})
-    return [one["eventSource"] for one in events if not sources or one["eventSource"] in sources]
+    return [event["eventSource"] for event in events if not sources or event["eventSource"] in sources]
 
 
 def age(company: Company, *leads: int) -> None:
@@ -56,7 +56,7 @@ def test_the_lead_that_stays_keeps_its_values_and_gets_what_it_lacks_from_the_on
     lead = company.lead(stays)
     assert [lead[name] for name in ("city", "title", "firstName", field)] == ["Rome", "CEO", "New", "38"]
     assert lead["ownerID"] == user(company)
-    assert [one["id"] for one in company.call("getLeads", where={})] == [str(stays)]
+    assert [row["id"] for row in company.call("getLeads", where={})] == [str(stays)]
 
 
 @pytest.mark.parametrize("rule", ["newest", "oldest"])
@@ -101,8 +101,8 @@ def test_single_fields_take_the_value_of_a_lead_or_one_that_is_given(company: Co
     )
 
     lead = company.lead(stays)
-    found = [lead[name] for name in ("city", "emailAddress", field, "title", "leadScore", "isUnsubscribed")]
-    assert found == ["", "B@example.com", "", "CFO", "7", "0"]
+    values = [lead[name] for name in ("city", "emailAddress", field, "title", "leadScore", "isUnsubscribed")]
+    assert values == ["", "B@example.com", "", "CFO", "7", "0"]
     assert company.call("getLeads", where={"emailAddress": "b@EXAMPLE.com"}) == [lead]
     assert len(company.create({"emailAddress": "lead.free@example.com"})) == 1
 
@@ -136,7 +136,7 @@ def test_the_feed_tells_of_the_leads_that_went_and_then_of_the_merge(company: Co
     merge(company, stays, other)
 
     changes = company.call("getLeadChanges")[2:]
-    assert [(one["kind"], one["leadID"], one["changed"]) for one in changes] == [
+    assert [(change["kind"], change["leadID"], change["changed"]) for change in changes] == [
         ("delete", str(other), {"mergedInto": [None, str(stays)]}),
         ("merge", str(stays), {"merged": [None, [str(other)]], "title": [None, "CEO"]}),
     ]
@@ -146,23 +146,31 @@ def test_the_feed_tells_of_the_leads_that_went_and_then_of_the_merge(company: Co
 
 
 def test_places_on_lists_move_and_none_is_there_twice(company: Company) -> None:
-    stays, one, two = company.create({}, {}, {})
+    stays, first, second = company.create({}, {}, {})
     both, his, theirs, gone = (
         made["id"] for made in company.call("createList", objects=[{"name": name} for name in "abcd"])
     )
-    pairs = [(both, stays), (both, one), (his, stays), (his, one), (theirs, one), (theirs, two), (gone, two)]
+    pairs = [
+        (both, stays),
+        (both, first),
+        (his, stays),
+        (his, first),
+        (theirs, first),
+        (theirs, second),
+        (gone, second),
+    ]
     company.make("addListMembers", *({"listID": on, "memberID": lead} for on, lead in pairs))
     company.call("removeListMembers", objects=[
-        {"listID": on, "contactID": lead} for on, lead in ((his, stays), (theirs, one), (gone, two))
+        {"listID": on, "contactID": lead} for on, lead in ((his, stays), (theirs, first), (gone, second))
     ])  # fmt: skip
 
-    merge(company, stays, one, two)
+    merge(company, stays, first, second)
 
-    found = {
+    memberships = {
         (row["listID"], row["isRemoved"]) for row in company.call("getContactListMemberships", where={"id": stays})
     }
-    assert found == {(str(both), "0"), (str(his), "1"), (str(theirs), "0"), (str(gone), "1")}
-    counts = [(one["memberCount"], one["removedCount"]) for one in company.call("getActiveLists")]
+    assert memberships == {(str(both), "0"), (str(his), "1"), (str(theirs), "0"), (str(gone), "1")}
+    counts = [(row["memberCount"], row["removedCount"]) for row in company.call("getActiveLists")]
     assert counts == [("1", "0"), ("0", "1"), ("1", "0"), ("0", "1")]
 
 
@@ -173,27 +181,27 @@ def test_lists_with_a_filter_follow_the_values_that_won(company: Company) -> Non
 
     merge(company, stays, other, valuesFrom={"city": other})
 
-    assert [one["memberCount"] for one in company.call("getActiveLists")] == ["0", "1"]
+    assert [row["memberCount"] for row in company.call("getActiveLists")] == ["0", "1"]
 
 
 def test_opportunities_move_and_the_status_follows(company: Company) -> None:
-    stays, one, two = company.create({"leadStatus": "open"}, {}, {})
-    shared, theirs = opportunity(company, primaryLeadID=stays), opportunity(company, primaryLeadID=one)
+    stays, first, second = company.create({"leadStatus": "open"}, {}, {})
+    shared, theirs = opportunity(company, primaryLeadID=stays), opportunity(company, primaryLeadID=first)
     company.make(
         "createOpportunityLeads",
-        {"opportunityID": shared, "leadID": one},
-        {"opportunityID": theirs, "leadID": two},
+        {"opportunityID": shared, "leadID": first},
+        {"opportunityID": theirs, "leadID": second},
     )
-    company.call("updateOpportunities", objects=[{"id": shared, "originatingLeadID": two}])
+    company.call("updateOpportunities", objects=[{"id": shared, "originatingLeadID": second}])
 
-    merge(company, stays, one, two)
+    merge(company, stays, first, second)
 
     links = company.call("getOpportunityLeads", where={"leadID": stays})
     assert sorted(link["opportunityID"] for link in links) == sorted([str(shared), str(theirs)])
     assert len(company.call("getOpportunityLeads")) == 2
-    found = {row["id"]: row for row in company.call("getOpportunities", where={})}
-    assert {(row["primaryLeadID"]) for row in found.values()} == {str(stays)}
-    assert found[str(shared)]["originatingLeadID"] == str(stays)
+    deals = {row["id"]: row for row in company.call("getOpportunities", where={})}
+    assert {(row["primaryLeadID"]) for row in deals.values()} == {str(stays)}
+    assert deals[str(shared)]["originatingLeadID"] == str(stays)
     assert company.lead(stays)["leadStatus"] == "contactWithOpp"
 
 
@@ -303,8 +311,8 @@ def test_what_cannot_be_merged_is_refused_alone(company: Company) -> None:
     stays, other, third = company.create({"emailAddress": "a@example.com"}, {}, {"emailAddress": "c@example.com"})
     before = company.call("getLeads", where={})
 
-    def code(**one: Any) -> int | None:
-        return company.code("mergeLeads", {"id": stays, "mergeIDs": [other], **one})
+    def code(**values: Any) -> int | None:
+        return company.code("mergeLeads", {"id": stays, "mergeIDs": [other], **values})
 
     assert code(id=1) == 404
     assert code(mergeIDs=[other, 1]) == 404
@@ -330,7 +338,9 @@ def test_what_cannot_be_merged_is_refused_alone(company: Company) -> None:
 
 
 def test_more_leads_than_a_call_can_merge_refuse_it(company: Company) -> None:
-    objects = [{"id": 1000 + at, "mergeIDs": list(range(at * 50 + 5000, at * 50 + 5050))} for at in range(11)]
+    objects = [
+        {"id": 1000 + number, "mergeIDs": list(range(number * 50 + 5000, number * 50 + 5050))} for number in range(11)
+    ]
 
     assert company.error("mergeLeads", objects=objects)["code"] == 209
 
@@ -346,38 +356,39 @@ def test_to_merge_again_changes_nothing(company: Company) -> None:
 
 
 def test_objects_work_one_after_the_other(company: Company) -> None:
-    one, two, three, four = company.create({}, {"city": "Rome"}, {"title": "CEO"}, {"firstName": "Ann"})
+    first, second, third, fourth = company.create({}, {"city": "Rome"}, {"title": "CEO"}, {"firstName": "Ann"})
 
     outcomes = company.call(
         "mergeLeads",
         objects=[
-            {"id": one, "mergeIDs": [two]},
-            {"id": two, "mergeIDs": [three]},
-            {"id": 7, "mergeIDs": [four]},
-            {"id": one, "mergeIDs": [two]},
-            {"id": three, "mergeIDs": [four]},
+            {"id": first, "mergeIDs": [second]},
+            {"id": second, "mergeIDs": [third]},
+            {"id": 7, "mergeIDs": [fourth]},
+            {"id": first, "mergeIDs": [second]},
+            {"id": third, "mergeIDs": [fourth]},
         ],
     )
 
     codes = [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
     assert codes == [None, None, 404, 302, None]
-    assert {outcome.get("id", one) for outcome in outcomes} == {one}
-    lead = company.lead(one)
+    assert {outcome.get("id", first) for outcome in outcomes} == {first}
+    lead = company.lead(first)
     assert (lead["city"], lead["title"], lead["firstName"]) == ("Rome", "CEO", "Ann")
-    assert rows(company, "select distinct lead_id from merged_lead") == [(one,)]
+    assert rows(company, "select distinct lead_id from merged_lead") == [(first,)]
 
 
 def test_two_objects_cannot_take_one_address(company: Company) -> None:
-    one, two, three, four = company.create({}, {}, {}, {"emailAddress": "d@example.com"})
+    first, second, third, fourth = company.create({}, {}, {}, {"emailAddress": "d@example.com"})
     value = {"values": {"emailAddress": "new@example.com"}}
 
     outcomes = company.call(
-        "mergeLeads", objects=[{"id": one, "mergeIDs": [two], **value}, {"id": three, "mergeIDs": [four], **value}]
+        "mergeLeads",
+        objects=[{"id": first, "mergeIDs": [second], **value}, {"id": third, "mergeIDs": [fourth], **value}],
     )
 
     assert [outcome["success"] for outcome in outcomes] == [True, False]
     assert outcomes[1]["error"]["code"] == 301
-    assert company.lead(four)["emailAddress"] == "d@example.com"
+    assert company.lead(fourth)["emailAddress"] == "d@example.com"
 
 
 # The old ids
@@ -402,11 +413,11 @@ def test_reads_by_the_old_id_answer_with_the_lead_that_stays(company: Company) -
     assert story(company, other) == story(company, stays)
     assert company.call("getEvents", where={"leadID": other}) == company.call("getEvents", where={"leadID": stays})
     by_type = [
-        company.envelope("getEventsByType", {"eventSource": "listJoin,leadMerge", "leadID": one})["result"]
-        for one in (other, stays)
+        company.envelope("getEventsByType", {"eventSource": "listJoin,leadMerge", "leadID": lead_id})["result"]
+        for lead_id in (other, stays)
     ]
     assert by_type[0] == by_type[1]
-    assert [len(found) for found in by_type[0].values()] == [1, 1]
+    assert [len(events) for events in by_type[0].values()] == [1, 1]
     assert len(notes_of(company, "lead", other)) == 1
     assert len(company.call("getContactsNotes", where={"id": [alone, other]})) == 1
     assert len(company.call("getTasks", where={"whoID": other})) == 1
@@ -426,7 +437,7 @@ def test_writes_by_the_old_id_change_the_lead_that_stays(company: Company) -> No
         assert company.code(method, {"id": other, "city": method}) is None
         assert company.lead(stays)["city"] == method
     both = [{"id": other, "title": "CEO"}, {"id": stays, "title": "CFO"}, {"id": other, "title": "CTO"}]
-    assert all(one["success"] for one in company.call("updateLeads", objects=both))
+    assert all(outcome["success"] for outcome in company.call("updateLeads", objects=both))
     assert company.lead(stays)["title"] == "CTO"
     company.call("addListMember", listID=made["id"], memberID=other)
     assert company.code("addListMembers", {"listID": made["id"], "memberID": stays}) == 213
@@ -453,12 +464,12 @@ def test_writes_by_the_old_id_change_the_lead_that_stays(company: Company) -> No
 
 
 def test_the_old_id_of_a_chain_answers_with_its_end(company: Company) -> None:
-    one, two, three = company.create({}, {}, {})
-    merge(company, two, one)
-    merge(company, three, two)
+    first, second, third = company.create({}, {}, {})
+    merge(company, second, first)
+    merge(company, third, second)
 
-    assert company.call("getLead", id=one) == company.call("getLead", id=two) == [company.lead(three)]
-    assert rows(company, "select id, lead_id from merged_lead order by id") == [(one, three), (two, three)]
+    assert company.call("getLead", id=first) == company.call("getLead", id=second) == [company.lead(third)]
+    assert rows(company, "select id, lead_id from merged_lead order by id") == [(first, third), (second, third)]
 
 
 def test_an_old_id_cannot_be_deleted(company: Company) -> None:
@@ -510,10 +521,10 @@ def test_a_merged_lead_can_be_restored_as_a_lead_of_its_own(company: Company) ->
 
 
 def test_250_pairs_are_merged_in_one_call(company: Company) -> None:
-    leads = company.create(*({"city": f"{at}"} for at in range(500)))
+    leads = company.create(*({"city": f"{number}"} for number in range(500)))
 
     outcomes = company.call(
-        "mergeLeads", objects=[{"id": leads[at], "mergeIDs": [leads[at + 250]]} for at in range(250)]
+        "mergeLeads", objects=[{"id": leads[number], "mergeIDs": [leads[number + 250]]} for number in range(250)]
     )
 
     assert all(outcome["success"] for outcome in outcomes)

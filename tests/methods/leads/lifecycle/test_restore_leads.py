@@ -35,27 +35,27 @@ def test_the_timeline_tells_of_the_deletion_and_of_the_return(company: Company) 
 
     events = company.call("getLeadTimeline", where={"whoID": lead})
 
-    assert [one["eventSource"] for one in events] == ["leadCreation", "leadDeletion", "leadRestoration"]
+    assert [event["eventSource"] for event in events] == ["leadCreation", "leadDeletion", "leadRestoration"]
     assert events[-1]["eventName"] == "Lead restored"
 
 
 def test_the_bin_shows_the_leads_as_they_were_deleted_last_first(company: Company) -> None:
     field = company.field("Shoe size")
-    one, two, kept = company.create({"emailAddress": "one@example.com", field: "38"}, {"city": "Rome"}, {})
-    before = company.lead(one)
-    deleted(company, one)
-    deleted(company, two)
+    first, second, kept = company.create({"emailAddress": "one@example.com", field: "38"}, {"city": "Rome"}, {})
+    before = company.lead(first)
+    deleted(company, first)
+    deleted(company, second)
 
-    found = company.call("getDeletedLeads")
+    in_bin = company.call("getDeletedLeads")
 
-    assert [row["id"] for row in found] == [str(two), str(one)]
-    assert {name: found[1][name] for name in before} == before
-    assert found[1]["mergedInto"] is None
-    assert found[1]["deleteTimestamp"] >= before["createTimestamp"]
-    assert bin_of(company, id=[one, kept]) == [str(one)]
-    assert bin_of(company, emailAddress="ONE@example.com") == [str(one)]
-    assert bin_of(company, emailAddress="one@example.com", id=two) == []
-    assert [row["id"] for row in company.call("getDeletedLeads", limit=1, offset=1)] == [str(one)]
+    assert [row["id"] for row in in_bin] == [str(second), str(first)]
+    assert {name: in_bin[1][name] for name in before} == before
+    assert in_bin[1]["mergedInto"] is None
+    assert in_bin[1]["deleteTimestamp"] >= before["createTimestamp"]
+    assert bin_of(company, id=[first, kept]) == [str(first)]
+    assert bin_of(company, emailAddress="ONE@example.com") == [str(first)]
+    assert bin_of(company, emailAddress="one@example.com", id=second) == []
+    assert [row["id"] for row in company.call("getDeletedLeads", limit=1, offset=1)] == [str(first)]
     some = company.call("getDeletedLeads", fields=["city", field, "mergedInto"])
     assert some == [{"city": "Rome", "mergedInto": None, field: ""}, {"city": None, "mergedInto": None, field: "38"}]
     assert company.error("getDeletedLeads", fields=["x"])["code"] == 205
@@ -67,30 +67,30 @@ def test_what_is_not_in_the_bin_is_404(company: Company) -> None:
 
     outcomes = company.call("restoreLeads", objects=[alive, {"id": 1}, str(gone), gone])
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [404, 404, None, 404]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [404, 404, None, 404]
 
 
 def test_an_address_that_is_taken_by_now_is_301_and_the_lead_stays_in_the_bin(company: Company) -> None:
-    one, other = company.create({"emailAddress": "one@example.com"}, {})
-    deleted(company, one, other)
+    first, other = company.create({"emailAddress": "one@example.com"}, {})
+    deleted(company, first, other)
     (new,) = company.create({"emailAddress": "ONE@example.com"})
 
-    outcomes = company.call("restoreLeads", objects=[one, other])
+    outcomes = company.call("restoreLeads", objects=[first, other])
 
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [301, None]
-    assert bin_of(company) == [str(one)]
+    assert bin_of(company) == [str(first)]
     deleted(company, new)
-    restored(company, one)
-    assert company.lead(one)["emailAddress"] == "one@example.com"
+    restored(company, first)
+    assert company.lead(first)["emailAddress"] == "one@example.com"
 
 
 def test_of_two_in_the_bin_with_one_address_one_comes_back(company: Company) -> None:
-    (one,) = company.create({"emailAddress": "one@example.com"})
-    deleted(company, one)
-    (two,) = company.create({"emailAddress": "one@example.com"})
-    deleted(company, two)
+    (first,) = company.create({"emailAddress": "one@example.com"})
+    deleted(company, first)
+    (second,) = company.create({"emailAddress": "one@example.com"})
+    deleted(company, second)
 
-    outcomes = company.call("restoreLeads", objects=[one, two])
+    outcomes = company.call("restoreLeads", objects=[first, second])
 
     assert sorted(outcome["success"] for outcome in outcomes) == [False, True]
     assert len(company.call("getLeads", where={})) == 1
@@ -101,7 +101,7 @@ def test_lists_get_their_members_back_as_they_were(company: Company) -> None:
     lead, removed = company.create({"city": "Rome"}, {})
     static, gone = company.call("createList", objects=[{"name": "Static"}, {"name": "Gone"}])
     (ruled,) = company.call("createList", name="Ruled", filter={"city": "Rome"})
-    pairs = [{"listID": one["id"], "memberID": lead} for one in (static, gone)]
+    pairs = [{"listID": row["id"], "memberID": lead} for row in (static, gone)]
     members = company.make("addListMembers", *pairs, {"listID": static["id"], "memberID": removed})
     company.call("removeListMember", listID=static["id"], memberID=removed)
     before = company.call("getListMembers", where={"id": static["id"]})
@@ -113,7 +113,7 @@ def test_lists_get_their_members_back_as_they_were(company: Company) -> None:
     restored(company, lead, removed)
 
     assert company.call("getListMembers", where={"id": static["id"]}) == before
-    lists = {one["id"]: one for one in company.call("getActiveLists")}
+    lists = {row["id"]: row for row in company.call("getActiveLists")}
     assert (lists[str(static["id"])]["memberCount"], lists[str(static["id"])]["removedCount"]) == ("1", "1")
     assert lists[str(ruled["id"])]["memberCount"] == "1"
     assert rows(company, "select id from list_member where list_id = $1 order by id", static["id"]) == [
@@ -133,10 +133,10 @@ def test_opportunities_are_linked_and_named_again_and_the_status_follows(company
 
     restored(company, lead)
 
-    (found,) = company.call("getOpportunity", id=roof)
-    assert (found["primaryLeadID"], found["originatingLeadID"]) == (str(other), str(lead))
+    (row,) = company.call("getOpportunity", id=roof)
+    assert (row["primaryLeadID"], row["originatingLeadID"]) == (str(other), str(lead))
     links = company.call("getOpportunityLeads", where={"leadID": lead})
-    assert [one["opportunityID"] for one in links] == [str(roof)]
+    assert [link_row["opportunityID"] for link_row in links] == [str(roof)]
     assert company.call("getOpportunityLead", id=link) == []
     assert company.lead(lead)["leadStatus"] == "contactWithOpp"
 
@@ -169,10 +169,12 @@ def test_notes_and_tasks_are_about_it_again(company: Company) -> None:
     restored(company, lead)
 
     after = stored(company)
-    assert {one: after[one] for one in (alone, twice, both)} == {one: before[one] for one in (alone, twice, both)}
+    assert {lead_id: after[lead_id] for lead_id in (alone, twice, both)} == {
+        lead_id: before[lead_id] for lead_id in (alone, twice, both)
+    }
     assert after[taken] == ("lead", other, "lead", other)
-    (found,) = company.call("getTasks", where={"id": task})
-    assert (found["whatID"], found["whatType"]) == (str(lead), "lead")
+    (row,) = company.call("getTasks", where={"id": task})
+    assert (row["whatID"], row["whatType"]) == (str(lead), "lead")
 
 
 def test_a_note_that_somebody_has_deleted_since_stays_away(company: Company) -> None:
@@ -189,15 +191,15 @@ def test_a_note_that_somebody_has_deleted_since_stays_away(company: Company) -> 
 def test_a_note_about_two_leads_that_went_together_comes_with_the_first_and_is_about_both_again(
     company: Company,
 ) -> None:
-    one, two = company.create({}, {})
-    (note,) = make_notes(company, {**about("who", "lead", one), **about("what", "lead", two)})
+    first, second = company.create({}, {})
+    (note,) = make_notes(company, {**about("who", "lead", first), **about("what", "lead", second)})
     before = stored(company)
-    deleted(company, one, two)
+    deleted(company, first, second)
     assert stored(company) == {}
 
-    restored(company, two)
-    assert stored(company) == {note: ("lead", two, None, None)}
-    restored(company, one)
+    restored(company, second)
+    assert stored(company) == {note: ("lead", second, None, None)}
+    restored(company, first)
 
     assert stored(company) == before
 
@@ -251,8 +253,8 @@ def test_references_and_fields_that_are_gone_stay_away(company: Company) -> None
 
     restored(company, lead)
 
-    found = company.lead(lead)
-    assert (found["accountID"], found["campaignID"], found[kept]) == (None, str(campaign), "1")
+    back = company.lead(lead)
+    assert (back["accountID"], back["campaignID"], back[kept]) == (None, str(campaign), "1")
     assert rows(company, "select custom::text from lead where id = $1", lead) == [(f'{{"{kept}": "1"}}',)]
 
 
@@ -267,7 +269,7 @@ def test_500_leads_come_back_in_one_call(company: Company) -> None:
     restored(company, *leads)
 
     after = company.call("getLeads", where={})
-    assert [one["emailAddress"] for one in after] == [one["emailAddress"] for one in before]
+    assert [row["emailAddress"] for row in after] == [row["emailAddress"] for row in before]
     assert company.call("getActiveLists")[0]["memberCount"] == "500"
     assert len(stored(company)) == 500
     assert rows(company, "select count(*) from deleted_lead_part") == [(0,)]
@@ -278,12 +280,12 @@ def test_page_starts_that_were_remembered_are_not_used_after_a_return(company: C
     deleted(company, leads[0])
     sql(company.dsn, "update lead set create_timestamp = now() - interval '1 day'", company_id=company.id)
     pages = [company.call("getLeads", where={}, limit=2, offset=offset) for offset in (0, 2, 4)]
-    assert [one["id"] for page in pages for one in page] == [str(one) for one in leads[1:]]
+    assert [row["id"] for page in pages for row in page] == [str(lead_id) for lead_id in leads[1:]]
 
     restored(company, leads[0])
 
     pages = [company.call("getLeads", where={}, limit=2, offset=offset) for offset in (0, 2, 4)]
-    assert [one["id"] for page in pages for one in page] == [str(one) for one in leads]
+    assert [row["id"] for page in pages for row in page] == [str(lead_id) for lead_id in leads]
 
 
 @pytest.mark.parametrize("days", [0, 3])

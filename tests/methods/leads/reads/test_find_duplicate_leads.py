@@ -13,12 +13,12 @@ def whole(company: Company, **params: Any) -> dict[str, Any]:
     return answer["result"]
 
 
-def found(company: Company, **params: Any) -> list[dict[str, Any]]:
+def duplicates(company: Company, **params: Any) -> list[dict[str, Any]]:
     return company.call("findDuplicateLeads", **params)
 
 
 def pairs(company: Company, **params: Any) -> set[tuple[int, int]]:
-    return {(int(one["leadID"]), int(one["otherID"])) for one in found(company, **params)}
+    return {(int(row["leadID"]), int(row["otherID"])) for row in duplicates(company, **params)}
 
 
 PEOPLE: list[tuple[dict[str, Any], dict[str, Any], list[str] | None]] = [
@@ -76,20 +76,20 @@ PEOPLE: list[tuple[dict[str, Any], dict[str, Any], list[str] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other", "reasons"), PEOPLE, ids=[f"{a} {b}" for a, b, _ in PEOPLE])
+@pytest.mark.parametrize(("first", "other", "reasons"), PEOPLE, ids=[f"{a} {b}" for a, b, _ in PEOPLE])
 def test_two_leads_are_told_as_one_person_or_not(
-    company: Company, one: dict[str, Any], other: dict[str, Any], reasons: list[str] | None
+    company: Company, first: dict[str, Any], other: dict[str, Any], reasons: list[str] | None
 ) -> None:
     ids = company.create(
-        {"emailAddress": f"{company.id}@one.example", **one}, {"emailAddress": f"{company.id}@two.example", **other}
+        {"emailAddress": f"{company.id}@one.example", **first}, {"emailAddress": f"{company.id}@two.example", **other}
     )
 
-    rows = found(company)
+    rows = duplicates(company)
 
     assert [row["reasons"] for row in rows] == ([reasons] if reasons else [])
     assert [(row["leadID"], row["otherID"]) for row in rows] == ([(str(ids[0]), str(ids[1]))] if reasons else [])
     assert all(0.5 <= float(row["score"]) <= 1 for row in rows)
-    assert found(company, id=ids[0]) == rows
+    assert duplicates(company, id=ids[0]) == rows
 
 
 def test_the_surest_pairs_come_first_and_reasons_add_up(company: Company) -> None:
@@ -102,7 +102,7 @@ def test_the_surest_pairs_come_first_and_reasons_add_up(company: Company) -> Non
         {"emailAddress": "q@example.com", "mobilePhoneNumber": "+4917099999"},
     )
 
-    assert [(row["score"], row["reasons"]) for row in found(company)] == [
+    assert [(row["score"], row["reasons"]) for row in duplicates(company)] == [
         ("0.98", ["email", "mobilePhone"]),
         ("0.80", ["email"]),
         ("0.70", ["mobilePhone"]),
@@ -116,21 +116,21 @@ def test_a_lead_asked_for_stands_first_in_its_pairs(company: Company) -> None:
 
     assert pairs(company, id=second) == {(second, first), (second, third)}
     assert pairs(company, id=[first, third]) == {(first, second), (first, third), (third, second)}
-    assert found(company, id=1) == []
+    assert duplicates(company, id=1) == []
 
 
 def test_what_has_changed_counts_at_once(company: Company) -> None:
-    one, other = company.create({"emailAddress": "a@x.example"}, {"emailAddress": "b@x.example"})
-    assert found(company) == []
+    first, other = company.create({"emailAddress": "a@x.example"}, {"emailAddress": "b@x.example"})
+    assert duplicates(company) == []
 
     company.call("updateLeads", objects=[{"id": other, "emailAddress": "a+b@x.example"}])
-    assert pairs(company) == {(one, other)}
-    company.call("updateLeads", objects=[{"id": one, "active": 0}])
-    assert found(company) == found(company, id=other) == []
-    company.call("updateLeads", objects=[{"id": one, "active": 1}])
-    assert pairs(company) == {(one, other)}
-    company.call("deleteLeads", objects=[one])
-    assert found(company) == found(company, id=other) == []
+    assert pairs(company) == {(first, other)}
+    company.call("updateLeads", objects=[{"id": first, "active": 0}])
+    assert duplicates(company) == duplicates(company, id=other) == []
+    company.call("updateLeads", objects=[{"id": first, "active": 1}])
+    assert pairs(company) == {(first, other)}
+    company.call("deleteLeads", objects=[first])
+    assert duplicates(company) == duplicates(company, id=other) == []
     (third,) = company.create({"emailAddress": "a+c@x.example"})
     assert pairs(company) == {(other, third)}
 
@@ -139,7 +139,7 @@ def test_what_a_crowd_shares_says_nothing_and_hides_nothing(company: Company) ->
     crowd = company.create(
         *({"emailAddress": f"info+{number}@x.example", "mobilePhoneNumber": "x"} for number in range(21))
     )
-    assert found(company) == []
+    assert duplicates(company) == []
 
     company.call(
         "updateLeads", objects=[{"id": lead, "mobilePhoneNumber": "0170 7654321"} for lead in (crowd[3], crowd[5])]

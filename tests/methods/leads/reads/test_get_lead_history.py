@@ -16,18 +16,18 @@ def history(company: Company, lead: int, **more: Any) -> list[dict[str, Any]]:
     return company.call("getLeadHistory", id=lead, **more)
 
 
-def as_of(company: Company, lead: Any, at: Any, **more: Any) -> list[dict[str, Any]]:
-    return company.call("getLeadsAsOf", id=lead, at=str(at), **more)
+def as_of(company: Company, lead: Any, moment: Any, **more: Any) -> list[dict[str, Any]]:
+    return company.call("getLeadsAsOf", id=lead, at=str(moment), **more)
 
 
-def settle(company: Company, lead: int, at: datetime) -> None:
+def settle(company: Company, lead: int, moment: datetime) -> None:
     """Say that what has just happened to the lead happened at that time."""
     sql(
         company.dsn,
         "update event set create_timestamp = $2::timestamp at time zone 'UTC'"
         " where lead_id = $1 and create_timestamp > now() - interval '1 hour'",
         lead,
-        at,
+        moment,
         company_id=company.id,
     )
     sql(
@@ -35,7 +35,7 @@ def settle(company: Company, lead: int, at: datetime) -> None:
         "update lead set update_timestamp = $2::timestamp at time zone 'UTC',"
         " create_timestamp = least(create_timestamp, $2::timestamp at time zone 'UTC') where id = $1",
         lead,
-        at,
+        moment,
         company_id=company.id,
     )
 
@@ -48,24 +48,29 @@ def test_every_change_is_told_with_its_old_and_new_values_oldest_first(company: 
 
     changes = history(company, lead)
 
-    assert [one["kind"] for one in changes] == ["create", "update", "update", "delete"]
-    assert [one["changed"] for one in changes[:3]] == [
+    assert [change["kind"] for change in changes] == ["create", "update", "update", "delete"]
+    assert [change["changed"] for change in changes[:3]] == [
         None,
         {"city": ["Oslo", "Rome"], "firstName": ["Ada", ""]},
         {"leadStatus": ["unqualified", "open"]},
     ]
-    assert [one["eventSource"] for one in changes] == ["leadCreation", "leadUpdate", "changeLeadStatus", "leadDeletion"]
-    assert [one["eventID"] for one in changes] == [
-        one["id"] for one in company.call("getEvents", where={"leadID": lead})
+    assert [change["eventSource"] for change in changes] == [
+        "leadCreation",
+        "leadUpdate",
+        "changeLeadStatus",
+        "leadDeletion",
     ]
-    assert {one["leadID"] for one in changes} == {str(lead)}
+    assert [change["eventID"] for change in changes] == [
+        event["id"] for event in company.call("getEvents", where={"leadID": lead})
+    ]
+    assert {change["leadID"] for change in changes} == {str(lead)}
 
 
 def test_only_the_changes_of_some_fields(company: Company) -> None:
     (lead,) = company.create({})
     company.call("updateLeads", objects=[{"id": lead, "city": "Rome", "title": "CEO"}, {"id": lead, "state": "x"}])
 
-    assert [one["changed"] for one in history(company, lead, fields=["city"])] == [{"city": [None, "Rome"]}]
+    assert [change["changed"] for change in history(company, lead, fields=["city"])] == [{"city": [None, "Rome"]}]
     assert history(company, lead, fields=["country"]) == []
     assert company.error("getLeadHistory", id=lead, fields=["nothing"])["code"] == 205
 
@@ -77,7 +82,9 @@ def test_a_long_history_comes_page_by_page(company: Company) -> None:
     pages = [history(company, lead, limit=10, offset=offset) for offset in (0, 10, 20, 30, 40)]
 
     assert [len(page) for page in pages] == [10, 10, 10, 1, 0]
-    assert [one["eventID"] for page in pages for one in page] == [one["eventID"] for one in history(company, lead)]
+    assert [change["eventID"] for page in pages for change in page] == [
+        change["eventID"] for change in history(company, lead)
+    ]
 
 
 def test_what_happens_without_changing_the_lead_is_no_change(company: Company) -> None:
@@ -85,7 +92,7 @@ def test_what_happens_without_changing_the_lead_is_no_change(company: Company) -
     (made,) = company.call("createList", name="Fair")
     company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead}])
 
-    assert [one["kind"] for one in history(company, lead)] == ["create"]
+    assert [change["kind"] for change in history(company, lead)] == ["create"]
     assert history(company, 1) == []
 
 
@@ -134,7 +141,7 @@ def test_events_that_began_earlier_and_came_later_are_undone_in_the_order_in_whi
     company.call("updateLeads", objects=[{"id": lead, "city": "third"}])
     settle(company, lead, BEGIN + timedelta(seconds=20))  # its transaction had waited for the other one
 
-    assert [as_of(company, lead, BEGIN + timedelta(seconds=at))[0]["city"] for at in (10, 25, 30)] == [
+    assert [as_of(company, lead, BEGIN + timedelta(seconds=seconds))[0]["city"] for seconds in (10, 25, 30)] == [
         "first",
         "first",
         "third",

@@ -257,13 +257,13 @@ def test_get_events_gives_everything_after_a_time(company: Company) -> None:
         company_id=company.id,
     )
 
-    def found(**where: Any) -> list[str]:
+    def matching(**where: Any) -> list[str]:
         return [event["leadID"] for event in company.call("getEvents", where=where)]
 
-    assert found() == [str(first), str(second)]
-    assert found(createTimestamp="2020-01-01 09:59:59") == [str(first), str(second)]
-    assert found(createTimestamp="2020-01-01 10:00:00") == [str(second)]
-    assert found(createTimestamp="2020-01-01 09:00:00", leadID=first) == [str(first)]
+    assert matching() == [str(first), str(second)]
+    assert matching(createTimestamp="2020-01-01 09:59:59") == [str(first), str(second)]
+    assert matching(createTimestamp="2020-01-01 10:00:00") == [str(second)]
+    assert matching(createTimestamp="2020-01-01 09:00:00", leadID=first) == [str(first)]
 
 
 def test_get_events_needs_its_where_and_one_value_for_each_filter(company: Company) -> None:

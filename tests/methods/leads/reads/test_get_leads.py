@@ -28,19 +28,19 @@ def id_of(company: Company, letter: str) -> int:
 
 
 def test_the_examples_of_the_reference_are_answered_to_the_letter(company: Company) -> None:
-    one, two = company.create(
+    first, second = company.create(
         {"emailAddress": "lead.one@example.com", "firstName": "Lead"},
         {"emailAddress": "lead.two@example.com", "firstName": "Lead"},
     )
 
-    params = {"where": {"id": [one, two]}, "fields": ["id", "firstName", "emailAddress"]}
+    params = {"where": {"id": [first, second]}, "fields": ["id", "firstName", "emailAddress"]}
     answer = company.envelope("getLeads", params, id="r7")
 
     assert answer == {
         "result": {
             "lead": [
-                {"id": str(one), "firstName": "Lead", "emailAddress": "lead.one@example.com"},
-                {"id": str(two), "firstName": "Lead", "emailAddress": "lead.two@example.com"},
+                {"id": str(first), "firstName": "Lead", "emailAddress": "lead.one@example.com"},
+                {"id": str(second), "firstName": "Lead", "emailAddress": "lead.two@example.com"},
             ]
         },
         "error": None,
@@ -123,11 +123,11 @@ def test_of_lists_at_most_500_leads_come_back_ids_first(company: Company) -> Non
     company.create(*({"emailAddress": address} for address in addresses))
     by_id = company.create(*[{}] * 300)
 
-    found = company.call("getLeads", where={"emailAddress": addresses, "id": by_id}, limit=1000)
+    leads = company.call("getLeads", where={"emailAddress": addresses, "id": by_id}, limit=1000)
 
-    assert [int(lead["id"]) for lead in found[:300]] == sorted(by_id)
-    assert len(found) == 500
-    assert {lead["emailAddress"] for lead in found[300:]} <= set(addresses)
+    assert [int(lead["id"]) for lead in leads[:300]] == sorted(by_id)
+    assert len(leads) == 500
+    assert {lead["emailAddress"] for lead in leads[300:]} <= set(addresses)
 
 
 def test_an_empty_list_finds_nothing_for_to_ignore_it_would_return_everything(four: Company) -> None:

@@ -47,10 +47,10 @@ def test_a_lead_has_the_columns_of_get_leads_but_for_the_weighted_score(company:
     company.create({"leadScoreWeighted": 5})
     (lead,) = company.call("getLeads", where={})
 
-    (found,) = company.call("getLeadsDateRange", **EVER, timestamp="create")
+    (row,) = company.call("getLeadsDateRange", **EVER, timestamp="create")
     (asked,) = company.call("getLeadsDateRange", **EVER, timestamp="create", fields=["leadScoreWeighted", "id"])
 
-    assert list(found.items()) == [item for item in lead.items() if item[0] != "leadScoreWeighted"]
+    assert list(row.items()) == [item for item in lead.items() if item[0] != "leadScoreWeighted"]
     assert asked == {"id": lead["id"], "leadScoreWeighted": "5"}
 
 
@@ -303,10 +303,10 @@ def test_leads_of_one_second_are_neither_lost_nor_doubled_between_pieces(company
         company.create(*[{}] * 400)
     sql(company.dsn, "update lead set create_timestamp = '2016-01-01 00:00:00.5+00'", company_id=company.id)
 
-    found = ids(company, limit=5_000)
+    lead_ids = ids(company, limit=5_000)
 
-    assert found == sorted(found)
-    assert len(set(found)) == len(found) == 1_200
+    assert lead_ids == sorted(lead_ids)
+    assert len(set(lead_ids)) == len(lead_ids) == 1_200
 
 
 def test_a_field_made_while_a_long_answer_goes_out_does_not_cut_it_short(company: Company) -> None:

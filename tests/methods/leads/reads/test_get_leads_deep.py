@@ -24,15 +24,15 @@ def walk(company: Company) -> list[str]:
     for offset in range(15 * PAGE, -1, -PAGE):
         back[:0] = page(company, offset)
     forward: list[str] = []
-    while found := page(company, len(forward)):
-        forward += found
+    while lead_ids := page(company, len(forward)):
+        forward += lead_ids
     assert back == forward
     return forward
 
 
 def page(company: Company, offset: int, limit: int = PAGE) -> list[str]:
-    found = company.call("getLeads", where={}, limit=limit, offset=offset, fields=["id"])
-    return [lead["id"] for lead in found]
+    leads = company.call("getLeads", where={}, limit=limit, offset=offset, fields=["id"])
+    return [lead["id"] for lead in leads]
 
 
 def stored(company: Company) -> list[str]:

@@ -20,7 +20,7 @@ def related(company: Company, address: str, **more: Any) -> list[int]:
 
 
 def people(company: Company, *addresses: str, **more: Any) -> list[int]:
-    return company.create(*({"emailAddress": one, **more} for one in addresses))
+    return company.create(*({"emailAddress": address, **more} for address in addresses))
 
 
 def test_the_lead_comes_first_then_its_account_then_its_domain_each_by_id(company: Company) -> None:
@@ -65,7 +65,7 @@ def test_a_public_mail_provider_relates_nobody(domain: str, company: Company) ->
     me, _, colleague = people(company, f"me@{domain}", f"you@{domain}", "they@acme.test")
     assert related(company, f"ME@{domain.upper()}") == [me]
 
-    company.call("updateLeads", objects=[{"id": one, "accountID": account(company)} for one in (me,)])
+    company.call("updateLeads", objects=[{"id": lead_id, "accountID": account(company)} for lead_id in (me,)])
     (row,) = company.call("getLead", id=me)
     company.call("updateLeads", objects=[{"id": colleague, "accountID": row["accountID"]}])
     assert related(company, f"me@{domain}") == [me, colleague]
@@ -108,8 +108,8 @@ def test_limit_cuts_after_the_nearest_ones(company: Company) -> None:
 
 
 def test_500_at_most_and_500_when_not_said(company: Company) -> None:
-    for at in (0, 1):
-        people(company, *(f"{at}-{number}@acme.test" for number in range(300)))
+    for batch in (0, 1):
+        people(company, *(f"{batch}-{number}@acme.test" for number in range(300)))
 
     assert len(related(company, "x@acme.test")) == len(related(company, "x@acme.test", limit=10_000)) == 500
 

@@ -14,7 +14,7 @@ from generate_series(0, $5 - 1) n
 """
 
 
-def found(company: Company, filter: Any, **more: Any) -> str:
+def matching(company: Company, filter: Any, **more: Any) -> str:
     """The first letters of the addresses of the leads that are found."""
     rows = company.call("searchLeads", filter=filter, fields=["emailAddress"], **more)
     return "".join(row["emailAddress"][0] for row in rows)
@@ -70,18 +70,18 @@ def visitors(company: Company) -> Company:
     ],
 )
 def test_leads_are_found_by_what_happened_to_them(visitors: Company, event: Any, letters: str) -> None:
-    assert found(visitors, {"event": event}) == letters
-    assert found(visitors, {"not": {"event": event}}) == "".join(sorted(set("abcd") - set(letters)))
+    assert matching(visitors, {"event": event}) == letters
+    assert matching(visitors, {"not": {"event": event}}) == "".join(sorted(set("abcd") - set(letters)))
 
 
 def test_events_go_together_with_all_else(visitors: Company) -> None:
     both = {"or": [{"event": {"source": "pageVisit", "count": 3}}, {"event": "formSubmit"}], "not": {"city": "Rome"}}
-    assert found(visitors, both) == "ac"
+    assert matching(visitors, both) == "ac"
     page = visitors.envelope("searchLeads", {"filter": both, "limit": 1, "total": 1, "fields": ["emailAddress"]})[
         "result"
     ]
     assert (page["total"], page["totalIsExact"]) == (2, True)
-    assert found(visitors, both, cursor=page["cursor"]) == "c"
+    assert matching(visitors, both, cursor=page["cursor"]) == "c"
     other = {**both, "or": [{"event": {"source": "pageVisit", "count": 2}}, {"event": "formSubmit"}]}
     assert visitors.error("searchLeads", filter=other, cursor=page["cursor"])["code"] == 205
 
@@ -91,9 +91,9 @@ def test_times_of_events_are_those_of_the_calls_zone(given_company: Any) -> None
     (lead,) = company.create({"emailAddress": "a@example.com"})
     sql(company.dsn, EVENTS, company.id, lead, "pageVisit", "x", 1, company_id=company.id)  # 05:00 there
 
-    assert found(company, {"event": {"source": "pageVisit", "since": "2026-01-01 05:00:00"}}) == "a"
-    assert found(company, {"event": {"source": "pageVisit", "since": "2026-01-01 05:00:01"}}) == ""
-    assert found(company.at("v1.2"), {"event": {"source": "pageVisit", "since": "2026-01-01 10:00:01"}}) == ""
+    assert matching(company, {"event": {"source": "pageVisit", "since": "2026-01-01 05:00:00"}}) == "a"
+    assert matching(company, {"event": {"source": "pageVisit", "since": "2026-01-01 05:00:01"}}) == ""
+    assert matching(company.at("v1.2"), {"event": {"source": "pageVisit", "since": "2026-01-01 10:00:01"}}) == ""
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_lists_do_not_follow_events_or_changes(company: Company) -> None:
 @pytest.mark.parametrize("column", LEAD.writable_columns, ids=lambda column: column.name)
 def test_every_field_that_can_be_written_knows_since_when_it_has_changed(company: Company, column: Any) -> None:
     assert isinstance(company.call("searchLeads", filter={column.name: {"changedSince": "2026-01-01 00:00:00"}}), list)
-    assert found(company, {column.name: {"changedSince": "2999-01-01"}}) == ""
+    assert matching(company, {column.name: {"changedSince": "2999-01-01"}}) == ""
 
 
 def test_what_changed_since_is_found_field_by_field(company: Company) -> None:
@@ -156,15 +156,15 @@ def test_what_changed_since_is_found_field_by_field(company: Company) -> None:
     )  # fmt: skip
     (f,) = company.create({"emailAddress": "f@example.com", "city": "Rome", size: "S"})
 
-    assert found(company, {"city": {"changedSince": "2021-01-01"}}) == "acf"
-    assert found(company, {size: {"changedSince": "2021-01-01"}}) == "bf"
-    assert found(company, {"leadStatus": {"changedSince": "2021-01-01"}}) == "df"
-    assert found(company, {"isUnsubscribed": {"changedSince": "2021-01-01"}}) == "e"
-    assert found(company, {"title": {"changedSince": "2021-01-01"}}) == ""
-    assert found(company, {"not": {"city": {"changedSince": "2021-01-01"}}}) == "bde"
-    assert found(company, {"city": {"changedSince": "2021-01-01", "equals": "Oslo"}}) == "a"
+    assert matching(company, {"city": {"changedSince": "2021-01-01"}}) == "acf"
+    assert matching(company, {size: {"changedSince": "2021-01-01"}}) == "bf"
+    assert matching(company, {"leadStatus": {"changedSince": "2021-01-01"}}) == "df"
+    assert matching(company, {"isUnsubscribed": {"changedSince": "2021-01-01"}}) == "e"
+    assert matching(company, {"title": {"changedSince": "2021-01-01"}}) == ""
+    assert matching(company, {"not": {"city": {"changedSince": "2021-01-01"}}}) == "bde"
+    assert matching(company, {"city": {"changedSince": "2021-01-01", "equals": "Oslo"}}) == "a"
     sql(company.dsn, "update event set create_timestamp = '2020-01-01' where lead_id = $1", a, company_id=company.id)
-    assert found(company, {"city": {"changedSince": "2021-01-01"}}) == "cf"
+    assert matching(company, {"city": {"changedSince": "2021-01-01"}}) == "cf"
     assert f
 
 

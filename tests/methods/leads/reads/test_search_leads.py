@@ -12,7 +12,7 @@ from springhead.model.leads.leads import LEAD
 from support import Company, sql
 
 
-def found(company: Company, **params: Any) -> str:
+def matching(company: Company, **params: Any) -> str:
     """The first letters of the addresses of the leads that are found, in their order."""
     return "".join(lead["emailAddress"][0] for lead in company.call("searchLeads", **params))
 
@@ -49,10 +49,10 @@ def people(company: Company) -> Company:
 
 
 def test_all_active_leads_are_found_without_a_filter(people: Company) -> None:
-    assert found(people) == found(people, filter={}, text="", sort=[], limit="", fields=[]) == "abcde"
-    assert found(people, filter=[], sort="", cursor=None) == "abcde"
-    assert found(people, inactive=1) == "abcdef"
-    assert found(people, inactive="1", filter={"active": 0}) == "f"
+    assert matching(people) == matching(people, filter={}, text="", sort=[], limit="", fields=[]) == "abcde"
+    assert matching(people, filter=[], sort="", cursor=None) == "abcde"
+    assert matching(people, inactive=1) == "abcdef"
+    assert matching(people, inactive="1", filter={"active": 0}) == "f"
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_all_active_leads_are_found_without_a_filter(people: Company) -> None:
     ],
 )
 def test_a_filter_chooses(people: Company, filter: dict[str, Any], letters: str) -> None:
-    assert found(people, filter=filter) == letters
-    assert found(people, filter={"not": filter}) == "".join(sorted(set("abcde") - set(letters)))
+    assert matching(people, filter=filter) == letters
+    assert matching(people, filter={"not": filter}) == "".join(sorted(set("abcde") - set(letters)))
 
 
 @pytest.mark.parametrize("column", LEAD.columns, ids=lambda column: column.name)
@@ -99,20 +99,20 @@ def test_every_field_takes_its_operators_and_sorts(company: Company, column: Any
 
 def test_the_lists_of_a_lead_are_part_of_the_language(people: Company) -> None:
     ids = {lead["emailAddress"][0]: int(lead["id"]) for lead in people.call("searchLeads")}
-    (one,) = people.call("createList", name="One")
-    (two,) = people.call("createList", name="Two")
-    for on, letter in ((one, "a"), (one, "b"), (two, "b"), (two, "d")):
+    (first,) = people.call("createList", name="One")
+    (second,) = people.call("createList", name="Two")
+    for on, letter in ((first, "a"), (first, "b"), (second, "b"), (second, "d")):
         people.call("addListMember", listID=on["id"], memberID=ids[letter])
-    people.call("removeListMember", listID=two["id"], memberID=ids["d"])
+    people.call("removeListMember", listID=second["id"], memberID=ids["d"])
 
-    assert found(people, filter={"list": one["id"]}) == "ab"
-    assert found(people, filter={"list": {"in": [one["id"], two["id"]]}}) == "ab"
-    assert found(people, filter={"list": {"equals": str(two["id"])}, "city": "bonn"}) == "b"
-    assert found(people, filter={"list": {"empty": True}}) == "cde"
-    assert found(people, filter={"not": {"list": one["id"]}}) == "cde"
-    assert found(people, filter={"list": 1}) == ""
+    assert matching(people, filter={"list": first["id"]}) == "ab"
+    assert matching(people, filter={"list": {"in": [first["id"], second["id"]]}}) == "ab"
+    assert matching(people, filter={"list": {"equals": str(second["id"])}, "city": "bonn"}) == "b"
+    assert matching(people, filter={"list": {"empty": True}}) == "cde"
+    assert matching(people, filter={"not": {"list": first["id"]}}) == "cde"
+    assert matching(people, filter={"list": 1}) == ""
     assert people.error("searchLeads", filter={"list": {"greater": 1}})["code"] == 205
-    refused = people.error("createList", name="No", filter={"list": one["id"]})
+    refused = people.error("createList", name="No", filter={"list": first["id"]})
     assert refused["code"] == 205, "the members of a list do not follow those of another"
 
 
@@ -120,25 +120,25 @@ def test_custom_fields_are_searched_and_sorted_by(people: Company) -> None:
     size, day = people.field("Size", "picklist", options=["s", "M", "l"]), people.field("Day", "date")
     ids = {lead["emailAddress"][0]: lead["id"] for lead in people.call("searchLeads")}
     values = {"a": ("s", "2026-01-02"), "b": ("M", ""), "c": ("l", "0999-01-01"), "d": ("s", "2026-01-01")}
-    people.call("updateLeads", objects=[{"id": ids[one], size: s, day: d} for one, (s, d) in values.items()])
+    people.call("updateLeads", objects=[{"id": ids[letter], size: s, day: d} for letter, (s, d) in values.items()])
 
-    assert found(people, filter={size: ["S", "m"]}) == "abd"
-    assert found(people, filter={day: {"atLeast": "2026-01-01"}}) == "ad"
-    assert found(people, filter={day: {"empty": True}}) == "be"
-    assert found(people, sort=day) == "cdabe"
-    assert found(people, sort=[{"field": day, "direction": "desc"}]) == "adcbe"
-    assert found(people, sort=[size, {"field": day}]) == "cbdae"
+    assert matching(people, filter={size: ["S", "m"]}) == "abd"
+    assert matching(people, filter={day: {"atLeast": "2026-01-01"}}) == "ad"
+    assert matching(people, filter={day: {"empty": True}}) == "be"
+    assert matching(people, sort=day) == "cdabe"
+    assert matching(people, sort=[{"field": day, "direction": "desc"}]) == "adcbe"
+    assert matching(people, sort=[size, {"field": day}]) == "cbdae"
     assert [row["emailAddress"][0] for row in walk(people, sort=[size, {"field": day}], limit=1)] == list("cbdae")
 
 
 def test_leads_are_sorted_by_up_to_three_fields_and_the_id_with_nothing_last(people: Company) -> None:
-    assert found(people, sort="city") == "dabce"
-    assert found(people, sort={"field": "city", "direction": "desc"}) == "badce"
-    assert found(people, sort=[{"field": "leadScore", "direction": "desc"}, "city"]) == "bdace"
-    assert found(people, sort=[{"field": "id", "direction": "desc"}]) == "edcba"
-    assert found(people, sort=["leadScore", {"field": "id", "direction": "desc"}]) == "ecadb"
-    assert found(people, sort=["lastName"]) == "aebcd"
-    assert found(people, sort="accountID") == "abcde"
+    assert matching(people, sort="city") == "dabce"
+    assert matching(people, sort={"field": "city", "direction": "desc"}) == "badce"
+    assert matching(people, sort=[{"field": "leadScore", "direction": "desc"}, "city"]) == "bdace"
+    assert matching(people, sort=[{"field": "id", "direction": "desc"}]) == "edcba"
+    assert matching(people, sort=["leadScore", {"field": "id", "direction": "desc"}]) == "ecadb"
+    assert matching(people, sort=["lastName"]) == "aebcd"
+    assert matching(people, sort="accountID") == "abcde"
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -149,9 +149,9 @@ def test_pages_of_any_size_make_the_whole(company: Company, seed: int) -> None:
             {
                 "city": chance.choice(["", "Rome", "rome", "Ärö"]),
                 "leadScore": chance.randrange(3),
-                "isUnsubscribed": one,
+                "isUnsubscribed": number,
             }
-            for one in (chance.choice([0, 1]) for _ in range(60))
+            for number in (chance.choice([0, 1]) for _ in range(60))
         )
     )
     names = chance.sample(["city", "leadScore", "isUnsubscribed", "updateTimestamp", "ownerID", "trackingID"], 3)
@@ -165,9 +165,9 @@ def test_pages_of_any_size_make_the_whole(company: Company, seed: int) -> None:
 
 def test_a_walk_sees_whatever_stays_once_while_leads_come_go_and_change(company: Company) -> None:
     ids = [
-        one
+        lead_id
         for _ in range(4)
-        for one in company.create(*({"city": f"c{number % 7}", "leadScore": number % 5} for number in range(500)))
+        for lead_id in company.create(*({"city": f"c{number % 7}", "leadScore": number % 5} for number in range(500)))
     ]
     params: dict[str, Any] = {
         "sort": ["city", {"field": "leadScore", "direction": "desc"}],
@@ -187,7 +187,7 @@ def test_a_walk_sees_whatever_stays_once_while_leads_come_go_and_change(company:
         if gone:
             last = gone.pop()
             company.call("deleteLeads", objects=[{"id": last}])
-            company.call("updateLeads", objects=[{"id": one, "title": str(len(seen))} for one in ids[1:200]])
+            company.call("updateLeads", objects=[{"id": lead_id, "title": str(len(seen))} for lead_id in ids[1:200]])
 
     assert len(seen) == len(set(seen))
     assert set(seen) >= set(ids) - set(ids[::40])
@@ -197,7 +197,7 @@ def test_the_row_that_a_cursor_stands_on_may_be_gone(people: Company) -> None:
     result = whole(people, sort="city", limit=2)
     people.call("deleteLeads", objects=[{"id": result["lead"][-1]["id"]}])
 
-    assert found(people, sort="city", cursor=result["cursor"]) == "bce"
+    assert matching(people, sort="city", cursor=result["cursor"]) == "bce"
 
 
 def test_a_cursor_is_refused_that_is_not_of_this_search(people: Company) -> None:
@@ -217,7 +217,7 @@ def test_a_cursor_is_refused_that_is_not_of_this_search(people: Company) -> None
     for values in ([0, 1, 1], [0, "x", 1, 1], [None, 1, 1, 1], [0, None, 2**63, 1], [0, None, 1, 1.5], {}):
         assert people.error("searchLeads", text="example", cursor=forged(ranked, values))["code"] == 205
     for values, letters in (([0, None, 99, 1], "abcde"), ([2**62, None, 1, 1], ""), ([0, -5, 1, 1], "abcde")):
-        assert found(people, text="example", cursor=forged(ranked, values)) == letters
+        assert matching(people, text="example", cursor=forged(ranked, values)) == letters
     time = whole(people, sort="updateTimestamp", limit=1)["cursor"]
     raw = json.loads(base64.urlsafe_b64decode(time + "=="))
     for value in ("now", "infinity", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:00", None, 5):
@@ -234,7 +234,7 @@ def test_a_forged_cursor_is_no_more_than_another_place(people: Company) -> None:
         ("id", [-1], "abcde"),
     ):
         raw = json.loads(base64.urlsafe_b64decode(whole(people, sort=sort, limit=1)["cursor"] + "=="))
-        assert found(people, sort=sort, cursor=forged(raw, values)) == letters, sort
+        assert matching(people, sort=sort, cursor=forged(raw, values)) == letters, sort
 
 
 def forged(raw: list[Any], values: Any) -> str:
@@ -276,7 +276,7 @@ def forged(raw: list[Any], values: Any) -> str:
     ],
 )
 def test_words_are_found_in_texts_with_a_typo_when_nothing_else_is(people: Company, text: str, letters: str) -> None:
-    assert found(people, text=text) == letters
+    assert matching(people, text=text) == letters
     assert "".join(row["emailAddress"][0] for row in walk(people, text=text, limit=1, sort="id")) == letters
 
 
@@ -290,12 +290,12 @@ def test_what_the_words_fit_best_comes_first(company: Company) -> None:
         {"emailAddress": "f@example.com", "firstName": "Zoë", "companyName": "100% Ann_a"},
     )
 
-    assert found(company, text="ann") == "dacfba"
-    assert found(company, text="ANN", sort="id") == "abcdaf"
-    assert found(company, text="ann sons") == "a"
-    assert found(company, text="ann jo") == "db"
-    assert found(company, text="100%") == "f"
-    assert found(company, text="n_") == "f"
+    assert matching(company, text="ann") == "dacfba"
+    assert matching(company, text="ANN", sort="id") == "abcdaf"
+    assert matching(company, text="ann sons") == "a"
+    assert matching(company, text="ann jo") == "db"
+    assert matching(company, text="100%") == "f"
+    assert matching(company, text="n_") == "f"
     for limit in (1, 2, 5, 6):
         rows = walk(company, text="ann", limit=limit)
         assert "".join(row["emailAddress"][0] for row in rows) == "dacfba"
@@ -424,7 +424,7 @@ def test_a_company_finds_nothing_of_another(people: Company, given_company: Any)
     other.create({"emailAddress": "z@example.com"})
     cursor = whole(people, limit=1)["cursor"]
 
-    assert found(other, text="example.com") == "z"
-    assert found(other, filter={"list": {"empty": True}}) == "z"
-    assert found(other, cursor=cursor) == "z"
-    assert found(people, inactive=1) == "abcdef"
+    assert matching(other, text="example.com") == "z"
+    assert matching(other, filter={"list": {"empty": True}}) == "z"
+    assert matching(other, cursor=cursor) == "z"
+    assert matching(people, inactive=1) == "abcdef"
