@@ -49,14 +49,14 @@ def test_accounts_are_found_by_owner(company: Company) -> None:
 
 
 def test_an_account_of_500_is_created_changed_found_by_time_and_deleted_in_a_call_each(company: Company) -> None:
-    ids = company.make("createAccounts", *({"accountName": f"Account {at}"} for at in range(500)))
+    ids = company.make("createAccounts", *({"accountName": f"Account {number}"} for number in range(500)))
 
-    changes = company.call("updateAccounts", objects=[{"id": one, "website": "a.example"} for one in ids])
-    found = company.call("getAccountsDateRange", startDate="2000-01-01", endDate="2999-12-31", timestamp="update")
+    changes = company.call("updateAccounts", objects=[{"id": account_id, "website": "a.example"} for account_id in ids])
+    rows = company.call("getAccountsDateRange", startDate="2000-01-01", endDate="2999-12-31", timestamp="update")
     deletes = company.call("deleteAccounts", objects=ids)
 
-    assert {one["success"] for one in (*changes, *deletes)} == {True}
-    assert [row["id"] for row in found] == [str(one) for one in ids]
+    assert {outcome["success"] for outcome in (*changes, *deletes)} == {True}
+    assert [row["id"] for row in rows] == [str(account_id) for account_id in ids]
     assert company.call("getAccounts") == []
 
 

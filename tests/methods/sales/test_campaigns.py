@@ -23,9 +23,9 @@ def test_a_campaign_has_the_vendors_columns_and_its_owner_last(company: Company)
 
 
 def test_inactive_campaigns_are_read_as_well(company: Company) -> None:
-    one, other = company.make("createCampaigns", {"campaignName": "A", "isActive": 0}, {"campaignName": "B"})
+    first, other = company.make("createCampaigns", {"campaignName": "A", "isActive": 0}, {"campaignName": "B"})
 
-    assert [row["id"] for row in company.call("getCampaigns", where={})] == [str(one), str(other)]
+    assert [row["id"] for row in company.call("getCampaigns", where={})] == [str(first), str(other)]
 
 
 def test_campaigns_are_found_by_owner_and_in_a_range_of_time(company: Company) -> None:

@@ -35,17 +35,20 @@ def test_a_stage_has_the_vendors_columns_as_strings_in_its_order(company: Compan
 
 
 def test_stages_are_read_by_id_in_pages_and_by_time(company: Company) -> None:
-    ids = company.make("createDealStages", *({"dealStageName": f"s{at}"} for at in range(5)))
+    ids = company.make("createDealStages", *({"dealStageName": f"s{number}"} for number in range(5)))
     names = ["s0", "s1", "s2", "s3", "s4"]
 
-    assert [one["dealStageName"] for one in company.call("getDealStages")] == names
-    assert [one["dealStageName"] for one in company.call("getDealStages", where=[], limit=2, offset=3)] == ["s3", "s4"]
-    assert [one["id"] for one in company.call("getDealStages", where={"id": [ids[3], str(ids[1])]})] == [
+    assert [stage["dealStageName"] for stage in company.call("getDealStages")] == names
+    assert [stage["dealStageName"] for stage in company.call("getDealStages", where=[], limit=2, offset=3)] == [
+        "s3",
+        "s4",
+    ]
+    assert [stage["id"] for stage in company.call("getDealStages", where={"id": [ids[3], str(ids[1])]})] == [
         str(ids[1]),
         str(ids[3]),
     ]
     for stamp in ("create", "update"):
-        assert [one["id"] for one in company.call("getDealStagesDateRange", timestamp=stamp, **EVER)] == list(
+        assert [stage["id"] for stage in company.call("getDealStagesDateRange", timestamp=stamp, **EVER)] == list(
             map(str, ids)
         )
     assert company.call("getDealStage", id=1) == []
@@ -94,15 +97,15 @@ def test_update_changes_what_is_given_and_302_says_that_nothing_did(company: Com
 
 
 def test_a_stage_with_opportunities_in_it_is_not_deleted_and_the_others_of_the_call_are(company: Company) -> None:
-    free, used, other = company.make("createDealStages", *({"dealStageName": f"s{at}"} for at in range(3)))
+    free, used, other = company.make("createDealStages", *({"dealStageName": f"s{number}"} for number in range(3)))
     (kept,) = company.make("createOpportunities", opportunity(used))
 
     outcomes = company.call("deleteDealStages", objects=[{"id": free}, {"id": used}, other, {"id": used}, {"id": 1}])
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, 303, None, 303, 302]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, 303, None, 303, 302]
     assert outcomes[1]["error"]["message"] == "Cannot add or update a child row: a foreign key constraint fails"
     assert outcomes[1]["error"]["data"]["params"][0]["param"] == "id"
-    assert [one["id"] for one in company.call("getDealStages")] == [str(used)]
+    assert [stage["id"] for stage in company.call("getDealStages")] == [str(used)]
     assert company.call("getOpportunity", id=kept)[0]["dealStageID"] == str(used)
 
     company.call("deleteOpportunities", objects=[kept])
@@ -139,8 +142,8 @@ def test_a_stage_is_never_deleted_under_an_opportunity_that_is_being_made(compan
         else "delete from deal_stage where company_id = $1 and id = $2"
     )
 
-    def call(method: str, one: dict[str, Any]) -> None:
-        answers[method] = own.code(method, one)
+    def call(method: str, values: dict[str, Any]) -> None:
+        answers[method] = own.code(method, values)
 
     async def held() -> None:
         connection = await asyncpg.connect(company.dsn)
@@ -163,10 +166,10 @@ def test_a_stage_is_never_deleted_under_an_opportunity_that_is_being_made(compan
 
 
 def test_500_stages_go_through_in_one_call(company: Company) -> None:
-    ids = company.make("createDealStages", *({"dealStageName": f"s{at}"} for at in range(500)))
+    ids = company.make("createDealStages", *({"dealStageName": f"s{number}"} for number in range(500)))
 
     assert len(company.call("getDealStages")) == 500
-    outcomes = company.call("updateDealStages", objects=[{"id": one, "weight": 1} for one in ids])
-    assert all(one["success"] for one in outcomes)
-    assert all(one["success"] for one in company.call("deleteDealStages", objects=ids))
+    outcomes = company.call("updateDealStages", objects=[{"id": stage_id, "weight": 1} for stage_id in ids])
+    assert all(outcome["success"] for outcome in outcomes)
+    assert all(outcome["success"] for outcome in company.call("deleteDealStages", objects=ids))
     assert sql(company.dsn, "select from deal_stage where company_id = $1", company.id, company_id=company.id) == []

@@ -16,8 +16,8 @@ def stage(company: Company) -> int:
 
 
 def opportunity(company: Company, stage_id: int, **more: Any) -> int:
-    one = {"opportunityName": "A roof", "dealStageID": stage_id, "closeDate": "2030-01-31", **more}
-    (made,) = company.make("createOpportunities", one)
+    values = {"opportunityName": "A roof", "dealStageID": stage_id, "closeDate": "2030-01-31", **more}
+    (made,) = company.make("createOpportunities", values)
     return made
 
 
@@ -203,14 +203,14 @@ def at_once(company: Company, works: list[Callable[[Company], Any]]) -> list[Any
     together = threading.Barrier(len(works))
     results: list[Any] = [None] * len(works)
 
-    def run(at: int) -> None:
+    def run(worker: int) -> None:
         own = Company(company.url, company.account_id, company.secret, id=company.id)
         own.call("getLead", id=1)  # connected
         together.wait()
-        results[at] = works[at](own)
+        results[worker] = works[worker](own)
         own.close()
 
-    threads = [threading.Thread(target=run, args=(at,)) for at in range(len(works))]
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(len(works))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -227,10 +227,10 @@ def test_the_last_two_opportunities_of_a_lead_closed_at_once_leave_a_contact(com
         (link_id,) = [row["id"] for row in company.call("getOpportunityLeads", where={"opportunityID": made[3]})]
 
         works: list[Callable[[Company], Any]] = [
-            lambda own, one=made[0]: own.code("updateOpportunities", {"id": one, "isClosed": 1}),
-            lambda own, one=made[1]: own.code("updateOpportunities", {"id": one, "isActive": 0}),
-            lambda own, one=made[2]: own.code("deleteOpportunities", one),
-            lambda own, one=link_id: own.code("deleteOpportunityLeads", one),
+            lambda own, deal=made[0]: own.code("updateOpportunities", {"id": deal, "isClosed": 1}),
+            lambda own, deal=made[1]: own.code("updateOpportunities", {"id": deal, "isActive": 0}),
+            lambda own, deal=made[2]: own.code("deleteOpportunities", deal),
+            lambda own, linked=link_id: own.code("deleteOpportunityLeads", linked),
         ]
         assert at_once(company, works) == [None] * 4
 
@@ -242,15 +242,15 @@ def test_a_link_that_is_made_while_its_opportunity_ends_leaves_nobody_behind(com
     for _ in range(15):
         (lead,) = company.create({})
         closed, deleted = opportunity(company, stage_id), opportunity(company, stage_id)
-        pairs = [{"opportunityID": one, "leadID": lead} for one in (closed, deleted)]
+        pairs = [{"opportunityID": deal, "leadID": lead} for deal in (closed, deleted)]
 
         at_once(
             company,
             [
-                lambda own, one=pairs[0]: own.code("createOpportunityLeads", one),
-                lambda own, one=closed: own.code("updateOpportunities", {"id": one, "isClosed": 1}),
-                lambda own, one=pairs[1]: own.code("createOpportunityLeads", one),
-                lambda own, one=deleted: own.code("deleteOpportunities", one),
+                lambda own, pair=pairs[0]: own.code("createOpportunityLeads", pair),
+                lambda own, deal=closed: own.code("updateOpportunities", {"id": deal, "isClosed": 1}),
+                lambda own, pair=pairs[1]: own.code("createOpportunityLeads", pair),
+                lambda own, deal=deleted: own.code("deleteOpportunities", deal),
             ],
         )
 
@@ -268,22 +268,22 @@ def test_after_a_storm_of_changes_every_status_is_what_its_opportunities_say(com
             some = random.sample(made, 4)
             match random.randrange(6):
                 case 0:
-                    objects = [{"id": one, "isClosed": random.randrange(2)} for one in some]
+                    objects = [{"id": deal, "isClosed": random.randrange(2)} for deal in some]
                     outcomes = own.call("updateOpportunities", objects=objects)
                 case 1:
-                    objects = [{"id": one, "isActive": random.randrange(2)} for one in some]
+                    objects = [{"id": deal, "isActive": random.randrange(2)} for deal in some]
                     outcomes = own.call("updateOpportunities", objects=objects)
                 case 2:
-                    objects = [{"id": one, "primaryLeadID": random.choice(leads)} for one in some]
+                    objects = [{"id": deal, "primaryLeadID": random.choice(leads)} for deal in some]
                     outcomes = own.call("updateOpportunities", objects=objects)
                 case 3:
-                    objects = [{"opportunityID": one, "leadID": random.choice(leads)} for one in some]
+                    objects = [{"opportunityID": deal, "leadID": random.choice(leads)} for deal in some]
                     outcomes = own.call("createOpportunityLeads", objects=objects)
                 case 4:
                     links = [row["id"] for row in own.call("getOpportunityLeads")]
                     outcomes = own.call("deleteOpportunityLeads", objects=random.sample(links, min(3, len(links))))
                 case _:
-                    objects = [{"id": one, "title": str(random.random())} for one in random.sample(leads, 6)]
+                    objects = [{"id": lead, "title": str(random.random())} for lead in random.sample(leads, 6)]
                     outcomes = own.call("updateLeads", objects=objects)
             codes += [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
         return codes

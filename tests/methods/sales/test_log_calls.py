@@ -77,7 +77,7 @@ def test_a_call_without_what_is_required_is_refused_alone(company: Company, miss
     assert answer["result"] == {"success": False}
     (error,) = answer["error"]
     assert error["code"] == 205
-    assert [one["param"] for one in error["data"]["params"]] == [missing]
+    assert [param["param"] for param in error["data"]["params"]] == [missing]
     assert len(calls_of(company, lead)) == 1
 
 
@@ -109,7 +109,7 @@ def test_result_and_notes_are_optional_and_the_result_is_any_text(company: Compa
 
     company.call("logCalls", objects=[plain, a_call(company, lead, callResult="Left a <message>")])
 
-    assert [one["eventName"] for one in calls_of(company, lead)] == [
+    assert [event["eventName"] for event in calls_of(company, lead)] == [
         "Incoming call",
         "Incoming call: Left a <message>",
     ]
@@ -117,8 +117,8 @@ def test_result_and_notes_are_optional_and_the_result_is_any_text(company: Compa
 
 def test_five_hundred_calls_go_in_one_call_and_not_one_more(company: Company) -> None:
     (lead,) = company.create({})
-    one = a_call(company, lead)
+    logged = a_call(company, lead)
 
-    assert company.envelope("logCalls", {"objects": [one] * 500})["result"] == {"success": True}
-    assert company.error("logCalls", objects=[one] * 501)["code"] == 209
+    assert company.envelope("logCalls", {"objects": [logged] * 500})["result"] == {"success": True}
+    assert company.error("logCalls", objects=[logged] * 501)["code"] == 209
     assert len(calls_of(company, lead)) == 500

@@ -16,7 +16,7 @@ def new(company: Company, **more: Any) -> dict[str, Any]:
 
 
 def names(error: dict[str, Any]) -> list[str]:
-    return [one["param"] for one in error["data"]["params"]]
+    return [param["param"] for param in error["data"]["params"]]
 
 
 # Create
@@ -56,7 +56,7 @@ def test_a_note_is_about_a_lead_an_account_or_an_opportunity_in_either_role(
 
     (made,) = make_notes(company, about(role, word, an_id))
 
-    assert [one["id"] for one in notes_of(company, word, an_id)] == [str(made)]
+    assert [note["id"] for note in notes_of(company, word, an_id)] == [str(made)]
     assert ids_of(company, word) == ids_of(company, word, where={"id": an_id}) == [made]
     others = [other for other in WORDS if other != word]
     assert [notes_of(company, other, an_id) for other in others] == [[], []]
@@ -74,22 +74,22 @@ def test_a_note_may_be_about_two_things_and_about_one_twice(company: Company) ->
     )
 
     assert ids_of(company, "lead", where={"id": [lead, lead]}) == [both, twice]
-    assert {one["id"] for one in notes_of(company, "lead", lead)} == {str(both), str(twice)}
+    assert {note["id"] for note in notes_of(company, "lead", lead)} == {str(both), str(twice)}
     assert ids_of(company, "account") == [both]
 
 
 @pytest.mark.parametrize("missing", ["authorID", "note"])
 def test_author_and_text_are_required(missing: str, company: Company) -> None:
     (lead,) = company.create({})
-    one = new(company, **about("who", "lead", lead))
+    values = new(company, **about("who", "lead", lead))
 
-    del one[missing]
+    del values[missing]
 
-    refusal = company.refusal("createNotes", one)
+    refusal = company.refusal("createNotes", values)
     assert refusal
     assert (refusal["code"], names(refusal)) == (205, [missing])
     for nothing in (None, "", " \n"):
-        assert company.code("createNotes", {**one, missing: nothing}) == 205
+        assert company.code("createNotes", {**values, missing: nothing}) == 205
 
 
 def test_a_note_about_nothing_is_205(company: Company) -> None:
@@ -112,13 +112,13 @@ def test_an_id_without_its_type_and_a_type_without_its_id_are_205(role: str, com
         ({f"{role}ID": lead, f"{role}Type": None}, f"{role}Type"),
         ({f"{role}ID": None, f"{role}Type": "lead"}, f"{role}ID"),
     ):
-        for method, one in (
+        for method, values in (
             ("createNotes", new(company, **half)),
             ("createNotes", new(company, **half, **other)),
             ("updateNotes", {"id": note, **half}),
             ("updateNotes", {"id": note, **half, **other}),
         ):
-            refusal = company.refusal(method, one)
+            refusal = company.refusal(method, values)
             assert refusal
             assert (refusal["code"], names(refusal)) == (205, [absent]), (method, half)
 
@@ -142,9 +142,13 @@ def test_what_the_company_does_not_have_is_303(
     mine, theirs = target(company, word), target(given_company(), word)
     others = [other for other in WORDS if other != word]
     (note,) = make_notes(company, about(role, word, mine))
-    for wrong in (about(role, word, theirs), about(role, word, 1), *(about(role, one, mine) for one in others)):
-        for method, one in (("createNotes", new(company, **wrong)), ("updateNotes", {"id": note, **wrong})):
-            refusal = company.refusal(method, one)
+    for wrong in (
+        about(role, word, theirs),
+        about(role, word, 1),
+        *(about(role, other_word, mine) for other_word in others),
+    ):
+        for method, values in (("createNotes", new(company, **wrong)), ("updateNotes", {"id": note, **wrong})):
+            refusal = company.refusal(method, values)
             assert refusal
             assert (refusal["code"], names(refusal)) == (303, [f"{role}ID"])
     assert len(stored(company)) == 1
@@ -193,7 +197,7 @@ def test_a_wrong_value_refuses_its_note_alone(name: str, value: Any, code: int, 
 
     outcomes = company.call("createNotes", objects=[right, {**right, name: value}, right])
 
-    assert [one["success"] for one in outcomes] == [True, False, True]
+    assert [outcome["success"] for outcome in outcomes] == [True, False, True]
     assert outcomes[1]["error"]["code"] == code
     assert len(notes_of(company, "lead", lead)) == 2
 
@@ -245,14 +249,14 @@ def test_what_is_not_there_or_changes_nothing_is_302(company: Company) -> None:
 
 
 def test_an_association_moves_and_a_second_one_comes_and_goes(company: Company) -> None:
-    one, two = company.create({}, {})
+    first, second = company.create({}, {})
     account = target(company, "account")
-    (note,) = make_notes(company, about("who", "lead", one))
+    (note,) = make_notes(company, about("who", "lead", first))
 
-    assert company.refusal("updateNotes", {"id": note, **about("who", "lead", two)}) is None
-    assert stored(company)[note] == (None, None, "lead", two)
+    assert company.refusal("updateNotes", {"id": note, **about("who", "lead", second)}) is None
+    assert stored(company)[note] == (None, None, "lead", second)
     assert company.refusal("updateNotes", {"id": note, **about("what", "account", account)}) is None
-    assert stored(company)[note] == ("account", account, "lead", two)
+    assert stored(company)[note] == ("account", account, "lead", second)
     gone: dict[str, Any] = {"whoID": None, "whoType": None}
     assert company.refusal("updateNotes", {"id": note, **about("what", "account", account), **gone}) is None
     assert stored(company)[note] == ("account", account, None, None)
@@ -279,6 +283,14 @@ def test_a_deleted_note_is_gone_and_what_it_was_about_stays(company: Company) ->
 
     outcomes = company.call("deleteNotes", objects=[{"id": gone}, str(bare), gone, 1, "x", [kept], {"note": "n"}])
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, None, 302, 302, 208, 210, 205]
-    assert [one["id"] for one in notes_of(company, "lead", lead)] == [str(kept)]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [
+        None,
+        None,
+        302,
+        302,
+        208,
+        210,
+        205,
+    ]
+    assert [note["id"] for note in notes_of(company, "lead", lead)] == [str(kept)]
     assert company.lead(lead)

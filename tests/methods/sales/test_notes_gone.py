@@ -34,7 +34,7 @@ def test_what_is_deleted_takes_the_notes_about_nothing_else_with_it(word: str, r
     assert left[elsewhere] == before[elsewhere]
     assert left[both] == (("lead", other, None, None) if other_role == "what" else (None, None, "lead", other))
     assert ids_of(company, word) == sorted([elsewhere, *([both] if word == "lead" else [])])
-    assert [one["id"] for one in notes_of(company, "lead", other)] == [str(both)]
+    assert [note["id"] for note in notes_of(company, "lead", other)] == [str(both)]
 
 
 def test_an_id_of_another_type_is_not_taken_for_the_deleted_one(company: Company) -> None:
@@ -99,7 +99,7 @@ def test_a_note_that_is_being_written_goes_with_its_lead(company: Company) -> No
     meanwhile(company, [(LOCK, what), (NOTE, what), (TASK, what)], lambda: delete(company, "lead", lead))
 
     assert stored(company) == {}
-    assert [one["whoID"] for one in company.call("getTasks")] == [None]
+    assert [task["whoID"] for task in company.call("getTasks")] == [None]
 
 
 @pytest.mark.parametrize("method", ["createNotes", "createTasks", "updateNotes", "updateTasks"])
@@ -107,7 +107,7 @@ def test_a_lead_that_is_being_deleted_gets_no_more_notes_and_tasks(method: str, 
     gone, other = company.create({}, {})
     (note,) = make_notes(company, about("who", "lead", other))
     (task,) = company.make("createTasks", {"title": "t"})
-    one = {
+    values = {
         "createNotes": {"authorID": user(company), "note": "n"},
         "createTasks": {"title": "t"},
         "updateNotes": {"id": note},
@@ -118,7 +118,7 @@ def test_a_lead_that_is_being_deleted_gets_no_more_notes_and_tasks(method: str, 
     meanwhile(
         company,
         [("delete from lead where company_id = $1 and id = $2", (company.id, gone))],
-        lambda: codes.append(company.code(method, {**one, **about("who", "lead", gone)})),
+        lambda: codes.append(company.code(method, {**values, **about("who", "lead", gone)})),
     )
 
     assert codes == [303]
@@ -129,7 +129,9 @@ def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company
     """With many notes the planner once joined here, and lost the rows that it had to look at anew: they dangled."""
     sale = target(company, "opportunity")
     leads = company.create(*[{}] * 5)
-    notes = make_notes(company, *({**about("what", "opportunity", sale), **about("who", "lead", one)} for one in leads))
+    notes = make_notes(
+        company, *({**about("what", "opportunity", sale), **about("who", "lead", lead)} for lead in leads)
+    )
     sql(
         company.dsn,
         """
@@ -147,7 +149,7 @@ def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company
     meanwhile(company, [(forgotten, (company.id, leads[:3]))], lambda: delete(company, "opportunity", sale))
 
     left = stored(company)
-    assert [left.get(one) for one in notes] == [None] * 3 + [(None, None, "lead", one) for one in leads[3:]]
+    assert [left.get(note) for note in notes] == [None] * 3 + [(None, None, "lead", lead) for lead in leads[3:]]
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -173,10 +175,12 @@ def test_no_note_and_no_task_dangles_however_writes_and_deletes_meet(word: str, 
         targets = [target(company, word) for _ in range(3)]
         moved, kept = make_notes(company, *[about("who", "lead", other)] * 2)
         (task,) = company.make("createTasks", {"title": "t"})
-        new = [{"authorID": author, "note": "n", **about(role, word, one)} for one in targets for role in ROLES]
-        todo = [{"title": "t", **about(role, word, one)} for one in targets for role in ROLES]
-        move = [{"id": moved, **about("what", word, one)} for one in targets]
-        give = [{"id": task, **about("who", word, one)} for one in targets]
+        new = [
+            {"authorID": author, "note": "n", **about(role, word, target_id)} for target_id in targets for role in ROLES
+        ]
+        todo = [{"title": "t", **about(role, word, target_id)} for target_id in targets for role in ROLES]
+        move = [{"id": moved, **about("what", word, target_id)} for target_id in targets]
+        give = [{"id": task, **about("who", word, target_id)} for target_id in targets]
         work: list[Callable[[Company], list[int | None]]] = [
             lambda own, new=new: codes_of(own, "createNotes", new),
             lambda own, new=new: codes_of(own, "createNotes", new[::-1]),
@@ -187,7 +191,7 @@ def test_no_note_and_no_task_dangles_however_writes_and_deletes_meet(word: str, 
             lambda own, targets=targets: codes_of(own, DELETES[word], targets[::-1]),
         ]
         start = threading.Barrier(len(work))
-        threads = [threading.Thread(target=attack, args=(one, start)) for one in work]
+        threads = [threading.Thread(target=attack, args=(job, start)) for job in work]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -197,8 +201,8 @@ def test_no_note_and_no_task_dangles_however_writes_and_deletes_meet(word: str, 
     assert failures == []
     assert seen <= {None, 302, 303}
     assert all(row == (None, None, "lead", other) for row in stored(company).values())
-    assert all(one["whatID"] is None and one["whoID"] is None for one in company.call("getTasks"))
+    assert all(row["whatID"] is None and row["whoID"] is None for row in company.call("getTasks"))
 
 
 def codes_of(company: Company, method: str, objects: list[Any]) -> list[int | None]:
-    return [one["error"] and one["error"]["code"] for one in company.call(method, objects=objects)]
+    return [outcome["error"] and outcome["error"]["code"] for outcome in company.call(method, objects=objects)]

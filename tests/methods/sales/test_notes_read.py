@@ -13,27 +13,27 @@ NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 
 def test_the_notes_of_one_lead_come_pinned_first_and_then_the_newest_first_in_pages(company: Company) -> None:
     (lead,) = company.create({})
-    made = make_notes(company, *({"pinned": at in (1, 3), **about("who", "lead", lead)} for at in range(6)))
-    order = [made[at] for at in (3, 1, 5, 4, 2, 0)]
+    made = make_notes(company, *({"pinned": number in (1, 3), **about("who", "lead", lead)} for number in range(6)))
+    order = [made[index] for index in (3, 1, 5, 4, 2, 0)]
 
-    assert [int(one["id"] or 0) for one in notes_of(company, "lead", lead)] == order
-    pages = [notes_of(company, "lead", lead, limit=2, offset=at) for at in (0, 2, 4, 6)]
-    assert [[int(one["id"] or 0) for one in page] for page in pages] == [order[:2], order[2:4], order[4:], []]
+    assert [int(note["id"] or 0) for note in notes_of(company, "lead", lead)] == order
+    pages = [notes_of(company, "lead", lead, limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+    assert [[int(note["id"] or 0) for note in page] for page in pages] == [order[:2], order[2:4], order[4:], []]
     sql(
         company.dsn,
         "update note set create_timestamp = now() + interval '1 hour' where id = $1",
         made[0],
         company_id=company.id,
     )
-    assert [one["id"] for one in notes_of(company, "lead", lead, limit=1, offset=2)] == [str(made[0])]
+    assert [note["id"] for note in notes_of(company, "lead", lead, limit=1, offset=2)] == [str(made[0])]
 
 
 def test_the_notes_of_several_are_chosen_by_id_and_come_in_the_order_of_their_ids(company: Company) -> None:
-    one, two, three = company.create({}, {}, {})
-    made = make_notes(company, *(about("who", "lead", lead) for lead in (three, one, two, one)))
+    first, second, third = company.create({}, {}, {})
+    made = make_notes(company, *(about("who", "lead", lead) for lead in (third, first, second, first)))
 
-    assert ids_of(company, "lead", where={"id": [one, str(three), 1]}) == [made[0], made[1], made[3]]
-    assert ids_of(company, "lead", where={"id": one}, limit=1, offset=1) == [made[3]]
+    assert ids_of(company, "lead", where={"id": [first, str(third), 1]}) == [made[0], made[1], made[3]]
+    assert ids_of(company, "lead", where={"id": first}, limit=1, offset=1) == [made[3]]
     assert ids_of(company, "lead", where={"id": []}) == []
     for everything in ({}, [], None, ""):
         assert ids_of(company, "lead", where=everything) == made
@@ -81,28 +81,28 @@ def test_times_are_the_companys_at_v1_and_utc_at_v1_2(company: Company, server: 
     make_notes(own, about("who", "lead", lead))
     sql(own.dsn, "update note set create_timestamp = '2026-07-01 12:00:00+00'", company_id=own.id)
 
-    assert [one["createTimestamp"] for one in notes_of(own, "lead", lead)] == ["2026-07-01 08:00:00"]
-    assert [one["createTimestamp"] for one in notes_of(own.at("v1.2"), "lead", lead)] == ["2026-07-01 12:00:00"]
+    assert [note["createTimestamp"] for note in notes_of(own, "lead", lead)] == ["2026-07-01 08:00:00"]
+    assert [note["createTimestamp"] for note in notes_of(own.at("v1.2"), "lead", lead)] == ["2026-07-01 12:00:00"]
     own.close()
 
 
 def test_a_deep_page_is_right_after_notes_have_gone_or_are_about_something_else(company: Company) -> None:
-    one, two, gone = company.create({}, {}, {})
+    first, second, gone = company.create({}, {}, {})
     account = target(company, "account")
-    made = make_notes(company, *(about("who", "lead", gone if at in (2, 7) else one) for at in range(12)))
+    made = make_notes(company, *(about("who", "lead", gone if number in (2, 7) else first) for number in range(12)))
     sql(company.dsn, "update note set create_timestamp = now() - interval '1 day'", company_id=company.id)
 
     def pages() -> list[int]:
-        return [note for at in range(0, 16, 3) for note in ids_of(company, "lead", limit=3, offset=at)]
+        return [note for offset in range(0, 16, 3) for note in ids_of(company, "lead", limit=3, offset=offset)]
 
     assert pages() == pages() == made
     delete(company, "lead", gone)
-    left = [note for at, note in enumerate(made) if at not in (2, 7)]
+    left = [note for number, note in enumerate(made) if number not in (2, 7)]
     assert pages() == pages() == left
     moved: dict[str, Any] = {**about("what", "account", account), "whoID": None, "whoType": None}
     assert company.refusal("updateNotes", {"id": left[1], **moved}) is None
     assert pages() == pages() == [left[0], *left[2:]]
-    assert company.refusal("updateNotes", {"id": left[1], **about("who", "lead", two)}) is None
+    assert company.refusal("updateNotes", {"id": left[1], **about("who", "lead", second)}) is None
     assert pages() == left
     assert company.refusal("deleteNotes", left[0]) is None
     assert pages() == left[1:]

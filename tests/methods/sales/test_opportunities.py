@@ -22,13 +22,13 @@ def new(stage_id: int, **more: Any) -> dict[str, Any]:
 
 
 def row(company: Company, opportunity: int) -> dict[str, str | None]:
-    (found,) = company.call("getOpportunity", id=opportunity)
-    return found
+    (deal,) = company.call("getOpportunity", id=opportunity)
+    return deal
 
 
 def linked(company: Company) -> set[tuple[int, int]]:
     rows = sql(company.dsn, "select opportunity_id, lead_id from opportunity_lead", company_id=company.id)
-    return {(one["opportunity_id"], one["lead_id"]) for one in rows}
+    return {(link["opportunity_id"], link["lead_id"]) for link in rows}
 
 
 def events(company: Company, lead_id: int) -> list[tuple[str, str]]:
@@ -41,7 +41,7 @@ def events(company: Company, lead_id: int) -> list[tuple[str, str]]:
         lead_id,
         company_id=company.id,
     )
-    return [(one["event_source"], one["event_name"]) for one in rows]
+    return [(event["event_source"], event["event_name"]) for event in rows]
 
 
 # Columns
@@ -74,10 +74,10 @@ def test_an_opportunity_has_the_vendors_columns_as_strings_in_its_order(company:
 
 @pytest.mark.parametrize("absent", ["opportunityName", "dealStageID", "closeDate"])
 def test_name_stage_and_close_date_are_required(company: Company, absent: str) -> None:
-    one = new(stage(company))
-    del one[absent]
+    values = new(stage(company))
+    del values[absent]
 
-    refused = company.refusal("createOpportunities", one)
+    refused = company.refusal("createOpportunities", values)
 
     assert refused is not None
     assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, absent)
@@ -89,7 +89,7 @@ def test_the_probability_is_the_stages_unless_it_is_given(company: Company) -> N
         "createOpportunities", new(plain), new(sure, probability="0"), new(sure, probability=33.5)
     )
 
-    assert [row(company, one)["probability"] for one in (first, second, third)] == ["12.5", "0", "33.5"]
+    assert [row(company, deal)["probability"] for deal in (first, second, third)] == ["12.5", "0", "33.5"]
 
     company.call("updateOpportunities", objects=[{"id": first, "dealStageID": sure}])
     assert row(company, first)["probability"] == "12.5", "what is not given stays"
@@ -144,11 +144,11 @@ def test_a_wrong_value_is_205_on_create_and_update_and_changes_nothing(
     (made,) = company.make("createOpportunities", new(stage_id))
     before = row(company, made)
 
-    for method, one in (
+    for method, values in (
         ("createOpportunities", new(stage_id) | {column: value}),
         ("updateOpportunities", {"id": made, column: value}),
     ):
-        refused = company.refusal(method, one)
+        refused = company.refusal(method, values)
         assert refused is not None
         assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, column)
     assert company.call("getOpportunities") == [before]
@@ -183,8 +183,8 @@ def test_won_means_closed_and_opening_takes_won_back(company: Company) -> None:
     (made,) = company.make("createOpportunities", new(stage_id, isWon=1))
 
     def flags() -> tuple[Any, Any]:
-        found = row(company, made)
-        return found["isWon"], found["isClosed"]
+        deal = row(company, made)
+        return deal["isWon"], deal["isClosed"]
 
     assert flags() == ("1", "1")
     assert company.code("updateOpportunities", {"id": made, "isClosed": 0}) is None
@@ -199,11 +199,11 @@ def test_won_and_open_at_once_is_205(company: Company) -> None:
     stage_id = stage(company)
     (made,) = company.make("createOpportunities", new(stage_id))
 
-    for method, one in (
+    for method, values in (
         ("createOpportunities", new(stage_id, isWon=1, isClosed="0")),
         ("updateOpportunities", {"id": made, "isWon": True, "isClosed": 0}),
     ):
-        refused = company.refusal(method, one)
+        refused = company.refusal(method, values)
         assert refused is not None
         assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, "isClosed")
     assert row(company, made)["isClosed"] == "0"
@@ -232,11 +232,11 @@ def test_a_reference_to_what_the_company_does_not_have_is_303(
     (made,) = company.make("createOpportunities", new(stage_id))
 
     for value in (1, theirs[column]):
-        for method, one in (
+        for method, values in (
             ("createOpportunities", new(stage_id) | {column: value}),
             ("updateOpportunities", {"id": made, column: value}),
         ):
-            refused = company.refusal(method, one)
+            refused = company.refusal(method, values)
             assert refused is not None
             assert (refused["code"], refused["data"]["params"][0]["param"]) == (303, column)
     assert len(company.call("getOpportunities")) == 1
@@ -264,31 +264,31 @@ def test_references_can_be_set_and_set_to_null(company: Company) -> None:
 
 
 def test_opportunities_are_read_by_what_they_belong_to(company: Company) -> None:
-    one, two = stage(company), stage(company)
+    first, second = stage(company), stage(company)
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     (campaign,) = company.make("createCampaigns", {"campaignName": "Fair"})
     owner = company.call("getUserProfiles")[0]["id"]
     ids = company.make(
         "createOpportunities",
-        new(one),
-        new(one, accountID=account, isClosed=1),
-        new(two, campaignID=campaign, ownerID=owner),
-        new(two, isActive=0, ownerID=owner),
+        new(first),
+        new(first, accountID=account, isClosed=1),
+        new(second, campaignID=campaign, ownerID=owner),
+        new(second, isActive=0, ownerID=owner),
     )
 
-    def found(where: Any, **page: int) -> list[int]:
+    def positions(where: Any, **page: int) -> list[int]:
         return [ids.index(int(each["id"])) for each in company.call("getOpportunities", where=where, **page)]
 
-    assert found({}) == found([]) == found(None) == [0, 1, 2, 3]
-    assert found({"dealStageID": two}) == [2, 3]
-    assert found({"accountID": str(account)}) == [1]
-    assert found({"campaignID": campaign}) == [2]
-    assert found({"ownerID": owner, "dealStageID": [one, two]}) == [2, 3]
-    assert found({"id": [ids[3], ids[0]]}) == [0, 3]
-    assert found({"ownerID": owner}, limit=1, offset=1) == [3]
+    assert positions({}) == positions([]) == positions(None) == [0, 1, 2, 3]
+    assert positions({"dealStageID": second}) == [2, 3]
+    assert positions({"accountID": str(account)}) == [1]
+    assert positions({"campaignID": campaign}) == [2]
+    assert positions({"ownerID": owner, "dealStageID": [first, second]}) == [2, 3]
+    assert positions({"id": [ids[3], ids[0]]}) == [0, 3]
+    assert positions({"ownerID": owner}, limit=1, offset=1) == [3]
     assert company.error("getOpportunities", where={"isWon": 1})["code"] == 205
     company.call("updateOpportunities", objects=[{"id": ids[0], "ownerID": owner}])
-    assert found({"ownerID": owner}, limit=1, offset=1) == [2]
+    assert positions({"ownerID": owner}, limit=1, offset=1) == [2]
 
 
 def test_another_companys_opportunity_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
@@ -307,30 +307,30 @@ def test_another_companys_opportunity_is_not_there(company: Company, given_compa
 
 def test_the_leads_that_an_opportunity_names_are_linked_to_it(company: Company) -> None:
     stage_id = stage(company)
-    one, two, three = company.create({}, {}, {})
+    first, second, third = company.create({}, {}, {})
     both, same = company.make(
         "createOpportunities",
-        new(stage_id, primaryLeadID=one, originatingLeadID=str(two)),
-        new(stage_id, primaryLeadID=one, originatingLeadID=one),
+        new(stage_id, primaryLeadID=first, originatingLeadID=str(second)),
+        new(stage_id, primaryLeadID=first, originatingLeadID=first),
     )
-    assert linked(company) == {(both, one), (both, two), (same, one)}
+    assert linked(company) == {(both, first), (both, second), (same, first)}
 
-    assert company.code("updateOpportunities", {"id": both, "primaryLeadID": three}) is None
+    assert company.code("updateOpportunities", {"id": both, "primaryLeadID": third}) is None
 
-    assert linked(company) == {(both, one), (both, two), (both, three), (same, one)}
-    assert company.code("updateOpportunities", {"id": both, "primaryLeadID": three}) == 302
-    assert company.lead(three)["leadStatus"] == "contactWithOpp"
+    assert linked(company) == {(both, first), (both, second), (both, third), (same, first)}
+    assert company.code("updateOpportunities", {"id": both, "primaryLeadID": third}) == 302
+    assert company.lead(third)["leadStatus"] == "contactWithOpp"
 
 
 def test_a_deleted_lead_is_named_and_linked_no_more(company: Company) -> None:
     stage_id = stage(company)
-    one, two = company.create({}, {})
-    (made,) = company.make("createOpportunities", new(stage_id, primaryLeadID=one, originatingLeadID=two))
+    first, second = company.create({}, {})
+    (made,) = company.make("createOpportunities", new(stage_id, primaryLeadID=first, originatingLeadID=second))
 
-    company.call("deleteLeads", objects=[one])
+    company.call("deleteLeads", objects=[first])
 
-    assert (row(company, made)["primaryLeadID"], row(company, made)["originatingLeadID"]) == (None, str(two))
-    assert linked(company) == {(made, two)}
+    assert (row(company, made)["primaryLeadID"], row(company, made)["originatingLeadID"]) == (None, str(second))
+    assert linked(company) == {(made, second)}
 
 
 def test_a_deleted_opportunity_takes_its_links_and_leaves_its_leads(company: Company) -> None:
@@ -340,7 +340,7 @@ def test_a_deleted_opportunity_takes_its_links_and_leaves_its_leads(company: Com
 
     outcomes = company.call("deleteOpportunities", objects=[{"id": gone}, 1, {"id": gone}])
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, 302, 302]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, 302, 302]
     assert linked(company) == {(kept, lead)}
     assert company.lead(lead)["leadStatus"] == "contactWithOpp"
 
@@ -427,7 +427,7 @@ def test_several_objects_for_one_opportunity_work_one_after_the_other(company: C
         objects=[{"id": made, "isClosed": 1}, {"id": made, "isClosed": 1}, {"id": made, "isClosed": 0, "amount": 5}],
     )
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, 302, None]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, 302, None]
     assert (row(company, made)["isClosed"], row(company, made)["amount"]) == ("0", "5")
     assert company.lead(lead)["leadStatus"] == "contactWithOpp"
     assert [source for source, _ in events(company, lead)] == ["oppCreate", "changeLeadStatus"]
@@ -440,13 +440,13 @@ def test_500_opportunities_with_a_lead_each_go_through_their_life_in_four_calls(
     assert linked(company) == set(zip(ids, leads, strict=True))
 
     for change in ({"dealStageID": next_stage}, {"isWon": 1}):
-        outcomes = company.call("updateOpportunities", objects=[{"id": one, **change} for one in ids])
-        assert all(one["success"] for one in outcomes)
+        outcomes = company.call("updateOpportunities", objects=[{"id": deal_id, **change} for deal_id in ids])
+        assert all(outcome["success"] for outcome in outcomes)
 
     assert {lead["leadStatus"] for lead in company.call("getLeads", where={})} == {"customer"}
     (count,) = sql(
         company.dsn, "select count(*) as n from event where event_source <> 'leadCreation'", company_id=company.id
     )
     assert count["n"] == 500 * 5
-    assert all(one["success"] for one in company.call("deleteOpportunities", objects=ids))
+    assert all(outcome["success"] for outcome in company.call("deleteOpportunities", objects=ids))
     assert company.error("createOpportunities", objects=[new(stage_id)] * 501)["code"] == 209

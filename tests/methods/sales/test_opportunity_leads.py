@@ -14,8 +14,8 @@ EVER = {"startDate": "2000-01-01", "endDate": "2999-12-31"}
 
 def opportunities(company: Company, count: int = 1, **more: Any) -> list[int]:
     (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
-    one = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", **more}
-    return company.make("createOpportunities", *[one] * count)
+    values = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", **more}
+    return company.make("createOpportunities", *[values] * count)
 
 
 def pair(opportunity: int, lead: int) -> dict[str, int]:
@@ -38,8 +38,8 @@ def test_the_read_is_answered_as_the_vendor_generates_it(company: Company) -> No
     }
     assert list(answer) == ["hasMore", "result", "error", "id"]
     assert list(answer["result"]) == ["getWhereopportunityLeads", "hasMore"]
-    one = company.envelope("getOpportunityLead", {"id": link})
-    assert one == {"result": {"opportunityLead": [row]}, "error": None, "id": "1"}
+    by_id = company.envelope("getOpportunityLead", {"id": link})
+    assert by_id == {"result": {"opportunityLead": [row]}, "error": None, "id": "1"}
     for stamp in ("create", "update"):
         assert company.call("getOpportunityLeadsDateRange", timestamp=stamp, **EVER) == [row]
 
@@ -52,8 +52,8 @@ def test_has_more_says_whether_there_are_others_behind_the_page(company: Company
     def page(**params: Any) -> tuple[list[int], bool]:
         answer = company.envelope("getOpportunityLeads", params)
         assert answer["hasMore"] == answer["result"]["hasMore"]
-        found = [int(row["id"]) for row in answer["result"]["getWhereopportunityLeads"]]
-        return [links.index(one) for one in found], answer["hasMore"]
+        link_ids = [int(row["id"]) for row in answer["result"]["getWhereopportunityLeads"]]
+        return [links.index(link_id) for link_id in link_ids], answer["hasMore"]
 
     where = {"opportunityID": opportunity}
     for chosen in (where, {}, {"id": links}):
@@ -68,8 +68,8 @@ def test_has_more_says_whether_there_are_others_behind_the_page(company: Company
 
 def test_an_offset_is_right_after_links_went_with_their_lead_or_opportunity(company: Company) -> None:
     leads = company.create(*[{}] * 6)
-    one, two = opportunities(company, 2)
-    company.make("createOpportunityLeads", *(pair(one, lead) for lead in leads[:5]), pair(two, leads[5]))
+    first, second = opportunities(company, 2)
+    company.make("createOpportunityLeads", *(pair(first, lead) for lead in leads[:5]), pair(second, leads[5]))
     sql(
         company.dsn,
         "update opportunity_lead set create_timestamp = now() - interval '1 hour'",
@@ -83,16 +83,17 @@ def test_an_offset_is_right_after_links_went_with_their_lead_or_opportunity(comp
     assert [page(0), page(2), page(4)] == [[0, 1], [2, 3], [4, 5]]
     company.call("deleteLeads", objects=[leads[0]])
     assert [page(0), page(2), page(4)] == [[1, 2], [3, 4], [5]]
-    company.call("deleteOpportunities", objects=[one])
+    company.call("deleteOpportunities", objects=[first])
     assert [page(0), page(2)] == [[5], []]
 
 
 def test_a_pair_that_is_linked_already_is_301_also_within_a_call(company: Company) -> None:
-    one, two = company.create({}, {})
-    (opportunity,) = opportunities(company, primaryLeadID=one)
+    first, second = company.create({}, {})
+    (opportunity,) = opportunities(company, primaryLeadID=first)
 
     outcomes = company.call(
-        "createOpportunityLeads", objects=[pair(opportunity, one), pair(opportunity, two), pair(opportunity, two)]
+        "createOpportunityLeads",
+        objects=[pair(opportunity, first), pair(opportunity, second), pair(opportunity, second)],
     )
 
     assert [outcome["error"] for outcome in outcomes] == [TAKEN, None, TAKEN]
@@ -115,7 +116,7 @@ def test_an_end_that_the_company_does_not_have_is_303(
 
 
 @pytest.mark.parametrize(
-    ("one", "code"),
+    ("wrong", "code"),
     [
         ({"opportunityID": 1}, 205),
         ({"leadID": 1}, 205),
@@ -130,28 +131,28 @@ def test_an_end_that_the_company_does_not_have_is_303(
         ("1:1", 208),
     ],
 )
-def test_what_is_no_pair_is_refused_alone(company: Company, one: Any, code: int) -> None:
+def test_what_is_no_pair_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     (lead,) = company.create({})
     (opportunity,) = opportunities(company)
 
-    outcomes = company.call("createOpportunityLeads", objects=[one, pair(opportunity, lead)])
+    outcomes = company.call("createOpportunityLeads", objects=[wrong, pair(opportunity, lead)])
 
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [code, None]
 
 
 def test_a_link_that_is_taken_away_is_named_by_its_opportunity_no_more(company: Company) -> None:
-    one, two, three = company.create({}, {}, {})
-    (opportunity,) = opportunities(company, primaryLeadID=one, originatingLeadID=two)
-    company.make("createOpportunityLeads", pair(opportunity, three))
+    first, second, third = company.create({}, {}, {})
+    (opportunity,) = opportunities(company, primaryLeadID=first, originatingLeadID=second)
+    company.make("createOpportunityLeads", pair(opportunity, third))
     links = {int(row["leadID"]): row["id"] for row in company.call("getOpportunityLeads")}
 
-    outcomes = company.call("deleteOpportunityLeads", objects=[{"id": links[one]}, links[three], 1, links[one]])
+    outcomes = company.call("deleteOpportunityLeads", objects=[{"id": links[first]}, links[third], 1, links[first]])
 
     assert [outcome["error"] for outcome in outcomes] == [None, None, NOTHING, NOTHING]
     (row,) = company.call("getOpportunity", id=opportunity)
-    assert (row["primaryLeadID"], row["originatingLeadID"]) == (None, str(two))
-    assert [row["leadID"] for row in company.call("getOpportunityLeads")] == [str(two)]
-    assert company.call("getOpportunityLead", id=links[one]) == []
+    assert (row["primaryLeadID"], row["originatingLeadID"]) == (None, str(second))
+    assert [row["leadID"] for row in company.call("getOpportunityLeads")] == [str(second)]
+    assert company.call("getOpportunityLead", id=links[first]) == []
 
 
 def test_another_companys_link_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
@@ -190,5 +191,5 @@ def test_500_links_are_made_and_taken_away_in_one_call(company: Company) -> None
     links = company.make("createOpportunityLeads", *(pair(opportunity, lead) for lead in leads))
 
     assert {row["leadStatus"] for row in company.call("getLeads", where={})} == {"contactWithOpp"}
-    assert all(one["success"] for one in company.call("deleteOpportunityLeads", objects=links))
+    assert all(outcome["success"] for outcome in company.call("deleteOpportunityLeads", objects=links))
     assert {row["leadStatus"] for row in company.call("getLeads", where={})} == {"contact"}

@@ -80,14 +80,14 @@ def test_products_are_found_by_name_and_by_being_sold(company: Company) -> None:
     water = product(company, productName="Water")
     wine = product(company, productName="Wine", isActive=0)
 
-    def found(**where: Any) -> list[str]:
+    def ids(**where: Any) -> list[str]:
         return [row["id"] for row in company.call("getProducts", where=where)]
 
-    assert found(productName="Water") == [str(water)]
-    assert found(productName="water") == []
-    assert found(productName=["Water", "Wine", "x"]) == [str(water), str(wine)]
-    assert (found(isActive=1), found(isActive="0")) == ([str(water)], [str(wine)])
-    assert found(productName="Wine", isActive=1) == []
+    assert ids(productName="Water") == [str(water)]
+    assert ids(productName="water") == []
+    assert ids(productName=["Water", "Wine", "x"]) == [str(water), str(wine)]
+    assert (ids(isActive=1), ids(isActive="0")) == ([str(water)], [str(wine)])
+    assert ids(productName="Wine", isActive=1) == []
     assert company.call("getProducts", limit=1, offset=1)[0]["id"] == str(wine)
 
 

@@ -19,8 +19,8 @@ NAMES = {"accountID": "Account", "campaignID": "Campaign"}
 
 def target(company: Company, name: str) -> int:
     """A new account or campaign, for the column of that name."""
-    one = NAMES[name]
-    return company.make(f"create{one}s", {f"{one.lower()}Name": "To be named"})[0]
+    noun = NAMES[name]
+    return company.make(f"create{noun}s", {f"{noun.lower()}Name": "To be named"})[0]
 
 
 def delete(company: Company, name: str, *ids: int) -> list[int | None]:
@@ -31,8 +31,8 @@ def delete(company: Company, name: str, *ids: int) -> list[int | None]:
 
 def opportunity(company: Company, **more: Any) -> int:
     (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
-    one = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", **more}
-    return company.make("createOpportunities", one)[0]
+    values = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", **more}
+    return company.make("createOpportunities", values)[0]
 
 
 def twin(company: Company) -> Company:
@@ -50,8 +50,8 @@ def test_a_lead_refers_only_to_what_its_own_company_has(
     before = company.lead(lead_id)
 
     for wrong in (foreign, 1, "1", 0, 2**63 - 1):
-        for method, one in (("createLeads", {"emailAddress": new_email()}), ("updateLeads", {"id": lead_id})):
-            refusal = company.refusal(method, {**one, name: wrong})
+        for method, values in (("createLeads", {"emailAddress": new_email()}), ("updateLeads", {"id": lead_id})):
+            refusal = company.refusal(method, {**values, name: wrong})
             assert refusal is not None
             assert (refusal["code"], refusal["message"]) == (
                 303,
@@ -87,7 +87,7 @@ def test_an_unknown_reference_is_said_before_a_taken_address(company: Company) -
 def test_what_named_a_deleted_target_names_none_and_the_rest_is_untouched(company: Company, name: str) -> None:
     gone, kept = target(company, name), target(company, name)
     named, other, active = company.create({name: gone, "title": "CEO"}, {name: kept}, {name: gone, "active": 0})
-    deals = [opportunity(company, **{name: one}) for one in (gone, kept)]
+    deals = [opportunity(company, **{name: target_id}) for target_id in (gone, kept)]
     sql(company.dsn, "update lead set update_timestamp = '2020-01-01 00:00:00+00'", company_id=company.id)
     before = {lead_id: company.lead(lead_id) for lead_id in (named, other, active)}
 
@@ -108,8 +108,8 @@ def test_what_named_a_deleted_target_names_none_and_the_rest_is_untouched(compan
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hundred_targets_of_a_call_are_all_let_go_at_once(company: Company, name: str) -> None:
-    one = NAMES[name]
-    ids = company.make(f"create{one}s", *[{f"{one.lower()}Name": "To be named"}] * 100)
+    noun = NAMES[name]
+    ids = company.make(f"create{noun}s", *[{f"{noun.lower()}Name": "To be named"}] * 100)
     company.create(*({name: target_id} for target_id in ids))
 
     assert delete(company, name, *ids, 1) == [*[None] * 100, 302]
@@ -119,14 +119,14 @@ def test_a_hundred_targets_of_a_call_are_all_let_go_at_once(company: Company, na
 
 def test_pages_of_opportunities_by_account_are_exact_after_the_account_is_gone(company: Company) -> None:
     gone, kept = target(company, "accountID"), target(company, "accountID")
-    deals = [opportunity(company, accountID=one) for one in (kept, gone, kept, kept, gone, kept, kept)]
+    deals = [opportunity(company, accountID=account) for account in (kept, gone, kept, kept, gone, kept, kept)]
     sql(company.dsn, "update opportunity set create_timestamp = now() - interval '1 day'", company_id=company.id)
 
     def walk(**where: Any) -> list[str]:
-        found: list[str] = []
-        while page := company.call("getOpportunities", where=where, limit=2, offset=len(found)):
-            found += [row["id"] for row in page]
-        return found
+        ids: list[str] = []
+        while page := company.call("getOpportunities", where=where, limit=2, offset=len(ids)):
+            ids += [row["id"] for row in page]
+        return ids
 
     ours = [str(deal) for deal in deals if deal not in {deals[1], deals[4]}]
     assert walk(accountID=kept) == ours
@@ -206,13 +206,15 @@ def test_no_reference_is_left_behind_however_writes_and_deletes_race(company: Co
             if number == 0:
                 outcomes = caller.call(f"delete{NAMES[name]}s", objects=[targets[turn]])
             elif number % 3 == 1:
-                outcomes = caller.call("createLeads", objects=[{"emailAddress": new_email(), **one} for one in named])
+                outcomes = caller.call(
+                    "createLeads", objects=[{"emailAddress": new_email(), **reference} for reference in named]
+                )
             elif number % 3 == 2:
-                updates = [{"id": lead, **one} for lead, one in zip(leads, named, strict=True)]
+                updates = [{"id": lead, **reference} for lead, reference in zip(leads, named, strict=True)]
                 outcomes = caller.call("updateLeads", objects=updates)
             else:
                 new = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31"}
-                outcomes = caller.call("createOpportunities", objects=[{**new, **one} for one in named])
+                outcomes = caller.call("createOpportunities", objects=[{**new, **reference} for reference in named])
             seen.update(outcome["error"] and outcome["error"]["code"] for outcome in outcomes)
         caller.close()
 
@@ -273,7 +275,7 @@ def test_rules_based_lists_follow_leads_whose_target_is_deleted(company: Company
 
     def counts() -> list[str]:
         rows = {row["id"]: row for row in company.call("getActiveLists")}
-        return [rows[str(one)]["memberCount"] for one in (with_it, without)]
+        return [rows[str(list_id)]["memberCount"] for list_id in (with_it, without)]
 
     eventually(lambda: counts() == ["3", "0"])
 

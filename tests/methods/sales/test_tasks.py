@@ -12,21 +12,21 @@ NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 
 
 def make(company: Company, *several: dict[str, Any]) -> list[int]:
-    return company.make("createTasks", *({"title": "Call back", **one} for one in several))
+    return company.make("createTasks", *({"title": "Call back", **values} for values in several))
 
 
 def ids(company: Company, **where: Any) -> list[int]:
-    return [int(one["id"]) for one in company.call("getTasks", where=where)]
+    return [int(row["id"]) for row in company.call("getTasks", where=where)]
 
 
 def task(company: Company, task_id: int) -> dict[str, str | None]:
-    (found,) = company.call("getTasks", where={"id": task_id})
-    return found
+    (row,) = company.call("getTasks", where={"id": task_id})
+    return row
 
 
 def names(error: dict[str, Any] | None) -> list[str]:
     assert error
-    return [one["param"] for one in error["data"]["params"]]
+    return [param["param"] for param in error["data"]["params"]]
 
 
 # Create
@@ -74,8 +74,8 @@ def test_a_title_is_enough(company: Company) -> None:
 
     assert (read["status"], read["priority"]) == ("open", "normal")
     assert {read[name] for name in ("ownerID", "description", "dueDate", "whatID", "whoID")} == {None}
-    for one in ({}, {"title": ""}, {"title": " "}, {"title": None}):
-        assert names(company.refusal("createTasks", one)) == ["title"]
+    for values in ({}, {"title": ""}, {"title": " "}, {"title": None}):
+        assert names(company.refusal("createTasks", values)) == ["title"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_title_is_enough(company: Company) -> None:
 def test_a_wrong_value_refuses_its_task_alone(name: str, value: Any, code: int, company: Company) -> None:
     outcomes = company.call("createTasks", objects=[{"title": "a"}, {"title": "b", name: value}, {"title": "c"}])
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, code, None]
-    assert [one["title"] for one in company.call("getTasks")] == ["a", "c"]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, code, None]
+    assert [row["title"] for row in company.call("getTasks")] == ["a", "c"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -125,8 +125,8 @@ def test_a_task_may_be_about_what_the_company_has(
 
     assert (task(company, made)[f"{role}ID"], task(company, made)[f"{role}Type"]) == (str(mine), word)
     for wrong in (theirs, 1):
-        for method, one in (("createTasks", {"title": "x"}), ("updateTasks", {"id": made})):
-            refusal = company.refusal(method, {**one, f"{role}ID": wrong, f"{role}Type": word})
+        for method, values in (("createTasks", {"title": "x"}), ("updateTasks", {"id": made})):
+            refusal = company.refusal(method, {**values, f"{role}ID": wrong, f"{role}Type": word})
             assert refusal
             assert (refusal["code"], names(refusal)) == (303, [f"{role}ID"])
     other = "account" if word == "lead" else "lead"
@@ -174,7 +174,7 @@ def test_a_task_knows_when_it_was_completed(company: Company) -> None:
     assert task(company, done)["completedTimestamp"] == earlier != first, "it was completed then"
     assert company.refusal("updateTasks", {"id": done, "status": "open"}) is None
     assert task(company, done)["completedTimestamp"] is None
-    assert company.call("updateTasks", objects=[{"id": new, "status": one} for one in ("open", "completed")])
+    assert company.call("updateTasks", objects=[{"id": new, "status": status} for status in ("open", "completed")])
     assert task(company, new)["completedTimestamp"] == task(company, new)["updateTimestamp"]
 
 
@@ -184,7 +184,15 @@ def test_a_deleted_task_is_gone_and_what_it_was_about_stays(company: Company) ->
 
     outcomes = company.call("deleteTasks", objects=[{"id": gone}, str(bare), gone, 1, "x", [kept], {}])
 
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, None, 302, 302, 208, 210, 205]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [
+        None,
+        None,
+        302,
+        302,
+        208,
+        210,
+        205,
+    ]
     assert ids(company) == [kept]
     assert company.lead(lead)
 
@@ -204,8 +212,8 @@ def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, com
     assert company.refusal(DELETES[word], gone) is None
 
     assert ids(company) == [alone, both]
-    for one in (alone, both):
-        assert (task(company, one)[f"{role}ID"], task(company, one)[f"{role}Type"]) == (None, None)
+    for task_id in (alone, both):
+        assert (task(company, task_id)[f"{role}ID"], task(company, task_id)[f"{role}Type"]) == (None, None)
     assert task(company, both)[f"{other_role}ID"] == str(other)
     assert ids(company, **{f"{role}ID": gone}) == []
 
@@ -214,15 +222,15 @@ def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, com
 
 
 def test_filters_must_all_match_and_a_list_is_any_of_it(company: Company) -> None:
-    one, two = company.create({}, {})
+    first, second = company.create({}, {})
     account = target(company, "account")
     mine = {"ownerID": user(company)}
     a, b, c, d = make(
         company,
-        {**mine, "whoID": one, "whoType": "lead", "priority": "high"},
-        {"whoID": two, "whoType": "lead", "whatID": account, "whatType": "account"},
+        {**mine, "whoID": first, "whoType": "lead", "priority": "high"},
+        {"whoID": second, "whoType": "lead", "whatID": account, "whatType": "account"},
         {**mine, "status": "completed"},
-        {"whatID": one, "whatType": "lead", "status": "inProgress"},
+        {"whatID": first, "whatType": "lead", "status": "inProgress"},
     )
 
     assert ids(company) == [a, b, c, d]
@@ -232,11 +240,11 @@ def test_filters_must_all_match_and_a_list_is_any_of_it(company: Company) -> Non
     assert ids(company, status=["open", "inProgress"]) == [a, b, d]
     assert ids(company, priority="high") == [a]
     assert ids(company, whoType="lead") == [a, b]
-    assert ids(company, whoID=two) == ids(company, whoID=[two], whoType="lead") == [b]
-    assert ids(company, whoID=[one, two]) == [a, b]
-    assert ids(company, whatID=one) == [d]
+    assert ids(company, whoID=second) == ids(company, whoID=[second], whoType="lead") == [b]
+    assert ids(company, whoID=[first, second]) == [a, b]
+    assert ids(company, whatID=first) == [d]
     assert ids(company, whatID=account, whatType="lead") == []
-    assert ids(company, whatType=["account", "lead"], whatID=[account, one]) == [b, d]
+    assert ids(company, whatType=["account", "lead"], whatID=[account, first]) == [b, d]
     assert ids(company, id=a, status="completed") == []
     assert ids(company, status=[]) == []
 
@@ -244,9 +252,9 @@ def test_filters_must_all_match_and_a_list_is_any_of_it(company: Company) -> Non
 def test_pages_come_in_the_order_of_ids(company: Company) -> None:
     made = make(company, *[{}] * 5)
 
-    pages = [company.call("getTasks", where=[], limit=2, offset=at) for at in (0, 2, 4, 6)]
+    pages = [company.call("getTasks", where=[], limit=2, offset=offset) for offset in (0, 2, 4, 6)]
 
-    assert [[int(one["id"]) for one in page] for page in pages] == [made[:2], made[2:4], made[4:], []]
+    assert [[int(row["id"]) for row in page] for page in pages] == [made[:2], made[2:4], made[4:], []]
     assert len(company.call("getTasks")) == 5
 
 
@@ -290,8 +298,8 @@ def test_a_deep_page_is_right_after_tasks_are_done_given_away_or_about_nothing(c
     sql(company.dsn, "update task set create_timestamp = now() - interval '1 day'", company_id=company.id)
 
     def pages(**where: Any) -> list[int]:
-        found = [company.call("getTasks", where=where, limit=3, offset=at) for at in range(0, 15, 3)]
-        return [int(one["id"]) for page in found for one in page]
+        read = [company.call("getTasks", where=where, limit=3, offset=offset) for offset in range(0, 15, 3)]
+        return [int(row["id"]) for page in read for row in page]
 
     for where in ({"status": "open"}, {"ownerID": mine["ownerID"]}, {"whoID": lead}, {"whoType": "lead"}):
         assert pages(**where) == pages(**where) == made
@@ -319,9 +327,9 @@ def test_no_company_sees_or_changes_anothers_tasks(company: Company, given_compa
 def test_500_tasks_go_through_in_one_call(company: Company) -> None:
     made = make(company, *[{}] * 500)
 
-    outcomes = company.call("updateTasks", objects=[{"id": one, "status": "completed"} for one in made])
+    outcomes = company.call("updateTasks", objects=[{"id": task_id, "status": "completed"} for task_id in made])
 
-    assert all(one["success"] for one in outcomes)
+    assert all(outcome["success"] for outcome in outcomes)
     assert ids(company, status="completed") == made
-    assert all(one["completedTimestamp"] for one in company.call("getTasks"))
+    assert all(row["completedTimestamp"] for row in company.call("getTasks"))
     assert company.error("createTasks", objects=[{}] * 501)["code"] == 209
