@@ -55,14 +55,14 @@ def test_refusals_of_the_single_methods_are_the_calls_own(company: Company) -> N
 def test_refusals_of_the_bulk_methods_are_of_their_objects_alone_and_stand_in_the_list_again(
     company: Company,
 ) -> None:
-    list_id, (one, other) = new_list(company), company.create({}, {})
-    objects = [{"listID": list_id, "memberID": lead} for lead in (one, one, 1, str(other))]
+    list_id, (first, other) = new_list(company), company.create({}, {})
+    objects = [{"listID": list_id, "memberID": lead} for lead in (first, first, 1, str(other))]
 
     answer = company.envelope("addListMembers", {"objects": objects})
 
     assert [outcome["error"] for outcome in answer["result"]["creates"]] == [None, ALREADY, NOBODY, None]
     assert answer["error"] == [ALREADY, NOBODY]
-    assert members(company, list_id) == [one, other]
+    assert members(company, list_id) == [first, other]
 
 
 def test_addresses_are_found_whatever_their_case(company: Company) -> None:
@@ -70,7 +70,9 @@ def test_addresses_are_found_whatever_their_case(company: Company) -> None:
     address = new_email()
     leads = company.create({"emailAddress": address.upper()}, {"emailAddress": f"ä.{address}"})
 
-    objects = [{"listID": list_id, "emailAddress": one} for one in (address, f"Ä.{address}", f" {address} ", "x@x.x")]
+    objects = [
+        {"listID": list_id, "emailAddress": email} for email in (address, f"Ä.{address}", f" {address} ", "x@x.x")
+    ]
     outcomes = company.call("addListMembersEmailAddress", objects=objects)
 
     assert [outcome["error"] for outcome in outcomes] == [None, None, ALREADY, NOBODY]
@@ -124,7 +126,7 @@ def test_what_is_missing_or_wrong_is_named(
     error = company.error(method, **params)
 
     assert error["code"] == code
-    assert [one["param"] for one in error["data"]["params"]] == named
+    assert [param["param"] for param in error["data"]["params"]] == named
 
 
 def test_the_leads_and_lists_of_another_company_are_not_there(given_company: Callable[..., Company]) -> None:
@@ -146,13 +148,13 @@ def test_the_leads_and_lists_of_another_company_are_not_there(given_company: Cal
 
 
 def test_one_call_may_be_about_several_lists(company: Company) -> None:
-    one, other = new_list(company, "one"), new_list(company, "other")
+    first, other = new_list(company, "one"), new_list(company, "other")
     leads = company.create({}, {}, {})
 
-    company.make("addListMembers", *({"listID": on, "memberID": lead} for lead in leads for on in (other, one)))
+    company.make("addListMembers", *({"listID": on, "memberID": lead} for lead in leads for on in (other, first)))
 
-    assert members(company, one) == members(company, other) == leads
-    assert counts(company, one) == counts(company, other) == (3, 0)
+    assert members(company, first) == members(company, other) == leads
+    assert counts(company, first) == counts(company, other) == (3, 0)
 
 
 def test_an_inactive_lead_can_be_a_member(company: Company) -> None:
@@ -334,7 +336,7 @@ def test_a_page_begins_where_its_offset_says_whatever_happened_before_it(
         return [int(row["leadID"]) for row in rows]
 
     for _ in range(2):
-        assert [page(offset) for offset in (0, 5, 10, 15)] == [left[at : at + 5] for at in (0, 5, 10, 15)]
+        assert [page(offset) for offset in (0, 5, 10, 15)] == [left[start : start + 5] for start in (0, 5, 10, 15)]
     match change:
         case "remove":
             off(company, list_id, left.pop(1))
@@ -345,7 +347,7 @@ def test_a_page_begins_where_its_offset_says_whatever_happened_before_it(
             company.call("deleteLeads", objects=[left.pop(0)])
         case _:
             company.call("updateLeads", objects=[{"id": left[0], "title": "x"}])
-    assert [page(offset) for offset in (5, 10, 15)] == [left[at : at + 5] for at in (5, 10, 15)]
+    assert [page(offset) for offset in (5, 10, 15)] == [left[start : start + 5] for start in (5, 10, 15)]
 
 
 def test_flags_tell_apart_who_gets_nothing(company: Company, server: Server) -> None:
@@ -374,17 +376,17 @@ def test_flags_tell_apart_who_gets_nothing(company: Company, server: Server) -> 
 
 
 def test_the_lists_of_a_lead_are_read_by_its_address(company: Company) -> None:
-    one, other, _ = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
+    first, other, _ = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
     (lead,) = company.create({})
     put_on(company, other, lead)
-    put_on(company, one, lead)
+    put_on(company, first, lead)
     off(company, other, lead)
 
     rows = company.call("getListMemberships", emailAddress=str(company.lead(lead)["emailAddress"]).upper())
 
     assert all(len(row.pop("createTimestamp")) == 19 for row in rows)
     assert rows == [
-        {"id": str(one), "name": "one", "status": "active"},
+        {"id": str(first), "name": "one", "status": "active"},
         {"id": str(other), "name": "other", "status": "removed"},
     ]
     assert company.call("getListMemberships", emailAddress="nobody@example.com") == []
@@ -411,15 +413,15 @@ def test_the_memberships_of_a_lead_are_read_by_either_name_of_its_id(company: Co
 
 
 def test_the_lists_of_many_leads_are_read_as_pairs(company: Company) -> None:
-    one, other = new_list(company), new_list(company)
+    first, other = new_list(company), new_list(company)
     leads = company.create({}, {}, {})
     put_on(company, other, *leads)
-    put_on(company, one, leads[1])
+    put_on(company, first, leads[1])
     off(company, other, leads[2])
 
     answer = company.envelope("getLeadListMemberships", {"memberIDs": [str(leads[1]), leads[0], leads[2], 1]})
 
-    pairs = [(leads[0], other), (leads[1], one), (leads[1], other)]
+    pairs = [(leads[0], other), (leads[1], first), (leads[1], other)]
     rows = [{"memberID": str(lead), "listID": str(on)} for lead, on in pairs]
     assert answer == {
         "hasMore": False,
@@ -450,17 +452,17 @@ def test_ids_that_are_none_are_refused(company: Company, value: Any, code: int) 
 
 
 def test_a_deleted_lead_is_on_no_list_and_the_counts_say_so(company: Company, server: Server) -> None:
-    one, other = new_list(company), new_list(company)
+    first, other = new_list(company), new_list(company)
     leads = company.create(*({} for _ in range(4)))
-    put_on(company, one, *leads)
+    put_on(company, first, *leads)
     put_on(company, other, *leads[:2])
-    off(company, one, leads[0], leads[3])
+    off(company, first, leads[0], leads[3])
 
     company.call("deleteLeads", objects=[leads[0], leads[1], leads[0], 1])
 
-    assert counts(company, one) == true_counts(server, company, one) == (1, 1)
+    assert counts(company, first) == true_counts(server, company, first) == (1, 1)
     assert counts(company, other) == true_counts(server, company, other) == (0, 0)
-    assert members(company, one) == [leads[2]]
+    assert members(company, first) == [leads[2]]
 
 
 def test_fifty_callers_put_one_lead_on_a_list_once(company: Company) -> None:
@@ -481,8 +483,8 @@ def test_counts_are_exact_whoever_changes_what_at_the_same_time(company: Company
     leads = company.create(*({} for _ in range(120)))
     doomed = leads[100:]
 
-    def work(own: Company, at: int) -> None:
-        dice = random.Random(at)
+    def work(own: Company, worker: int) -> None:
+        dice = random.Random(worker)
         for _ in range(12):
             pairs = [{"listID": dice.choice(lists), "memberID": dice.choice(leads)} for _ in range(40)]
             match dice.randrange(5):
@@ -490,7 +492,7 @@ def test_counts_are_exact_whoever_changes_what_at_the_same_time(company: Company
                     own.call("addListMembers", objects=pairs)
                 case 2 | 3:
                     own.call("removeListMembers", objects=pairs)
-                case _ if at == 0:
+                case _ if worker == 0:
                     own.call("deleteLeads", objects=[doomed.pop() for _ in range(2) if doomed])
                 case _:
                     own.envelope("removeListMembersAll", {"listID": dice.choice(lists)})
@@ -509,13 +511,13 @@ def test_leads_that_are_deleted_while_they_are_put_on_lists_leave_no_trace(compa
     lists = [new_list(company) for _ in range(2)]
     leads = company.create(*({} for _ in range(200)))
 
-    def work(own: Company, at: int) -> list[Any]:
-        dice = random.Random(at)
-        if at % 2:
+    def work(own: Company, worker: int) -> list[Any]:
+        dice = random.Random(worker)
+        if worker % 2:
             some = dice.sample(leads, 200)
             return [own.call("deleteLeads", objects=some[begin : begin + 20]) for begin in range(0, 200, 20)]
         return [
-            own.call("addListMembers", objects=[{"listID": dice.choice(lists), "memberID": one} for one in some])
+            own.call("addListMembers", objects=[{"listID": dice.choice(lists), "memberID": lead} for lead in some])
             for some in (dice.sample(leads, 50) for _ in range(10))
         ]
 
@@ -530,8 +532,8 @@ def test_a_list_that_is_deleted_while_it_is_filled_keeps_no_member(company: Comp
     for _ in range(5):
         list_id = new_list(company)
 
-        def work(own: Company, at: int, list_id: int = list_id) -> Any:
-            if at == 0:
+        def work(own: Company, worker: int, list_id: int = list_id) -> Any:
+            if worker == 0:
                 return own.call("deleteList", id=list_id)
             return own.call("addListMembers", objects=[{"listID": list_id, "memberID": lead} for lead in leads])
 

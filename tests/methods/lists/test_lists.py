@@ -51,7 +51,7 @@ def test_a_list_needs_a_name(company: Company, params: dict[str, Any]) -> None:
     error = company.error("createList", **params)
 
     assert error["code"] == 206
-    assert [one["param"] for one in error["data"]["params"]] == ["name"]
+    assert [param["param"] for param in error["data"]["params"]] == ["name"]
 
 
 @pytest.mark.parametrize(("name", "code"), [("", 205), ("   ", 205), ("x" * 256, 205), (None, 205), ([], 210)])
@@ -119,16 +119,16 @@ def test_a_change_of_nothing_or_of_an_unknown_list_is_302(company: Company) -> N
 
 
 def test_deleted_lists_are_gone_and_their_leads_stay(company: Company) -> None:
-    one, other, third = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
+    first, other, third = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
     leads = company.create({}, {})
-    for list_id in (one, other):
+    for list_id in (first, other):
         put_on(company, list_id, *leads)
 
-    answer = company.envelope("deleteList", {"objects": [{"id": one}, {"id": one}, {"id": 1}, str(third)]})
+    answer = company.envelope("deleteList", {"objects": [{"id": first}, {"id": first}, {"id": 1}, str(third)]})
 
     assert [outcome["error"] for outcome in answer["result"]["deletes"]] == [None, NOTHING, NOTHING, None]
     assert [row["name"] for row in company.call("getActiveLists")] == ["other"]
-    assert members(company, one) == []
+    assert members(company, first) == []
     assert len(company.call("getLeads", where={})) == 2
 
 
@@ -168,7 +168,7 @@ def test_the_members_of_a_deleted_list_are_cleared_away(company: Company, server
 
 
 def test_lists_come_in_pages_in_the_order_of_their_ids(company: Company) -> None:
-    ids = company.make("createList", *({"name": f"l{at}"} for at in range(7)))
+    ids = company.make("createList", *({"name": f"l{number}"} for number in range(7)))
 
     def page(**params: Any) -> list[int]:
         return [int(row["id"]) for row in company.call("getActiveLists", **params)]

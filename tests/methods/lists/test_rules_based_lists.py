@@ -62,13 +62,13 @@ def test_the_filter_is_shown_as_the_last_key_of_lists_that_have_one(company: Com
 def test_what_is_shown_can_be_sent_again_and_means_the_same(company: Company) -> None:
     company.create({"city": "Berlin"}, {"city": "Bonn", "leadScore": 20})
     wanted = {"or": [{"city": "berlin"}, {"not": {"leadScore": {"between": [0, 10]}}}], "title": {"empty": True}}
-    one = new_list(company, filter=wanted)
+    list_id = new_list(company, filter=wanted)
 
-    other = new_list(company, filter=kept(company, one))
+    other = new_list(company, filter=kept(company, list_id))
 
-    assert kept(company, one) == kept(company, other)
-    assert members(company, one) == members(company, other) != []
-    assert company.error("updateList", id=one, filter=wanted) == NOTHING
+    assert kept(company, list_id) == kept(company, other)
+    assert members(company, list_id) == members(company, other) != []
+    assert company.error("updateList", id=list_id, filter=wanted) == NOTHING
 
 
 def test_times_are_of_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
@@ -115,7 +115,7 @@ def test_a_refused_filter_does_not_stop_other_lists(company: Company) -> None:
 
 
 def test_a_company_can_have_100_lists_with_a_filter(company: Company) -> None:
-    lists = [{"name": str(at), "filter": {"city": str(at)}} for at in range(100)]
+    lists = [{"name": str(number), "filter": {"city": str(number)}} for number in range(100)]
     ids = company.make("createList", *lists)
     (lead,) = company.create({"city": "42"})
     assert members(company, ids[42]) == [lead]
@@ -134,15 +134,15 @@ def test_a_company_can_have_100_lists_with_a_filter(company: Company) -> None:
 
 def test_a_lead_joins_and_leaves_with_the_call_that_changes_it(company: Company) -> None:
     list_id = new_list(company, filter={"city": "Berlin"})
-    one, other = company.create({"city": "Berlin"}, {"city": "Bonn"})
-    assert members(company, list_id) == [one]
+    first, other = company.create({"city": "Berlin"}, {"city": "Bonn"})
+    assert members(company, list_id) == [first]
 
-    change(company, {"id": one, "city": "Bonn"}, {"id": other, "city": "berlin"})
+    change(company, {"id": first, "city": "Bonn"}, {"id": other, "city": "berlin"})
     assert members(company, list_id) == [other]
     assert counts(company, list_id) == (1, 0), "who leaves by the filter was not removed by anybody"
 
-    change(company, {"id": one, "city": "Berlin"})
-    assert sorted(members(company, list_id)) == [one, other]
+    change(company, {"id": first, "city": "Berlin"})
+    assert sorted(members(company, list_id)) == [first, other]
     assert counts(company, list_id) == (2, 0)
 
 
@@ -151,15 +151,15 @@ def test_every_way_to_change_a_lead_is_followed(company: Company) -> None:
     address = new_email()
     (lead,) = company.create({"emailAddress": address})
 
-    for method, one in (
+    for method, named in (
         ("updateLeads", {"id": lead}),
         ("updateLeadsV2", {"id": lead}),
         ("updateLeads", {"emailAddress": address}),
         ("updateLeadsV2", {"emailAddress": address.upper()}),
     ):
-        assert company.code(method, {**one, "title": "CEO"}) is None
+        assert company.code(method, {**named, "title": "CEO"}) is None
         assert members(company, list_id) == [lead], method
-        assert company.code(method, {**one, "title": ""}) is None
+        assert company.code(method, {**named, "title": ""}) is None
         assert members(company, list_id) == [], method
 
 
@@ -177,23 +177,23 @@ def test_one_lead_can_be_on_several_lists_and_move_between_them(company: Company
     berlin, bonn = (new_list(company, filter={"city": city}) for city in ("Berlin", "Bonn"))
     everybody = new_list(company, filter={"city": {"empty": False}})
     (lead,) = company.create({"city": "Berlin"})
-    assert [members(company, one) for one in (berlin, bonn, everybody)] == [[lead], [], [lead]]
+    assert [members(company, list_id) for list_id in (berlin, bonn, everybody)] == [[lead], [], [lead]]
 
     change(company, {"id": lead, "city": "Bonn"})
 
-    assert [members(company, one) for one in (berlin, bonn, everybody)] == [[], [lead], [lead]]
+    assert [members(company, list_id) for list_id in (berlin, bonn, everybody)] == [[], [lead], [lead]]
 
 
 def test_custom_fields_are_followed(company: Company) -> None:
     size, news = company.field("Size"), company.field("News", "checkbox", options=["sport", "arts"])
     list_id = new_list(company, filter={"or": [{size: "XL"}, {news: "arts"}]})
-    one, other = company.create({size: "xl"}, {news: "sport,arts"})
-    assert members(company, list_id) == [one, other]
+    first, other = company.create({size: "xl"}, {news: "sport,arts"})
+    assert members(company, list_id) == [first, other]
 
-    change(company, {"id": one, size: None}, {"id": other, news: "sport"})
+    change(company, {"id": first, size: None}, {"id": other, news: "sport"})
     assert members(company, list_id) == []
-    change(company, {"id": one, news: ["arts"]})
-    assert members(company, list_id) == [one]
+    change(company, {"id": first, news: ["arts"]})
+    assert members(company, list_id) == [first]
 
 
 def test_a_field_that_is_made_after_the_list_can_be_in_its_next_filter(company: Company) -> None:
@@ -254,9 +254,9 @@ def test_a_lead_that_is_deactivated_leaves_and_comes_back(company: Company) -> N
 
 def test_a_deleted_lead_leaves_and_the_count_says_so(company: Company, server: Server) -> None:
     list_id = new_list(company, filter={"city": "Berlin"})
-    one, other = company.create({"city": "Berlin"}, {"city": "Berlin"})
+    first, other = company.create({"city": "Berlin"}, {"city": "Berlin"})
 
-    company.call("deleteLeads", objects=[one])
+    company.call("deleteLeads", objects=[first])
 
     assert members(company, list_id) == [other]
     assert counts(company, list_id) == true_counts(server, company, list_id) == (1, 0)
@@ -267,7 +267,7 @@ def test_500_leads_of_a_call_are_followed(company: Company) -> None:
     ids = company.create(*({"leadScore": score} for score in range(500)))
     assert members(company, list_id) == ids[250:]
 
-    change(company, *({"id": one, "leadScore": 499 - at} for at, one in enumerate(ids)))
+    change(company, *({"id": lead_id, "leadScore": 499 - index} for index, lead_id in enumerate(ids)))
 
     assert sorted(members(company, list_id)) == ids[:250]
     assert counts(company, list_id) == (250, 0)
@@ -284,9 +284,13 @@ def test_a_page_of_members_begins_where_its_offset_says_when_somebody_before_it_
         rows = company.call("getListMembers", where={"id": list_id}, limit=4, offset=offset)
         return [int(row["leadID"]) for row in rows]
 
-    assert [page(at) for at in (0, 4, 8)] * 2 == [page(at) for at in (0, 4, 8)] * 2 == [ids[:4], ids[4:8], ids[8:]] * 2
+    assert (
+        [page(offset) for offset in (0, 4, 8)] * 2
+        == [page(offset) for offset in (0, 4, 8)] * 2
+        == [ids[:4], ids[4:8], ids[8:]] * 2
+    )
     change(company, {"id": ids[1], "city": "Bonn"})
-    assert [page(at) for at in (4, 8)] == [ids[5:9], ids[9:]]
+    assert [page(offset) for offset in (4, 8)] == [ids[5:9], ids[9:]]
 
 
 def test_a_company_follows_its_own_filters_only(given_company: Callable[..., Company]) -> None:
@@ -375,7 +379,9 @@ def test_a_list_that_gets_a_filter_has_those_who_match_and_no_trace_of_the_other
         {"city": "Berlin"}, {"city": "Berlin"}, {}, {}, {"city": "Berlin"}
     )
     put_on(company, list_id, stays, back, goes, forgotten)
-    company.call("removeListMembers", objects=[{"listID": list_id, "contactID": one} for one in (back, forgotten)])
+    company.call(
+        "removeListMembers", objects=[{"listID": list_id, "contactID": lead_id} for lead_id in (back, forgotten)]
+    )
     assert counts(company, list_id) == (2, 2)
 
     company.call("updateList", id=list_id, filter={"city": "Berlin"})
@@ -397,17 +403,17 @@ def test_a_deleted_list_follows_no_more(company: Company, server: Server) -> Non
 
 def test_a_deleted_custom_field_is_unset_to_the_filters_that_name_it(company: Company) -> None:
     size, other = company.field("Size"), company.field("Other")
-    one, two = company.create({size: "XL"}, {size: "S", other: "x"})
+    large_lead, small_lead = company.create({size: "XL"}, {size: "S", other: "x"})
     big = new_list(company, filter={size: "XL"})
     no_size = new_list(company, filter={size: {"empty": True}})
     others = new_list(company, filter={other: "x"})
-    assert [members(company, on) for on in (big, no_size, others)] == [[one], [], [two]]
+    assert [members(company, on) for on in (big, no_size, others)] == [[large_lead], [], [small_lead]]
 
     company.call("deleteFields", objects=[{"systemName": size}])
 
     assert members(company, big) == []
-    assert sorted(members(company, no_size)) == [one, two]
-    assert members(company, others) == [two]
+    assert sorted(members(company, no_size)) == [large_lead, small_lead]
+    assert members(company, others) == [small_lead]
     assert counts(company, no_size) == (2, 0)
     assert kept(company, big) == {size: {"equals": "XL"}}
     (three,) = company.create({})
@@ -546,16 +552,16 @@ def test_a_status_that_follows_on_a_server_with_old_filters_is_followed_by_the_l
 
 CITIES = ("Berlin", "Bonn", "Rome", "")
 FILTERS: tuple[tuple[Any, Callable[[dict[str, Any]], bool]], ...] = (
-    ({"city": "berlin"}, lambda one: one["city"] == "Berlin"),
-    ({"city": {"empty": True}}, lambda one: not one["city"]),
-    ({"leadScore": {"atLeast": 50}}, lambda one: int(one["leadScore"]) >= 50),
+    ({"city": "berlin"}, lambda lead: lead["city"] == "Berlin"),
+    ({"city": {"empty": True}}, lambda lead: not lead["city"]),
+    ({"leadScore": {"atLeast": 50}}, lambda lead: int(lead["leadScore"]) >= 50),
     (
         {"or": [{"city": ["Bonn", "Rome"]}, {"leadScore": {"less": 10}}]},
-        lambda one: one["city"] in {"Bonn", "Rome"} or int(one["leadScore"]) < 10,
+        lambda lead: lead["city"] in {"Bonn", "Rome"} or int(lead["leadScore"]) < 10,
     ),
-    ({"not": {"isContact": 1}}, lambda one: one["leadStatus"] != "contact"),
-    ({"FIELD": {"startsWith": "x"}}, lambda one: one["FIELD"].startswith("x")),
-    ({"FIELD": "x1", "isQualified": 1}, lambda one: one["FIELD"] == "x1" and one["leadStatus"] == "qualified"),
+    ({"not": {"isContact": 1}}, lambda lead: lead["leadStatus"] != "contact"),
+    ({"FIELD": {"startsWith": "x"}}, lambda lead: lead["FIELD"].startswith("x")),
+    ({"FIELD": "x1", "isQualified": 1}, lambda lead: lead["FIELD"] == "x1" and lead["leadStatus"] == "qualified"),
 )
 
 
@@ -574,33 +580,35 @@ def test_random_writes_on_two_servers_end_as_an_evaluation_from_scratch(
     company: Company, server: Server, second: Server
 ) -> None:
     field = company.field("Field")
-    known = company.create(*(some_lead(random.Random(at), field) for at in range(150)))
-    texts = [json.loads(json.dumps(one).replace("FIELD", field)) for one, _ in FILTERS]
-    lists = [new_list(company, filter=one) for one in texts]
+    known = company.create(*(some_lead(random.Random(number), field) for number in range(150)))
+    texts = [json.loads(json.dumps(condition).replace("FIELD", field)) for condition, _ in FILTERS]
+    lists = [new_list(company, filter=text) for text in texts]
     lock = threading.Lock()
     now = list(range(len(lists)))
 
-    def work(own: Company, at: int) -> None:
-        dice = random.Random(at)
+    def work(own: Company, worker: int) -> None:
+        dice = random.Random(worker)
         for _ in range(25):
             some = dice.sample(known, 30)
             match dice.randrange(8):
                 case 0:
                     new = [{"emailAddress": new_email(), **some_lead(dice, field)} for _ in range(20)]
-                    known.extend(one["id"] for one in own.call("createLeads", objects=new) if one["success"])
+                    known.extend(
+                        outcome["id"] for outcome in own.call("createLeads", objects=new) if outcome["success"]
+                    )
                 case 1:
                     own.call("deleteLeads", objects=some[:3])
-                case 2 if at < 3:
+                case 2 if worker < 3:
                     with lock:
                         which, what = dice.randrange(len(lists)), dice.randrange(len(texts))
                         answer = own.envelope("updateList", {"id": lists[which], "filter": texts[what]})
                         assert answer["result"] or answer["error"]["code"] == 302, answer
                         now[which] = what
-                case 3 if at == 3:
+                case 3 if worker == 3:
                     own.call("createFields", objects=[{"relationship": "lead", "dataType": "string", "label": "x"}])
                 case _:
                     answer = own.envelope(
-                        "updateLeads", {"objects": [{"id": one, **some_lead(dice, field)} for one in some]}
+                        "updateLeads", {"objects": [{"id": lead, **some_lead(dice, field)} for lead in some]}
                     )
                     assert answer["result"], answer
 
@@ -613,8 +621,10 @@ def test_random_writes_on_two_servers_end_as_an_evaluation_from_scratch(
     assert len(leads) > 100
     for list_id, which in zip(lists, now, strict=True):
         matches = FILTERS[which][1]
-        right = {int(one["id"]) for one in leads if matches({**one, "FIELD": one[field], "city": one["city"] or ""})}
-        found = members(company, list_id)
-        assert len(found) == len(set(found))
-        assert set(found) == right, texts[which]
+        right = {
+            int(lead["id"]) for lead in leads if matches({**lead, "FIELD": lead[field], "city": lead["city"] or ""})
+        }
+        on_list = members(company, list_id)
+        assert len(on_list) == len(set(on_list))
+        assert set(on_list) == right, texts[which]
         assert counts(company, list_id) == true_counts(server, company, list_id) == (len(right), 0)
