@@ -231,29 +231,29 @@ def test_a_second_server_on_the_same_database_notices_a_field_at_once(company: C
     try:
         assert "shoe" not in str(other.lead(lead_id))  # it remembers now that there are no fields
 
-        one = made(company)["systemName"]
-        assert other.code("updateLeads", {"id": lead_id, one: "12"}) is None
-        two = made(other)["systemName"]
-        assert company.create({two: "7", "emailAddress": "a@example.com"})
-        three = made(company)["systemName"]
-        assert other.call("getLeads", where={"id": lead_id}, fields=[one, two, three]) == [
-            {name: "12" if name == one else "" for name in sorted((one, two, three))}
+        first = made(company)["systemName"]
+        assert other.code("updateLeads", {"id": lead_id, first: "12"}) is None
+        second = made(other)["systemName"]
+        assert company.create({second: "7", "emailAddress": "a@example.com"})
+        third = made(company)["systemName"]
+        assert other.call("getLeads", where={"id": lead_id}, fields=[first, second, third]) == [
+            {name: "12" if name == first else "" for name in sorted((first, second, third))}
         ]
         four = made(other)["systemName"]
         assert company.lead(lead_id)[four] == ""
         assert [field["systemName"] for field in other.call("getFields", where={"isCustom": 1})] == [
-            one,
-            two,
-            three,
+            first,
+            second,
+            third,
             four,
         ]
-        company.call("deleteFields", objects=[{"systemName": one}])
-        assert one not in other.lead(lead_id)
-        assert other.code("updateLeads", {"id": lead_id, one: "13"}) == 205
-        assert other.code("createLeads", {"emailAddress": "b@example.com", one: "13"}) == 205
-        field = company.call("getFields", where={"systemName": two})[0]
+        company.call("deleteFields", objects=[{"systemName": first}])
+        assert first not in other.lead(lead_id)
+        assert other.code("updateLeads", {"id": lead_id, first: "13"}) == 205
+        assert other.code("createLeads", {"emailAddress": "b@example.com", first: "13"}) == 205
+        field = company.call("getFields", where={"systemName": second})[0]
         company.call("updateFields", objects=[{"id": field["id"], "dataLength": 1}])
-        assert other.code("updateLeads", {"id": lead_id, two: "12"}) == 205
+        assert other.code("updateLeads", {"id": lead_id, second: "12"}) == 205
     finally:
         other.close()
 

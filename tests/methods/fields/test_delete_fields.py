@@ -88,7 +88,7 @@ def test_an_unknown_field_is_302_as_is_the_second_time(company: Company) -> None
 
 
 @pytest.mark.parametrize(
-    ("one", "code"),
+    ("wrong", "code"),
     [
         ({}, 205),
         ({"label": "Shoe size"}, 205),
@@ -108,10 +108,10 @@ def test_an_unknown_field_is_302_as_is_the_second_time(company: Company) -> None
         ([], 208),
     ],
 )
-def test_what_names_no_field_is_refused_alone(company: Company, one: Any, code: int) -> None:
+def test_what_names_no_field_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     name = company.field("Shoe size")
 
-    assert codes(company, one, {"systemName": name}) == [code, None]
+    assert codes(company, wrong, {"systemName": name}) == [code, None]
 
 
 def test_another_companys_field_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:

@@ -64,10 +64,10 @@ def at_once(company: Company, count: int, work: Callable[[Company, int], Any]) -
     """What callers answer who begin at the same moment."""
     start = threading.Barrier(count)
 
-    def run(at: int) -> Any:
+    def run(worker: int) -> Any:
         own = company.at("v1.2")
         start.wait()
-        return work(own, at)
+        return work(own, worker)
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count)))
@@ -95,18 +95,18 @@ def test_a_field_says_that_it_is_unique_only_where_it_is(company: Company, code:
 def test_only_fields_of_leads_with_values_of_their_own_can_be_unique(
     company: Company, relationship: str, data_type: str
 ) -> None:
-    one = {"relationship": relationship, "dataType": data_type, "label": "x"}
-    refused = company.refusal("createFields", {**one, "isUnique": 1})
+    definition = {"relationship": relationship, "dataType": data_type, "label": "x"}
+    refused = company.refusal("createFields", {**definition, "isUnique": 1})
 
     assert refused is not None
     assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, "isUnique")
-    assert company.code("createFields", {**one, "isUnique": 0}) is None
-    assert company.code("createFields", {**one, "isUnique": "x"}) == 205
+    assert company.code("createFields", {**definition, "isUnique": 0}) is None
+    assert company.code("createFields", {**definition, "isUnique": "x"}) == 205
 
 
 def test_values_that_leads_have_already_are_taken_in(company: Company) -> None:
     name = company.field("Code")
-    one, _ = company.create({name: "a"}, {name: ""})
+    lead, _ = company.create({name: "a"}, {name: ""})
     assert held(company) == 0
 
     assert mark(company, name) is None
@@ -116,8 +116,8 @@ def test_values_that_leads_have_already_are_taken_in(company: Company) -> None:
     refused = company.refusal("createLeads", {"emailAddress": new_email(), name: "a"})
     assert refused is not None
     assert (refused["code"], refused["message"]) == (301, "Entry already exists")
-    assert [(one["param"], one["message"]) for one in refused["data"]["params"]] == [(name, TAKEN)]
-    assert company.lead(one)[name] == "a"
+    assert [(param["param"], param["message"]) for param in refused["data"]["params"]] == [(name, TAKEN)]
+    assert company.lead(lead)[name] == "a"
 
 
 def test_a_field_with_values_that_leads_share_is_refused_and_one_is_named(company: Company) -> None:
@@ -203,7 +203,7 @@ def test_a_value_is_held_by_one_lead_and_the_others_of_the_call_go_through(compa
     company.create({code: "a"})
     emails = [new_email() for _ in range(6)]
 
-    found = company.call(
+    outcomes = company.call(
         "createLeads",
         objects=[
             {"emailAddress": emails[0], code: " a\t"},
@@ -215,14 +215,14 @@ def test_a_value_is_held_by_one_lead_and_the_others_of_the_call_go_through(compa
         ],
     )
 
-    assert codes(found) == [301, None, None, 301, None, None]
+    assert codes(outcomes) == [301, None, None, 301, None, None]
     assert agrees(company)
 
 
 def test_a_value_of_a_refused_object_is_free_for_the_next(company: Company, code: str) -> None:
     company.create({"emailAddress": "a@example.com"})
 
-    found = company.call(
+    outcomes = company.call(
         "createLeads",
         objects=[
             {"emailAddress": "a@example.com", code: "x"},
@@ -232,7 +232,7 @@ def test_a_value_of_a_refused_object_is_free_for_the_next(company: Company, code
         ],
     )
 
-    assert codes(found) == [301, 303, None, 301]
+    assert codes(outcomes) == [301, 303, None, 301]
     assert agrees(company)
 
 
@@ -246,29 +246,31 @@ def test_letters_that_are_composed_and_those_that_are_not_are_the_same(company: 
 
 @pytest.mark.parametrize("method", ["updateLeads", "updateLeadsV2", "upsertLeads"])
 def test_a_change_to_a_value_of_another_lead_is_301(company: Company, code: str, method: str) -> None:
-    one, two = company.create({"emailAddress": new_email(), code: "a"}, {"emailAddress": "two@example.com", code: "b"})
+    first, second = company.create(
+        {"emailAddress": new_email(), code: "a"}, {"emailAddress": "two@example.com", code: "b"}
+    )
 
-    found = company.call(
+    outcomes = company.call(
         method,
         objects=[
-            {"id": two, code: "a"},
+            {"id": second, code: "a"},
             {"emailAddress": "two@example.com", code: "a", "title": "x"},
-            {"id": one, code: " a", "title": "x"},
-            {"id": two, code: "c"},
-            {"id": one, code: "b"},
+            {"id": first, code: " a", "title": "x"},
+            {"id": second, code: "c"},
+            {"id": first, code: "b"},
         ],
     )
 
-    assert codes(found) == [301, 301, None, None, None]
+    assert codes(outcomes) == [301, 301, None, None, None]
     assert agrees(company)
-    assert company.lead(two)["title"] is None
+    assert company.lead(second)["title"] is None
 
 
 def test_deleted_and_emptied_values_are_free(company: Company, code: str) -> None:
-    one, two = company.create({code: "a"}, {code: "b"})
+    first, second = company.create({code: "a"}, {code: "b"})
 
-    company.call("deleteLeads", objects=[{"id": one}])
-    company.call("updateLeads", objects=[{"id": two, code: None}])
+    company.call("deleteLeads", objects=[{"id": first}])
+    company.call("updateLeads", objects=[{"id": second, code: None}])
 
     assert held(company) == 0
     assert (
@@ -277,16 +279,16 @@ def test_deleted_and_emptied_values_are_free(company: Company, code: str) -> Non
 
 
 def test_two_leads_can_swap_their_values_over_a_third_one(company: Company, code: str) -> None:
-    one, two = company.create({code: "a"}, {code: "b"})
+    first, second = company.create({code: "a"}, {code: "b"})
 
-    found = company.call(
-        "updateLeads", objects=[{"id": one, code: "c"}, {"id": two, code: "a"}, {"id": one, code: "b"}]
+    outcomes = company.call(
+        "updateLeads", objects=[{"id": first, code: "c"}, {"id": second, code: "a"}, {"id": first, code: "b"}]
     )
-    straight = company.call("updateLeads", objects=[{"id": one, code: "a"}, {"id": two, code: "b"}])
+    straight = company.call("updateLeads", objects=[{"id": first, code: "a"}, {"id": second, code: "b"}])
 
-    assert codes(found) == [None] * 3
+    assert codes(outcomes) == [None] * 3
     assert codes(straight) == [301, 301], "each is taken at its turn"
-    assert (company.lead(one)[code], company.lead(two)[code]) == ("b", "a")
+    assert (company.lead(first)[code], company.lead(second)[code]) == ("b", "a")
     assert agrees(company)
 
 
@@ -296,11 +298,11 @@ def test_a_value_that_is_given_up_later_in_the_call_is_taken_until_then(
 ) -> None:
     holder, other = company.create({code: "a"}, {})
 
-    found = company.call(
+    outcomes = company.call(
         "updateLeads", objects=[{"id": other, **first}, {"id": other, code: "a"}, {"id": holder, code: "c"}]
     )
 
-    assert codes(found) == [None if first else 302, 301, None]
+    assert codes(outcomes) == [None if first else 302, 301, None]
     assert (company.lead(holder)[code], company.lead(other)[code]) == ("c", "")
     assert agrees(company)
 
@@ -322,24 +324,26 @@ def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, chan
     model: list[dict[str, str]] = [{"code": "a"}, {"code": "b"}, {}]
     expected: list[int | None] = []
     for change in changes:
-        at, values = change["id"], {name: value for name, value in change.items() if name != "id"}
+        target, values = change["id"], {name: value for name, value in change.items() if name != "id"}
         holders = {
             (name, value.strip()): number
             for number, lead in enumerate(model)
             for name, value in lead.items()
             if name != "title" and value.strip()
         }
-        if any(holders.get((name, value.strip()), at) != at for name, value in values.items() if name != "title"):
+        if any(
+            holders.get((name, value.strip()), target) != target for name, value in values.items() if name != "title"
+        ):
             expected.append(301)
             continue
-        after = {name: value for name, value in (model[at] | values).items() if value}
-        expected.append(None if after != model[at] else 302)
-        model[at] = after
+        after = {name: value for name, value in (model[target] | values).items() if value}
+        expected.append(None if after != model[target] else 302)
+        model[target] = after
 
-    sent = [{"id": ids[one["id"]], **{names[k]: v for k, v in one.items() if k != "id"}} for one in changes]
-    found = codes(company.call("updateLeads", objects=sent)) if sent else []
+    sent = [{"id": ids[row["id"]], **{names[k]: v for k, v in row.items() if k != "id"}} for row in changes]
+    actual = codes(company.call("updateLeads", objects=sent)) if sent else []
 
-    assert found == expected
+    assert actual == expected
     for lead_id, wanted in zip(ids, model, strict=True):
         lead = company.lead(lead_id)
         assert {k: lead[n] for k, n in names.items() if lead[n]} == wanted
@@ -354,7 +358,7 @@ def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, chan
 def test_leads_are_found_by_a_unique_field(company: Company, code: str) -> None:
     (there,) = company.create({"emailAddress": "there@example.com", code: "C-1"})
 
-    found = company.call(
+    outcomes = company.call(
         "upsertLeads",
         key=code,
         objects=[
@@ -369,12 +373,17 @@ def test_leads_are_found_by_a_unique_field(company: Company, code: str) -> None:
         ],
     )
 
-    assert codes(found) == [None, None, None, 301, 205, 205, 205, 205]
-    assert [outcome.get("created") for outcome in found[:3]] == [False, True, False]
-    assert (found[0]["id"], found[2]["id"]) == (there, found[1]["id"])
-    assert [one["error"]["data"]["params"][0]["param"] for one in found[4:]] == ["emailAddress", code, code, "id"]
+    assert codes(outcomes) == [None, None, None, 301, 205, 205, 205, 205]
+    assert [outcome.get("created") for outcome in outcomes[:3]] == [False, True, False]
+    assert (outcomes[0]["id"], outcomes[2]["id"]) == (there, outcomes[1]["id"])
+    assert [outcome["error"]["data"]["params"][0]["param"] for outcome in outcomes[4:]] == [
+        "emailAddress",
+        code,
+        code,
+        "id",
+    ]
     assert (company.lead(there)["city"], company.lead(there)["emailAddress"]) == ("Oslo", "there@example.com")
-    made = company.lead(found[1]["id"])
+    made = company.lead(outcomes[1]["id"])
     assert (made["city"], made["emailAddress"], made[code]) == ("Rome", "newer@example.com", "C-2")
     assert agrees(company)
 
@@ -409,16 +418,16 @@ def test_a_key_can_be_the_address_or_the_id(company: Company) -> None:
 
 def test_two_unique_fields_are_looked_at_each_for_itself(company: Company, code: str) -> None:
     other = company.field("Other", isUnique=1)
-    one, two = company.create({code: "a", other: "a"}, {code: "b", other: "b"})
+    first, second = company.create({code: "a", other: "a"}, {code: "b", other: "b"})
 
-    found = company.call(
+    outcomes = company.call(
         "upsertLeads",
         key=code,
         objects=[{code: "a", other: "b"}, {code: "b", other: "c"}, {code: "a", other: "b"}, {code: "c", other: "c"}],
     )
 
-    assert codes(found) == [301, None, None, 301]
-    assert (company.lead(one)[other], company.lead(two)[other]) == ("b", "c")
+    assert codes(outcomes) == [301, None, None, 301]
+    assert (company.lead(first)[other], company.lead(second)[other]) == ("b", "c")
 
 
 # At once
@@ -428,9 +437,9 @@ def test_two_unique_fields_are_looked_at_each_for_itself(company: Company, code:
 def test_calls_that_race_for_the_same_values_make_one_lead_each_and_none_fails(company: Company, code: str) -> None:
     values = [f"C-{number}" for number in range(60)]
 
-    def work(own: Company, at: int) -> list[dict[str, Any]]:
+    def work(own: Company, worker: int) -> list[dict[str, Any]]:
         mine = random.sample(values, 60)
-        leads = [{code: value, "emailAddress": f"{value}.{at}@example.com", "title": str(at)} for value in mine]
+        leads = [{code: value, "emailAddress": f"{value}.{worker}@example.com", "title": str(worker)} for value in mine]
         return own.call("upsertLeads", key=code, objects=leads)
 
     answers = at_once(company, 5, work)
@@ -446,21 +455,21 @@ def test_calls_that_race_for_the_same_values_make_one_lead_each_and_none_fails(c
 def test_whoever_writes_no_two_leads_have_a_value(company: Company, code: str, server: Server) -> None:
     ids = company.create(*({} for _ in range(12)))
 
-    def work(own: Company, at: int) -> set[int | None]:
+    def work(own: Company, worker: int) -> set[int | None]:
         seen: set[int | None] = set()
         for number in range(10):
             some = random.sample(ids, 8)
             values = [random.choice("abcdefgh") for _ in some]
             pairs = list(zip(some, values, strict=True))
-            if at == 0:
+            if worker == 0:
                 leads = [{"emailAddress": new_email(), code: value} for value in values[:3]]
                 made = own.call("createLeads", objects=leads)
                 seen |= set(codes(made))
-                gone = [{"id": one["id"]} for one in made if one["success"]]
+                gone = [{"id": outcome["id"]} for outcome in made if outcome["success"]]
                 seen |= set(codes(own.call("deleteLeads", objects=gone))) if gone else set()
-            elif at == 1:
+            elif worker == 1:
                 seen |= set(codes(own.call("updateLeads", objects=[{"id": i, code: v} for i, v in pairs])))
-            elif at == 2:
+            elif worker == 2:
                 seen |= set(codes(own.call("upsertLeads", objects=[{"id": i, code: ""} for i in some])))
             else:
                 leads = [{code: v, "title": str(number)} for v in values]

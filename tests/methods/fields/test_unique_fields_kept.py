@@ -13,8 +13,8 @@ def code(company: Company) -> str:
     return company.field("Code", isUnique=1)
 
 
-def refused(company: Company, method: str, one: dict[str, Any]) -> int:
-    code = company.code(method, one)
+def refused(company: Company, method: str, values: dict[str, Any]) -> int:
+    code = company.code(method, values)
     assert code is not None
     return code
 
@@ -26,8 +26,8 @@ def test_the_lead_that_stays_takes_the_value_of_one_that_goes(company: Company, 
 
     assert company.lead(stays)[code] == "A"
     assert company.code("createLeads", {"emailAddress": "new@example.com", code: "A"}) == 301
-    (found,) = company.call("upsertLeads", objects=[{code: "A", "city": "Rome"}], key=code)
-    assert (found["id"], found["created"]) == (stays, False)
+    (outcome,) = company.call("upsertLeads", objects=[{code: "A", "city": "Rome"}], key=code)
+    assert (outcome["id"], outcome["created"]) == (stays, False)
 
 
 def test_a_value_of_a_third_lead_is_301_and_nothing_is_merged(company: Company, code: str) -> None:
@@ -70,8 +70,8 @@ def test_of_two_deleted_leads_with_the_same_value_one_comes_back(company: Compan
 
     outcomes = company.call("restoreLeads", objects=[{"id": first}, {"id": second}])
 
-    assert sorted(one["success"] for one in outcomes) == [False, True]
-    assert next(one["error"]["code"] for one in outcomes if one["error"]) == 301
+    assert sorted(outcome["success"] for outcome in outcomes) == [False, True]
+    assert next(outcome["error"]["code"] for outcome in outcomes if outcome["error"]) == 301
 
 
 def test_an_erased_lead_gives_its_value_up(company: Company, code: str) -> None:

@@ -92,7 +92,7 @@ def test_a_system_field_is_205(company: Company) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "param"),
+    ("values", "param"),
     [
         ({"label": "x"}, "id"),
         ({"id": "", "label": "x"}, "id"),
@@ -111,9 +111,9 @@ def test_a_system_field_is_205(company: Company) -> None:
     ],
 )
 def test_a_wrong_member_is_205_and_named(
-    company: Company, size: dict[str, Any], one: dict[str, Any], param: str
+    company: Company, size: dict[str, Any], values: dict[str, Any], param: str
 ) -> None:
-    refused = company.refusal("updateFields", one if param == "id" else {"id": size["id"], **one})
+    refused = company.refusal("updateFields", values if param == "id" else {"id": size["id"], **values})
 
     assert refused is not None
     assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, param)
