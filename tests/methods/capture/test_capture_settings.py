@@ -18,12 +18,12 @@ def change(company: Company, **values: Any) -> None:
 
 
 def test_a_company_has_settings_from_the_start(company: Company) -> None:
-    found = settings(company)
+    row = settings(company)
 
-    assert (found["keepAddresses"], found["respectSignals"], found["importantPages"]) == ("none", "1", [])
-    assert len(found["siteToken"]) == 22
-    assert found["scriptSnippet"] == f'<script async src="/t.js" data-site="{found["siteToken"]}"></script>'
-    assert f"/t.gif?site={found['siteToken']}" in found["pixelSnippet"]
+    assert (row["keepAddresses"], row["respectSignals"], row["importantPages"]) == ("none", "1", [])
+    assert len(row["siteToken"]) == 22
+    assert row["scriptSnippet"] == f'<script async src="/t.js" data-site="{row["siteToken"]}"></script>'
+    assert f"/t.gif?site={row['siteToken']}" in row["pixelSnippet"]
 
 
 def test_what_is_given_is_changed_and_the_rest_stays(company: Company) -> None:

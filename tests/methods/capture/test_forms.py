@@ -22,7 +22,7 @@ def refused(company: Company, **more: Any) -> list[str]:
     error = company.refusal("createForms", form(**more))
     assert error is not None
     assert error["code"] == 205
-    return [f"{one['param']}: {one['message']}" for one in error["data"]["params"]]
+    return [f"{param['param']}: {param['message']}" for param in error["data"]["params"]]
 
 
 def test_a_form_is_read_as_it_was_made_with_its_addresses(company: Company) -> None:
@@ -147,7 +147,7 @@ def test_an_update_is_held_to_the_same_rules_and_refused_alone(company: Company)
             {"id": 1, "name": "x"},
         ],
     )
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [205, None, 205, 302]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [205, None, 205, 302]
     assert read(company, second)["fields"] == [EMAIL]
 
 

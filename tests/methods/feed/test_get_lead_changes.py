@@ -29,25 +29,25 @@ def feed(company: Company, cursor: str = "", **params: Any) -> tuple[list[dict[s
 
 
 def short(changes: list[dict[str, Any]]) -> list[tuple[str, int, Any]]:
-    return [(one["kind"], int(one["leadID"]), one["changed"]) for one in changes]
+    return [(change["kind"], int(change["leadID"]), change["changed"]) for change in changes]
 
 
 def test_what_became_of_leads_comes_in_order_with_old_and_new_values(company: Company) -> None:
-    one, two = company.create({"city": "Rome"}, {})
-    company.call("updateLeads", objects=[{"id": one, "city": "Oslo", "title": "CEO"}, {"id": two, "city": "Bonn"}])
-    company.call("deleteLeads", objects=[{"id": two}])
+    first, second = company.create({"city": "Rome"}, {})
+    company.call("updateLeads", objects=[{"id": first, "city": "Oslo", "title": "CEO"}, {"id": second, "city": "Bonn"}])
+    company.call("deleteLeads", objects=[{"id": second}])
 
     changes, _ = feed(company)
 
     assert short(changes) == [
-        ("create", one, None),
-        ("create", two, None),
-        ("update", one, {"title": [None, "CEO"], "city": ["Rome", "Oslo"]}),
-        ("update", two, {"city": [None, "Bonn"]}),
-        ("delete", two, None),
+        ("create", first, None),
+        ("create", second, None),
+        ("update", first, {"title": [None, "CEO"], "city": ["Rome", "Oslo"]}),
+        ("update", second, {"city": [None, "Bonn"]}),
+        ("delete", second, None),
     ]
     assert [int(change["sequence"]) for change in changes] == [1, 2, 3, 4, 5]
-    assert [change["lead"] for change in changes] == [company.lead(one), None, company.lead(one), None, None]
+    assert [change["lead"] for change in changes] == [company.lead(first), None, company.lead(first), None, None]
 
 
 def test_changes_are_the_events_of_the_timeline(company: Company) -> None:
@@ -57,10 +57,10 @@ def test_changes_are_the_events_of_the_timeline(company: Company) -> None:
     changes, _ = feed(company)
 
     timeline = company.call("getLeadTimeline", where={"whoID": lead})
-    assert [(one["eventID"], one["createTimestamp"]) for one in changes] == [
+    assert [(change["eventID"], change["createTimestamp"]) for change in changes] == [
         (event["id"], event["createTimestamp"]) for event in timeline
     ]
-    assert [one["kind"] for one in changes] == ["create", "update", "update"]
+    assert [change["kind"] for change in changes] == ["create", "update", "update"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
@@ -70,7 +70,7 @@ def test_pages_of_any_size_give_every_change_once(company: Company, limit: int) 
 
     changes, cursor = feed(company, limit=limit)
 
-    assert [int(one["sequence"]) for one in changes] == list(range(1, 9))
+    assert [int(change["sequence"]) for change in changes] == list(range(1, 9))
     assert cursor == "8"
     assert feed(company, cursor) == ([], "8")
 
@@ -129,7 +129,7 @@ def test_what_follows_from_other_objects_is_a_change(company: Company) -> None:
     changes, _ = feed(company)
 
     status, account = ["unqualified", "contact"], [None, str(converted[0]["accountID"])]
-    assert [one["changed"] for one in changes] == [
+    assert [change["changed"] for change in changes] == [
         None,
         {"campaignID": [str(campaign), None]},
         {"leadStatus": status, "accountID": account},
@@ -145,7 +145,7 @@ def test_scores_are_changes_without_events(company: Company) -> None:
 
     changes, _ = feed(company, cursor)
 
-    assert [(one["kind"], one["eventID"], one["changed"]) for one in changes] == [("score", None, None)]
+    assert [(change["kind"], change["eventID"], change["changed"]) for change in changes] == [("score", None, None)]
     assert changes[0]["lead"]["leadScore"] == "20"
     assert int(changes[0]["leadID"]) == lead
 
@@ -171,8 +171,8 @@ def test_a_change_that_commits_late_is_not_skipped(company: Company, server: Ser
     thread.join()
     after, _ = feed(company, cursor)
 
-    assert [int(one["leadID"]) for one in before] == [fast]
-    assert [int(one["leadID"]) for one in after] == [slow]
+    assert [int(change["leadID"]) for change in before] == [fast]
+    assert [int(change["leadID"]) for change in after] == [slow]
     assert int(after[0]["eventID"]) < int(before[0]["eventID"]), "its id is older than one that was read before"
 
 

@@ -26,8 +26,8 @@ def subscribed(company: Company, **more: Any) -> dict[str, Any]:
 
 
 def row(company: Company, subscription: int) -> dict[str, Any]:
-    (found,) = company.call("getLeadSubscriptions", where={"id": subscription})
-    return found
+    (read,) = company.call("getLeadSubscriptions", where={"id": subscription})
+    return read
 
 
 # The vendor's call
@@ -37,8 +37,13 @@ def test_the_vendors_call_is_answered_with_success_and_nothing_else(company: Com
     answer = company.envelope("subscribeToLeadUpdates", {"url": "https://hook.example/a"})
 
     assert answer == {"result": {"success": True}, "error": None, "id": "1"}
-    (one,) = company.call("getLeadSubscriptions")
-    assert (one["url"], one["kinds"], one["fields"], one["isActive"]) == ("https://hook.example/a", USUAL, None, "1")
+    (subscription,) = company.call("getLeadSubscriptions")
+    assert (subscription["url"], subscription["kinds"], subscription["fields"], subscription["isActive"]) == (
+        "https://hook.example/a",
+        USUAL,
+        None,
+        "1",
+    )
 
 
 def test_to_subscribe_a_url_twice_is_a_success_and_changes_nothing(company: Company) -> None:
@@ -55,7 +60,7 @@ def test_calls_that_race_for_one_url_make_one_subscription(company: Company) -> 
     others = [company.at("v1") for _ in range(8)]
 
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda one: one.call("subscribeToLeadUpdates", url="https://hook.example/race"), others))
+        done = list(pool.map(lambda own: own.call("subscribeToLeadUpdates", url="https://hook.example/race"), others))
 
     assert done == [True] * 8
     assert len(company.call("getLeadSubscriptions")) == 1
@@ -90,7 +95,7 @@ def test_the_url_is_required(company: Company) -> None:
 
 def test_a_company_can_have_ten_subscriptions(company: Company) -> None:
     ten = [{"url": f"https://hook.example/{number}"} for number in range(10)]
-    assert all(one["success"] for one in company.call("createLeadSubscriptions", objects=ten))
+    assert all(outcome["success"] for outcome in company.call("createLeadSubscriptions", objects=ten))
 
     assert company.error("subscribeToLeadUpdates", url="https://hook.example/more")["code"] == 205
     assert company.error("createLeadSubscriptions", objects=[{"url": "https://hook.example/more"}])["code"] == 205
@@ -102,8 +107,8 @@ def test_a_company_can_have_ten_subscriptions(company: Company) -> None:
 def test_calls_that_race_for_the_last_places_make_no_more_than_ten(company: Company) -> None:
     others = [company.at("v1") for _ in range(16)]
 
-    def subscribe(one: Company) -> Any:
-        return one.envelope("subscribeToLeadUpdates", {"url": new_url()})["error"]
+    def subscribe(own: Company) -> Any:
+        return own.envelope("subscribeToLeadUpdates", {"url": new_url()})["error"]
 
     with ThreadPoolExecutor(16) as pool:
         errors = list(pool.map(subscribe, others))
@@ -187,7 +192,7 @@ def test_reads_are_filtered_by_id_url_and_activity(company: Company) -> None:
     first, second = subscribed(company), subscribed(company, isActive=0)
 
     def ids(**where: Any) -> list[int]:
-        return [int(one["id"]) for one in company.call("getLeadSubscriptions", where=where)]
+        return [int(subscription["id"]) for subscription in company.call("getLeadSubscriptions", where=where)]
 
     assert ids(id=second["id"]) == [second["id"]]
     assert ids(isActive=1) == [first["id"]]

@@ -21,7 +21,7 @@ def test_an_object_is_read_back_as_it_was_written_in_the_declared_order(company:
     assert list(row) == [column.name for column in case.noun.columns if not column.on_request]
     assert {name: row[name] for name in written} == written
     assert row["id"] == str(object_id)
-    assert {type(found) for found in row.values()} <= {str, type(None)}
+    assert {type(value) for value in row.values()} <= {str, type(None)}
 
 
 @cases()
@@ -45,7 +45,7 @@ def test_ids_are_integers_that_rise_by_1024_in_the_order_sent(company: Company, 
     answer = company.envelope(case.create, {"objects": objects})
 
     ids = [outcome["id"] for outcome in answer["result"]["creates"]]
-    assert [one - ids[0] for one in ids] == [0, 1024, 2048, 3072]
+    assert [object_id - ids[0] for object_id in ids] == [0, 1024, 2048, 3072]
     assert ids[-1] < 2**53
     assert [list(outcome) for outcome in answer["result"]["creates"]] == [["success", "error", "id"]] * 4
     assert answer["error"] == []
@@ -71,7 +71,7 @@ def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order
     assert [outcome["success"] for outcome in outcomes] == [True, False, True, False, True]
     assert answer["error"] == [outcomes[1]["error"], outcomes[3]["error"]]
     assert [error["code"] for error in answer["error"]] == [205, 208]
-    assert all(read(company, case, outcomes[at]["id"]) for at in (0, 2, 4))
+    assert all(read(company, case, outcomes[position]["id"]) for position in (0, 2, 4))
 
 
 # What is wrong
@@ -215,7 +215,7 @@ def test_objects_for_one_row_work_one_after_the_other(company: Company, case: Ca
     )
 
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, None, None, 302, None, 205]
-    assert [(read(company, case, one) or {})[column.name] for one in (first, second)] == ["d", "b"]
+    assert [(read(company, case, object_id) or {})[column.name] for object_id in (first, second)] == ["d", "b"]
 
 
 # Delete
@@ -233,6 +233,6 @@ def test_what_is_deleted_is_gone_and_the_rest_is_not(company: Company, case: Cas
     codes = [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
     assert codes == [None, None, None, 302, 302, 205, 208]
     assert answer["error"] == [outcome["error"] for outcome in outcomes[3:]]
-    assert [read(company, case, one) is not None for one in ids] == [False, False, False, True, True]
+    assert [read(company, case, object_id) is not None for object_id in ids] == [False, False, False, True, True]
     assert changed(company, case, **least(company, case) | {"id": ids[0]}) == NOTHING
     assert company.code(case.delete, ids[0]) == 302

@@ -15,8 +15,8 @@ EVER = {"startDate": "2000-01-01", "endDate": "2999-12-31"}
 
 def some(company: Company, case: Case, number: int) -> list[str]:
     """The ids of that many new objects."""
-    one = least(company, case)
-    return [str(object_id) for object_id in company.make(case.create, *[one] * number)]
+    minimal = least(company, case)
+    return [str(object_id) for object_id in company.make(case.create, *[minimal] * number)]
 
 
 def ids(company: Company, method: str, **params: Any) -> list[str]:
@@ -65,15 +65,15 @@ def test_an_empty_or_absent_where_is_all_of_them(company: Company, case: Case) -
 
 @cases("listing")
 def test_each_filter_finds_what_matches_and_only_that(company: Company, case: Case) -> None:
-    one, other = (full(company, case, number) for number in (0, 1))
-    found, left = (str(object_id) for object_id in company.make(case.create, one, other))
+    first, other = (full(company, case, number) for number in (0, 1))
+    matching, left = (str(object_id) for object_id in company.make(case.create, first, other))
 
     for name in case.filters:
-        values = (found, left) if name == "id" else (one[name], other[name])
+        values = (matching, left) if name == "id" else (first[name], other[name])
         if values[0] == values[1]:
             continue
-        assert ids(company, case.listing, where={name: values[0]}) == [found]
-        assert ids(company, case.listing, where={name: list(values)})[-2:] == [found, left]
+        assert ids(company, case.listing, where={name: values[0]}) == [matching]
+        assert ids(company, case.listing, where={name: list(values)})[-2:] == [matching, left]
         assert ids(company, case.listing, where={name: []}) == []
         if values[0].isdigit():
             assert ids(company, case.listing, where={name: int(values[1])}) == [left]
@@ -83,17 +83,17 @@ def test_each_filter_finds_what_matches_and_only_that(company: Company, case: Ca
 
 @cases("listing")
 def test_all_filters_must_match(company: Company, case: Case) -> None:
-    one, other = (full(company, case, number) for number in (0, 1))
-    found, left = (str(object_id) for object_id in company.make(case.create, one, other))
-    both = {name: found if name == "id" else one[name] for name in case.filters}
+    first, other = (full(company, case, number) for number in (0, 1))
+    matching, left = (str(object_id) for object_id in company.make(case.create, first, other))
+    both = {name: matching if name == "id" else first[name] for name in case.filters}
 
-    assert ids(company, case.listing, where=both) == [found]
+    assert ids(company, case.listing, where=both) == [matching]
     for name in case.filters:
         wrong = left if name == "id" else other[name]
         if wrong != both[name]:
             assert ids(company, case.listing, where=both | {name: wrong}) == ([] if len(both) > 1 else [wrong])
             if len(both) > 1:
-                assert ids(company, case.listing, where=both | {name: [wrong, both[name]]}) == [found]
+                assert ids(company, case.listing, where=both | {name: [wrong, both[name]]}) == [matching]
 
 
 @cases("listing")
@@ -126,8 +126,8 @@ def test_limit_and_offset_count_rows_in_the_order_of_ids(company: Company, case:
 
 @cases("listing")
 def test_a_page_has_500_rows_at_most(company: Company, case: Case) -> None:
-    one = least(company, case)
-    every = [str(object_id) for _ in range(2) for object_id in company.make(case.create, *[one] * 260)]
+    minimal = least(company, case)
+    every = [str(object_id) for _ in range(2) for object_id in company.make(case.create, *[minimal] * 260)]
 
     assert ids(company, case.listing) == every[:500]
     assert ids(company, case.listing, limit=5_000) == every[:500]
@@ -139,34 +139,34 @@ def test_a_page_has_500_rows_at_most(company: Company, case: Case) -> None:
 @cases("listing")
 def test_deep_pages_stay_exact_while_objects_come_change_and_go(company: Company, case: Case, seed: int) -> None:
     chance = random.Random(seed)
-    one, other = (full(company, case, number) for number in (0, 1))
-    company.make(case.create, *[one, other] * 10)
+    first, other = (full(company, case, number) for number in (0, 1))
+    company.make(case.create, *[first, other] * 10)
     for name in ("", *case.filters[1:]):
-        walk(company, case, one, name)
+        walk(company, case, first, name)
 
     for _ in range(6):
         every = stored(company, case)
         chosen = chance.sample(every, 3)
         match chance.choice(["create", "delete", "change", "age"]):
             case "create":
-                company.make(case.create, one, other, one)
+                company.make(case.create, first, other, first)
             case "delete":
                 company.call(case.delete, objects=[{"id": object_id} for object_id in chosen])
             case "change":
-                change = chance.choice([one, other])
+                change = chance.choice([first, other])
                 company.call(case.update, objects=[{"id": object_id, **change} for object_id in chosen])
             case _:
                 settle(company, case)
         for name in ("", *case.filters[1:]):
-            walk(company, case, one, name)
+            walk(company, case, first, name)
 
 
-def walk(company: Company, case: Case, one: Mapping[str, Any], name: str) -> None:
+def walk(company: Company, case: Case, values: Mapping[str, Any], name: str) -> None:
     """Read all pages, the last one first and then as a client does: they must be the whole without pages."""
-    where = {name: one[name]} if name else {}
+    where = {name: values[name]} if name else {}
     every = company.call(case.listing)
     assert [row["id"] for row in every] == stored(company, case)
-    whole = [row["id"] for row in every if not name or row[name] == one[name]]
+    whole = [row["id"] for row in every if not name or row[name] == values[name]]
     back: list[str] = []
     for offset in range(len(whole) // 5 * 5, -1, -5):
         back[:0] = ids(company, case.listing, where=where, limit=5, offset=offset)
@@ -204,15 +204,15 @@ def test_a_range_has_both_its_bounds_and_the_oldest_first(company: Company, case
     ):
         stamped(company, case, object_id, create=create, update=update)
 
-    def found(start: str, end: str, timestamp: str = "create", **more: Any) -> list[str]:
+    def ids_between(start: str, end: str, timestamp: str = "create", **more: Any) -> list[str]:
         return ids(company, case.ranged, startDate=start, endDate=end, timestamp=timestamp, **more)
 
-    assert found("2016-11-02 10:00:00", "2016-11-02 10:00:05") == [early, late]
-    assert found("2016-11-02 10:00:06", "2016-11-02 10:00:05") == []
-    assert found("2020-01-02", "2020-01-02", "update") == [late, early]  # a date alone is the whole day
-    assert found("0001-01-01", "9999-12-31") == [out, early, late, last]
-    assert found("0001-01-01", "9999-12-31", limit=2, offset=1) == [early, late]
-    assert found("0001-01-01", "9999-12-31", limit=5, offset=4) == []
+    assert ids_between("2016-11-02 10:00:00", "2016-11-02 10:00:05") == [early, late]
+    assert ids_between("2016-11-02 10:00:06", "2016-11-02 10:00:05") == []
+    assert ids_between("2020-01-02", "2020-01-02", "update") == [late, early]  # a date alone is the whole day
+    assert ids_between("0001-01-01", "9999-12-31") == [out, early, late, last]
+    assert ids_between("0001-01-01", "9999-12-31", limit=2, offset=1) == [early, late]
+    assert ids_between("0001-01-01", "9999-12-31", limit=5, offset=4) == []
     assert list(company.envelope(case.ranged, {**EVER, "timestamp": "create"})["result"]) == [case.noun.name]
 
 
@@ -233,8 +233,8 @@ def test_a_range_is_in_the_companys_zone_in_v1_and_in_utc_in_v1_2(
 
 @cases("ranged")
 def test_a_long_range_comes_whole_and_in_order(company: Company, case: Case) -> None:
-    one = least(company, case)
-    every = [str(object_id) for _ in range(3) for object_id in company.make(case.create, *[one] * 400)]
+    minimal = least(company, case)
+    every = [str(object_id) for _ in range(3) for object_id in company.make(case.create, *[minimal] * 400)]
 
     for timestamp in ("create", "update"):
         assert ids(company, case.ranged, **EVER, timestamp=timestamp, limit=5_000) == every
@@ -296,8 +296,8 @@ def test_custom_fields_are_written_read_unset_and_deleted(company: Company, case
     assert named(changed(company, case, id=object_id, **{zebra: "x" * 256})) == [zebra]
     assert named(company.refusal(case.create, {**least(company, case), zebra: []}), 210) == [zebra]
     for method in (case.listing, case.ranged):
-        (found,) = company.call(method, **({**EVER, "timestamp": "update"} if method == case.ranged else {}))
-        assert found == row
+        (listed,) = company.call(method, **({**EVER, "timestamp": "update"} if method == case.ranged else {}))
+        assert listed == row
 
     company.call("deleteFields", objects=[{"systemName": mango}])
     assert mango not in (read(company, case, object_id) or {})

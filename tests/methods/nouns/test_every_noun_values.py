@@ -34,13 +34,13 @@ def test_a_value_of_the_wrong_type_is_205_for_its_object_and_says_what_is_right(
     right = least(company, case)
     columns = [column for column in case.noun.writable_columns if column.kind.sql == sql_type]
     wrong = [
-        {**right, column.name: one}
+        {**right, column.name: value}
         for column in columns
-        for one in WRONG[sql_type]
-        if not (one is None and column.nullable)
+        for value in WRONG[sql_type]
+        if not (value is None and column.nullable)
     ]
-    for at in range(0, len(wrong), 500):
-        some = wrong[at : at + 500]
+    for start in range(0, len(wrong), 500):
+        some = wrong[start : start + 500]
         outcomes = company.call(case.create, objects=some)
         for sent, outcome in zip(some, outcomes, strict=True):
             assert not outcome["success"], sent

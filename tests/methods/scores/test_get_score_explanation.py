@@ -113,8 +113,8 @@ def test_explanations_add_up_to_what_the_scorer_has_stored(company: Company, see
     assert len(set(stored.values())) > 5
 
     for lead in leads:
-        found = lines(company, lead)
-        sums = [sum(Decimal(line[name]) for line in found) for name in ("points", "pointsWeighted")]
+        explained = lines(company, lead)
+        sums = [sum(Decimal(line[name]) for line in explained) for name in ("points", "pointsWeighted")]
         assert scores(company, lead) == tuple(sums)
         assert abs(stored[lead][0] - sums[0]) == 0
         assert abs(stored[lead][1] - sums[1]) <= 1, "no more than what has decayed meanwhile"

@@ -17,8 +17,8 @@ def rule(company: Company, rule_id: int) -> dict[str, Any]:
     return row
 
 
-def refused(company: Company, method: str, one: dict[str, Any]) -> list[str]:
-    error = company.refusal(method, one)
+def refused(company: Company, method: str, values: dict[str, Any]) -> list[str]:
+    error = company.refusal(method, values)
     assert error is not None
     assert error["code"] == 205, error
     return [f"{problem['param']}: {problem['message']}" for problem in error["data"]["params"]]
@@ -75,12 +75,12 @@ def test_a_deleted_rule_is_gone(company: Company) -> None:
     (rule_id,) = company.make("createScoreRules", KNOWN)
 
     outcomes = company.call("deleteScoreRules", objects=[rule_id, 1])
-    assert [one["error"] and one["error"]["code"] for one in outcomes] == [None, 302]
+    assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [None, 302]
     assert company.call("getScoreRules") == []
 
 
 @pytest.mark.parametrize(
-    ("one", "message"),
+    ("values", "message"),
     [
         ({**KNOWN, "fields": None}, "fields: A rule of the part completeness needs it"),
         ({**KNOWN, "fields": ["nothing"]}, "fields: nothing: no field that is filled in"),
@@ -103,9 +103,9 @@ def test_a_deleted_rule_is_gone(company: Company) -> None:
     ],
 )  # fmt: skip
 def test_a_rule_that_could_not_work_is_refused_with_the_reason(
-    company: Company, one: dict[str, Any], message: str
+    company: Company, values: dict[str, Any], message: str
 ) -> None:
-    assert refused(company, "createScoreRules", one) == [message]
+    assert refused(company, "createScoreRules", values) == [message]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_company_can_have_a_hundred_rules(company: Company) -> None:
 def test_of_several_rules_the_wrong_one_is_refused_alone(company: Company) -> None:
     outcomes = company.call("createScoreRules", objects=[KNOWN, {**KNOWN, "fields": ["x"]}, "x", FITS])
 
-    assert [one["success"] for one in outcomes] == [True, False, False, True]
+    assert [outcome["success"] for outcome in outcomes] == [True, False, False, True]
     assert len(company.call("getScoreRules")) == 2
 
 

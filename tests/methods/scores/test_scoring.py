@@ -280,7 +280,9 @@ def test_a_score_changes_no_time_leaves_no_event_and_counts_as_no_change_of_the_
 
     assert scores(company, lead) == (4, 4)
     assert sql(company.dsn, read, company.id, lead, company_id=company.id) == before
-    assert [one["eventSource"] for one in company.call("getLeadTimeline", where={"whoID": lead})] == ["leadCreation"]
+    assert [event["eventSource"] for event in company.call("getLeadTimeline", where={"whoID": lead})] == [
+        "leadCreation"
+    ]
 
 
 def test_lists_follow_the_score(company: Company) -> None:
@@ -289,7 +291,7 @@ def test_lists_follow_the_score(company: Company) -> None:
     company.make("createScoreRules", {"name": "x", "part": "engagement", "points": 5, "eventSource": "formSubmit"})
 
     def on_it() -> list[int]:
-        return [int(one["leadID"]) for one in company.call("getListMembers", where={"id": a_list})]
+        return [int(member["leadID"]) for member in company.call("getListMembers", where={"id": a_list})]
 
     assert on_it() == []
     happened(company, hot, "formSubmit", times=2)
@@ -304,12 +306,12 @@ def test_lists_follow_the_score(company: Company) -> None:
 
 
 def test_companies_score_for_themselves(given_company: Callable[..., Company]) -> None:
-    one, other = given_company(), given_company()
-    (ours,), (theirs,) = one.create({}), other.create({"leadScore": 3})
-    one.make("createScoreRules", CREATED)
-    (rule,) = one.call("getScoreRules")
+    first, other = given_company(), given_company()
+    (ours,), (theirs,) = first.create({}), other.create({"leadScore": 3})
+    first.make("createScoreRules", CREATED)
+    (rule,) = first.call("getScoreRules")
 
-    assert scores(one, ours) == (4, 4)
+    assert scores(first, ours) == (4, 4)
     assert scores(other, theirs) == (3, 0)
     assert other.call("getScoreRules") == []
     assert other.call("getScoring")[0]["isActive"] == "0"
@@ -317,5 +319,5 @@ def test_companies_score_for_themselves(given_company: Callable[..., Company]) -
     assert other.code("updateScoreRules", {"id": rule["id"], "points": 9}) == 302
     assert other.code("deleteScoreRules", {"id": rule["id"]}) == 302
     other.make("createScoreRules", {**CREATED, "points": 8})
-    look(one)
-    assert (scores(one, ours), scores(other, theirs)) == ((4, 4), (8, 8))
+    look(first)
+    assert (scores(first, ours), scores(other, theirs)) == ((4, 4), (8, 8))

@@ -130,13 +130,13 @@ def test_two_servers_share_the_work_and_do_nothing_twice(company: Company, monke
 
     monkeypatch.setattr(Scorecard, "score", counting)
 
-    async def both(one: Database) -> None:
+    async def both(first: Database) -> None:
         other = Database(pool_size=2)
         await other.open(company.dsn)
         try:
-            async with one.everyone() as tx:
+            async with first.everyone() as tx:
                 await tx.rows("update scoring set due_at = now() where company_id = $1", company.id)
-            await asyncio.gather(*(scoring.look(database, company.id) for database in (one, other) * 3))
+            await asyncio.gather(*(scoring.look(database, company.id) for database in (first, other) * 3))
         finally:
             await other.close()
 
@@ -164,8 +164,8 @@ def test_what_fails_is_tried_again_later_and_keeps_nobody_waiting(
     given_company: Callable[..., Company], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, other = given_company(), given_company()
-    for one in (company, other):
-        one.make("createScoreRules", CREATED)
+    for owner in (company, other):
+        owner.make("createScoreRules", CREATED)
     (lead,), (theirs,) = company.create({}), other.create({})
     score = Scorecard.score
 
@@ -336,7 +336,7 @@ def test_in_a_storm_of_changes_of_all_kinds_nothing_is_refused_and_all_is_right_
         chance, client = random.Random(number), company.at("v1")
         while time.monotonic() < end:
             objects: list[dict[str, Any]] = {
-                0: [{"id": one, "city": chance.choice(["Rome", "Oslo"])} for one in chance.sample(leads, 20)],
+                0: [{"id": lead_id, "city": chance.choice(["Rome", "Oslo"])} for lead_id in chance.sample(leads, 20)],
                 1: [{"id": rules[number % 2], "points": chance.randrange(1, 99)}],
                 2: [{"id": a_list, "filter": {"leadScore": {"atLeast": chance.randrange(1, 99)}}}],
                 3: [{"id": chance.choice(leads), "leadScore": chance.randrange(99)}],
@@ -345,8 +345,8 @@ def test_in_a_storm_of_changes_of_all_kinds_nothing_is_refused_and_all_is_right_
             answers = [client.envelope(method, {"objects": objects})]
             answers.append(client.envelope("getScoreExplanation", {"leadID": chance.choice(leads)}))
             happened(company, chance.choice(leads), "formSubmit")
-            refused.extend(one["error"] for one in answers if isinstance(one["error"], dict))
-            refused.extend(error for one in answers for error in one["error"] or () if error["code"] != 302)
+            refused.extend(answer["error"] for answer in answers if isinstance(answer["error"], dict))
+            refused.extend(error for answer in answers for error in answer["error"] or () if error["code"] != 302)
 
     threads = [threading.Thread(target=storm, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -366,5 +366,5 @@ def test_in_a_storm_of_changes_of_all_kinds_nothing_is_refused_and_all_is_right_
         assert scores(company, lead)[0] == stored[lead][0]
     (kept,) = company.call("getActiveLists", where={"id": a_list})
     most = kept["filter"]["leadScore"]["atLeast"]
-    on_it = {int(one["leadID"]) for one in company.call("getListMembers", where={"id": a_list})}
+    on_it = {int(member["leadID"]) for member in company.call("getListMembers", where={"id": a_list})}
     assert on_it == {lead for lead in leads if stored[lead][0] >= most}
