@@ -27,7 +27,7 @@ def page(title: str, *, head: str = "", body: str = "") -> str:
 def inside(browser: webdriver.Chrome) -> Any:
     """The root of the form that the script has put into the page, once it is there."""
     host = WebDriverWait(browser, 10).until(
-        lambda found: found.execute_script(
+        lambda driver: driver.execute_script(
             "return [...document.querySelectorAll('div')].find(one => one.shadowRoot) || null"
         )
     )
@@ -42,8 +42,8 @@ def fill(root: Any, **values: str) -> None:
 
 def says(root: Any, selector: str) -> str:
     """The text that a part of the form comes to show."""
-    found = WebDriverWait(root, 10).until(lambda one: one.find_elements(By.CSS_SELECTOR, selector))
-    return found[0].text
+    elements = WebDriverWait(root, 10).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector))
+    return elements[0].text
 
 
 def errors(browser: webdriver.Chrome) -> list[str]:
@@ -158,7 +158,7 @@ def test_an_embedded_form_goes_to_the_address_of_the_form(
     root = inside(fresh)
     fill(root, emailAddress="ann@example.com")
     root.find_element(By.CSS_SELECTOR, "button").click()
-    WebDriverWait(fresh, 10).until(lambda found: found.current_url == f"{origin}/thanks.html")
+    WebDriverWait(fresh, 10).until(lambda driver: driver.current_url == f"{origin}/thanks.html")
 
 
 @pytest.mark.parametrize("redirected", [False, True])
@@ -176,7 +176,7 @@ def test_the_hosted_page_works_without_a_script(
         fresh.find_element(By.CSS_SELECTOR, "button").click()
         fresh.implicitly_wait(0)
         WebDriverWait(fresh, 10).until(
-            lambda found: found.current_url != hosted or found.find_elements(By.CSS_SELECTOR, ".message")
+            lambda driver: driver.current_url != hosted or driver.find_elements(By.CSS_SELECTOR, ".message")
         )
         if fresh.current_url == hosted:  # a busy machine may take so long that it passes for a person
             told = fresh.find_element(By.CSS_SELECTOR, ".message")
@@ -209,6 +209,6 @@ def test_a_plain_form_of_another_site_posts_to_the_same_address(
     <input name="first_name" value="Ännchen"><button>Go</button></form>"""
     fresh.get(f"{site(contact=page('Contact', body=body))}/contact.html")
     fresh.find_element(By.CSS_SELECTOR, "button").click()
-    WebDriverWait(fresh, 10).until(lambda found: found.current_url == f"{hosted}/thanks")
+    WebDriverWait(fresh, 10).until(lambda driver: driver.current_url == f"{hosted}/thanks")
     (lead,) = public.company.call("getLeads", where={})
     assert lead["firstName"] == "Ännchen"

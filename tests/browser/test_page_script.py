@@ -76,10 +76,10 @@ def test_a_visit_gets_a_cookie_of_the_page_and_is_reported(
     browser.execute_script("location.href = '/second.html'")
     eventually(lambda: len(public.views()) == 2)
 
-    one, two = public.views()
-    assert one["data"] == {"url": f"{address}/first.html?utm_source=x", "title": "The first"}
-    assert two["data"]["url"] == f"{address}/second.html"
-    assert two["data"]["referrer"].startswith(f"{address}/first.html")
+    first, second = public.views()
+    assert first["data"] == {"url": f"{address}/first.html?utm_source=x", "title": "The first"}
+    assert second["data"]["url"] == f"{address}/second.html"
+    assert second["data"]["referrer"].startswith(f"{address}/first.html")
     kept = cookie(browser)
     assert kept is not None
     assert re.fullmatch("[0-9a-f]{32}", kept["value"])

@@ -22,7 +22,7 @@ class FormOf:
 
     def __init__(self, public: Public, *fields: str | dict[str, Any], **more: Any) -> None:
         self.public, self.company = public, public.company
-        asked = [{"systemName": one} if isinstance(one, str) else one for one in fields]
+        asked = [{"systemName": field} if isinstance(field, str) else field for field in fields]
         new = {"name": "Contact", "fields": [EMAIL, *asked], **more}
         (self.id,) = self.company.make("createForms", new)
         (row,) = self.company.call("getForms", where={"id": self.id})
@@ -91,19 +91,19 @@ def multipart(*parts: tuple[str, str | tuple[str, bytes]]) -> bytes:
 def inputs(page: Answer) -> dict[str, str]:
     """The inputs of a page with what stands in them."""
     text = page.body.decode()
-    found = re.findall(r'<input[^>]* name="([^"]*)"[^>]*? value="([^"]*)"', text)
+    pairs = re.findall(r'<input[^>]* name="([^"]*)"[^>]*? value="([^"]*)"', text)
     areas = re.findall(r'<textarea[^>]* name="([^"]*)"[^>]*>\n(.*?)</textarea>', text, re.DOTALL)
-    return {name: html.unescape(value) for name, value in [*found, *areas]}
+    return {name: html.unescape(value) for name, value in [*pairs, *areas]}
 
 
 def told(page: Answer) -> dict[str, str]:
     """What a page says is wrong: by field, and under "" on the whole."""
     text = page.body.decode()
-    found = {
+    values = {
         name: html.unescape(said) for name, said in re.findall(r'<p class="error" id="(.*?)-error">(.*?)</p>', text)
     }
     whole = re.search(r'<p class="message" role="alert">(.*?)</p>', text)
-    return found | ({"": html.unescape(whole[1])} if whole else {})
+    return values | ({"": html.unescape(whole[1])} if whole else {})
 
 
 def custom(company: Company, label: str, data_type: str, **more: Any) -> str:

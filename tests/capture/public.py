@@ -53,33 +53,33 @@ class Public:
 
     def send(self, body: bytes | str, headers: dict[str, str] | None = None) -> int:
         """A report of any bytes; the status."""
-        found = self.ask("/t", verb="POST", body=body, headers={"Content-Type": "text/plain", **(headers or {})})
-        if found.status == 204:
-            assert found.body == b""
-        return found.status
+        answer = self.ask("/t", verb="POST", body=body, headers={"Content-Type": "text/plain", **(headers or {})})
+        if answer.status == 204:
+            assert answer.body == b""
+        return answer.status
 
     def rows(self, statement: str, *arguments: object) -> list[dict[str, Any]]:
         """Rows of the company, as the database has them; `$1` is the company."""
-        found = sql(self.company.dsn, statement, self.company.id, *arguments, company_id=self.company.id)
-        return [dict(row) for row in found]
+        records = sql(self.company.dsn, statement, self.company.id, *arguments, company_id=self.company.id)
+        return [dict(row) for row in records]
 
     def views(self) -> list[dict[str, Any]]:
         """The views of visitors without a lead, oldest first: source, name, data."""
-        found = self.rows(
+        records = self.rows(
             "select event_source, event_name, event_data::text as data from page_view where company_id = $1 order by id"
         )
-        return [{**row, "data": json.loads(row["data"])} for row in found]
+        return [{**row, "data": json.loads(row["data"])} for row in records]
 
     def events(self, lead: int, *sources: str) -> list[dict[str, Any]]:
         """What the public did on a lead's timeline, oldest first."""
-        found = self.rows(
+        records = self.rows(
             "select event_source, event_name, what_type, what_id, event_data::text as data from event"
             " where company_id = $1 and lead_id = $2 and event_source not in ('leadCreation', 'leadUpdate')"
             " and (event_source = any($3::text[]) or cardinality($3::text[]) = 0) order by create_timestamp, id",
             lead,
             list(sources),
         )
-        return [{**row, "data": json.loads(row["data"] or "null")} for row in found]
+        return [{**row, "data": json.loads(row["data"] or "null")} for row in records]
 
     def change(self, **columns: Any) -> None:
         """Change the site behind everybody's back."""

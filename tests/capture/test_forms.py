@@ -163,7 +163,7 @@ def test_existing_forms_may_spell_names_their_way(public: Public, name: str, val
 def test_a_custom_field_is_named_by_its_id_too_and_what_the_form_does_not_ask_is_ignored(public: Public) -> None:
     size = custom(public.company, "Shoe size", "string")
     other = custom(public.company, "Hat size", "string")
-    (field,) = [one for one in public.company.call("getFields", where={}) if one["systemName"] == size]
+    (field,) = [row for row in public.company.call("getFields", where={}) if row["systemName"] == size]
     form = FormOf(public, size)
 
     pairs = [
@@ -202,7 +202,9 @@ def test_every_type_of_field_is_shown_and_stored(
     form = FormOf(public, name)
     assert f'name="{name}"' in public.ask(form.path).body.decode()
 
-    body = urlencode([*((name, one) for one in sent), ("emailAddress", "ann@example.com"), ("_token", form.token())])
+    body = urlencode(
+        [*((name, value) for value in sent), ("emailAddress", "ann@example.com"), ("_token", form.token())]
+    )
     assert form.raw(body.encode()).status == 303
 
     assert form.lead()[name] == stored
@@ -271,8 +273,8 @@ def test_values_of_the_form_stand_in_it_and_its_labels_are_its_own(public: Publi
 
 def test_what_is_chosen_at_first_can_be_several(public: Public) -> None:
     several = custom(public.company, "Colours", "checkbox", options=["red", "green", "blue"])
-    one = custom(public.company, "Size", "radio", options=["S", "M"])
-    form = FormOf(public, {"systemName": several, "value": "red,blue"}, {"systemName": one, "value": "M"})
+    single = custom(public.company, "Size", "radio", options=["S", "M"])
+    form = FormOf(public, {"systemName": several, "value": "red,blue"}, {"systemName": single, "value": "M"})
     text = public.ask(form.path).body.decode()
     assert re.findall(r'value="(\w+)" checked', text) == ["red", "blue", "M"]
 
@@ -292,7 +294,7 @@ def test_every_input_has_a_label_and_every_message_belongs_to_its_input(public: 
         assert labelled or re.search(rf"<label[^>]*>[^<]*{re.escape(tag)}", text), tag
     described = re.findall(r'aria-describedby="([^"]*)"', text)
     assert described
-    assert all(f'id="{one}"' in text for one in described)
+    assert all(f'id="{hint}"' in text for hint in described)
     ids = re.findall(r' id="([^"]*)"', text)
     assert len(ids) == len(set(ids))
 

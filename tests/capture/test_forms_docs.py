@@ -57,8 +57,8 @@ def test_its_limits_are_the_codes() -> None:
         return burst, round(per_second * seconds)
 
     def row(title: str) -> list[Any]:
-        (found,) = [line.strip("|").split("|")[1:] for line in PAGE.splitlines() if line.startswith(f"| {title}")]
-        return [tuple(map(int, re.findall(r"\d+", cell))) for cell in found]
+        (cells,) = [line.strip("|").split("|")[1:] for line in PAGE.splitlines() if line.startswith(f"| {title}")]
+        return [tuple(map(int, re.findall(r"\d+", cell))) for cell in cells]
 
     assert row("submissions from one address") == [
         rate(Limit.OF_ADDRESS, 60),

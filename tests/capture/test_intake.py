@@ -57,7 +57,7 @@ def test_there_is_room_for_so_many_characters_and_no_more(
     long = "https://example.com/" + "x" * 1_980
 
     async def fill(database: Database) -> int:
-        ours, theirs = [await site_of(database, one) for one in (public.company, given_company())]
+        ours, theirs = [await site_of(database, company) for company in (public.company, given_company())]
         intake = Intake(database)
         return sum(intake.put(seen(site, number, url=long)) for number in range(25_000) for site in (ours, theirs))
 

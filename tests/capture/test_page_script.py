@@ -56,7 +56,7 @@ def test_other_verbs_are_405(public: Public, path: str, verb: str) -> None:
 
 def test_a_head_has_no_body(public: Public) -> None:
     for path in ("/t.js", "/t.gif"):
-        found = public.ask(path, verb="HEAD")
-        assert (found.status, found.body) == (200, b"")
-        assert int(found.headers["content-length"]) > 10
+        answer = public.ask(path, verb="HEAD")
+        assert (answer.status, answer.body) == (200, b"")
+        assert int(answer.headers["content-length"]) > 10
     assert public.ask("/t.js").status == 200

@@ -250,9 +250,9 @@ def test_a_giant_body_is_refused_before_it_is_read(public: Public) -> None:
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "OPTIONS", "HEAD"])
 def test_other_verbs_are_405(public: Public, verb: str) -> None:
-    found = public.ask("/t", verb=verb)
+    answer = public.ask("/t", verb=verb)
 
-    assert (found.status, found.headers["allow"]) == (405, "POST")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
 def test_long_texts_are_cut_and_no_control_character_is_stored(public: Public) -> None:
@@ -281,12 +281,12 @@ def test_any_text_in_a_title_is_stored_or_refused_and_nothing_breaks(public: Pub
 
 
 def test_an_answer_says_nothing_and_cannot_be_kept(public: Public) -> None:
-    found = public.ask("/t", verb="POST", body="{}")
+    answer = public.ask("/t", verb="POST", body="{}")
 
-    assert found.body == b""
-    assert found.headers["cache-control"] == "no-store"
-    assert "set-cookie" not in found.headers
-    assert "access-control-allow-origin" not in found.headers
+    assert answer.body == b""
+    assert answer.headers["cache-control"] == "no-store"
+    assert "set-cookie" not in answer.headers
+    assert "access-control-allow-origin" not in answer.headers
 
 
 # Many
@@ -375,10 +375,10 @@ def test_nothing_of_a_page_view_is_logged(public: Public, server: Server) -> Non
 def pixel(public: Public, query: str = "", headers: dict[str, str] | None = None) -> str | None:
     """Ask for the pixel from a page; the cookie that it sets."""
     known = {"Referer": "https://example.com/shop", **(headers or {})}
-    found = public.ask(f"/t.gif?site={public.token}{query}", headers=known)
-    assert (found.status, found.headers["content-type"]) == (200, "image/gif")
-    assert found.body.startswith(b"GIF89a")
-    return found.headers["set-cookie"]
+    answer = public.ask(f"/t.gif?site={public.token}{query}", headers=known)
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/gif")
+    assert answer.body.startswith(b"GIF89a")
+    return answer.headers["set-cookie"]
 
 
 def test_the_pixel_takes_the_visitor_of_the_cookie(public: Public) -> None:

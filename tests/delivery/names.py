@@ -46,11 +46,11 @@ class Names:
 
     def _answer(self, question: bytes) -> bytes | None:
         labels: list[str] = []
-        at = 12
-        while length := question[at]:
-            labels.append(question[at + 1 : at + 1 + length].decode())
-            at += 1 + length
-        name, (kind,) = ".".join(labels).lower(), struct.unpack("!H", question[at + 1 : at + 3])
+        position = 12
+        while length := question[position]:
+            labels.append(question[position + 1 : position + 1 + length].decode())
+            position += 1 + length
+        name, (kind,) = ".".join(labels).lower(), struct.unpack("!H", question[position + 1 : position + 3])
         rounds = self.answers.get(name)
         number = self.asked[name, kind]
         self.asked[name, kind] += 1
@@ -61,7 +61,7 @@ class Names:
         return (
             question[:2]
             + struct.pack("!HHHHH", flags, 1, len(records), 0, 0)
-            + question[12 : at + 5]
+            + question[12 : position + 5]
             + b"".join(records)
         )
 

@@ -20,8 +20,8 @@ def subscribe(company: Company, receiver: Receiver, path: str = "", **more: Any)
 
 def state(company: Company, made: Made) -> dict[str, Any]:
     """The subscription as getLeadSubscriptions shows it."""
-    (found,) = company.call("getLeadSubscriptions", where={"id": made["id"]})
-    return found
+    (subscription,) = company.call("getLeadSubscriptions", where={"id": made["id"]})
+    return subscription
 
 
 def last_change(company: Company) -> str:
@@ -36,4 +36,4 @@ def caught_up(company: Company, made: Made, *, seconds: float = 20) -> None:
 
 def changes(receiver: Receiver, made: Made) -> list[dict[str, Any]]:
     """All changes that were pushed to a subscription, in the order in which they came."""
-    return [one for post in receiver.of(made["path"]) for one in post.json()["changes"]]
+    return [change for post in receiver.of(made["path"]) for change in post.json()["changes"]]

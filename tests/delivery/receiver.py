@@ -19,7 +19,7 @@ class Post(NamedTuple):
     path: str
     headers: dict[str, str]
     body: bytes
-    at: float
+    arrived: float
     connection: int
 
     def json(self) -> Any:

@@ -125,8 +125,8 @@ def test_a_receiver_of_the_page_takes_what_is_ours_once_and_nothing_else(languag
     secret, other = new_secret(), new_secret()
     now = int(time.time())
 
-    def signed(at: int = now, *secrets: str) -> dict[str, str]:
-        return signed_headers(new_message_id(), at, BODY, secrets or (secret,))
+    def signed(timestamp: int = now, *secrets: str) -> dict[str, str]:
+        return signed_headers(new_message_id(), timestamp, BODY, secrets or (secret,))
 
     ours = signed()
     right = ours["webhook-signature"].removeprefix("v1,")

@@ -55,9 +55,9 @@ def pause_behind_attempt(company: Company, made: Made) -> float:
 
 def test_the_pauses_grow_to_an_hour_give_or_take_a_fifth() -> None:
     for number, plain in enumerate((*EARLY, HOURLY, HOURLY, HOURLY), 1):
-        found = [pause(number) for _ in range(200)]
-        assert all(0.8 * plain <= one <= 1.2 * plain for one in found)
-        assert max(found) - min(found) > 0.2 * plain
+        pauses = [pause(number) for _ in range(200)]
+        assert all(0.8 * plain <= seconds <= 1.2 * plain for seconds in pauses)
+        assert max(pauses) - min(pauses) > 0.2 * plain
     assert pause(10**6) <= 1.2 * HOURLY
     assert pause(1, 100.0) == 100.0
     assert pause(3, 1.0) >= 0.8 * EARLY[2]
@@ -73,7 +73,7 @@ def test_a_failed_push_comes_again_by_itself_with_the_same_id(mine: Callable[...
 
     first, second = receiver.wait(2, seconds=15)
 
-    assert 3.9 < second.at - first.at < 8, "five seconds, a fifth more or less, and what it takes to look"
+    assert 3.9 < second.arrived - first.arrived < 8, "five seconds, a fifth more or less, and what it takes to look"
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
     caught_up(company, made)
@@ -112,7 +112,7 @@ def test_later_changes_wait_behind_the_failed_ones_and_come_in_order(
     hurry(company)
 
     caught_up(company, made)
-    came = [[int(one["sequence"]) for one in post.json()["changes"]] for post in receiver.posts]
+    came = [[int(change["sequence"]) for change in post.json()["changes"]] for post in receiver.posts]
     assert came == [[1], [1], [2, 3, 4, 5, 6]]
     assert receiver.posts[1].json()["leads"][0]["title"] == "T4", "a later attempt has the lead as it is then"
 
@@ -182,8 +182,8 @@ def test_whatever_a_receiver_does_the_server_stays_well(
     caught_up(company, good, seconds=5)
 
     def told() -> dict[str, Any]:
-        found = company.call("getLeadDeliveries", where={"subscriptionID": bad["id"]})
-        return found[0] if found else {"attempts": "0"}
+        deliveries = company.call("getLeadDeliveries", where={"subscriptionID": bad["id"]})
+        return deliveries[0] if deliveries else {"attempts": "0"}
 
     eventually(lambda: told()["attempts"] == "1", seconds=30)
     assert len((told()["answer"] or "").encode()) <= 2_048
@@ -216,9 +216,9 @@ def test_after_three_days_it_is_switched_off_with_a_reason_and_goes_on_where_it_
     company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 1}])
 
     caught_up(company, made)
-    assert [int(one["sequence"]) for one in receiver.posts[-1].json()["changes"]] == [1, 2]
+    assert [int(change["sequence"]) for change in receiver.posts[-1].json()["changes"]] == [1, 2]
     assert state(company, made)["inactiveReason"] is None
-    assert [one["state"] for one in company.call("getLeadDeliveries")] == ["delivered", "dead"]
+    assert [delivery["state"] for delivery in company.call("getLeadDeliveries")] == ["delivered", "dead"]
 
 
 def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -229,7 +229,7 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     failed(company, made, 2)
     sql(company.dsn, "update delivery set begun_at = begun_at - interval '1 day'", company_id=company.id)
     for number in range(5):
-        company.call("updateLeads", objects=[{"id": one, "title": f"T{number}"} for one in leads])
+        company.call("updateLeads", objects=[{"id": lead, "title": f"T{number}"} for lead in leads])
     company.call("deleteLeads", objects=leads[:10])
     receiver.answers[made["path"]] = "200"
     before = len(receiver.posts)
@@ -237,7 +237,7 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     hurry(company)
 
     caught_up(company, made)
-    came = [int(one["sequence"]) for post in receiver.posts[before:] for one in post.json()["changes"]]
+    came = [int(row["sequence"]) for post in receiver.posts[before:] for row in post.json()["changes"]]
     assert came == list(range(1, 400 + 5 * 400 + 10 + 1))
     mirror = {row["id"]: row for post in receiver.posts[before:] for row in post.json()["leads"]}
     for change in changes(receiver, made):
@@ -268,7 +268,7 @@ def test_a_lost_lease_writes_nothing_down(mine: Callable[..., Company], receiver
     first, second = receiver.wait(2)
     assert first.headers["webhook-id"] == second.headers["webhook-id"], "somebody else sends it again"
     caught_up(company, made)
-    assert [one["attempts"] for one in company.call("getLeadDeliveries")] == ["1"]
+    assert [delivery["attempts"] for delivery in company.call("getLeadDeliveries")] == ["1"]
 
 
 def test_receivers_that_hang_keep_no_other_waiting(mine: Callable[..., Company], receiver: Receiver) -> None:

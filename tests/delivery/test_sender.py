@@ -185,7 +185,7 @@ def test_a_bad_receiver_costs_a_second_and_no_memory(behaviour: str, receiver: R
 def connections(receiver: Receiver) -> int:
     """How many connections of ours to a receiver there are."""
     own = psutil.Process().net_connections("tcp")
-    return sum(bool(one.raddr) and one.raddr.port == receiver.port for one in own)
+    return sum(bool(connection.raddr) and connection.raddr.port == receiver.port for connection in own)
 
 
 def post_unread(receiver: Receiver, path: str) -> Answer:

@@ -56,7 +56,7 @@ def test_what_was_before_the_subscription_is_not_pushed(mine: Callable[..., Comp
     (lead,) = company.create({})
 
     receiver.wait(1)
-    assert [int(one["leadID"]) for one in changes(receiver, made)] == [lead]
+    assert [int(change["leadID"]) for change in changes(receiver, made)] == [lead]
 
 
 def test_an_update_says_what_was_changed_and_a_deletion_has_no_lead(
@@ -75,7 +75,7 @@ def test_an_update_says_what_was_changed_and_a_deletion_has_no_lead(
     assert changed.json()["changes"][0]["changed"] == {"firstName": ["Ada", "Grace"], "city": [None, "Rome"]}
     assert changed.json()["leads"][0]["firstName"] == "Grace"
     assert deleted.json()["leads"] == []
-    assert [(one["kind"], one["leadID"]) for one in deleted.json()["changes"]] == [("delete", str(lead))]
+    assert [(change["kind"], change["leadID"]) for change in deleted.json()["changes"]] == [("delete", str(lead))]
     caught_up(company, made)
 
 
@@ -85,7 +85,7 @@ def test_a_call_of_500_leads_is_one_post(mine: Callable[..., Company], receiver:
 
     ids = company.create(*({} for _ in range(500)))
     caught_up(company, made)
-    company.call("updateLeads", objects=[{"id": one, "title": "x", "isUnsubscribed": 1} for one in ids])
+    company.call("updateLeads", objects=[{"id": lead_id, "title": "x", "isUnsubscribed": 1} for lead_id in ids])
     caught_up(company, made)
 
     created, updated = receiver.posts
@@ -107,7 +107,7 @@ def test_changes_that_come_while_a_push_is_under_way_go_together_each_lead_once(
         company.call("updateLeads", objects=[{"id": lead, "title": f"T{number}"}])
 
     _, second = receiver.wait(2)
-    assert [one["title"] for one in second.json()["leads"]] == ["T19"]
+    assert [row["title"] for row in second.json()["leads"]] == ["T19"]
     assert len(second.json()["changes"]) == 20
     caught_up(company, made)
     assert len(receiver.posts) == 2
@@ -123,7 +123,7 @@ def test_a_push_has_500_leads_at_most(mine: Callable[..., Company], receiver: Re
 
     caught_up(company, made)
     assert [len(post.json()["leads"]) for post in receiver.posts] == [500, 500, 200]
-    assert [int(one["sequence"]) for one in changes(receiver, made)] == list(range(1, 1_201))
+    assert [int(change["sequence"]) for change in changes(receiver, made)] == list(range(1, 1_201))
 
 
 def test_a_push_is_cut_where_it_would_become_too_large(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -135,7 +135,7 @@ def test_a_push_is_cut_where_it_would_become_too_large(mine: Callable[..., Compa
     caught_up(company, made)
     assert max(len(post.body) for post in receiver.posts) < 4 * 1024 * 1024
     assert len(receiver.posts) == 2
-    assert [int(one["sequence"]) for one in changes(receiver, made)] == list(range(1, 101))
+    assert [int(change["sequence"]) for change in changes(receiver, made)] == list(range(1, 101))
 
 
 def test_the_order_of_changes_is_kept_under_many_writers(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -144,18 +144,22 @@ def test_the_order_of_changes_is_kept_under_many_writers(mine: Callable[..., Com
     leads = company.create(*({} for _ in range(5)))
     others = [company.at("v1") for _ in range(8)]
 
-    def write(one: Company) -> None:
+    def write(caller: Company) -> None:
         for number in range(25):
-            one.call("updateLeads", objects=[{"id": lead, "title": f"{id(one)} {number}"} for lead in leads])
+            caller.call("updateLeads", objects=[{"id": lead, "title": f"{id(caller)} {number}"} for lead in leads])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, others))
     caught_up(company, made)
 
     came = changes(receiver, made)
-    assert [int(one["sequence"]) for one in came] == list(range(1, len(came) + 1))
+    assert [int(change["sequence"]) for change in came] == list(range(1, len(came) + 1))
     for lead in leads:
-        titles = [one["changed"]["title"] for one in came if one["leadID"] == str(lead) and one["kind"] == "update"]
+        titles = [
+            change["changed"]["title"]
+            for change in came
+            if change["leadID"] == str(lead) and change["kind"] == "update"
+        ]
         assert [before for before, _ in titles] == [None, *(after for _, after in titles[:-1])]
     last = {row["id"]: row["title"] for post in receiver.posts for row in post.json()["leads"]}
     assert last == {row["id"]: row["title"] for row in company.call("getLeads", where={"id": leads})}
@@ -172,7 +176,7 @@ def test_only_the_kinds_asked_for_are_pushed(mine: Callable[..., Company], recei
     company.call("deleteLeads", objects=[{"id": lead}])
 
     receiver.wait(1)
-    assert [one["kind"] for one in changes(receiver, made)] == ["delete"]
+    assert [change["kind"] for change in changes(receiver, made)] == ["delete"]
 
 
 def test_scores_are_pushed_to_those_who_ask_for_them(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -188,7 +192,7 @@ def test_scores_are_pushed_to_those_who_ask_for_them(mine: Callable[..., Company
     (change,) = changes(receiver, scores)
     assert (change["kind"], change["leadID"], change["eventID"], change["changed"]) == ("score", str(lead), None, None)
     assert receiver.of(scores["path"])[0].json()["leads"][0]["leadScore"] == "10"
-    assert [one["kind"] for one in changes(receiver, usual)] == ["create"]
+    assert [row["kind"] for row in changes(receiver, usual)] == ["create"]
 
 
 def test_with_fields_nothing_else_leaves_the_house(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -205,7 +209,11 @@ def test_with_fields_nothing_else_leaves_the_house(mine: Callable[..., Company],
     company.create({"firstName": "Secret", "city": "Oslo"})
     caught_up(company, made)
 
-    assert [one["changed"] for one in changes(receiver, made)] == [{"city": [None, "Rome"]}, {name: ["40", "41"]}, None]
+    assert [change["changed"] for change in changes(receiver, made)] == [
+        {"city": [None, "Rome"]},
+        {name: ["40", "41"]},
+        None,
+    ]
     assert {frozenset(row) for post in receiver.posts for row in post.json()["leads"]} == {
         frozenset(["id", "city", name])
     }
@@ -275,7 +283,7 @@ def test_a_pause_holds_pushes_back_and_loses_none(mine: Callable[..., Company], 
     company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 1}])
 
     caught_up(company, made)
-    assert [int(one["sequence"]) for one in changes(receiver, made)] == [1, 2, 3, 4]
+    assert [int(change["sequence"]) for change in changes(receiver, made)] == [1, 2, 3, 4]
 
 
 def test_what_is_deleted_gets_no_more_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -294,13 +302,13 @@ def test_a_company_is_pushed_its_own_leads_only(mine: Callable[..., Company], re
     made = [subscribe(company, receiver) for company in companies]
     leads = [company.create({}, {}) for company in companies]
 
-    for company, one, ids in zip(companies, made, leads, strict=True):
-        caught_up(company, one)
-        bodies = [post.json() for post in receiver.of(one["path"])]
+    for company, subscription, ids in zip(companies, made, leads, strict=True):
+        caught_up(company, subscription)
+        bodies = [post.json() for post in receiver.of(subscription["path"])]
         assert sorted(int(row["id"]) for body in bodies for row in body["leads"]) == ids
-        assert [int(change["leadID"]) for change in changes(receiver, one)] == ids
-        secret = Webhook(one["secret"])
-        for post in receiver.of(one["path"]):
+        assert [int(change["leadID"]) for change in changes(receiver, subscription)] == ids
+        secret = Webhook(subscription["secret"])
+        for post in receiver.of(subscription["path"]):
             secret.verify(post.body, post.headers)
 
 
@@ -321,9 +329,9 @@ def test_deliveries_are_told_newest_first_with_what_the_receiver_answered(
     assert (first["state"], first["status"], first["attempts"], first["answer"]) == ("delivered", "200", "1", "ok")
     assert int(first["durationMs"]) < 5_000
     assert first["nextTimestamp"] is None
-    assert [one["id"] for one in company.call("getLeadDeliveries", where={"messageID": first["messageID"]})] == [
-        first["id"]
-    ]
+    assert [
+        delivery["id"] for delivery in company.call("getLeadDeliveries", where={"messageID": first["messageID"]})
+    ] == [first["id"]]
     assert receiver.posts[0].headers["webhook-id"] == first["messageID"]
 
 
@@ -342,9 +350,9 @@ def test_one_delivery_is_pushed_again_with_the_leads_as_they_are_now(
 
     assert outcome["success"]
     post = receiver.wait(3)[2]
-    assert [int(one["sequence"]) for one in post.json()["changes"]] == [1]
+    assert [int(change["sequence"]) for change in post.json()["changes"]] == [1]
     assert post.json()["leads"][0]["title"] == "New"
-    assert post.headers["webhook-id"] not in {one.headers["webhook-id"] for one in receiver.posts[:2]}
+    assert post.headers["webhook-id"] not in {earlier.headers["webhook-id"] for earlier in receiver.posts[:2]}
     eventually(lambda: company.call("getLeadDeliveries", where={"id": outcome["id"]})[0]["state"] == "delivered")
     assert state(company, made)["sentSequence"] == "2"
 
@@ -363,9 +371,9 @@ def test_everything_since_a_time_is_pushed_again_in_order(mine: Callable[..., Co
 
     assert outcome["success"]
     caught_up(company, made)
-    assert [int(one["sequence"]) for one in changes(receiver, made)] == [1, 2, 3, 2, 3]
+    assert [int(change["sequence"]) for change in changes(receiver, made)] == [1, 2, 3, 2, 3]
     caught_up(company, other)
-    assert [int(one["sequence"]) for one in changes(receiver, other)] == [1, 2, 3]
+    assert [int(change["sequence"]) for change in changes(receiver, other)] == [1, 2, 3]
 
 
 def test_what_waits_is_given_up_for_everything_since_a_time(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -379,7 +387,7 @@ def test_what_waits_is_given_up_for_everything_since_a_time(mine: Callable[..., 
     company.call("redeliverLeadUpdates", objects=[{"subscriptionID": made["id"], "since": "2020-01-01"}])
 
     caught_up(company, made)
-    assert [one["state"] for one in company.call("getLeadDeliveries")] == ["delivered", "replaced"]
+    assert [delivery["state"] for delivery in company.call("getLeadDeliveries")] == ["delivered", "replaced"]
 
 
 def test_an_answer_that_repeats_a_lead_can_be_forgotten(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -425,7 +433,7 @@ def test_old_deliveries_are_forgotten_with_the_next_ones(mine: Callable[..., Com
 
     with_database(company.dsn, tidy)
 
-    assert [one["firstSequence"] for one in company.call("getLeadDeliveries")] == ["2"]
+    assert [delivery["firstSequence"] for delivery in company.call("getLeadDeliveries")] == ["2"]
 
 
 def test_metrics_count_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
@@ -452,7 +460,7 @@ def test_no_secret_and_no_lead_stands_in_the_log(
     eventually(lambda: state(company, made)["failures"] == "1")
 
     text = pushing.log.read_text()
-    line = next(json.loads(one) for one in text.splitlines() if '"failed"' in one)
+    line = next(json.loads(row) for row in text.splitlines() if '"failed"' in row)
     assert line["subscription"]
     assert made["secret"] not in text
     assert "Canary" not in text
