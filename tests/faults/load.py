@@ -139,8 +139,8 @@ class Client(threading.Thread):
         batch = Batch(f"b{next(_names)}", self._size)
         self._book.batches.append(batch)
         leads = [
-            {"emailAddress": f"{batch.name}-{at}@example.com", "firstName": "Ada", "description": batch.name * 10}
-            for at in range(self._size)
+            {"emailAddress": f"{batch.name}-{number}@example.com", "firstName": "Ada", "description": batch.name * 10}
+            for number in range(self._size)
         ]
         state, outcomes = self._call(connection, "createLeads", leads)
         if state == "ok":

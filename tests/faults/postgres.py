@@ -60,7 +60,7 @@ class Postgres:
 
     def start(self, *settings: str) -> None:
         """Start it and wait until it takes connections; settings are `name=value`."""
-        flags = [part for one in (f"port={self.port}", *settings) for part in ("-c", one)]
+        flags = [part for setting in (f"port={self.port}", *settings) for part in ("-c", setting)]
         more = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "shared_buffers=32MB"]
         with self._log.open("ab") as log:
             self._process = self._account.spawn(
@@ -86,12 +86,12 @@ class Postgres:
 
 def backends(cluster: Path) -> list[psutil.Process]:
     """The processes of the PostgreSQL on a cluster, the postmaster first."""
-    found = [process for process in psutil.process_iter() if _works_in(process, cluster)]
-    return sorted(found, key=lambda process: process.name() != "postgres" or _is_child(process, found))
+    processes = [process for process in psutil.process_iter() if _works_in(process, cluster)]
+    return sorted(processes, key=lambda process: process.name() != "postgres" or _is_child(process, processes))
 
 
 def _is_child(process: psutil.Process, among: Iterable[psutil.Process]) -> bool:
-    return process.ppid() in {one.pid for one in among}
+    return process.ppid() in {other.pid for other in among}
 
 
 def _works_in(process: psutil.Process, cluster: Path) -> bool:

@@ -48,9 +48,9 @@ def test_a_killed_server_loses_nothing_and_starts_again_by_itself(tmp_path: Path
         begun = time.monotonic()
         server = Server(data, "--no-limits")
         starts.append(time.monotonic() - begun)
-        postmasters = [one for one in backends(data / "postgres") if one.ppid() == server.process.pid]
+        postmasters = [backend for backend in backends(data / "postgres") if backend.ppid() == server.process.pid]
         assert len(postmasters) == 1, "the server's own"
-        families = {one.ppid() for one in backends(data / "postgres")}
+        families = {backend.ppid() for backend in backends(data / "postgres")}
         assert families == {server.process.pid, postmasters[0].pid}, "and no orphan beside it"
     (company,) = sql(server.dsn, "select id from company")
     book.check(server.dsn, company["id"])
@@ -74,8 +74,8 @@ def test_a_killed_postgresql_costs_calls_at_most_for_as_long_as_it_is_away(own: 
         if victim == "postmaster":
             pid = postmaster(cluster)
         else:
-            found = [one for one in backends(cluster) if one.ppid() == postmaster(cluster)]
-            pid = random.choice([one.pid for one in found if is_client(one)] or [postmaster(cluster)])
+            children = [backend for backend in backends(cluster) if backend.ppid() == postmaster(cluster)]
+            pid = random.choice([child.pid for child in children if is_client(child)] or [postmaster(cluster)])
         before = checkpointer(own)
         begun = time.monotonic()
         kill(pid)

@@ -20,22 +20,24 @@ class World:
     """A company with everything around its leads."""
 
     def __init__(self, company: Company) -> None:
-        emails = [f"person{at}@example.com" for at in range(LEADS)]
+        emails = [f"person{number}@example.com" for number in range(LEADS)]
         self.emails = emails
         self.leads = company.create(
             *(
-                {"emailAddress": email, "city": random.choice(CITIES), "trackingID": f"v{at}"}
-                for at, email in enumerate(emails)
+                {"emailAddress": email, "city": random.choice(CITIES), "trackingID": f"v{number}"}
+                for number, email in enumerate(emails)
             )
         )
-        self.lists = [one["id"] for one in company.call("createList", objects=[{"name": name} for name in "abc"])]
+        self.lists = [
+            outcome["id"] for outcome in company.call("createList", objects=[{"name": name} for name in "abc"])
+        ]
         for city in CITIES[:2]:
             company.call("createList", name=city, filter={"city": city})
         (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
         new = {"dealStageID": stage, "closeDate": "2030-01-31"}
         self.opportunities = company.make(
             "createOpportunities",
-            *({**new, "opportunityName": f"o{at}", "primaryLeadID": self.leads[at]} for at in range(9)),
+            *({**new, "opportunityName": f"o{number}", "primaryLeadID": self.leads[number]} for number in range(9)),
         )
         company.make(
             "addListMembers", *({"listID": random.choice(self.lists), "memberID": lead} for lead in self.leads)
@@ -55,7 +57,7 @@ class World:
         new = {"authorID": self.user, "note": "n", **about("what", "lead", some[0])}
         rule = dice.choice(["keep", "newest", "oldest"])
         merges = [{"id": group[0], "mergeIDs": group[1:], "rule": rule} for group in (some[:3], some[3:5])]
-        pairs = [{"listID": dice.choice(self.lists), "memberID": one} for one in some]
+        pairs = [{"listID": dice.choice(self.lists), "memberID": lead} for lead in some]
         opportunity, closed, city = dice.choice(self.opportunities), dice.choice([0, 1]), dice.choice(CITIES)
         changes = {"isClosed": closed, "originatingLeadID": some[0]}
         return dice.choice(
@@ -65,13 +67,13 @@ class World:
                 ("deleteLeads", some[:3]),
                 ("restoreLeads", some),
                 ("restoreLeads", some),
-                ("updateLeads", [{"id": one, "city": city} for one in some]),
-                ("upsertLeads", [{"emailAddress": one, "city": city} for one in dice.sample(self.emails, 4)]),
+                ("updateLeads", [{"id": lead, "city": city} for lead in some]),
+                ("upsertLeads", [{"emailAddress": email, "city": city} for email in dice.sample(self.emails, 4)]),
                 ("addListMembers", pairs),
                 ("removeListMembers", pairs),
-                ("createOpportunityLeads", [{"opportunityID": opportunity, "leadID": one} for one in some[:3]]),
-                ("updateOpportunities", [{"id": one, **changes} for one in dice.sample(self.opportunities, 3)]),
-                ("createNotes", [{**new, **about("who", "lead", one)} for one in some[1:3]]),
+                ("createOpportunityLeads", [{"opportunityID": opportunity, "leadID": lead} for lead in some[:3]]),
+                ("updateOpportunities", [{"id": deal, **changes} for deal in dice.sample(self.opportunities, 3)]),
+                ("createNotes", [{**new, **about("who", "lead", lead)} for lead in some[1:3]]),
             ]
         )
 
@@ -127,7 +129,7 @@ def test_random_merges_deletions_and_restores_leave_everything_right(company: Co
     world = World(company)
     answers: list[Any] = []
 
-    at_once([twin(company) for _ in range(WORKERS)], lambda own, at: answers.extend(world.work(own, at)))
+    at_once([twin(company) for _ in range(WORKERS)], lambda own, worker: answers.extend(world.work(own, worker)))
 
     assert len(answers) == WORKERS * CALLS
     whole = [answer["error"] for answer in answers if answer["result"] is None]

@@ -100,9 +100,9 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
                     "createLeads",
                     objects=[{"emailAddress": new_email(), **values()} for _ in range(dice.randint(1, 9))],
                 )
-                own += [one["id"] for one in made if one["success"]]
+                own += [outcome["id"] for outcome in made if outcome["success"]]
             case 2 | 3:
-                call(company, "updateLeads", objects=[{"id": one, **values()} for one in some])
+                call(company, "updateLeads", objects=[{"id": lead, **values()} for lead in some])
             case 4:
                 call(
                     company,
@@ -110,7 +110,7 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
                     objects=[{"emailAddress": f"shared{dice.randrange(9)}@example.com", **values()}] * 2,
                 )
             case 5:
-                call(company, "deleteLeads", objects=[{"id": one} for one in some[:2]])
+                call(company, "deleteLeads", objects=[{"id": lead} for lead in some[:2]])
             case 6 if len(some) > 2:
                 rule = dice.choice(["keep", "newest", "oldest"])
                 call(company, "mergeLeads", objects=[{"id": some[0], "mergeIDs": some[1:3], "rule": rule}])
@@ -118,9 +118,11 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
                 gone = [int(row["id"]) for row in call(company, "getDeletedLeads", limit=5)]
                 call(company, "restoreLeads", objects=gone)
             case _:
-                call(company, "convertLeads", objects=[{"id": one, "account": 1} for one in some[:3]])
+                call(company, "convertLeads", objects=[{"id": lead, "account": 1} for lead in some[:3]])
                 call(
-                    company, "updateLeads", objects=[{"id": one, "campaignID": dice.choice(campaigns)} for one in some]
+                    company,
+                    "updateLeads",
+                    objects=[{"id": lead, "campaignID": dice.choice(campaigns)} for lead in some],
                 )
 
 

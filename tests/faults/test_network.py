@@ -57,7 +57,7 @@ def created(dsn: str, mark: str) -> int:
 
 
 def leads(mark: str) -> list[dict[str, Any]]:
-    return [{"emailAddress": f"{mark}-{at}@example.com", "firstName": mark} for at in range(SIZE)]
+    return [{"emailAddress": f"{mark}-{number}@example.com", "firstName": mark} for number in range(SIZE)]
 
 
 def is_retryable(answer: dict[str, Any]) -> bool:
@@ -122,13 +122,13 @@ def test_a_database_that_falls_silent_costs_no_call_more_than_fifteen_seconds(
     times: list[float] = []
     wrong: list[Any] = []
 
-    def call(at: int) -> None:
+    def call(number: int) -> None:
         own = client_of(remote)
         begun = time.monotonic()
-        if at % 3 == 0:
+        if number % 3 == 0:
             answer = own.envelope("getLead", {"id": lead})
-        elif at % 3 == 1:
-            answer = own.envelope("updateLeads", {"objects": [{"id": lead, "title": f"t{at}"}]})
+        elif number % 3 == 1:
+            answer = own.envelope("updateLeads", {"objects": [{"id": lead, "title": f"t{number}"}]})
         else:
             answer = own.envelope("createLeads", {"objects": [{"emailAddress": new_email()}]})
         times.append(time.monotonic() - begun)
@@ -138,10 +138,10 @@ def test_a_database_that_falls_silent_costs_no_call_more_than_fifteen_seconds(
 
     line.hole = True
     try:
-        threads = [threading.Thread(target=call, args=(at,)) for at in range(40)]
-        for at, thread in enumerate(threads):
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(40)]
+        for index, thread in enumerate(threads):
             thread.start()
-            if at % 10 == 9:
+            if index % 10 == 9:
                 status(remote, "/healthz")
         while any(thread.is_alive() for thread in threads):
             healthy, at_once = status(remote, "/healthz")

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180 + 15 * KILLS)]
 
 def subscribe(company: Company, *urls: str) -> None:
     outcomes = company.call("createLeadSubscriptions", objects=[{"url": url} for url in urls])
-    assert all(one["success"] for one in outcomes), outcomes
+    assert all(outcome["success"] for outcome in outcomes), outcomes
 
 
 def last_change(dsn: str, company_id: int) -> int:

@@ -28,16 +28,16 @@ def at_once(company: Company, number: int, work: Callable[[Company, int], Any]) 
     results: list[Any] = [None] * number
     together = threading.Barrier(number)
 
-    def run(at: int) -> None:
+    def run(worker: int) -> None:
         own = twin(company)
         own.envelope("getLead", {"id": 1})  # connected
         together.wait()
         try:
-            results[at] = work(own, at)
+            results[worker] = work(own, worker)
         finally:
             own.close()
 
-    threads = [threading.Thread(target=run, args=(at,)) for at in range(number)]
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -56,28 +56,28 @@ def test_fifty_copies_of_one_create_make_one_lead(company: Company, server: Serv
 def test_fifty_updates_of_one_lead_all_count(company: Company, server: Server) -> None:
     (lead_id,) = company.create({})
     outcomes = at_once(
-        company, 50, lambda own, at: own.call("updateLeads", objects=[{"id": lead_id, "title": f"t{at}"}])[0]
+        company, 50, lambda own, worker: own.call("updateLeads", objects=[{"id": lead_id, "title": f"t{worker}"}])[0]
     )
     assert all(outcome["success"] for outcome in outcomes), Counter(map(str, outcomes))
     (row,) = sql(server.dsn, "select version, title from lead", company_id=company.id)
     assert row["version"] == 51
-    assert row["title"] in {f"t{at}" for at in range(50)}
+    assert row["title"] in {f"t{worker}" for worker in range(50)}
 
 
 def test_an_update_never_brings_a_deleted_lead_back(company: Company, server: Server) -> None:
     emails = [new_email() for _ in range(20)]
     ids = company.create(*({"emailAddress": email} for email in emails))
 
-    def work(own: Company, at: int) -> list[dict[str, Any]]:
-        if at % 4 == 0:
+    def work(own: Company, worker: int) -> list[dict[str, Any]]:
+        if worker % 4 == 0:
             return own.call("deleteLeads", objects=[{"id": lead_id} for lead_id in random.sample(ids, 20)])
-        by = [{"id": lead_id, "title": f"t{at}"} for lead_id in random.sample(ids, 20)]
-        if at % 4 == 1:
-            by = [{"emailAddress": email, "title": f"t{at}"} for email in random.sample(emails, 20)]
+        by = [{"id": lead_id, "title": f"t{worker}"} for lead_id in random.sample(ids, 20)]
+        if worker % 4 == 1:
+            by = [{"emailAddress": email, "title": f"t{worker}"} for email in random.sample(emails, 20)]
         return own.call("updateLeadsV2", objects=by)
 
     answers = at_once(company, 16, work)
-    deleted = sum(outcome["success"] for at in (0, 4, 8, 12) for outcome in answers[at])
+    deleted = sum(outcome["success"] for worker in (0, 4, 8, 12) for outcome in answers[worker])
     assert deleted == 20, "each lead is deleted once"
     codes = {outcome["error"]["code"] for answer in answers for outcome in answer if outcome["error"]}
     assert codes <= {302, 404}, codes
@@ -90,22 +90,22 @@ def test_overlapping_bulk_writes_show_no_deadlock_to_anyone(company: Company, se
     codes: Counter[tuple[str, int]] = Counter()
     before = deadlocks(server)
 
-    def work(own: Company, at: int) -> None:
+    def work(own: Company, worker: int) -> None:
         for number in range(20):
-            method, objects = some_work(emails, known, f"{at}-{number}")
+            method, objects = some_work(emails, known, f"{worker}-{number}")
             answer = own.envelope(method, {"objects": objects})
             assert answer["result"] is not None, (method, answer["error"])
             (outcomes,) = answer["result"].values()
-            for one, outcome in zip(objects, outcomes, strict=True):
+            for lead, outcome in zip(objects, outcomes, strict=True):
                 codes[method, outcome["error"]["code"] if outcome["error"] else 0] += 1
                 if method == "createLeads" and outcome["success"]:
-                    known[one["emailAddress"]] = outcome["id"]
+                    known[lead["emailAddress"]] = outcome["id"]
 
     failures: list[str] = []
 
-    def guarded(own: Company, at: int) -> None:
+    def guarded(own: Company, worker: int) -> None:
         try:
-            work(own, at)
+            work(own, worker)
         except Exception as cause:  # noqa: BLE001 - shown below
             failures.append(str(cause)[:300])
 
@@ -174,8 +174,8 @@ def test_a_row_that_somebody_keeps_locked_is_refused_alone(
             for caller, lead_id in ((company, other), (bystander, theirs)):
                 number += 1
                 begun = time.monotonic()
-                one = [{"id": lead_id, "title": f"n{number}"}]
-                (outcome,) = await asyncio.to_thread(caller.call, "updateLeads", objects=one)
+                objects = [{"id": lead_id, "title": f"n{number}"}]
+                (outcome,) = await asyncio.to_thread(caller.call, "updateLeads", objects=objects)
                 assert outcome["success"]
                 delays.append(time.monotonic() - begun)
             await asyncio.sleep(0.1)
@@ -187,7 +187,7 @@ def test_a_row_that_somebody_keeps_locked_is_refused_alone(
 
     asyncio.run(hold())
     took, outcomes = answers["bulk"]
-    refused = [at for at, outcome in enumerate(outcomes) if not outcome["success"]]
+    refused = [position for position, outcome in enumerate(outcomes) if not outcome["success"]]
     assert refused == [250]
     assert outcomes[250]["error"] == {"code": 999, "message": AWAY, "data": []}
     assert took < 10

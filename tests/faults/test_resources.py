@@ -77,17 +77,17 @@ def test_readers_that_stop_reading_leave_the_pool_to_others(server: Server, fill
     ).encode()
     stuck = [socket.create_connection((filled.address.hostname, filled.address.port)) for _ in range(24)]
     try:
-        for one in stuck:
-            one.sendall(
+        for connection in stuck:
+            connection.sendall(
                 f"POST {filled.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
             )
-        for one in stuck:
-            one.settimeout(60)
-            assert one.recv(1, socket.MSG_PEEK), "it gets an answer, and reads nothing of it"
+        for connection in stuck:
+            connection.settimeout(60)
+            assert connection.recv(1, socket.MSG_PEEK), "it gets an answer, and reads nothing of it"
         assert company.create({}), "there are more stuck readers than connections to the database"
     finally:
-        for one in stuck:
-            one.close()
+        for connection in stuck:
+            connection.close()
     eventually(lambda: idle_cpu(server), seconds=60)
 
 
@@ -137,15 +137,15 @@ def test_a_server_out_of_file_descriptors_goes_on_and_recovers(tmp_path: Path) -
             company.create({})
             resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))
             idle = [socket.socket() for _ in range(200)]
-            for one in idle:
-                one.settimeout(2)
+            for connection in idle:
+                connection.settimeout(2)
                 with suppress(OSError):
-                    one.connect((company.address.hostname, company.address.port))
+                    connection.connect((company.address.hostname, company.address.port))
             process = psutil.Process(server.process.pid)
             eventually(lambda: process.num_fds() >= 60)
             assert company.create({}), "who is connected is served"
-            for one in idle:
-                one.close()
+            for connection in idle:
+                connection.close()
             eventually(lambda: answers(server))
             failed = in_parallel(server, 12)
             assert not failed, failed

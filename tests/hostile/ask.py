@@ -14,9 +14,9 @@ SECONDS = 2.0
 _EXAMPLES = int(os.environ.get("SPRINGHEAD_TEST_EXAMPLES", "0"))
 
 
-def subclasses(one: type[ApiError]) -> set[type[ApiError]]:
+def subclasses(error: type[ApiError]) -> set[type[ApiError]]:
     """The class and all that derive from it."""
-    return {one}.union(*(subclasses(other) for other in one.__subclasses__()))
+    return {error}.union(*(subclasses(other) for other in error.__subclasses__()))
 
 
 CODES = {error.code for error in subclasses(ApiError) if hasattr(error, "code")} - {999}

@@ -81,8 +81,8 @@ def test_a_damaged_body_is_answered_with_an_envelope(
 ) -> None:
     body = bytearray(call(method, {"objects": objects, "where": {}, "id": 1}))
     for _ in range(data.draw(st.integers(1, 3))):
-        at = data.draw(st.integers(0, len(body)))
-        body[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+        start = data.draw(st.integers(0, len(body)))
+        body[start : start + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     answer(company, bytes(body))
 
 
@@ -148,7 +148,7 @@ def test_any_text_is_an_address_of_at_most_one_lead(company: Company, addresses:
     tail = new_email()
     sent = [f"{address[: 150 - len(tail)]}{tail}" for address in addresses]
     outcomes = company.call("createLeads", objects=[{"emailAddress": address} for address in sent])
-    assert sum(one["success"] for one in outcomes) == len({email_key(address) for address in sent})
+    assert sum(outcome["success"] for outcome in outcomes) == len({email_key(address) for address in sent})
     for address in sent:
         (row,) = company.call("getLeads", where={"emailAddress": address})
         assert row["emailAddress"] in sent

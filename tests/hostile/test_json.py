@@ -46,7 +46,9 @@ def test_what_is_no_json_is_101_wherever_it_stands(company: Company, place: str)
     if b"FIELD" in body:
         body = body.replace(b"FIELD", company.field("Size").encode())
     wrong = {
-        case: found for case, text in MALFORMED.items() if (found := code(company, body.replace(b"%s", text))) != 101
+        case: error_code
+        for case, text in MALFORMED.items()
+        if (error_code := code(company, body.replace(b"%s", text))) != 101
     }
     assert not wrong
     assert company.call("getLeads", where={}) == []
@@ -136,10 +138,10 @@ BRACKETS = [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")]
 def test_32_levels_are_taken_and_no_more(company: Company, opening: bytes, closing: bytes) -> None:
     for levels in (10, 31, 32, 33, 34, 500, 1_024, 1_025, 100_000):
         value = nested(opening, closing, levels - 2)  # beside the body and the params
-        found = code(company, call("getLead", b'{"id":1,"more":%s}' % value))
-        assert found == (None if levels <= 32 else 101), levels
-        found = code(company, call("getLeads", b'{"where":{"id":%s}}' % value))
-        assert found in ({210} if levels <= 31 else {101}), levels
+        error_code = code(company, call("getLead", b'{"id":1,"more":%s}' % value))
+        assert error_code == (None if levels <= 32 else 101), levels
+        error_code = code(company, call("getLeads", b'{"where":{"id":%s}}' % value))
+        assert error_code in ({210} if levels <= 31 else {101}), levels
 
 
 @pytest.mark.parametrize(("opening", "closing"), BRACKETS)
@@ -151,8 +153,8 @@ def test_a_nested_value_of_a_lead_is_refused_with_it_however_deep(
     for levels in (2, 28, 32, 33, 100, *range(900, 1_010, 5), 5_000):
         new = b'{"emailAddress":"a@example.com","%s":%s}' % (name.encode(), nested(opening, closing, levels))
         for more in (b"", b',"city":"::"'):
-            found = code(company, call("createLeads", b'{"objects":[%s]}' % (new[:-1] + more + b"}")))
-            assert found in ({101, 205, 210} if name != "updateTimestamp" else {None, 301, 101}), levels
+            error_code = code(company, call("createLeads", b'{"objects":[%s]}' % (new[:-1] + more + b"}")))
+            assert error_code in ({101, 205, 210} if name != "updateTimestamp" else {None, 301, 101}), levels
 
 
 @pytest.mark.parametrize(
@@ -238,7 +240,7 @@ class Writer:
                 self.objects += 1
             text = (
                 "{"
-                + ",".join(f"{space}{self._text(name)}{space}:{self.write(one)}" for name, one in pairs)
+                + ",".join(f"{space}{self._text(name)}{space}:{self.write(item)}" for name, item in pairs)
                 + space
                 + "}"
             )
@@ -249,12 +251,12 @@ class Writer:
     def _text(self, value: str) -> str:
         return f'"{"".join(map(self._character, value))}"'
 
-    def _character(self, one: str) -> str:
+    def _character(self, character: str) -> str:
         if self._random.random() < 0.4:
-            units = one.encode("utf-16-be")
+            units = character.encode("utf-16-be")
             form = self._random.choice(["\\u%04x", "\\u%04X"])
-            return "".join(form % int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
-        return one if one not in '"\\' and one >= " " else json.dumps(one)[1:-1]
+            return "".join(form % int.from_bytes(units[start : start + 2]) for start in range(0, len(units), 2))
+        return character if character not in '"\\' and character >= " " else json.dumps(character)[1:-1]
 
 
 @examples(150)
@@ -284,5 +286,5 @@ def _meant(value: Any) -> Any:
     if isinstance(value, tuple):
         return int(value[1]) if value[1].lstrip("-").isdigit() else value[1]
     if isinstance(value, list):
-        return [_meant(one) for one in value]
-    return {name: _meant(one) for name, one in value.items()} if isinstance(value, dict) else value
+        return [_meant(item) for item in value]
+    return {name: _meant(item) for name, item in value.items()} if isinstance(value, dict) else value

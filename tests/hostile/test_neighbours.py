@@ -41,10 +41,10 @@ def with_nul(method: Method[Any]) -> Iterator[dict[str, Any]]:
                     *(["id"] if not creating else []),
                     "a\0",
                 ):
-                    one: dict[str, Any] = {"id": 1, **like, name: BAD}
-                    yield {"objects": [one]}
+                    row: dict[str, Any] = {"id": 1, **like, name: BAD}
+                    yield {"objects": [row]}
                     if isinstance(given_.accepts, FlatOrObjects) and name in noun.by_name:
-                        yield one
+                        yield row
             case Where(keys=keys):
                 for key in keys:
                     yield {given_.name: {key: BAD}}
@@ -78,15 +78,19 @@ def test_a_naughty_text_is_stored_and_returned_equal_in_every_field(company: Com
     names = [column.name for column in of_type(case.noun, "text") if not column.kind.options]
     shortest = min(column.kind.length or 0 for column in of_type(case.noun, "text") if not column.kind.options)
     texts = [text for text in NAUGHTY if text.strip() and len(text) <= shortest]
-    one = least(company, case)
-    sent = [one | dict.fromkeys(names, text) for text in texts]
-    ids = [made_id for at in range(0, len(sent), 500) for made_id in company.make(case.create, *sent[at : at + 500])]
+    minimal = least(company, case)
+    sent = [minimal | dict.fromkeys(names, text) for text in texts]
+    ids = [
+        made_id
+        for start in range(0, len(sent), 500)
+        for made_id in company.make(case.create, *sent[start : start + 500])
+    ]
 
     if "id" in case.filters:
         rows = [
             row
-            for at in range(0, len(ids), 500)
-            for row in company.call(case.listing, where={"id": ids[at : at + 500]})
+            for start in range(0, len(ids), 500)
+            for row in company.call(case.listing, where={"id": ids[start : start + 500]})
         ]
     else:
         rows = [read(company, case, object_id) or {} for object_id in ids]
@@ -135,9 +139,9 @@ MOMENTS = [
 def test_a_time_that_only_postgresql_would_take_is_refused(given_company: Callable[..., Company], case: Case) -> None:
     for zone in ("UTC", "America/New_York"):
         company = given_company(time_zone=zone)
-        one = least(company, case)
+        minimal = least(company, case)
         for column in of_type(case.noun, "timestamptz"):
-            outcomes = company.call(case.create, objects=[{**one, column.name: moment} for moment in MOMENTS])
+            outcomes = company.call(case.create, objects=[{**minimal, column.name: moment} for moment in MOMENTS])
             assert {outcome["error"] and outcome["error"]["code"] for outcome in outcomes} == {205}
 
 

@@ -40,7 +40,7 @@ def nested(levels: int, inner: Any) -> Any:
         {"event": {"name": {"contains": "x" * 1_001}}},
         {str(number): 1 for number in range(10_000)},
     ],
-    ids=lambda one: str(one)[:40],
+    ids=lambda value: str(value)[:40],
 )
 def test_what_is_too_much_is_205_at_once(company: Company, filter: Any) -> None:
     answer = answered(company, filter=filter)
@@ -66,7 +66,7 @@ def test_what_is_deeper_than_any_json_may_be_is_no_call(company: Company) -> Non
         {"city": {"in": [str(number) for number in range(1_000)]}},
         nested(8, {"city": "x"}),
     ],
-    ids=lambda one: str(one)[:40],
+    ids=lambda value: str(value)[:40],
 )
 def test_as_much_as_may_be_is_answered_in_time(company: Company, filter: Any) -> None:
     company.create(*({"city": f"c{number}"} for number in range(500)))
@@ -88,8 +88,8 @@ def test_a_pattern_is_a_text_like_any_other(company: Company, text: str) -> None
 
     words = [row["id"] for row in answered(company, text=text)["result"]["lead"]]
     for test in ({"contains": text}, {"startsWith": text}, {"endsWith": text}, text):
-        found = answered(company, filter={"city": test})["result"]["lead"]
-        assert [row["id"] for row in found] == [str(named)]
+        rows = answered(company, filter={"city": test})["result"]["lead"]
+        assert [row["id"] for row in rows] == [str(named)]
 
     assert words == [str(named)]
     assert answered(company, filter={"event": {"name": {"contains": text}}})["result"]["lead"] == []

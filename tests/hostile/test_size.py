@@ -35,7 +35,7 @@ def test_a_name_that_is_asked_for_often_comes_once(company: Company) -> None:
 def test_a_hundred_thousand_values_of_a_filter_are_205_and_ten_thousand_are_found_at_once(company: Company) -> None:
     ids = company.create({}, {})
     for method, name in (("getLeads", "id"), ("getFields", "id"), ("getUserProfiles", "id"), ("getFields", "label")):
-        assert company.error(method, where={name: [str(one) for one in range(100_000)]})["code"] == 205
+        assert company.error(method, where={name: [str(number) for number in range(100_000)]})["code"] == 205
     assert answer(company, call("getLeads", {"where": {"id": [*range(9_998), *ids]}}))["result"]["lead"][0][
         "id"
     ] == str(ids[0])
@@ -53,16 +53,16 @@ def test_the_same_lead_500_times_is_one_change_and_one_row(company: Company) -> 
     (lead_id,) = company.create({})
     assert len(company.call("getLeads", where={"id": [lead_id] * 500})) == 1
     same = company.call("createLeads", objects=[{"emailAddress": "same@example.com"}] * 500)
-    assert [one["success"] for one in same] == [True] + [False] * 499
+    assert [outcome["success"] for outcome in same] == [True] + [False] * 499
     gone = company.call("deleteLeads", objects=[{"id": lead_id}] * 500)
-    assert [one["success"] for one in gone] == [True] + [False] * 499
+    assert [outcome["success"] for outcome in gone] == [True] + [False] * 499
 
 
 def test_500_changes_of_one_lead_are_made_in_the_order_sent(company: Company) -> None:
     (lead_id,) = company.create({})
     changes = [{"id": lead_id, "leadScore": number} for number in range(1, 501)]
     outcomes = answer(company, call("updateLeads", {"objects": changes}), seconds=10)["result"]["updates"]
-    assert all(one["success"] for one in outcomes)
+    assert all(outcome["success"] for outcome in outcomes)
     assert company.lead(lead_id)["leadScore"] == "500"
 
 
@@ -97,7 +97,7 @@ def test_a_million_names_in_one_object_are_answered_briefly(company: Company) ->
     body = call("createLeads", b'{"objects":[{"emailAddress":"a@example.com"},{%s}]}' % names)
     assert len(body) < BODY_LIMIT
     result = answer(company, body, seconds=10)["result"]["creates"]
-    assert [one["success"] for one in result] == [True, False]
+    assert [outcome["success"] for outcome in result] == [True, False]
     assert len(result[1]["error"]["data"]["params"]) <= 101
     company.call("deleteLeads", objects=[{"id": result[0]["id"]}])
     body = call("getLeads", b'{"where":{%s}}' % names)
@@ -121,7 +121,7 @@ def test_what_is_wrong_with_500_leads_is_told_in_bounded_space(company: Company)
     ]
     _, content = company.send(call("createLeads", {"objects": wrong}))
     outcomes = json.loads(content)["result"]["creates"]
-    assert [one["error"]["code"] for one in outcomes] == [205] * 500
+    assert [outcome["error"]["code"] for outcome in outcomes] == [205] * 500
     first, last = outcomes[0]["error"]["data"], outcomes[-1]["error"]["data"]
     assert len(first["params"]) == 62
     assert first["params"][0]["validFormat"]["options"] == options
@@ -131,13 +131,13 @@ def test_what_is_wrong_with_500_leads_is_told_in_bounded_space(company: Company)
 
 def test_500_leads_of_400_custom_fields_are_taken(company: Company) -> None:
     fields = [{"relationship": "lead", "dataType": "string", "label": f"F{number}"} for number in range(400)]
-    assert all(one["success"] for one in company.call("createFields", objects=fields))
+    assert all(outcome["success"] for outcome in company.call("createFields", objects=fields))
     names = [row["systemName"] for row in company.call("getFields", where={"isCustom": "1"})]
     leads = [{"emailAddress": new_email(), **dict.fromkeys(names, "v")} for _ in range(500)]
     body = call("createLeads", {"objects": leads})
     assert len(body) < BODY_LIMIT
     outcomes = answer(company, body, seconds=20)["result"]["creates"]
-    assert all(one["success"] for one in outcomes)
+    assert all(outcome["success"] for outcome in outcomes)
     (row,) = company.call("getLead", id=outcomes[-1]["id"])
     assert [row[name] for name in names] == ["v"] * 400
 

@@ -70,7 +70,7 @@ def test_a_naughty_text_is_stored_and_returned_equal_in_every_field(company: Com
     for lead, lead_id in zip(leads, ids, strict=True):
         assert {name: rows[str(lead_id)][name] for name in lead} == lead
     updated = company.call("updateLeads", objects=[{"id": lead_id, fields[0]: "x"} for lead_id in ids])
-    assert all(one["success"] for one in updated)
+    assert all(outcome["success"] for outcome in updated)
     assert company.lead(ids[-1]) == rows[str(ids[-1])] | {
         fields[0]: "x",
         "updateTimestamp": company.lead(ids[-1])["updateTimestamp"],
@@ -79,8 +79,12 @@ def test_a_naughty_text_is_stored_and_returned_equal_in_every_field(company: Com
 
 def test_a_naughty_text_is_an_address_that_one_lead_has_and_finds_it(company: Company) -> None:
     outcomes = company.call("createLeads", objects=[{"emailAddress": text} for text in NAUGHTY])
-    refused = {text: one["error"]["code"] for text, one in zip(NAUGHTY, outcomes, strict=True) if one["error"]}
-    assert {text for text, found in refused.items() if found == 205} == {text for text in NAUGHTY if not text.strip()}
+    refused = {
+        text: outcome["error"]["code"] for text, outcome in zip(NAUGHTY, outcomes, strict=True) if outcome["error"]
+    }
+    assert {text for text, error_code in refused.items() if error_code == 205} == {
+        text for text in NAUGHTY if not text.strip()
+    }
     assert set(refused.values()) == {205, 301}  # such as one letter written in two ways
     taken = [text for text in NAUGHTY if text not in refused]
     rows = company.call("getLeads", where={"emailAddress": taken})
@@ -100,10 +104,10 @@ def test_a_naughty_text_is_a_label_and_an_option(company: Company) -> None:
     (lead_id,) = company.create({field["systemName"]: texts[-1]})
     assert company.lead(lead_id)[field["systemName"]] == texts[-1]
     labels = [{"relationship": "opportunity", "dataType": "string", "label": text} for text in texts[:200]]
-    assert all(one["success"] for one in company.call("createFields", objects=labels))
+    assert all(outcome["success"] for outcome in company.call("createFields", objects=labels))
     for label in texts[:200:20]:
-        (found,) = company.call("getFields", where={"label": label})
-        assert re.fullmatch(r"[a-z][a-z0-9_]*_[0-9a-f]{13}", found["systemName"])
+        (row,) = company.call("getFields", where={"label": label})
+        assert re.fullmatch(r"[a-z][a-z0-9_]*_[0-9a-f]{13}", row["systemName"])
 
 
 def nul() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -145,8 +149,8 @@ def test_a_nul_is_205_wherever_it_stands(company: Company) -> None:
     wrong = {}
     for method, params in nul():
         body = call(method, json.dumps(params).replace("FIELD", field).encode())
-        if (found := code(company, body)) != 205:
-            wrong[body] = found
+        if (error_code := code(company, body)) != 205:
+            wrong[body] = error_code
     assert not wrong
     assert company.call("getLeads", where={}) == []
 
