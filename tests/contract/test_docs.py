@@ -35,8 +35,8 @@ COMMANDS = {"python": [sys.executable], "php": ["php"], "ruby": ["ruby"], "javas
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
     """The fenced blocks of a page in these languages."""
-    found = re.findall(r"^```(\w+)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [(language, text) for language, text in found if language in languages]
+    code_blocks = re.findall(r"^```(\w+)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [(language, text) for language, text in code_blocks if language in languages]
 
 
 @pytest.mark.parametrize("page", CALLS, ids=lambda page: page.name)
@@ -81,8 +81,8 @@ class Same:
                 self.check(value, ours, f"{where}.{name}")
         elif isinstance(theirs, list):
             assert len(theirs) == len(got), where
-            for at, (value, ours) in enumerate(zip(theirs, got, strict=True)):
-                self.check(value, ours, f"{where}[{at}]")
+            for index, (value, ours) in enumerate(zip(theirs, got, strict=True)):
+                self.check(value, ours, f"{where}[{index}]")
         else:
             self._value(theirs, got, where)
 
@@ -97,7 +97,7 @@ class Same:
         """A value with our ids in the place of those that stand inside of it, as in the data of an event."""
         if not isinstance(theirs, str):
             return theirs
-        return re.sub(r"\d{9,}", lambda found: self.known.get(found[0], found[0]), theirs)
+        return re.sub(r"\d{9,}", lambda match: self.known.get(match[0], match[0]), theirs)
 
     @staticmethod
     def _name(value: Any) -> Any:
@@ -137,8 +137,8 @@ def shell_lines() -> Iterator[tuple[str, str]]:
         inline = re.findall(r"`(springhead [a-z][^`]*)`", page.read_text())
         fenced = [line for _, text in blocks(page, "sh", "text") for line in text.splitlines()]
         for line in [*inline, *fenced]:
-            if found := re.search(r"(?:^|[ /])springhead ((?:[a-z-]|\s).*)", line):
-                yield page.name, found[1]
+            if match := re.search(r"(?:^|[ /])springhead ((?:[a-z-]|\s).*)", line):
+                yield page.name, match[1]
 
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(shell_lines())))
@@ -148,11 +148,11 @@ def test_a_command_that_a_page_names_exists_with_its_options(page: str, line: st
     words = line.split("#", maxsplit=1)[0].split()
     while words and isinstance(command, click.Group):
         alternatives = words.pop(0).rstrip(",;").split("|")
-        found = [command.get_command(context, name) for name in alternatives if name.isidentifier()]
-        if not found:
+        commands = [command.get_command(context, name) for name in alternatives if name.isidentifier()]
+        if not commands:
             return
-        assert all(found), f"{page}: springhead {line}"
-        command = found[0] or command
+        assert all(commands), f"{page}: springhead {line}"
+        command = commands[0] or command
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     named = re.findall(r"--[a-z][a-z-]*", " ".join(words))
     assert set(named) <= known, f"{page}: springhead {line}"

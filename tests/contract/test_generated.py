@@ -141,10 +141,10 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
     references = set(re.findall(r'"\$ref": "#/([^"]+)"', openrpc().decode()))
     assert references
     for path in references:
-        found: Any = DOCUMENT
+        node: Any = DOCUMENT
         for part in path.split("/"):
-            found = found[part]
-        assert isinstance(found, dict)
+            node = node[part]
+        assert isinstance(node, dict)
 
 
 def test_every_schema_names_types_that_json_schema_has() -> None:

@@ -36,7 +36,7 @@ def _update(me: Attacker, it: Stranger) -> list[dict[str, Any]]:
 
 CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
     "getLead": lambda me, it: [
-        *({"id": one} for one in (it.leads[0], str(it.leads[1]), it.fields[0], it.users[0])),
+        *({"id": object_id} for object_id in (it.leads[0], str(it.leads[1]), it.fields[0], it.users[0])),
         {"id": me.lead, "where": {"id": it.leads[0]}},
     ],
     "getLeads": lambda me, it: [
@@ -73,8 +73,8 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
     ],
     "searchLeads": lambda me, it: [
         *({"text": text} for text in ("Secret", "secrte", "their")),
-        *({"filter": {"list": one}} for one in (it.ids("list")[0], it.ids("list"))),
-        *({"filter": {"firstName": one}} for one in ("Secret", {"contains": "ecre"})),
+        *({"filter": {"list": list_ids}} for list_ids in (it.ids("list")[0], it.ids("list"))),
+        *({"filter": {"firstName": condition}} for condition in ("Secret", {"contains": "ecre"})),
         {"filter": {"id": it.leads}, "inactive": 1},
         {"filter": {"emailAddress": it.emails[0]}},
         {"filter": {it.names[0]: "Secret"}},
@@ -96,8 +96,11 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
         {"objects": [*it.ids("deleted_lead"), {"id": str(it.ids("deleted_lead")[0])}, {"id": it.leads[0]}]},
     ],
     "mergeLeads": lambda me, it: (
-        [{"objects": [{"id": me.lead, "mergeIDs": [one]}]} for one in (*it.leads, *it.ids("deleted_lead"), it.users[0])]
-        + [{"objects": [{"id": one, "mergeIDs": [me.spare]}]} for one in (*it.leads, *it.ids("deleted_lead"))]
+        [
+            {"objects": [{"id": me.lead, "mergeIDs": [lead]}]}
+            for lead in (*it.leads, *it.ids("deleted_lead"), it.users[0])
+        ]
+        + [{"objects": [{"id": lead, "mergeIDs": [me.spare]}]} for lead in (*it.leads, *it.ids("deleted_lead"))]
         + [
             {"objects": [{"id": me.lead, "mergeIDs": [me.spare], **more}]}
             for more in (
@@ -186,7 +189,7 @@ def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger
     if isinstance(accepts, Objects):
         objects = list(_objects(method, accepts.noun, me, it))
         yield {given.name: objects}
-        yield {given.name: {str(at): one for at, one in enumerate(objects)}}
+        yield {given.name: {str(index): element for index, element in enumerate(objects)}}
         if isinstance(accepts, FlatOrObjects):
             yield from objects
     elif isinstance(accepts, Where):
@@ -197,7 +200,9 @@ def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger
         yield from ({given.name: {}, "offset": offset} for offset in (0, 1, 2))
     elif given.name in {"id", *TABLES}:
         tables = [TABLES[given.name]] if given.name in TABLES else [*FURNITURE, "lead"]
-        yield from ({given.name: one} for table in tables for one in (it.ids(table)[0], str(it.ids(table)[0])))
+        yield from (
+            {given.name: their_id} for table in tables for their_id in (it.ids(table)[0], str(it.ids(table)[0]))
+        )
     elif given.name == "memberIDs":
         yield from ({given.name: ids} for ids in (it.leads, [str(it.leads[0]), me.lead]))
     elif given.name == "emailAddress":
@@ -232,8 +237,8 @@ def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Ite
     )
     if "id" in noun.by_name:
         table = "lead" if method.name == "convertLeads" else noun.table
-        for one in (*it.ids(table), *(it.ids("deleted_lead") if table == "lead" else ())):
-            yield {**(own if new else {}), "id": one, **({text: "Mine"} if text else {})}
+        for their_id in (*it.ids(table), *(it.ids("deleted_lead") if table == "lead" else ())):
+            yield {**(own if new else {}), "id": their_id, **({text: "Mine"} if text else {})}
         yield {**(own if new else {}), "id": str(it.ids(table)[0])}
     for column in named:
         for tables in (
@@ -241,8 +246,8 @@ def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Ite
         ):
             value = it.ids(tables)[0] if tables else it.emails[0]
             word = {column.reference_type: tables} if column.reference_type else {}
-            for one in (value, str(value)):
-                yield {**(own if new else {"id": me.id(noun.table)}), column.name: one, **word}
+            for their_id in (value, str(value)):
+                yield {**(own if new else {"id": me.id(noun.table)}), column.name: their_id, **word}
 
 
 def _own(column: Column, me: Attacker) -> Any:
@@ -339,16 +344,20 @@ def test_every_parameter_that_can_name_something_is_tried() -> None:
                 wanted = set(given.accepts.keys)
             elif isinstance(given.accepts, Objects) and not name.startswith(("delete", "restore")):
                 columns = given.accepts.noun.columns
-                wanted = {one.name for one in columns if re.search(r"(^id|[a-z]ID|emailAddress|systemName)$", one.name)}
+                wanted = {
+                    column.name
+                    for column in columns
+                    if re.search(r"(^id|[a-z]ID|emailAddress|systemName)$", column.name)
+                }
                 wanted -= {"trackingID", "crmID", "publicID"}  # texts of the caller's own, or of the server's
-            seen = {key for value in tried for one in _parts(value) for key in one}
+            seen = {key for value in tried for part in _parts(value) for key in part}
             assert wanted <= seen, f"{name}: nothing tries {sorted(wanted - seen)} in {given.name}"
 
 
 def _parts(value: Any) -> list[dict[str, Any]]:
-    if isinstance(value, dict) and all(isinstance(one, dict) for one in value.values()):
+    if isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()):
         return list(value.values())
-    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
 
 
 def test_a_connection_set_to_another_company_gives_and_takes_nothing(server: Server, company: Company) -> None:

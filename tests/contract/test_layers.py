@@ -49,18 +49,18 @@ def room(module: str) -> str:
 
 def imports(module: str, source: str, modules: AbstractSet[str], *, package: bool = False) -> set[str]:
     """The modules of ours that this source imports, wherever in it the import stands."""
-    found: set[str] = set()
+    imported: set[str] = set()
     here = module.split(".") if package else module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = here[: len(here) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
             for alias in node.names:
                 inner = f"{base}.{alias.name}"
-                found.add(inner if inner in modules else base)
-    return {name for name in found if name.split(".")[0] == "springhead"} - {module}
+                imported.add(inner if inner in modules else base)
+    return {name for name in imported if name.split(".")[0] == "springhead"} - {module}
 
 
 def against_the_direction(graph: Mapping[str, AbstractSet[str]]) -> list[str]:

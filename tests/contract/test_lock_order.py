@@ -129,9 +129,9 @@ def unsorted(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
         for lock in waiting(locks):
             if lock.key is not None and lock.table not in GUARDS and lock.table != "shift":
                 keys[lock.table, lock.number, lock.statement].append(lock.key)
-        for (table, _, statement), found in keys.items():
-            if found != sorted(found):  # type: ignore[type-var]
-                yield f"{table} {found}: {short(statement)}"
+        for (table, _, statement), locked in keys.items():
+            if locked != sorted(locked):  # type: ignore[type-var]
+                yield f"{table} {locked}: {short(statement)}"
 
 
 def unguarded(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
@@ -177,7 +177,7 @@ def test_no_transactions_can_wait_for_each_other(transactions: list[list[Lock]])
     steps = steps_of(transactions)
 
     assert len(steps) > 100
-    assert not (found := described(circle(steps), steps)), "\n".join(found)
+    assert not (problems := described(circle(steps), steps)), "\n".join(problems)
 
 
 def test_transactions_go_down_the_list_of_the_page(transactions: list[list[Lock]]) -> None:
@@ -188,7 +188,7 @@ def test_transactions_go_down_the_list_of_the_page(transactions: list[list[Lock]
 
     assert {step.taken for step in steps} <= places.keys()
     wrong = [step for step in steps if step.held in places and places[step.held] > places[step.taken]]
-    assert not (found := described(wrong, steps)), "\n".join(found)
+    assert not (problems := described(wrong, steps)), "\n".join(problems)
 
 
 def test_a_statement_locks_rows_in_the_order_of_their_keys(transactions: list[list[Lock]]) -> None:
@@ -233,11 +233,13 @@ def test_shared_locks_and_those_of_a_row_that_is_locked_already_make_no_circle()
     def locks(*several: tuple[str, str]) -> list[Lock]:
         return [Lock(table, (len(table),), None, mode, False, 0, "") for table, mode in several]
 
-    def found(*transactions: list[Lock]) -> list[Step]:
+    def problems(*transactions: list[Lock]) -> list[Step]:
         return circle(steps_of(transactions))
 
-    assert found(locks(("lead", UPDATE), ("account", UPDATE)), locks(("account", UPDATE), ("lead", KEY_SHARE)))
-    assert not found(locks(("lead", UPDATE), ("account", KEY_SHARE)), locks(("account", KEY_SHARE), ("lead", UPDATE)))
-    assert not found(
+    assert problems(locks(("lead", UPDATE), ("account", UPDATE)), locks(("account", UPDATE), ("lead", KEY_SHARE)))
+    assert not problems(
+        locks(("lead", UPDATE), ("account", KEY_SHARE)), locks(("account", KEY_SHARE), ("lead", UPDATE))
+    )
+    assert not problems(
         locks(("lead", UPDATE), ("account", UPDATE), ("lead", KEY_SHARE)), locks(("lead", UPDATE), ("account", UPDATE))
     )

@@ -25,9 +25,9 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: met
 
 def all_errors() -> list[type[ApiError]]:
     return [
-        found
-        for found in vars(errors).values()
-        if isinstance(found, type) and issubclass(found, ApiError) and hasattr(found, "code")
+        error
+        for error in vars(errors).values()
+        if isinstance(error, type) and issubclass(error, ApiError) and hasattr(error, "code")
     ]
 
 
@@ -158,7 +158,7 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "getLeadsAsOf": [{"id": [[1]], "at": "2020-01-01"}],
     "getErasures": [{"leadID": [[1]]}],
     "findDuplicateLeads": [{"id": [[1]]}],
-    "deleteFields": [{"objects": [{"systemName": one}]} for one in ([], "x", "firstName")],
+    "deleteFields": [{"objects": [{"systemName": name}]} for name in ([], "x", "firstName")],
 }
 """Calls that go wrong in a way that only this method knows; a call of another one, by its name, prepares the next."""
 
@@ -246,7 +246,7 @@ def test_the_errors_that_a_method_declares_are_those_that_happen(method: Method[
 def codes(answer: dict[str, Any]) -> set[int]:
     """The codes of an answer's errors: the call's own, or those of its objects."""
     error = answer["error"]
-    return {error["code"]} if isinstance(error, dict) else {one["code"] for one in error or []}
+    return {error["code"]} if isinstance(error, dict) else {refusal["code"] for refusal in error or []}
 
 
 # Examples
@@ -256,7 +256,7 @@ EXAMPLES = [(method, example) for method in METHODS for example in method.exampl
 
 
 @pytest.mark.parametrize(
-    ("method", "example"), EXAMPLES, ids=[f"{method.name}: {one.about}" for method, one in EXAMPLES]
+    ("method", "example"), EXAMPLES, ids=[f"{method.name}: {example.about}" for method, example in EXAMPLES]
 )
 def test_an_example_is_answered_as_it_says(method: Method[Any], example: Example, company: Company) -> None:
     made = prepare(company, example.given)
@@ -267,11 +267,11 @@ def test_an_example_is_answered_as_it_says(method: Method[Any], example: Example
     if isinstance(method.result, Writes) and method.result.only_success:
         assert answer["result"] == {"success": example.result}
         return
-    found = next(iter(answer["result"].values()))
-    assert matches(example.result, found), found
+    result = next(iter(answer["result"].values()))
+    assert matches(example.result, result), result
     if isinstance(method.result, Writes) or method.result.generated_key:
-        found = found if isinstance(method.result, Writes) else []
-        assert answer["error"] == [outcome["error"] for outcome in found if not outcome["success"]]
+        result = result if isinstance(method.result, Writes) else []
+        assert answer["error"] == [outcome["error"] for outcome in result if not outcome["success"]]
     else:
         assert answer["error"] is None
 

@@ -32,10 +32,10 @@ def columns(server: Server) -> dict[str, set[str]]:
             and a.attnum > 0 and not a.attisdropped
         """,
     )
-    found: dict[str, set[str]] = {}
+    by_table: dict[str, set[str]] = {}
     for row in rows:
-        found.setdefault(row["table"], set()).add(row["column"])
-    return {name: names for name, names in found.items() if "company_id" in names or name == "company"}
+        by_table.setdefault(row["table"], set()).add(row["column"])
+    return {name: names for name, names in by_table.items() if "company_id" in names or name == "company"}
 
 
 def test_every_table_is_known_to_have_rows_about_leads_or_none(server: Server) -> None:

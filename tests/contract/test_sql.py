@@ -196,8 +196,8 @@ def _statements() -> Iterator[tuple[str, str]]:
 def _of_modules() -> Iterator[tuple[str, str]]:
     for module in pkgutil.walk_packages([str(STORE)], "springhead.store."):
         for name, value in vars(importlib.import_module(module.name)).items():
-            found = cast("Mapping[object, object]", value) if isinstance(value, dict) else {"": value}
-            for key, text in found.items():
+            texts = cast("Mapping[object, object]", value) if isinstance(value, dict) else {"": value}
+            for key, text in texts.items():
                 if isinstance(text, str) and not name.startswith("__") and _VERB.match(text.strip()):
                     yield (
                         f"{module.name.removeprefix('springhead.store.')}.{name.lstrip('_')}{key and f'[{key}]'}",
@@ -217,7 +217,7 @@ def _machine_nouns() -> list[Noun]:
         noun
         for noun in nouns().values()
         if "id" in noun.by_name
-        and all(re.search(rf"^    {one} ", columns.get(noun.table, ""), re.MULTILINE) for one in machine)
+        and all(re.search(rf"^    {name} ", columns.get(noun.table, ""), re.MULTILINE) for name in machine)
     ]
 
 

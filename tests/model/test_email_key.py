@@ -51,14 +51,14 @@ DIFFERENT = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), SAME)
-def test_two_ways_to_write_an_address_make_one_lead(one: str, other: str) -> None:
-    assert email_key(one) == email_key(other)
+@pytest.mark.parametrize(("first", "other"), SAME)
+def test_two_ways_to_write_an_address_make_one_lead(first: str, other: str) -> None:
+    assert email_key(first) == email_key(other)
 
 
-@pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_two_addresses_make_two_leads(one: str, other: str) -> None:
-    assert email_key(one) != email_key(other)
+@pytest.mark.parametrize(("first", "other"), DIFFERENT)
+def test_two_addresses_make_two_leads(first: str, other: str) -> None:
+    assert email_key(first) != email_key(other)
 
 
 @pytest.mark.parametrize(

@@ -151,23 +151,23 @@ def test_a_time_of_a_custom_field_is_of_no_zone() -> None:
 
 def test_a_filter_is_shown_in_any_zone_and_means_the_same_when_it_is_sent_back() -> None:
     sent = {"createTimestamp": {"less": "2024-05-31"}, "city": "2024-05-31 00:00:00"}
-    found = filters.parse(sent, COLUMNS, zone=BERLIN)
+    parsed = filters.parse(sent, COLUMNS, zone=BERLIN)
 
-    shown = filters.to_json(found, zone=ZoneInfo("America/New_York"))
+    shown = filters.to_json(parsed, zone=ZoneInfo("America/New_York"))
 
     assert shown == {
         "and": [{"createTimestamp": {"less": "2024-05-30 18:00:00"}}, {"city": {"equals": "2024-05-31 00:00:00"}}]
     }
-    assert filters.parse(shown, COLUMNS, zone=ZoneInfo("America/New_York")) == found
+    assert filters.parse(shown, COLUMNS, zone=ZoneInfo("America/New_York")) == parsed
 
 
 @pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> None:
-    found = filters.parse({"createTimestamp": year}, COLUMNS, zone=ZoneInfo(zone))
+    parsed = filters.parse({"createTimestamp": year}, COLUMNS, zone=ZoneInfo(zone))
 
-    assert filters.to_json(found, zone=ZoneInfo("Pacific/Pago_Pago"))
-    assert filters.to_json(found, zone=ZoneInfo("Pacific/Kiritimati"))
+    assert filters.to_json(parsed, zone=ZoneInfo("Pacific/Pago_Pago"))
+    assert filters.to_json(parsed, zone=ZoneInfo("Pacific/Kiritimati"))
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,10 @@ def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> Non
     ],
 )
 def test_what_is_wrong_is_named_with_its_path_and_what_would_be_right(sent: Any, path: str, message: str) -> None:
-    (found,) = refusal(sent).items()
+    (problem,) = refusal(sent).items()
 
-    assert found[0] == path
-    assert message in found[1]
+    assert problem[0] == path
+    assert message in problem[1]
 
 
 @pytest.mark.parametrize("field", ["city", "ownerID", "active", "createTimestamp", "amount", "born", *CUSTOM])
@@ -255,10 +255,10 @@ def test_whatever_stands_where_a_value_is_due_is_taken_or_refused(field: str) ->
     values: list[Any] = [None, True, 5, 1.5, 10**5000, "", "x", "\0", [], {}, [[]], [{}], {"a": {}}, [None], {"": ""}]
     for operator, value in itertools.product(ALL_OPERATORS, values):
         try:
-            found = filters.parse({field: {operator: value}}, COLUMNS, zone=UTC_ZONE)
+            parsed = filters.parse({field: {operator: value}}, COLUMNS, zone=UTC_ZONE)
         except InvalidParameters:
             continue
-        assert filters.from_json(filters.to_json(found), COLUMNS) == found
+        assert filters.from_json(filters.to_json(parsed), COLUMNS) == parsed
 
 
 @pytest.mark.parametrize(
@@ -381,10 +381,10 @@ def test_a_stored_filter_is_read_back_with_the_types_that_it_had() -> None:
         "active": 1,
         "or": [{"ownerID": [1, 2]}, {CHECKBOX: ["red", "green"]}, {"not": {DATE: {"empty": True}}}],
     }
-    found = filters.parse(sent, COLUMNS, zone=BERLIN)
+    parsed = filters.parse(sent, COLUMNS, zone=BERLIN)
 
-    assert filters.from_json(filters.to_json(found), COLUMNS) == found
-    assert "datetime.datetime(2024, 5, 31, 8, 0" in repr(found)
+    assert filters.from_json(filters.to_json(parsed), COLUMNS) == parsed
+    assert "datetime.datetime(2024, 5, 31, 8, 0" in repr(parsed)
 
 
 def test_a_test_of_a_field_that_is_gone_stays_in_a_stored_filter() -> None:
@@ -399,9 +399,9 @@ def test_a_test_of_a_field_that_is_gone_stays_in_a_stored_filter() -> None:
 
 
 def test_a_time_in_the_tree_is_a_moment_in_utc() -> None:
-    found = filters.parse({"createTimestamp": "2024-05-31 12:00:00"}, COLUMNS, zone=BERLIN)
+    parsed = filters.parse({"createTimestamp": "2024-05-31 12:00:00"}, COLUMNS, zone=BERLIN)
 
-    assert found == Comparison("createTimestamp", "equals", (datetime(2024, 5, 31, 10, tzinfo=UTC),))
+    assert parsed == Comparison("createTimestamp", "equals", (datetime(2024, 5, 31, 10, tzinfo=UTC),))
 
 
 SCALARS = (
@@ -427,10 +427,10 @@ JUNK = st.recursive(
 @given(JUNK)
 def test_any_json_is_a_filter_that_is_kept_and_read_back_the_same_or_is_refused(sent: Any) -> None:
     try:
-        found = filters.parse(sent, COLUMNS, zone=UTC_ZONE)
+        parsed = filters.parse(sent, COLUMNS, zone=UTC_ZONE)
     except InvalidParameters:
         return
-    stored = filters.to_json(found)
-    assert filters.from_json(stored, COLUMNS) == found
-    assert filters.parse(stored, COLUMNS, zone=UTC_ZONE) == found
-    assert filters.field_names(found) <= {*COLUMNS.standard, *CUSTOM}
+    stored = filters.to_json(parsed)
+    assert filters.from_json(stored, COLUMNS) == parsed
+    assert filters.parse(stored, COLUMNS, zone=UTC_ZONE) == parsed
+    assert filters.field_names(parsed) <= {*COLUMNS.standard, *CUSTOM}

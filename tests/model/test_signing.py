@@ -34,9 +34,9 @@ def test_a_purpose_does_not_run_into_the_parts() -> None:
 def test_no_character_of_a_token_can_be_changed_left_out_or_added() -> None:
     token = sign(KEY, "click", 100_000_000_000, 350_000_128, "https://example.com/?a=b&c=d")
 
-    for at in range(len(token)):
+    for position in range(len(token)):
         for other in ("A", "b", "-", "_", "0", "", "=", "+", "/", ".", " ", "%", "é", "\0", "\n"):
-            changed = token[:at] + other + token[at + 1 :]
+            changed = token[:position] + other + token[position + 1 :]
             assert changed == token or verify(KEY, "click", changed) is None
     assert verify(KEY, "click", token + "=") is None
     assert verify(KEY, "click", token + "A") is None

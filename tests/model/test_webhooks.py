@@ -72,4 +72,4 @@ def test_secrets_and_ids_are_random_enough_and_of_the_standards_form() -> None:
 
     assert len(secrets) == len(ids) == 100
     assert {len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) for secret in secrets} == {32}
-    assert all(re.fullmatch(r"msg_[0-9a-f]{32}", one) for one in ids)
+    assert all(re.fullmatch(r"msg_[0-9a-f]{32}", message_id) for message_id in ids)

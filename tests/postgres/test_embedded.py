@@ -120,12 +120,12 @@ def ask(dsn: str, question: str, *parameters: object) -> object:
 
 def processes(data: Path) -> list[int]:
     """Everything that PostgreSQL runs in the folder: it makes the cluster its working directory."""
-    found: list[int] = []
+    pids: list[int] = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(data):
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def postmaster(data: Path) -> int:

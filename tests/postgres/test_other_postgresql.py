@@ -154,40 +154,40 @@ class Pair:
         self.servers = [serving(url, folder / name, wait=False) for name in ("one", "two")]
         ready = [server.wait_ready() for server in self.servers]
         (made,) = [line for line in ready if "accountID" in line]
-        self.one, self.two = (Company(line["url"], made["accountID"], made["secretKey"]) for line in ready)
+        self.left, self.right = (Company(line["url"], made["accountID"], made["secretKey"]) for line in ready)
 
     def stop(self) -> None:
-        self.one.close()
-        self.two.close()
+        self.left.close()
+        self.right.close()
         assert [server.stop() for server in self.servers] == [0, 0]
 
 
 def _rain(companies: list[Company], each: int) -> list[int]:
     """The codes that as many calls of every client at once are answered with; 0 for a call that was made."""
 
-    def one(company: Company) -> list[int]:
+    def codes_of(company: Company) -> list[int]:
         caller = Company(company.url, company.account_id, company.secret)
         answers: list[Any] = [caller.envelope("getLead", {"id": 1}) for _ in range(each)]
         caller.close()
         return [answer["error"]["code"] if answer["error"] else 0 for answer in answers]
 
     with ThreadPoolExecutor(4) as pool:
-        return [code for codes in pool.map(one, companies) for code in codes]
+        return [code for codes in pool.map(codes_of, companies) for code in codes]
 
 
 def test_two_servers_start_on_an_empty_database_at_once_and_share_it(other: OtherPostgres, tmp_path: Path) -> None:
     pair = Pair(other.empty_database(), tmp_path)
-    one, two = pair.one, pair.two
+    left, right = pair.left, pair.right
 
-    (lead_id,) = one.create({"firstName": "Shared"})
-    assert two.lead(lead_id)["firstName"] == "Shared"
-    name = one.field("Made at one")
-    assert two.call("updateLeads", objects=[{"id": lead_id, name: "known at two"}])[0]["success"]
+    (lead_id,) = left.create({"firstName": "Shared"})
+    assert right.lead(lead_id)["firstName"] == "Shared"
+    name = left.field("Made at the left")
+    assert right.call("updateLeads", objects=[{"id": lead_id, name: "known at the right"}])[0]["success"]
     time.sleep(1)  # ten calls a second
-    assert one.lead(lead_id)[name] == "known at two"
-    assert one.call("deleteFields", objects=[{"systemName": name}])[0]["success"]
-    assert name not in two.lead(lead_id)
-    assert two.call("updateLeads", objects=[{"id": lead_id, name: "gone"}])[0]["error"]["code"] == 205
+    assert left.lead(lead_id)[name] == "known at the right"
+    assert left.call("deleteFields", objects=[{"systemName": name}])[0]["success"]
+    assert name not in right.lead(lead_id)
+    assert right.call("updateLeads", objects=[{"id": lead_id, name: "gone"}])[0]["error"]["code"] == 205
 
     pair.stop()
 
@@ -196,7 +196,7 @@ def test_two_servers_share_the_limits_of_a_second_and_of_a_day(newest: OtherPost
     pair = Pair(newest.empty_database(), tmp_path)
     begun = time.monotonic()
 
-    codes = _rain([pair.one, pair.two, pair.one, pair.two], each=15)
+    codes = _rain([pair.left, pair.right, pair.left, pair.right], each=15)
 
     seconds = time.monotonic() - begun
     assert set(codes) <= {0, 107}
@@ -204,7 +204,7 @@ def test_two_servers_share_the_limits_of_a_second_and_of_a_day(newest: OtherPost
 
     newest.run(f"update company set per_second = 90, per_day = 25 + {codes.count(0)}", pair.url)
     time.sleep(2.2)  # servers remember a company for two seconds
-    codes = _rain([pair.one, pair.two, pair.one, pair.two], each=15)
+    codes = _rain([pair.left, pair.right, pair.left, pair.right], each=15)
     assert codes.count(0) == 25
     assert set(codes) <= {0, 106, 107}
     assert 106 in codes

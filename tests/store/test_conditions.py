@@ -129,9 +129,9 @@ class Leads:
 
     def matching(self, sent: Any, *, zone: ZoneInfo = UTC_ZONE) -> set[int]:
         """The places of the leads that a filter finds; it is true or false for each of them."""
-        return self.found(filters.parse(sent, self.columns, zone=zone), self.columns)
+        return self.places(filters.parse(sent, self.columns, zone=zone), self.columns)
 
-    def found(self, filter: filters.Filter, columns: FilterFields) -> set[int]:
+    def places(self, filter: filters.Filter, columns: FilterFields) -> set[int]:
         parameters: list[object] = [self.company.id]
         chosen = condition(filter, columns, parameters, first=1)
         rows = self.execute(f"select l.id, {chosen} as chosen from lead l where l.company_id = $1", *parameters)
@@ -189,7 +189,7 @@ class Plain:
         if not has:
             return False
         if operator == "in":
-            return any(self._test(name, "equals", one, has) for one in wanted)
+            return any(self._test(name, "equals", value, has) for value in wanted)
         if operator == "between":
             return self._test(name, "atLeast", wanted[0], has) and self._test(name, "atMost", wanted[1], has)
         kind = self._kinds.get(name) or LEAD.by_name[name].kind.sql
@@ -219,17 +219,17 @@ class Plain:
 
 
 def ordered(values: list[Any]) -> Any:
-    one = st.sampled_from(values)
+    value = st.sampled_from(values)
     return (
-        st.fixed_dictionaries({}, optional=dict.fromkeys(ORDER, one)).filter(bool)
-        | st.tuples(one, one).map(lambda ends: {"between": sorted(ends)})
-        | one
+        st.fixed_dictionaries({}, optional=dict.fromkeys(ORDER, value)).filter(bool)
+        | st.tuples(value, value).map(lambda ends: {"between": sorted(ends)})
+        | value
     )
 
 
 def equal(values: list[Any]) -> Any:
-    one = st.sampled_from(values)
-    return one | st.lists(one, min_size=1, max_size=3)
+    value = st.sampled_from(values)
+    return value | st.lists(value, min_size=1, max_size=3)
 
 
 EMPTY = st.sampled_from([{"empty": True}, {"empty": False}])
@@ -260,10 +260,10 @@ STANDARD = {
 }
 
 
-def of_any(one: Any) -> Any:
+def of_any(strategy: Any) -> Any:
     """Filters of these tests, and of groups of them."""
     return st.recursive(
-        one,
+        strategy,
         lambda inner: (
             st.builds(lambda part: {"not": part}, inner)
             | st.builds(
@@ -288,15 +288,19 @@ def test_a_filter_finds_what_plain_python_finds(leads: Leads) -> None:
     plain = Plain(leads)
 
     @settings(max_examples=400)
-    @given(of_any(st.one_of([st.builds(lambda value, name=name: {name: value}, one) for name, one in tests.items()])))
+    @given(
+        of_any(
+            st.one_of([st.builds(lambda value, name=name: {name: value}, strategy) for name, strategy in tests.items()])
+        )
+    )
     def compare(sent: Any) -> None:
         if deep(sent) > 4:
             return
         expected = {place for place, lead_id in enumerate(leads.ids) if plain.holds(sent, leads.rows[lead_id])}
         parsed = filters.parse(sent, leads.columns, zone=UTC_ZONE)
-        assert leads.found(parsed, leads.columns) == expected
+        assert leads.places(parsed, leads.columns) == expected
         stored = filters.from_json(filters.to_json(parsed), leads.columns)
-        assert leads.found(stored, leads.columns) == expected, "as a list keeps it"
+        assert leads.places(stored, leads.columns) == expected, "as a list keeps it"
 
     compare()
 
@@ -309,11 +313,11 @@ def test_every_test_of_a_field_and_its_negation_part_the_leads(leads: Leads, nam
     @settings(max_examples=40)
     @given((STANDARD | KINDS)[name])
     def compare(value: Any) -> None:
-        found = leads.matching({field: value})
-        assert found == {
+        matching = leads.matching({field: value})
+        assert matching == {
             place for place, lead_id in enumerate(leads.ids) if plain.holds({field: value}, leads.rows[lead_id])
         }
-        assert leads.matching({"not": {field: value}}) == set(range(len(leads.ids))) - found
+        assert leads.matching({"not": {field: value}}) == set(range(len(leads.ids))) - matching
 
     compare()
 
@@ -355,16 +359,22 @@ def test_a_lead_without_a_value_passes_no_test_but_empty_and_the_negations(leads
 )
 @pytest.mark.parametrize("operator", ["equals", "in", "contains", "startsWith", "endsWith"])
 def test_a_text_is_nothing_but_a_text(leads: Leads, operator: str, text: str) -> None:
-    found = leads.matching({"title": {operator: [text] if operator == "in" else text}})
+    matching = leads.matching({"title": {operator: [text] if operator == "in" else text}})
 
     same = LIKE.get(operator, eq)
-    assert found == {place for place, title in leads.values("title").items() if same(title.lower(), text.lower())}
+    assert matching == {place for place, title in leads.values("title").items() if same(title.lower(), text.lower())}
 
 
 def test_case_does_not_count_in_any_script(leads: Leads) -> None:
-    for one, other in [("BERLIN", "berlin"), ("\u00c4GYPTEN", "\u00e4gypten"), (CITIES[6].upper(), CITIES[6].lower())]:
-        assert leads.matching({"city": one}) == leads.matching({"city": [other]}) != set()
-        assert leads.matching({"city": {"startsWith": one[:3]}}) == leads.matching({"city": {"startsWith": other[:3]}})
+    for spelled, other in [
+        ("BERLIN", "berlin"),
+        ("\u00c4GYPTEN", "\u00e4gypten"),
+        (CITIES[6].upper(), CITIES[6].lower()),
+    ]:
+        assert leads.matching({"city": spelled}) == leads.matching({"city": [other]}) != set()
+        assert leads.matching({"city": {"startsWith": spelled[:3]}}) == leads.matching(
+            {"city": {"startsWith": other[:3]}}
+        )
 
 
 def test_an_address_is_found_however_it_is_written(leads: Leads) -> None:
@@ -391,28 +401,34 @@ def test_a_checkbox_field_has_each_of_its_values(leads: Leads) -> None:
 
 
 def test_a_time_is_compared_as_it_is_read_to_the_second(leads: Leads) -> None:
-    def at(*stamps: str) -> set[int]:
+    def created_at(*stamps: str) -> set[int]:
         return {place for place, stamp in leads.values("createTimestamp").items() if stamp in stamps}
 
     half, last = "2024-05-31 10:00:00", "2024-05-31 23:59:59"
-    assert leads.matching({"createTimestamp": half}) == at(half) != set()
-    assert leads.matching({"createTimestamp": [half]}) == at(half)
-    assert leads.matching({"createTimestamp": {"atMost": half, "atLeast": half}}) == at(half)
-    assert leads.matching({"createTimestamp": {"greater": half, "less": "2024-06-01"}}) == at(last)
-    assert leads.matching({"createTimestamp": "2024-05-31"}) == at("2024-05-31 00:00:00", half, last)
-    assert leads.matching({"createTimestamp": {"greater": "2024-05-31", "less": "2025-01-01"}}) == at(
+    assert leads.matching({"createTimestamp": half}) == created_at(half) != set()
+    assert leads.matching({"createTimestamp": [half]}) == created_at(half)
+    assert leads.matching({"createTimestamp": {"atMost": half, "atLeast": half}}) == created_at(half)
+    assert leads.matching({"createTimestamp": {"greater": half, "less": "2024-06-01"}}) == created_at(last)
+    assert leads.matching({"createTimestamp": "2024-05-31"}) == created_at("2024-05-31 00:00:00", half, last)
+    assert leads.matching({"createTimestamp": {"greater": "2024-05-31", "less": "2025-01-01"}}) == created_at(
         "2024-06-01 00:00:00"
     )
-    assert leads.matching({"createTimestamp": {"atLeast": "9999-12-31 23:59:59"}}) == at("9999-12-31 23:59:59") != set()
+    assert (
+        leads.matching({"createTimestamp": {"atLeast": "9999-12-31 23:59:59"}})
+        == created_at("9999-12-31 23:59:59")
+        != set()
+    )
 
 
 def test_a_date_is_a_day_of_the_zone_of_the_call(leads: Leads) -> None:
     has = leads.values("createTimestamp")
 
-    found = leads.matching({"createTimestamp": "2024-05-31"}, zone=ZoneInfo("America/New_York"))
+    matching = leads.matching({"createTimestamp": "2024-05-31"}, zone=ZoneInfo("America/New_York"))
 
     assert (
-        found == {place for place, at in has.items() if "2024-05-31 04:00:00" <= at <= "2024-06-01 03:59:59"} != set()
+        matching
+        == {place for place, stamp in has.items() if "2024-05-31 04:00:00" <= stamp <= "2024-06-01 03:59:59"}
+        != set()
     )
 
 
@@ -420,15 +436,15 @@ def test_a_field_that_was_deleted_is_one_without_a_value(leads: Leads) -> None:
     everybody, name = set(range(len(leads.ids))), leads.fields["string"]
     left = FilterFields(leads.columns.standard)
 
-    def found(sent: Any) -> set[int]:
+    def matching(sent: Any) -> set[int]:
         stored = filters.to_json(filters.parse(sent, leads.columns, zone=UTC_ZONE))
-        return leads.found(filters.from_json(stored, left), left)
+        return leads.places(filters.from_json(stored, left), left)
 
-    assert found({name: {"empty": True}}) == everybody
+    assert matching({name: {"empty": True}}) == everybody
     for test in ("Berlin", ["Berlin", "Bonn"], {"contains": "B"}, {"empty": False}):
-        assert found({name: test}) == set()
-        assert found({"not": {name: test}}) == everybody
-        assert found({"or": [{name: test}, {"title": "Dr"}]}) == leads.matching({"title": "Dr"})
+        assert matching({name: test}) == set()
+        assert matching({"not": {name: test}}) == everybody
+        assert matching({"or": [{name: test}, {"title": "Dr"}]}) == leads.matching({"title": "Dr"})
 
 
 def test_no_value_is_ever_in_the_text_and_each_has_its_type(leads: Leads) -> None:

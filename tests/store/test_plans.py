@@ -48,7 +48,7 @@ def test_bulk_calls_for_a_company_that_has_just_grown_are_quick(grown: tuple[Com
     company, ids = grown
     chosen = random.Random(1).sample(ids, 1_000)
     calls: dict[str, dict[str, Any]] = {
-        "updateLeads": {"objects": [{"id": one, "title": "CEO"} for one in chosen[:500]]},
+        "updateLeads": {"objects": [{"id": lead_id, "title": "CEO"} for lead_id in chosen[:500]]},
         "updateLeadsV2": {
             "objects": [{"emailAddress": f"{number}@fill.example", "title": "CTO"} for number in range(1, 501)]
         },

@@ -39,10 +39,10 @@ def test_companies_that_were_there_before_get_a_site_each(company: Company) -> N
             await transaction.rollback()
             await connection.close()
 
-    found = asyncio.run(run())
-    assert [row["company_id"] for row in found] == [1, 2, 3]
-    assert all(is_token(row["token"]) and len(row["signing_key"]) == 32 for row in found)
-    assert len({row["token"] for row in found} | {row["signing_key"] for row in found}) == 6
+    rows = asyncio.run(run())
+    assert [row["company_id"] for row in rows] == [1, 2, 3]
+    assert all(is_token(row["token"]) and len(row["signing_key"]) == 32 for row in rows)
+    assert len({row["token"] for row in rows} | {row["signing_key"] for row in rows}) == 6
 
 
 def test_a_site_is_found_by_its_token_and_remembered(company: Company, given_company: Callable[..., Company]) -> None:
@@ -57,10 +57,10 @@ def test_a_site_is_found_by_its_token_and_remembered(company: Company, given_com
         assert (site.company.id, site.token) == (company.id, token)
         assert known.known(token) is site
         assert await known.find(token) is site
-        found = await known.find(their_token)
-        assert found is not None
-        assert found.company.id == other.id
-        assert found.signing_key != site.signing_key
+        their_site = await known.find(their_token)
+        assert their_site is not None
+        assert their_site.company.id == other.id
+        assert their_site.signing_key != site.signing_key
 
     with_database(company.dsn, look)
 
@@ -91,8 +91,8 @@ def test_made_up_tokens_are_looked_up_a_few_at_a_time_and_the_known_one_all_the_
         assert database.connections[0] <= sites.LOOKUPS + 1
         assert (await known.find(token)) is not None
         ended = await asyncio.gather(*asked, return_exceptions=True)
-        refused = sum(isinstance(one, Unavailable) for one in ended)
-        assert all(one is None or isinstance(one, Unavailable) for one in ended)
+        refused = sum(isinstance(outcome, Unavailable) for outcome in ended)
+        assert all(outcome is None or isinstance(outcome, Unavailable) for outcome in ended)
         assert await known.find(new_token()) is None
         return refused, len(ended)
 

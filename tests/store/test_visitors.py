@@ -41,13 +41,13 @@ def rows(company: Company, statement: str, *arguments: object) -> list[dict[str,
 
 def story(company: Company, lead: int) -> list[str]:
     """The pages on a lead's timeline, in the order of time."""
-    found = rows(
+    events = rows(
         company,
         "select event_name from event where company_id = $1 and lead_id = $2 and event_source = 'pageVisit'"
         " order by create_timestamp, id",
         lead,
     )
-    return [row["event_name"] for row in found]
+    return [row["event_name"] for row in events]
 
 
 def waiting(company: Company) -> int:
@@ -110,9 +110,9 @@ def test_within_a_call_too_the_last_one_sent_wins(company: Company) -> None:
     look(company, view(ANN, "first"))
     assert (story(company, ann), story(company, ben)) == (["first"], [])
 
-    one, two = company.create({"trackingID": BEN}, {"trackingID": BEN})
+    first, second = company.create({"trackingID": BEN}, {"trackingID": BEN})
     look(company, view(BEN, "second"))
-    assert (story(company, one), story(company, two)) == ([], ["second"])
+    assert (story(company, first), story(company, second)) == ([], ["second"])
 
 
 @pytest.mark.parametrize("nothing", ["", None])

@@ -74,15 +74,15 @@ def empty_tables(dsn: str) -> list[str]:
 def moved(text: str, dumped: datetime, age: timedelta) -> str:
     """A text in which every time within 60 days of the dump is later by `age`; all other times stay."""
 
-    def move(found: re.Match[str]) -> str:
+    def move(match: re.Match[str]) -> str:
         try:
-            time = datetime.fromisoformat(f"{found[1]} {found[3]}")
+            time = datetime.fromisoformat(f"{match[1]} {match[3]}")
         except ValueError:  # no time, though it looks like one
-            return found[0]
+            return match[0]
         if abs(time.replace(tzinfo=UTC) - dumped) > NEAR:
-            return found[0]
+            return match[0]
         time += age
-        return f"{time:%Y-%m-%d}{found[2]}{time:%H:%M:%S}"
+        return f"{time:%Y-%m-%d}{match[2]}{time:%H:%M:%S}"
 
     return _TIME.sub(move, text)
 

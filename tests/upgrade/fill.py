@@ -51,9 +51,9 @@ class Filling:
         (user,) = [row for row in company.call("getUserProfiles") if row["emailAddress"].startswith("boss")]
         self.user = int(user["id"])
 
-    def make(self, name: str, method: str, /, **one: Any) -> int:
+    def make(self, name: str, method: str, /, **values: Any) -> int:
         """Create an object; its id, which is kept under the name."""
-        (self.ids[name],) = self.company.make(method, one)
+        (self.ids[name],) = self.company.make(method, values)
         return self.ids[name]
 
     def write(self, method: str, *objects: dict[str, Any]) -> list[Any]:
@@ -105,10 +105,10 @@ class Filling:
         ]
         self.write("createScoreRules", *scored)
         self.company.call("updateScoring", halfLifeDays=HALF_LIFE_DAYS)
-        (self.ids["list"],) = [one["id"] for one in self.company.call("createList", name="Letter", description="Späti")]
+        (self.ids["list"],) = [row["id"] for row in self.company.call("createList", name="Letter", description="Späti")]
         ruled = {"or": [{"city": ["Berlin", "Bonn"]}, {"title": {"contains": "chief"}}]}
-        (self.ids["ruled"],) = [one["id"] for one in self.company.call("createList", name="Near", filter=ruled)]
-        (self.ids["doomed"],) = [one["id"] for one in self.company.call("createList", name="Doomed")]
+        (self.ids["ruled"],) = [row["id"] for row in self.company.call("createList", name="Near", filter=ruled)]
+        (self.ids["doomed"],) = [row["id"] for row in self.company.call("createList", name="Doomed")]
 
     def leads(self) -> None:
         """Leads with odd values."""

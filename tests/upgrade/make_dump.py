@@ -76,12 +76,12 @@ def fill(folder: Path, dsn: str) -> dict[str, Any]:
         made = {name: new_company(dsn, title, zone) for name, (title, zone, _) in COMPANIES.items()}
         database.restore(database.as_superuser(dsn, "release"), BEHIND_THE_API)
         with Receiver() as receiver:
-            for name, one in made.items():
+            for name, credentials in made.items():
                 rich = name == "acme"
-                company = caller(running, one)
+                company = caller(running, credentials)
                 filling = Filling(company, receiver=receiver.url("") if rich else None, long_text=2_000 if rich else 20)
                 filling.fill()
-                one |= {"secrets": filling.secrets, "ids": filling.ids}
+                credentials |= {"secrets": filling.secrets, "ids": filling.ids}
                 company.close()
         assert running.stop() == 0
     database.restore(database.as_superuser(dsn, "release"), ANOTHER_DATABASE)
@@ -134,7 +134,9 @@ def caller(server: Server, company: dict[str, Any], *, key: str = "key", version
 def answered(server: Server, made: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What every read of every company is answered, as soon as two rounds say the same; and every public address."""
     while (first := _answered(server, made)) != (second := _answered(server, made)):
-        differing = [one["method"] for one, other in zip(first["calls"], second["calls"], strict=False) if one != other]
+        differing = [
+            call["method"] for call, other in zip(first["calls"], second["calls"], strict=False) if call != other
+        ]
         print("still moving:", sorted(set(differing)))
     return second
 

@@ -111,7 +111,7 @@ def differences(then: Any, now: Any, name: str) -> list[str]:
         ]
     if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         pairs = enumerate(zip(then, now, strict=True))
-        return [f"[{number}]{place}" for number, (one, other) in pairs for place in differences(one, other, name)]
+        return [f"[{number}]{place}" for number, (before, after) in pairs for place in differences(before, after, name)]
     return [] if then == now else [f" was {then!r}, is {now!r}"]
 
 
