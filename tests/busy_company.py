@@ -28,11 +28,13 @@ class BusyCompany:
             {"name": "Came", "part": "engagement", "points": 4, "eventSource": "leadCreation"},
             {"name": "Title", "part": "fit", "points": 3, "filter": {"title": "A"}},
         )
-        self.filtered = company.make("createList", *({"name": one, "filter": {"title": one}} for one in "AB"))
-        self.accounts = company.make("createAccounts", *({"accountName": f"Account {at}"} for at in SEVERAL))
-        self.campaigns = company.make("createCampaigns", *({"campaignName": f"Campaign {at}"} for at in SEVERAL))
-        self.stages = company.make("createDealStages", *({"dealStageName": f"Stage {at}"} for at in SEVERAL))
-        self.products = company.make("createProducts", *({"productName": f"Product {at}"} for at in SEVERAL))
+        self.filtered = company.make("createList", *({"name": letter, "filter": {"title": letter}} for letter in "AB"))
+        self.accounts = company.make("createAccounts", *({"accountName": f"Account {number}"} for number in SEVERAL))
+        self.campaigns = company.make(
+            "createCampaigns", *({"campaignName": f"Campaign {number}"} for number in SEVERAL)
+        )
+        self.stages = company.make("createDealStages", *({"dealStageName": f"Stage {number}"} for number in SEVERAL))
+        self.products = company.make("createProducts", *({"productName": f"Product {number}"} for number in SEVERAL))
         self.lists = company.make("createList", {"name": "Fair"}, {"name": "Letter"})
         self.forms = company.make(
             "createForms",
@@ -40,14 +42,15 @@ class BusyCompany:
                 {
                     "name": "Contact",
                     "fields": [{"systemName": "emailAddress"}],
-                    "listID": one,
+                    "listID": list_id,
                     "notifyUserID": self.user,
                 }
-                for one in self.lists
+                for list_id in self.lists
             ),
         )
         self.subscriptions = company.make(
-            "createLeadSubscriptions", *({"url": f"https://receiver.example/{at}", "isActive": 0} for at in SEVERAL)
+            "createLeadSubscriptions",
+            *({"url": f"https://receiver.example/{number}", "isActive": 0} for number in SEVERAL),
         )
         self.leads = self.new_leads()
         self.surround()
@@ -88,12 +91,14 @@ class BusyCompany:
         self.links = self.company.make(
             "createOpportunityLeads",
             *(
-                {"opportunityID": one, "leadID": lead}
-                for one, lead in zip(self.opportunities, self.leads, strict=True)
-                if lead != self.leads[0] or one != self.opportunities[-1]
+                {"opportunityID": deal, "leadID": lead}
+                for deal, lead in zip(self.opportunities, self.leads, strict=True)
+                if lead != self.leads[0] or deal != self.opportunities[-1]
             ),
         )
-        self.twice("addListMembers", *({"listID": one, "memberID": lead} for one in self.lists for lead in self.leads))
+        self.twice(
+            "addListMembers", *({"listID": list_id, "memberID": lead} for list_id in self.lists for lead in self.leads)
+        )
         subjects = [
             {**about("who", "lead", lead), **about("what", word, other)}
             for word, others in (("account", self.accounts), ("opportunity", self.opportunities), ("lead", self.leads))
@@ -112,7 +117,10 @@ class BusyCompany:
     def twice(self, method: str, *objects: dict[str, Any]) -> None:
         """Write objects in both orders; with another value of `title` and the like, so that both change them."""
         self.call(method, *objects)
-        self.call(method, *({**one, **{name: "B" for name in one if one[name] == "A"}} for one in reversed(objects)))
+        self.call(
+            method,
+            *({**values, **{name: "B" for name in values if values[name] == "A"}} for values in reversed(objects)),
+        )
 
     def update_everything(self) -> None:
         """Change all objects of every noun, in both orders."""
@@ -131,10 +139,13 @@ class BusyCompany:
             ("updateTasks", self.tasks, {"description": "A", **about("who", "lead", self.leads[0])}),
             ("updateScoreRules", self.rules, {"name": "A"}),
         ):
-            self.twice(method, *({"id": one, **values} for one in ids))
-        self.call("updateTasks", *({"id": one, "status": "completed"} for one in reversed(self.tasks)))
-        self.call("updateOpportunities", *({"id": one, "isClosed": 1, "isWon": 1} for one in self.opportunities))
-        self.twice("updateList", *({"id": one, "filter": {"title": "A"}} for one in self.filtered))
+            self.twice(method, *({"id": object_id, **values} for object_id in ids))
+        self.call("updateTasks", *({"id": task, "status": "completed"} for task in reversed(self.tasks)))
+        self.call(
+            "updateOpportunities",
+            *({"id": opportunity, "isClosed": 1, "isWon": 1} for opportunity in self.opportunities),
+        )
+        self.twice("updateList", *({"id": list_id, "filter": {"title": "A"}} for list_id in self.filtered))
         self.twice("updateFields", {"id": self.field_id(self.text), "label": "A"})
         self.call("updateFields", {"id": self.field_id(self.code), "isUnique": 0})
         self.call("updateFields", {"id": self.field_id(self.code), "isUnique": 1})
@@ -145,7 +156,7 @@ class BusyCompany:
 
     def recognize(self) -> None:
         """Learn which leads the visitors are."""
-        names = [f"visitor-{at}" for at in reversed(SEVERAL)]
+        names = [f"visitor-{number}" for number in reversed(SEVERAL)]
         self.call(
             "updateLeads", *({"id": lead, "trackingID": name} for lead, name in zip(self.leads, names, strict=True))
         )
@@ -153,16 +164,16 @@ class BusyCompany:
 
     def move_members(self) -> None:
         """Take leads off lists and put them back, by id and by address."""
-        pairs = [{"listID": one, "contactID": lead} for one in self.lists for lead in self.leads]
+        pairs = [{"listID": list_id, "contactID": lead} for list_id in self.lists for lead in self.leads]
         self.twice("removeListMembers", *pairs)
         addresses = [
-            {"listID": one, "emailAddress": self.company.lead(lead)["emailAddress"]}
-            for one in reversed(self.lists)
+            {"listID": list_id, "emailAddress": self.company.lead(lead)["emailAddress"]}
+            for list_id in reversed(self.lists)
             for lead in reversed(self.leads)
         ]
         self.twice("addListMembersEmailAddress", *addresses)
         self.twice("removeListMembersEmailAddress", *addresses)
-        self.twice("addListMembers", *({"listID": one["listID"], "memberID": one["contactID"]} for one in pairs))
+        self.twice("addListMembers", *({"listID": pair["listID"], "memberID": pair["contactID"]} for pair in pairs))
         self.company.call("removeListMembersAll", listID=self.lists[1])
 
     def convert(self) -> None:
@@ -210,7 +221,8 @@ class BusyCompany:
 async def visit(context: Context) -> None:
     """Visitors see pages, and those of long ago are forgotten."""
     views = [
-        View(tracking_id=f"visitor-{at}", seen=1e9 + at, source="pageVisit", name="p", data={}) for at in (*SEVERAL, 9)
+        View(tracking_id=f"visitor-{number}", seen=1e9 + number, source="pageVisit", name="p", data={})
+        for number in (*SEVERAL, 9)
     ]
     async with context.tx() as tx:
         await visitors.write_views(tx, context.company.id, views)

@@ -49,7 +49,7 @@ def everywhere(company: Company) -> int:
     changed = {"emailAddress": address, "lastName": CANARY, "city": text, custom: f"other {text}", "trackingID": CANARY}
     assert with_key(company, CANARY, "updateLeads", objects=[{"id": lead, **changed}])["updates"][0]["success"]
     company.call("updateLeads", objects=[{"id": lead, "phoneNumber": "7" * 260, "city": "x" * 300}])
-    (user_id,) = (one["id"] for one in company.call("getUserProfiles"))
+    (user_id,) = (user["id"] for user in company.call("getUserProfiles"))
     make_notes(company, {"title": CANARY, "note": text, **about("who", "lead", lead)})
     company.make("createTasks", {"title": CANARY, "description": text, **about("what", "lead", lead)})
     called = {"userID": user_id, "leadID": lead, "direction": "incoming", "createTimestamp": "2026-01-01"}

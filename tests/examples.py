@@ -19,19 +19,19 @@ def filled(value: Any, made: Made) -> Any:
     return made.get(value, value) if isinstance(value, str) else value
 
 
-def matches(expected: Any, found: Any) -> bool:
+def matches(expected: Any, actual: Any) -> bool:
     """Whether a value is as the example says: `...` stands for any, and keys must come in that order."""
     if expected is ...:
-        return found is not None
+        return actual is not None
     if isinstance(expected, dict):
         return (
-            isinstance(found, dict)
-            and list(found) == list(expected)
-            and all(matches(value, found[name]) for name, value in expected.items())
+            isinstance(actual, dict)
+            and list(actual) == list(expected)
+            and all(matches(value, actual[name]) for name, value in expected.items())
         )
     if isinstance(expected, (list, tuple)):
-        return isinstance(found, list) and len(found) == len(expected) and all(map(matches, expected, found))
-    return type(expected) is type(found) and expected == found
+        return isinstance(actual, list) and len(actual) == len(expected) and all(map(matches, expected, actual))
+    return type(expected) is type(actual) and expected == actual
 
 
 def prepare(company: Company, examples: tuple[Example, ...]) -> Made:

@@ -56,10 +56,10 @@ class Client:
 
     def _until(self, sock: socket.socket, end: bytes) -> bytes:
         """What is received up to and with these bytes."""
-        while (at := self._received.find(end)) < 0:
+        while (position := self._received.find(end)) < 0:
             self._more(sock)
-        at += len(end)
-        part, self._received = self._received[:at], self._received[at:]
+        position += len(end)
+        part, self._received = self._received[:position], self._received[position:]
         return part
 
     def _exactly(self, sock: socket.socket, size: int) -> bytes:

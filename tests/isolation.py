@@ -55,7 +55,7 @@ class Stranger(msgspec.Struct):
 
     def values(self) -> list[str]:
         """All of it as text."""
-        others = [one for ids in self.others.values() for one in ids]
+        others = [other_id for ids in self.others.values() for other_id in ids]
         numbers = [str(number) for number in (*self.leads, *self.fields, *self.users, *others)]
         return [*numbers, *self.emails, *self.names, self.user_email]
 
@@ -118,8 +118,8 @@ FURNITURE = (*FURNITURE, *(case.noun.table for case in nouns.CASES if case.noun.
 def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list[int]]:
     """One of everything around a lead, all texts of it the same; ids by table."""
 
-    def make(method: str, **one: Any) -> int:
-        (outcome,) = company.call(method, objects=[one])
+    def make(method: str, **values: Any) -> int:
+        (outcome,) = company.call(method, objects=[values])
         assert outcome["success"], outcome
         return outcome["id"]
 
@@ -177,16 +177,16 @@ def _furniture(company: Company, noun: Noun, known: Mapping[str, int], text: str
     return values
 
 
-def absent_like(one: Stranger) -> Stranger:
+def absent_like(stranger: Stranger) -> Stranger:
     """Things of the same looks that no company has."""
     return Stranger(
-        leads=[number + 1 for number in one.leads],
-        emails=[re.sub("^their", "none.", email) for email in one.emails],
-        fields=[number + 1 for number in one.fields],
-        names=[f"{name[:-13]}{'0' * 13}" for name in one.names],
-        users=[number + 1 for number in one.users],
-        user_email=one.user_email.replace("user", "none"),
-        others={table: [number + 1 for number in ids] for table, ids in one.others.items()},
+        leads=[number + 1 for number in stranger.leads],
+        emails=[re.sub("^their", "none.", email) for email in stranger.emails],
+        fields=[number + 1 for number in stranger.fields],
+        names=[f"{name[:-13]}{'0' * 13}" for name in stranger.names],
+        users=[number + 1 for number in stranger.users],
+        user_email=stranger.user_email.replace("user", "none"),
+        others={table: [number + 1 for number in ids] for table, ids in stranger.others.items()},
     )
 
 
@@ -238,10 +238,10 @@ def dump(server: Server, company: Company) -> dict[str, list[str]]:
     """Everything that the database holds of a company, row by row."""
     tables = _tables_with_companies(server.dsn)
     parts = [f"select '{name}' as name, t::text as row from {name} t where {key} = $1" for name, key in tables.items()]
-    found: dict[str, list[str]] = {name: [] for name in tables}
+    ids: dict[str, list[str]] = {name: [] for name in tables}
     for row in sql(server.dsn, " union all ".join(parts) + " order by 1, 2", company.id, company_id=company.id):
-        found[row["name"]].append(row["row"])
-    return found
+        ids[row["name"]].append(row["row"])
+    return ids
 
 
 @cache
@@ -314,8 +314,8 @@ class _Bare(Tx):
 
     @staticmethod
     def _bare(statement: Sql) -> Statement:
-        bare, found = _CONDITION.subn(lambda condition: f"({condition[0]} or true)", statement)
-        named = found or ("insert into" in statement and "company_id" in statement) or _GLOBAL.search(statement)
+        bare, removed = _CONDITION.subn(lambda condition: f"({condition[0]} or true)", statement)
+        named = removed or ("insert into" in statement and "company_id" in statement) or _GLOBAL.search(statement)
         assert named, f"a statement that does not name company_id: {statement}"
         return Statement(bare)
 

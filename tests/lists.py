@@ -27,12 +27,12 @@ def counts(company: Company, list_id: int) -> tuple[int, int]:
 
 def members(company: Company, list_id: int) -> list[int]:
     """The leads on a list, in the order of the wire."""
-    found: list[int] = []
+    member_ids: list[int] = []
     while True:
-        page = company.call("getListMembers", where={"id": list_id}, offset=len(found))
-        found += [int(row["leadID"]) for row in page]
+        page = company.call("getListMembers", where={"id": list_id}, offset=len(member_ids))
+        member_ids += [int(row["leadID"]) for row in page]
         if len(page) < 500:
-            return found
+            return member_ids
 
 
 def true_counts(server: Server, company: Company, list_id: int) -> tuple[int, int]:
@@ -88,17 +88,17 @@ def at_once(companies: Sequence[Company], work: Callable[[Company, int], Any]) -
     results: list[Any] = [None] * len(companies)
     together = threading.Barrier(len(companies))
 
-    def run(at: int) -> None:
+    def run(worker: int) -> None:
         try:
-            companies[at].envelope("getLead", {"id": 1})  # connected
+            companies[worker].envelope("getLead", {"id": 1})  # connected
             together.wait()
-            results[at] = work(companies[at], at)
+            results[worker] = work(companies[worker], worker)
         except Exception as cause:  # noqa: BLE001 - for the test to see
-            results[at] = cause
+            results[worker] = cause
         finally:
-            companies[at].close()
+            companies[worker].close()
 
-    threads = [threading.Thread(target=run, args=(at,)) for at in range(len(companies))]
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(len(companies))]
     for thread in threads:
         thread.start()
     for thread in threads:

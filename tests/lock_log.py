@@ -153,15 +153,15 @@ def _savepoints(records: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int]]:
 
 
 def _number(name: str, text: str) -> int:
-    found = re.search(rf"\b{name}: (\d+)", text)
-    assert found, text
-    return int(found[1])
+    match = re.search(rf"\b{name}: (\d+)", text)
+    assert match, text
+    return int(match[1])
 
 
 def _flags(name: str, text: str) -> str:
-    found = re.search(rf"\b{name}: \[(.*?)\]", text)
-    assert found, text
-    return found[1]
+    match = re.search(rf"\b{name}: \[(.*?)\]", text)
+    assert match, text
+    return match[1]
 
 
 def _mode(flags: str) -> str:

@@ -13,8 +13,8 @@ SEVERAL = {"lead": "Contacts", "account": "Accounts", "opportunity": "Opportunit
 
 
 def user(company: Company) -> str:
-    (found,) = company.call("getUserProfiles")
-    return found["id"]
+    (user_row,) = company.call("getUserProfiles")
+    return user_row["id"]
 
 
 def target(company: Company, word: str) -> int:
@@ -29,7 +29,7 @@ def target(company: Company, word: str) -> int:
 
 
 def delete(company: Company, word: str, *ids: int) -> None:
-    assert all(one["success"] for one in company.call(DELETES[word], objects=list(ids)))
+    assert all(outcome["success"] for outcome in company.call(DELETES[word], objects=list(ids)))
 
 
 def about(role: str, word: str, an_id: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def about(role: str, word: str, an_id: Any) -> dict[str, Any]:
 
 def make_notes(company: Company, *several: dict[str, Any]) -> list[int]:
     author = user(company)
-    return company.make("createNotes", *({"authorID": author, "note": "n", **one} for one in several))
+    return company.make("createNotes", *({"authorID": author, "note": "n", **note} for note in several))
 
 
 def notes_of(company: Company, word: str, an_id: int, **more: Any) -> list[dict[str, str | None]]:
@@ -46,7 +46,7 @@ def notes_of(company: Company, word: str, an_id: int, **more: Any) -> list[dict[
 
 
 def ids_of(company: Company, word: str, **params: Any) -> list[int]:
-    return [int(one["id"]) for one in company.call(f"get{SEVERAL[word]}Notes", **params)]
+    return [int(note["id"]) for note in company.call(f"get{SEVERAL[word]}Notes", **params)]
 
 
 def stored(company: Company) -> dict[int, tuple[Any, ...]]:

@@ -51,14 +51,14 @@ class Case(NamedTuple):
 
 def _plain(noun: Noun, plural: str, **more: Any) -> Case:
     """A noun with the seven methods that most have."""
-    one = noun.name[0].upper() + noun.name[1:]
+    capitalized = noun.name[0].upper() + noun.name[1:]
     return Case(
         noun,
         f"create{plural}",
         f"update{plural}",
         f"delete{plural}",
         f"get{plural}",
-        f"get{one}",
+        f"get{capitalized}",
         f"get{plural}DateRange",
         **more,
     )
@@ -111,7 +111,7 @@ def with_its_kin(case: Case, column: Column) -> set[str]:
     return {
         *kin,
         *([column.reference_type] if column.reference_type else []),
-        *(one.name for one in case.noun.writable_columns if one.reference_type == column.name),
+        *(other.name for other in case.noun.writable_columns if other.reference_type == column.name),
     }
 
 
@@ -190,9 +190,9 @@ def made(company: Company, case: Case, **more: Any) -> int:
     return object_id
 
 
-def changed(company: Company, case: Case, **one: Any) -> dict[str, Any] | None:
+def changed(company: Company, case: Case, **values: Any) -> dict[str, Any] | None:
     """Why the change of one object was refused; None when it went through."""
-    return company.refusal(case.update, one)
+    return company.refusal(case.update, values)
 
 
 def named(refusal: dict[str, Any] | None, code: int = 205) -> list[str]:
@@ -204,7 +204,7 @@ def named(refusal: dict[str, Any] | None, code: int = 205) -> list[str]:
 
 def without(row: dict[str, Any] | None, *names: str) -> dict[str, Any]:
     assert row is not None
-    return {name: found for name, found in row.items() if name not in {*names, "updateTimestamp"}}
+    return {name: field_value for name, field_value in row.items() if name not in {*names, "updateTimestamp"}}
 
 
 def settle(company: Company, case: Case) -> None:

@@ -20,10 +20,10 @@ def anchor_of(heading: str) -> str:
 @cache
 def anchors(page: Path) -> frozenset[str]:
     """The anchors of a page. A heading that repeats an earlier one gets a number: `-1`, `-2`."""
-    found: set[str] = set()
+    unique_anchors: set[str] = set()
     seen: Counter[str] = Counter()
     for heading in _HEADING.findall(_FENCED.sub("", page.read_text())):
         anchor = anchor_of(heading)
-        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        unique_anchors.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
         seen[anchor] += 1
-    return frozenset(found)
+    return frozenset(unique_anchors)

@@ -11,7 +11,7 @@ def deleted(company: Company, *ids: int) -> None:
 
 
 def restored(company: Company, *ids: int) -> None:
-    outcomes = company.call("restoreLeads", objects=[{"id": one} for one in ids])
+    outcomes = company.call("restoreLeads", objects=[{"id": lead_id} for lead_id in ids])
     assert all(outcome["success"] for outcome in outcomes), outcomes
 
 

@@ -182,14 +182,14 @@ class Company:
         assert all(outcome["success"] for outcome in outcomes), outcomes
         return [outcome["id"] for outcome in outcomes]
 
-    def refusal(self, method: str, one: Any) -> dict[str, Any] | None:
+    def refusal(self, method: str, values: Any) -> dict[str, Any] | None:
         """Why the only object of a bulk write was refused; None when it went through."""
-        (outcome,) = self.call(method, objects=[one])
+        (outcome,) = self.call(method, objects=[values])
         return outcome["error"]
 
-    def code(self, method: str, one: Any) -> int | None:
+    def code(self, method: str, values: Any) -> int | None:
         """The code of that refusal; None when the object went through."""
-        refusal = self.refusal(method, one)
+        refusal = self.refusal(method, values)
         return refusal["code"] if refusal else None
 
     def lead(self, lead_id: int) -> dict[str, str | None]:
@@ -360,9 +360,9 @@ def new_companies(
 
     async def make() -> list[Company]:
         database = await kept.database(server.dsn)
-        return [await one(database) for _ in range(count)]
+        return [await given(database) for _ in range(count)]
 
-    async def one(database: Database) -> Company:
+    async def given(database: Database) -> Company:
         company = await companies.create(database, name="Test", time_zone=time_zone, administrator="admin@example.com")
         async with database.everyone() as tx:
             if limits:

@@ -8,7 +8,7 @@ from support import Company, Server, new_company
 PAST = "2026-03-13 17:30:00"
 
 
-def one(company: Company, method: str, **params: Any) -> dict[str, Any]:
+def only_row(company: Company, method: str, **params: Any) -> dict[str, Any]:
     """The only row of a read."""
     (row,) = company.call(method, **params)
     return row
@@ -22,13 +22,13 @@ def done(company: Company, method: str, *objects: Any) -> None:
 
 def counts(company: Company) -> dict[str, tuple[str, str]]:
     """Members and removed ones of each list, as the lists say; and that reading the members says the same."""
-    found: dict[str, tuple[str, str]] = {}
+    by_name: dict[str, tuple[str, str]] = {}
     for row in company.call("getActiveLists"):
         members = company.call("getListMembers", where={"id": row["id"]})
         removed = company.call("getRemovedListMembers", where={"id": row["id"], "flag": "removed"})
         assert (row["memberCount"], row["removedCount"]) == (str(len(members)), str(len(removed))), row["name"]
-        found[row["name"]] = (row["memberCount"], row["removedCount"])
-    return found
+        by_name[row["name"]] = (row["memberCount"], row["removedCount"])
+    return by_name
 
 
 def members(company: Company, list_id: int) -> set[str]:
@@ -42,7 +42,7 @@ def sources(company: Company, lead: int) -> list[str]:
 
 def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     company = new_company(server, time_zone="Europe/Rome")
-    user = one(company, "getUserProfiles")["id"]
+    user = only_row(company, "getUserProfiles")["id"]
 
     # What stands ready: where leads come from, how far sales are, who belongs together.
     (campaign,) = company.make("createCampaigns", {"campaignName": "Spring fair", "ownerID": user})
@@ -64,7 +64,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
         {"emailAddress": "grace@compilers.test", "companyName": "Compilers", "campaignID": campaign},
     )
     assert members(company, fair) == {"ada@engines.test", "grace@compilers.test"}
-    assert company.lead(ada)["campaignID"] == one(company, "getCampaign", id=campaign)["id"]
+    assert company.lead(ada)["campaignID"] == only_row(company, "getCampaign", id=campaign)["id"]
 
     # Put on a list by id and by address, taken off it again, and not put on one that follows its filter.
     company.call("addListMember", listID=dinner, memberID=ada)
@@ -116,9 +116,9 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
             "amount": 8000,
         },
     )
-    account = one(company, "getAccounts")
+    account = only_row(company, "getAccounts")
     assert account["accountName"] == "Compilers"
-    second = one(company, "getOpportunities", where={"accountID": account["id"]})
+    second = only_row(company, "getOpportunities", where={"accountID": account["id"]})
     assert (second["opportunityName"], second["primaryLeadID"]) == ("Compiler", str(grace))
     lead = company.lead(grace)
     assert (lead["accountID"], lead["leadStatus"]) == (account["id"], "contactWithOpp")
@@ -132,13 +132,13 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     assert counts(company) == {"Dinner": ("2", "1"), "Customers": ("1", "0"), "Fair": ("2", "0")}
 
     # Read back: all of it is there, at either address of the API.
-    won = one(company, "getOpportunity", id=sale)
+    won = only_row(company, "getOpportunity", id=sale)
     assert (won["dealStageID"], won["probability"], won["amount"]) == (str(agreed), "40", "12500.5")
     assert (won["isClosed"], won["isWon"], won["closeDate"]) == ("1", "1", "2030-06-30 00:00:00")
-    assert one(company.at("v1.2"), "getOpportunity", id=sale)["closeDate"] == "2030-06-29 22:00:00"
+    assert only_row(company.at("v1.2"), "getOpportunity", id=sale)["closeDate"] == "2030-06-29 22:00:00"
     for word, an_id in (("Contact", ada), ("Opportunity", sale)):
-        assert one(company, f"get{word}Notes", id=an_id)["id"] == str(note)
-    assert one(company, "getTasks", where={"ownerID": user, "status": "completed"})["id"] == str(task)
+        assert only_row(company, f"get{word}Notes", id=an_id)["id"] == str(note)
+    assert only_row(company, "getTasks", where={"ownerID": user, "status": "completed"})["id"] == str(task)
     assert [row["listID"] for row in company.call("getContactListMemberships", where={"contactID": ada})] == [
         str(dinner),
         str(customers),
@@ -151,7 +151,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     ]
     for source in ("oppCreate", "dealStageChange", "oppWon", "changeLeadStatus"):
         assert source in happened
-    call_event = one(company, "getLeadTimeline", where={"whoID": ada, "eventSource": "incomingCall"})
+    call_event = only_row(company, "getLeadTimeline", where={"whoID": ada, "eventSource": "incomingCall"})
     assert (call_event["createTimestamp"], json.loads(call_event["eventData"])["callResult"]) == (PAST, "connected")
     assert {"oppCreate", "oppLost"} <= set(sources(company, grace))
     related = company.call("getRelatedLeadsByEmail", where={"emailAddress": "charles@engines.test"})
@@ -159,11 +159,11 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
 
     # What goes takes along what is only about it: nothing is left that names what is not there.
     done(company, "deleteOpportunities", sale)
-    assert one(company, "getContactNotes", id=ada)["whatID"] is None
+    assert only_row(company, "getContactNotes", id=ada)["whatID"] is None
     assert company.lead(ada)["leadStatus"] == "customer"
     done(company, "deleteLeads", ada)
     assert company.call("getContactsNotes") == []
-    assert one(company, "getTasks")["whoID"] is None
+    assert only_row(company, "getTasks")["whoID"] is None
     assert counts(company) == {"Dinner": ("1", "1"), "Customers": ("0", "0"), "Fair": ("1", "0")}
     done(company, "deleteAccounts", account["id"])
     assert company.lead(grace)["accountID"] is None

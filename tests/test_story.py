@@ -46,27 +46,27 @@ def springhead(data: Path, *words: str) -> Any:
 
 
 def test_companies_on_one_server_know_nothing_of_each_other(given_company: Callable[..., Company]) -> None:
-    one, two, three = given_company(), given_company(), given_company()
+    first, second, third = given_company(), given_company(), given_company()
 
     mine = [
         company.create({"emailAddress": "same@example.com", "firstName": company.account_id})[0]
-        for company in (one, two)
+        for company in (first, second)
     ]
-    name = one.field("Only at one")
+    name = first.field("Only at one")
 
     assert len(set(mine)) == 2
-    for company, lead_id in zip((one, two), mine, strict=True):
+    for company, lead_id in zip((first, second), mine, strict=True):
         (lead,) = company.call("getLeads", where={"emailAddress": "SAME@example.com"})
         assert (lead["id"], lead["firstName"]) == (str(lead_id), company.account_id)
-        assert (name in lead) == (company is one)
-    assert three.call("getLeads", where={}) == []
-    assert three.call("getLeads", where={"id": mine}) == []
-    assert one.call("deleteLeads", objects=[{"id": mine[1]}, {"id": mine[0]}])[0]["error"]["code"] == 302
-    assert two.lead(mine[1])["firstName"] == two.account_id
-    (outcome,) = two.call("createLeads", objects=[{"emailAddress": "new@example.com", name: "x"}])
+        assert (name in lead) == (company is first)
+    assert third.call("getLeads", where={}) == []
+    assert third.call("getLeads", where={"id": mine}) == []
+    assert first.call("deleteLeads", objects=[{"id": mine[1]}, {"id": mine[0]}])[0]["error"]["code"] == 302
+    assert second.lead(mine[1])["firstName"] == second.account_id
+    (outcome,) = second.call("createLeads", objects=[{"emailAddress": "new@example.com", name: "x"}])
     assert outcome["error"]["code"] == 205
     assert name not in outcome["error"]["data"]["validParams"]
-    swapped = Company(one.url, one.account_id, two.secret)
+    swapped = Company(first.url, first.account_id, second.secret)
     assert swapped.send(CALL)[0] == 401
     swapped.close()
 
@@ -90,7 +90,7 @@ def test_two_keys_of_a_company_work_side_by_side_until_one_is_revoked(server: Se
 def test_keys_are_made_and_revoked_on_the_command_line_beside_the_running_server(server: Server) -> None:
     made = springhead(server.data, "company", "create", "By hand", "--time-zone", "America/New_York")
     key = springhead(server.data, "key", "create", made["accountID"], "--plain-success")
-    first, plain = (Company(server.url, made["accountID"], one["secretKey"]) for one in (made, key))
+    first, plain = (Company(server.url, made["accountID"], credentials["secretKey"]) for credentials in (made, key))
 
     assert first.envelope("createLeads", {"objects": [{"emailAddress": "a@example.com"}]})["error"] == []
     assert plain.envelope("createLeads", {"objects": [{"emailAddress": "b@example.com"}]})["error"] is None
@@ -136,11 +136,11 @@ def test_v1_speaks_the_companys_time_and_v1_2_speaks_utc(given_company: Callable
     different = ("createTimestamp", "updateTimestamp")
     assert {**local, **dict.fromkeys(different)} == {**world, **dict.fromkeys(different)}
 
-    def found(caller: Company, moment: str | None) -> int:
+    def count(caller: Company, moment: str | None) -> int:
         return len(caller.call("getLeadsDateRange", startDate=moment, endDate=moment, timestamp="create"))
 
-    assert found(company, local["createTimestamp"]) == found(utc, world["createTimestamp"]) == 1
-    assert found(company, world["createTimestamp"]) == found(utc, local["createTimestamp"]) == 0
+    assert count(company, local["createTimestamp"]) == count(utc, world["createTimestamp"]) == 1
+    assert count(company, world["createTimestamp"]) == count(utc, local["createTimestamp"]) == 0
     utc.close()
 
 
@@ -215,13 +215,13 @@ def test_the_first_company_has_the_vendors_limits_and_its_eleventh_call_in_a_sec
 
 
 def test_a_call_that_is_refused_for_the_limit_changes_nothing(limited: Server) -> None:
-    seconds, refusal, found = _second_call(limited)
+    seconds, refusal, leads = _second_call(limited)
     while seconds >= 1:  # on a busy machine the second may pass between the calls
-        seconds, refusal, found = _second_call(limited)
+        seconds, refusal, leads = _second_call(limited)
 
     assert refusal is not None
     assert refusal["code"] == 107
-    assert found == []
+    assert leads == []
 
 
 def _second_call(limited: Server) -> tuple[float, dict[str, Any] | None, list[Any]]:
@@ -233,9 +233,9 @@ def _second_call(limited: Server) -> tuple[float, dict[str, Any] | None, list[An
     refusal = _refusal(company, json.dumps(lead).encode())
     seconds = time.monotonic() - begun
     time.sleep(1.05)
-    found = company.call("getLeads", where={"emailAddress": "late@example.com"})
+    leads = company.call("getLeads", where={"emailAddress": "late@example.com"})
     company.close()
-    return seconds, refusal, found
+    return seconds, refusal, leads
 
 
 def test_the_limit_of_a_day_is_106_and_other_companies_go_on(limited: Server) -> None:
@@ -243,9 +243,9 @@ def test_the_limit_of_a_day_is_106_and_other_companies_go_on(limited: Server) ->
 
     def codes(_: int) -> list[int]:
         caller = Company(company.url, company.account_id, company.secret)
-        found = [_refusal(caller) for _ in range(10)]
+        refusals = [_refusal(caller) for _ in range(10)]
         caller.close()
-        return [refusal["code"] if refusal else 0 for refusal in found]
+        return [refusal["code"] if refusal else 0 for refusal in refusals]
 
     with ThreadPoolExecutor(5) as pool:
         seen = [code for some in pool.map(codes, range(5)) for code in some]
@@ -295,7 +295,7 @@ def test_more_objects_than_allowed_are_209_and_none_of_them_is_made(limited: Ser
         assert error["message"] == "Attempting to execute an excess amount of queries"
 
     assert company.call("getLeads", where={}) == []
-    assert all(one["success"] for one in company.call("createLeads", objects=four[:3]))
+    assert all(outcome["success"] for outcome in company.call("createLeads", objects=four[:3]))
     company.close()
 
 

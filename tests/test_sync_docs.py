@@ -31,10 +31,10 @@ def test_the_copy_of_the_guide_stays_exact(company: Company, tmp_path: Path) -> 
 
     def exact() -> bool:
         try:
-            found = copied()
+            copy = copied()
         except sqlite3.OperationalError:  # it has not begun yet
             return False
-        return found == {row["id"]: row for row in utc.call("searchLeads", limit=500, inactive=1)}
+        return copy == {row["id"]: row for row in utc.call("searchLeads", limit=500, inactive=1)}
 
     leads = company.create(*({"city": "Rome"} for _ in range(20)), {"active": 0})
     running = start()

@@ -43,7 +43,7 @@ class Names:
         """An answer with names for the values."""
         answer = _SECRET.sub(b"<secret>", _KEY_ID.sub(rb"\1<key>", _TOKEN.sub(rb"\1<token>", answer)))
         for pattern, kind in ((_SYSTEM_NAME, b"name"), (_ID, b"id")):
-            answer = pattern.sub(lambda found, kind=kind: self._name(found[0], kind), answer)
+            answer = pattern.sub(lambda match, kind=kind: self._name(match[0], kind), answer)
         return _WHY.sub(b"<why>", _TIME.sub(b"<time>", answer)).decode()
 
     def _name(self, value: bytes, kind: bytes) -> bytes:

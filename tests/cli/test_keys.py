@@ -35,17 +35,17 @@ def test_a_key_is_made_shown_once_used_and_revoked_beside_the_running_server(ser
     assert first.envelope("createLeads", {"objects": [{"emailAddress": "a@example.com"}]})["error"] == []
     assert second.envelope("createLeads", {"objects": [{"emailAddress": "b@example.com"}]})["error"] is None
 
-    one, two = read(server, "key", "list", account)
-    assert (one["label"], one["plainSuccess"], one["revoked"]) == ("first key", False, None)
-    assert (two["label"], two["plainSuccess"], two["revoked"]) == ("second", True, None)
+    first_row, second_row = read(server, "key", "list", account)
+    assert (first_row["label"], first_row["plainSuccess"], first_row["revoked"]) == ("first key", False, None)
+    assert (second_row["label"], second_row["plainSuccess"], second_row["revoked"]) == ("second", True, None)
     assert secret not in run(server, "key", "list", account)
 
-    assert "is revoked" in run(server, "key", "revoke", account, str(two["id"]))
+    assert "is revoked" in run(server, "key", "revoke", account, str(second_row["id"]))
     eventually(lambda: status(second) == 401, seconds=2.5)
     assert status(first) == 200
-    again = springhead("key", "revoke", account, str(two["id"]), "--data", server.data)
+    again = springhead("key", "revoke", account, str(second_row["id"]), "--data", server.data)
     assert again.returncode == 1
-    assert again.stderr.startswith(f"Error: The company has no active key {two['id']}, so nothing was revoked.")
+    assert again.stderr.startswith(f"Error: The company has no active key {second_row['id']}, so nothing was revoked.")
     first.close()
     second.close()
 

@@ -59,11 +59,11 @@ def main() -> None:
     leads: list[Any] = []
     while page := call("getLeads", {"where": {}, "limit": 5, "offset": len(leads)})["result"]["lead"]:
         leads += page
-    assert len({one["id"] for one in leads}) == len(leads) == 11
+    assert len({row["id"] for row in leads}) == len(leads) == 11
     assert "lastName" in [field["systemName"] for field in call("getFields", {"where": {}})["result"]["field"]]
 
-    gone = call("deleteLeads", {"objects": [{"id": one["id"]} for one in leads]})
-    assert all(one["success"] for one in gone["result"]["deletes"])
+    gone = call("deleteLeads", {"objects": [{"id": row["id"]} for row in leads]})
+    assert all(outcome["success"] for outcome in gone["result"]["deletes"])
     try:
         code = len(call("getLead", {}))
     except RuntimeError as refused:

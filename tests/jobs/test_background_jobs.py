@@ -101,8 +101,8 @@ def test_a_job_runs_step_after_step_until_there_is_no_next_cursor(
 def test_a_step_sees_the_rows_of_its_company_and_no_others(
     server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
 ) -> None:
-    one, other = given_company(), given_company()
-    one.create({}, {})
+    first, other = given_company(), given_company()
+    first.create({}, {})
     other.create({})
     seen: dict[int, int] = {}
 
@@ -113,13 +113,13 @@ def test_a_step_sees_the_rows_of_its_company_and_no_others(
 
     async def work(database: Database) -> None:
         jobs = BackgroundJobs(database, STEPS)
-        for company in (one, other):
+        for company in (first, other):
             await begin(database, company)
-        for company in (one, other):
+        for company in (first, other):
             await jobs.finish(company.id, 5)
 
     run(server, work)
-    assert seen == {one.id: 2, other.id: 1}
+    assert seen == {first.id: 2, other.id: 1}
 
 
 def test_finish_leaves_other_companies_delayed_jobs_and_what_takes_longer(
@@ -226,10 +226,12 @@ def test_processes_share_jobs_and_none_runs_a_step_twice(
         return cursor + 1 if cursor < 9 else None
 
     async def inside() -> None:
-        async with opened(server) as one, opened(server) as other:
+        async with opened(server) as first, opened(server) as other:
             for subject in range(5):
-                await begin(one, company, subject)
-            await asyncio.gather(*(BackgroundJobs(database, STEPS).finish(company.id, 20) for database in (one, other)))
+                await begin(first, company, subject)
+            await asyncio.gather(
+                *(BackgroundJobs(database, STEPS).finish(company.id, 20) for database in (first, other))
+            )
 
     asyncio.run(inside())
     assert sorted(seen) == [(subject, cursor) for subject in range(5) for cursor in range(10)]

@@ -93,8 +93,8 @@ def metric(company: Company, name: str, **labels: str) -> float | None:
     """A value of /metrics; None if it is not there."""
     text = company.send(b"", path="/metrics", verb="GET")[1].decode()
     label = ",".join(f'{name}="{value}"' for name, value in labels.items())
-    found = re.search(rf"^{name}{re.escape('{' + label + '}')} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else None
+    match = re.search(rf"^{name}{re.escape('{' + label + '}')} (\S+)$", text, re.MULTILINE)
+    return float(match[1]) if match else None
 
 
 def has_died(company: Company, job: str, *, since: float) -> bool:

@@ -87,9 +87,9 @@ def ask(
         connection.putheader(name, value.encode("latin-1"))
     connection.endheaders(body)
     answer = connection.getresponse()
-    found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    result = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     connection.close()
-    return found
+    return result
 
 
 def test_all_wrong_credentials_get_one_and_the_same_answer(given_company: Callable[..., Company]) -> None:
@@ -161,11 +161,11 @@ def test_wrong_keys_slow_their_sender_down_and_not_the_right_key(company: Compan
     with ThreadPoolExecutor(60) as pool:
         attack = [pool.submit(ask, company, query(company.account_id, f"x{n}"), {}) for n in range(120)]
         watch, calls = Stopwatch(), 0
-        while not all(one.done() for one in attack):
+        while not all(task.done() for task in attack):
             company.call("getLead", id=1)
             calls += 1
         took, seconds = time.monotonic() - watch.begun, watch.seconds
-    assert {one.result()[0] for one in attack} == {401}
+    assert {task.result()[0] for task in attack} == {401}
     assert took > 1
     assert calls > 10 * seconds
 
@@ -251,11 +251,11 @@ def test_a_secret_stands_in_no_log_figure_error_or_table(tmp_path: Path) -> None
     files = "".join(
         path.read_bytes().decode("latin-1") for path in data.rglob("*") if path.is_file() and "base" not in path.parts
     )
-    answers = b"".join(one for one in said if one != TEXT).decode().replace(f'"id":"{s}"', "")  # an id is echoed
+    answers = b"".join(piece for piece in said if piece != TEXT).decode().replace(f'"id":"{s}"', "")  # an id is echoed
     places = {"log": server.log.read_text(), "answers": answers, "activity": activity, "tables": stored, "files": files,
               "arguments": arguments}  # fmt: skip
-    found = {(place, secret[:9]) for place, text in places.items() for secret in (s, CANARY) if secret in text}
-    assert not found
+    leaks = {(place, secret[:9]) for place, text in places.items() for secret in (s, CANARY) if secret in text}
+    assert not leaks
     assert '"event":"call"' in places["log"]
     assert server.ready.get("secretKey", CANARY) not in places["log"] + places["files"]
 

@@ -128,8 +128,8 @@ def test_params_may_be_the_empty_array_of_php(company: Company) -> None:
 def test_each_refusal_of_a_call_has_its_code_and_message_to_the_letter(
     company: Company, body: str, code: int, message: str
 ) -> None:
-    found = error(company, body)
-    assert (found["code"], found["message"]) == (code, message)
+    refusal = error(company, body)
+    assert (refusal["code"], refusal["message"]) == (code, message)
 
 
 def test_what_is_wrong_first_is_told_first(company: Company) -> None:

@@ -88,11 +88,11 @@ def until(sock: socket.socket, end: bytes) -> bytes:
 def one_answer(sock: socket.socket) -> bytes:
     """One whole answer, head and body."""
     head = until(sock, b"\r\n\r\n")
-    found = re.search(rb"content-length: (\d+)", head)
-    assert found, head
+    match = re.search(rb"content-length: (\d+)", head)
+    assert match, head
     body = b""
-    while len(body) < int(found[1]):
-        piece = sock.recv(int(found[1]) - len(body))
+    while len(body) < int(match[1]):
+        piece = sock.recv(int(match[1]) - len(body))
         assert piece, head + body
         body += piece
     return head + body
@@ -128,15 +128,15 @@ def running(**options: Any) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running(header_timeout=300, body_timeout=300, write_timeout=300, keep_alive=300) as one:
-        yield one
+    with running(header_timeout=300, body_timeout=300, write_timeout=300, keep_alive=300) as running_server:
+        yield running_server
 
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Server]:
     """A server with deadlines of a second."""
-    with running() as one:
-        yield one
+    with running() as running_server:
+        yield running_server
 
 
 def post(headers: bytes, body: bytes = b"", target: bytes = b"/x") -> bytes:

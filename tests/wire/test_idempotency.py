@@ -49,7 +49,7 @@ def test_a_call_that_is_sent_again_gives_the_same_answer_and_does_nothing(compan
     again = ask(company, "k1", "createLeads", params)
 
     assert again == first
-    assert [one["success"] for one in first["result"]["creates"]] == [True, False, False]
+    assert [outcome["success"] for outcome in first["result"]["creates"]] == [True, False, False]
     assert number_of_leads(company) == 0
 
 
@@ -116,7 +116,7 @@ def test_whole_numbers_of_any_length_can_be_compared(company: Company) -> None:
 
     first = ask(company, "k1", "createLeads", params)
 
-    assert [one["error"]["code"] for one in first["result"]["creates"]] == [205]
+    assert [outcome["error"]["code"] for outcome in first["result"]["creates"]] == [205]
     assert ask(company, "k1", "createLeads", params) == first
 
 

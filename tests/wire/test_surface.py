@@ -41,9 +41,9 @@ def ask(company: Company, verb: str, path: str, body: bytes = b"", **headers: st
         connection.putheader(name.replace("_", "-"), value)
     connection.endheaders(body)
     answer = connection.getresponse()
-    found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    result = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     connection.close()
-    return found
+    return result
 
 
 def credentials(company: Company) -> str:
