@@ -1,4 +1,4 @@
-"""A company in which all that there is to write is written: to several objects in a call, in both orders of them."""
+"""A company that runs every kind of write, with several objects a call, in both orders of the objects."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SEVERAL = range(4)
 
 
 class BusyCompany:
-    """Four leads with everything around them; what is written again is written in the reversed order."""
+    """Four leads with all related objects. Every write is repeated with its objects in reversed order."""
 
     def __init__(self, company: Company) -> None:
         self.company = company
@@ -71,7 +71,7 @@ class BusyCompany:
         )
 
     def surround(self) -> None:
-        """Give the leads all that can be about a lead."""
+        """Creates every object that can be about a lead."""
         opportunity = {"opportunityName": "Roof", "closeDate": "2030-01-31", "ownerID": self.user}
         self.opportunities = self.company.make(
             "createOpportunities",
@@ -111,11 +111,11 @@ class BusyCompany:
         self.call("logCalls", *({**call, "leadID": lead} for lead in self.leads))
 
     def call(self, method: str, *objects: Any) -> list[Any]:
-        """The outcomes of a write."""
+        """Makes a write. Returns its outcomes."""
         return self.company.call(method, objects=list(objects))
 
     def twice(self, method: str, *objects: dict[str, Any]) -> None:
-        """Write objects in both orders; with another value of `title` and the like, so that both change them."""
+        """Writes objects in both orders, with different values the second time, so that both writes change them."""
         self.call(method, *objects)
         self.call(
             method,
@@ -123,7 +123,7 @@ class BusyCompany:
         )
 
     def update_everything(self) -> None:
-        """Change all objects of every noun, in both orders."""
+        """Changes all objects of every noun, in both orders."""
         for method, ids, values in (
             ("updateAccounts", self.accounts, {"industry": "A", "ownerID": self.user}),
             ("updateCampaigns", self.campaigns, {"campaignAlias": "A", "ownerID": self.user}),
@@ -155,7 +155,7 @@ class BusyCompany:
         return self.company.call("getFields", where={"systemName": name})[0]["id"]
 
     def recognize(self) -> None:
-        """Learn which leads the visitors are."""
+        """Links the visitors to leads."""
         names = [f"visitor-{number}" for number in reversed(SEVERAL)]
         self.call(
             "updateLeads", *({"id": lead, "trackingID": name} for lead, name in zip(self.leads, names, strict=True))
@@ -163,7 +163,7 @@ class BusyCompany:
         self.company.create({"trackingID": "visitor-9"})
 
     def move_members(self) -> None:
-        """Take leads off lists and put them back, by id and by address."""
+        """Removes leads from lists and adds them again, by id and by address."""
         pairs = [{"listID": list_id, "contactID": lead} for list_id in self.lists for lead in self.leads]
         self.twice("removeListMembers", *pairs)
         addresses = [
@@ -177,7 +177,7 @@ class BusyCompany:
         self.company.call("removeListMembersAll", listID=self.lists[1])
 
     def convert(self) -> None:
-        """Convert leads, some of which need a new account and make an opportunity."""
+        """Converts leads. Some need a new account and an opportunity."""
         leads = self.company.create(*({"companyName": name} for name in ("Zeta", "Alpha", "Zeta", "Beta")))
         self.call(
             "convertLeads",
@@ -189,7 +189,7 @@ class BusyCompany:
         self.twice("convertLeads", *({"id": lead, "accountID": self.accounts[1]} for lead in self.leads))
 
     def merge_and_restore(self) -> None:
-        """Merge leads into others, delete leads, bring all of them back, and erase them."""
+        """Merges leads, deletes leads, restores all of them, and erases them."""
         first, second, third, fourth = self.leads
         self.call("mergeLeads", {"id": fourth, "mergeIDs": [third]}, {"id": second, "mergeIDs": [first]})
         self.call("restoreLeads", third, first)
@@ -198,7 +198,7 @@ class BusyCompany:
         self.call("eraseLeads", *reversed(self.leads[2:]))
 
     def delete_everything(self) -> None:
-        """Delete all objects of every noun, the last one first."""
+        """Deletes all objects of every noun, the last one first."""
         for method, ids in (
             ("deleteNotes", self.notes),
             ("deleteTasks", self.tasks),
@@ -219,7 +219,7 @@ class BusyCompany:
 
 
 async def visit(context: Context) -> None:
-    """Visitors see pages, and those of long ago are forgotten."""
+    """Records page views, and deletes visitors who have not come for long."""
     views = [
         View(tracking_id=f"visitor-{number}", seen=1e9 + number, source="pageVisit", name="p", data={})
         for number in (*SEVERAL, 9)
@@ -231,7 +231,7 @@ async def visit(context: Context) -> None:
 
 
 async def submit(context: Context, form_id: int, address: str) -> None:
-    """A form is sent, by somebody who has seen pages."""
+    """Submits a form as a visitor with page views."""
     async with context.tx() as tx:
         public_id = await tx.value(
             "select public_id from form where company_id = $1 and id = $2", context.company.id, form_id
@@ -243,13 +243,13 @@ async def submit(context: Context, form_id: int, address: str) -> None:
 
 
 def let_time_pass(company: Company) -> None:
-    """Let all work that waits for its time be due."""
+    """Makes all delayed work due."""
     sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
     sql(company.dsn, "update pass set due_at = now() where company_id = $1", company.id)
 
 
 async def work_beside_the_calls(context: Context) -> None:
-    """Number the changes, score the leads, and run the background jobs that are due."""
+    """Numbers the changes, scores the leads, and runs the background jobs that are due."""
     company_id = context.company.id
     async with context.tx() as tx:
         await changes.number(tx, company_id)

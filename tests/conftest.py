@@ -28,7 +28,7 @@ QUIET = re.compile(r'"level":"(info|debug)"')
 
 
 def pytest_configure() -> None:
-    """Keeps temporary folders in memory if there is room: then no test waits for a disk, its own or a neighbour's.
+    """Keeps temporary folders in memory if there is room, so that no test waits for a disk.
 
     A killed process loses nothing of what it has written there, as with the page cache of a disk.
     """
@@ -39,7 +39,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deals the files of slow rooms to the workers and fills up with quick tests, so that all end at the same time.
+    """Spreads the slow test files over the workers and adds quick tests, so that all workers end at the same time.
 
     With `--dist worksteal` each worker begins with an equal part of the list. A worker without tests takes some from
     the end of another part.
@@ -112,7 +112,7 @@ SLOW = (
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_things(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[None]:
-    """Names the folder of `Server.on_copy`, and closes the connections that `support` keeps."""
+    """Sets the folder of `Server.on_copy`, and closes the connections that `support` keeps."""
     base = tmp_path_factory.getbasetemp()
     Pattern.folder = (base if worker_id == "master" else base.parent) / "pattern"
     Pattern.folder.mkdir(exist_ok=True)
@@ -139,7 +139,7 @@ def second_server(server: Server, tmp_path_factory: pytest.TempPathFactory) -> G
 
 @pytest.fixture(scope="session")
 def plain_companies() -> dict[str, list[Company]]:
-    """Companies without settings that no test has had yet, by server: to make many at once saves most of the time."""
+    """Unused companies with default settings, by server. Creating many at once saves most of the time."""
     return {}
 
 

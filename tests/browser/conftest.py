@@ -1,4 +1,4 @@
-"""A real browser, and a site on another origin than ours."""
+"""A real browser, and a web site on another origin than the server's."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[webdriver.Chrome]:
-    """Debian's Chromium without a window; .ci/test-tools installs it where it may."""
+    """Debian's Chromium without a window. `.ci/test-tools` installs it if it has the rights."""
     program, driver = shutil.which(CHROMIUM), shutil.which(DRIVER)
     if not (program and driver):
         if os.geteuid() != 0:
@@ -48,7 +48,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[webdriver.Chr
 
 
 class Pages(SimpleHTTPRequestHandler):
-    """Static files, with a policy as strict as a careful site's: only our origin may add to it."""
+    """Serves static files with a strict Content-Security-Policy that allows only the server's origin."""
 
     policy = ""
 
@@ -63,7 +63,7 @@ class Pages(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Generator[Callable[..., str]]:
-    """Serves pages, given by name, from an origin of their own; gives its address. `policy` is their CSP."""
+    """Serves pages, given by name, from an origin of their own. Yields its address. `policy` is their CSP."""
     servers: list[ThreadingHTTPServer] = []
 
     def serve(policy: str = "", **pages: str) -> str:
@@ -85,7 +85,7 @@ def site(tmp_path: Path) -> Generator[Callable[..., str]]:
 
 @pytest.fixture
 def public(company: Company) -> Generator[Public]:
-    """The public before the site of the test's own company."""
+    """A visitor of the site of the test's own company."""
     somebody = Public(company)
     yield somebody
     somebody.close()

@@ -1,4 +1,4 @@
-"""A marketer's static page in a real browser: a visit, a form, a visit after it, and the whole story afterwards."""
+"""A static page with a form in a real browser: a visit, a submit, a later visit, and the timeline they make."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def page(title: str, *, head: str = "", body: str = "") -> str:
 
 
 def inside(browser: webdriver.Chrome) -> Any:
-    """The root of the form that the script has put into the page, once it is there."""
+    """The shadow root of the form that the script puts into the page. Waits for it."""
     host = WebDriverWait(browser, 10).until(
         lambda driver: driver.execute_script(
             "return [...document.querySelectorAll('div')].find(one => one.shadowRoot) || null"
@@ -41,7 +41,7 @@ def fill(root: Any, **values: str) -> None:
 
 
 def says(root: Any, selector: str) -> str:
-    """The text that a part of the form comes to show."""
+    """The text of a part of the form. Waits until the part is there."""
     elements = WebDriverWait(root, 10).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector))
     return elements[0].text
 
@@ -51,7 +51,7 @@ def errors(browser: webdriver.Chrome) -> list[str]:
 
 
 def make(company: Company, **more: Any) -> tuple[str, str]:
-    """A form; where it is, and the line that embeds it with the server's address."""
+    """Creates a form. Returns its address, and the line of HTML that embeds it with the server's address."""
     new = {"name": "Contact", "fields": [{"systemName": "firstName"}, EMAIL], **more}
     (made,) = company.make("createForms", new)
     (row,) = company.call("getForms", where={"id": made})
@@ -60,7 +60,7 @@ def make(company: Company, **more: Any) -> tuple[str, str]:
 
 @pytest.fixture
 def fresh(browser: webdriver.Chrome) -> webdriver.Chrome:
-    """The browser of somebody who was never here."""
+    """A browser without cookies."""
     browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.get_log("browser")
     return browser
@@ -178,7 +178,7 @@ def test_the_hosted_page_works_without_a_script(
         WebDriverWait(fresh, 10).until(
             lambda driver: driver.current_url != hosted or driver.find_elements(By.CSS_SELECTOR, ".message")
         )
-        if fresh.current_url == hosted:  # a busy machine may take so long that it passes for a person
+        if fresh.current_url == hosted:  # on a busy machine the submit may be slow enough for a person's
             told = fresh.find_element(By.CSS_SELECTOR, ".message")
             assert told.text == "That was very fast. Please send the form again."
             assert fresh.find_element(By.ID, "description").get_property("value") == "one\ntwo"

@@ -21,7 +21,7 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{tit
 
 @pytest.fixture(autouse=True)
 def fresh(browser: webdriver.Chrome) -> Generator[None]:
-    """No cookie of a test before, no page left open, and nothing pretended any more."""
+    """A browser without cookies, open pages or overrides of earlier tests."""
     browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browser.get_log("browser")  # type: ignore[no-untyped-call]
     yield
@@ -29,7 +29,7 @@ def fresh(browser: webdriver.Chrome) -> Generator[None]:
 
 
 def policy(public: Public) -> str:
-    """What docs/capture.md asks a page to allow, and nothing else."""
+    """The Content-Security-Policy that docs/capture.md asks for, and nothing else."""
     allowed = re.search(r"`(script-src [^`]+)`", (TOP / "docs" / "capture.md").read_text().replace("\n", " "))
     assert allowed is not None
     return f"default-src 'none'; {allowed[1].replace('https://crm.example.com', public.url)}"
@@ -45,7 +45,7 @@ def cookie(browser: webdriver.Chrome) -> dict[str, Any] | None:
 
 
 def complaints(browser: webdriver.Chrome) -> list[str]:
-    """What the browser's console says, but for the picture of the tab, which nobody serves."""
+    """The messages of the browser's console, without those about the missing favicon."""
     said = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
     return [message for message in said if "favicon" not in message]
 
@@ -55,7 +55,7 @@ def names(public: Public) -> list[str]:
 
 
 def pretend(browser: webdriver.Chrome, source: str) -> Generator[None]:
-    """Run something in every page before it loads."""
+    """Runs a script in every page before it loads."""
     added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
     yield
     browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": added["identifier"]})
@@ -63,7 +63,7 @@ def pretend(browser: webdriver.Chrome, source: str) -> Generator[None]:
 
 @pytest.fixture
 def private(browser: webdriver.Chrome) -> Generator[None]:
-    """A browser whose user does not want to be followed."""
+    """A browser whose user objects to tracking."""
     yield from pretend(browser, "Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
 
 

@@ -1,4 +1,4 @@
-"""A company and the public before it."""
+"""A company and a visitor of its site."""
 
 from collections.abc import Generator
 
@@ -10,7 +10,7 @@ from support import Company
 
 @pytest.fixture
 def public(company: Company) -> Generator[Public]:
-    """Somebody with a browser, before the site of the test's own company."""
+    """A visitor of the site of the test's own company."""
     somebody = Public(company)
     yield somebody
     somebody.close()

@@ -1,4 +1,4 @@
-"""How tests fill in forms: as browsers do, as scripts do, and as anything else that can post."""
+"""Fills in forms as browsers do, as scripts do, and as any other program does."""
 
 import html
 import json
@@ -18,7 +18,7 @@ BOUNDARY = "xYzZy"
 
 
 class FormOf:
-    """A form of a company, and somebody before it."""
+    """A form of a company, and a visitor who submits it."""
 
     def __init__(self, public: Public, *fields: str | dict[str, Any], **more: Any) -> None:
         self.public, self.company = public, public.company
@@ -30,12 +30,12 @@ class FormOf:
         self.public_id: str = row["publicID"]
 
     def token(self, *, age: float = 60, form: int = 0, nonce: str = "", key: bytes = b"") -> str:
-        """A token as our pages have it, of any age."""
+        """A token as the form's page has it, of any age."""
         key = key or self.public.site("signing_key")
         return signing.sign(key, "form", form or self.id, int(time.time() - age), nonce or secrets.token_urlsafe(12))
 
     def post(self, *pairs: tuple[str, str], token: str | None = "", script: bool = False, **values: str) -> Answer:
-        """Send values; with a good token of our page unless another, or None, is given."""
+        """Submits values. The token is a valid one unless another, or None, is given."""
         good = self.token() if token == "" else token
         body = [*values.items(), *pairs, *([("_token", good)] if good is not None else [])]
         return self.raw(urlencode(body).encode(), script=script)
@@ -43,14 +43,14 @@ class FormOf:
     def raw(
         self, body: bytes, *, kind: str = URLENCODED, script: bool = False, headers: dict[str, str] | None = None
     ) -> Answer:
-        """Send any bytes."""
+        """Posts any bytes."""
         accept = {"Accept": "application/json"} if script else {}
         return self.public.ask(
             self.path, verb="POST", body=body, headers={"Content-Type": kind, **accept, **(headers or {})}
         )
 
     def files(self, *parts: tuple[str, str | tuple[str, bytes]], token: str | None = "") -> Answer:
-        """Send parts, of which a pair is a file's name and its bytes."""
+        """Posts multipart values. A pair is the name and the bytes of a file."""
         good = self.token() if token == "" else token
         return self.raw(
             multipart(*parts, *([("_token", good)] if good is not None else [])),
@@ -67,7 +67,7 @@ class FormOf:
         return lead
 
     def submits(self) -> list[dict[str, Any]]:
-        """What the formSubmit events say, oldest first."""
+        """The data of the formSubmit events, oldest first."""
         events = self.public.rows(
             "select event_name, what_type, what_id, lead_id, event_data::text as data from event"
             " where company_id = $1 and event_source = 'formSubmit' order by id"
@@ -76,7 +76,7 @@ class FormOf:
 
 
 def multipart(*parts: tuple[str, str | tuple[str, bytes]]) -> bytes:
-    """A body of parts, whose names and values stand in it as they are."""
+    """A multipart body. Names and values are written into it without quoting."""
     made = b""
     for name, value in parts:
         named = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'.encode()
@@ -89,7 +89,7 @@ def multipart(*parts: tuple[str, str | tuple[str, bytes]]) -> bytes:
 
 
 def inputs(page: Answer) -> dict[str, str]:
-    """The inputs of a page with what stands in them."""
+    """The inputs of a page with their values."""
     text = page.body.decode()
     pairs = re.findall(r'<input[^>]* name="([^"]*)"[^>]*? value="([^"]*)"', text)
     areas = re.findall(r'<textarea[^>]* name="([^"]*)"[^>]*>\n(.*?)</textarea>', text, re.DOTALL)
@@ -97,7 +97,7 @@ def inputs(page: Answer) -> dict[str, str]:
 
 
 def told(page: Answer) -> dict[str, str]:
-    """What a page says is wrong: by field, and under "" on the whole."""
+    """The error messages of a page by field. The message about the whole form has the key ""."""
     text = page.body.decode()
     values = {
         name: html.unescape(said) for name, said in re.findall(r'<p class="error" id="(.*?)-error">(.*?)</p>', text)

@@ -1,4 +1,4 @@
-"""How tests are the public: requests without a key, to the addresses that every browser may reach."""
+"""Requests without credentials, to the public addresses that every browser may reach."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ class Answer:
 
 
 class Public:
-    """Somebody with a browser, before the site of a company."""
+    """A visitor of a company's site."""
 
     def __init__(self, company: Company) -> None:
         self.company = company
@@ -33,33 +33,33 @@ class Public:
         self.connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
 
     def site(self, column: str) -> Any:
-        """What stands in the company's row of `site`."""
+        """The company's row of the table `site`."""
         (row,) = sql(self.company.dsn, "select * from site where company_id = $1", self.company.id)
         return row[column]
 
     def ask(
         self, path: str, *, verb: str = "GET", body: bytes | str | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        """One request; the path may be a whole address."""
+        """Makes a request. The path may be a full URL."""
         path = path.removeprefix(self.url)
         known = {"User-Agent": self.user_agent} if self.user_agent else {}
         self.connection.request(verb, path, body, known | (headers or {}))
         return Answer(self.connection.getresponse())
 
     def report(self, page: str = "page", *, headers: dict[str, str] | None = None, **more: Any) -> int:
-        """Report a page view as the script does; the status."""
+        """Reports a page view as the script does. Returns the status."""
         seen = {"site": self.token, "visitor": ANN, "url": f"https://example.com/{page}", **more}
         return self.send(json.dumps(seen), headers=headers)
 
     def send(self, body: bytes | str, headers: dict[str, str] | None = None) -> int:
-        """A report of any bytes; the status."""
+        """Posts any bytes as a report of a page view. Returns the status."""
         answer = self.ask("/t", verb="POST", body=body, headers={"Content-Type": "text/plain", **(headers or {})})
         if answer.status == 204:
             assert answer.body == b""
         return answer.status
 
     def rows(self, statement: str, *arguments: object) -> list[dict[str, Any]]:
-        """Rows of the company, as the database has them; `$1` is the company."""
+        """The rows of a statement about the company. `$1` is the company's id."""
         records = sql(self.company.dsn, statement, self.company.id, *arguments, company_id=self.company.id)
         return [dict(row) for row in records]
 
@@ -71,7 +71,7 @@ class Public:
         return [{**row, "data": json.loads(row["data"])} for row in records]
 
     def events(self, lead: int, *sources: str) -> list[dict[str, Any]]:
-        """What the public did on a lead's timeline, oldest first."""
+        """The events of public requests on a lead's timeline, oldest first."""
         records = self.rows(
             "select event_source, event_name, what_type, what_id, event_data::text as data from event"
             " where company_id = $1 and lead_id = $2 and event_source not in ('leadCreation', 'leadUpdate')"
@@ -82,7 +82,7 @@ class Public:
         return [{**row, "data": json.loads(row["data"] or "null")} for row in records]
 
     def change(self, **columns: Any) -> None:
-        """Change the site behind everybody's back."""
+        """Changes the site in the database, without the server."""
         for name, value in columns.items():
             sql(
                 self.company.dsn,

@@ -1,4 +1,4 @@
-"""docs/capture.md is true: its calls are made in their order, its lines are those of the server, its numbers ours."""
+"""docs/capture.md is true: its calls work in their order, and its snippets and numbers are those of the server."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Forms as a person meets them: the page, what becomes of a submit, and what is said when something is wrong."""
+"""Forms as a person sees them: the page, the effects of a submit, and the error messages."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What docs/forms.md says is true: its calls are made, its forms are filled in, its numbers are the code's."""
+"""docs/forms.md is true: its calls and forms work, and its numbers are those of the code."""
 
 import json
 import re
@@ -26,7 +26,7 @@ def test_its_calls_make_its_form(public: Public) -> None:
     assert {name: value for name, value in row.items() if name not in OPEN} == {
         name: value for name, value in shown.items() if name not in OPEN
     }
-    # with a public url in front, its addresses are those of the page
+    # with this public URL its addresses are those of the page
     same = {name: row[name].replace(row["publicID"], shown["publicID"]) for name in OPEN - {"id"}}
     assert shown["hostedURL"] == shown["formAction"] == f"https://crm.example.com{same['hostedURL']}"
     assert shown["embedCode"] == same["embedCode"].replace('src="', 'src="https://crm.example.com')

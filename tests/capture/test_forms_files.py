@@ -1,4 +1,4 @@
-"""Files that come with forms: into upload fields, bounded, and out again as files only."""
+"""Files sent with forms: stored in upload fields, limited in size, and served as downloads only."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What people send to forms who mean no good: nothing of it comes back as code, and nothing of it is too much."""
+"""Hostile submits: no input comes back as code, and no input exhausts the server."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How often forms may be sent, and what kill -9 costs: on servers of the test's own."""
+"""Rate limits of forms, and submits during kill -9, on servers of the test's own."""
 
 import http.client
 import random
@@ -20,7 +20,7 @@ from support import Server, eventually, new_company, sql
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Generator[Public]:
-    """Somebody before the site of a company on a server with limits, behind a proxy that it trusts."""
+    """A visitor of a company's site, on a server with rate limits behind a trusted proxy."""
     url = ("--public-url", "https://crm.example.com")
     server = Server.on_copy(tmp_path / "data", "--trusted-proxies", "127.0.0.1", *url)
     company = new_company(server)
@@ -32,13 +32,13 @@ def limited(tmp_path: Path) -> Generator[Public]:
 
 
 def reached(form: FormOf) -> FormOf:
-    """The form, at the server itself."""
+    """The form's path on the server itself."""
     form.path = f"/f/{form.public_id}"
     return form
 
 
-def is_pace(count: int, limit: Limit, begun: float) -> bool:
-    """Whether so many requests may have passed since then: a burst, and then so many a second, however long it took."""
+def follows_limit(count: int, limit: Limit, begun: float) -> bool:
+    """Whether `count` is what a rate limit allows since `begun`: the burst, and then so many requests a second."""
     per_second, burst = limit.value
     return burst <= count <= burst + per_second * (time.monotonic() - begun) + 1
 
@@ -54,7 +54,7 @@ def test_one_address_is_slowed_down_plain_posts_sooner_and_others_are_not(limite
     first = [plain("198.51.100.1", number) for number in range(20)]
     assert set(first[:15]) == {303}
     assert set(first) <= {303, 429}
-    assert is_pace(first.count(303), Limit.PLAIN_OF_ADDRESS, begun)
+    assert follows_limit(first.count(303), Limit.PLAIN_OF_ADDRESS, begun)
     assert plain("198.51.100.2", 100) == 303
 
     page = form.raw(b"email=kept@example.com", headers={"X-Forwarded-For": "198.51.100.1"})
@@ -65,7 +65,7 @@ def test_one_address_is_slowed_down_plain_posts_sooner_and_others_are_not(limite
     begun = time.monotonic()
     ours = [form.post(token=form.token(), emailAddress=f"b{number}@example.com").status for number in range(40)]
     assert set(ours) <= {303, 429}
-    assert is_pace(ours.count(303), Limit.OF_ADDRESS, begun)
+    assert follows_limit(ours.count(303), Limit.OF_ADDRESS, begun)
     assert len(form.leads()) == first.count(303) + 1 + ours.count(303)
 
 
@@ -89,7 +89,7 @@ def test_one_form_is_slowed_down_however_many_addresses_send(limited: Public) ->
         for number in range(130)
     ]
     assert set(statuses) <= {303, 429}
-    assert is_pace(statuses.count(303), Limit.PLAIN_OF_FORM, begun)
+    assert follows_limit(statuses.count(303), Limit.PLAIN_OF_FORM, begun)
     assert other.raw(b"email=a@example.com", headers={"X-Forwarded-For": "203.0.113.7"}).status == 303
 
 
@@ -98,7 +98,7 @@ def test_pages_are_limited_for_an_address_as_well(limited: Public) -> None:
     begun = time.monotonic()
     statuses = [limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.9"}).status for _ in range(80)]
     assert set(statuses) <= {200, 429}
-    assert is_pace(statuses.count(200), Limit.VIEWS_OF_ADDRESS, begun)
+    assert follows_limit(statuses.count(200), Limit.VIEWS_OF_ADDRESS, begun)
     assert limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.10"}).status == 200
 
 
@@ -159,7 +159,7 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         progress.wait(8)
-        time.sleep(random.uniform(0.0, 0.1))  # the kill comes at any moment of the posts under way
+        time.sleep(random.uniform(0.0, 0.1))  # the kill comes at a random moment of the posts
         server.kill()
         for thread in threads:
             thread.join(20)

@@ -1,4 +1,4 @@
-"""What waits for the database is bounded, and nothing of it is forgotten."""
+"""The queue of page views for the database is bounded, and no accepted view is lost."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ async def site_of(database: Database, company: Company) -> Site:
 
 
 def test_a_burst_of_more_visitors_than_there_is_room_for_is_refused_and_not_forgotten(public: Public) -> None:
-    """Half of the room is one company's: whoever sends more is told so, and what was taken is written."""
+    """One company may use half of the capacity. More views are refused, and every accepted view is written."""
     company = public.company
 
     async def burst(database: Database) -> tuple[int, Intake]:

@@ -1,4 +1,4 @@
-"""Links of messages: clicks, the pixel, and the way out. Nobody can make one, or make one lead elsewhere."""
+"""Links of messages: clicks, the pixel and the unsubscribe link. Links cannot be forged or redirected."""
 
 import secrets
 import time
@@ -19,7 +19,7 @@ SPRING = "https://www.example.com/spring;x=1?a=b&c=%20d|e~'(f)#top"
 
 
 class Message:
-    """What a message to a new lead has, and what its reader does with it."""
+    """The links in a message to a new lead, and the requests of its reader."""
 
     def __init__(self, public: Public, *, campaign: bool = False) -> None:
         self.public, company = public, public.company
@@ -85,7 +85,7 @@ def test_what_is_done_again_and_again_is_told_once_a_minute(public: Public) -> N
 
 
 def test_the_minute_is_that_of_all_servers(public: Public) -> None:
-    """Another process remembers nothing of the click: the database does."""
+    """Another process does not know of the click, but the database does."""
     message = Message(public)
     public.ask(message.link)
     token = message.link.removeprefix("/e/")
@@ -212,7 +212,7 @@ def test_the_links_of_a_deleted_lead_still_lead_on_and_tell_nobody(public: Publi
 
 
 def forgeries(public: Public, purpose: str, parts: tuple[Any, ...], other: Public) -> list[str]:
-    """Tokens that look right and are not this company's for this purpose."""
+    """Tokens of the right form that were not signed for this company and purpose."""
     key, theirs = public.site("signing_key"), other.site("signing_key")
     own, broken = other.token, "https://e.example/\r\nx: y"
     return [

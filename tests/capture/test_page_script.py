@@ -1,4 +1,4 @@
-"""The page script as it is delivered; what it does in a browser is tried in a browser (test_browser*.py)."""
+"""The page script as it is served. tests/browser/test_page_script.py runs it in a browser."""
 
 import gzip
 import re

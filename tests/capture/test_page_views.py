@@ -1,4 +1,4 @@
-"""Page views over HTTP: what is taken, what is left out, and what is refused."""
+"""Page views over HTTP: which are recorded, ignored or refused."""
 
 import json
 import socket
@@ -66,7 +66,7 @@ def test_an_important_page_is_an_important_page_visit_and_nothing_else(public: P
     ]
 
 
-# Who is left out
+# Visitors who are not recorded
 
 
 OBJECTIONS = [{"DNT": "1"}, {"Sec-GPC": "1"}, {"DNT": "0", "Sec-GPC": "1"}]
@@ -159,7 +159,7 @@ def test_a_trusted_proxy_says_whom_it_speaks_for(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
-# What is wrong
+# Wrong requests
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_an_answer_says_nothing_and_cannot_be_kept(public: Public) -> None:
 
 
 def test_a_burst_of_visitors_is_taken_whole(public: Public) -> None:
-    """Four connections at full speed: every view that was answered with 204 is there."""
+    """Four connections send views at full speed. Every view that was answered with 204 is recorded."""
     each, taken = 500, [0] * 4
     somebodies = [Public(public.company) for _ in taken]
 
@@ -373,7 +373,7 @@ def test_nothing_of_a_page_view_is_logged(public: Public, server: Server) -> Non
 
 
 def pixel(public: Public, query: str = "", headers: dict[str, str] | None = None) -> str | None:
-    """Ask for the pixel from a page; the cookie that it sets."""
+    """Requests the pixel from a page. Returns the cookie that it sets."""
     known = {"Referer": "https://example.com/shop", **(headers or {})}
     answer = public.ask(f"/t.gif?site={public.token}{query}", headers=known)
     assert (answer.status, answer.headers["content-type"]) == (200, "image/gif")

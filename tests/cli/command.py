@@ -38,7 +38,7 @@ def free_port() -> int:
 
 @contextmanager
 def outside_postgres(folder: Path, *initdb: str, port: int = 0) -> Generator[str]:
-    """A PostgreSQL on TCP that asks for a password; gives the address of its superuser."""
+    """A PostgreSQL on TCP that asks for a password. Yields the URL of its superuser."""
     port = port or free_port()
     cluster = folder / "cluster"
     password = folder / "password"

@@ -1,4 +1,4 @@
-"""`springhead doctor` on a healthy set-up and on sick ones."""
+"""`springhead doctor` on a healthy installation and on broken ones."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Companies and keys, made and changed beside a running server, and without one."""
+"""Companies and keys, created and changed while the server runs, and without a server."""
 
 import json
 import re

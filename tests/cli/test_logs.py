@@ -1,4 +1,4 @@
-"""The log: no secret in it, and nothing in a value that forges a line or steers a terminal (A46, A56)."""
+"""The log contains no secret, and no value can forge a line or control a terminal (A46, A56)."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`springhead seed`: plausible people of many countries, the same ones every time."""
+"""`springhead seed`: plausible people of many countries, the same people in every run."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""`springhead serve`: what it says, what it refuses, and that it leaves nothing running."""
+"""`springhead serve`: its output and refusals, and that it leaves no process running."""
 
 import http.client
 import json
@@ -48,7 +48,7 @@ def listens(port: int) -> bool:
 
 
 def greeting(data: Path, folder: Path) -> tuple[str, str]:
-    """Starts the server as a person would, pastes its curl line if there is one, presses Ctrl-C."""
+    """Starts the server as a person does, runs its curl line if it prints one, and presses Ctrl-C."""
     command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0"]
     with subprocess.Popen(
         command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -75,7 +75,7 @@ def greeting(data: Path, folder: Path) -> tuple[str, str]:
 
 
 class FirstStart(NamedTuple):
-    """A server's first start: its data folder, its greeting, and the answer to the curl line of the greeting."""
+    """A server's first start: its data folder, its greeting, and the answer to the greeting's curl line."""
 
     data: Path
     greeting: str

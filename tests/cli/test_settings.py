@@ -1,4 +1,4 @@
-"""Settings: which source wins, and what is said about wrong ones."""
+"""Settings: which source wins, and the messages about wrong settings."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""urllib, as scripts have it: its own Content-Type (a form's), or, with RAW=1, http.client and none at all."""
+"""urllib as scripts use it, with its default Content-Type of a form. With RAW=1: http.client without a Content-Type."""
 
 import http.client
 import json
