@@ -169,7 +169,7 @@ class TestTheToken:
         assert len(form.submits()) == 1
         page = form.post(token=token, emailAddress="b@example.com")
         assert page.status == 422
-        assert told(page) == {"": "This page was open for a long time or sent before. Please send the form again."}
+        assert told(page) == {"": "This page was open for too long, or it was sent before. Please send the form again."}
         assert len(form.leads()) == 1
 
     def test_that_is_too_young_is_refused_with_what_was_typed(self, public: Public) -> None:
@@ -190,7 +190,7 @@ class TestTheToken:
         form = FormOf(public, allowPlainPosts=0)
         page = form.post(token=None, emailAddress="a@example.com")
         assert page.status == 422
-        assert told(page) == {"": "Please look at what you have entered and send it once more."}
+        assert told(page) == {"": "Please check your entries, and send the form once more."}
         assert inputs(page)["emailAddress"] == "a@example.com"
         assert form.leads() == []
         assert form.post(emailAddress="a@example.com").status == 303
@@ -201,7 +201,7 @@ def test_who_fills_in_what_nobody_sees_is_refused_politely(public: Public) -> No
     for token in ("", None):
         page = form.post(("_confirm", "http://spam.example"), token=token, emailAddress="a@example.com")
         assert page.status == 422
-        assert told(page) == {"": "Please leave the field that says so empty, and send the form again."}
+        assert told(page) == {"": 'Please clear the field that says "Leave this empty", and send the form again.'}
     assert form.leads() == []
     assert form.post(("_confirm", ""), emailAddress="a@example.com").status == 303
 

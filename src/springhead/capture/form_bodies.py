@@ -89,7 +89,7 @@ async def open_body(request: Request, limit: int) -> AsyncGenerator[FormBody]:
     except BodyTooLarge:
         raise UnreadableBody(f"Expected at most {limit:,} bytes", 413) from None
     except (HTTPException, MultiPartException):
-        raise UnreadableBody(f"This is no form, or one with more than {FIELDS} fields or {FILES} files") from None
+        raise UnreadableBody(f"This is not a form, or it has more than {FIELDS} fields or {FILES} files") from None
     try:
         items = form.multi_items()
         fields = [(name, value) for name, value in items if isinstance(value, str)]

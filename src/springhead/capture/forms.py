@@ -260,16 +260,16 @@ def _refusal(inputs: SubmittedInputs, message: str, status: int = 422, *, retry_
 
 
 _TOO_MANY = "Too many forms were sent just now. Please try again in a minute."
-_LATER = "We could not take this just now. Please try again in a moment."
-_NOT_FOUND = "There is no such form, or it takes no more answers."
-_TRAP_FILLED = "Please leave the field that says so empty, and send the form again."
-_CONFIRM = "Please look at what you have entered and send it once more."
-_OUTDATED_PAGE = "This page was open for a long time or sent before. Please send the form again."
+_LATER = "We could not do that just now. Please try again in a minute."
+_NOT_FOUND = "This form or file does not exist, or the form is closed."
+_TRAP_FILLED = 'Please clear the field that says "Leave this empty", and send the form again.'
+_CONFIRM = "Please check your entries, and send the form once more."
+_OUTDATED_PAGE = "This page was open for too long, or it was sent before. Please send the form again."
 _TOO_FAST = "That was very fast. Please send the form again."
 
 
 def _not_found() -> Response:
-    return pages.text_page("Nothing here", _NOT_FOUND, status=404)
+    return pages.text_page("Not found", _NOT_FOUND, status=404)
 
 
 def _token(loaded: LoadedForm, age: float = 0) -> str:

@@ -27,8 +27,8 @@ from springhead.wire.http.messages import SAFE_HEADERS, BodyTooLarge, BoundedBod
 
 log = structlog.get_logger()
 
-_NO_LINK = "This link is not one of ours, or it was cut on its way. Please copy the whole of it."
-_LATER = "We could not store that just now. Please try again in a minute."
+_NO_LINK = "This link is incomplete or invalid. Please copy the whole link from the email."
+_LATER = "We could not do that just now. Please try again in a minute."
 
 
 class Links:
@@ -53,7 +53,7 @@ class Links:
         try:
             site, link = await self._read(request, CLICK)
         except Unavailable:
-            return pages.text_page("Just a moment", _LATER, status=503)
+            return pages.text_page("One moment", _LATER, status=503)
         if site is None or link is None or not link.url:
             return pages.text_page("Not found", _NO_LINK, status=404)
         if not is_bot(_user_agent(request)):
@@ -83,7 +83,7 @@ class Links:
         try:
             site, link = await self._read(request, UNSUBSCRIBE)
         except Unavailable:
-            return pages.text_page("Just a moment", _LATER, status=503)
+            return pages.text_page("One moment", _LATER, status=503)
         if site is None or link is None:
             return pages.text_page("Not found", _NO_LINK, status=404)
         text = f"You will get no more emails from {site.company.name}."
@@ -98,16 +98,16 @@ class Links:
             if site is None or link is None:
                 return pages.text_page("Not found", _NO_LINK, status=404)
             if not self._unsubscribe_limit.allows(request.path_params["token"], monotonic_ns()):
-                return pages.text_page("Just a moment", _LATER, status=429)
+                return pages.text_page("One moment", _LATER, status=429)
             context = Context(server=self._server, company=site.company, utc=True)
             change = {"id": link.lead_id, "isUnsubscribed": 1}
             _check_unsubscribed(await perform(context, "updateLeadsV2", {"objects": [change]}))
         except BodyTooLarge:
-            return pages.text_page("Too large", _NO_LINK, status=413)
+            return pages.text_page("Too large", "This request is too large.", status=413)
         except ClientDisconnect:
             return Response(status_code=400)
         except Unavailable:
-            return pages.text_page("Just a moment", _LATER, status=503)
+            return pages.text_page("One moment", _LATER, status=503)
         return pages.text_page("Unsubscribed", f"You will get no more emails from {site.company.name}.")
 
     async def _read(self, request: Request, purpose: str) -> tuple[Site | None, SignedLink | None]:

@@ -161,7 +161,7 @@
         .then(handleAnswer)
         .catch(function () {
           button.disabled = false;
-          showErrors("That did not go through. Please try again in a moment.");
+          showErrors("We could not send the form. Please try again in a minute.");
         });
     }, Math.max(0, form.wait - (Date.now() - loadedAt)));
   });
