@@ -16,7 +16,8 @@ import structlog
 from springhead.delivery import payloads
 from springhead.delivery.backoff import pause
 from springhead.delivery.capacity import Capacity
-from springhead.delivery.sender import Answer, Sender
+from springhead.delivery.receiver_answers import Answer
+from springhead.delivery.sender import Sender
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.feed.webhooks import new_message_id, signed_headers
