@@ -238,10 +238,10 @@ def dump(server: Server, company: Company) -> dict[str, list[str]]:
     """Everything that the database holds of a company, row by row."""
     tables = _tables_with_companies(server.dsn)
     parts = [f"select '{name}' as name, t::text as row from {name} t where {key} = $1" for name, key in tables.items()]
-    ids: dict[str, list[str]] = {name: [] for name in tables}
+    by_table: dict[str, list[str]] = {name: [] for name in tables}
     for row in sql(server.dsn, " union all ".join(parts) + " order by 1, 2", company.id, company_id=company.id):
-        ids[row["name"]].append(row["row"])
-    return ids
+        by_table[row["name"]].append(row["row"])
+    return by_table
 
 
 @cache

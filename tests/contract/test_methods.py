@@ -38,7 +38,7 @@ def test_the_methods_of_the_first_step_are_there() -> None:
     }  # fmt: skip
 
 
-TEXTS = {file.stem: file.read_text() for file in (TESTS / "methods").glob("test_*.py")}
+TEXTS = {file.stem: file.read_text() for file in (TESTS / "methods").rglob("test_*.py")}
 
 
 @every_method
