@@ -22,7 +22,7 @@ from delivery.names import Names
 from delivery.receiver import Receiver
 from springhead.delivery import client
 from springhead.delivery.client import is_own
-from springhead.delivery.receiver_answers import KEPT_BYTES, Answer, wait_of
+from springhead.delivery.receiver_answers import KEPT_BYTES, ReceiverAnswer, wait_of
 from springhead.delivery.sender import Sender
 from springhead.model.feed.receiver_addresses import Networks, kind_of
 
@@ -56,7 +56,7 @@ def using(work: Callable[[Sender], Coroutine[Any, Any, T]], networks: Networks =
     return uvloop.run(run())
 
 
-def post(url: str, body: bytes = b"{}", *, networks: Networks = HERE, names: Names | None = None) -> Answer:
+def post(url: str, body: bytes = b"{}", *, networks: Networks = HERE, names: Names | None = None) -> ReceiverAnswer:
     return using(lambda sender: sender.post(url, body, {"webhook-id": "msg_1"}), networks, names)
 
 
@@ -188,10 +188,10 @@ def connections(receiver: Receiver) -> int:
     return sum(bool(connection.raddr) and connection.raddr.port == receiver.port for connection in own)
 
 
-def post_unread(receiver: Receiver, path: str) -> Answer:
+def post_unread(receiver: Receiver, path: str) -> ReceiverAnswer:
     """What came of a large push that its receiver does not read, when nothing is left of it."""
 
-    async def work(sender: Sender) -> Answer:
+    async def work(sender: Sender) -> ReceiverAnswer:
         answer = await sender.post(receiver.url(path), b"x" * 20_000_000, {})
         end = time.monotonic() + 20
         while connections(receiver) and time.monotonic() < end:  # noqa: ASYNC110 - the kernel tells nobody
@@ -332,7 +332,7 @@ def test_a_name_that_leads_elsewhere_at_its_next_look_up_is_judged_again() -> No
         good.answers["/close"] = "500 Connection: close"
         with Names(rebound_example=[["127.0.0.2"], ["127.0.0.1"]]) as names:
 
-            async def work(sender: Sender) -> list[Answer]:
+            async def work(sender: Sender) -> list[ReceiverAnswer]:
                 url = f"http://rebound.example:{good.port}/once"
                 return [await sender.post(url, b"{}", {}) for _ in range(3)]
 
@@ -353,7 +353,7 @@ def test_an_address_of_this_machine_is_its_own_and_no_other_is() -> None:
 def test_names_that_lead_nowhere_or_hang_say_so(receiver: Receiver) -> None:
     with Names(hangs_example=[]) as names:
 
-        async def work(sender: Sender) -> tuple[Answer, Answer, list[Answer]]:
+        async def work(sender: Sender) -> tuple[ReceiverAnswer, ReceiverAnswer, list[ReceiverAnswer]]:
             nowhere = await sender.post("http://nowhere.example/", b"{}", {})
             hanging = [asyncio.create_task(sender.post(f"http://hangs.example/{n}", b"{}", {})) for n in range(200)]
             await asyncio.sleep(0.1)

@@ -223,7 +223,9 @@ class Forms:
             raise _refusal(inputs, _OUTDATED_PAGE)
         return outcome
 
-    def _check_sender(self, loaded: LoadedForm, inputs: SubmittedInputs, page: "Page | None", address: str) -> None:
+    def _check_sender(
+        self, loaded: LoadedForm, inputs: SubmittedInputs, page: "SignedPage | None", address: str
+    ) -> None:
         """Raises SubmissionRefused for bots, for outdated pages, and beyond the rate limits of plain submissions."""
         if inputs.extra.get(pages.TRAP):
             raise _refusal(inputs, _TRAP_FILLED)
@@ -238,18 +240,18 @@ class Forms:
             raise _refusal(inputs, _TOO_FAST)
 
 
-class Page(msgspec.Struct, frozen=True):
+class SignedPage(msgspec.Struct, frozen=True):
     """A submitted page that this server made. `age` is in seconds."""
 
     nonce: str
     age: float
 
 
-def _page_of(loaded: LoadedForm, inputs: SubmittedInputs) -> Page | None:
+def _page_of(loaded: LoadedForm, inputs: SubmittedInputs) -> SignedPage | None:
     """Returns the page of the token. Returns None if no token was sent, or if it was not signed for this form."""
     match signing.verify(loaded.site.signing_key, PURPOSE, inputs.extra.get(pages.TOKEN, "")):
         case (int(form_id), int(issued), str(nonce)) if form_id == loaded.form.id:
-            return Page(nonce, time.time() - issued)
+            return SignedPage(nonce, time.time() - issued)
         case _:
             return None
 

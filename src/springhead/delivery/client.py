@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from springhead import __version__
-from springhead.delivery.receiver_answers import Answer, stored_text, wait_of
+from springhead.delivery.receiver_answers import ReceiverAnswer, stored_text, wait_of
 from springhead.model.feed.receiver_addresses import Address, Networks, unmapped
 
 CONNECT_SECONDS = 5.0
@@ -76,16 +76,16 @@ class Client:
         await self._session.close()
         await self._resolver.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is an Answer, too."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
+        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is a ReceiverAnswer, too."""
         started = time.perf_counter()
         try:
             answer = await self._post(url, body, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as cause:
-            answer = Answer(error=_failure_text(cause), duration=0)
+            answer = ReceiverAnswer(error=_failure_text(cause), duration=0)
         return msgspec.structs.replace(answer, duration=time.perf_counter() - started)
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
         trace = SimpleNamespace(reused=False)
         try:
             return await self._post_once(url, body, headers, trace)
@@ -95,7 +95,9 @@ class Client:
                 raise
         return await self._post_once(url, body, headers, trace)
 
-    async def _post_once(self, url: str, body: bytes, headers: Mapping[str, str], trace: SimpleNamespace) -> Answer:
+    async def _post_once(
+        self, url: str, body: bytes, headers: Mapping[str, str], trace: SimpleNamespace
+    ) -> ReceiverAnswer:
         async with self._session.post(
             URL(url, encoded=True),  # exactly the URL that was checked
             data=io.BytesIO(body),  # sent in pieces: a large body does not block the event loop
@@ -104,7 +106,7 @@ class Client:
             trace_request_ctx=trace,
         ) as response:
             text = await _read_body(response)
-            return Answer(
+            return ReceiverAnswer(
                 status=response.status,
                 duration=0,
                 body=text,

@@ -34,7 +34,7 @@ TEST_BODY = b'{"leads":[],"changes":[],"test":true}'
 _encode = msgspec.json.Encoder().encode
 
 
-class Batch(msgspec.Struct, frozen=True):
+class ChangeBatch(msgspec.Struct, frozen=True):
     """The changes of one push, in order, and the number after which the next push continues."""
 
     changes: Sequence[Change]
@@ -45,14 +45,14 @@ class Batch(msgspec.Struct, frozen=True):
         """The ids of the changed leads, each once."""
         return list(dict.fromkeys(change.lead_id for change in self.changes))
 
-    def first(self, leads: int) -> "Batch":
+    def first(self, leads: int) -> "ChangeBatch":
         """Returns the first changes, up to the first change of a further lead after so many leads."""
         lead_ids = set(self.lead_ids[:leads])
         end = next((position for position, change in enumerate(self.changes) if change.lead_id not in lead_ids), None)
-        return self if end is None else Batch(self.changes[:end], self.changes[end - 1].sequence)
+        return self if end is None else ChangeBatch(self.changes[:end], self.changes[end - 1].sequence)
 
 
-async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) -> Batch:
+async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) -> ChangeBatch:
     """Returns the changes of a stored delivery, or the next changes that concern the subscription.
 
     Returns no changes if the first page has none for the subscription. `far` scans a long page.
@@ -60,7 +60,7 @@ async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) ->
     if order.first is not None and order.last is not None:
         span = order.last - order.first + 1
         page = await changes.after(tx, company_id, order.first - 1, kinds=order.kinds, limit=span)
-        return Batch([change for change in page.changes if _concerns(change, order)], order.last)
+        return ChangeBatch([change for change in page.changes if _concerns(change, order)], order.last)
     gathered: list[Change] = []
     upto, last = order.sent, order.sent + 1
     while upto < last and len(gathered) < CHANGES and len({change.lead_id for change in gathered}) < LEADS:
@@ -71,7 +71,7 @@ async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) ->
         upto, last = page.upto, page.last
         if not gathered:
             break
-    return Batch(gathered, upto).first(LEADS)
+    return ChangeBatch(gathered, upto).first(LEADS)
 
 
 def _concerns(change: Change, order: Order) -> bool:
@@ -81,7 +81,7 @@ def _concerns(change: Change, order: Order) -> bool:
     return any(name in change.changed for name in order.fields)
 
 
-async def compose(tx: Tx, company_id: int, order: Order, batch: Batch, fields: FieldCache) -> bytes:
+async def compose(tx: Tx, company_id: int, order: Order, batch: ChangeBatch, fields: FieldCache) -> bytes:
     """Returns the payload in JSON. Raises TryAgain if the custom fields have changed since they were cached."""
     field_set = await fields.of(tx, company_id)
     names = None if order.fields is None else ["id", *order.fields]

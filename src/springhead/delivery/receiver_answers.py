@@ -13,7 +13,7 @@ LONGEST_WAIT = 86_400.0
 """The longest Retry-After in seconds; a longer one is shortened to it."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class ReceiverAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of an attempt: the status of the answer, or in `error` the reason why there is no answer.
 
     `duration` and `retry_after` are seconds. `body` is the beginning of the answer, as text that PostgreSQL can store.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from springhead.delivery.receiver_answers import Answer
+from springhead.delivery.receiver_answers import ReceiverAnswer
 from springhead.model.feed.receiver_addresses import Networks
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Sender:
                 self._client = client(self._networks, tls, self._name_server)
         return self._client
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is an Answer, too."""
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
+        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is a ReceiverAnswer, too."""
         client = self._client or await self.open()
         return await client.post(url, body, headers)
 

@@ -16,7 +16,7 @@ import structlog
 from springhead.delivery import payloads
 from springhead.delivery.backoff import pause
 from springhead.delivery.capacity import Capacity
-from springhead.delivery.receiver_answers import Answer
+from springhead.delivery.receiver_answers import ReceiverAnswer
 from springhead.delivery.sender import Sender
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Target, TestPushResult
@@ -242,7 +242,7 @@ class Worker:
                 )  # fmt: skip
         return None if delivery_id is None else (order, delivery_id, message_id, body)
 
-    async def _store_answer(self, company_id: int, claim: Claim, delivery_id: int, answer: Answer) -> bool:
+    async def _store_answer(self, company_id: int, claim: Claim, delivery_id: int, answer: ReceiverAnswer) -> bool:
         """Stores the outcome of an attempt; returns whether there is more to send and this worker keeps the lease."""
         ids = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
         result = Result(
@@ -292,7 +292,7 @@ class Worker:
             async with asyncio.timeout(TEST_SECONDS):
                 answer = await self._sender.post(target.url, body, headers)
         except TimeoutError:
-            answer = Answer(error=f"no answer within {TEST_SECONDS:g} seconds", duration=TEST_SECONDS)
+            answer = ReceiverAnswer(error=f"no answer within {TEST_SECONDS:g} seconds", duration=TEST_SECONDS)
         return TestPushResult(
             success=answer.accepted,
             status=answer.status,

@@ -39,7 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     close: Callable[[], Awaitable[None]] | None = None
 
 
-class State(msgspec.Struct, kw_only=True):
+class JobState(msgspec.Struct, kw_only=True):
     """The state of a job: `is_up` is false from a death until the next turn that succeeds.
 
     `last_success` is a Unix time: the end of the last turn that succeeded, or the start of the job before the first.
@@ -55,18 +55,18 @@ class Runner:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = jobs
-        self._states: dict[str, State] = {}
+        self._states: dict[str, JobState] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
-    def states(self) -> Mapping[str, State]:
+    def states(self) -> Mapping[str, JobState]:
         """The states of the jobs that are not complete, by name."""
         return self._states
 
     def start(self) -> None:
         """Start all jobs."""
         for job in self._jobs:
-            self._states[job.name] = State(last_success=time.time())
+            self._states[job.name] = JobState(last_success=time.time())
             self._tasks.append(asyncio.create_task(self._run(job), name=f"job {job.name}"))
 
     async def stop(self) -> None:

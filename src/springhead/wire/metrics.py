@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from springhead.jobs.runner import State
+    from springhead.jobs.runner import JobState
     from springhead.store.database.pool import Database
     from springhead.wire.http.connections import Connections
 
@@ -29,7 +29,7 @@ class Metrics:
         page_views: "Callable[[], Mapping[str, int]]",
         pushes: "Callable[[], Mapping[str, int]]",
         refusals: "Mapping[tuple[str, int], int]",
-        jobs: "Callable[[], Mapping[str, State]]",
+        jobs: "Callable[[], Mapping[str, JobState]]",
         failures: "Mapping[str, int]",
     ) -> None:
         self._registry = CollectorRegistry()
@@ -131,7 +131,7 @@ class _Refusals(Collector):
 
 
 class _Jobs(Collector):
-    def __init__(self, jobs: "Callable[[], Mapping[str, State]]", failures: "Mapping[str, int]") -> None:
+    def __init__(self, jobs: "Callable[[], Mapping[str, JobState]]", failures: "Mapping[str, int]") -> None:
         self._jobs, self._failures = jobs, failures
 
     def collect(self) -> "Iterable[Metric]":

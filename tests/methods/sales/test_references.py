@@ -10,7 +10,7 @@ import pytest
 
 from springhead.model.leads.leads import LEAD
 from springhead.store.database.pool import Database
-from springhead.store.nouns.table import Batch, table
+from springhead.store.nouns.table import RecordBatch, table
 from stopwatch import within
 from support import Company, eventually, new_email, sql, until_blocked, with_database
 
@@ -240,7 +240,7 @@ def test_a_delete_waits_for_a_write_that_names_its_object_and_then_takes_it_back
     deletion = threading.Thread(target=lambda: deleted.extend(delete(caller, "accountID", account)))
 
     async def write(database: Database) -> None:
-        new = Batch(
+        new = RecordBatch(
             documents=f'[{{"emailAddress":"late@example.com","accountID":{account}}}]',
             keys=["late@example.com"],
             version=1,

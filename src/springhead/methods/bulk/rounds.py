@@ -23,15 +23,15 @@ from springhead.rpc.context import Context, object_schema
 from springhead.rpc.method import Outcome, refused, succeeded, upserted
 from springhead.rpc.objects import CheckedObjects
 from springhead.store.database.pool import TryAgain, Tx
-from springhead.store.nouns.table import Batch, Inserted, Table, Updated, table
+from springhead.store.nouns.table import Inserted, RecordBatch, Table, Updated, table
 
 
 def batch_of(
     context: Context, noun: Noun, fields: FieldSet, records: Sequence[Any], documents: str, *, creating: bool
-) -> Batch:
+) -> RecordBatch:
     """The objects in the form that the store takes; `documents` are the same objects as JSON."""
     objects = object_schema(noun, fields, creating=creating)
-    return Batch(
+    return RecordBatch(
         documents=documents,
         custom=objects.custom_to_json(records),
         nulls=[] if creating else objects.null_bits(records),
@@ -54,7 +54,7 @@ def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
     )
 
 
-async def _insert(context: Context, tx: Tx, noun: Noun, batch: Batch) -> list[Inserted]:
+async def _insert(context: Context, tx: Tx, noun: Noun, batch: RecordBatch) -> list[Inserted]:
     """Inserts objects. Raises TryAgain if the custom fields have changed meanwhile."""
     inserted = await table(noun).insert(tx, context.company.id, batch)
     if not inserted:

@@ -14,7 +14,7 @@ from springhead.rpc.key_params import Text
 from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, LimitOrOffset, Names
 from springhead.store.feed import changes
-from springhead.store.feed.changes import Page
+from springhead.store.feed.changes import FeedPage
 
 WAIT_MAX = 25
 """The most seconds that a call waits for a change: proxies close connections that are silent for 30 seconds."""
@@ -121,12 +121,12 @@ def _start(cursor: str) -> int:
     return int(cursor or 0)
 
 
-async def _page(context: Context, start: int | None, kinds: Sequence[str] | None, limit: int) -> Page:
+async def _page(context: Context, start: int | None, kinds: Sequence[str] | None, limit: int) -> FeedPage:
     company_id = context.company.id
     async with context.tx() as tx:
         last = await changes.number(tx, company_id)
         if start is None:
-            return Page([], last, last)
+            return FeedPage([], last, last)
         if start > last:
             raise InvalidParameters(
                 _cursor_problem(f"The feed ends at {last}: this cursor is of another database, begin anew")

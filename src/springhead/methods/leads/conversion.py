@@ -30,9 +30,9 @@ from springhead.rpc.objects import CheckedObjects
 from springhead.rpc.params import Objects
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.leads import conversion, events, lead_status
-from springhead.store.leads.conversion import Candidate, Change, ExistingIds
+from springhead.store.leads.conversion import Candidate, ConvertedLead, ExistingIds
 from springhead.store.lists import filtered_lists
-from springhead.store.nouns.table import Batch, table
+from springhead.store.nouns.table import RecordBatch, table
 from springhead.store.sales import opportunities
 
 _OBJECTS = "The leads, each a hash of `id` or `emailAddress` and the values of the conversion; at most 500 per call."
@@ -265,7 +265,7 @@ class _Conversion:
         if not creating:
             return
         documents = msgspec.json.encode([self._opportunity(plan) for plan in creating]).decode()
-        batch = Batch(documents=documents, version=self._fields.version, zone=self._context.zone_name)
+        batch = RecordBatch(documents=documents, version=self._fields.version, zone=self._context.zone_name)
         inserted = await table(OPPORTUNITY).insert(self._tx, self._company_id, batch)
         if not inserted or any(row.id is None for row in inserted):
             self._context.server.fields.forget(self._company_id)
@@ -291,7 +291,7 @@ class _Conversion:
 
     async def _change_leads(self, plans: Sequence[_Plan]) -> None:
         """Writes status and account of the leads, then updates links, events and filtered lists."""
-        changes = [Change(plan.lead.id, plan.account_id, plan.status) for plan in plans]
+        changes = [ConvertedLead(plan.lead.id, plan.account_id, plan.status) for plan in plans]
         changed = await conversion.update_leads(self._tx, self._company_id, changes)
         await events.write(self._tx, self._company_id, [event for plan in plans for event in _events(plan)])
         made = [plan.opportunity_id for plan in plans if plan.opportunity_id is not None]

@@ -28,7 +28,7 @@ from springhead.rpc.params import PAGE, Objects, Where
 from springhead.store.database.pool import Tx
 from springhead.store.leads import lead_status
 from springhead.store.sales import notes, opportunities
-from springhead.store.sales.opportunities import State
+from springhead.store.sales.opportunities import OpportunityState
 
 _OBJECTS = "The opportunities, each a hash of system names and values; at most 500 per call."
 _NEW = {"opportunityName": "A new roof", "dealStageID": "{dealStage}", "closeDate": "2030-01-31", "amount": 12500}
@@ -67,7 +67,7 @@ class _LeadUpdates:
 
     def __init__(self) -> None:
         self._names_leads = False
-        self._before: Mapping[int, State] = {}
+        self._before: Mapping[int, OpportunityState] = {}
         self._leads: set[int] = set()
 
     @property

@@ -40,7 +40,7 @@ def _noted(column: str, rows: str, condition: str) -> str:
             )"""
 
 
-class Page(msgspec.Struct, frozen=True):
+class FeedPage(msgspec.Struct, frozen=True):
     """Changes in order; `upto` is the number to go on from, `last` that of the company's last change."""
 
     changes: Sequence[Change]
@@ -103,7 +103,7 @@ async def pending(tx: Tx) -> list[int]:
 
 async def after(
     tx: Tx, company_id: int, sequence: int, *, kinds: Sequence[str] | None = None, limit: int, within: int = 0
-) -> Page:
+) -> FeedPage:
     """The numbered changes behind a number, in order: `limit` of them at most, out of the next `within` ones.
 
     `within` is for readers of some kinds only: it bounds what is looked at for them. Changes of leads of which nothing
@@ -159,7 +159,7 @@ async def after(
     ]
     last: int = rows[0]["end"]
     upto = changes[-1].sequence if len(changes) == limit else max(sequence, min(sequence + span, last))
-    return Page(changes, upto, last)
+    return FeedPage(changes, upto, last)
 
 
 class Watch(msgspec.Struct, frozen=True):

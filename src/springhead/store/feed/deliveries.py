@@ -8,7 +8,7 @@ from springhead.model.kit.errors import Json
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
-from springhead.store.nouns.where import Where
+from springhead.store.nouns.where import WhereClause
 
 TIDIED = 100
 """Deliveries that are forgotten at a time."""
@@ -112,7 +112,7 @@ async def latest(
     tx: Tx, company_id: int, filters: Mapping[str, Json], *, zone: str, limit: int, offset: int
 ) -> list[dict[str, Json]]:
     """The deliveries that all filters choose, the newest first."""
-    where = Where(DELIVERY, filters, first=5)
+    where = WhereClause(DELIVERY, filters, first=5)
     rows = await tx.rows(
         statement(
             f"""

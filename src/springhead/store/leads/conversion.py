@@ -31,7 +31,7 @@ class ExistingIds(msgspec.Struct, frozen=True):
     users: Collection[int]
 
 
-class Change(msgspec.Struct, frozen=True):
+class ConvertedLead(msgspec.Struct, frozen=True):
     """The new account and status of a lead."""
 
     id: int
@@ -156,7 +156,7 @@ async def create_accounts(
     return {row["account_key"]: row["id"] for row in rows}
 
 
-async def update_leads(tx: Tx, company_id: int, changes: Sequence[Change]) -> list[int]:
+async def update_leads(tx: Tx, company_id: int, changes: Sequence[ConvertedLead]) -> list[int]:
     """Sets the account and status of leads; returns the ids of the leads that changed."""
     rows = await tx.rows(
         """

@@ -32,7 +32,7 @@ def listing(company_id: int, noun: str, filters: Mapping[str, Json], condition: 
     return company_id, noun, named if len(named) < NAMED_UP_TO else hashlib.sha256(named.encode()).hexdigest()
 
 
-class Start:
+class PageStart:
     """The start of a page: it begins after the object with the id `after`, as of `generation`."""
 
     __slots__ = ("after", "generation", "until")
@@ -47,9 +47,9 @@ class PageStarts:
     """The page starts of each listing, bounded in number and age."""
 
     def __init__(self) -> None:
-        self._listings: OrderedDict[Listing, OrderedDict[int, Start]] = OrderedDict()
+        self._listings: OrderedDict[Listing, OrderedDict[int, PageStart]] = OrderedDict()
 
-    def find(self, listing: Listing, offset: int) -> Start | None:
+    def find(self, listing: Listing, offset: int) -> PageStart | None:
         """The start of the page at `offset`, None if it is not remembered."""
         starts = self._listings.get(listing)
         start = starts.get(offset) if starts else None
@@ -59,7 +59,7 @@ class PageStarts:
         """Remembers that the page at `offset` begins after the object with the id `after`."""
         starts = self._listings.setdefault(listing, OrderedDict())
         self._listings.move_to_end(listing)
-        starts[offset] = Start(after, generation)
+        starts[offset] = PageStart(after, generation)
         starts.move_to_end(offset)
         if len(starts) > KEPT_OFFSETS:
             starts.popitem(last=False)

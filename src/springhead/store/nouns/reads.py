@@ -11,7 +11,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 from springhead.store.nouns import paging
 from springhead.store.nouns.paging import PageStarts
-from springhead.store.nouns.where import Where
+from springhead.store.nouns.where import WhereClause
 
 _STAMP = {"create": "create_timestamp", "update": "update_timestamp"}
 
@@ -63,7 +63,7 @@ async def find(
 
     Returns no rows also if the field version has changed.
     """
-    where = Where(select.noun, filters, first=6, either=either)
+    where = WhereClause(select.noun, filters, first=6, either=either)
     query = statement(
         f"select {select.list} from {select.source} where {select.guard} and {where.condition}"
         f" order by {where.order} limit $4 offset $5"
@@ -95,7 +95,7 @@ async def page(
     noun = select.noun
     listing = paging.listing(company_id, noun.name, filters, condition)
     start = page_starts.find(listing, offset) if offset else None
-    where = Where(noun, filters, first=7)
+    where = WhereClause(noun, filters, first=7)
     matching = f"l.company_id = $1 and {select.active} and {condition} and {where.condition}"
     generation = f"coalesce((select generation from shift where company_id = $1 and noun = '{noun.table}'), 0)"
     begin = (

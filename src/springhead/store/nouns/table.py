@@ -21,7 +21,7 @@ from springhead.store.lifecycle import recycling
 Lock = Literal["for update", "for update skip locked"]
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class RecordBatch(msgspec.Struct, frozen=True, kw_only=True):
     """The objects of a call as parameters of a statement.
 
     `documents` is a JSON array of the objects with the API's names, `custom` a JSON array of their custom values.
@@ -80,7 +80,7 @@ class Table:
         self._written = noun.writable_columns
         self._id = noun.by_name["id"]
 
-    async def insert(self, tx: Tx, company_id: int, batch: Batch) -> list[Inserted]:
+    async def insert(self, tx: Tx, company_id: int, batch: RecordBatch) -> list[Inserted]:
         """Inserts the objects whose unique value is free and whose references exist; returns an outcome for each.
 
         The unique index decides whether a value is free: of two concurrent calls with the same value, one inserts a
@@ -91,7 +91,7 @@ class Table:
         tx.changed |= self.noun.events is not None
         return [Inserted(*row.values()) for row in rows]
 
-    async def update(self, tx: Tx, company_id: int, batch: Batch, *, skip_locked: bool) -> list[Updated]:
+    async def update(self, tx: Tx, company_id: int, batch: RecordBatch, *, skip_locked: bool) -> list[Updated]:
         """Updates the rows that the objects mean, each row once; returns an outcome for each object.
 
         With `skip_locked` a row that another transaction has locked is skipped (`locked` is False). Otherwise the
@@ -108,7 +108,7 @@ class Table:
         tx.changed |= self.noun.events is not None
         return {row["id"] for row in rows}
 
-    def _arguments(self, company_id: int, batch: Batch) -> tuple[object, ...]:
+    def _arguments(self, company_id: int, batch: RecordBatch) -> tuple[object, ...]:
         arguments = (company_id, batch.documents, batch.custom, batch.nulls, batch.version, batch.zone)
         return (*arguments, batch.keys) if self.noun.key_column else arguments
 

@@ -10,7 +10,7 @@ _ARRAYS = {
 }  # fmt: skip
 
 
-class Where:
+class WhereClause:
     """The condition of one call and its parameters, numbered from `first`.
 
     A row must match all filters. With `either` it must match one of them, and rows chosen by id come first in `order`.

@@ -22,7 +22,7 @@ from springhead.store.lifecycle.recycling import bin_parts
 from springhead.store.nouns.table import expire_page_starts
 
 
-class State(msgspec.Struct, frozen=True):
+class OpportunityState(msgspec.Struct, frozen=True):
     """The values of an opportunity that matter to its leads."""
 
     id: int
@@ -95,7 +95,7 @@ async def lock_shared(tx: Tx, company_id: int, ids: Collection[int]) -> None:
     )
 
 
-async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, State]:
+async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, OpportunityState]:
     """The current values of opportunities, by id."""
     rows = await tx.rows(
         """
@@ -108,7 +108,7 @@ async def states(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, State
         company_id,
         ids,
     )
-    return {row["id"]: State(*row.values()) for row in rows}
+    return {row["id"]: OpportunityState(*row.values()) for row in rows}
 
 
 async def links(tx: Tx, company_id: int, opportunity_ids: Collection[int]) -> list[Link]:
@@ -242,7 +242,7 @@ async def detach_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None
 
 
 async def after_write(
-    tx: Tx, company_id: int, fields: FieldSet, ids: Sequence[int], before: Mapping[int, State] | None = None
+    tx: Tx, company_id: int, fields: FieldSet, ids: Sequence[int], before: Mapping[int, OpportunityState] | None = None
 ) -> None:
     """Link the named leads of written opportunities, write events, and correct the statuses of leads.
 
@@ -278,7 +278,7 @@ async def after_link(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Li
     await lead_status.refresh(tx, company_id, fields, {link.lead_id for link in new}, won=won)
 
 
-def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Iterator[Event]:
+def _events(was: OpportunityState | None, now: OpportunityState, lead_id: int, *, linked: bool) -> Iterator[Event]:
     def event(source: str, name: str, **data: str) -> Event:
         return Event(
             lead_id=lead_id,
@@ -301,7 +301,7 @@ def _events(was: State | None, now: State, lead_id: int, *, linked: bool) -> Ite
         yield event(now.outcome, "Opportunity won" if now.is_won else "Opportunity lost")
 
 
-def _linked(state: State, lead_id: int) -> Event:
+def _linked(state: OpportunityState, lead_id: int) -> Event:
     """The event of a lead that was linked to an existing opportunity."""
     return Event(
         lead_id=lead_id,
