@@ -1,4 +1,4 @@
-"""A person of whom everything says the same word, so that it can be looked for when nothing of it should be left."""
+"""A lead whose every text contains one marker word, the canary. After an erasure the word must be nowhere."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def receipts(company: Company, **params: Any) -> list[dict[str, Any]]:
 
 
 def hits(server: Server, company: Company) -> list[str]:
-    """The tables in which the canary can still be found, as text or as bytes."""
+    """The tables that still contain the canary, as text or as bytes."""
     return [
         f"{table}: {row[:300]}"
         for table, rows in dump(server, company).items()
@@ -35,7 +35,7 @@ def with_key(company: Company, key: str, method: str, **params: Any) -> Any:
 
 
 def everywhere(company: Company) -> int:
-    """A lead with the canary in every text that can be held on it."""
+    """Creates a lead with the canary in every text that can be stored about it."""
     address = f"{CANARY}@example.com"
     custom = company.field("Nickname", "textarea")
     text = f"text of {CANARY}"

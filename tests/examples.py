@@ -11,7 +11,7 @@ Made = dict[str, int | str]
 
 
 def filled(value: Any, made: Made) -> Any:
-    """The params of an example with the ids that were made in their places."""
+    """The params of an example, with its placeholders replaced by created ids."""
     if isinstance(value, dict):
         return {name: filled(item, made) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -20,7 +20,7 @@ def filled(value: Any, made: Made) -> Any:
 
 
 def matches(expected: Any, actual: Any) -> bool:
-    """Whether a value is as the example says: `...` stands for any, and keys must come in that order."""
+    """Whether a value is as the example says. `...` matches any value but null. Keys must have the same order."""
     if expected is ...:
         return actual is not None
     if isinstance(expected, dict):
@@ -35,7 +35,7 @@ def matches(expected: Any, actual: Any) -> bool:
 
 
 def prepare(company: Company, examples: tuple[Example, ...]) -> Made:
-    """Do what an example starts from; the ids of what was made."""
+    """Makes the calls that an example starts from. Returns the created ids by placeholder."""
     (user,) = company.call("getUserProfiles")
     made: Made = {"{userProfile}": user["id"]}
     for example in examples:

@@ -122,7 +122,7 @@ def _fork_server() -> socket.socket:
 
 def _serve(line: socket.socket) -> dict[str, Any]:
     """Forks a keeper per request. Returns only in the process that is to run the command, with its request."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the keepers
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the keepers
     while True:
         word, files, _, _ = socket.recv_fds(line, 1, 3)
         if not word:
@@ -166,7 +166,7 @@ if __name__ == "__main__":
     import springhead.cli.commands.serve
     import springhead.cli.serving
 
-    for module in os.environ.get("TEST_IMPORTS", "").split():  # such as a noun that only tests have
+    for module in os.environ.get("TEST_IMPORTS", "").split():  # such as a noun of the tests
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page

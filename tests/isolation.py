@@ -1,4 +1,4 @@
-"""A company that is attacked, one that attacks, and the methods with the first wall taken away."""
+"""A company under attack, an attacker, and methods that run without one of the two checks of isolation."""
 
 import asyncio
 import re
@@ -30,7 +30,7 @@ from support import Company, Server, new_companies, sql, superuser
 
 
 class Stranger(msgspec.Struct):
-    """What could be named of another company; `Secret` stands in everything that no caller could know."""
+    """The ids and names of another company. Every text that no other caller could know contains `Secret`."""
 
     leads: list[int]
     emails: list[str]
@@ -43,7 +43,7 @@ class Stranger(msgspec.Struct):
 
     @staticmethod
     def example() -> "Stranger":
-        """Any such things, to look at what the cases send."""
+        """Made-up ids and names, to see what the attacks send."""
         others = {table: [10] for table in FURNITURE}
         return Stranger([1, 2, 3], ["a@a.aa", "b@a.aa"], [4, 5], ["name_1", "name_2"], [6], "c@a.aa", others)
 
@@ -54,18 +54,18 @@ class Stranger(msgspec.Struct):
         )
 
     def values(self) -> list[str]:
-        """All of it as text."""
+        """All ids, addresses and names as texts."""
         others = [other_id for ids in self.others.values() for other_id in ids]
         numbers = [str(number) for number in (*self.leads, *self.fields, *self.users, *others)]
         return [*numbers, *self.emails, *self.names, self.user_email]
 
-    def told(self, text: str) -> set[str]:
-        """Which of its values stand in a text; of a number all digits, and not a part of a longer one."""
+    def values_in(self, text: str) -> set[str]:
+        """The values that a text contains. A number counts only as a whole, not as a part of a longer number."""
         numbers = set(re.findall(r"\d+", text))
         return {value for value in self.values() if (value in numbers if value.isdigit() else value in text)}
 
     def scrub(self, answer: str) -> str:
-        """An answer without what differs from one company to the next."""
+        """An answer with placeholders for all values that differ between companies."""
         for kind, values in (("<email>", [*self.emails, self.user_email]), ("<name>", self.names)):
             for value in values:
                 answer = answer.replace(value, kind).replace(value.upper(), kind.upper())
@@ -75,7 +75,7 @@ class Stranger(msgspec.Struct):
 
 
 def move_in(server: Server, company: Company) -> Stranger:
-    """Fill a company with leads, fields, a user and all else that there is."""
+    """Fills a company with leads, fields, a user and an object of every other kind."""
     names = [company.field("Their field"), company.field("Their other field", "textarea", isUnique=1)]
     user_email = f"user{company.id}@example.com"
     (user,) = sql(
@@ -101,7 +101,7 @@ def move_in(server: Server, company: Company) -> Stranger:
     others = furnish(company, leads[0], user["id"], "Secret")
     about = {"authorID": user["id"], "whoID": gone, "whoType": "lead", "note": "Secret"}
     assert company.call("createNotes", objects=[about])[0]["success"]
-    assert company.call("deleteLeads", objects=[{"id": gone}])[0]["success"]  # so that shift has its row
+    assert company.call("deleteLeads", objects=[{"id": gone}])[0]["success"]  # so that `shift` has a row
     assert company.call("mergeLeads", objects=[{"id": leads[1], "mergeIDs": [merged]}])[0]["success"]
     others["deleted_lead"] = [gone, merged]
     return Stranger(leads, emails, fields, names, [user["id"]], user_email, others)
@@ -116,7 +116,7 @@ FURNITURE = (*FURNITURE, *(case.noun.table for case in nouns.CASES if case.noun.
 
 
 def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list[int]]:
-    """One of everything around a lead, all texts of it the same; ids by table."""
+    """Creates one of every object around a lead, all with the same text. Returns the ids by table."""
 
     def make(method: str, **values: Any) -> int:
         (outcome,) = company.call(method, objects=[values])
@@ -165,7 +165,7 @@ def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list
 
 
 def _furniture(company: Company, noun: Noun, known: Mapping[str, int], text: str) -> dict[str, Any]:
-    """An object of any noun that names what the company has, and says the text wherever it can."""
+    """An object of any noun that refers to rows of the company and has the text wherever it can."""
     values: dict[str, Any] = {}
     for column in noun.writable_columns:
         if isinstance(column.references, str):
@@ -178,7 +178,7 @@ def _furniture(company: Company, noun: Noun, known: Mapping[str, int], text: str
 
 
 def absent_like(stranger: Stranger) -> Stranger:
-    """Things of the same looks that no company has."""
+    """Ids and names of the same form that no company has."""
     return Stranger(
         leads=[number + 1 for number in stranger.leads],
         emails=[re.sub("^their", "none.", email) for email in stranger.emails],
@@ -191,7 +191,7 @@ def absent_like(stranger: Stranger) -> Stranger:
 
 
 class Attacker:
-    """A fresh company with a lead, a field and one of everything else of its own."""
+    """A fresh company with a lead, a field and one object of every other kind."""
 
     company: Company
     lead: int
@@ -215,7 +215,7 @@ class Attacker:
         return self.others.get(table, [self.lead])[0]
 
     def copies(self, server: Server, count: int) -> "list[Attacker]":
-        """Other companies with the same rows: so many at once cost little more than one."""
+        """More attackers with the same rows. Many at once cost little more than one."""
         companies = new_companies(server, count)
         copy_rows(server, self.company, companies)
         attackers: list[Attacker] = []
@@ -227,7 +227,7 @@ class Attacker:
 
     @staticmethod
     def example() -> "Attacker":
-        """One without a company, to look at what the cases send."""
+        """An attacker without a company, to see what the attacks send."""
         attacker = Attacker.__new__(Attacker)
         attacker.lead, attacker.field, attacker.spare, attacker.unique = 8, 9, 12, "mine"
         attacker.others = {table: [11] for table in (*FURNITURE, "user_profile")}
@@ -235,7 +235,7 @@ class Attacker:
 
 
 def dump(server: Server, company: Company) -> dict[str, list[str]]:
-    """Everything that the database holds of a company, row by row."""
+    """All rows of a company in the database, by table."""
     tables = _tables_with_companies(server.dsn)
     parts = [f"select '{name}' as name, t::text as row from {name} t where {key} = $1" for name, key in tables.items()]
     by_table: dict[str, list[str]] = {name: [] for name in tables}
@@ -246,7 +246,7 @@ def dump(server: Server, company: Company) -> dict[str, list[str]]:
 
 @cache
 def _tables_with_companies(dsn: str) -> dict[str, str]:
-    """The tables that hold what is asked for by calls, with the column that names the company."""
+    """The tables of data that calls read, with the column of the company's id."""
     rows = sql(
         dsn,
         """
@@ -259,10 +259,10 @@ def _tables_with_companies(dsn: str) -> dict[str, str]:
 
 
 def copy_rows(server: Server, source: Company, targets: list[Company]) -> None:
-    """Replace the rows of companies by those of another one. Ids stay the same: none is unique beyond its company."""
+    """Replaces the rows of companies by copies of another company's. Ids stay: they are unique within a company."""
     dsn = superuser(server.dsn)
     ids = [company.id for company in targets]
-    sql(dsn, "set session_replication_role = replica")  # foreign keys wait for nothing
+    sql(dsn, "set session_replication_role = replica")  # no checks of foreign keys
     for table, columns in _tables_of_companies(dsn).items():
         if sql(dsn, f"select from {table} where company_id = $1 limit 1", source.id):
             sql(dsn, f"delete from {table} where company_id = any($1)", ids)
@@ -310,7 +310,7 @@ _GLOBAL = re.compile(r"(select \w+ from|update) company (set .*)?where id = \$1"
 
 
 class _Bare(Tx):
-    """Statements with every condition on company_id made true."""
+    """A transaction that makes every condition on company_id true."""
 
     @staticmethod
     def _bare(statement: Sql) -> Statement:
@@ -336,7 +336,7 @@ class _BareDatabase(Database):
             yield _Bare(tx._connection)
 
 
-class _AstrayDatabase(Database):
+class _WrongCompanyDatabase(Database):
     set_to: int
 
     @asynccontextmanager
@@ -346,7 +346,7 @@ class _AstrayDatabase(Database):
 
 
 class _InProcess:
-    """The API's methods on a database, without HTTP."""
+    """Runs the API's methods on a database, without HTTP."""
 
     def __init__(self, dsn: str, database: Database) -> None:
         self._runner = asyncio.Runner()
@@ -374,29 +374,29 @@ class _InProcess:
         return answer if isinstance(answer, bytes) else b"".join([piece async for piece in answer])
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Closes the database."""
         self._runner.run(self._database.close())
         self._runner.close()
 
 
-class Unwalled(_InProcess):
-    """The second wall is gone: row-level security does not hold PostgreSQL's superuser."""
+class WithoutRowSecurity(_InProcess):
+    """Without the second check: row-level security does not apply to PostgreSQL's superuser."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__(superuser(dsn), Database(pool_size=2))
 
 
-class WhereLess(_InProcess):
-    """The first wall is taken out of every statement."""
+class WithoutConditions(_InProcess):
+    """Without the first check: no statement has a condition on company_id."""
 
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn, _BareDatabase(pool_size=2))
 
 
-class Astray(_InProcess):
-    """Every connection is set to one company, whatever company the statements name."""
+class OnWrongCompany(_InProcess):
+    """Every connection is set to one company, whichever company the statements name."""
 
     def __init__(self, dsn: str, set_to: int) -> None:
-        database = _AstrayDatabase(pool_size=2)
+        database = _WrongCompanyDatabase(pool_size=2)
         database.set_to = set_to
         super().__init__(dsn, database)

@@ -1,4 +1,4 @@
-"""Lists as tests make them and look at them."""
+"""Creates, fills and reads lists."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,25 +8,25 @@ from support import Company, Server, sql
 
 
 def new_list(company: Company, name: str = "A list", **more: Any) -> int:
-    """Make a list; its id."""
+    """Creates a list. Returns its id."""
     (made,) = company.call("createList", name=name, **more)
     assert made["success"], made
     return made["id"]
 
 
 def put_on(company: Company, list_id: int, *leads: int) -> list[int]:
-    """Put leads on a list, who must all be new on it; the ids of the memberships."""
+    """Adds leads to a list. None may be a member yet. Returns the ids of the memberships."""
     return company.make("addListMembers", *({"listID": list_id, "memberID": lead} for lead in leads))
 
 
 def counts(company: Company, list_id: int) -> tuple[int, int]:
-    """memberCount and removedCount."""
+    """`memberCount` and `removedCount` of a list."""
     (row,) = company.call("getActiveLists", where={"id": list_id})
     return int(row["memberCount"]), int(row["removedCount"])
 
 
 def members(company: Company, list_id: int) -> list[int]:
-    """The leads on a list, in the order of the wire."""
+    """The ids of the members of a list, in the order of reads."""
     member_ids: list[int] = []
     while True:
         page = company.call("getListMembers", where={"id": list_id}, offset=len(member_ids))
@@ -36,7 +36,7 @@ def members(company: Company, list_id: int) -> list[int]:
 
 
 def true_counts(server: Server, company: Company, list_id: int) -> tuple[int, int]:
-    """The counts as the rows of members have them."""
+    """The counts of members and removed members, from the rows themselves."""
     (row,) = sql(
         server.dsn,
         """
@@ -51,7 +51,7 @@ def true_counts(server: Server, company: Company, list_id: int) -> tuple[int, in
 
 
 def fill(server: Server, company: Company, list_id: int, number: int) -> None:
-    """Fill a list with new leads, as the methods would, but in the time of a test."""
+    """Fills a list with new leads by SQL, as the methods would, but faster."""
     sql(
         server.dsn,
         """
@@ -77,14 +77,14 @@ def fill(server: Server, company: Company, list_id: int, number: int) -> None:
 
 
 def twin(company: Company, server: Server | None = None) -> Company:
-    """The same company on a connection of its own, or on another server."""
+    """A client of the same company with a connection of its own, also on another server."""
     other = Company(server.url if server else company.url, company.account_id, company.secret, id=company.id)
     other.dsn = company.dsn
     return other
 
 
 def at_once(companies: Sequence[Company], work: Callable[[Company, int], Any]) -> list[Any]:
-    """Do something with each company's connection at the same moment; what each gave, or what it failed with."""
+    """Runs `work` with each client at the same moment. Returns each result or exception."""
     results: list[Any] = [None] * len(companies)
     together = threading.Barrier(len(companies))
 

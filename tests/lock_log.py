@@ -1,6 +1,6 @@
-"""Row locks as PostgreSQL's write-ahead log has them: every one, with its mode, in the order in which it was taken.
+"""The row locks in PostgreSQL's write-ahead log: all of them, with their modes, in the order they were taken.
 
-Also those of foreign keys, and those within one statement, whatever its plan is.
+The log also has the locks of foreign keys, and every lock of a statement, whatever its plan is.
 """
 
 import re
@@ -29,10 +29,10 @@ Row = tuple[int, ...]
 
 
 class Lock(NamedTuple):
-    """A lock that a transaction took on a row that it has not made itself, and the `number`th statement, which took it.
+    """A lock that the `number`th statement of a transaction took on a row that the transaction had not inserted.
 
-    `key` is what rows of the table are known by, such as their id, as far as it was seen. To insert a row with a key
-    that others may insert as well (`inserts`) locks the key: they wait for it.
+    `key` identifies the row in its table, such as its id, if a statement has shown it. To insert a row with a key
+    that other transactions may insert as well (`inserts`) locks the key: they wait for it.
     """
 
     table: str
@@ -45,7 +45,7 @@ class Lock(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A statement that ended: how far the log was, and its transaction."""
+    """A statement that has ended: its transaction, and the position of the log at its end."""
 
     place: int
     transaction: int
@@ -53,7 +53,7 @@ class Ended(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A row that was there when the log was at a place, and its key."""
+    """A row that existed at a position of the log, and its key."""
 
     place: int
     file: int
@@ -70,7 +70,7 @@ class _Taken(NamedTuple):
 
 
 class Reading:
-    """The log from some place on. `tables` has the names of tables by their files."""
+    """The log from some position on. `tables` has the names of tables by their files."""
 
     def __init__(
         self, tables: Mapping[int, str], keyed: frozenset[str], ended: Sequence[Ended], seen: Sequence[Seen]
@@ -85,7 +85,7 @@ class Reading:
         self._inserted_by: dict[Row, int] = {}
 
     def locks(self, records: Sequence[asyncpg.Record]) -> list[list[Lock]]:
-        """The locks of each transaction whose statements are known, in their order."""
+        """The locks of each transaction with known statements, in their order."""
         parents = dict(_savepoints(records))
         taken: dict[int, list[_Taken]] = defaultdict(list)
         for record in records:
@@ -99,7 +99,7 @@ class Reading:
         return [[self._lock(transaction, lock) for lock in locks] for transaction, locks in taken.items()]
 
     def _see_rows(self, place: int | None) -> None:
-        """Learn the keys of the rows that were seen up to this place of the log."""
+        """Adds the keys of the rows that were seen up to this position of the log."""
         while self._seen and (place is None or self._seen[-1].place <= place):
             seen = self._seen.pop()
             block, offset = map(int, seen.tuple_id.strip("()").split(","))
@@ -109,7 +109,7 @@ class Reading:
         return self._rows.setdefault((file, block, offset), (file, block, offset))
 
     def _taken(self, record: asyncpg.Record, transaction: int) -> Iterator[_Taken]:
-        """The lock that a record tells of, if it does."""
+        """The lock that a record of the log contains, if any."""
         blocks = {int(number): (int(file), int(block)) for number, file, block in _BLOCK.findall(record["block_ref"])}
         if 0 not in blocks:
             return
@@ -117,7 +117,12 @@ class Reading:
         match record["record_type"].removesuffix("+INIT"):
             case "INSERT":
                 offset = _number("off", told)
-                row = self._rows[file, block, offset] = (file, block, offset, place)  # the place may be a deleted row's
+                row = self._rows[file, block, offset] = (
+                    file,
+                    block,
+                    offset,
+                    place,
+                )  # a deleted row may have had the same place
                 self._inserted_by[row] = transaction
                 if self._tables.get(file) in self._keyed:
                     yield _Taken(place, file, row, UPDATE, inserts=True)
@@ -144,7 +149,7 @@ class Reading:
 
 
 def _savepoints(records: Sequence[asyncpg.Record]) -> Iterator[tuple[int, int]]:
-    """Savepoints, each with its transaction. Those that were rolled back are none: they have let go of their locks."""
+    """Each savepoint with its transaction. Savepoints that were rolled back are left out: their locks are released."""
     for record in records:
         if record["resource_manager"] == "Transaction" and (
             parts := re.search(r"subxacts: ([\d ]+)", record["description"])
@@ -165,7 +170,7 @@ def _flags(name: str, text: str) -> str:
 
 
 def _mode(flags: str) -> str:
-    """Of a lock that several transactions share, the log does not say the mode: it counts as the strongest one."""
+    """The mode of a lock. For a lock that several transactions share the log has no mode: it counts as strongest."""
     if "KEYSHR_LOCK" in flags:
         return SHARE if "EXCL_LOCK" in flags else KEY_SHARE
     return UPDATE if "KEYS_UPDATED" in flags or "EXCL_LOCK" not in flags else NO_KEY_UPDATE

@@ -1,4 +1,4 @@
-"""Calls that run in this process, on the database of a server, and the row locks that their transactions take."""
+"""Runs calls in this process, on the database of a server, and records the row locks of their transactions."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ _PLACE = "(pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
 
 
 class _RecordingTx(Tx):
-    """Notes, behind each statement, how far the log is."""
+    """Records the position of the log after each statement."""
 
     def __init__(self, connection: Any, ended: list[Ended]) -> None:
         super().__init__(connection)
@@ -72,7 +72,7 @@ class _RecordingTx(Tx):
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[None]:
-        """The one that is open, or else one for this statement: its number can only be asked for inside it."""
+        """Uses the open transaction, or opens one: only inside it can its number be read."""
         if self._connection.is_in_transaction():
             yield
         else:
@@ -99,7 +99,7 @@ class _RecordingDatabase(Database):
 
 
 class _InsideCompany(Company):
-    """A company whose calls run in this process."""
+    """A client of a company whose calls run in this process."""
 
     def __init__(self, company: Company, recorder: "Recorder") -> None:
         super().__init__(company.url, company.account_id, company.secret, id=company.id)
@@ -112,7 +112,7 @@ class _InsideCompany(Company):
 
 
 class Recorder:
-    """Runs calls and reads their locks from the log. Whatever else the server does meanwhile is left out."""
+    """Runs calls and reads their locks from the log, without those of other work of the server."""
 
     def __init__(self, server: Server) -> None:
         self.database = _RecordingDatabase()
@@ -141,7 +141,7 @@ class Recorder:
         }
 
     def close(self) -> None:
-        """Let go of the database, and of its log."""
+        """Closes the database and its log."""
         self._runner.run(self._close())
         self._runner.close()
 
@@ -152,11 +152,11 @@ class Recorder:
         await self.database.close()
 
     def inside(self, company: Company) -> Company:
-        """The same company, whose calls are recorded."""
+        """A client of the company whose calls are recorded."""
         return _InsideCompany(company, self)
 
     def run(self, company: Company, work: Callable[[Context], Awaitable[T]]) -> T:
-        """Do something for a company, and note the keys of all its rows."""
+        """Runs work for a company, and records the keys of all its rows."""
 
         async def run() -> T:
             async with self.database.everyone() as tx:
@@ -171,7 +171,7 @@ class Recorder:
         return self._runner.run(run())
 
     async def answer(self, context: Context, method: str, params: Any) -> dict[str, Any]:
-        """The answer of a call. A write has an Idempotency-Key, so that all that it does is one transaction."""
+        """The answer to a call. A write gets an Idempotency-Key, so that it is a single transaction."""
         self._calls += 1
         performed = await perform(
             context,
@@ -184,7 +184,7 @@ class Recorder:
         return json.loads(content if isinstance(content, bytes) else b"".join([piece async for piece in content]))
 
     def transactions(self) -> list[list[Lock]]:
-        """The locks of each transaction so far, in the order in which it took them."""
+        """The locks of each transaction so far, in the order it took them."""
         return self._runner.run(self._transactions())
 
     async def _transactions(self) -> list[list[Lock]]:

@@ -43,7 +43,7 @@ _MODULE = re.compile(r"(?<![\w/.*])((?:[\w-]+/)+[\w*-]+\.py)\b")
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with the citations of a text."""
+    """The wrong citations of a text, each with the reason."""
     return [*_wrong_pages(text), *_wrong_forms(text), *_wrong_decisions(text)]
 
 
@@ -74,7 +74,7 @@ def _wrong_decisions(text: str) -> Iterator[str]:
 
 
 def wrong_modules(text: str) -> Iterator[str]:
-    """The modules that a text names and that do not exist."""
+    """The modules that a text cites although they do not exist."""
     for module in _MODULE.finditer(text):
         if not any(list(top.glob(module[1])) for top in _TOPS):
             yield f"{module[1]}: no such module"

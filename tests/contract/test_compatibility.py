@@ -1,4 +1,4 @@
-"""Choices that docs/compatibility.md names and that belong to no single method."""
+"""Decisions of docs/compatibility.md that concern all methods."""
 
 import json
 from typing import Any

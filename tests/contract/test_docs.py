@@ -1,4 +1,4 @@
-"""What the documentation says by hand is true: its calls are made, its commands exist, its links lead somewhere."""
+"""The documentation written by hand is true: its calls work, its commands exist, and its links have targets."""
 
 import json
 import re
@@ -54,13 +54,13 @@ def test_every_answer_on_a_page_of_calls_is_what_the_server_answers(page: Path, 
 
 
 class Same:
-    """Whether an answer is the page's, but for ids, times, cursors and names: one of theirs is always one of ours."""
+    """Compares an answer with a page's. Ids, times, cursors and names may differ, but each must map to one of ours."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
 
     def ours(self, value: Any) -> Any:
-        """A value of the page with our ids and names in the place of its own."""
+        """A value of the page with its ids and names replaced by ours."""
         if isinstance(value, dict):
             return {self.ours(name): self.ours(item) for name, item in value.items()}
         if isinstance(value, list):
@@ -70,7 +70,7 @@ class Same:
         return self.known.get(value, value) if isinstance(value, str) else value
 
     def check(self, theirs: Any, got: Any, where: str) -> None:
-        """Hold an answer against the page's, keys in their order."""
+        """Compares an answer with the page's, including the order of keys."""
         assert type(theirs) is type(got), where
         if isinstance(theirs, dict):
             assert [self._name(name) for name in theirs] == [self._name(name) for name in got], where
@@ -94,7 +94,7 @@ class Same:
             assert self._inside(theirs) == got, where
 
     def _inside(self, theirs: Any) -> Any:
-        """A value with our ids in the place of those that stand inside of it, as in the data of an event."""
+        """A text with its ids replaced by ours, as in the data of an event."""
         if not isinstance(theirs, str):
             return theirs
         return re.sub(r"\d{9,}", lambda match: self.known.get(match[0], match[0]), theirs)
@@ -132,7 +132,7 @@ def test_a_first_client_differs_from_the_vendors_in_its_address_alone(
 
 
 def shell_lines() -> Iterator[tuple[str, str]]:
-    """Every command of ours that a page tells its reader to type."""
+    """Every `springhead` command on a page."""
     for page in BY_HAND:
         inline = re.findall(r"`(springhead [a-z][^`]*)`", page.read_text())
         fenced = [line for _, text in blocks(page, "sh", "text") for line in text.splitlines()]

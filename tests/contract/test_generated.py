@@ -1,4 +1,4 @@
-"""The generated files: fresh, the same on every run, and right in form."""
+"""The generated files: up to date, the same on every run, and well-formed."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def generate(*arguments: str) -> Result:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A checkout of our own, as far as `generate` looks at it."""
+    """A copy of the files of the checkout that `generate` writes."""
     shutil.copytree(TOP / "docs", tmp_path / "docs")
     shutil.copy(TOP / "openrpc.json", tmp_path)
     return tmp_path
@@ -112,7 +112,7 @@ def test_a_release_alone_makes_nothing_stale() -> None:
 
 
 def test_the_document_has_the_form_of_openrpc() -> None:
-    """The rules of the meta-schema that a change of ours could break: what is required, and what else may stand."""
+    """The required and the allowed keys of the OpenRPC meta-schema, as far as a change of ours could break them."""
     assert set(DOCUMENT) == {"openrpc", "info", "servers", "methods", "components"}
     assert re.fullmatch(r"1\.\d+\.\d+", DOCUMENT["openrpc"])
     assert DOCUMENT["info"]["title"]

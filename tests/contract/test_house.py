@@ -1,4 +1,4 @@
-"""The house rules that no other tool holds: locks, the Makefile, the README's first screen."""
+"""The house rules that no other tool checks: lock files, the Makefile, the README's first screen."""
 
 import re
 import tomllib

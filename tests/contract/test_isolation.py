@@ -1,4 +1,4 @@
-"""P6: no company can read, change, find or address another's data, and either of the two walls is enough alone."""
+"""P6: no company can read, change, find or address another's data. Either of two independent checks is enough alone."""
 
 import json
 import re
@@ -9,7 +9,17 @@ import asyncpg
 import pytest
 
 import nouns
-from isolation import FURNITURE, Astray, Attacker, Stranger, Unwalled, WhereLess, absent_like, dump, move_in
+from isolation import (
+    FURNITURE,
+    Attacker,
+    OnWrongCompany,
+    Stranger,
+    WithoutConditions,
+    WithoutRowSecurity,
+    absent_like,
+    dump,
+    move_in,
+)
 from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
 from springhead.rpc.params import DeclaredParam, FlatOrObjects, Objects, Where
@@ -20,7 +30,7 @@ RIGHT = EVER | {"at": "2990-01-01 00:00:00"}
 
 
 def _update(me: Attacker, it: Stranger) -> list[dict[str, Any]]:
-    """What updateLeads and updateLeadsV2 are tried with."""
+    """The attacks on updateLeads and updateLeadsV2."""
     return [
         {"objects": [{"id": it.leads[0], "firstName": "Hacked"}, {"id": str(it.leads[1]), "active": 0}]},
         {"objects": [{"id": it.leads[0], "emailAddress": "new@example.com"}]},
@@ -176,7 +186,7 @@ TABLES = {f"{case.noun.name}ID": case.noun.table for case in nouns.CASES} | TABL
 
 
 def tries(name: str, me: Attacker, it: Stranger) -> list[dict[str, Any]]:
-    """What a method is tried with: another company's ids, addresses and names wherever it takes some."""
+    """The attacks on a method: another company's ids, addresses and names in every parameter that takes some."""
     if name in CASES:
         return CASES[name](me, it)
     method = REGISTRY[name]
@@ -214,7 +224,7 @@ def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger
 
 
 def _theirs(column: Column, it: Stranger) -> Iterator[list[Any]]:
-    """Lists of what another company has of a column."""
+    """Lists of the values that another company has in a column."""
     if column.name == "id":
         yield from (it.ids(table) for table in (*FURNITURE, "lead", "deleted_lead", "user_profile"))
     elif column.name in TABLES:
@@ -228,7 +238,7 @@ def _theirs(column: Column, it: Stranger) -> Iterator[list[Any]]:
 
 
 def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Iterator[dict[str, Any]]:
-    """Objects that name what another company has, one thing each, all else being right or our own."""
+    """Objects that each name one id or address of another company. All other values are right or the attacker's own."""
     named = [column for column in noun.writable_columns if column.name in TABLES or column.name == "emailAddress"]
     own = {column.name: _own(column, me) for column in noun.writable_columns if column.required}
     new = method.result.key == "creates" or "id" not in noun.by_name
@@ -251,7 +261,7 @@ def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Ite
 
 
 def _own(column: Column, me: Attacker) -> Any:
-    """What a required column is filled with."""
+    """A valid value of the attacker for a required column."""
     if column.name in TABLES:
         return me.id(TABLES[column.name])
     if column.name == "emailAddress":
@@ -268,19 +278,21 @@ def _over_http(company: Company, method: str, params: dict[str, Any]) -> bytes:
 Ask = Callable[[Company, str, dict[str, Any]], bytes]
 
 
-@pytest.fixture(scope="module", params=["both walls", "without row-level security", "without conditions on company_id"])
+@pytest.fixture(
+    scope="module", params=["both checks", "without row-level security", "without conditions on company_id"]
+)
 def ask(request: pytest.FixtureRequest, server: Server) -> Generator[Ask]:
-    """How a company is answered by the shared server, and by its methods and database with one of two walls gone."""
-    if request.param == "both walls":
+    """Makes calls of a company: on the shared server, and in this process without one of the two checks."""
+    if request.param == "both checks":
         yield _over_http
         return
-    methods = (Unwalled if "row" in request.param else WhereLess)(server.dsn)
+    methods = (WithoutRowSecurity if "row" in request.param else WithoutConditions)(server.dsn)
     yield methods.ask
     methods.close()
 
 
 class Neighbours:
-    """A company whose data nobody else may reach, one that reads, and as many fresh ones that write as it takes."""
+    """A company under attack, an attacker that reads, and fresh attackers that write."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -293,7 +305,7 @@ class Neighbours:
         self.reader = Attacker(new_company(server))
 
     def writer(self) -> Attacker:
-        """One with the same rows and ids as each before it."""
+        """A fresh attacker with the same rows and ids as each before it."""
         if not self._fresh:
             self._fresh = self._pattern.copies(self._server, 20)
         return self._fresh.pop()
@@ -321,7 +333,7 @@ def test_what_belongs_to_another_company_is_as_if_it_were_not_there(
         for params in tries(method, me, stranger):
             answer = ask(me.company, method, params).decode()
             assert "Secret" not in answer
-            untold = theirs.told(answer) - theirs.told(json.dumps(params))
+            untold = theirs.values_in(answer) - theirs.values_in(json.dumps(params))
             assert not untold, f"{untold} of another company in the answer to {params}"
             raw.append(answer)
         if not reads:
@@ -361,16 +373,16 @@ def _parts(value: Any) -> list[dict[str, Any]]:
 
 
 def test_a_connection_set_to_another_company_gives_and_takes_nothing(server: Server, company: Company) -> None:
-    """Statements that name one company, on a connection that was left set to another."""
+    """The statements name one company, but the connection is set to another."""
     theirs = move_in(server, company)
     me = Attacker(new_company(server))
     mine = dump(server, me.company), dump(server, company)
-    astray = Astray(server.dsn, set_to=me.company.id)
+    on_wrong_company = OnWrongCompany(server.dsn, set_to=me.company.id)
 
     for method in REGISTRY:
         for params in tries(method, me, theirs):
             try:
-                answer = astray.ask(company, method, params)
+                answer = on_wrong_company.ask(company, method, params)
             except asyncpg.InsufficientPrivilegeError as refused:
                 assert "row-level security" in str(refused)  # noqa: PT017 - only writes come here
             else:
@@ -381,12 +393,12 @@ def test_a_connection_set_to_another_company_gives_and_takes_nothing(server: Ser
         had.pop("company")  # its counter of field versions is no data
         has.pop("company")
         assert has == had
-    astray.close()
+    on_wrong_company.close()
     me.company.close()
 
 
-def test_with_both_walls_gone_these_tests_would_notice(server: Server, neighbours: Neighbours) -> None:
-    bare = WhereLess(superuser(server.dsn))
+def test_without_both_checks_these_tests_fail(server: Server, neighbours: Neighbours) -> None:
+    bare = WithoutConditions(superuser(server.dsn))
 
     answer = bare.ask(neighbours.reader.company, "getLead", {"id": neighbours.theirs.leads[0]})
 
@@ -407,7 +419,7 @@ def test_companies_that_share_the_pools_connections_each_see_their_own(server: S
 
 
 def _tables(dsn: str) -> list[str]:
-    """The tables of company data: all that have a company_id, but for those that say who calls, or what is to do."""
+    """The tables of company data: all with a company_id, except those of credentials, public tokens and queues."""
     rows = sql(
         dsn,
         """

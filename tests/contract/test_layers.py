@@ -1,4 +1,4 @@
-"""The direction of imports: wire -> methods -> store -> model, and never back."""
+"""Imports go in one direction: wire -> methods -> store -> model, and never back."""
 
 import ast
 from collections import Counter
@@ -64,7 +64,7 @@ def imports(module: str, source: str, modules: AbstractSet[str], *, package: boo
 
 
 def against_the_direction(graph: Mapping[str, AbstractSet[str]]) -> list[str]:
-    """A sentence for each import that goes the wrong way, and for each room that has no place yet."""
+    """A message for each import against the direction, and for each room without a line in MAY_IMPORT."""
     wrong: list[str] = []
     for module, targets in sorted(graph.items()):
         if room(module) not in MAY_IMPORT:

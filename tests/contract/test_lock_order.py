@@ -49,7 +49,7 @@ EXAMPLES = [
 
 
 class Step(NamedTuple):
-    """That a transaction which held a lock in one table took a lock in another one."""
+    """A transaction that held a lock in one table took a lock in another."""
 
     held: str
     held_mode: str
@@ -70,7 +70,7 @@ def name(lock: Lock) -> str:
 
 
 def waiting(locks: Sequence[Lock]) -> Iterator[Lock]:
-    """The locks for which a transaction may have to wait: it has not locked the row as strongly before."""
+    """The locks for which a transaction may have to wait: it holds no lock of that strength on the row yet."""
     modes: dict[tuple[int, ...], int] = {}
     for lock in locks:
         strength = MODES.index(lock.mode)
@@ -93,7 +93,7 @@ def steps_of(transactions: Sequence[Sequence[Lock]]) -> Steps:
 
 
 def circle(steps: Steps) -> list[Step]:
-    """Steps of transactions that wait for each other if they meet at the wrong time, or none.
+    """Steps of transactions that can deadlock with each other, or no steps.
 
     A transaction that takes a lock waits for those that hold one on the same row in a conflicting mode.
     """
@@ -123,7 +123,7 @@ def short(statement: str) -> str:
 
 
 def unsorted(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
-    """Statements that lock several rows of a table in another order than that of their keys."""
+    """Statements that lock several rows of a table, but not in the order of their keys."""
     for locks in transactions:
         keys: dict[tuple[str, int, str], list[int | str]] = defaultdict(list)
         for lock in waiting(locks):
@@ -135,7 +135,7 @@ def unsorted(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
 
 
 def unguarded(transactions: Sequence[Sequence[Lock]]) -> Iterator[str]:
-    """Locks of rows that belong to others, taken by a transaction that has none of these locked."""
+    """Locks of dependent rows, taken by a transaction that has not locked the rows that they belong to."""
     for locks in transactions:
         tables: set[str] = set()
         for lock in locks:
@@ -153,7 +153,7 @@ def recorder(server: Server) -> Generator[Recorder]:
 
 @pytest.fixture(scope="module")
 def transactions(server: Server, recorder: Recorder) -> list[list[Lock]]:
-    """The examples of all writes, each in a company of its own, and everything that a busy company does."""
+    """The transactions of the examples of all writes, each in its own company, and of all work of a busy company."""
     *companies, busy_company = new_companies(server, len(EXAMPLES) + 1)
     for (method, example), company in zip(EXAMPLES, companies, strict=True):
         inside = recorder.inside(company)
@@ -181,7 +181,7 @@ def test_no_transactions_can_wait_for_each_other(transactions: list[list[Lock]])
 
 
 def test_transactions_go_down_the_list_of_the_page(transactions: list[list[Lock]]) -> None:
-    """But for shared locks on what objects refer to, which wait for deletes alone."""
+    """Except shared locks on referenced objects: only deletes conflict with them."""
     items = re.findall(r"^\d+\. (.*?)(?=^\d+\. |^$)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     places = {table: number for number, item in enumerate(items) for table in re.findall(r"`(\w+(?: \(\w+\))?)`", item)}
     steps = {step: texts for step, texts in steps_of(transactions).items() if step.taken_mode != KEY_SHARE}
@@ -199,7 +199,7 @@ def test_rows_that_belong_to_others_are_locked_after_these(transactions: list[li
     assert list(unguarded(transactions)) == []
 
 
-# That all this can fail
+# The checks themselves
 
 
 def test_opposite_orders_of_two_transactions_are_found(

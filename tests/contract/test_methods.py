@@ -1,4 +1,4 @@
-"""Every method is whole: documented, with a test file of its own, examples that run and errors that happen."""
+"""Every method is complete: documented, called in tests, with working examples and errors that occur."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ TEXTS = {file.stem: file.read_text() for file in (TESTS / "methods").rglob("test
 
 @every_method
 def test_a_method_is_called_in_the_tests_of_methods(method: Method[Any]) -> None:
-    """Beside the rules of every noun (test_every_noun.py), which run for it as well."""
+    """In addition to the rules of every noun (test_every_noun.py)."""
     snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", method.name).lower()
 
     if own := TEXTS.get(f"test_{snake}"):
@@ -164,7 +164,7 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
 
 
 def wrong_calls(method: Method[Any]) -> Iterator[dict[str, Any] | tuple[str, dict[str, Any]]]:
-    """Calls that go wrong, as they follow from the parameters; then those that only this method knows."""
+    """Calls that must fail: those that follow from the declared parameters, then those of MORE."""
     yield {}
     right: dict[str, Any] = {given.name: value for given in method.params if (value := right_value(given)) is not None}
     for given in method.params:
@@ -174,7 +174,7 @@ def wrong_calls(method: Method[Any]) -> Iterator[dict[str, Any] | tuple[str, dic
 
 
 def right_value(given: DeclaredParam) -> Any:
-    """Something that the parameter takes."""
+    """A valid value of the parameter."""
     match given.accepts:
         case Moment():
             return "2020-01-01"
@@ -189,7 +189,7 @@ def right_value(given: DeclaredParam) -> Any:
 
 
 def wrong_values(given: DeclaredParam, method: Method[Any]) -> Iterator[Any]:
-    """Values that the parameter refuses, or in which an object is refused."""
+    """Values that are refused, or that contain an object that is refused."""
     match given.accepts:
         case Objects(noun=noun):
             yield from (5, [{}, 5], [{}] * 501)
@@ -206,7 +206,7 @@ def wrong_values(given: DeclaredParam, method: Method[Any]) -> Iterator[Any]:
 
 
 def likely(column: Column) -> Any:
-    """Something that the column takes, and that no company has where it is an id."""
+    """A value of the right type for a column. An id is one that no company has."""
     if column.kind.options:
         return column.kind.options[0]
     if column.kind.sql == "jsonb":
@@ -217,7 +217,7 @@ def likely(column: Column) -> Any:
 
 
 def about(column: Column) -> dict[str, Any]:
-    """The word that says of what kind the object is that a column names."""
+    """The type column that belongs to a reference, with a valid value."""
     return (
         {column.reference_type: next(iter(column.references))}
         if column.reference_type and isinstance(column.references, Mapping)
@@ -244,7 +244,7 @@ def test_the_errors_that_a_method_declares_are_those_that_happen(method: Method[
 
 
 def codes(answer: dict[str, Any]) -> set[int]:
-    """The codes of an answer's errors: the call's own, or those of its objects."""
+    """The error codes of an answer: of the call, or of its objects."""
     error = answer["error"]
     return {error["code"]} if isinstance(error, dict) else {refusal["code"] for refusal in error or []}
 

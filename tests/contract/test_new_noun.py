@@ -1,7 +1,7 @@
 """Adding a noun takes the four steps of CONTRIBUTING, and no line elsewhere.
 
 `tests/new_noun/` takes them for a noun that exists only there. A run of pytest of its own, with that noun registered,
-then tries it like every other noun: values, isolation behind either check, examples, declared errors, statements,
+then tests it like every other noun: values, isolation by either check, examples, declared errors, statements,
 export and erasure. It is a run of its own, since a registered method is part of all documents.
 """
 

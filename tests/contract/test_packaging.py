@@ -1,4 +1,4 @@
-"""The wheel holds all that the server needs: installed alone, it starts and takes a lead."""
+"""The wheel contains all that the server needs: installed alone, it starts and creates a lead."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def build_wheel(into: Path) -> Path:
 
 
 def install(wheel: Path, into: Path) -> Path:
-    """Installs the wheel and the locked dependencies into an empty environment; gives its bin folder."""
+    """Installs the wheel and the locked dependencies into an empty environment. Returns its bin folder."""
     venv.create(into)
     python = into / "bin" / "python"
     locked = ("--require-hashes", "-r", TOP / "requirements.lock")
@@ -48,7 +48,7 @@ def install(wheel: Path, into: Path) -> Path:
 
 @contextmanager
 def served(program: Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """Starts the installed server in a folder of its own; gives its process and its line of JSON."""
+    """Starts the installed server in a new folder. Yields its process and its line of JSON."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SPRINGHEAD_"))}
     command = [program, "serve", "--data", folder / "data", "--port", "0", "--json"]
     with (

@@ -65,7 +65,7 @@ def test_every_table_is_global_or_holds_companies_data(server: Server) -> None:
     assert _names_of_data() == tables - GLOBAL
 
 
-def test_the_queue_of_passes_which_no_wall_parts_holds_ids_and_no_data(server: Server) -> None:
+def test_the_queue_of_background_jobs_which_no_check_separates_holds_ids_and_no_data(server: Server) -> None:
     columns = sql(
         server.dsn,
         "select column_name::text as name from information_schema.columns"
@@ -158,9 +158,9 @@ def test_the_reference_shows_the_ids_that_a_new_database_gives_first(server: Ser
 
 
 def _statements() -> Iterator[tuple[str, str]]:
-    """Where it stands and what it says, of every statement in store: literals, and what modules compose of them.
+    """Every SQL statement in store with its place: the literals, and the statements that modules compose of them.
 
-    What is put in at run time stands as `{source}`.
+    A part that is inserted at run time is shown as `{source}`.
     """
     for path in sorted(STORE.rglob("*.py")):
         tree = ast.parse(path.read_text())
@@ -210,7 +210,7 @@ def _migrations() -> str:
 
 
 def _machine_nouns() -> list[Noun]:
-    """The nouns whose rows the machine can write: their tables have its columns."""
+    """The nouns with generic writes: their tables have the columns that these need."""
     columns = dict(re.findall(r"^create table (\w+) \((.*?)^\)", _migrations(), re.MULTILINE | re.DOTALL))
     machine = ("create_timestamp", "update_timestamp", "version")
     return [
@@ -222,7 +222,7 @@ def _machine_nouns() -> list[Noun]:
 
 
 class _Recorder(Tx):
-    """Keeps the statements that the store composes, and finds nothing."""
+    """Records the statements that the store composes, and returns no rows."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -234,7 +234,7 @@ class _Recorder(Tx):
 
 
 def _of_machine(noun: Noun) -> Iterator[tuple[str, str]]:
-    """What the machine composes for a noun: its writes, and its reads with every filter there is."""
+    """The statements that the store composes for a noun: its writes, and its reads with every filter."""
     made = Table(noun)
     for name in ("insertion", "update_waiting", "update_unlocked", "deletion"):
         yield f"{noun.name}.{name}", getattr(made, name)

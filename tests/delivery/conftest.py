@@ -1,4 +1,4 @@
-"""A server that may push to this machine, and a receiver on it."""
+"""A server that may push to this machine, and a receiver."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -23,7 +23,7 @@ def pushing(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 
 @pytest.fixture
 def mine(pushing: Server) -> Generator[Callable[..., Company]]:
-    """Makes companies on that server."""
+    """Creates companies on that server."""
     made: list[Company] = []
 
     def make(**settings: Any) -> Company:

@@ -1,4 +1,4 @@
-"""A name server on a real socket, whose answers a test sets, and changes from one question to the next."""
+"""A DNS server on a real socket. The test sets its answers, and can change them from one question to the next."""
 
 import socket
 import struct
@@ -14,7 +14,7 @@ class Names:
     """Answers UDP questions until the `with` block ends.
 
     `answers` gives for each name the addresses of its first question, of its second, and so on; the last ones
-    stay. An address can be the name of another (CNAME). A name that is not there does not exist; one with no
+    stay. An address can be another name (CNAME). A name without an entry does not exist. A name with no
     answers at all is never answered.
     """
 

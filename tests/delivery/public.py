@@ -1,6 +1,6 @@
 """Run as root in a network of its own (`unshare --net`), where this machine is 9.9.9.1 and its neighbour 9.9.9.9.
 
-Both are public addresses, and no packet leaves the machine. Prints what came of posts, as JSON.
+Both are public addresses, and no packet leaves the machine. Prints the outcomes of posts as JSON.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ NEIGHBOUR = (
 
 
 def until(there: Callable[[], bool]) -> None:
-    """Wait some seconds for something."""
+    """Waits some seconds until a condition holds."""
     end = time.monotonic() + 20
     while not there():
         assert time.monotonic() < end
@@ -35,7 +35,7 @@ def until(there: Callable[[], bool]) -> None:
 
 
 def network(process: int | str) -> Path:
-    """Which network a process is in."""
+    """The network namespace of a process."""
     return Path(f"/proc/{process}/ns/net").readlink()
 
 

@@ -1,4 +1,4 @@
-"""Subscriptions of tests, and what has come of them."""
+"""Subscriptions of tests, and the changes that were pushed to them."""
 
 import itertools
 from typing import Any
@@ -11,7 +11,7 @@ _paths = itertools.count(1)
 
 
 def subscribe(company: Company, receiver: Receiver, path: str = "", **more: Any) -> Made:
-    """A subscription to a path of its own: the outcome, with the path."""
+    """Creates a subscription with a path of its own. Returns the outcome with the path."""
     path = path or f"/200/{next(_paths)}"
     (made,) = company.call("createLeadSubscriptions", objects=[{"url": receiver.url(path), **more}])
     assert made["success"], made
@@ -30,10 +30,10 @@ def last_change(company: Company) -> str:
 
 
 def caught_up(company: Company, made: Made, *, seconds: float = 20) -> None:
-    """Wait until the receiver has all changes."""
+    """Waits until the receiver has all changes."""
     eventually(lambda: state(company, made)["sentSequence"] == last_change(company), seconds=seconds)
 
 
 def changes(receiver: Receiver, made: Made) -> list[dict[str, Any]]:
-    """All changes that were pushed to a subscription, in the order in which they came."""
+    """All changes that were pushed to a subscription, in the order of arrival."""
     return [change for post in receiver.of(made["path"]) for change in post.json()["changes"]]

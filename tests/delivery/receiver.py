@@ -1,4 +1,4 @@
-"""A receiver of pushes on a real socket, that answers as its path says, well or in every bad way."""
+"""A receiver of pushes on a real socket. The path chooses its answer, valid or broken in any way."""
 
 import asyncio
 import gzip
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 
 class Post(NamedTuple):
-    """A request as it arrived; `headers` by lower-case name, `connection` counts from 1."""
+    """A request. `headers` are by lower-case name, `arrived` is a monotonic time, `connection` counts from 1."""
 
     path: str
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Post(NamedTuple):
     connection: int
 
     def json(self) -> Any:
-        """The body as what it stands for."""
+        """The body decoded from JSON."""
         return json.loads(self.body)
 
 
@@ -32,11 +32,11 @@ FOREVER = 3_600.0
 
 
 class Receiver:
-    """Listens until the `with` block ends; `posts` is what it got, the oldest first.
+    """Listens until the `with` block ends. `posts` has the requests, the oldest first.
 
-    The path says how it answers: `/200` and any other status, or the name of a `_behaviour`, such as `/hang`;
-    what follows is free (`/200/of-ada`). `answers` overrides it for a path: `receiver.answers["/a"] = "500"`.
-    A header can be asked for with the status: `receiver.answers["/a"] = "429 Retry-After: 3"`.
+    The path chooses the answer: `/200` or any other status, or the name of a `_behaviour`, such as `/hang`;
+    the rest is free (`/200/of-ada`). `answers` overrides it for a path: `receiver.answers["/a"] = "500"`.
+    A status can have a header: `receiver.answers["/a"] = "429 Retry-After: 3"`.
     """
 
     def __init__(self, host: str = "127.0.0.1", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -72,7 +72,7 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
     def wait(self, count: int, *, path: str | None = None, seconds: float = 30) -> list[Post]:
-        """The posts (of a path) as soon as there are so many; fails when there are not in time."""
+        """The posts (of a path). Waits until there are `count`, and fails if that takes too long."""
         with self._new:
             there = self._new.wait_for(lambda: len(self.of(path)) >= count, seconds)
         assert there, f"{len(self.of(path))} posts instead of {count} within {seconds} seconds"
@@ -144,7 +144,7 @@ async def _hang(_writer: Writer) -> None:
 
 
 async def _slow(writer: Writer) -> bool:
-    """A whole second, then all is well."""
+    """Waits a second, then answers well."""
     await asyncio.sleep(1)
     writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
     return True
@@ -176,29 +176,29 @@ async def _continue(writer: Writer) -> None:
 
 
 async def _reset(writer: Writer) -> None:
-    """RST in the place of an answer."""
+    """Sends RST instead of an answer."""
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 async def _close(_writer: Writer) -> None:
-    """FIN in the place of an answer."""
+    """Sends FIN instead of an answer."""
 
 
 async def _once(writer: Writer) -> None:
-    """Answers as if it would keep the connection, and closes it."""
+    """Answers with keep-alive, and closes the connection."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 
 
 async def _half(writer: Writer) -> None:
-    """Half of what was promised, then the end."""
+    """Sends half of the promised body, then closes the connection."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
     await writer.drain()
 
 
 async def _huge(writer: Writer) -> None:
-    """A gigabyte, as fast as it is taken."""
+    """Sends a gigabyte as fast as the client reads it."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
     for _ in range(1024):
         writer.write(bytes(1_048_576))
@@ -206,7 +206,7 @@ async def _huge(writer: Writer) -> None:
 
 
 async def _endless(writer: Writer) -> None:
-    """Pieces without end."""
+    """Sends chunks without end."""
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         writer.write(b"1000\r\n" + b"a" * 4096 + b"\r\n")
@@ -218,7 +218,7 @@ BOMB = gzip.compress(bytes(1_000_000), 9) * 100
 
 
 async def _bomb(writer: Writer) -> bool:
-    """A hundred megabytes in a hundred kilobytes."""
+    """Sends a body of 100 MB, compressed to 100 kB."""
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(BOMB)}\r\n\r\n"
     writer.write(head.encode() + BOMB)
     await writer.drain()

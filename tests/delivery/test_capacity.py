@@ -1,4 +1,4 @@
-"""Posts and payloads under way are bounded, and no post waits for capacity that is free."""
+"""The number of posts and the size of payloads in flight are bounded. No post waits while capacity is free."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""docs/receiving-pushes.md is true: its receivers take what is ours and nothing else, and its numbers are ours."""
+"""docs/receiving-pushes.md is true: its receivers accept our pushes and nothing else, and its numbers are ours."""
 
 import http.client
 import json
@@ -41,17 +41,17 @@ def blocks(language: str) -> list[str]:
 
 
 class Running:
-    """A receiver of the page, as a program of its own."""
+    """A receiver of the page, as a program."""
 
     def __init__(self, port: int, folder: Path) -> None:
         self.port, self._out = port, folder / "out"
 
     def lines(self) -> list[str]:
-        """What it has done so far."""
+        """The output of the receiver so far."""
         return self._out.read_text().splitlines()
 
     def status(self, body: bytes, headers: dict[str, str]) -> int:
-        """What it answers to a POST."""
+        """Posts to the receiver. Returns its answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         connection.request("POST", "/pushes", body, {"Content-Type": "application/json", **headers})
         status = connection.getresponse().status
@@ -61,7 +61,7 @@ class Running:
 
 @contextmanager
 def running(language: str, port: int, secret: str, folder: Path) -> Generator[Running]:
-    """Runs the receiver of the page as the page says, but at another port."""
+    """Runs a receiver as the page says, but on another port."""
     name, command = RECEIVERS[language]
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed (make setup)")

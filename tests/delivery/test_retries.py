@@ -1,4 +1,4 @@
-"""A push that fails is tried again, in order, for three days; and no receiver waits for another."""
+"""A failed push is retried, in order, for three days. No receiver waits for another."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from support import Company, eventually, sql
 
 
 def hurry(company: Company) -> None:
-    """Let the time of the next attempts come."""
+    """Makes the next attempts due."""
     sql(company.dsn, "update push set due_at = now() where company_id = $1", company.id)
 
 
@@ -22,9 +22,9 @@ def failures(company: Company, made: Made) -> int:
 
 
 def failed(company: Company, made: Made, times: int) -> None:
-    """Waits until the receiver has failed so many times. The first attempt comes by itself, the others are hurried.
+    """Waits until the receiver has failed `times` times. The first attempt comes by itself, the others are made due.
 
-    To hurry the first one, too, could hurry the second: it may be over already.
+    The first attempt is not made due, since it may be over already: that would make the second one due.
     """
     for number in range(failures(company, made) + 1, times + 1):
         if number > 1:

@@ -1,4 +1,4 @@
-"""One POST to a receiver, good or bad: what is reached, what is kept, and how long it takes."""
+"""One POST to a receiver, good or bad: the addresses it reaches, what it keeps, and how long it takes."""
 
 import asyncio
 import json
@@ -40,14 +40,14 @@ def receiver() -> Generator[Receiver]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second in the place of fifteen."""
+    """A timeout of one second instead of fifteen."""
     monkeypatch.setattr(client, "TOTAL_SECONDS", 1.0)
     monkeypatch.setattr(client, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(client, "BODY_SECONDS", 0.3)
 
 
 def using(work: Callable[[Sender], Coroutine[Any, Any, T]], networks: Networks = HERE, names: Names | None = None) -> T:
-    """What a piece of work with a sender gives, on the server's own loop."""
+    """Runs work with a sender on an event loop like the server's. Returns its result."""
 
     async def run() -> T:
         async with Sender(networks, name_server=("127.0.0.1", names.port) if names else None) as sender:
@@ -145,7 +145,7 @@ def test_what_the_environment_says_of_proxies_is_not_heeded(
         assert "authorization" not in receiver.posts[0].headers
 
 
-# What a receiver may do wrong
+# Faults of receivers
 
 BAD = {
     "hang": (None, "no answer within 1 seconds"),
@@ -183,13 +183,13 @@ def test_a_bad_receiver_costs_a_second_and_no_memory(behaviour: str, receiver: R
 
 
 def connections(receiver: Receiver) -> int:
-    """How many connections of ours to a receiver there are."""
+    """The number of our connections to a receiver."""
     own = psutil.Process().net_connections("tcp")
     return sum(bool(connection.raddr) and connection.raddr.port == receiver.port for connection in own)
 
 
 def post_unread(receiver: Receiver, path: str) -> ReceiverAnswer:
-    """What came of a large push that its receiver does not read, when nothing is left of it."""
+    """The outcome of a large push that its receiver does not read, after its connection has ended."""
 
     async def work(sender: Sender) -> ReceiverAnswer:
         answer = await sender.post(receiver.url(path), b"x" * 20_000_000, {})
@@ -248,7 +248,7 @@ def test_receivers_that_hang_do_not_keep_others_waiting(receiver: Receiver) -> N
     assert took[99] < 0.5
 
 
-# Where nothing is sent
+# Addresses that are never contacted
 
 REFUSED = {
     "127.0.0.1": "127.0.0.1 is a loopback address",
@@ -268,7 +268,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("host", "words"), REFUSED.items())
 def test_an_address_that_is_not_public_is_refused_at_the_connection(host: str, words: str, receiver: Receiver) -> None:
-    """These URLs are refused long before; whatever way one may find past that ends here."""
+    """Such URLs are refused when a subscription is made. The sender refuses them as well."""
     answer = post(f"http://{host}:{receiver.port}/200", networks=NOWHERE)
 
     assert answer.status is None
@@ -326,7 +326,7 @@ def test_of_good_and_bad_addresses_only_the_good_ones_are_connected_to() -> None
 
 
 def test_a_name_that_leads_elsewhere_at_its_next_look_up_is_judged_again() -> None:
-    """DNS rebinding: good when asked first, then the address of a neighbour inside."""
+    """DNS rebinding: the first look-up gives a public address, the next an internal one."""
     only = Networks.of(["127.0.0.2"], http=True)
     with Receiver("127.0.0.2") as good, Receiver("127.0.0.1", port=good.port) as bad:
         good.answers["/close"] = "500 Connection: close"
@@ -378,7 +378,7 @@ def test_a_port_where_nobody_listens_says_so() -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for push.example and its key, as c.pem and k.pem; it is its own authority."""
+    """A self-signed certificate for push.example and its key, as c.pem and k.pem."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         [
@@ -442,7 +442,7 @@ def test_retry_after_is_read_in_both_forms_and_held_to_a_day(receiver: Receiver)
 
 
 def test_a_public_address_is_reached_and_neither_this_server_itself_nor_where_its_name_moves_to() -> None:
-    """DNS rebinding as it is done: 9.9.9.9 when asked first, then 127.0.0.1; in a network of the test's own."""
+    """DNS rebinding in a network of the test's own: the first look-up gives 9.9.9.9, the next 127.0.0.1."""
     if subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode:
         pytest.skip("no network of its own for a test: it takes root on Linux")
     program = Path(__file__).with_name("public.py")

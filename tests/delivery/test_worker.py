@@ -1,4 +1,4 @@
-"""What is changed is pushed: to whom, in which order, and what stands in it."""
+"""Changes are pushed: to which receivers, in which order, and with which content."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A second PostgreSQL over TCP, and a server that reaches it through a proxy with faults."""
+"""A second PostgreSQL over TCP, and a server that reaches it through a proxy that injects faults."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -28,7 +28,7 @@ def line(postgres: Postgres) -> Generator[Proxy]:
 
 @pytest.fixture(scope="module")
 def remote(postgres: Postgres, line: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """A server whose database is on the other end of the line."""
+    """A server whose database is behind the proxy."""
     data = Path(tmp_path_factory.mktemp("remote")) / "data"
     running = Server(data, "--no-limits", env={"SPRINGHEAD_DATABASE_URL": postgres.dsn(line.port)})
     yield running

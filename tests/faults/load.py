@@ -1,4 +1,4 @@
-"""A load of bulk writes whose every call is written down, and the check of what is stored against that book."""
+"""A load of bulk writes that records the outcome of every call, and the check of the stored rows against the record."""
 
 import http.client
 import json
@@ -28,16 +28,16 @@ from lead group by 1
 
 @dataclass
 class Batch:
-    """Leads that one call created together and that later calls changed together."""
+    """Leads that one call created and that later calls change, always all together."""
 
     name: str
     size: int
-    ids: list[int] | None = None  # as answered; None: nobody knows whether they are there
+    ids: list[int] | None = None  # from the answer; None: no answer, so they may be stored or not
     updates: list[str] = field(default_factory=list)  # acknowledged
-    unknown: str | None = None  # the last update, when it got no answer
+    unknown: str | None = None  # the last update, if it got no answer
 
     def check(self, row: Any) -> list[str]:
-        """What is wrong with what is stored of it."""
+        """The differences between the stored leads and the outcomes of the calls."""
         if row is None:
             return [f"{self.name}: lost"] if self.ids is not None else []
         wrong: list[str] = []
@@ -55,14 +55,14 @@ class Batch:
 
 
 class Progress:
-    """Counts what threads get done, for a test that waits for it."""
+    """A counter of finished work, for tests that wait for the work of threads."""
 
     def __init__(self) -> None:
         self.count = 0
         self._changed = threading.Condition()
 
     def add(self) -> None:
-        """Counts one more."""
+        """Adds one."""
         with self._changed:
             self.count += 1
             self._changed.notify_all()
@@ -75,7 +75,7 @@ class Progress:
 
 
 class Book:
-    """Every call of every client, and what came of it."""
+    """The outcomes of all calls of all clients."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -86,7 +86,7 @@ class Book:
         self.answered = Progress()
 
     def check(self, dsn: str, company_id: int) -> None:
-        """I1 to I5: acknowledged is there, unanswered is whole or absent, one lead an address, versions dense."""
+        """I1 to I5: acknowledged writes are stored, others whole or not at all; one lead an address; dense versions."""
         stored = {row["batch"]: row for row in sql(dsn, STORED, company_id=company_id)}
         assert not self.wrong, self.wrong[:5]
         wrong = [problem for batch in self.batches for problem in batch.check(stored.pop(batch.name, None))]
@@ -95,7 +95,7 @@ class Book:
 
 
 class Client(threading.Thread):
-    """Creates and changes leads, `size` a call, until told to stop; unless it is lasting, until a call fails."""
+    """Creates and changes leads, `size` a call, until it is stopped. If not `lasting`, it ends when a call fails."""
 
     def __init__(self, book: Book, url: str, path: str, *, lasting: bool, size: int) -> None:
         super().__init__(daemon=True)
@@ -170,12 +170,12 @@ class Client(threading.Thread):
 
 
 def clients(book: Book, url: str, path: str, *, number: int, lasting: bool = True, size: int = SIZE) -> list[Client]:
-    """Clients at work."""
+    """Starts clients."""
     return [Client(book, url, path, lasting=lasting, size=size) for _ in range(number)]
 
 
 def end(running: list[Client]) -> None:
-    """Let the clients finish their calls."""
+    """Stops the clients after their current calls."""
     for client in running:
         client.stopped.set()
     for client in running:

@@ -1,4 +1,4 @@
-"""A second PostgreSQL: a server of our own over TCP, with a password and a plain role, to be stopped and killed."""
+"""A second PostgreSQL over TCP, with a password and a plain role, for tests that stop and kill it."""
 
 import os
 import signal
@@ -55,11 +55,11 @@ class Postgres:
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def dsn(self, port: int | None = None) -> str:
-        """As the plain role; through a proxy when its port is given."""
+        """The address for the plain role, through a proxy if its port is given."""
         return f"postgresql://springhead:{PASSWORD}@127.0.0.1:{port or self.port}/springhead"
 
     def start(self, *settings: str) -> None:
-        """Start it and wait until it takes connections; settings are `name=value`."""
+        """Starts it and waits until it accepts connections. Settings are `name=value`."""
         flags = [part for setting in (f"port={self.port}", *settings) for part in ("-c", setting)]
         more = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "shared_buffers=32MB"]
         with self._log.open("ab") as log:
@@ -77,7 +77,7 @@ class Postgres:
                 return
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT fast, SIGQUIT at once as after a crash; waits until it is gone."""
+        """Stops it and waits for its end. SIGINT is a fast shutdown, SIGQUIT an immediate one, as in a crash."""
         if self._process:
             self._process.send_signal(how)
             self._process.wait(30)

@@ -1,4 +1,4 @@
-"""A TCP proxy with faults: it delays, cuts, swallows or drips what passes between a server and its database."""
+"""A TCP proxy that injects faults: it delays, cuts, drops or drips the bytes between a server and its database."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Listens on a port of its own and passes on to `host:port`, in a thread of its own, with the faults set."""
+    """Listens on a port of its own and forwards to `host:port`, in its own thread, with the faults that are set."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self.delay = 0.0
@@ -40,12 +40,12 @@ class Proxy:
         assert started.wait(5)
 
     def arm(self, *, towards: int | None = None, back: int | None = None) -> None:
-        """Count anew; reset the connection that passes the byte of this number, in one direction."""
+        """Starts counting again, and resets the connection that forwards the byte of this number in one direction."""
         self.passed = [0, 0]
         self._cut = (0, towards) if towards is not None else (1, back) if back is not None else None
 
     def reset_all(self) -> None:
-        """RST on every connection."""
+        """Resets every connection with RST."""
         self._loop.call_soon_threadsafe(self._reset, *self._open)
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Proxy:
                     await sink.drain()
                 if left <= len(data):
                     self._cut = None
-                    await asyncio.sleep(0.002)  # what was let through should arrive before the reset does
+                    await asyncio.sleep(0.002)  # forwarded bytes should arrive before the reset
                     break
         except OSError:
             pass

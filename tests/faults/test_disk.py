@@ -1,4 +1,4 @@
-"""A full disk: writes are refused as retryable, reads go on, and all is well again when there is space."""
+"""A full disk: writes are refused as retryable, reads work, and writes work again when there is space."""
 
 import errno
 import os
@@ -37,14 +37,14 @@ def small_disk(tmp_path: Path) -> Generator[Path]:
 
 
 def fill(ballast: Path, *, leave: int) -> None:
-    """Take all the space of the disk but `leave` bytes."""
+    """Fills the disk up to `leave` free bytes."""
     with ballast.open("ab") as file:
         for _ in range(1_000):
             disk = os.statvfs(ballast)
             try:
                 os.posix_fallocate(file.fileno(), file.tell(), max(1, disk.f_bavail * disk.f_frsize - leave))
             except OSError as cause:
-                # PostgreSQL takes or gives back space between the two calls: once more, until nothing is left.
+                # PostgreSQL takes or frees space between the two calls: repeat until nothing is left.
                 if cause.errno != errno.ENOSPC or leave:
                     raise
                 if not os.statvfs(ballast).f_bavail:
@@ -54,7 +54,7 @@ def fill(ballast: Path, *, leave: int) -> None:
 
 
 def create(company: Company) -> list[str] | None:
-    """The addresses of 100 big new leads; None when they were refused, which must be as retryable."""
+    """Creates 100 big leads. Returns their addresses, or None if they were refused with the retryable error."""
     emails = [new_email() for _ in range(100)]
     new = [{"emailAddress": email, "description": os.urandom(500).hex()} for email in emails]
     answer = company.envelope("createLeads", {"objects": new})
@@ -72,7 +72,7 @@ def test_a_full_disk_refuses_writes_and_nothing_else(small_disk: Path) -> None:
         with closing(Company(server.url, server.ready["accountID"], server.ready["secretKey"])) as company:
             (lead_id,) = company.create({})
             kept = create(company) or []
-            # No room for a table to grow, while the log of PostgreSQL still has some.
+            # Tables cannot grow, but the log of PostgreSQL still has space.
             fill(ballast, leave=100_000)
             refused = 0
             for _ in range(30):
@@ -87,7 +87,7 @@ def test_a_full_disk_refuses_writes_and_nothing_else(small_disk: Path) -> None:
             ballast.unlink()
             eventually(lambda: create(company) is not None, seconds=5)
 
-            # No room for its log either: PostgreSQL gives up, and cannot even start.
+            # Its log has no space either: PostgreSQL stops, and cannot even start.
             fill(ballast, leave=0)
             kept += fill_the_log(server, company)
             begun = time.monotonic()
@@ -106,7 +106,7 @@ def test_a_full_disk_refuses_writes_and_nothing_else(small_disk: Path) -> None:
 
 
 def fill_the_log(server: Server, company: Company) -> list[str]:
-    """Write until PostgreSQL needs a new file for its log and gets none; the leads that were acknowledged."""
+    """Writes until PostgreSQL cannot create the next file of its log. Returns the addresses of acknowledged leads."""
     log = server.data / "postgres.log"
     kept: list[str] = []
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of bulk writes: acknowledged is stored, unanswered is stored whole or not at all."""
+"""kill -9 during bulk writes: acknowledged writes are stored, unanswered ones are stored whole or not at all."""
 
 import os
 import random
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 + 10 * KILLS)]
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """A server that only PostgreSQL is taken from."""
+    """A server that keeps running while the tests kill its PostgreSQL."""
     running = Server.on_copy(tmp_path_factory.mktemp("kills") / "data", "--no-limits")
     yield running
     assert running.stop() == 0
@@ -102,7 +102,7 @@ def is_client(process: psutil.Process) -> bool:
 
 
 def checkpointer(server: Server) -> int | None:
-    """The process id of PostgreSQL's checkpointer, which a recovery starts anew; None while nobody can connect."""
+    """The process id of PostgreSQL's checkpointer, which a recovery replaces. None while PostgreSQL is unreachable."""
     dsn = (running_dsn(server.data) or "").replace("springhead@/springhead", "postgres@/postgres")
     try:
         (row,) = sql(dsn, "select pid from pg_stat_activity where backend_type = 'checkpointer'")

@@ -1,4 +1,4 @@
-"""Merges, deletions, restores and all else that touches leads, at the same moment: nothing is lost or doubled."""
+"""Concurrent merges, deletions, restores and other writes of leads: nothing is lost or doubled."""
 
 import random
 from collections import Counter
@@ -17,7 +17,7 @@ CITIES = ["Rome", "Oslo", "Bonn"]
 
 
 class World:
-    """A company with everything around its leads."""
+    """A company with leads and all their related objects."""
 
     def __init__(self, company: Company) -> None:
         emails = [f"person{number}@example.com" for number in range(LEADS)]
@@ -46,7 +46,7 @@ class World:
         make_notes(company, *(about("who", "lead", lead) for lead in self.leads))
 
     def work(self, own: Company, seed: int) -> list[Any]:
-        """Random calls, one after the other; what was answered."""
+        """Makes random calls, one after the other. Returns the answers."""
         dice = random.Random(seed)
         return [
             own.envelope(method, {"objects": objects}) for method, objects in (self._call(dice) for _ in range(CALLS))

@@ -1,4 +1,4 @@
-"""A copy that follows the change feed stays exact, whatever is written at the same time."""
+"""A copy that follows the change feed stays exact during concurrent writes."""
 
 import random
 import threading
@@ -18,7 +18,7 @@ WRITERS, WRITES = 6, 40
 
 
 class Mirror:
-    """A copy of a company's leads, kept as docs/sync.md says: by `lead`, and, apart from it, by `changed`."""
+    """Two copies of a company's leads, kept as docs/sync.md says: one from `lead`, the other from `changed`."""
 
     def __init__(self, company: Company) -> None:
         self.leads: dict[str, dict[str, Any]] = {}
@@ -29,7 +29,7 @@ class Mirror:
         self.cursor = ""
 
     def follow(self, wait: int) -> None:
-        """One step."""
+        """Applies one page of changes."""
         result = self._company.envelope(
             "getLeadChanges", {"cursor": self.cursor, "wait": wait, "limit": random.randint(1, 200)}
         )["result"]
@@ -47,22 +47,22 @@ class Mirror:
         if change["kind"] == "delete":
             self.values.pop(lead_id)
         known = self.values.setdefault(lead_id, {}) if change["kind"] != "delete" else {}
-        if change["kind"] == "score":  # which says that the score is another one, and not which
+        if change["kind"] == "score":  # it says that the score has changed, but not to which value
             for name in ("leadScore", "leadScoreWeighted"):
                 known.pop(name, None)
         for name, (old, new) in (change["changed"] or {}).items():
             if name == "merged":
                 continue
-            # Each old value is the new one of the change before: nothing is missing, and nothing is out of order.
+            # Each old value is the new value of the previous change: no change is missing or out of order.
             if known.get(name, old) != old and change["eventID"]:
                 self.wrong.append(f"{change['sequence']}: {name} of {lead_id} was {known[name]!r}, not {old!r}")
             known[name] = new
 
 
 def call(company: Company, method: str, **params: Any) -> Any:
-    """The result of a call. It is made again if a row stayed locked for longer than a call waits: busy machines do.
+    """The result of a call. Repeats it if a row stayed locked for longer than a call waits, as on a busy machine.
 
-    A refusal that comes sooner is a fault.
+    An earlier refusal is a fault.
     """
     answer: dict[str, Any] = {}
     for _ in range(20):
@@ -76,7 +76,7 @@ def call(company: Company, method: str, **params: Any) -> Any:
 
 
 def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) -> None:
-    """Random writes of every kind that changes leads, one after the other."""
+    """Makes random writes of every kind that changes leads, one after the other."""
     dice = random.Random(seed)
     own: list[int] = []
 
@@ -127,7 +127,7 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
 
 
 def in_thread(work: Callable[[], Any], failures: list[Exception]) -> threading.Thread:
-    """A thread that runs already, and whose failure is kept."""
+    """Starts a thread and records its exception."""
 
     def run() -> None:
         try:
@@ -141,7 +141,7 @@ def in_thread(work: Callable[[], Any], failures: list[Exception]) -> threading.T
 
 
 def numbers_of_events(company: Company) -> set[int]:
-    """The numbers that the feed must have; the others are scores, left out for leads that are gone."""
+    """The sequence numbers that the feed must have. It may leave out the others: scores of deleted leads."""
     rows = sql(
         company.dsn,
         "select generate_series(first, last) as number from change where company_id = $1 and event_ids <> '{}'",
@@ -151,13 +151,13 @@ def numbers_of_events(company: Company) -> set[int]:
 
 
 def work_left(company: Company) -> bool:
-    """Whether changes are still to come: of background jobs that are due, or without a number."""
+    """Whether the feed will get more changes: background jobs are due, or changes have no number yet."""
     jobs = sql(company.dsn, "select from pass where company_id = $1 and due_at <= now()", company.id)
     return bool(jobs or sql(company.dsn, "select from change where company_id = $1 and first is null", company.id))
 
 
 def all_leads(company: Company, known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The leads of the company, with those that are not active, of which reads of all say nothing."""
+    """All leads of the company. Inactive leads are read by id, since reads without a filter leave them out."""
     inactive = [lead for lead, row in known.items() if row["active"] == "0"]
     rows = company.call("getLeads", where={}) + company.call("getLeads", where={"id": inactive or [1]})
     return {row["id"]: row for row in rows}
@@ -187,7 +187,7 @@ def test_a_mirror_stays_exact_through_random_concurrent_writes(company: Company)
     done.set()
     follower.join(30)
     assert failures == []
-    for _ in range(2):  # what became visible late is scored by a second look
+    for _ in range(2):  # events that became visible late are scored by a later run
         settle(company)
         look(company)
     eventually(lambda: not work_left(company))

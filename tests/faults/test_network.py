@@ -1,4 +1,4 @@
-"""A database that is far: slow, silent, cut off at any byte, full, not there at all, or of another clock."""
+"""A remote database: slow, silent, disconnected at any byte, out of connections, absent, or with a wrong clock."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(120)
 
 @pytest.fixture
 def client(remote: Server) -> Generator[Company]:
-    """The company of the server's first start, calling on a connection of its own."""
+    """A client of the company of the server's first start, with a connection of its own."""
     with closing(client_of(remote)) as client:
         yield client
 
@@ -36,12 +36,12 @@ def client_of(server: Server) -> Company:
 
 
 def new_company_of(server: Server, postgres: Postgres) -> Company:
-    """A fresh company on a server whose database is not its own."""
+    """A fresh company on a server with an outside database."""
     return new_company(cast("Server", SimpleNamespace(url=server.url, dsn=postgres.dsn())))
 
 
 def status(server: Server, path: str) -> tuple[int, float]:
-    """The HTTP status of a GET, and how long it took."""
+    """The HTTP status of a GET request, and how long it took."""
     address = Company(server.url, "", "").address
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     begun = time.monotonic()
@@ -258,7 +258,7 @@ def test_connections_taken_by_others_are_a_retryable_failure(client: Company, po
 
 
 def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
-    """Take every connection there is, then the server's away, and call: the slowest answer, and the codes."""
+    """Takes all connections of the database, the server's too, and makes calls. Returns mean time and error codes."""
     import asyncio
 
     import asyncpg
@@ -267,7 +267,7 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
         admin = await asyncpg.connect(postgres.admin)
         held: list[asyncpg.Connection[Any]] = []
         try:
-            for _ in range(30):  # the server's own work beside the calls may come in between, too
+            for _ in range(30):  # background work of the server may connect in between
                 ours = [connection.get_server_pid() for connection in held]
                 ended = await admin.fetch(
                     """
@@ -281,7 +281,7 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
                         held.append(await asyncpg.connect(postgres.dsn()))
                 if not ended and held:
                     break
-                await asyncio.sleep(0.1)  # those that were ended need a moment to go
+                await asyncio.sleep(0.1)  # terminated backends need a moment to exit
             begun = time.monotonic()
             answers = [await asyncio.to_thread(own.envelope, "getLead", {"id": 1}) for _ in range(3)]
             took = (time.monotonic() - begun) / 3

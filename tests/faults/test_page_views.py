@@ -1,4 +1,4 @@
-"""Page views while the database is away: what was answered is kept, and written when it is back."""
+"""Page views while the database is away: accepted views are kept, and written when it is back."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -44,14 +44,14 @@ def test_views_that_come_while_the_database_is_away_are_written_when_it_is_back(
         line.reset_all()
     told = remote.log.read_text().count(AWAY)
     taken = sum(public.report(f"{fault}.while") == 204 for _ in range(30))
-    eventually(lambda: remote.log.read_text().count(AWAY) > told)  # they were to be written, in vain
+    eventually(lambda: remote.log.read_text().count(AWAY) > told)  # an attempt to write them has failed
     taken += sum(public.report(f"{fault}.while") == 204 for _ in range(30))
     setattr(line, fault, False)
     line.reset_all()
 
     assert taken == 60, "the site was known: it is taken as it was"
     eventually(lambda: written(public, f"{fault}.while") >= taken)
-    # A statement whose answer never came is made again, though it may have been carried out.
+    # A statement without an answer is repeated, although it may have been executed.
     assert fault == "hole" or written(public, f"{fault}.while") == taken
 
 

@@ -1,4 +1,4 @@
-"""P5: every committed change reaches every receiver at least once and in order, whoever is killed and whenever."""
+"""P5: every committed change reaches every receiver at least once and in order, even if servers are killed."""
 
 import os
 import random
@@ -42,13 +42,13 @@ def last_change(dsn: str, company_id: int) -> int:
 
 
 def behind(dsn: str, company_id: int) -> bool:
-    """Whether a receiver still lacks changes."""
+    """Whether any receiver lacks changes."""
     last = last_change(dsn, company_id)
     return bool(sql(dsn, "select from push where company_id = $1 and sent < $2", company_id, last))
 
 
 def check(posts: list[Post], dsn: str, company_id: int) -> Counter[str]:
-    """Hold what a receiver got against the database: nothing is missing, nothing out of order, the newest is newest."""
+    """Checks the pushes of a receiver: no change is missing or out of order, and the last lead is the stored one."""
     last = last_change(dsn, company_id)
     upto, newest, seen = 0, dict[str, dict[str, Any]](), Counter[int]()
     ids = Counter(post.headers["webhook-id"] for post in posts)
@@ -85,7 +85,7 @@ def test_a_server_that_is_killed_under_load_pushes_every_change(tmp_path: Path) 
                 kill_when_a_push_arrives(server, receiver)
             else:
                 book.answered.wait(number % 6)
-                time.sleep(random.uniform(0.0, 0.1))  # the kill comes at any moment of what is under way
+                time.sleep(random.uniform(0.0, 0.1))  # the kill comes at a random moment
             server.kill()
             receiver.taken = lambda post: None
             end(running)
@@ -104,7 +104,7 @@ def test_a_server_that_is_killed_under_load_pushes_every_change(tmp_path: Path) 
 
 
 def kill_when_a_push_arrives(server: Server, receiver: Receiver) -> None:
-    """F03: kill the server between its post and the answer; it cannot know what became of the push."""
+    """F03: kills the server between its post and the answer, so that it cannot know the outcome of the push."""
     killed = threading.Event()
 
     def kill(post: Post) -> None:
@@ -154,7 +154,7 @@ def test_two_servers_share_the_work_without_pushing_twice(postgres: Postgres, tm
 
 
 def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp_path: Path) -> None:
-    """F26, F03: the lease of the dead runs out; here the clock is put forward for it."""
+    """F26, F03: the lease of a dead server expires. The test sets its end to now."""
     servers = [pushing(postgres, tmp_path / name) for name in ("c", "d")]
     dsn = postgres.dsn(postgres.port)
     with Receiver() as receiver:
@@ -182,7 +182,7 @@ def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp
 
 
 def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, tmp_path: Path) -> None:
-    """F30: a dump restored elsewhere is another database; here it is told that it is one."""
+    """F30: a restored dump is another database. The test changes the stored system identifier instead."""
     dsn = postgres.dsn(postgres.port)
     with Receiver() as receiver:
         server = pushing(postgres, tmp_path / "original")
@@ -199,7 +199,7 @@ def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, 
 
         company.create({})
         before = looks(dsn)
-        eventually(lambda: looks(dsn) >= before + 2)  # it has looked for work and left it
+        eventually(lambda: looks(dsn) >= before + 2)  # it has looked for work and not taken it
 
         assert len(receiver.posts) == 1
         assert "springhead db adopt" in copy.log.read_text()
@@ -211,6 +211,6 @@ def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, 
 
 
 def looks(dsn: str) -> int:
-    """How often servers have asked whether they push from here, as far as PostgreSQL has counted it yet."""
+    """How often servers have asked whether this database pushes, as far as PostgreSQL has counted it yet."""
     statement = "select seq_scan + coalesce(idx_scan, 0) as n from pg_stat_user_tables where relname = 'push_home'"
     return sql(dsn, statement)[0]["n"]

@@ -1,4 +1,4 @@
-"""Many callers, the same leads: one winner, no deadlock shown to anyone, no change lost."""
+"""Many callers write the same leads: one of them wins, no caller sees a deadlock, no change is lost."""
 
 import json
 import random
@@ -24,7 +24,7 @@ def twin(company: Company) -> Company:
 
 
 def at_once(company: Company, number: int, work: Callable[[Company, int], Any]) -> list[Any]:
-    """Do something `number` times, all at the same moment, each on a connection of its own."""
+    """Runs `work` `number` times at the same moment, each on a connection of its own."""
     results: list[Any] = [None] * number
     together = threading.Barrier(number)
 
@@ -120,7 +120,7 @@ def test_overlapping_bulk_writes_show_no_deadlock_to_anyone(company: Company, se
 
 
 def some_work(emails: list[str], known: dict[str, int], mark: str) -> tuple[str, list[dict[str, Any]]]:
-    """Create, change or delete a hundred of these leads in any order, or exchange some addresses."""
+    """A random write: creates, changes or deletes a hundred of these leads in any order, or exchanges addresses."""
     some = random.sample(emails, 100)
     match random.randrange(5):
         case 0:

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of writes that are sent again, with the same key, until they are answered."""
+"""kill -9 during writes that are repeated with the same idempotency key until they are answered."""
 
 import http.client
 import json
@@ -70,7 +70,7 @@ def test_what_is_sent_again_until_it_is_answered_is_done_once_whatever_is_killed
 
 
 def write(url: str, path: str, key: str) -> Any:
-    """The result of a call that makes accounts, or None when nobody knows what became of it."""
+    """The result of a call that creates accounts, or None if its outcome is unknown."""
     body = {"method": "createAccounts", "params": {"objects": [{"accountName": key}] * 100}, "id": 1}
     connection = http.client.HTTPConnection(url.split("//")[1].rstrip("/"), timeout=20)
     try:

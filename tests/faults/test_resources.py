@@ -1,4 +1,4 @@
-"""Too little of something: file descriptors, memory for a long answer, readers that read."""
+"""Scarce resources: file descriptors, memory during a long answer, and clients that do not read."""
 
 import http.client
 import json
@@ -40,7 +40,7 @@ def test_a_long_answer_costs_no_memory_and_a_slow_reader_blocks_nobody(
 ) -> None:
     (lead_id,) = company.create({})
     process = psutil.Process(server.process.pid)
-    # A first answer, so that what is loaded once is not counted.
+    # A first answer, so that memory which is allocated once is not counted.
     params = {"startDate": "2020-01-01", "endDate": "2999-01-01", "timestamp": "create"}
     assert len(filled.call("getLeadsDateRange", **params, limit=2000)) == 2000
     before = peak = process.memory_info().rss
@@ -92,7 +92,7 @@ def test_readers_that_stop_reading_leave_the_pool_to_others(server: Server, fill
 
 
 def idle_cpu(server: Server) -> bool:
-    """Whether the server has nothing to do: it does not read on for clients that are gone."""
+    """Whether the server is idle: it does not go on reading for clients that have gone."""
     process = psutil.Process(server.process.pid)
     before = sum(process.cpu_times()[:2])
     time.sleep(0.5)
@@ -126,7 +126,7 @@ def test_a_long_answer_survives_a_change_of_fields_and_is_cut_by_a_lost_database
                 except http.client.IncompleteRead:
                     continue
                 assert len(json.loads(content)["result"]["lead"]) == 20_000, "what looks whole is whole"
-    # A connection that has just ended may be taken once more before its end is noticed: that call is retryable.
+    # The server may still use a connection that has just ended. Such a call fails with the retryable error.
     eventually(lambda: filled.envelope("getLead", {"id": 1})["error"] is None)
 
 

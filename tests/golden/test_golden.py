@@ -1,7 +1,7 @@
-"""P11: what a call is answered stays what it was, byte by byte.
+"""P11: the answers to calls stay the same, byte by byte.
 
-After a change that is meant: `SPRINGHEAD_TEST_GOLDEN=write .venv/bin/pytest tests/golden`, then read the diff. A change
-that takes something away or renames it breaks clients: it belongs at a new version of the address.
+After an intended change: `SPRINGHEAD_TEST_GOLDEN=write .venv/bin/pytest tests/golden`, then read the diff. A change
+that removes or renames something breaks clients: it needs a new version of the API.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Sending what nobody means well with, and what must be true of every answer to it."""
+"""Sends hostile calls, and checks the rules that every answer must follow."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _EXAMPLES = int(os.environ.get("SPRINGHEAD_TEST_EXAMPLES", "0"))
 
 
 def subclasses(error: type[ApiError]) -> set[type[ApiError]]:
-    """The class and all that derive from it."""
+    """The class and all its subclasses."""
     return {error}.union(*(subclasses(other) for other in error.__subclasses__()))
 
 
@@ -23,7 +23,7 @@ CODES = {error.code for error in subclasses(ApiError) if hasattr(error, "code")}
 
 
 def examples(number: int) -> settings:
-    """So many examples, the same in every run; SPRINGHEAD_TEST_EXAMPLES=5000: that many, new ones each time."""
+    """Settings for `number` examples, the same in every run. SPRINGHEAD_TEST_EXAMPLES=5000: 5,000 random ones."""
     return settings(
         max_examples=_EXAMPLES or number,
         derandomize=not _EXAMPLES,
@@ -34,7 +34,7 @@ def examples(number: int) -> settings:
 
 
 def answer(company: Company, body: bytes, *, seconds: float = SECONDS) -> dict[str, Any]:
-    """The answer to a body: in time, an envelope of the wire, and never an error that is the server's fault."""
+    """The answer to a body. It must come in time, be a valid envelope, and have no error that is the server's fault."""
     with within(seconds):
         status, content = company.send(body)
     assert status == 200, (status, content[:200])
@@ -49,7 +49,7 @@ def answer(company: Company, body: bytes, *, seconds: float = SECONDS) -> dict[s
 
 
 def code(company: Company, body: bytes) -> int | None:
-    """The code of the error that a whole call is refused with, or that its only object is; None when all is well."""
+    """The error code of the call, or of its only object. None if there is no error."""
     error = answer(company, body)["error"]
     if isinstance(error, list):
         return error[0]["code"] if error else None

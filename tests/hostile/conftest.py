@@ -1,4 +1,4 @@
-"""A server for hostile input alone; after all of it, the server must be as it was."""
+"""A server for hostile input. After all tests it must be as healthy as before."""
 
 import json
 from collections.abc import Generator
@@ -14,14 +14,14 @@ GROWTH = 100 * 1024 * 1024
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """A running server; at the end it is alive, no larger than it was, and nothing surprised it."""
+    """A running server. At the end it must be alive, need no more memory, and have logged no unexpected error."""
     running = Server.on_copy(tmp_path_factory.mktemp("hostile") / "data", "--no-limits")
     company = new_company(running)
     company.create(*({} for _ in range(500)))
     company.call("getLeads", where={})
     before = resident(running)
     yield running
-    company.close()  # the server has closed the kept connection if it was idle for long
+    company.close()  # the server has closed the connection if it was idle for long
     company.call("getLeads", where={})
     company.close()
     growth = resident(running) - before
@@ -33,5 +33,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 
 
 def resident(server: Server) -> int:
-    """Bytes of memory that the server has."""
+    """The resident memory of the server in bytes."""
     return psutil.Process(server.process.pid).memory_info().rss

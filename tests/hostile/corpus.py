@@ -1,4 +1,4 @@
-"""Input that nobody means well with: broken JSON, JSON that readers disagree about, and texts that break programs."""
+"""Hostile input: broken JSON, JSON that parsers read differently, and texts that break programs."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Slow, huge and half-closed requests at the real server; every case of them is in wire/test_http.py (A42 to A45)."""
+"""Slow, huge and half-closed requests to the real server. wire/test_http.py tests every case (A42 to A45)."""
 
 import contextlib
 import resource

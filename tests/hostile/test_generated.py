@@ -1,4 +1,4 @@
-"""Whatever a generator comes up with: junk for every method, and leads that are right (hypothesis)."""
+"""Generated calls (hypothesis): junk for every method, and valid leads."""
 
 import json
 from collections.abc import Generator
@@ -48,7 +48,7 @@ objects = st.lists(st.dictionaries(st.sampled_from(NAMES), junk, max_size=6) | j
 
 @pytest.fixture(scope="module")
 def company(server: Server) -> Generator[Company]:
-    """One company for all of it: what a call has stored is junk for the next one."""
+    """One company for all calls: what a call has stored is junk for the next one."""
     made = new_company(server)
     made.create({}, {}, {})
     made.field("Any", "radio", options=["a", "b"])
@@ -133,7 +133,7 @@ FOLLOW = {"updateTimestamp", "status", "isQualified", "isContact", "isCustomer"}
 
 
 def assert_holds(row: dict[str, str | None], sent: dict[str, Any]) -> None:
-    """A lead holds what was sent, in the wire's words."""
+    """Checks that a lead has the values that were sent, as answers show them."""
     for name, value in sent.items():
         wanted = value if value is None or isinstance(value, str) else str(int(value))
         assert row[name] == wanted, name

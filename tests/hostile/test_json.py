@@ -1,4 +1,4 @@
-"""JSON that is none, that readers disagree about, or that is too much (A15 to A21)."""
+"""JSON that is malformed, that parsers read differently, or that is too deep or too long (A15 to A21)."""
 
 import json
 import random
@@ -125,7 +125,7 @@ def test_an_id_is_echoed_to_the_letter(company: Company, text: bytes) -> None:
 
 
 def nested(opening: bytes, closing: bytes, levels: int) -> bytes:
-    """A value of so many levels; the brackets may be one level or two."""
+    """A value nested in `levels` levels. The opening bracket may be one level or two."""
     if opening.startswith(b"[{"):
         return opening * (levels // 2) + (b"[]" if levels % 2 else b"1") + closing * (levels // 2)
     return opening * levels + b"1" + closing * levels
@@ -137,7 +137,7 @@ BRACKETS = [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")]
 @pytest.mark.parametrize(("opening", "closing"), BRACKETS)
 def test_32_levels_are_taken_and_no_more(company: Company, opening: bytes, closing: bytes) -> None:
     for levels in (10, 31, 32, 33, 34, 500, 1_024, 1_025, 100_000):
-        value = nested(opening, closing, levels - 2)  # beside the body and the params
+        value = nested(opening, closing, levels - 2)  # the body and the params are two levels
         error_code = code(company, call("getLead", b'{"id":1,"more":%s}' % value))
         assert error_code == (None if levels <= 32 else 101), levels
         error_code = code(company, call("getLeads", b'{"where":{"id":%s}}' % value))
@@ -218,7 +218,7 @@ _json = st.recursive(
 
 
 class Writer:
-    """Writes JSON in one of its many spellings; the `twice`-th object that has a key gets it again."""
+    """Writes JSON in a random spelling. The `twice`-th object with keys repeats one of them."""
 
     def __init__(self, random: random.Random, twice: int | None = None) -> None:
         self._random, self._twice = random, twice

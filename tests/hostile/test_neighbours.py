@@ -24,7 +24,7 @@ BAD = "a\0b"
 
 @pytest.fixture(scope="module")
 def shared(server: Server) -> Generator[Company]:
-    """One company for whatever a generator makes of it."""
+    """One company for all generated calls."""
     company = new_company(server)
     yield company
     company.close()
@@ -66,7 +66,7 @@ def test_a_nul_anywhere_in_any_method_is_refused(shared: Company, method: str) -
     for params in with_nul(REGISTRY[method]):
         deleting = method.startswith(("delete", "remove")) and "objects" in params
         if deleting and params["objects"][0]["id"] != BAD:
-            answer(shared, call(method, params))  # what is no key of a delete counts for nothing
+            answer(shared, call(method, params))  # deletes ignore unknown keys
         else:
             assert code(shared, call(method, params)) is not None, params
 
@@ -119,7 +119,7 @@ def test_what_is_no_number_or_too_great_is_refused_at_once(company: Company, cas
             if sql_type == "bigint" and text in NOTHING_MUCH:
                 continue
             body = b'{"objects":[{"id":%d,"%s":%s}]}' % (object_id, column.name.encode(), text)
-            # A bare integer of thousands of digits is no JSON that other readers take.
+            # Other JSON parsers refuse a bare integer of thousands of digits.
             right = {205, 101 if text.strip(b"-").isdigit() else 205}
             with within(1):
                 assert code(company, call(case.update, body)) in right, (column.name, text)
@@ -163,7 +163,7 @@ def test_the_first_and_the_last_second_are_read_and_written_in_the_farthest_zone
 
 
 def right(column: Column) -> st.SearchStrategy[Any]:
-    """Right values of a column."""
+    """Valid values of a column."""
     if column.kind.options:
         return st.sampled_from(column.kind.options)
     limit = 10 ** (WHOLE_DIGITS + DECIMAL_DIGITS) - 1
@@ -182,7 +182,7 @@ def right(column: Column) -> st.SearchStrategy[Any]:
 
 
 def as_read(column: Column, sent: Any) -> str:
-    """How a value is read that was sent."""
+    """A sent value as reads show it."""
     if column.kind.sql == "numeric":
         text = f"{Decimal(sent):f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
@@ -191,7 +191,7 @@ def as_read(column: Column, sent: Any) -> str:
 
 
 def plain(case: Case) -> list[Column]:
-    """The columns that mean nothing but themselves."""
+    """The columns that neither refer to other rows nor depend on other columns."""
     return [column for column in shown(case) if not column.references and column.name not in case.together]
 
 

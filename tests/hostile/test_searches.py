@@ -1,4 +1,4 @@
-"""Searches meant to break the server or to hold it up: too many conditions, too deep, patterns that are no text."""
+"""Searches meant to break the server or to slow it down: too many conditions, deep nesting, hostile patterns."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ LIMIT = 6.0
 
 
 def answered(company: Company, **params: Any) -> dict[str, Any]:
-    """The answer of a search, which comes in time; and the server answers the next call."""
+    """The answer to a search. It must come in time, and the server must answer the next call."""
     with within(LIMIT):
         answer = company.envelope("searchLeads", params)
     assert company.envelope("getLead", {"id": 1})["error"] is None
@@ -71,7 +71,7 @@ def test_what_is_deeper_than_any_json_may_be_is_no_call(company: Company) -> Non
 def test_as_much_as_may_be_is_answered_in_time(company: Company, filter: Any) -> None:
     company.create(*({"city": f"c{number}"} for number in range(500)))
 
-    # On a busy machine the three seconds of a search may pass before it has had a second of a CPU.
+    # On a busy machine a search may reach its limit of three seconds with less than a second of CPU time.
     eventually(lambda: answered(company, filter=filter, total=1)["result"] is not None, seconds=60)
 
 

@@ -85,7 +85,7 @@ def test_a_naughty_text_is_an_address_that_one_lead_has_and_finds_it(company: Co
     assert {text for text, error_code in refused.items() if error_code == 205} == {
         text for text in NAUGHTY if not text.strip()
     }
-    assert set(refused.values()) == {205, 301}  # such as one letter written in two ways
+    assert set(refused.values()) == {205, 301}  # such as a letter with two Unicode spellings
     taken = [text for text in NAUGHTY if text not in refused]
     rows = company.call("getLeads", where={"emailAddress": taken})
     assert sorted(row["emailAddress"] for row in rows) == sorted(taken)
@@ -193,7 +193,7 @@ def test_sql_is_a_text_like_any_other_and_never_a_name(company: Company, text: s
 
 
 def test_no_text_of_a_caller_becomes_part_of_a_statement(server: Server, company: Company) -> None:
-    """A54: what PostgreSQL was asked last, on each connection, holds nothing that a caller sent."""
+    """A54: the last statement of each connection to PostgreSQL contains nothing that a caller sent."""
     mark = "Zq7 mark'--"
     field = company.field(mark)
     ids = company.create({"firstName": mark, field: mark, "emailAddress": f"{mark}@example.com"})
@@ -315,7 +315,7 @@ def test_texts_that_drive_patterns_mad_are_answered_at_once(company: Company) ->
 
 
 def test_no_value_forges_a_line_of_the_log(server: Server, company: Company) -> None:
-    """A56: the log is JSON, one line for each call, whatever was in the call."""
+    """A56: the log has one line of JSON for each call, whatever the call contains."""
     forged = '\n{"timestamp":"2026-01-01","level":"info","event":"forged Zq8"}\r\n\x1b[2J'
     headers = {"User-Agent": "Zq8\x1b[31m", "Referer": "Zq8", "X-Forwarded-For": "Zq8"}
     for method in ("createLeads", forged):
