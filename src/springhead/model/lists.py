@@ -53,7 +53,7 @@ LIST_MEMBER = Noun(
     about="The membership of a lead in a list, also of a lead that was removed from it.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
-        Column(name="listID", kind=_ID, required=True),
+        Column(name="listID", kind=_ID, required=True, references="list"),
         Column(name="memberID", kind=_ID, required=True, read="l.lead_id"),
         Column(name="isRemoved", kind=flag(), writable=False),
     ),
@@ -64,7 +64,7 @@ LIST_ADDRESS = Noun(
     table="list_member",
     about="A list, and a lead named by its email address.",
     columns=(
-        Column(name="listID", kind=_ID, required=True),
+        Column(name="listID", kind=_ID, required=True, references="list"),
         Column(name="emailAddress", kind=LEAD.by_name["emailAddress"].kind, required=True),
     ),
 )
@@ -74,7 +74,7 @@ LIST_CONTACT = Noun(
     table="list_member",
     about="A list, and a lead named by its id: send it as `contactID` or as `memberID`.",
     columns=(
-        Column(name="listID", kind=_ID, required=True),
+        Column(name="listID", kind=_ID, required=True, references="list"),
         Column(name="contactID", kind=_ID),
         Column(name="memberID", kind=_ID),
     ),
@@ -84,7 +84,7 @@ WHOLE_LIST = Noun(
     name="wholeList",
     table="list",
     about="A list with all of its members.",
-    columns=(Column(name="listID", kind=_ID, required=True),),
+    columns=(Column(name="listID", kind=_ID, required=True, references="list"),),
 )
 
 LEAD_LIST = Noun(

@@ -7,7 +7,7 @@ import msgspec
 
 from springhead.methods.bulk import merged_ids
 from springhead.methods.bulk.unique_fields import Placed, UniqueFields, identities, key_of
-from springhead.model.kit.columns import Noun
+from springhead.model.kit.columns import Noun, unknown_references
 from springhead.model.kit.errors import (
     ApiError,
     EntryExists,
@@ -47,11 +47,9 @@ def _without_key(noun: Noun) -> InvalidParameters:
     return InvalidParameters(*([noun.key_column.problem(message)] if noun.key_column else []))
 
 
-def unknown_reference(noun: Noun, bits: int) -> UnknownReference:
-    """303 that names the references of which the company has no object."""
-    return UnknownReference(
-        *(column.unknown_reference() for bit, column in enumerate(noun.reference_columns) if bits & 1 << bit)
-    )
+def _unknown_reference(noun: Noun, bits: int) -> UnknownReference:
+    """303 that names the references of which the company has no object, by their bits (store/nouns/table.py)."""
+    return unknown_references(column for bit, column in enumerate(noun.reference_columns) if bits & 1 << bit)
 
 
 async def _insert(context: Context, tx: Tx, noun: Noun, batch: RecordBatch) -> list[Inserted]:
@@ -104,7 +102,7 @@ class Creation:
                 self.written.append((row.id, record))
                 self._unique_fields.written(row.id, record)
             else:
-                error = unknown_reference(self._noun, row.unknown) if row.unknown else EntryExists()
+                error = _unknown_reference(self._noun, row.unknown) if row.unknown else EntryExists()
                 outcomes[position] = refused(error)
         return outcomes
 
@@ -225,7 +223,7 @@ class Rounds:
         if not row.locked:
             return refused(Unavailable())
         if row.unknown:
-            return refused(unknown_reference(self._noun, row.unknown))
+            return refused(_unknown_reference(self._noun, row.unknown))
         if row.taken:
             return refused(EntryExists())
         return self._success(row)
@@ -311,7 +309,7 @@ class Upserts(Rounds):
                 outcomes[position] = upserted(row.id, created=True)
                 self._note_written(position, row.id, record)
             elif row.unknown:
-                outcomes[position] = refused(unknown_reference(self._noun, row.unknown))
+                outcomes[position] = refused(_unknown_reference(self._noun, row.unknown))
         return outcomes
 
     def _success(self, row: Updated) -> Outcome:

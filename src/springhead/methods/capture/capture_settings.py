@@ -19,6 +19,7 @@ from springhead.model.capture.capture_settings import (
 )
 from springhead.model.capture.email_links import LINK_LENGTH, SignedLink, is_link
 from springhead.model.capture.sites import Site
+from springhead.model.kit.columns import unknown_references
 from springhead.model.kit.errors import (
     InvalidParameters,
     Json,
@@ -200,7 +201,7 @@ async def get_tracked_links(
     """
     async with context.tx() as tx:
         if campaign_id is not None and not await email_events.campaign_exists(tx, context.company.id, campaign_id):
-            raise UnknownReference(TRACKED_LINK.by_name["campaignID"].unknown_reference("campaign"))
+            raise unknown_references([TRACKED_LINK.by_name["campaignID"]])
         readers = await email_events.find_readers(tx, context.company.id, lead_id)
         site = await sites.of_company(tx, context.company.id)
     return ReadResult([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])

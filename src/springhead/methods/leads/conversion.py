@@ -10,6 +10,7 @@ from springhead.methods.bulk import merged_ids
 from springhead.methods.bulk.writes import WRITE_ERRORS
 from springhead.methods.examples import GIVEN_LEAD, NOTHING_CHANGED
 from springhead.methods.sales import deal_stages
+from springhead.model.kit.columns import unknown_references
 from springhead.model.kit.errors import (
     ApiError,
     EntryExists,
@@ -223,12 +224,12 @@ class _Conversion:
             "ownerID": self._known.users,
             "campaignID": self._known.campaigns,
         }
-        problems = [
-            CONVERSION.by_name[name].unknown_reference()
+        unknown = [
+            CONVERSION.by_name[name]
             for name, ids in existing.items()
             if (value := getattr(plan.asked, name)) is not UNSET and value not in ids
         ]
-        return UnknownReference(*problems) if problems else None
+        return unknown_references(unknown) if unknown else None
 
     async def _name_accounts(self, plans: Sequence[_Plan]) -> None:
         """Finds the accounts by name. A plan whose account does not exist gets the key of the name, but no id."""

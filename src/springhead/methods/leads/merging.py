@@ -8,6 +8,7 @@ from msgspec import UNSET
 from springhead.methods.bulk.unique_fields import VALUE_TAKEN
 from springhead.methods.bulk.writes import WRITE_ERRORS
 from springhead.methods.examples import CREATED, GIVEN_LEAD
+from springhead.model.kit.columns import unknown_references
 from springhead.model.kit.errors import (
     ApiError,
     EntryExists,
@@ -225,13 +226,13 @@ class _Merging:
         refusals: dict[int, ApiError] = {}
         for plan in plans:
             unknown = [
-                column.unknown_reference()
+                column
                 for column in LEAD.reference_columns
                 if (value := plan.values.get(column.name)) is not None and value not in known.get(column.sql, ())
             ]
             key = keys.get(plan.position)
             if unknown:
-                refusals[plan.position] = UnknownReference(*unknown)
+                refusals[plan.position] = unknown_references(unknown)
             elif key is not None and owners.setdefault(key, plan.survivor) not in plan.leads:
                 refusals[plan.position] = EntryExists()
             elif plan.survivor in doubled:

@@ -10,7 +10,7 @@ from springhead.methods.bulk import merged_ids
 from springhead.methods.bulk.writes import FLAT_ERRORS, WRITE_ERRORS
 from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD, NOTHING_CHANGED, failed
 from springhead.methods.lists.lists import GIVEN_LIST
-from springhead.model.kit.columns import Noun
+from springhead.model.kit.columns import Noun, unknown_references
 from springhead.model.kit.errors import (
     AlreadyMember,
     ApiError,
@@ -328,7 +328,7 @@ def _wrong_list(noun: Noun, *, has_filter: bool) -> ApiError:
     column = noun.by_name["listID"]
     if has_filter:
         return InvalidParameters(column.problem("The members of this list follow from its filter"))
-    return UnknownReference(column.unknown_reference("list"))
+    return unknown_references([column])
 
 
 def _complete(record: Any) -> ApiError | None:

@@ -44,7 +44,7 @@ TRACKED_LINK = Noun(
     about="The links for a message to a lead, so that its opening and its clicks become events of the lead.",
     columns=(
         Column(name="leadID", kind=_ID, writable=False),
-        Column(name="campaignID", kind=_ID, writable=False),
+        Column(name="campaignID", kind=_ID, writable=False, references="campaign"),
         Column(name="isUnsubscribed", kind=flag(), writable=False),
         Column(name="links", kind=_LINKS, writable=False),
         Column(name="openPixel", kind=text(2_000), writable=False),

@@ -1,7 +1,7 @@
 """The columns of nouns: their names on the wire and in SQL, their types, and whether callers can write them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, lru_cache
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from springhead.model.kit import times
-from springhead.model.kit.errors import Json, Problem
+from springhead.model.kit.errors import Json, Problem, UnknownReference
 
 ID_MAX = 2**63 - 1
 SMALL_MAX = 2**15 - 1
@@ -260,15 +260,6 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
             return self.references == table
         return table in (self.references or {}).values()
 
-    def unknown_reference(self, table: str = "") -> Problem:
-        """Returns the entry of `data.params` for an id that no object of the company has (303).
-
-        If `references` has several tables, `table` is the table of the object.
-        """
-        table = table or str(self.references)
-        noun = {"user_profile": "user"}.get(table, table.replace("_", " ")) if table.isidentifier() else "such object"
-        return self.problem(f"Your company has no {noun} with that id")
-
     def problem(self, message: str) -> Problem:
         """Returns the entry of `data.params` for a wrong value of this column."""
         return {
@@ -276,6 +267,16 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
             "message": message,
             "validFormat": self.kind.valid_format(required=self.required),
         }
+
+
+def unknown_references(columns: Iterable[Column]) -> UnknownReference:
+    """Returns a 303 for columns with an id that no object of the company has; it names each of them."""
+    problems: list[Problem] = []
+    for column in columns:
+        table = column.references if isinstance(column.references, str) else "such object"
+        noun = {"user_profile": "user"}.get(table, table.replace("_", " "))
+        problems.append(column.problem(f"Your company has no {noun} with that id"))
+    return UnknownReference(*problems)
 
 
 class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):

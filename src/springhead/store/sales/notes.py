@@ -78,26 +78,27 @@ async def detach(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None
 
 def _detach(noun: Noun, word: str) -> Statement:
     table = noun.table
-    deleted = {
+    gone = {
         role: f"coalesce(l.{role}_type = {sql.literal(word)} and l.{role}_id = any($2::bigint[]), false)"
         for role in _ROLES
     }
-    alone = " and ".join(f"(l.{role}_id is null or {deleted[role]})" for role in _ROLES) if noun is NOTE else "false"
+    alone = " and ".join(f"(l.{role}_id is null or {gone[role]})" for role in _ROLES) if noun is NOTE else "false"
     sets = ", ".join(
-        f"{role}_{part} = case when {deleted[role]} then null else l.{role}_{part} end"
+        f"{role}_{part} = case when {gone[role]} then null else l.{role}_{part} end"
         for role in _ROLES
         for part in ("id", "type")
     )
+    deleted = f"""
+        deleted as (
+            delete from {table} l using locked k where l.company_id = $1 and l.id = k.id and k.alone
+        ),"""
     return statement(
         f"""
         with locked as materialized (
             select l.*, {alone} as alone from {table} l
-            where l.company_id = $1 and l.id = any({_ids(table, word, ids="$2")}) and ({" or ".join(deleted.values())})
+            where l.company_id = $1 and l.id = any({_ids(table, word, ids="$2")}) and ({" or ".join(gone.values())})
             order by l.id for update
-        ),
-        deleted as (
-            delete from {table} l using locked k where l.company_id = $1 and l.id = k.id and k.alone
-        ),
+        ),{deleted if noun is NOTE else ""}
         detached as (
             update {table} l set {sets}, version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
             from locked k
