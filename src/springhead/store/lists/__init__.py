@@ -1,1 +1,1 @@
-"""Members of lists: added, removed, and kept right by a filter. The lists themselves are written by `nouns/`."""
+"""Members of lists: added, removed, and updated by the filter of a list. `nouns/` writes the lists themselves."""

@@ -1,8 +1,8 @@
-"""Lists whose members follow from a filter: kept right with every change of a lead, without rescanning the company.
+"""Lists with a filter. Each change of a lead updates its memberships, without a scan of the company's leads.
 
-Active leads that match are on the list, all others are not; nobody is "removed" from it. A filter that is new fills
-its list in a pass over the leads. A write that was under way with the old filters may commit behind that pass: a
-second one looks, when no such write can be left, once more at the leads that were changed about then.
+The members are the active leads that match the filter; such a list keeps no removed members. A background job evaluates
+a new filter for all leads (it fills the list). A write that began with the old filters may commit after this job has
+read its leads. So when no such write can be left, a second job evaluates the leads that were changed since (it sweeps).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,15 +26,15 @@ from springhead.store.nouns.table import expire_page_starts
 _FILL, _SWEEP = "fill_list", "sweep_list"
 
 
-class _Look(msgspec.Struct, frozen=True):
-    """The statement that compares leads with rules, and what stands in it for the filters' values."""
+class _MovesQuery(msgspec.Struct, frozen=True):
+    """The statement that compares memberships with list filters, and its parameters: the values of the filters."""
 
     query: Statement
     parameters: tuple[object, ...]
 
 
 class _Move(msgspec.Struct, frozen=True):
-    """A lead that must join a list, or a membership that must go."""
+    """A lead that must join a list, or with `member_id`, a membership that must be deleted."""
 
     list_id: int
     lead_id: int
@@ -42,26 +42,27 @@ class _Move(msgspec.Struct, frozen=True):
 
 
 async def update_members(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
-    """Let the rules-based lists follow these leads, which the same transaction has changed, or locked.
+    """Updates the rules-based lists of leads that the same transaction has changed or locked.
 
-    `fields` may be out of date: it is loaded anew then. Costs one statement, and another when a lead joins or leaves.
+    If `fields` is out of date, loads the current fields. Costs one statement, and another one if a lead joins or leaves
+    a list.
     """
     if not lead_ids:
         return
-    found = await _look(tx, company_id, fields, fields.list_filters, lead_ids)
-    if found is None:
+    moves = await _find_moves(tx, company_id, fields, fields.list_filters, lead_ids)
+    if moves is None:
         fields = await fieldsets.load(tx, company_id)
-        found = await _look(tx, company_id, fields, fields.list_filters, lead_ids)
-    if found is None:
+        moves = await _find_moves(tx, company_id, fields, fields.list_filters, lead_ids)
+    if moves is None:
         raise TryAgain
-    if found:
-        await _move(tx, company_id, fields.list_filters, found)
+    if moves:
+        await _move(tx, company_id, fields.list_filters, moves)
 
 
 async def filters_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
-    """The filters of these lists were made, changed or dropped in this transaction: fill the lists that have one.
+    """Raises the field version and fills the lists that have a filter, after this transaction has changed filters.
 
-    Gives the number of the company's lists with a filter. Whoever remembers its fields must forget them.
+    Returns the number of the company's lists with a filter. The caller must remove the company from its FieldCache.
     """
     await fieldsets.raise_version(tx, company_id)
     rows = await tx.rows(
@@ -73,26 +74,29 @@ async def filters_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> i
 
 
 async def fill(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
-    """Evaluate the filters of these lists for all leads, in passes."""
+    """Starts background jobs that evaluate the filters of these lists for all leads."""
     await background_jobs.start(tx, company_id, _FILL, *list_ids)
 
 
 def lists_naming(fields: FieldSet, names: Collection[str]) -> list[int]:
-    """The ids of the lists whose filter speaks of one of these fields."""
+    """The ids of the lists whose filter names one of these fields."""
     columns = filter_fields(fields)
-    wanted = set(names)
-    return [rule.list_id for rule in fields.list_filters if filters.field_names(_filter(rule, columns)) & wanted]
+    return [
+        list_filter.list_id
+        for list_filter in fields.list_filters
+        if not filters.field_names(_parsed(list_filter, columns)).isdisjoint(names)
+    ]
 
 
-async def _look(
-    tx: Tx, company_id: int, fields: FieldSet, rules: Sequence[ListFilter], lead_ids: Sequence[int]
+async def _find_moves(
+    tx: Tx, company_id: int, fields: FieldSet, list_filters: Sequence[ListFilter], lead_ids: Sequence[int]
 ) -> list[_Move] | None:
-    """Which of the leads must join or leave; None when the fields and rules are no longer of that version."""
-    key = ("rules", *(str(rule.list_id) for rule in rules))
-    look: _Look | None = fields.cache.get(key)
-    if look is None:
-        look = fields.cache[key] = _made(fields, rules)
-    rows = await tx.rows(look.query, company_id, lead_ids, *look.parameters)
+    """The moves that the lists of these filters need; None if the company's field version is another one now."""
+    key = ("list_filters", *(str(list_filter.list_id) for list_filter in list_filters))
+    moves_query: _MovesQuery | None = fields.cache.get(key)
+    if moves_query is None:
+        moves_query = fields.cache[key] = _moves_query(fields, list_filters)
+    rows = await tx.rows(moves_query.query, company_id, lead_ids, *moves_query.parameters)
     if rows[0]["version"] != fields.version:
         return None
     moves: list[_Move] = []
@@ -100,30 +104,35 @@ async def _look(
         if row["lead_id"] is not None:
             fits = set(row["fits"])
             active, removed = (dict(zip(row[name], row[f"{name}_ids"], strict=True)) for name in ("active", "removed"))
-            moves += [_Move(one, row["lead_id"]) for one in fits - active.keys()]
-            moves += [_Move(one, row["lead_id"], mine) for one, mine in (active | removed).items() if one not in fits]
+            moves += [_Move(list_id, row["lead_id"]) for list_id in fits - active.keys()]
+            moves += [
+                _Move(list_id, row["lead_id"], member_id)
+                for list_id, member_id in (active | removed).items()
+                if list_id not in fits
+            ]
     return moves
 
 
 _aggregated = [
-    f"coalesce(array_agg(m.{column} order by m.list_id) filter (where {which}), '{{}}') as {name}"
-    for which, of in (("not m.is_removed", "active"), ("m.is_removed", "removed"))
-    for column, name in (("list_id", of), ("id", f"{of}_ids"))
+    f"coalesce(array_agg(m.{column} order by m.list_id) filter (where {test}), '{{}}') as {name}"
+    for test, state in (("not m.is_removed", "active"), ("m.is_removed", "removed"))
+    for column, name in (("list_id", state), ("id", f"{state}_ids"))
 ]
 
 
-def _filter(rule: ListFilter, columns: FilterFields) -> Filter:
-    return filters.from_json(msgspec.json.decode(rule.filter), columns)
+def _parsed(list_filter: ListFilter, columns: FilterFields) -> Filter:
+    return filters.from_json(msgspec.json.decode(list_filter.filter), columns)
 
 
-def _made(fields: FieldSet, rules: Sequence[ListFilter]) -> _Look:
+def _moves_query(fields: FieldSet, list_filters: Sequence[ListFilter]) -> _MovesQuery:
     columns = filter_fields(fields)
     parameters: list[object] = []
-    fits = [
-        f"case when {condition(_filter(rule, columns), columns, parameters, first=3)} then {rule.list_id}::bigint end"
-        for rule in rules
-    ]
-    # The sets of lists are compared as arrays in order. "offset 0": what fits is computed once, not for every use.
+    fits: list[str] = []
+    for list_filter in list_filters:
+        test = condition(_parsed(list_filter, columns), columns, parameters, first=3)
+        fits.append(f"case when {test} then {list_filter.list_id}::bigint end")
+    list_ids = ",".join(str(list_filter.list_id) for list_filter in list_filters)
+    # Compares the lists that fit with the lists of a lead as ordered arrays. `offset 0` computes `fits` once per lead.
     text = f"""
         select c.field_version as version, d.*
         from company c
@@ -139,17 +148,17 @@ def _made(fields: FieldSet, rules: Sequence[ListFilter]) -> _Look:
                 select {", ".join(_aggregated)}
                 from list_member m
                 where m.company_id = $1 and m.lead_id = l.id
-                    and m.list_id = any('{{{",".join(str(rule.list_id) for rule in rules)}}}'::bigint[])
+                    and m.list_id = any('{{{list_ids}}}'::bigint[])
             ) m
             where l.company_id = $1 and l.id = any($2::bigint[])
                 and (f.fits <> m.active or m.removed <> '{{}}')
         ) d on true
         where c.id = $1
         """
-    return _Look(statement(text), tuple(parameters))
+    return _MovesQuery(statement(text), tuple(parameters))
 
 
-# All of them are locked before the first member.
+# All lists are locked before the first member.
 _AMONG_LISTS = f"{among('{}', 'select id from lists')} and {sql.after('lists')}"
 
 _MOVE = statement(
@@ -158,7 +167,7 @@ _MOVE = statement(
         select s.list_id, s.lead_id, nextval('list_member_id_seq') as new_id
         from jsonb_to_recordset($2::jsonb) as s (list_id bigint, lead_id bigint)
     ),
-    lists as materialized (  -- of one that has another filter by now, the filling takes care
+    lists as materialized (  -- if a filter has changed, the job that fills the list updates the members
         select t.id from list t
         where t.company_id = $1 and t.id = any($3::bigint[]) and t.filter = $4::jsonb -> t.id::text
         order by t.id for update
@@ -199,39 +208,40 @@ _MOVE = statement(
 )
 
 
-async def _move(tx: Tx, company_id: int, rules: Sequence[ListFilter], moves: Sequence[_Move]) -> None:
-    lists = {move.list_id for move in moves}
-    concerned = [rule for rule in rules if rule.list_id in lists]
-    # The ids of members follow this order, and with them the order in which a page shows members of one moment.
+async def _move(tx: Tx, company_id: int, list_filters: Sequence[ListFilter], moves: Sequence[_Move]) -> None:
+    list_ids = {move.list_id for move in moves}
+    used = [list_filter for list_filter in list_filters if list_filter.list_id in list_ids]
+    filter_by_list = {str(list_filter.list_id): msgspec.Raw(list_filter.filter.encode()) for list_filter in used}
+    # Members get their ids in this order, and pages show the members of one moment in the order of their ids.
     joining = sorted((move for move in moves if move.member_id is None), key=lambda move: (move.list_id, move.lead_id))
     await tx.rows(
         _MOVE,
         company_id,
         msgspec.json.encode(joining).decode(),
-        [rule.list_id for rule in concerned],
-        msgspec.json.encode({str(rule.list_id): msgspec.Raw(rule.filter.encode()) for rule in concerned}).decode(),
+        [list_filter.list_id for list_filter in used],
+        msgspec.json.encode(filter_by_list).decode(),
         [move.member_id for move in moves if move.member_id is not None],
     )
 
 
 async def _evaluate(tx: Tx, company_id: int, list_id: int, lead_ids: Sequence[int]) -> None:
-    """Let one list follow these leads, which somebody may be changing right now."""
+    """Updates the members of one list by these leads, which other transactions may be changing right now."""
     fields = await fieldsets.load(tx, company_id)
-    rules = [rule for rule in fields.list_filters if rule.list_id == list_id]
-    # Only those who must move are locked; a change that is under way evaluates for itself, or is swept up later.
-    found = await _look(tx, company_id, fields, rules, lead_ids) if rules and lead_ids else []
-    concerned = sorted(move.lead_id for move in found or ())
-    if concerned:
+    list_filters = [list_filter for list_filter in fields.list_filters if list_filter.list_id == list_id]
+    # Locks only the leads that must move. A running write updates its leads itself, or the sweep finds them later.
+    moves = await _find_moves(tx, company_id, fields, list_filters, lead_ids) if list_filters and lead_ids else []
+    moving = sorted(move.lead_id for move in moves or ())
+    if moving:
         await tx.rows(
             "select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for share",
             company_id,
-            concerned,
+            moving,
         )
-        found = await _look(tx, company_id, fields, rules, concerned)
-    if found is None:
+        moves = await _find_moves(tx, company_id, fields, list_filters, moving)
+    if moves is None:
         raise TryAgain
-    if found:
-        await _move(tx, company_id, rules, found)
+    if moves:
+        await _move(tx, company_id, list_filters, moves)
 
 
 async def _fill_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
@@ -245,8 +255,11 @@ async def _fill_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int 
 
 
 async def _begin_sweep(tx: Tx, company_id: int, list_id: int) -> None:
-    """Sweep when no write can be left that knows nothing of the filter, from before the filter was made."""
-    begun = await tx.value(
+    """Starts the sweep of a list, to run when no write with the old filters can be left.
+
+    The sweep covers the time from LAST_WRITE_SECONDS before the filter was stored.
+    """
+    stored_at = await tx.value(
         """
         select (extract(epoch from max(created_at)) * 1000000)::bigint from pass
         where company_id = $1 and kind = $2 and subject_id = $3
@@ -256,14 +269,19 @@ async def _begin_sweep(tx: Tx, company_id: int, list_id: int) -> None:
         list_id,
     )
     await background_jobs.start(
-        tx, company_id, _SWEEP, list_id, delay=LAST_WRITE_SECONDS, cursor=begun - int(LAST_WRITE_SECONDS) * 1_000_000
+        tx,
+        company_id,
+        _SWEEP,
+        list_id,
+        delay=LAST_WRITE_SECONDS,
+        cursor=stored_at - int(LAST_WRITE_SECONDS) * 1_000_000,
     )
 
 
 async def _sweep_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
-    """First the active leads by the time of their last change, in microseconds; then, with a cursor below 0, members.
+    """Evaluates active leads by the time of their last change, in microseconds; then, with a negative cursor, members.
 
-    An inactive lead stands in no index by time: but one that is still on the list is found among its members.
+    No index has the times of inactive leads. Inactive leads that are still on the list are found as its members.
     """
     if cursor < 0:
         return await _sweep_members(tx, company_id, list_id, -cursor)

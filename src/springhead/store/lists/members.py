@@ -64,7 +64,7 @@ def update_counts(changes: str) -> str:
 def membership_events(changes: str) -> str:
     """Returns a CTE (with leading comma) that writes events; `changes` is a select of list_id, lead_id and joins."""
     return f""",
-            told as (
+            member_events as (
                 insert into event
                     (company_id, lead_id, create_timestamp, event_source, event_name, what_type, what_id)
                 select $1, c.lead_id, now(), case when c.joins then '{LIST_JOINED}' else '{LIST_LEFT}' end,
@@ -87,9 +87,9 @@ JOINED = """
 
 
 def _sent(*, by_address: bool) -> str:
-    """The pairs of a call as rows of list_id, lead_id and position.
+    """Returns the pairs of a call as rows of list_id, lead_id and position.
 
-    They are sent as JSON: PostgreSQL expects ten rows of an array parameter, and would plan nested loops.
+    The parameter is JSON: for an array, PostgreSQL would expect ten rows and plan nested loops.
     """
     rows = f"""rows from (
                 jsonb_to_recordset($2::jsonb) as (list_id bigint, lead {"text" if by_address else "bigint"})
@@ -101,11 +101,11 @@ def _sent(*, by_address: bool) -> str:
 
 
 def among(value: str, rows: str) -> str:
-    """Whether the value is one of the rows. Uses a hash table; PostgreSQL may plan a join as a nested loop."""
+    """Returns a condition: the value is one of the rows. Uses a hash table; a join could become a nested loop."""
     return f"(({value} in ({rows})) is true)"
 
 
-_FOUND = """
+_OUTCOME = """
         select array(select lead_id from sent order by position) as leads,
             array(select id from lists) as lists,
             array(select id from lists where has_filter) as filtered,
@@ -148,7 +148,7 @@ def _addition(*, by_address: bool) -> Statement:
         ){update_counts("select list_id, 1 as active, -back::int as removed from changed")}{
             expire_page_starts(LIST_MEMBER, "changed where back")
         }{membership_events("select list_id, lead_id, true as joins from changed")}
-        {_FOUND}, array(select id from leads) as known
+        {_OUTCOME}, array(select id from leads) as known
         """
     )
 
@@ -178,7 +178,7 @@ def _removal(*, by_address: bool) -> Statement:
         ){update_counts("select list_id, -1 as active, 1 as removed from changed")}{
             expire_page_starts(LIST_MEMBER, "changed")
         }{membership_events("select list_id, lead_id, false as joins from changed")}
-        {_FOUND}, '{{}}'::bigint[] as known
+        {_OUTCOME}, '{{}}'::bigint[] as known
         """
     )
 
@@ -190,14 +190,14 @@ _REMOVE = {by_address: _removal(by_address=by_address) for by_address in (False,
 async def add(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[MemberOutcome]:
-    """Add leads to lists, pair by pair. All leads are given by id, or all by the key of their email address."""
+    """Adds leads to lists, pair by pair. All leads are given by id, or all by the key of their email address."""
     return await _change(tx, _ADD[_by_address(leads)], company_id, list_ids, leads)
 
 
 async def remove(
     tx: Tx, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[MemberOutcome]:
-    """Remove leads from lists, pair by pair. Their rows stay and are marked as removed."""
+    """Removes leads from lists, pair by pair. Their rows stay and are marked as removed."""
     return await _change(tx, _REMOVE[_by_address(leads)], company_id, list_ids, leads)
 
 
@@ -222,7 +222,7 @@ def _by_address(leads: Sequence[int] | Sequence[str]) -> bool:
     return bool(leads) and isinstance(leads[0], str)
 
 
-_FORGET = statement(
+_DELETE_MEMBERSHIPS = statement(
     f"""
     with lists as materialized (
         select t.id from list t
@@ -243,28 +243,28 @@ _FORGET = statement(
 )
 
 
-_HOLD = statement(
+_LOCK_LEADS = statement(
     f"""
-    with held as materialized (
+    with locked as materialized (
         select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for update
-    ){expire_page_starts(LEAD, "held")}
-    select id from held  -- a CTE locks only the rows that something reads, so all of them are read
+    ){expire_page_starts(LEAD, "locked")}
+    select id from locked  -- reads all rows, because a CTE locks only the rows that are read
     """
 )
 
 
 async def lock_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
-    """Lock leads that will be deleted or merged; returns the ids of those that exist.
+    """Locks leads that the caller will delete or merge; returns the ids of the leads that exist.
 
-    Delete no other lead: if one were restored meanwhile, its restored rows would stay behind. Also ends the page starts
-    of leads, because `shift (lead)` is locked before lists (docs/lock-order.md).
+    The caller must delete no other lead: if another lead were restored meanwhile, its restored rows would stay behind.
+    Also ends the page starts of leads, because `shift (lead)` is locked before lists (docs/lock-order.md).
     """
-    return [row["id"] for row in await tx.rows(_HOLD, company_id, lead_ids)]
+    return [row["id"] for row in await tx.rows(_LOCK_LEADS, company_id, lead_ids)]
 
 
 async def delete_memberships(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Delete all memberships of leads that the caller has locked and will delete; updates counts, writes no events."""
-    await tx.rows(_FORGET, company_id, lead_ids)
+    """Deletes all memberships of leads that the caller has locked and will delete. Updates counts, writes no events."""
+    await tx.rows(_DELETE_MEMBERSHIPS, company_id, lead_ids)
 
 
 async def find_by_flag(
@@ -281,8 +281,8 @@ async def find_by_flag(
 ) -> Rows:
     """The members of a list with a flag of REMOVED_FLAGS, by id.
 
-    Removed members come from an index of their own; the other two flags read the whole list. No rows can also mean that
-    the field version has changed.
+    Removed members have an index of their own; the other two flags read the whole list. Returns no rows also if the
+    field version has changed.
     """
     condition = {"removed": "l.is_removed", "unsubscribed": "p.is_unsubscribed", "hardbounced": "p.hard_bounced"}[flag]
     query = statement(
@@ -307,18 +307,18 @@ async def find_by_lead(
     version: int,
     active: bool = False,
 ) -> Rows:
-    """The memberships of leads, by id or by the key of the email address, removed ones included unless `active`.
+    """The memberships of leads, given by id or by the key of their email address; with `active`, no removed ones.
 
-    The select's source is WITH_LISTS. No rows can also mean that the field version has changed.
+    The source of `select` is WITH_LISTS. Returns no rows also if the field version has changed.
     """
-    meant = "l.lead_id = any($4::bigint[])"
+    of_leads = "l.lead_id = any($4::bigint[])"
     if _by_address(leads):
-        meant = "l.lead_id in (select id from lead where company_id = $1 and email_key = any($4::text[]))"
+        of_leads = "l.lead_id in (select id from lead where company_id = $1 and email_key = any($4::text[]))"
     query = statement(
         f"""
         select {select.list}
         from {select.source}
-        where {select.guard} and {meant} and {"not l.is_removed" if active else "true"}
+        where {select.guard} and {of_leads} and {"not l.is_removed" if active else "true"}
         order by l.lead_id, l.list_id
         """
     )

@@ -24,7 +24,7 @@ class ListState(msgspec.Struct, frozen=True):
 
 
 async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, ListState]:
-    """Lock lists by id; returns those that the company has."""
+    """Locks lists by id; returns the lists that the company has."""
     rows = await tx.rows(
         """
         select id, filter is not null as has_filter, member_count from list
@@ -38,7 +38,7 @@ async def lock(tx: Tx, company_id: int, list_ids: Sequence[int]) -> dict[int, Li
 
 
 async def empty(tx: Tx, company_id: int, list_ids: Iterable[int]) -> None:
-    """Start the jobs that remove all current members from these lists. Members that are added later stay."""
+    """Starts background jobs that remove all current members from these lists. Members that are added later stay."""
     await background_jobs.start(tx, company_id, _EMPTY, *list_ids)
 
 
@@ -73,7 +73,7 @@ async def _empty_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
 
 
 async def purge(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
-    """Start the jobs that delete the members of lists that this transaction has deleted. No read shows them."""
+    """Starts background jobs that delete the members of lists deleted in this transaction. No read shows them."""
     await background_jobs.start(tx, company_id, _PURGE, *list_ids)
 
 
