@@ -114,9 +114,9 @@ def test_so_many_are_remembered_and_no_more(company: Company) -> None:
 
     async def look(database: Database) -> None:
         known = Sites(database)
-        known._known.update((secrets.token_hex(8), (time.monotonic() + 9, None)) for _ in range(KEPT_SITES))
+        known._cached.update((secrets.token_hex(8), (time.monotonic() + 9, None)) for _ in range(KEPT_SITES))
         assert await known.find(token)
-        assert len(known._known) == KEPT_SITES
+        assert len(known._cached) == KEPT_SITES
         assert known.known(token)
 
     with_database(company.dsn, look)

@@ -1,1 +1,1 @@
-"""What the public leaves: form submits, page views, visitors, email events; and the sites that it leaves them on."""
+"""Data from the public: form submissions, page views, visitors, email events; and the sites that they come from."""

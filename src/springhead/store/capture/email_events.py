@@ -1,4 +1,4 @@
-"""What the readers of messages do, on the timelines of their leads."""
+"""Events of email messages (opens, clicks, unsubscribes) on the timelines of leads."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from springhead.store.leads import merged_ids
 
 
 class Reader(msgspec.Struct, frozen=True):
-    """Somebody who gets messages."""
+    """A lead that receives messages."""
 
     lead_id: int
     is_unsubscribed: bool | None
 
 
 async def find_readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Reader]:
-    """Those of the leads that are there, in the order given; for one that was merged, the lead that it became."""
+    """The leads that exist, in the order given. A merged id stands for the surviving lead."""
     rows = await tx.rows(
         """
         select l.id, l.is_unsubscribed from unnest($2::bigint[]) with ordinality as s (id, position)
@@ -28,8 +28,9 @@ async def find_readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list
         lead_ids,
     )
     missing = set(lead_ids) - {row["id"] for row in rows}
-    if answers := await merged_ids.survivors(tx, company_id, missing):
-        return await find_readers(tx, company_id, list(dict.fromkeys(answers.get(one, one) for one in lead_ids)))
+    if survivors := await merged_ids.survivors(tx, company_id, missing):
+        current_ids = dict.fromkeys(survivors.get(lead_id, lead_id) for lead_id in lead_ids)
+        return await find_readers(tx, company_id, list(current_ids))
     return [Reader(row["id"], row["is_unsubscribed"]) for row in rows]
 
 
@@ -40,17 +41,18 @@ async def campaign_exists(tx: Tx, company_id: int, campaign_id: int) -> bool:
     )
 
 
-async def write_once(tx: Tx, company_id: int, lead_id: int, happened: Sequence[Event]) -> bool:
-    """Write events of one lead, but none that it had in the last minute: the same source, name and object.
+async def write_once(tx: Tx, company_id: int, lead_id: int, events: Sequence[Event]) -> bool:
+    """Writes events of a lead, without those that it already had in the last minute: same source, name and object.
 
-    Says whether the lead is there. To be called in a transaction: of two that come together one waits.
+    Returns whether the lead exists. Call this in a transaction: it locks the lead, so that of two concurrent calls the
+    second sees the events of the first.
     """
     lead = await tx.rows(
         "select id from lead where company_id = $1 and id = $2 order by id for no key update", company_id, lead_id
     )
     if not lead:
-        answers = await merged_ids.survivors(tx, company_id, [lead_id])
-        return bool(answers) and await write_once(tx, company_id, answers[lead_id], happened)
+        survivors = await merged_ids.survivors(tx, company_id, [lead_id])
+        return bool(survivors) and await write_once(tx, company_id, survivors[lead_id], events)
     await tx.rows(
         """
         insert into event
@@ -68,6 +70,6 @@ async def write_once(tx: Tx, company_id: int, lead_id: int, happened: Sequence[E
         """,
         company_id,
         lead_id,
-        msgspec.json.encode(happened).decode(),
+        msgspec.json.encode(events).decode(),
     )
     return True

@@ -1,4 +1,4 @@
-"""Forms as the public meets them: found by their public id, submitted once for each page that was sent, with files."""
+"""Forms on public pages: look-up by public id, submission tokens, and uploaded files."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from springhead.model.capture.forms import Form
 from springhead.store.database.pool import Tx
 
 TOKEN_SECONDS = 86_400
-"""How long what was sent with a page is remembered: as long as its token can be used."""
+"""Seconds that the digest of a submission is kept: as long as the token of its page can be used."""
 
 _OLD_TOKENS = 100
-"""Most tokens of the past that a submit takes away: a few more than it adds."""
+"""The most expired tokens that a submission deletes. It adds one, so expired tokens never pile up."""
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that came with a form."""
+    """A file that was uploaded with a form."""
 
     token: str
     name: str
@@ -25,7 +25,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Publish the addresses of new forms."""
+    """Publishes the addresses of new forms."""
     await tx.rows(
         """
         insert into form_address (public_id, company_id, form_id)
@@ -38,13 +38,13 @@ async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
 
 
 async def unpublish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Delete the addresses and tokens of forms that this transaction deletes. Call it before the delete."""
+    """Deletes the addresses and tokens of forms that this transaction deletes. Call it before the delete."""
     await tx.rows("delete from form_address where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
     await tx.rows("delete from form_token where company_id = $1 and form_id = any($2::bigint[])", company_id, ids)
 
 
 async def detach(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaigns: Sequence[int] = ()) -> None:
-    """Take lists and campaigns that this transaction deletes out of all forms."""
+    """Removes lists and campaigns that this transaction deletes from all forms."""
     await tx.rows(
         """
         update form f set
@@ -65,12 +65,12 @@ async def detach(tx: Tx, company_id: int, *, lists: Sequence[int] = (), campaign
 
 
 async def find_company(tx: Tx, public_id: str) -> int | None:
-    """The company of the form with that public id, or None."""
+    """The company of the form with this public id, or None."""
     return await tx.value("select company_id from form_address where public_id = $1", public_id)
 
 
 async def find_by_public_id(tx: Tx, company_id: int, public_id: str) -> Form | None:
-    """The active form with that public id, or None."""
+    """The active form with this public id, or None."""
     row = await tx.row(
         """
         select id, public_id, name, fields::text as fields, list_id, campaign_id, thank_you_text, redirect_url,
@@ -93,7 +93,7 @@ class FormLead(msgspec.Struct, frozen=True):
 
 
 async def lock_lead(tx: Tx, company_id: int, email_key: str) -> FormLead | None:
-    """Lock the lead with that email key, active or not, until the commit; None if there is none."""
+    """Locks the lead with this email key, active or not, until the commit; returns None if there is none."""
     row = await tx.row(
         """
         select id, coalesce(is_unsubscribed, false) as unsubscribed from lead
@@ -107,7 +107,7 @@ async def lock_lead(tx: Tx, company_id: int, email_key: str) -> FormLead | None:
 
 
 async def lock_campaign(tx: Tx, company_id: int, campaign_id: int) -> bool:
-    """Lock the campaign against deletion until the commit; returns whether it exists."""
+    """Locks the campaign against deletion until the commit; returns whether it exists."""
     row = await tx.row(
         "select id from campaign where company_id = $1 and id = $2 order by id for key share", company_id, campaign_id
     )
@@ -129,9 +129,9 @@ async def is_removed(tx: Tx, company_id: int, list_id: int, lead_id: int) -> boo
 
 
 async def use_token(tx: Tx, company_id: int, form_id: int, nonce: str, digest: bytes) -> bytes | None:
-    """Take the token of a page: None when it is new, else the digest of what was sent with it before.
+    """Uses the token of a page. Returns None if it is new, else the digest of the submission that used it before.
 
-    A second one that comes at the same time waits for the first to commit. Old ones go, a few at a time.
+    If another transaction uses the same token, waits for its commit. Also deletes some expired tokens.
     """
     row = await tx.row(
         """
@@ -169,7 +169,7 @@ async def use_token(tx: Tx, company_id: int, form_id: int, nonce: str, digest: b
 
 
 async def store_upload(tx: Tx, company_id: int, form_id: int, lead_id: int, upload: Upload) -> None:
-    """Store a file of a lead."""
+    """Stores a file of a lead."""
     await tx.rows(
         """
         insert into upload
@@ -189,7 +189,7 @@ async def store_upload(tx: Tx, company_id: int, form_id: int, lead_id: int, uplo
 
 
 async def find_upload(tx: Tx, company_id: int, token: str) -> Upload | None:
-    """The file with that token, or None; files of deleted leads are not found."""
+    """The file with this token, or None. Files of deleted leads are not returned."""
     row = await tx.row(
         """
         select token, name, content_type, sha256, data from upload

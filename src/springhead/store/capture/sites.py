@@ -1,4 +1,4 @@
-"""What companies are to the public: a global table, since a request of the public names its company by a token."""
+"""Sites: the public settings of companies. A global table, because a public request names its company by a token."""
 
 import asyncio
 import time
@@ -15,14 +15,14 @@ from springhead.model.kit.errors import Unavailable
 from springhead.store.database.pool import Database, TryAgain, Tx
 
 KEPT_SECONDS = 2.0
-"""How long a site is remembered: a changed setting is followed after that by every server process."""
+"""Seconds that a site stays in the cache. After that, every server process uses a changed setting."""
 
-PATIENCE, PATIENCE_KNOWN = 3.5, 0.25
-"""Seconds that a look-up may take: of a site that nobody knows, and of one that is known as it was."""
+LOOKUP_SECONDS, REFRESH_SECONDS = 3.5, 0.25
+"""The time limits of a look-up: of a site that is not in the cache, and of a site whose cached value has expired."""
 
 KEPT_SITES = 10_000
 LOOKUPS, LOOKUPS_WAITING = 4, 200
-"""Most sites that are looked up at a time, and that wait for it: made-up tokens must not take the connections."""
+"""The most look-ups that run at a time, and that run or wait: requests with made-up tokens must leave connections."""
 
 _SITE: LiteralString = """
     select s.token, s.signing_key, s.important_pages::text as important_pages, s.keep_addresses, s.respects_signals,
@@ -32,7 +32,7 @@ _SITE: LiteralString = """
 
 
 async def create(tx: Tx, company_id: int) -> None:
-    """Make the site of a new company."""
+    """Creates the site of a new company."""
     await tx.rows(
         "insert into site (company_id, token, signing_key) values ($1, $2, $3)",
         company_id,
@@ -42,14 +42,14 @@ async def create(tx: Tx, company_id: int) -> None:
 
 
 async def of_company(tx: Tx, company_id: int) -> Site:
-    """The site of a company, which has one as long as it exists."""
+    """The site of a company. Every company has a site."""
     row = await tx.row(f"{_SITE} where s.company_id = $1", company_id)
-    assert row is not None  # noqa: S101 - made with the company
+    assert row is not None  # noqa: S101 - created with the company
     return _site(row)
 
 
 async def of_token(tx: Tx, token: str) -> Site | None:
-    """The site with that token, or None."""
+    """The site with this token, or None."""
     row = await tx.row(f"{_SITE} where s.token = $1", token)
     return _site(row) if row else None
 
@@ -62,7 +62,7 @@ async def change(
     keep_addresses: KeepAddresses | None = None,
     respects_signals: bool | None = None,
 ) -> bool:
-    """Change the settings of a site; what is None stays. Says whether anything is different now."""
+    """Changes the settings of a site; a setting that is None stays. Returns whether anything has changed."""
     row = await tx.row(
         """
         update site set
@@ -94,56 +94,58 @@ def _site(row: asyncpg.Record) -> Site:
 
 
 class Sites:
-    """The sites that were asked for lately, unknown ones too; each is looked up once at a time."""
+    """A cache of sites by token, including tokens of no site. At most one look-up of a token runs at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: OrderedDict[str, tuple[float, Site | None]] = OrderedDict()
-        self._asking: dict[str, asyncio.Task[Site | None]] = {}
-        self._turn = asyncio.Semaphore(LOOKUPS)
+        self._cached: OrderedDict[str, tuple[float, Site | None]] = OrderedDict()
+        """For each token the time at which it expires, and the site."""
+        self._lookups: dict[str, asyncio.Task[Site | None]] = {}
+        self._capacity = asyncio.Semaphore(LOOKUPS)
 
     def known(self, token: str) -> Site | None:
-        """The site when it is remembered, and that not for too long: the way of most requests."""
-        found = self._known.get(token)
-        return found[1] if found and found[0] > time.monotonic() else None
+        """The site from the cache, None if it is not there or has expired. Most requests need no look-up."""
+        expires, site = self._cached.get(token, (0.0, None))
+        return site if expires > time.monotonic() else None
 
     async def find(self, token: str) -> Site | None:
-        """The site with that token, or None when no company has it.
+        """The site with this token, None if no company has it.
 
-        Raises Unavailable when nobody can say; a site that was known is taken as it was then.
+        If the look-up fails, uses the expired value of the cache, and raises Unavailable if there is none.
         """
         if not is_token(token):
             return None
-        found = self._known.get(token)
-        if found and found[0] > time.monotonic():
-            return found[1]
+        expires, cached = self._cached.get(token, (0.0, None))
+        if expires > time.monotonic():
+            return cached
         try:
-            async with asyncio.timeout(PATIENCE_KNOWN if found and found[1] else PATIENCE):
-                return await asyncio.shield(self._asking.get(token) or self._begin(token))
+            async with asyncio.timeout(REFRESH_SECONDS if cached else LOOKUP_SECONDS):
+                return await asyncio.shield(self._lookups.get(token) or self._start_lookup(token))
         except (Unavailable, TryAgain, TimeoutError) as cause:
-            if not found or not found[1]:
+            if not cached:
                 raise Unavailable from cause
-            self._known[token] = (time.monotonic() + KEPT_SECONDS, found[1])  # so that not everybody waits
-            return found[1]
+            # Extends the expired value, so that the next requests do not wait for a look-up too.
+            self._cached[token] = (time.monotonic() + KEPT_SECONDS, cached)
+            return cached
 
-    def _begin(self, token: str) -> asyncio.Task[Site | None]:
-        if len(self._asking) >= LOOKUPS_WAITING:
+    def _start_lookup(self, token: str) -> asyncio.Task[Site | None]:
+        if len(self._lookups) >= LOOKUPS_WAITING:
             raise Unavailable
 
         def ended(task: asyncio.Task[Site | None]) -> None:
-            del self._asking[token]
+            del self._lookups[token]
             if not task.cancelled():
-                task.exception()  # those who wait get it, and there may be none any more
+                task.exception()  # marks it as retrieved: perhaps no request waits for the task any more
 
-        asking = self._asking[token] = asyncio.create_task(self._ask(token))
-        asking.add_done_callback(ended)
-        return asking
+        lookup = self._lookups[token] = asyncio.create_task(self._look_up(token))
+        lookup.add_done_callback(ended)
+        return lookup
 
-    async def _ask(self, token: str) -> Site | None:
-        async with self._turn, self._database.everyone() as tx:
+    async def _look_up(self, token: str) -> Site | None:
+        async with self._capacity, self._database.everyone() as tx:
             site = await of_token(tx, token)
-        self._known[token] = (time.monotonic() + KEPT_SECONDS, site)
-        self._known.move_to_end(token)
-        while len(self._known) > KEPT_SITES:
-            self._known.popitem(last=False)
+        self._cached[token] = (time.monotonic() + KEPT_SECONDS, site)
+        self._cached.move_to_end(token)
+        while len(self._cached) > KEPT_SITES:
+            self._cached.popitem(last=False)
         return site

@@ -1,7 +1,7 @@
-"""Visitors of pages, what they have seen, and the leads that they turn out to be.
+"""Visitors of pages, their page views, and the links from visitors to leads.
 
-What a visitor without a lead sees is kept beside the timeline (`page_view`), and becomes events of the lead when
-there is one. Whoever takes page views and whoever links lock the visitor first, so that no view falls between.
+The page views of a visitor without a lead are rows of `page_view`. They become events of the lead when the visitor is
+linked to a lead. Writers of page views and of links lock the visitor first, so that no page view is left behind.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,17 +14,17 @@ from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
 
-FORGOTTEN_AFTER = COOKIE_SECONDS
-"""Seconds after which a visitor without a lead is forgotten: by then the browser has forgotten its name, too."""
+DELETED_AFTER = COOKIE_SECONDS
+"""Seconds after which a visitor without a lead is deleted. By then the browser has deleted the cookie, too."""
 
-FORGOTTEN_AT_ONCE = 100
-"""Most visitors that are forgotten in one statement, since each may have seen a lot."""
+DELETED_AT_ONCE = 100
+"""The most visitors that one statement deletes: each may have many page views."""
 
 _MOVE = "pageViews"
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """One page view: by whom, when (seconds since 1970), and what its event says."""
+    """A page view: the visitor's tracking id, the time in seconds since 1970, and the contents of its event."""
 
     tracking_id: str
     seen: float
@@ -34,7 +34,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
-    """Write page views, in one statement: as events of the lead where the visitor has one, else beside it."""
+    """Writes page views: as events if the visitor has a lead, else as rows of `page_view`."""
     await tx.rows(
         """
         with sent as materialized (
@@ -44,7 +44,7 @@ async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
                 as (tracking_id text, seen double precision, source text, name text, data jsonb)
             ) with ordinality as v (tracking_id, seen, source, name, data, position)
         ),
-        known as (
+        seen_visitors as (
             insert into visitor as p (company_id, tracking_id, first_seen, last_seen)
             select $1, s.tracking_id, min(s.seen), max(s.seen)
             from sent s
@@ -55,17 +55,17 @@ async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
             end
             returning id, tracking_id, lead_id
         ),
-        told as (
+        events as (
             insert into event (company_id, lead_id, create_timestamp, event_name, event_source, what_type, event_data)
-            select $1, k.lead_id, s.seen, s.name, s.source, 'page', s.data
-            from sent s join known k on k.tracking_id = s.tracking_id
-            where k.lead_id is not null
+            select $1, p.lead_id, s.seen, s.name, s.source, 'page', s.data
+            from sent s join seen_visitors p on p.tracking_id = s.tracking_id
+            where p.lead_id is not null
             order by s.position
         )
         insert into page_view (company_id, visitor_id, create_timestamp, event_source, event_name, event_data)
-        select $1, k.id, s.seen, s.source, s.name, s.data
-        from sent s join known k on k.tracking_id = s.tracking_id
-        where k.lead_id is null
+        select $1, p.id, s.seen, s.source, s.name, s.data
+        from sent s join seen_visitors p on p.tracking_id = s.tracking_id
+        where p.lead_id is null
         order by s.position
         """,
         company_id,
@@ -74,8 +74,11 @@ async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
 
 
 async def delete_old(tx: Tx, company_id: int) -> bool:
-    """Forget visitors without a lead who were not seen for 13 months, and what they saw; says whether more are left."""
-    gone = await tx.value(
+    """Deletes visitors without a lead that were not seen for DELETED_AFTER seconds, with their page views.
+
+    Returns whether there may be more.
+    """
+    deleted = await tx.value(
         """
         with old as materialized (
             select id from visitor
@@ -84,30 +87,30 @@ async def delete_old(tx: Tx, company_id: int) -> bool:
             limit $3
             for update skip locked
         ),
-        unseen as (
+        deleted_views as (
             delete from page_view v using old where v.company_id = $1 and v.visitor_id = old.id
         ),
-        gone as (
+        deleted as (
             delete from visitor p using old where p.company_id = $1 and p.id = old.id returning p.id
         )
-        select count(*) from gone
+        select count(*) from deleted
         """,
         company_id,
-        float(FORGOTTEN_AFTER),
-        FORGOTTEN_AT_ONCE,
+        float(DELETED_AFTER),
+        DELETED_AT_ONCE,
     )
-    return gone == FORGOTTEN_AT_ONCE
+    return deleted == DELETED_AT_ONCE
 
 
 async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], *, only_free: bool = False) -> None:
-    """The leads with these ids are the visitors with these tracking ids, of which the last link of each counts.
+    """Links visitors to leads. `links` has pairs of lead id and tracking id; the last link of a visitor counts.
 
-    What a visitor has seen as nobody's lead joins the lead's timeline; what it saw as another's stays there.
-    To be called in the transaction that wrote the leads. A visitor who was never seen is remembered. With `only_free`
-    whoever is a lead already stays that one.
+    Creates unknown visitors. Page views that a visitor had without a lead move to the timeline of the lead; page views
+    on the timeline of an earlier lead stay there. With `only_free`, visitors that have a lead keep it. Call this in the
+    transaction that wrote the leads.
     """
-    wanted = {tracking_id: lead_id for lead_id, tracking_id in links if tracking_id}
-    if not wanted:
+    lead_ids = {tracking_id: lead_id for lead_id, tracking_id in links if tracking_id}
+    if not lead_ids:
         return
     linked = await tx.rows(
         """
@@ -120,8 +123,8 @@ async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], 
         returning id
         """,
         company_id,
-        list(wanted),
-        list(wanted.values()),
+        list(lead_ids),
+        list(lead_ids.values()),
         only_free,
     )
     visitors = [row["id"] for row in linked]
@@ -133,7 +136,7 @@ async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], 
 
 
 async def lock_of_leads(tx: Tx, company_id: int, lead_ids: Collection[int]) -> None:
-    """Lock the visitors of leads in the order of tracking ids, as page views do, before they are deleted or moved."""
+    """Locks the visitors of leads in the order of tracking ids, as `write_views` does, to delete or move them."""
     await tx.rows(
         """
         select id from visitor where company_id = $1 and lead_id = any($2::bigint[])
@@ -145,24 +148,24 @@ async def lock_of_leads(tx: Tx, company_id: int, lead_ids: Collection[int]) -> N
 
 
 async def _move(tx: Tx, company_id: int, visitors: Sequence[int]) -> int:
-    """Make events of what these visitors have seen, as far as one step goes; gives how many there were.
+    """Turns page views of these visitors into events, at most STEP_ROWS; returns their number.
 
-    The visitors are locked, so that none of their leads is deleted meanwhile.
+    The caller has locked the visitors, so that no lead of a visitor is deleted meanwhile.
     """
     return await tx.value(
         """
-        with found as materialized (
+        with step as materialized (
             select v.visitor_id, v.id from page_view v
             where v.company_id = $1 and v.visitor_id = any($2::bigint[])
             order by v.visitor_id, v.id
             limit $3
         ),
         moved as (
-            delete from page_view v using found f
-            where v.company_id = $1 and v.visitor_id = f.visitor_id and v.id = f.id
+            delete from page_view v using step s
+            where v.company_id = $1 and v.visitor_id = s.visitor_id and v.id = s.id
             returning v.visitor_id, v.id, v.create_timestamp, v.event_source, v.event_name, v.event_data
         ),
-        told as (
+        events as (
             insert into event (company_id, lead_id, create_timestamp, event_name, event_source, what_type, event_data)
             select $1, p.lead_id, m.create_timestamp, m.event_name, m.event_source, 'page', m.event_data
             from moved m join visitor p on p.company_id = $1 and p.id = m.visitor_id
@@ -178,7 +181,7 @@ async def _move(tx: Tx, company_id: int, visitors: Sequence[int]) -> int:
 
 
 async def _move_step(tx: Tx, company_id: int, visitor: int, cursor: int) -> int | None:
-    """Move what the call that linked left over; of a visitor who is gone with its lead, nothing is kept."""
+    """Moves the page views that `link_leads` left. If the visitor was deleted with its lead, deletes them."""
     await tx.rows(
         "select id from visitor where company_id = $1 and id = $2 order by id for update", company_id, visitor
     )

@@ -1,1 +1,1 @@
-"""Custom fields and the values of unique fields. The values themselves are columns of their nouns."""
+"""Custom fields, and the keys of values of unique fields. The values themselves are stored with their leads."""

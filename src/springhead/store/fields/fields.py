@@ -1,4 +1,4 @@
-"""Custom fields in the database, and the memory of them that spares most calls a query."""
+"""Custom fields in the database, and a cache that saves most calls the query for them."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -55,9 +55,10 @@ _REPLACE = statement(
 
 
 async def load(tx: Tx, company_id: int) -> FieldSet:
-    """The custom fields and list rules of a company and the version that they are of.
+    """The custom fields and list filters of a company, and their version.
 
-    The version is read first: what is newer than it makes the next write begin anew.
+    Reads the version first. If the fields or filters are newer than it, the next write finds another version and
+    retries.
     """
     rows = await tx.rows(
         """
@@ -81,50 +82,50 @@ async def load(tx: Tx, company_id: int) -> FieldSet:
         for row in rows
         if row["id"] is not None
     )
-    rules = await tx.rows(
+    list_filters = await tx.rows(
         "select id, filter::text as filter from list where company_id = $1 and filter is not null order by id",
         company_id,
     )
     return FieldSet(
         version=rows[0]["field_version"],
         fields=fields,
-        list_filters=tuple(ListFilter(row["id"], row["filter"]) for row in rules),
+        list_filters=tuple(ListFilter(row["id"], row["filter"]) for row in list_filters),
     )
 
 
 async def load_version(tx: Tx, company_id: int) -> int:
-    """The version of a company's custom fields: it rises with every change."""
+    """The version of a company's custom fields, which rises with every change of fields or list filters."""
     return await tx.value("select field_version from company where id = $1", company_id)
 
 
 async def lock_version(tx: Tx, company_id: int) -> None:
-    """Lock the field version. A transaction that raises it after it locks other rows calls this first."""
+    """Locks the field version. A transaction that raises it after it locks other rows calls this first."""
     await tx.rows("select id from company where id = $1 order by id for no key update", company_id)
 
 
 async def raise_version(tx: Tx, company_id: int) -> None:
-    """Raise the company's field version by one, and lock it: a company changes its fields one call at a time."""
+    """Raises the field version by one and locks it, so that one call at a time changes the fields of a company."""
     await tx.rows("update company set field_version = field_version + 1 where id = $1", company_id)
 
 
 async def insert(tx: Tx, company_id: int, fields: Sequence[Field]) -> list[int]:
-    """Insert new fields; gives their ids in order."""
+    """Inserts new fields; returns their ids in order."""
     rows = await tx.rows(_INSERT, company_id, msgspec.json.encode(fields).decode())
     ids = {row["system_name"]: row["id"] for row in rows}
     return [ids[field.system_name] for field in fields]
 
 
 async def replace(tx: Tx, company_id: int, fields: Sequence[Field]) -> dict[int, int | None]:
-    """Store the changed label, length, flags and options of existing fields; gives their unique ids.
+    """Stores the changed label, length, flags and options of existing fields; returns their unique ids.
 
-    A field that is unique and has no unique id gets one, and is not filled.
+    A field that becomes unique gets a unique id and is not filled yet.
     """
     rows = await tx.rows(_REPLACE, company_id, msgspec.json.encode(fields).decode())
     return {row["id"]: row["unique_id"] for row in rows}
 
 
 async def finish_fill(tx: Tx, company_id: int, unique_id: int, *, unique: bool) -> None:
-    """End the filling of a unique field: its values are all known, or it is not unique after all."""
+    """Ends the filling of a unique field: all its values are known, or with `unique` false, it is unique no longer."""
     await raise_version(tx, company_id)
     await tx.rows(
         """
@@ -138,18 +139,18 @@ async def finish_fill(tx: Tx, company_id: int, unique_id: int, *, unique: bool) 
 
 
 async def delete(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Delete fields; values that leads still carry are out of sight from then on, for no name comes back."""
+    """Deletes fields. Their values stay with the leads, but nothing shows them: no later field gets the same name."""
     await tx.rows("delete from field where company_id = $1 and id = any($2::bigint[])", company_id, ids)
 
 
 class FieldCache:
-    """The custom fields of the companies that were active lately."""
+    """A cache of the custom fields of recently active companies."""
 
     def __init__(self) -> None:
         self._sets: OrderedDict[int, FieldSet] = OrderedDict()
 
     async def of(self, tx: Tx, company_id: int) -> FieldSet:
-        """The company's fields, from memory if they are there."""
+        """The company's fields, from the cache or else from the database."""
         fields = self._sets.get(company_id)
         if fields is None:
             fields = self._sets[company_id] = await load(tx, company_id)
@@ -158,11 +159,11 @@ class FieldCache:
         return fields
 
     def forget(self, company_id: int) -> None:
-        """Read the company's fields anew at the next call."""
+        """Removes the company from the cache, so that the next call loads its fields."""
         self._sets.pop(company_id, None)
 
     async def verify(self, tx: Tx, company_id: int, fields: FieldSet) -> None:
-        """Forget the fields and raise TryAgain when the database has newer ones."""
+        """Raises TryAgain if the database has newer fields than these, after removing them from the cache."""
         if await load_version(tx, company_id) != fields.version:
             self.forget(company_id)
             raise TryAgain

@@ -1,7 +1,7 @@
-"""The values of unique fields: a row says which lead has one, and its key lets nobody else have it.
+"""The values of unique fields: a row names the lead that has a value, and the primary key admits no second lead.
 
-A write of leads calls `store_values` for them in the same transaction; the rows of deleted leads are deleted with them.
-A writer locks its leads before it waits for a unique key (docs/lock-order.md).
+A write of leads calls `store_values` in the same transaction. The rows of deleted leads are deleted with the leads. A
+writer locks its leads before it waits for a unique key (docs/lock-order.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,28 +22,28 @@ from springhead.store.fields import fields as fieldsets
 log = structlog.get_logger()
 
 _FILL, _CLEAR = "unique-fill", "unique-clear"
-_WAITS = 0.02
+_WAIT_SECONDS = 0.02
 _NOT_UNIQUE = ID_MAX
-"""The cursor of the step that ends a filling in vain. Filling ends in a step of its own, which locks no lead before it
-locks the company's field version."""
+"""The cursor of the last step of filling a field whose values are not unique. It is a step of its own, because it must
+lock the company's field version before any lead."""
 _SPACE = r"E' \t\n\r\f\v\u00a0'"
 
 
 def _normal(value: str) -> str:
-    """The normal form of a value in SQL: letters composed, without white space around it, upper and lower case apart.
+    """Returns the SQL of a value's normal form: Unicode NFC, without white space around it.
 
-    Ids of other systems differ in case alone, so case counts here, as it does in no email address.
+    Case matters, unlike in email addresses, because ids of other systems may differ in case alone.
     """
     return f"btrim(normalize({value}, nfc), {_SPACE})"
 
 
 def _key(value: str) -> str:
-    """The key of a value in its normal form; null for no value."""
+    """Returns the SQL of the key of a value in its normal form; null for an empty value."""
     return f"case when {value} <> '' then sha256(convert_to({value}, 'UTF8')) end"
 
 
 class WantedValue(msgspec.Struct, frozen=True):
-    """A value that an object has for a unique field; `lead_id` or `email_key` say of which lead, if they can."""
+    """A value that an object has for a unique field. `lead_id` or `email_key` names the lead, if the object has one."""
 
     position: int
     lead_id: int | None
@@ -53,7 +53,11 @@ class WantedValue(msgspec.Struct, frozen=True):
 
 
 class ValueHolder(msgspec.Struct, frozen=True):
-    """What there is about a wish: the value's key (None for an empty one), the lead meant, and who has the value."""
+    """The holder of a wanted value.
+
+    `key` is the key of the value, None if it is empty. `lead_id` is the lead of the object, `holder_id` the lead that
+    has the value.
+    """
 
     position: int
     unique_id: int
@@ -63,7 +67,7 @@ class ValueHolder(msgspec.Struct, frozen=True):
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """A lead and the field of which another lead has its value."""
+    """A lead, and a unique field whose value another lead already has."""
 
     lead_id: int
     name: str
@@ -77,7 +81,7 @@ class SharedValues(msgspec.Struct, frozen=True):
     leads: int
 
 
-_LOOK = statement(
+_FIND_HOLDERS = statement(
     f"""
     with sent as materialized (
         select s.position, s.lead_id, s.email_key, s.unique_id, {_key("v.value")} as key
@@ -92,7 +96,7 @@ _LOOK = statement(
     select s.position, s.unique_id, s.key, coalesce(s.lead_id, n.id) as lead_id, h.lead_id as holder_id
     from sent s
     left join named n on s.lead_id is null and n.email_key = s.email_key
-    left join lateral (  -- one by one by the whole key: as a set it was planned as a look at all values of the company
+    left join lateral (  -- `offset 0` reads value by value; a join could be planned as a scan of the company's values
         select u.lead_id from unique_value u
         where u.company_id = $1 and u.unique_id = s.unique_id and u.key = s.key
         offset 0
@@ -102,125 +106,126 @@ _LOOK = statement(
 )
 
 
-async def find_holders(tx: Tx, company_id: int, wishes: Sequence[WantedValue]) -> list[ValueHolder]:
-    """What there is about each wish, by the order of positions."""
-    rows = await tx.rows(_LOOK, company_id, msgspec.json.encode(wishes).decode())
+async def find_holders(tx: Tx, company_id: int, values: Sequence[WantedValue]) -> list[ValueHolder]:
+    """The holder of each value, in the order of positions."""
+    rows = await tx.rows(_FIND_HOLDERS, company_id, msgspec.json.encode(values).decode())
     return [ValueHolder(*row.values()) for row in rows]
 
 
 async def find_conflicts(
     tx: Tx, company_id: int, fields: FieldSet, leads: Mapping[int, Mapping[str, Any]], *, among: Mapping[int, set[int]]
 ) -> dict[int, list[str]]:
-    """Of leads that are to have these custom values: the fields of which others have the value already, by lead.
+    """The unique fields whose value another lead already has, by lead. `leads` has the custom values to check, by lead.
 
-    `among` are, for a lead, those whose values it may take. Of two leads with the same value the first one may have it.
+    `among` has, for a lead, the leads whose values it may take. Of two leads with one value, the first may have it.
     """
-    wishes = [
+    values = [
         WantedValue(lead_id, lead_id, None, field.unique_id or 0, str(custom.get(name) or ""))
         for lead_id, custom in leads.items()
         for name, field in fields.unique_fields.items()
     ]
-    if not wishes:
+    if not values:
         return {}
     names = {field.unique_id: name for name, field in fields.unique_fields.items()}
-    wanted: dict[tuple[int, bytes], int] = {}
+    first_leads: dict[tuple[int, bytes], int] = {}
     taken: dict[int, list[str]] = {}
-    for found in await find_holders(tx, company_id, wishes):
-        if found.key is None:
+    for holder in await find_holders(tx, company_id, values):
+        if holder.key is None:
             continue
-        lead_id = found.position
-        first = wanted.setdefault((found.unique_id, found.key), lead_id)
-        if first != lead_id or found.holder_id not in {None, lead_id, *among.get(lead_id, ())}:
-            taken.setdefault(lead_id, []).append(names[found.unique_id])
+        lead_id = holder.position
+        first = first_leads.setdefault((holder.unique_id, holder.key), lead_id)
+        if first != lead_id or holder.holder_id not in {None, lead_id, *among.get(lead_id, ())}:
+            taken.setdefault(lead_id, []).append(names[holder.unique_id])
     return taken
 
 
-_FOLLOW = statement(
+_STORE_VALUES = statement(
     f"""
-    with wanted as materialized (
+    with current as materialized (
         select l.id as lead_id, f.unique_id, {_key("v.value")} as key
         from lead l
         cross join jsonb_to_recordset($3::jsonb) as f (unique_id bigint, name text)
         cross join lateral (select {_normal("l.custom->>f.name")} as value offset 0) v
         where l.company_id = $1 and l.id = any($2::bigint[])
     ),
-    had as materialized (
+    stored as materialized (
         select u.unique_id, u.key, u.lead_id, (u.unique_id, u.key, u.lead_id) in (
-            select unique_id, key, lead_id from wanted where key is not null
+            select unique_id, key, lead_id from current where key is not null
         ) as stays
         from unique_value u
         where u.company_id = $1 and u.lead_id = any($2::bigint[])
     ),
-    gone as (
-        delete from unique_value u using had
-        where u.company_id = $1 and not had.stays and u.unique_id = had.unique_id and u.key = had.key
-            and u.lead_id = had.lead_id
+    deleted as (
+        delete from unique_value u using stored s
+        where u.company_id = $1 and not s.stays and u.unique_id = s.unique_id and u.key = s.key
+            and u.lead_id = s.lead_id
         returning 1
     ),
-    made as (  -- after what is given up; in the order of keys, so that two calls never wait in a circle
+    inserted as (  -- after the deletes, and in the order of keys, so that two calls never wait in a circle
         insert into unique_value (company_id, unique_id, key, lead_id)
-        select $1, w.unique_id, w.key, w.lead_id from wanted w
-        where w.key is not null and {sql.after("gone")}
-            and (w.unique_id, w.key, w.lead_id) not in (select unique_id, key, lead_id from had where stays)
-        order by w.unique_id, w.key
+        select $1, c.unique_id, c.key, c.lead_id from current c
+        where c.key is not null and {sql.after("deleted")}
+            and (c.unique_id, c.key, c.lead_id) not in (select unique_id, key, lead_id from stored where stays)
+        order by c.unique_id, c.key
         on conflict (company_id, unique_id, key) do nothing
         returning unique_id, key, lead_id
     )
-    select w.lead_id, w.unique_id from wanted w
-    where w.key is not null
-        and (w.unique_id, w.key, w.lead_id) not in (select unique_id, key, lead_id from had where stays)
-        and (w.unique_id, w.key, w.lead_id) not in (select unique_id, key, lead_id from made)
-    order by w.lead_id
+    select c.lead_id, c.unique_id from current c
+    where c.key is not null
+        and (c.unique_id, c.key, c.lead_id) not in (select unique_id, key, lead_id from stored where stays)
+        and (c.unique_id, c.key, c.lead_id) not in (select unique_id, key, lead_id from inserted)
+    order by c.lead_id
     """
 )
 
 
 async def store_values(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[Conflict]:
-    """Let the values be those that these leads have now; gives those that another lead has, which stay with it.
+    """Stores the current values of these leads. Returns the conflicts: values that another lead has and keeps.
 
-    In the transaction that wrote the leads, after it did. Values move among the leads given, in any order.
+    Call it after the write of the leads, in the same transaction. Values can move between the given leads in any order.
     """
     names = {field.unique_id: name for name, field in fields.unique_fields.items()}
     if not names or not lead_ids:
         return []
-    listed = [{"unique_id": number, "name": name} for number, name in names.items()]
-    rows = await tx.rows(_FOLLOW, company_id, list(lead_ids), msgspec.json.encode(listed).decode())
+    unique_fields = [{"unique_id": unique_id, "name": name} for unique_id, name in names.items()]
+    rows = await tx.rows(_STORE_VALUES, company_id, list(lead_ids), msgspec.json.encode(unique_fields).decode())
     return [Conflict(row["lead_id"], names[row["unique_id"]]) for row in rows]
 
 
-_DOUBLES: Statement = statement(
+_FIND_SHARED: Statement = statement(
     f"""
-    with doubled as (
+    with shared as (
         select v.value, count(*) as leads
         from lead l cross join lateral (select {_normal("l.custom->>$2::text")} as value offset 0) v
         where l.company_id = $1 and v.value <> ''
         group by v.value having count(*) > 1
     )
-    select count(*) over () as values, value, leads from doubled order by leads desc, value collate "C" limit 1
+    select count(*) over () as values, value, leads from shared order by leads desc, value collate "C" limit 1
     """
 )
 
 
 async def find_shared_values(tx: Tx, company_id: int, name: str) -> SharedValues | None:
-    """The values of a field that several leads share, or None. Reads all leads."""
-    row = await tx.row(_DOUBLES, company_id, name)
+    """The values of a field that several leads share, None if all are unique. Reads all leads."""
+    row = await tx.row(_FIND_SHARED, company_id, name)
     return SharedValues(*row.values()) if row else None
 
 
 async def fill(tx: Tx, company_id: int, unique_ids: Sequence[int]) -> None:
-    """Take in the values that leads have, in passes; a field of which two have the same is then not unique."""
+    """Starts background jobs that store the values of all leads. If two leads share one, the field is not unique."""
     await background_jobs.start(tx, company_id, _FILL, *unique_ids)
 
 
 async def clear(tx: Tx, company_id: int, unique_ids: Sequence[int]) -> None:
-    """Start the jobs that delete the values of fields that were deleted or are no longer unique."""
+    """Starts background jobs that delete the values of fields that were deleted or are no longer unique."""
     await background_jobs.start(tx, company_id, _CLEAR, *unique_ids)
 
 
-async def _waited(tx: Tx, cursor: int) -> int:
-    """The next cursor of a pass that waits until nobody can be writing with the fields as they were before it.
+async def _wait_for_writers(tx: Tx, cursor: int) -> int:
+    """Waits until no transaction can be left that uses the fields as they were before the job; returns the next cursor.
 
-    0 begins, a negative one has begun at that microsecond, 1 is the end: every transaction of then has ended.
+    The cursor 0 starts the wait. A negative cursor is the start time in microseconds, negated. The cursor 1 ends the
+    wait: every transaction from before the start has ended.
     """
     row = await tx.row(
         """
@@ -236,14 +241,14 @@ async def _waited(tx: Tx, cursor: int) -> int:
     if cursor == 0:
         return -now
     if row and row["waiting"] and now + cursor < LAST_WRITE_SECONDS * 1_000_000:
-        await tx.rows("select pg_sleep($1)", _WAITS)
+        await tx.rows("select pg_sleep($1)", _WAIT_SECONDS)
         return cursor
     return 1
 
 
 async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> int | None:
     if cursor <= 0:
-        return await _waited(tx, cursor)
+        return await _wait_for_writers(tx, cursor)
     if cursor == _NOT_UNIQUE:
         await fieldsets.finish_fill(tx, company_id, unique_id, unique=False)
         await clear(tx, company_id, [unique_id])
@@ -262,13 +267,14 @@ async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> in
         STEP_ROWS,
         name,
     )
-    having = [row["id"] for row in rows if row["has"]]
+    with_value = [row["id"] for row in rows if row["has"]]
     await tx.rows(
         "select id from lead where company_id = $1 and id = any($2::bigint[]) order by id for share",
         company_id,
-        having,
+        with_value,
     )
-    conflicts = [one for one in await store_values(tx, company_id, known, having) if one.name == name]
+    conflicts = await store_values(tx, company_id, known, with_value)
+    conflicts = [conflict for conflict in conflicts if conflict.name == name]
     if conflicts:
         log.warning("field is not unique", company=company_id, field=name, lead=conflicts[0].lead_id)
         return _NOT_UNIQUE
@@ -280,8 +286,8 @@ async def _fill_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> in
 
 async def _clear_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> int | None:
     if cursor <= 0:
-        return await _waited(tx, cursor)
-    gone = await tx.rows(
+        return await _wait_for_writers(tx, cursor)
+    deleted = await tx.rows(
         """
         delete from unique_value
         where company_id = $1 and unique_id = $2 and key = any(array(
@@ -293,7 +299,7 @@ async def _clear_step(tx: Tx, company_id: int, unique_id: int, cursor: int) -> i
         unique_id,
         STEP_ROWS,
     )
-    return 1 if len(gone) == STEP_ROWS else None
+    return 1 if len(deleted) == STEP_ROWS else None
 
 
 STEPS: Mapping[str, Step] = {_FILL: _fill_step, _CLEAR: _clear_step}
