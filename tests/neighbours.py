@@ -1,4 +1,4 @@
-"""What a lead has beside it, as tests make it: accounts, opportunities, users, notes."""
+"""Creates the objects around a lead: accounts, opportunities, users, notes."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def user(company: Company) -> str:
 
 
 def target(company: Company, word: str) -> int:
-    """A new lead, account or opportunity."""
+    """Creates a lead, account or opportunity. Returns its id."""
     if word == "lead":
         return company.create({})[0]
     if word == "account":
@@ -50,6 +50,6 @@ def ids_of(company: Company, word: str, **params: Any) -> list[int]:
 
 
 def stored(company: Company) -> dict[int, tuple[Any, ...]]:
-    """The associations of every note, straight from the table."""
+    """The associations of every note, from the table itself."""
     rows = sql(company.dsn, "select id, what_type, what_id, who_type, who_id from note", company_id=company.id)
     return {row["id"]: tuple(row.values())[1:] for row in rows}

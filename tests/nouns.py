@@ -1,4 +1,4 @@
-"""The nouns of the machine as tests write them: their methods, and right values for any of their columns."""
+"""The nouns with generic writes: their methods, and valid values for all their columns."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,10 +24,10 @@ NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 
 
 class Case(NamedTuple):
-    """A noun and its methods; `always` are values that every object of it must have beside the required ones.
+    """A noun and its methods. `always` are values that every object must have in addition to the required ones.
 
-    `together` are columns of which one can follow from another: tests change them in one go.
-    Without `get` an object is read by a filter of `listing`, where that can be filtered by id.
+    `together` are columns that depend on each other: tests change them together.
+    Without `get` an object is read with the filter `id` of `listing`, if there is one.
     """
 
     noun: Noun
@@ -77,7 +77,7 @@ CASES = [
 
 
 def cases(*wanted: str) -> pytest.MarkDecorator:
-    """Run a test for each noun that has these methods, columns of these types, or custom fields."""
+    """Runs a test for each noun that has these methods, columns of these types, or custom fields."""
 
     def has(case: Case, what: str) -> bool:
         if what == "custom fields":
@@ -90,7 +90,7 @@ def cases(*wanted: str) -> pytest.MarkDecorator:
 
 
 def of_type(noun: Noun, sql_type: str) -> list[Column]:
-    """The columns of that type that a caller writes and that mean nothing but themselves."""
+    """The columns of that type that callers write and that neither refer to rows nor depend on other columns."""
     return [column for column in noun.writable_columns if column.kind.sql == sql_type and not column.references]
 
 
@@ -100,13 +100,13 @@ def shown(case: Case) -> list[Column]:
 
 
 def least(company: Company, case: Case) -> dict[str, Any]:
-    """The least that an object needs, by wire names."""
+    """The minimal values of an object, by wire names."""
     needed = {column.name: value(company, column) for column in case.noun.writable_columns if column.required}
     return needed | dict(case.always)
 
 
 def with_its_kin(case: Case, column: Column) -> set[str]:
-    """The names of a column and of those that go with it: an id and its type, columns that follow from each other."""
+    """The names of a column and of the columns that belong to it, such as the type of an id."""
     kin = case.together if column.name in case.together else frozenset({column.name})
     return {
         *kin,
@@ -116,7 +116,7 @@ def with_its_kin(case: Case, column: Column) -> set[str]:
 
 
 def full(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
-    """A right value for every column that is read back; another one in each where `number` is another."""
+    """A valid value for every column that reads show. Another `number` gives other values."""
     values = {column.name: value(company, column, number) for column in shown(case)}
     for column in case.noun.writable_columns:
         if isinstance(column.references, Mapping):
@@ -129,7 +129,7 @@ def full(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
 
 
 def value(company: Company, column: Column, number: int = 0) -> Any:
-    """A right value for a column, as it is read back."""
+    """A valid value for a column, as reads show it."""
     if isinstance(column.references, str):
         return referred(company, column.references, number)
     if column.kind.options:
@@ -144,7 +144,7 @@ def value(company: Company, column: Column, number: int = 0) -> Any:
 
 
 def referred(company: Company, table: str, number: int = 0) -> str:
-    """The id of a new object for a column to name; of users, the `number`th of the company."""
+    """The id of a new object for a reference column. For users, the `number`th user of the company."""
     match table:
         case "user_profile":
             return _user(company, number)
@@ -191,12 +191,12 @@ def made(company: Company, case: Case, **more: Any) -> int:
 
 
 def changed(company: Company, case: Case, **values: Any) -> dict[str, Any] | None:
-    """Why the change of one object was refused; None when it went through."""
+    """Changes an object. Returns the refusal, or None."""
     return company.refusal(case.update, values)
 
 
 def named(refusal: dict[str, Any] | None, code: int = 205) -> list[str]:
-    """Which columns a refusal names."""
+    """The columns that a refusal names."""
     assert refusal is not None
     assert refusal["code"] == code, refusal
     return [problem["param"] for problem in refusal["data"]["params"]]
@@ -208,5 +208,5 @@ def without(row: dict[str, Any] | None, *names: str) -> dict[str, Any]:
 
 
 def settle(company: Company, case: Case) -> None:
-    """Let all objects be a day old: page starts of settled ones are remembered."""
+    """Makes all objects a day old: page starts are cached only among settled objects."""
     sql(company.dsn, f"update {case.noun.table} set create_timestamp = now() - interval '1 day'", company_id=company.id)

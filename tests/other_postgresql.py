@@ -1,4 +1,4 @@
-"""A PostgreSQL server of somebody else's, reached over TCP with a password."""
+"""An outside PostgreSQL server, reached over TCP with a password."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ _numbers = itertools.count(1)
 
 
 class OtherPostgres:
-    """A server from some folder of binaries: SCRAM over TCP, no socket, one superuser."""
+    """A server of the binaries of a folder: SCRAM over TCP, no socket, one superuser."""
 
     def __init__(self, folder: Path, binaries: Path, *initdb: str) -> None:
         folder.mkdir()
@@ -63,7 +63,7 @@ class OtherPostgres:
         return self.url(name, role)
 
     def run(self, statement: str, url: str = "") -> list[Any]:
-        """Run a statement as the superuser, or at an address."""
+        """Runs a statement as the superuser, or with the given URL."""
 
         async def work() -> list[Any]:
             connection = await asyncpg.connect(url or self.url("postgres", "root"), timeout=10)
@@ -75,7 +75,7 @@ class OtherPostgres:
         return asyncio.run(work())
 
     def stop(self) -> None:
-        """Fast shutdown."""
+        """Stops the server with a fast shutdown."""
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(20)

@@ -1,4 +1,4 @@
-"""Leads that are deleted and come back, and what tests look at."""
+"""Deletes and restores leads, and reads the rows around them."""
 
 from typing import Any
 

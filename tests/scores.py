@@ -1,4 +1,4 @@
-"""Scoring as tests drive it: events of any age, and a look at them without waiting for the server's own."""
+"""Drives scoring: creates events of any age, and scores leads without waiting for the server."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ def happened(
     url: str | None = None,
     times: int = 1,
 ) -> None:
-    """Events of a lead, that many days ago."""
+    """Creates events of a lead, that many days ago."""
     sql(
         company.dsn,
         """
@@ -38,7 +38,7 @@ def happened(
 
 
 def look(company: Company) -> None:
-    """Score the leads of new events now, as the server does every few seconds."""
+    """Scores the leads of new events now, as the server does every few seconds."""
     more = True
     while more:
         sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
@@ -46,16 +46,16 @@ def look(company: Company) -> None:
 
 
 def scores(company: Company, lead: int) -> tuple[int, int]:
-    """leadScore and leadScoreWeighted."""
+    """`leadScore` and `leadScoreWeighted` of a lead."""
     row = company.lead(lead)
     return int(row["leadScore"] or ""), int(row["leadScoreWeighted"] or "")
 
 
 def lines(company: Company, lead: int) -> list[dict[str, Any]]:
-    """The explanation of a lead's score."""
+    """The lines of the explanation of a lead's score."""
     return company.call("getScoreExplanation", leadID=lead)
 
 
 def settle(company: Company) -> None:
-    """Let the time pass after which events that became visible late are looked for."""
+    """Makes the second look for events due: it finds events that became visible late."""
     sql(company.dsn, "update scoring set marked_at = now() - interval '1 minute' where company_id = $1", company.id)

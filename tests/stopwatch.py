@@ -1,4 +1,4 @@
-"""Time limits that mean the same on a busy machine: time that a process waited for a CPU does not count.
+"""Time limits that work on a busy machine: time that a process waits for a CPU does not count.
 
 Linux counts that time for each thread. Elsewhere all time counts.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def _waited() -> float:
-    """Seconds that this process and all its descendants have waited for a CPU, added up."""
+    """The total seconds that this process and its descendants have waited for a CPU."""
     total, processes = 0, [str(os.getpid())]
     while processes:
         for task in _tasks(processes.pop()):
@@ -49,9 +49,9 @@ _latest = [Stopwatch()]
 
 @contextmanager
 def within(seconds: float) -> Generator[None]:
-    """Fails if what is inside takes so many seconds.
+    """Fails if the block takes that many seconds.
 
-    To look at all processes takes milliseconds, so one look serves as the beginning of all limits of a second.
+    Reading all processes takes milliseconds, so limits that begin within a second share one reading.
     """
     begun = time.monotonic()
     if begun - _latest[0].begun > 1:

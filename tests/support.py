@@ -1,4 +1,4 @@
-"""How tests start the real server and speak to it: over HTTP, as a client would."""
+"""Starts the real server and makes calls over HTTP, as a client does."""
 
 import asyncio
 import fcntl
@@ -33,13 +33,13 @@ _numbers = itertools.count(1)
 
 
 class Pattern:
-    """Where the data folder lies that `Server.on_copy` copies: one for all processes of a test run."""
+    """The data folder that `Server.on_copy` copies: one for all processes of a test run."""
 
     folder: ClassVar[Path | None] = None
 
 
 class Server:
-    """A `springhead serve` of our own on a data folder, with PostgreSQL inside unless a database is given."""
+    """A running `springhead serve` on a data folder, with the embedded PostgreSQL unless a database is given."""
 
     logs: ClassVar[list[Path]] = []
     """The logs of all servers of this process; a failed test shows what they warned of (conftest.py)."""
@@ -57,13 +57,13 @@ class Server:
 
     @classmethod
     def on_copy(cls, data: Path, *arguments: str, env: dict[str, str] | None = None) -> "Server":
-        """A server on a copy of a folder whose first start is over: that saves most of the time of a first start.
+        """Starts a server on a copy of a data folder after its first start, which saves most of a first start's time.
 
         All copies have the same first company; `ready` has its credentials.
         """
         assert Pattern.folder is not None, "a fixture of conftest.py names the folder"
         with (Pattern.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # until it is closed
+            fcntl.flock(lock, fcntl.LOCK_EX)  # open until the server is closed
             first = Pattern.folder / "ready.json"
             if not first.exists():
                 made = cls(Pattern.folder / "data")
@@ -75,7 +75,7 @@ class Server:
         return server
 
     def wait_ready(self) -> dict[str, str]:
-        """The line of JSON that says that the server is ready; fails with its log when it ends instead."""
+        """Waits for the line of JSON that says that the server is ready. Fails with the log if the server ends."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"the server ended: {self.log.read_text()[-4000:]}"
@@ -88,20 +88,20 @@ class Server:
 
     @property
     def dsn(self) -> str:
-        """The embedded database, as the server's own plain role sees it."""
+        """The DSN of the embedded database for the server's plain role."""
         dsn = running_dsn(self.data)
         assert dsn is not None
         return dsn
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """Sends SIGTERM, waits for the end, and returns the exit code."""
         kept.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._ended()
 
     def kill(self) -> None:
-        """SIGKILL: no farewell."""
+        """Sends SIGKILL and waits for the end."""
         kept.close()
         self.process.kill()
         self._ended()
@@ -114,7 +114,7 @@ class Server:
 
 
 class Company:
-    """A company on a server, as its client calls it."""
+    """A client of a company on a server."""
 
     def __init__(self, url: str, account_id: str, secret: str, *, id: int = 0, version: str = "v1") -> None:
         self.url, self.account_id, self.secret, self.id = url, account_id, secret, id
@@ -126,7 +126,7 @@ class Company:
         self._client = Client(self.address.hostname or "", self.address.port or 80)
 
     def at(self, version: str) -> "Company":
-        """The same company at another version of the API."""
+        """A client of the same company at another version of the API."""
         other = Company(self.url, self.account_id, self.secret, id=self.id, version=version)
         other.dsn = self.dsn
         self._others.append(other)
@@ -134,25 +134,25 @@ class Company:
 
     @property
     def path(self) -> str:
-        """Where calls go, with the company's credentials."""
+        """The path of calls, with the company's credentials."""
         return f"/pubapi/{self.version}/?accountID={quote_plus(self.account_id)}&secretKey={quote_plus(self.secret)}"
 
     def send(
         self, body: bytes, *, path: str | None = None, headers: dict[str, str] | None = None, verb: str = "POST"
     ) -> tuple[int, bytes]:
-        """Status and body of one HTTP request."""
+        """Posts a body. Returns the status and the body of the answer."""
         return self._client.ask(verb, path or self.path, body, headers or {})
 
     @contextmanager
     def reading(self, body: dict[str, Any]) -> Generator[http.client.HTTPResponse]:
-        """The answer of a call, to be read as slowly as the test likes."""
+        """Makes a call. Yields its answer, which the test reads at its own pace."""
         connection = http.client.HTTPConnection(self.address.netloc, timeout=60)
         connection.request("POST", self.path, json.dumps(body))
         with closing(connection), connection.getresponse() as answer:
             yield answer
 
     def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
-        """The whole answer of a call; a read's rows are held against the method's declaration."""
+        """The envelope of the answer to a call. Checks rows of reads against the method's declaration."""
         status, body = self.send(json.dumps({"method": method, "params": params, "id": id}).encode())
         assert status == 200, body
         answer: dict[str, Any] = json.loads(body)
@@ -161,44 +161,44 @@ class Company:
         return answer
 
     def call(self, method: str, **params: Any) -> Any:
-        """The result of a call under its only key; fails when the whole call is refused."""
+        """The result of a call under its only key. Fails if the call is refused."""
         answer = self.envelope(method, params)
         assert answer["result"] is not None, answer["error"]
         return next(iter(answer["result"].values()))
 
     def error(self, method: str, **params: Any) -> dict[str, Any]:
-        """The error of a call that is refused whole."""
+        """The error of a call that must be refused."""
         answer = self.envelope(method, params)
         assert answer["result"] is None, answer
         return answer["error"]
 
     def create(self, *leads: dict[str, Any]) -> list[int]:
-        """Create leads that must all go through; their ids."""
+        """Creates leads, which must all succeed. Returns their ids."""
         return self.make("createLeads", *({"emailAddress": new_email(), **lead} for lead in leads))
 
     def make(self, method: str, *objects: dict[str, Any]) -> list[int]:
-        """Create objects that must all go through; their ids."""
+        """Creates objects, which must all succeed. Returns their ids."""
         outcomes = self.call(method, objects=list(objects))
         assert all(outcome["success"] for outcome in outcomes), outcomes
         return [outcome["id"] for outcome in outcomes]
 
     def refusal(self, method: str, values: Any) -> dict[str, Any] | None:
-        """Why the only object of a bulk write was refused; None when it went through."""
+        """The error of the only object of a bulk write, or None."""
         (outcome,) = self.call(method, objects=[values])
         return outcome["error"]
 
     def code(self, method: str, values: Any) -> int | None:
-        """The code of that refusal; None when the object went through."""
+        """The error code of the only object of a bulk write, or None."""
         refusal = self.refusal(method, values)
         return refusal["code"] if refusal else None
 
     def lead(self, lead_id: int) -> dict[str, str | None]:
-        """A lead that must be there."""
+        """The lead with that id, which must exist."""
         (row,) = self.call("getLead", id=lead_id)
         return row
 
     def field(self, label: str, data_type: str = "string", **more: Any) -> str:
-        """Make a custom field of leads; its system name."""
+        """Creates a custom field of leads. Returns its system name."""
         new = {"relationship": "lead", "dataType": data_type, "label": label, **more}
         (made,) = self.call("createFields", objects=[new])
         assert made["success"], made
@@ -206,14 +206,14 @@ class Company:
         return field["systemName"]
 
     def close(self) -> None:
-        """Close the connections of this company, also those at other versions."""
+        """Closes the connections of this client, and of its clients at other versions."""
         self._client.close()
         for other in self._others:
             other.close()
 
 
 def check_declared(method: str, result: Any) -> None:
-    """Hold a result against the declaration of its method: one key, known columns, strings or null."""
+    """Checks a result against the declaration of its method: one key, known columns, strings or null."""
     declared = REGISTRY.get(method)
     if declared is None or result is None:
         return
@@ -246,7 +246,7 @@ PLAIN_JSON = {
 
 
 def check_rows(declared: Reads, rows: Any) -> None:
-    """Hold rows against their noun: strings or null in the declared order."""
+    """Checks rows against their noun: strings or null in the declared order."""
     for row in rows:
         for name, value in row.items():
             assert value is None or isinstance(value, str) or name in PLAIN_JSON, row
@@ -262,9 +262,9 @@ def new_email() -> str:
 
 
 class _Kept:
-    """Connections of this process to the databases of running servers, kept from one use to the next.
+    """A pool of this process's connections to the databases of running servers.
 
-    To connect costs ten times as much as most statements. A connection is checked before each use, because its
+    Connecting takes ten times as long as most statements. A connection is checked before each use, because its
     server may have been stopped or killed since then.
     """
 
@@ -274,12 +274,12 @@ class _Kept:
         self._databases: dict[str, Database] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run something on the loop that the connections belong to."""
+        """Runs a coroutine on the event loop of the connections."""
         self._loop = self._loop or asyncio.new_event_loop()
         return self._loop.run_until_complete(work)
 
     async def fetch(self, dsn: str, company_id: int | None, statement: str, arguments: tuple[object, ...]) -> list[Any]:
-        """The rows of a statement, on a connection that is set to the company or was never set to any."""
+        """The rows of a statement, on a connection that is set to the company, or to none."""
         key = dsn, company_id is None
         connection = self._connections.get(key)
         if connection is None or await self._is_gone(connection):
@@ -299,11 +299,11 @@ class _Kept:
     @staticmethod
     async def _is_gone(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
         for _ in range(3):
-            await asyncio.sleep(0)  # so that the loop takes notice if the other side has closed it
+            await asyncio.sleep(0)  # so that the event loop notices if the server has closed it
         return connection.is_closed()
 
     def close(self) -> None:
-        """Close all connections: before a server stops, and at the end."""
+        """Closes all connections, before a server stops and at the end."""
         if self._loop is None:
             return
         self.run(self.let_go())
@@ -311,7 +311,7 @@ class _Kept:
         self._loop = None
 
     async def let_go(self) -> None:
-        """Close all connections, on their loop."""
+        """Closes all connections, on their event loop."""
         for connection in self._connections.values():
             if not await self._is_gone(connection):
                 await connection.close(timeout=5)
@@ -324,7 +324,7 @@ kept = _Kept()
 
 
 def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
-    """Run something on a database with the server's own pool."""
+    """Runs `work` on a database, with the server's own kind of pool."""
 
     async def run() -> T:
         database = Database(pool_size=4)
@@ -340,7 +340,7 @@ def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
 def new_company(
     server: Server, *, time_zone: str = "UTC", plain_success: bool = False, captured_calls: bool = False, **limits: int
 ) -> Company:
-    """A fresh company with one key on a running server."""
+    """Creates a company with one key on a running server."""
     (company,) = new_companies(
         server, 1, time_zone=time_zone, plain_success=plain_success, captured_calls=captured_calls, **limits
     )
@@ -356,7 +356,7 @@ def new_companies(
     captured_calls: bool = False,
     **limits: int,
 ) -> list[Company]:
-    """Fresh companies, each with one key; many at once cost little more than one."""
+    """Creates companies, each with one key. Many at once cost little more than one."""
 
     async def make() -> list[Company]:
         database = await kept.database(server.dsn)
@@ -378,7 +378,7 @@ def new_companies(
 
 
 def sql(dsn: str, statement: str, *arguments: object, company_id: int | None = None) -> list[Any]:
-    """Rows of a statement on a bare connection; without a company, row-level security shows nothing."""
+    """The rows of a statement. Without a company, row-level security hides all company data."""
     if threading.current_thread() is threading.main_thread():
         return kept.run(kept.fetch(dsn, company_id, statement, arguments))
 
@@ -398,7 +398,7 @@ _BLOCKED = """
 
 
 async def until_blocked(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Wait until somebody waits for a lock of this connection."""
+    """Waits until another connection waits for a lock of this one."""
     watch = Stopwatch()
     while not await connection.fetchval(_BLOCKED):
         assert watch.seconds < 10, "nobody waited for a lock"
@@ -406,7 +406,7 @@ async def until_blocked(connection: "asyncpg.Connection[asyncpg.Record]") -> Non
 
 
 def calls_under_way(server: Server) -> int:
-    """How many calls the server is answering at the moment."""
+    """The number of calls that the server is answering."""
     with urllib.request.urlopen(f"{server.url}/metrics") as answer:
         text = answer.read().decode()
     open_, idle = (
@@ -417,13 +417,13 @@ def calls_under_way(server: Server) -> int:
 
 
 def superuser(dsn: str) -> str:
-    """An embedded database, for PostgreSQL's superuser: row-level security does not hold him."""
+    """The DSN of an embedded database for PostgreSQL's superuser, to whom row-level security does not apply."""
     assert "//springhead@" in dsn
     return dsn.replace("//springhead@", "//postgres@")
 
 
 def eventually(check: Callable[[], bool], *, seconds: float = 60.0) -> None:
-    """Wait until something is true; fail when it does not become so in time."""
+    """Waits until a condition is true. Fails if that takes too long."""
     watch = Stopwatch()
     while not check():
         late = time.monotonic() - watch.begun > seconds

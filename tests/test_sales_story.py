@@ -1,4 +1,4 @@
-"""A sale from the campaign to the customer, over HTTP as a client makes it, and everything read back."""
+"""A sale from the campaign to the customer, over HTTP as a client does it. All data are read back."""
 
 import json
 from typing import Any
@@ -15,13 +15,13 @@ def only_row(company: Company, method: str, **params: Any) -> dict[str, Any]:
 
 
 def done(company: Company, method: str, *objects: Any) -> None:
-    """Write objects, all of which must go through."""
+    """Writes objects, which must all succeed."""
     outcomes = company.call(method, objects=list(objects))
     assert [outcome["error"] for outcome in outcomes] == [None] * len(objects)
 
 
 def counts(company: Company) -> dict[str, tuple[str, str]]:
-    """Members and removed ones of each list, as the lists say; and that reading the members says the same."""
+    """The counts of each list: members and removed members. Checks that reading the members gives the same."""
     by_name: dict[str, tuple[str, str]] = {}
     for row in company.call("getActiveLists"):
         members = company.call("getListMembers", where={"id": row["id"]})
@@ -36,7 +36,7 @@ def members(company: Company, list_id: int) -> set[str]:
 
 
 def sources(company: Company, lead: int) -> list[str]:
-    """What happened to a lead, in order."""
+    """The events of a lead, in order."""
     return [row["eventSource"] for row in company.call("getLeadTimeline", where={"whoID": lead})]
 
 
@@ -44,7 +44,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     company = new_company(server, time_zone="Europe/Rome")
     user = only_row(company, "getUserProfiles")["id"]
 
-    # What stands ready: where leads come from, how far sales are, who belongs together.
+    # The setting: campaigns, deal stages, an account.
     (campaign,) = company.make("createCampaigns", {"campaignName": "Spring fair", "ownerID": user})
     offer, agreed = company.make(
         "createDealStages",
@@ -57,7 +57,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     ]
     (fair,) = [row["id"] for row in company.call("createList", name="Fair", filter={"campaignID": campaign})]
 
-    # Three leads, one of them already known and not from the fair.
+    # Three leads. One of them exists already and is not from the fair.
     (old,) = company.create({"emailAddress": "alan@machines.test", "companyName": "Machines"})
     ada, grace = company.create(
         {"emailAddress": "ada@engines.test", "firstName": "Ada", "campaignID": campaign, "ownerID": user},
@@ -66,7 +66,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     assert members(company, fair) == {"ada@engines.test", "grace@compilers.test"}
     assert company.lead(ada)["campaignID"] == only_row(company, "getCampaign", id=campaign)["id"]
 
-    # Put on a list by id and by address, taken off it again, and not put on one that follows its filter.
+    # Added to a list by id and by address, removed again, and refused by a list with a filter.
     company.call("addListMember", listID=dinner, memberID=ada)
     company.call("addListMemberEmailAddress", listID=dinner, emailAddress="GRACE@compilers.test")
     done(company, "addListMembers", {"listID": dinner, "memberID": old})
@@ -82,7 +82,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     )
     (task,) = company.make("createTasks", {"title": "Offer", "ownerID": user, "whoID": ada, "whoType": "lead"})
 
-    # An opportunity: the lead's status follows, and so do the notes and tasks that are about it too.
+    # An opportunity: the lead's status follows. Notes and tasks can be about both.
     (sale,) = company.make(
         "createOpportunities",
         {
@@ -123,7 +123,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     lead = company.lead(grace)
     assert (lead["accountID"], lead["leadStatus"]) == (account["id"], "contactWithOpp")
 
-    # Won, and lost: a customer, and a contact again.
+    # One is won and one lost: a customer, and a contact again.
     done(company, "updateOpportunities", {"id": sale, "isWon": 1}, {"id": second["id"], "isClosed": 1})
     lead = company.lead(ada)
     assert (lead["leadStatus"], lead["isContact"], lead["isCustomer"]) == ("customer", "0", "1")
@@ -131,7 +131,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     assert members(company, customers) == {"ada@engines.test"}
     assert counts(company) == {"Dinner": ("2", "1"), "Customers": ("1", "0"), "Fair": ("2", "0")}
 
-    # Read back: all of it is there, at either address of the API.
+    # All data are read back, at both versions of the API.
     won = only_row(company, "getOpportunity", id=sale)
     assert (won["dealStageID"], won["probability"], won["amount"]) == (str(agreed), "40", "12500.5")
     assert (won["isClosed"], won["isWon"], won["closeDate"]) == ("1", "1", "2030-06-30 00:00:00")
@@ -157,7 +157,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     related = company.call("getRelatedLeadsByEmail", where={"emailAddress": "charles@engines.test"})
     assert [row["id"] for row in related] == [str(ada)]
 
-    # What goes takes along what is only about it: nothing is left that names what is not there.
+    # Deletes also delete what is only about the deleted object: no reference is left dangling.
     done(company, "deleteOpportunities", sale)
     assert only_row(company, "getContactNotes", id=ada)["whatID"] is None
     assert company.lead(ada)["leadStatus"] == "customer"

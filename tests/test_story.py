@@ -1,4 +1,4 @@
-"""Whole stories over HTTP: companies apart, several keys, two versions of the address, limits."""
+"""Larger scenarios over HTTP: separate companies, several keys, two versions of the API, limits."""
 
 import json
 import os
@@ -22,7 +22,7 @@ CALL = b'{"method":"getLead","params":{"id":1},"id":"1"}'
 
 
 def another_key(server: Server, company: Company, *, plain_success: bool = False) -> tuple[int, Company]:
-    """A further key of a company, and a caller who has it."""
+    """Creates another key of a company. Returns a client with it."""
 
     async def make(database: Database) -> tuple[int, str]:
         async with database.everyone() as tx:
@@ -33,7 +33,7 @@ def another_key(server: Server, company: Company, *, plain_success: bool = False
 
 
 def springhead(data: Path, *words: str) -> Any:
-    """Run a command beside the running server; its JSON."""
+    """Runs a command while the server runs. Returns its JSON."""
     done = subprocess.run(
         [sys.executable, "-m", "springhead", *words, "--data", str(data), "--json"],
         capture_output=True,
@@ -216,7 +216,7 @@ def test_the_first_company_has_the_vendors_limits_and_its_eleventh_call_in_a_sec
 
 def test_a_call_that_is_refused_for_the_limit_changes_nothing(limited: Server) -> None:
     seconds, refusal, leads = _second_call(limited)
-    while seconds >= 1:  # on a busy machine the second may pass between the calls
+    while seconds >= 1:  # on a busy machine the calls may fall into different seconds
         seconds, refusal, leads = _second_call(limited)
 
     assert refusal is not None
@@ -225,7 +225,7 @@ def test_a_call_that_is_refused_for_the_limit_changes_nothing(limited: Server) -
 
 
 def _second_call(limited: Server) -> tuple[float, dict[str, Any] | None, list[Any]]:
-    """Seconds from the first call of a second to the second one, its refusal, and the lead that it would have made."""
+    """Makes two calls in a second. Returns the seconds between them, the refusal, and the lead it would create."""
     company = new_company(limited, per_second=1, per_day=10)
     lead = {"method": "createLeads", "params": {"objects": [{"emailAddress": "late@example.com"}]}, "id": "1"}
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""The program of docs/sync.md keeps an exact copy, also when it is killed and started again."""
+"""The program of docs/sync.md keeps an exact copy, even if it is killed and started again."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def test_the_copy_of_the_guide_stays_exact(company: Company, tmp_path: Path) -> 
     def exact() -> bool:
         try:
             copy = copied()
-        except sqlite3.OperationalError:  # it has not begun yet
+        except sqlite3.OperationalError:  # the program has not begun yet
             return False
         return copy == {row["id"]: row for row in utc.call("searchLeads", limit=500, inactive=1)}
 

@@ -1,7 +1,7 @@
-"""Transcripts of calls: read, replayed against a company, written anew.
+"""Reads transcripts of calls, replays them against a company, and writes them.
 
-What differs from run to run has a name instead: `<id:1>` is the first id that an answer brought, `<name:1>` the first
-system name, `<time>` any timestamp, `<why>` a decoder's own words. A request can use the names of earlier answers.
+Values that differ from run to run have placeholders: `<id:1>` is the first id of the answers, `<name:1>` the first
+system name, `<time>` any timestamp, `<why>` a decoder's own words. A request can use those of earlier answers.
 """
 
 import json
@@ -26,13 +26,13 @@ _TIME = re.compile(rb"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
 
 
 class Names:
-    """The ids and system names of one replay, by the names that stand for them in the transcript."""
+    """The ids and system names of one replay, by their placeholders in the transcript."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, bytes] = {}
 
     def fill(self, request: str) -> bytes:
-        """A request with the real values in it."""
+        """A request with real values instead of placeholders."""
         body = request.encode()
         for value, name in self._known.items():
             body = body.replace(name, value)
@@ -40,7 +40,7 @@ class Names:
         return body
 
     def hide(self, answer: bytes) -> str:
-        """An answer with names for the values."""
+        """An answer with placeholders instead of real values."""
         answer = _SECRET.sub(b"<secret>", _KEY_ID.sub(rb"\1<key>", _TOKEN.sub(rb"\1<token>", answer)))
         for pattern, kind in ((_SYSTEM_NAME, b"name"), (_ID, b"id")):
             answer = pattern.sub(lambda match, kind=kind: self._name(match[0], kind), answer)
@@ -59,7 +59,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def replay(transcript: dict[str, Any], company: Company) -> list[str]:
-    """What the server answers to the requests of a transcript, one after the other."""
+    """The answers of the server to the requests of a transcript, one after the other."""
     names = Names()
     answers: list[str] = []
     caller = company.at(transcript["version"])
@@ -72,7 +72,7 @@ def replay(transcript: dict[str, Any], company: Company) -> list[str]:
 
 
 def write(name: str, transcript: dict[str, Any], answers: list[str]) -> None:
-    """Store the transcript with these answers."""
+    """Writes the transcript with these answers."""
     calls = [call | {"answer": answer} for call, answer in zip(transcript["calls"], answers, strict=True)]
     text = json.dumps(transcript | {"calls": calls}, indent=2, ensure_ascii=False)
     (FOLDER / f"{name}.json").write_text(text + "\n")

@@ -1,4 +1,4 @@
-"""Where pushes may go: every network of the deny list at both ends, and every known way to spell an address oddly."""
+"""The addresses that pushes may go to: both ends of every denied network, and odd spellings of addresses."""
 
 import json
 import random
@@ -40,7 +40,7 @@ LAST_PUBLIC_BEFORE = {
     *("223.255.255.255", "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff"),
     *("2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
 }
-METADATA = {  # what clouds tell their machines, keys among it
+METADATA = {  # metadata services of clouds, which have keys
     "169.254.169.254": "a link-local address",
     "169.254.170.2": "a link-local address",
     "100.100.100.200": "an address inside a provider's network",
@@ -247,14 +247,14 @@ PIECES = [
 
 
 def odd_urls(count: int) -> list[str]:
-    """URLs that nobody writes: two thirds begin as they should, so that what follows is looked at."""
+    """Strange URLs. Two thirds begin correctly, so that the rest of them is parsed."""
     chance = random.Random(5)
     beginnings = ["https://example.com", "https://", "https://a.", "https://[", ""]
     return [chance.choice(beginnings) + "".join(chance.choices(PIECES, k=chance.randint(1, 7))) for _ in range(count)]
 
 
 def test_whatever_is_accepted_leads_every_parser_to_the_same_host() -> None:
-    """Ours, the client's, the standard library's, and the one of browsers (Node's) find one host and port in a URL."""
+    """Our parser, the client's, the standard library's and that of browsers (Node's) agree on a URL's host and port."""
     accepted: dict[str, str] = {}
     for url in {*FIT, *UNFIT, *odd_urls(30_000)}:
         try:

@@ -1,4 +1,4 @@
-"""Which values a column takes, and what is said of the others, for every dataType (docs/wire/values.md; A23, A27)."""
+"""The values that a column accepts, and the messages about others, by dataType (docs/wire/values.md; A23, A27)."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"  # one picture, five chara
 
 
 def refusal(kind: Kind, value: Any) -> str:
-    """What is said of a value that must be wrong."""
+    """The message about a wrong value."""
     with pytest.raises(ValueError) as wrong:
         kind.read(value)
     return str(wrong.value)

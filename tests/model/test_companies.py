@@ -1,4 +1,4 @@
-"""How keys are made and kept (docs/wire/authentication.md)."""
+"""How keys are created and stored (docs/wire/authentication.md)."""
 
 import re
 import zlib

@@ -1,4 +1,4 @@
-"""When two email addresses are one: the key of a lead (docs/wire/values.md#email-addresses; A26)."""
+"""The key of an email address: which addresses count as equal (docs/wire/values.md#email-addresses; A26)."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,10 @@ E_ACUTE, E_COMBINING = "\u00e9", "e\u0301"
 
 SAME = [
     ("lead.one@example.com", "LEAD.ONE@EXAMPLE.COM"),  # the case of ASCII letters, all over
-    ("lead.one@example.com", "Lead.One@example.com"),  # ... of the local part alone: a mail server could tell, we don't
+    (
+        "lead.one@example.com",
+        "Lead.One@example.com",
+    ),  # ... of the local part alone: mail servers may distinguish it, we do not
     ("lead@example.com", " lead@example.com "),  # white space that a form left around it
     ("lead@example.com", "lead@example.com\r\n"),  # ... or a file
     ("lead@example.com", "\u00a0lead@example.com\u3000"),  # ... or a word processor: no-break and ideographic space

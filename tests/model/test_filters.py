@@ -1,4 +1,4 @@
-"""The filter language: what it takes, in which one form it is kept, and what is said of everything else."""
+"""The filter language: valid filters, their canonical form, and the messages about wrong ones."""
 
 import itertools
 import time
@@ -40,7 +40,7 @@ def kept(value: Any, zone: ZoneInfo = UTC_ZONE) -> Any:
 
 
 def refusal(value: Any) -> dict[str, str]:
-    """What is said of a wrong filter, by its path."""
+    """The messages about a wrong filter, by path."""
     with pytest.raises(InvalidParameters) as refused:
         filters.parse(value, COLUMNS, zone=UTC_ZONE)
     data: Any = refused.value.data

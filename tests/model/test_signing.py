@@ -48,7 +48,7 @@ def test_what_is_no_token_is_nothing(token: str) -> None:
 
 
 def test_a_token_has_one_spelling() -> None:
-    """The last character of base64 can hold bits that mean nothing."""
+    """The last character of base64 can have bits without meaning."""
     raw = sign(KEY, "click", "ab")
     twins = [raw[:-1] + last for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"]
 

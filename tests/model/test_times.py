@@ -17,7 +17,7 @@ NEW_YORK = ZoneInfo("America/New_York")
         ("2016-11-09 17:18:22", datetime(2016, 11, 9, 17, 18, 22)),  # as captured
         ("2018-06-07", datetime(2018, 6, 7)),  # a date alone: its first second (clients send it)
         ("2024-02-29 00:00:00", datetime(2024, 2, 29)),  # a leap day
-        ("0001-01-01 00:00:00", datetime(1, 1, 1)),  # the first moment that a calendar has
+        ("0001-01-01 00:00:00", datetime(1, 1, 1)),  # the first moment of the calendar
         ("9999-12-31 23:59:59", datetime(9999, 12, 31, 23, 59, 59)),  # the last one
     ],
 )

@@ -1,4 +1,4 @@
-"""What we sign, its own library verifies: https://www.standardwebhooks.com."""
+"""The library of Standard Webhooks verifies our signatures: https://www.standardwebhooks.com."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""What gifts get from their declaration alone. Run by tests/contract/test_new_noun.py."""
+"""The features that gifts get from their declaration alone. tests/contract/test_new_noun.py runs these tests."""
 
 import json
 from urllib.request import urlopen

@@ -1,4 +1,4 @@
-"""Gives a run of pytest a noun that no other run has: its methods here and in the servers, its table, and its row."""
+"""A pytest plugin that adds the noun gift: its methods here and in the servers, its table, and its test case."""
 
 import os
 

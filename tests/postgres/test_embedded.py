@@ -52,7 +52,7 @@ except EmbeddedError as error:
 
 @contextmanager
 def open_folder() -> Generator[Path]:
-    """A folder that every user may pass through, which pytest's own are not."""
+    """A folder that every user may enter, unlike pytest's folders."""
     place = Path(tempfile.mkdtemp(prefix="springhead-test-"))
     place.chmod(0o755)
     yield place
@@ -76,7 +76,7 @@ def used() -> Generator[Path]:
 
 @pytest.fixture
 def data(used: Path) -> Path:
-    """A data folder whose first start is behind it; the tests hand it on, since an initdb takes a second."""
+    """A data folder after its first start. The tests share it, since initdb takes a second."""
     assert wait_for(lambda: not processes(used), 10)
     return used
 
@@ -119,7 +119,7 @@ def ask(dsn: str, question: str, *parameters: object) -> object:
 
 
 def processes(data: Path) -> list[int]:
-    """Everything that PostgreSQL runs in the folder: it makes the cluster its working directory."""
+    """The processes of the PostgreSQL in the folder: the cluster is their working directory."""
     pids: list[int] = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
@@ -171,7 +171,7 @@ def test_nothing_is_left_running_after_stop(data: Path) -> None:
 
 def test_postgresql_is_in_a_session_of_its_own(data: Path) -> None:
     with started(data):
-        assert os.getsid(postmaster(data)) != os.getsid(0)  # Ctrl-C in our terminal is for us alone
+        assert os.getsid(postmaster(data)) != os.getsid(0)  # Ctrl-C in our terminal must not reach PostgreSQL
 
 
 def test_the_role_has_no_special_rights_and_owns_its_database(data: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_folder_can_be_started_after_server_and_postgresql_were_both_killed_at
         other.kill()
         os.kill(postmaster(data), signal.SIGKILL)
         with suppress(OSError, asyncpg.PostgresError):
-            await asyncio.wait_for(work, 0.05)  # it would go on for ever
+            await asyncio.wait_for(work, 0.05)  # it would run without end
         connection.terminate()
 
     with owner(data) as other:

@@ -20,7 +20,7 @@ DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
 @pytest.fixture(scope="module")
 def newest(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherPostgres]:
-    """Somebody else's server of the version that we bring."""
+    """An outside server of the version that the package contains."""
     locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--lc-ctype=C.UTF-8")
     server = OtherPostgres(Path(tmp_path_factory.mktemp("newest")) / "pg", binaries(), *locale)
     yield server
@@ -29,7 +29,7 @@ def newest(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherPostgres]
 
 @pytest.fixture(scope="module")
 def debians(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherPostgres]:
-    """The oldest version that we work on."""
+    """An outside server of the oldest supported version."""
     if not (DEBIAN_15 / "postgres").exists():
         pytest.skip("PostgreSQL 15 is not installed (make setup installs it on Debian 12)")
     server = OtherPostgres(Path(tmp_path_factory.mktemp("debian")) / "pg", DEBIAN_15, "--locale=C.UTF-8")
@@ -39,12 +39,12 @@ def debians(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherPostgres
 
 @pytest.fixture(scope="module", params=["newest", "debians"])
 def other(request: pytest.FixtureRequest) -> OtherPostgres:
-    """Each of the two."""
+    """Each of the two outside servers."""
     return request.getfixturevalue(request.param)
 
 
 def springhead(url: str, data: Path, *words: str, fails: bool = False) -> str:
-    """Run a command of ours on that database; what it prints."""
+    """Runs a `springhead` command on that database. Returns its output."""
     done = run([*words, "--data", str(data)], env={**os.environ, "SPRINGHEAD_DATABASE_URL": url})
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -58,7 +58,7 @@ def serving(url: str, data: Path, *arguments: str, wait: bool = True) -> Server:
 
 
 def first(server: Server) -> Company:
-    """The company that a first start makes."""
+    """The company that the first start creates."""
     return Company(server.url, server.ready["accountID"], server.ready["secretKey"])
 
 
@@ -147,7 +147,7 @@ def test_commands_on_an_empty_database_say_what_to_do(newest: OtherPostgres, tmp
 
 
 class Pair:
-    """Two servers that start at once on one empty database, with the limits on; the same company at both."""
+    """Two servers that start at once on an empty database, with limits, and a client of one company at each."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
@@ -163,7 +163,7 @@ class Pair:
 
 
 def _rain(companies: list[Company], each: int) -> list[int]:
-    """The codes that as many calls of every client at once are answered with; 0 for a call that was made."""
+    """Makes `each` calls of every client at once. Returns the error codes, 0 for a success."""
 
     def codes_of(company: Company) -> list[int]:
         caller = Company(company.url, company.account_id, company.secret)

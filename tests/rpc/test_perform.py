@@ -35,7 +35,7 @@ def _shared(database: Database) -> Shared:
 
 
 def within(server: Server, company: Company, work: Callable[[Context], Awaitable[T]]) -> T:
-    """Run work with a context of the company, as a way into the server has it."""
+    """Runs work with a context of the company, as an entry point of the server has it."""
 
     async def run() -> T:
         database = Database(pool_size=2)

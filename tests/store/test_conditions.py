@@ -1,4 +1,4 @@
-"""What a filter finds, on real leads in a real PostgreSQL: every test, alone and in groups, against plain Python."""
+"""The leads that a filter finds in a real PostgreSQL, compared with plain Python: every test, alone and in groups."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ TITLES = [
 ]
 SCORES = [-32768, -1, 0, 1, 10, 32767]
 STATUSES = ["open", "qualified", "contact", "customer"]
-TIMES = [  # beside those that are read the same to the second
+TIMES = [  # some look equal in reads, which show whole seconds
     "0001-01-01 00:00:01.5+00", "2024-05-30 23:59:59.999999+00", "2024-05-31 00:00:00+00", "2024-05-31 10:00:00.25+00",
     "2024-05-31 23:59:59.999999+00", "2024-06-01 00:00:00+00", "9999-12-31 23:59:59+00",
 ]  # fmt: skip
@@ -69,7 +69,7 @@ WORDS = [
 
 
 class Leads:
-    """Leads of a company of their own, and a connection that reads them."""
+    """Leads of a fresh company, and a connection that reads them."""
 
     def __init__(self, company: Company) -> None:
         self._runner = asyncio.Runner()
@@ -128,7 +128,7 @@ class Leads:
         return self.run(self._connection.fetch(statement, *arguments))
 
     def matching(self, sent: Any, *, zone: ZoneInfo = UTC_ZONE) -> set[int]:
-        """The places of the leads that a filter finds; it is true or false for each of them."""
+        """The places of the leads that a filter finds. Checks that it is true or false, never null, for each lead."""
         return self.places(filters.parse(sent, self.columns, zone=zone), self.columns)
 
     def places(self, filter: filters.Filter, columns: FilterFields) -> set[int]:
@@ -139,7 +139,7 @@ class Leads:
         return {self.ids.index(row["id"]) for row in rows if row["chosen"]}
 
     def values(self, name: str) -> dict[int, Any]:
-        """What each lead has in a field, as it is read; nothing where it has none."""
+        """The value of each lead in a field, as reads show it. Leads without a value are left out."""
         return {place: value for place, lead_id in enumerate(self.ids) if (value := self.rows[lead_id][name])}
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ def leads(server: Server) -> Generator[Leads]:
 
 
 def fold(text: str) -> str:
-    """A text without case, letter by letter, as the database does it."""
+    """A text in lower case, character by character, as the database does it."""
     return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
 
 
@@ -167,7 +167,7 @@ LIKE: dict[str, Callable[[str, str], bool]] = {
 
 
 class Plain:
-    """A filter as plain Python says it, over leads as they are read."""
+    """Evaluates filters in plain Python, on leads as reads show them."""
 
     def __init__(self, leads: Leads) -> None:
         self._kinds = {name: kind for kind, name in leads.fields.items()}
@@ -261,7 +261,7 @@ STANDARD = {
 
 
 def of_any(strategy: Any) -> Any:
-    """Filters of these tests, and of groups of them."""
+    """A strategy for filters of these tests and of groups of them."""
     return st.recursive(
         strategy,
         lambda inner: (
@@ -278,7 +278,7 @@ def of_any(strategy: Any) -> Any:
 
 
 def deep(sent: Any) -> int:
-    """How deep a filter nests, roughly and rather too much."""
+    """How deep a filter nests, or a little more."""
     inner = [part for value in sent.values() for part in (value if isinstance(value, list) else [value])]
     return 1 + max((deep(part) for part in inner if isinstance(part, dict)), default=0)
 

@@ -1,4 +1,4 @@
-"""What an error of the database means to a caller."""
+"""The errors of the database as callers see them."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ from support import Company, Server
         (asyncpg.CrashShutdownError, Unavailable),  # 57P02
         (asyncpg.ConnectionDoesNotExistError, Unavailable),  # 08003
         (asyncpg.DeadlockDetectedError, TryAgain),  # 40P01
-        (asyncpg.UndefinedColumnError, asyncpg.UndefinedColumnError),  # 42703: a fault of ours, and not hidden
+        (asyncpg.UndefinedColumnError, asyncpg.UndefinedColumnError),  # 42703: a fault of ours, which is not hidden
     ],
 )
 def test_trouble_of_the_server_is_retryable_and_a_fault_of_a_statement_is_not(

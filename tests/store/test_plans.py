@@ -1,4 +1,4 @@
-"""Calls are quick for a company that PostgreSQL knows nothing of yet: one that came, or grew, since it last looked."""
+"""Calls are fast for a company without current statistics: one that is new, or has grown since the last ANALYZE."""
 
 import random
 import time
@@ -35,7 +35,7 @@ def test_nothing_is_known_of_a_company_that_could_be_out_of_date(company: Compan
 
 @pytest.fixture
 def grown(given_company: Callable[..., Company]) -> tuple[Company, list[int]]:
-    """A company that has got many leads since the last look at the table, and their ids."""
+    """A company that got many leads since the last ANALYZE, and their ids."""
     for _ in range(5):
         given_company().create(*[{}] * 20)
     company = given_company()

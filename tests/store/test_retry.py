@@ -1,4 +1,4 @@
-"""The one policy of retries, and the deadlines that follow from each other."""
+"""The policy of retries, and the deadlines that depend on each other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from springhead.store.database.retry import ATTEMPTS_MAX, Attempt, MergedIds, re
 
 
 def failing(*failures: Exception) -> tuple[Callable[[Attempt], Awaitable[str]], list[Attempt]]:
-    """Work that fails with each of these in turn and then succeeds, and the attempts that it was given."""
+    """Work that raises each of these errors in turn and then succeeds, and a list of the attempts it gets."""
     seen: list[Attempt] = []
 
     async def work(attempt: Attempt) -> str:
@@ -84,7 +84,7 @@ def test_another_error_is_not_retried() -> None:
 
 
 def test_no_write_outlives_the_time_after_which_none_is_left() -> None:
-    """A call may send its last statement right before it is cut off, and PostgreSQL may run it to its limit."""
+    """A call may send its last statement right before its deadline, and PostgreSQL may run it up to its timeout."""
     longest_call = deadlines.CALL_SECONDS + max(
         method.extra_seconds for method in REGISTRY.values() if isinstance(method.result, Writes)
     )

@@ -1,4 +1,4 @@
-"""Sites: every company has one, and made-up tokens cost little."""
+"""Sites: every company has one, and invented tokens cost little."""
 
 import asyncio
 import secrets
@@ -102,7 +102,7 @@ def test_made_up_tokens_are_looked_up_a_few_at_a_time_and_the_known_one_all_the_
 
 def test_what_is_no_token_is_not_looked_up(company: Company) -> None:
     async def look(database: Database) -> None:
-        known = Sites(Database(pool_size=1))  # which is not open, and would say so
+        known = Sites(Database(pool_size=1))  # the database is not open: a look-up would fail
         for text in ("", "x", "\0" * 22, "A" * 21, "A" * 100_000, "' or '1'='1' -- xxxxx"):
             assert await known.find(text) is None
 

@@ -1,4 +1,4 @@
-"""What visitors see, and whose timeline it joins."""
+"""Page views of visitors, and the timelines that they join."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ def rows(company: Company, statement: str, *arguments: object) -> list[dict[str,
 
 
 def story(company: Company, lead: int) -> list[str]:
-    """The pages on a lead's timeline, in the order of time."""
+    """The page views on a lead's timeline, oldest first."""
     events = rows(
         company,
         "select event_name from event where company_id = $1 and lead_id = $2 and event_source = 'pageVisit'"
@@ -176,7 +176,7 @@ def test_a_great_many_views_follow_beside_the_call(company: Company) -> None:
 
 
 def test_no_view_falls_between_a_link_and_the_views_that_come_in(company: Company) -> None:
-    """Views are taken in small batches while the lead is created: each is on the timeline, none twice."""
+    """Views are written in small batches while the lead is created: each is on the timeline, none twice."""
 
     async def race(database: Database) -> None:
         async def take(batch: int) -> None:

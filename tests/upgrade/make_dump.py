@@ -47,7 +47,7 @@ ANOTHER_DATABASE = "update push_home set database_oid = 1"
 
 
 def main() -> None:
-    """Fill a database, write down what the API says of it, and dump it."""
+    """Fills a database, stores the answers of all reads, and dumps it."""
     release = HERE / version("springhead")
     assert not (release / "dump.sql").exists(), f"{release} has a dump, and a dump is never made anew"
     with tempfile.TemporaryDirectory() as folder, host(Path(folder)) as (server, dsn):
@@ -62,7 +62,7 @@ def main() -> None:
 
 @contextmanager
 def host(folder: Path) -> Generator[tuple[Server, str]]:
-    """A server whose PostgreSQL also holds the database to fill; its DSN."""
+    """Starts a server whose PostgreSQL also has the database to fill. Yields its DSN."""
     server = Server(folder / "host")
     try:
         yield server, database.create(server, "release")
@@ -71,7 +71,7 @@ def host(folder: Path) -> Generator[tuple[Server, str]]:
 
 
 def fill(folder: Path, dsn: str) -> dict[str, Any]:
-    """Fill the database with a server, which is killed in the end; what was answered."""
+    """Fills the database through a server, which is killed at the end. Returns the created companies."""
     with serving(folder, dsn) as running:
         made = {name: new_company(dsn, title, zone) for name, (title, zone, _) in COMPANIES.items()}
         database.restore(database.as_superuser(dsn, "release"), BEHIND_THE_API)
@@ -96,7 +96,7 @@ def fill(folder: Path, dsn: str) -> dict[str, Any]:
 
 @contextmanager
 def serving(folder: Path, dsn: str) -> Generator[Server]:
-    """A server on the database."""
+    """Starts a server on the database."""
     running = Server(folder / "filled", "--database-url", dsn, *PUSHES)
     try:
         yield running
@@ -106,7 +106,7 @@ def serving(folder: Path, dsn: str) -> Generator[Server]:
 
 
 def new_company(dsn: str, title: str, zone: str) -> dict[str, Any]:
-    """A company with keys of each kind, made as an operator makes it."""
+    """Creates a company with keys of each kind, as an operator does."""
     made = springhead(dsn, "company", "create", title, "--time-zone", zone, "--administrator", "boss@example.com")
     account = made["accountID"]
     springhead(dsn, "company", "set", account, "--per-second", "1000", "--per-day", "1000000", "--recycle-days", "31")
@@ -120,7 +120,7 @@ def new_company(dsn: str, title: str, zone: str) -> dict[str, Any]:
 
 
 def springhead(dsn: str, *words: str, as_json: bool = True) -> Any:
-    """Run a command on the database; its JSON."""
+    """Runs a command on the database. Returns its JSON."""
     command = [sys.executable, "-m", "springhead", *words, "--database-url", dsn, *(["--json"] if as_json else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=dict(os.environ))
     return json.loads(done.stdout) if as_json else None
@@ -132,7 +132,7 @@ def caller(server: Server, company: dict[str, Any], *, key: str = "key", version
 
 
 def answered(server: Server, made: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What every read of every company is answered, as soon as two rounds say the same; and every public address."""
+    """The answers to all reads of all companies, once two rounds give the same, and all public addresses."""
     while (first := _answered(server, made)) != (second := _answered(server, made)):
         differing = [
             call["method"] for call, other in zip(first["calls"], second["calls"], strict=False) if call != other
@@ -166,7 +166,7 @@ def _answered(server: Server, made: dict[str, dict[str, Any]]) -> dict[str, Any]
 
 
 def files_of_leads(company: Company) -> list[dict[str, Any]]:
-    """Files that came with forms: the address and the bytes, in hex."""
+    """The files of form submits: address and bytes, in hex."""
     visitor = Visitor(company.url, "", PUBLIC_URL)
     leads = json.dumps(company.call("searchLeads", inactive=1, limit=500))
     addresses = sorted({word for word in leads.split('"') if word.startswith(PUBLIC_URL)})
@@ -178,7 +178,7 @@ def files_of_leads(company: Company) -> list[dict[str, Any]]:
 
 @contextmanager
 def unfinished_pass(server: Server, dsn: str, made: dict[str, Any]) -> Generator[None]:
-    """Delete a list whose members stay: somebody holds their locks, so that the background work cannot end."""
+    """Deletes a list whose members stay: their rows are locked, so that the background job cannot end."""
 
     async def lock() -> "asyncpg.Connection[asyncpg.Record]":
         connection = await asyncpg.connect(database.as_superuser(dsn, "release"))
@@ -187,7 +187,7 @@ def unfinished_pass(server: Server, dsn: str, made: dict[str, Any]) -> Generator
 
     def delete() -> None:
         company = caller(server, made)
-        with suppress(OSError, HTTPException):  # the server is killed meanwhile
+        with suppress(OSError, HTTPException):  # the server is killed while it waits
             company.call("deleteList", id=made["ids"]["doomed"])
         company.close()
 
@@ -207,7 +207,7 @@ def unfinished_pass(server: Server, dsn: str, made: dict[str, Any]) -> Generator
 
 
 def lines(answers: dict[str, Any]) -> str:
-    """JSON with a line for each call, so that people can read it."""
+    """JSON with one line for each call, for readers of diffs."""
 
     def text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)

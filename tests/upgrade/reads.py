@@ -1,4 +1,4 @@
-"""Every read of a company: each read method of the API, over everything that the company has."""
+"""All reads of a company: each read method of the API, for all objects of the company."""
 
 import json
 from collections.abc import Generator
@@ -41,7 +41,7 @@ def of_specification(file: Path) -> set[str]:
 
 
 def reads(company: Company) -> Generator[Read]:
-    """All reads, in an order in which each can be made again."""
+    """All reads, in an order that can be repeated."""
     for method in PLAIN:
         yield method, {}
     for method in LISTINGS:
@@ -69,7 +69,7 @@ def reads(company: Company) -> Generator[Read]:
 
 
 def reads_of_leads(company: Company) -> Generator[Read]:
-    """What is read lead by lead: inactive, merged and deleted ones too."""
+    """The reads of single leads, also of inactive, merged and deleted leads."""
     leads = company.call("searchLeads", inactive=1, limit=500)
     gone = company.call("getDeletedLeads", where={}, limit=500)
     erased = [row["leadID"] for row in company.call("getErasures")]
@@ -85,7 +85,7 @@ def reads_of_leads(company: Company) -> Generator[Read]:
     for lead_id in known:
         yield "getScoreExplanation", {"leadID": lead_id}
         yield "findDuplicateLeads", {"id": lead_id}
-    for lead_id in known[:2]:  # one with everything, and one that was merged
+    for lead_id in known[:2]:  # a lead with all related objects, and a merged lead
         yield "exportLead", {"id": lead_id}
     for lead in [*leads, *gone]:
         yield "getListMemberships", {"emailAddress": lead["emailAddress"]}

@@ -1,4 +1,4 @@
-"""A database of every earlier release: today's server upgrades it, reads every value as before, and writes."""
+"""Today's server upgrades the database of every earlier release, reads every value as before, and writes."""
 
 import json
 import os
@@ -25,36 +25,36 @@ CHANGED: dict[str, str] = {}
 
 
 class Upgraded:
-    """A server on a restored database, and what the release that made it answered."""
+    """A server on a restored database, and the answers of the release that made it."""
 
     def __init__(self, server: Server, dsn: str, answers: dict[str, Any]) -> None:
         self.server, self.dsn, self.answers = server, dsn, answers
         self._clients: list[Company | Visitor] = []
 
     def company(self, name: str, *, key: str = "key", version: str = "v1.2") -> Company:
-        """A client of a company of then, with a key of then."""
+        """A client of a company of the dump, with a key of the dump."""
         made = self.answers["companies"][name]
         company = Company(self.server.url, made["accountID"], made[key], version=version)
         self._clients.append(company)
         return company
 
     def visitor(self) -> Visitor:
-        """Somebody with a browser."""
+        """A visitor."""
         visitor = Visitor(self.server.url, "", PUBLIC_URL)
         self._clients.append(visitor)
         return visitor
 
     def close(self) -> None:
-        """Close the connections of all clients."""
+        """Closes the connections of all clients."""
         for client in self._clients:
             client.close()
 
 
 @pytest.fixture(params=RELEASES)
 def upgraded(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Generator[Upgraded]:
-    """Today's server on the database of a release.
+    """Starts today's server on the database of a release.
 
-    All times of the dump are moved, as if it had been made a moment ago: else the recycle bin would be empty by now.
+    All times of the dump are moved as if it had just been made: otherwise the recycle bin would be empty by now.
     """
     folder = Path(__file__).parent / request.param
     recorded = (folder / "answers.json").read_text()
@@ -100,7 +100,7 @@ def reads_are_as_before(upgraded: Upgraded) -> None:
 
 
 def differences(then: Any, now: Any, name: str) -> list[str]:
-    """Where a value differs from that of then; what a hash has beside the keys of then is an addition, and is none."""
+    """The places where a value differs from the earlier one. New keys of a hash are additions, not differences."""
     if name in CHANGED:
         return []
     if isinstance(then, dict) and isinstance(now, dict):
@@ -124,7 +124,7 @@ def files_are_as_before(upgraded: Upgraded) -> None:
 
 
 def keys_are_as_before(upgraded: Upgraded) -> None:
-    """Each kind of key is answered in its own way; a revoked one is refused; a repeated write is made once."""
+    """Each kind of key gets its own kind of answer, a revoked key is refused, and a repeated write is made once."""
     first, plain, captured, revoked = (
         upgraded.company("himal", key=key) for key in ("key", "plain-success", "captured-calls", "revoked")
     )
@@ -145,7 +145,7 @@ def keys_are_as_before(upgraded: Upgraded) -> None:
 
 
 def writes_go_on(upgraded: Upgraded) -> None:
-    """A lead is made, changed, found as a double, deleted and restored, and the feed tells each."""
+    """A lead is created, changed, found as a duplicate, deleted and restored, and the feed has each change."""
     company = upgraded.company("acme")
     cursor = company.envelope("getLeadChanges", {"cursor": "now"})["result"]["cursor"]
     (code,) = [row["systemName"] for row in company.call("getFields", where={}) if row["label"] == "Customer code"]
@@ -163,7 +163,7 @@ def writes_go_on(upgraded: Upgraded) -> None:
 
 
 def background_work_goes_on(upgraded: Upgraded) -> None:
-    """The dump has a list that was deleted while its members were not yet: today's server removes them."""
+    """The dump has members of a deleted list: today's server removes them."""
     company, ids = upgraded.company("acme"), upgraded.answers["companies"]["acme"]["ids"]
 
     def are_removed() -> bool:
@@ -174,7 +174,7 @@ def background_work_goes_on(upgraded: Upgraded) -> None:
 
 
 def links_and_forms_go_on(upgraded: Upgraded) -> None:
-    """Links that were signed then lead where they did, and forms of then make leads."""
+    """Links of the earlier release still work, and its forms still create leads."""
     company, link = upgraded.company("acme"), upgraded.answers["link"]
     visitor = upgraded.visitor()
     answer = visitor.get(link["address"])
@@ -187,7 +187,7 @@ def links_and_forms_go_on(upgraded: Upgraded) -> None:
 
 
 def pushes_go_on(upgraded: Upgraded) -> None:
-    """A restored database pushes nothing until it is told to; then with the secret of then."""
+    """A restored database pushes nothing until it is adopted, then with the earlier secret."""
     company = upgraded.company("acme")
     made = upgraded.answers["companies"]["acme"]
     with Receiver() as receiver:

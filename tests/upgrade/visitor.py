@@ -1,4 +1,4 @@
-"""Somebody with a browser, before the pages of a company."""
+"""A visitor of the pages of a company."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 class Visitor:
-    """Sends requests without a key; addresses that begin with the public URL reach the server itself."""
+    """Sends requests without a key. Addresses that begin with the public URL are sent to the server itself."""
 
     def __init__(self, url: str, site: str, public_url: str) -> None:
         self._site, self._public_url = site, public_url
@@ -30,20 +30,20 @@ class Visitor:
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
 
     def get(self, address: str) -> Answer:
-        """The answer to a GET."""
+        """The answer to a GET request."""
         return self._ask("GET", address, b"", {})
 
     def post(self, address: str, body: bytes, *, kind: str = URLENCODED) -> Answer:
-        """The answer to a POST."""
+        """The answer to a POST request."""
         return self._ask("POST", address, body, {"Content-Type": kind})
 
     def report(self, visitor: str, url: str, title: str) -> int:
-        """Report a page view as the page script does; the status."""
+        """Reports a page view as the page script does. Returns the status."""
         seen = {"site": self._site, "visitor": visitor, "url": url, "title": title}
         return self.post("/t", json.dumps(seen).encode(), kind="text/plain").status
 
     def submit(self, address: str, *parts: Part) -> Answer:
-        """Post a form with files, as a page of somebody else does."""
+        """Posts a form with files, as a page of another site does."""
         body = b""
         for name, value in parts:
             text, file = (value, None) if isinstance(value, str) else (value[1], value[0])
@@ -55,7 +55,7 @@ class Visitor:
         return self.post(address, body + end, kind=f"multipart/form-data; boundary={BOUNDARY}")
 
     def close(self) -> None:
-        """Close the connection."""
+        """Closes the connection."""
         self._connection.close()
 
     def _ask(self, verb: str, address: str, body: bytes, headers: dict[str, str]) -> Answer:

@@ -1,4 +1,4 @@
-"""A small ASGI app behind the real server, for test_http.py: says what it got, and misbehaves on request."""
+"""A small ASGI app behind the real server, for test_http.py: it echoes requests, and misbehaves on request."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ released = asyncio.Event()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Echo; /early answers without reading, /late reads late, /slow answers late, /big sends 5 MB.
+    """Echoes. /early answers without reading, /late reads late, /slow answers late, /big sends 5 MB.
 
     /hold sends half of its answer, and the other half after SIGUSR1.
     """
@@ -65,7 +65,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def early(send: Any) -> None:
-    """An answer at once."""
+    """Answers at once."""
     await answer(send, {"early": True})
 
 
@@ -77,7 +77,7 @@ async def big(send: Any) -> None:
 
 
 async def hold(send: Any) -> None:
-    """Half of an answer, and after SIGUSR1 the other half."""
+    """Sends half of an answer, and the other half after SIGUSR1."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"8")]})
     await send({"type": "http.response.body", "body": b"held", "more_body": True})
     await released.wait()
@@ -88,7 +88,7 @@ WITHOUT_READING = {"/early": early, "/big": big, "/hold": hold}
 
 
 async def lifespan(receive: Any, send: Any) -> None:
-    """Start and stop, saying so on standard output."""
+    """Handles start and stop, and prints both on standard output."""
     await receive()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, released.set)
     if seconds := float(os.environ.get("STARTUP_SECONDS", "0")):

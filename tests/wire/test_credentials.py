@@ -1,4 +1,4 @@
-"""Who may call: accountID and secretKey, where they stand, and that nobody ever sees one (A04, A05, A46 to A48)."""
+"""Credentials: where accountID and secretKey may be given, and that nothing shows a secret (A04, A05, A46 to A48)."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ def bearer(account: str, secret: str) -> dict[str, str]:
 
 
 def wrong(a: str, s: str, other: Company) -> dict[str, tuple[str, dict[str, str]]]:
-    """Credentials that are none, as path and headers."""
+    """Wrong credentials, as path and headers."""
     path = "/pubapi/v1/"
     return {
         "none": (path, {}),
@@ -171,7 +171,7 @@ def test_wrong_keys_slow_their_sender_down_and_not_the_right_key(company: Compan
 
 
 def test_two_keys_work_at_once_and_a_revoked_one_no_longer_than_two_seconds(server: Server) -> None:
-    """A48: a new key, both in use, the old one revoked while calls run."""
+    """A48: a new key is created, both are in use, and the old one is revoked while calls run."""
     company = new_company(server)
     first = sql(server.dsn, "select id from api_key where company_id = $1", company.id, company_id=company.id)[0]["id"]
 
@@ -199,7 +199,7 @@ def test_two_keys_work_at_once_and_a_revoked_one_no_longer_than_two_seconds(serv
 
 
 def test_a_secret_is_stored_as_its_hash_alone(server: Server, company: Company) -> None:
-    """A47: of 160 random bits, with a mark that scanners find."""
+    """A47: a secret has 160 random bits and a mark for secret scanners."""
     assert re.fullmatch(r"5EAD[0-9A-F]{48}", company.secret)
     text = dump(server, company)
     assert hash_secret(company.secret).hex() in text
@@ -208,7 +208,7 @@ def test_a_secret_is_stored_as_its_hash_alone(server: Server, company: Company) 
 
 
 def dump(server: Server, company: Company) -> str:
-    """Every row of every table that the company or everyone can see."""
+    """All rows of all tables that the company or everyone can see."""
     tables = sql(
         server.dsn, "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
     )
@@ -217,7 +217,7 @@ def dump(server: Server, company: Company) -> str:
 
 
 def test_a_secret_stands_in_no_log_figure_error_or_table(tmp_path: Path) -> None:
-    """A46: a right secret and a wrong one in a hundred calls of every kind; then everything is searched for them."""
+    """A46: makes a hundred calls of every kind with a right and a wrong secret, then searches everything for both."""
     data = tmp_path / "data"
     server = Server.on_copy(data, "--no-limits", env={"SPRINGHEAD_LOG_LEVEL": "debug"})
     company = new_company(server)

@@ -1,4 +1,4 @@
-"""The envelope, byte for byte: what a call may look like, and what comes back (docs/wire/envelope.md)."""
+"""The envelope, byte for byte: valid calls and their answers (docs/wire/envelope.md)."""
 
 import json
 from collections.abc import Callable
@@ -133,7 +133,7 @@ def test_each_refusal_of_a_call_has_its_code_and_message_to_the_letter(
 
 
 def test_what_is_wrong_first_is_told_first(company: Company) -> None:
-    """101, then 102, then 201, then 202, then 204: each body has all that is wrong after it too."""
+    """The order is 101, 102, 201, 202, 204. Each body also has all later errors."""
     bodies = [
         '{"id":null,"id":null',
         '{"method":"","params":1}',

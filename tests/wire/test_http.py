@@ -24,7 +24,7 @@ OK = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
 class Server:
-    """The echo app in a process of its own."""
+    """Starts the echo app in a process of its own."""
 
     def __init__(self, env: dict[str, str] | None = None, descriptors: int | None = None, **settings: Any) -> None:
         limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
@@ -48,7 +48,7 @@ class Server:
         return self.socks[-1]
 
     def ask(self, data: bytes) -> bytes:
-        """Everything that the server says to this."""
+        """Sends bytes. Returns everything that the server answers."""
         with self.connect() as sock:
             sock.sendall(data)
             sock.shutdown(socket.SHUT_WR)
@@ -63,12 +63,12 @@ class Server:
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
 
     def end(self) -> list[str]:
-        """Wait for its end: the lines that it still prints."""
+        """Waits for the end. Returns the last lines of output."""
         return self.process.communicate(timeout=60)[0].splitlines()
 
 
 def held(server: Server) -> socket.socket:
-    """A connection whose call is under way: half of its answer has come."""
+    """Opens a connection with a call in progress: half of the answer has arrived."""
     sock = server.connect()
     sock.sendall(b"GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
     assert until(sock, b"held").startswith(b"HTTP/1.1 200 OK\r\n")
@@ -76,7 +76,7 @@ def held(server: Server) -> socket.socket:
 
 
 def until(sock: socket.socket, end: bytes) -> bytes:
-    """What comes until these bytes have come."""
+    """Reads until these bytes have arrived."""
     got = b""
     while not got.endswith(end):
         piece = sock.recv(1)
@@ -86,7 +86,7 @@ def until(sock: socket.socket, end: bytes) -> bytes:
 
 
 def one_answer(sock: socket.socket) -> bytes:
-    """One whole answer, head and body."""
+    """Reads one answer, head and body."""
     head = until(sock, b"\r\n\r\n")
     match = re.search(rb"content-length: (\d+)", head)
     assert match, head
@@ -103,7 +103,7 @@ def body_of(answer: bytes) -> Any:
 
 
 def closed_after(sock: socket.socket, limit: float = 60) -> tuple[float, bytes]:
-    """Seconds until the server closed this connection, and what it said."""
+    """The seconds until the server closed this connection, and the bytes it sent."""
     began = time.monotonic()
     sock.settimeout(limit)
     got = b""
@@ -134,7 +134,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[Server]:
-    """A server with deadlines of a second."""
+    """A server with deadlines of one second."""
     with running() as running_server:
         yield running_server
 
@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[bytes, set[int]]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refuses_and_closes(server: Server, case: str) -> None:
-    """A30-A41, A45: one minimal answer without a server's name, then the end; it is counted."""
+    """A30-A41, A45: a refused request gets one minimal answer without a server's name, then the end. It is counted."""
     request, statuses = REFUSED[case]
     before = server.counters()["bad_requests"]
     with server.connect() as sock:
@@ -207,7 +207,7 @@ def test_refuses_and_closes(server: Server, case: str) -> None:
 
 
 def test_refusal_closes_without_the_client_doing_anything(server: Server) -> None:
-    """A30: the client keeps its end open."""
+    """A30: the server closes although the client keeps its side open."""
     with server.connect() as sock:
         sock.sendall(b"nonsense\r\n\r\n")
         with within(3):
@@ -272,7 +272,7 @@ ACCEPTED: dict[str, tuple[bytes, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_accepts(server: Server, case: str) -> None:
-    """What a careful or an old client may send reaches the app, path and query intact."""
+    """Requests of careful and of old clients reach the app, path and query intact."""
     request, expected = ACCEPTED[case]
     answer = server.ask(request)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -307,7 +307,7 @@ def test_only_allowed_hosts() -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
-    """Two in one segment, the first one slow; a broken third is refused after both."""
+    """Two requests in one segment, the first one slow. A broken third one is refused after both answers."""
     first = b"GET /slow?0.3 HTTP/1.1\r\nHost: h\r\n\r\n"
     answer = server.ask(first + OK + b"broken\r\n\r\n")
     assert [int(code) for code in re.findall(rb"HTTP/1.1 (\d+)", answer)] == [200, 200, 400]
@@ -315,7 +315,7 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
 
 
 def test_next_request_may_begin_with_the_last_one(hasty: Server) -> None:
-    """A head that comes in two parts, the first beside the request before it."""
+    """A head in two parts. The first part comes with the previous request."""
     with hasty.connect() as sock:
         sock.sendall(OK + b"GET /y HTTP/1.1\r\nHo")
         assert body_of(one_answer(sock))["path"] == "/x"
@@ -327,7 +327,7 @@ def test_next_request_may_begin_with_the_last_one(hasty: Server) -> None:
 
 
 def test_too_many_pipelined_requests(server: Server) -> None:
-    """A client that sends ahead without end is cut off, after the answers that it is owed."""
+    """A client that pipelines without end is cut off, after the answers to its earlier requests."""
     answer = server.ask(b"GET /slow?0.1 HTTP/1.1\r\nHost: h\r\n\r\n" + OK * 300)
     assert answer.count(b"HTTP/1.1 200") == 101
     assert answer.count(b"HTTP/1.1 400") == 1
@@ -357,7 +357,7 @@ def test_no_continue_when_the_app_answers_without_reading(server: Server) -> Non
 
 
 def test_early_answer_is_read_by_a_client_that_sends_100_mb(server: Server) -> None:
-    """The client sends all of it first, or as much as it can, and then finds the answer."""
+    """The client sends everything, or as much as it can, and then reads the answer."""
     before = server.resident()
     with server.connect() as sock:
         sock.sendall(post(b"Content-Length: 104857600\r\n", target=b"/early"))
@@ -388,7 +388,7 @@ def test_early_answer_ends_an_endless_body(server: Server) -> None:
 
 
 def test_unread_body_waits_in_the_kernel(server: Server) -> None:
-    """A body that the app reads late does not pile up in memory meanwhile, and arrives whole."""
+    """A body that the app reads late is not buffered in memory, and arrives whole."""
     before = server.resident()
     answer = server.ask(post(b"Content-Length: 20971520\r\n", b"x" * 20971520, target=b"/late"))
     assert body_of(answer)["size"] == 20971520
@@ -527,7 +527,7 @@ def test_half_closed_after_a_request_still_gets_the_answer(server: Server) -> No
     "start", [b"", b"GET /x HT", post(b"Content-Length: 10\r\n", b"abc"), post(CHUNKED, b"3\r\na")]
 )
 def test_half_closed_inside_a_request_is_closed(server: Server, start: bytes) -> None:
-    """A45: nobody waits for the rest."""
+    """A45: the server does not wait for the rest."""
     with server.connect() as sock:
         sock.sendall(start)
         sock.shutdown(socket.SHUT_WR)
@@ -536,7 +536,7 @@ def test_half_closed_inside_a_request_is_closed(server: Server, start: bytes) ->
     assert answer == b""
 
 
-# The cap
+# The limit of connections
 
 
 def test_full_server_closes_the_one_idle_longest() -> None:
@@ -557,7 +557,7 @@ def test_full_server_closes_the_one_idle_longest() -> None:
 
 
 def test_full_of_busy_connections_closes_the_newcomer() -> None:
-    """A45: nobody who is being answered is thrown out."""
+    """A45: connections with a call in progress are not closed."""
     with running(connections=5) as server:
         busy = [held(server) for _ in range(5)]
         with server.connect() as newcomer:
@@ -568,7 +568,7 @@ def test_full_of_busy_connections_closes_the_newcomer() -> None:
 
 
 def test_few_file_descriptors() -> None:
-    """64 descriptors: the cap shrinks to fit, 200 connections do not make the server spin or deaf."""
+    """64 descriptors: the limit of connections shrinks, and 200 connections neither busy nor block the server."""
     with running(descriptors=64, header_timeout=300) as server:
         assert server.counters()["cap"] == 24
         for _ in range(200):
@@ -586,7 +586,7 @@ def test_few_file_descriptors() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_finishes_calls_in_flight_and_returns(number: int) -> None:
-    """Idle connections are closed, the slow call is answered, serve() returns: exit code 0."""
+    """Idle connections are closed, the slow call is answered, and the process ends with exit code 0."""
     with running() as server:
         idle, half = server.connect(), server.connect()
         half.sendall(b"GET /x HT")

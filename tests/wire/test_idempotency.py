@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: a write is done once, however often it is sent."""
+"""The header Idempotency-Key: a repeated write is done once."""
 
 import asyncio
 import hashlib
@@ -26,7 +26,7 @@ WRITES = [
 
 
 def ask(company: Company, key: str | None, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
-    """The envelope of a call with that key."""
+    """Makes a call with that key. Returns its envelope."""
     body = json.dumps({"method": method, "params": params, "id": id}).encode()
     status, answer = company.send(body, headers={} if key is None else {"Idempotency-Key": key})
     assert status == 200
@@ -229,7 +229,7 @@ def test_every_write_takes_it(method: Method[Any], example: Example, company: Co
 
 
 def everything(company: Company) -> list[tuple[Any, ...]]:
-    """What a repeated write could have changed."""
+    """The rows that a repeated write could have changed."""
     tables = (
         *("lead", "list", "list_member", "opportunity", "note", "task", "account", "field", "event", "score_rule"),
         *("subscription", "delivery"),

@@ -142,7 +142,7 @@ async def burst(limits: CallLimits, company: Company, calls: int) -> list[ApiErr
 
 
 async def within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt that took less than so many seconds: a busy machine gets another one."""
+    """Repeats an attempt until one takes less than the limit, since the machine may be busy. Returns its result."""
     while True:
         start = time.monotonic()
         result = await attempt()
@@ -151,7 +151,7 @@ async def within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 async def a_second_is_free(limits: CallLimits, company: Company) -> bool:
-    """Whether all calls of a second may be made at once, and no more than become free while they are made."""
+    """Whether the count is right: all calls of a second at once, and no more than become free meanwhile."""
     start = time.monotonic()
     allowed = (await burst(limits, company, company.per_second * 2)).count(None)
     return company.per_second <= allowed <= company.per_second * (1 + time.monotonic() - start)
@@ -166,7 +166,7 @@ def wait_of(error: ApiError | None) -> float:
 
 
 def left_of_the_day() -> int:
-    """Seconds until midnight in UTC."""
+    """The seconds until midnight in UTC."""
     now = datetime.now(UTC)
     return 86_400 - (now.hour * 3600 + now.minute * 60 + now.second)
 
@@ -183,7 +183,7 @@ async def change(database: Database, company: Company, sql: Any) -> None:
 
 
 class Process:
-    """Another server process with limits of its own on the same database."""
+    """Another process with its own `CallLimits` on the same database."""
 
     def __init__(self, dsn: str, mode: str, company: Company, env: dict[str, str] | None = None) -> None:
         arguments = [dsn, mode, str(company.id), str(company.per_second), str(company.per_day)]
@@ -191,7 +191,7 @@ class Process:
             [sys.executable, "-c", PROCESS, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            bufsize=0,  # `communicate` would leave out what a buffer holds
+            bufsize=0,  # `communicate` would lose buffered output
             env={**os.environ, **(env or {})},
         )
 
@@ -206,7 +206,7 @@ class Process:
         self.process.stdin.flush()
 
     def until_allowed(self, calls: int) -> int:
-        """Waits until so many calls more have been allowed."""
+        """Waits until that many more calls have been allowed."""
         assert self.process.stdout is not None
         allowed = 0
         while allowed < calls:
@@ -216,13 +216,13 @@ class Process:
         return allowed
 
     def allowed(self) -> tuple[int, float]:
-        """The calls that were allowed and not waited for, and the seconds that passed until the last one."""
+        """The number of calls allowed without waiting, and the seconds until the last one."""
         output, _ = self.process.communicate()
         return output.count(b"+"), float(output.strip(b"+") or 0)
 
 
 def together(processes: list[Process], seconds: float) -> tuple[int, float]:
-    """The calls that the processes were allowed, and the seconds, `seconds` at least, until none was left."""
+    """The number of allowed calls, and the time until no call was left, at least `seconds`."""
     for process in processes:
         process.ready()
     start = time.monotonic() + 0.1
@@ -408,7 +408,7 @@ def test_a_caller_that_waits_is_let_in_even_if_its_refusal_waited_for_a_connecti
         await narrow.open(dsn)
         async with opened(narrow, alone=False) as limits:
             company, refused = a_company(), None
-            while refused is None:  # or the machine was busy, and the second has passed
+            while refused is None:  # or the machine is busy, and the second is over
                 company = a_company(per_second=1)
                 await limits.spend(company)
                 async with narrow.everyone():
@@ -534,7 +534,7 @@ def test_companies_that_make_no_calls_are_forgotten_without_a_call_lost_or_given
 
             async def calls() -> tuple[list[Company], list[Company], list[ApiError | None]]:
                 busy = [a_company(per_second=1) for _ in range(25)]
-                # So many calls a second that each is idle again before the next one is looked at, however fast that is.
+                # So many calls a second that each company is idle again before the next one is checked.
                 idle = [a_company(per_second=9_999) for _ in range(30)]
                 assert [await tried(limits.spend(company)) for company in busy + idle] == [None] * 55
                 return busy, idle, [await tried(limits.spend(company)) for company in busy]
@@ -542,7 +542,7 @@ def test_companies_that_make_no_calls_are_forgotten_without_a_call_lost_or_given
             busy, idle, again = await within(1, calls)
             assert [type(error) for error in again] == [SecondLimit] * 25
             await asyncio.sleep(1)
-            # The companies of a repeated attempt are idle too: new companies take their places.
+            # The companies of an earlier attempt are idle too, so new companies replace them.
             for company in [*idle, *(a_company(per_second=9_999) for _ in range(100))]:
                 await limits.spend(company)
             assert len(limits._meters) <= 22
@@ -573,7 +573,7 @@ def test_counting_a_call_costs_a_tenth_of_a_question_to_the_database_at_most(dsn
                     await tx.row("select 1 as one")
 
             async def cost(what: Callable[[], Awaitable[None]], times: int) -> float:
-                """Seconds of this process's CPU for one of them, in the best of five rounds."""
+                """The CPU seconds of this process for one call, in the best of five rounds."""
                 rounds: list[float] = []
                 for _ in range(5):
                     start = time.process_time()

@@ -1,4 +1,4 @@
-"""What the server answers on, and nothing else: paths, verbs, headers (A12, A13; docs/wire/transport.md)."""
+"""The paths, verbs and headers of the server, and no others (A12, A13; docs/wire/transport.md)."""
 
 import http.client
 import json

@@ -136,7 +136,7 @@ OWNERS: dict[type, tuple[Path, str]] = {
 
 
 class Transport(asyncio.Transport):
-    """A transport that goes nowhere."""
+    """A transport without a connection."""
 
 
 async def instances() -> dict[type, object]:
@@ -172,14 +172,14 @@ async def instances() -> dict[type, object]:
 
 
 def shape_matches(instance: object, name: str, shape: Shape) -> bool:
-    """Whether uvicorn's attribute or method is what the server takes it for."""
+    """Whether uvicorn's attribute or method is what the server expects."""
     if isinstance(shape, type):
         return isinstance(getattr(instance, name), shape)
     return tuple(inspect.signature(getattr(instance, name)).parameters) == shape
 
 
 def names_used(module: Path, owner: str) -> set[str]:
-    """The names that a module uses of its instances, those that its own classes define among them."""
+    """The names that a module uses of its instances, including those that its own classes define."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Attribute) and re.fullmatch(owner, ast.unparse(node.value)):
@@ -192,7 +192,7 @@ def names_used(module: Path, owner: str) -> set[str]:
 
 
 def names_of(kind: type, instance: object) -> set[str]:
-    """The names that uvicorn's class defines, in its instances too."""
+    """The names that uvicorn's class and its instances have."""
     return {name for name in dir(instance) if not hasattr(object, name) or name in vars(kind)}
 
 
@@ -241,7 +241,7 @@ def test_the_settings_of_the_server_exist() -> None:
 
 
 def test_a_response_begins_with_a_status_line_in_a_write_of_its_own() -> None:
-    """ResponseStream tells the head from the body by it."""
+    """ResponseStream needs this to tell the head from the body."""
 
     async def writes() -> list[bytes]:
         written: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Forms by method: what can be asked, what is refused, where a form is found."""
+"""The methods of forms: what a form can ask for, what is refused, and the addresses of a form."""
 
 from typing import Any
 

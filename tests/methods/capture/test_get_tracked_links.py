@@ -1,4 +1,4 @@
-"""getTrackedLinks; what the links do is tried in tests/capture/test_links.py."""
+"""getTrackedLinks. tests/capture/test_links.py follows the links."""
 
 from collections.abc import Callable
 from typing import Any

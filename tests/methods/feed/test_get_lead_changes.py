@@ -1,4 +1,4 @@
-"""getLeadChanges: complete, in order, and nothing that commits late is skipped."""
+"""getLeadChanges: complete, in order, and without skipping changes that commit late."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ from support import Company, Server, calls_under_way, eventually, new_email, sql
 
 
 def feed(company: Company, cursor: str = "", **params: Any) -> tuple[list[dict[str, Any]], str]:
-    """All changes behind a cursor, page by page, and where the next one goes on."""
+    """All changes after a cursor, read page by page, and the cursor after them."""
     changes: list[dict[str, Any]] = []
     while True:
         result = company.envelope("getLeadChanges", {"cursor": cursor, **params})["result"]
@@ -151,7 +151,7 @@ def test_scores_are_changes_without_events(company: Company) -> None:
 
 
 def test_a_change_that_commits_late_is_not_skipped(company: Company, server: Server) -> None:
-    """A slow transaction has drawn its ids before others that are read meanwhile."""
+    """A slow transaction has drawn its ids before others that commit and are read first."""
     slow, fast = company.create({}, {})
     _, cursor = feed(company)
     written, read = threading.Event(), threading.Event()
@@ -239,7 +239,7 @@ def test_a_server_that_stops_keeps_nobody_waiting(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_server_left_gets_its_numbers(company: Company, server: Server) -> None:
-    """Changes that nobody reads are numbered beside the calls, those of other processes too."""
+    """A background job numbers changes that nobody reads, also those of other processes."""
     (lead,) = company.create({})
 
     async def write(database: Database) -> None:

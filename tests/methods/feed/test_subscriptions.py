@@ -1,4 +1,4 @@
-"""Subscriptions as they are written and read; what is pushed to them is in tests/delivery."""
+"""Writing and reading subscriptions. Their pushes are tested in tests/delivery."""
 
 import itertools
 import re
@@ -19,7 +19,7 @@ def new_url() -> str:
 
 
 def subscribed(company: Company, **more: Any) -> dict[str, Any]:
-    """The outcome of a new subscription."""
+    """Creates a subscription. Returns the outcome."""
     (made,) = company.call("createLeadSubscriptions", objects=[{"url": new_url(), **more}])
     assert made["success"], made
     return made
@@ -201,7 +201,7 @@ def test_reads_are_filtered_by_id_url_and_activity(company: Company) -> None:
     assert row(company, second["id"])["inactiveReason"] == "paused"
 
 
-# What is told of deliveries
+# Reading deliveries
 
 
 def test_a_test_says_why_a_receiver_could_not_be_reached(company: Company) -> None:

@@ -21,7 +21,7 @@ def made(company: Company, **new: Any) -> dict[str, Any]:
 
 
 def params(error: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Which members a refusal names, and what it says of each."""
+    """The wrong members of a refused field, with their messages."""
     assert error is not None
     assert (error["code"], error["message"]) == (205, "Invalid parameters")
     return [(problem["param"], problem["message"]) for problem in error["data"]["params"]]
@@ -229,7 +229,7 @@ def test_a_second_server_on_the_same_database_notices_a_field_at_once(company: C
     (lead_id,) = company.create({})
     other = Company(second_server.url, company.account_id, company.secret)
     try:
-        assert "shoe" not in str(other.lead(lead_id))  # it remembers now that there are no fields
+        assert "shoe" not in str(other.lead(lead_id))  # its cache now says that there are no fields
 
         first = made(company)["systemName"]
         assert other.code("updateLeads", {"id": lead_id, first: "12"}) is None

@@ -13,7 +13,7 @@ SYSTEM = {"code": 211, "message": "Only custom fields can be deleted", "data": [
 
 
 def codes(company: Company, *objects: Any) -> list[int | None]:
-    """The codes of one call's outcomes; None for those that went through."""
+    """The error codes of a call's outcomes, None for a success."""
     answer = company.envelope("deleteFields", {"objects": list(objects)})
     errors = [outcome["error"] for outcome in answer["result"]["deletes"]]
     assert answer["error"] == [error for error in errors if error]
@@ -135,7 +135,7 @@ def test_a_deleted_field_makes_room_for_another(company: Company) -> None:
 
 
 def test_the_values_of_a_deleted_field_cost_an_update_nothing(company: Company) -> None:
-    """They stay in the row, out of sight; a lead is not rewritten for them."""
+    """The values stay in the row, but reads do not show them. A lead is not rewritten to remove them."""
     shoe = company.field("Shoe size")
     (lead_id,) = company.create({shoe: "12"})
     codes(company, {"systemName": shoe})

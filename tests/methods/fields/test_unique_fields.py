@@ -1,4 +1,4 @@
-"""Custom fields that no two leads have alike: how they become so, and what every write does about them (our own)."""
+"""Unique custom fields (our own): how a field becomes unique, and what every write does about it."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ def read(company: Company, name: str) -> dict[str, Any]:
 
 
 def mark(company: Company, name: str, unique: Any = 1) -> dict[str, Any] | None:
-    """Why the field could not be made unique."""
+    """Makes a field unique. Returns the refusal, or None."""
     return company.refusal("updateFields", {"id": read(company, name)["id"], "isUnique": unique})
 
 
@@ -37,7 +37,7 @@ def held(company: Company) -> int:
 
 
 def agrees(company: Company) -> bool:
-    """Whether the values that are held are those of the leads, no more and no less."""
+    """Whether the table of unique values has exactly the values of the leads."""
     rows = sql(
         company.dsn,
         """
@@ -56,12 +56,12 @@ def agrees(company: Company) -> bool:
 
 @pytest.fixture
 def code(company: Company) -> str:
-    """A field of the company that is unique from the beginning."""
+    """A field that was created unique."""
     return company.field("Code", isUnique=1)
 
 
 def at_once(company: Company, count: int, work: Callable[[Company, int], Any]) -> list[Any]:
-    """What callers answer who begin at the same moment."""
+    """The results of callers that start at the same moment."""
     start = threading.Barrier(count)
 
     def run(worker: int) -> Any:
@@ -136,7 +136,7 @@ def test_a_field_with_values_that_leads_share_is_refused_and_one_is_named(compan
 
 
 def test_a_write_that_was_under_way_is_waited_for(company: Company) -> None:
-    """One that began before the field was unique does not know of it: its value is taken in all the same."""
+    """A write that began before the field became unique does not know that. Its value is recorded nevertheless."""
     name = company.field("Code")
     (lead,) = company.create({})
 
@@ -163,7 +163,7 @@ def test_a_write_that_was_under_way_is_waited_for(company: Company) -> None:
 
 
 def test_a_double_that_a_pass_finds_makes_the_field_not_unique(company: Company) -> None:
-    """As when there are too many leads to look at all of them in the call."""
+    """As with too many leads to check in the call: a background job checks them."""
     name = company.field("Code")
     company.create({name: "a"}, {name: "a"}, {name: "b"})
     sql(

@@ -1,4 +1,4 @@
-"""Unique fields hold where leads are merged, deleted, restored and erased."""
+"""Unique fields stay unique when leads are merged, deleted, restored and erased."""
 
 from typing import Any
 

@@ -49,7 +49,7 @@ def events(company: Company, lead: int) -> list[tuple[str, Any]]:
 
 
 def everything(company: Company, lead: int) -> Any:
-    """All that a refused conversion must leave as it was."""
+    """The rows that a refused conversion must not change."""
     (row,) = sql(company.dsn, "select l::text as row from lead l where id = $1", lead, company_id=company.id)
     counts = sql(
         company.dsn,

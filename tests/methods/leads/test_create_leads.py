@@ -20,7 +20,7 @@ TAKEN = {"code": 301, "message": "Entry already exists", "data": []}
 
 
 def params(error: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Which fields a refusal names, and what it says of each."""
+    """The wrong fields of a refused lead, with their messages."""
     assert error is not None
     assert (error["code"], error["message"]) == (205, "Invalid parameters")
     return [(problem["param"], problem["message"]) for problem in error["data"]["params"]]
@@ -395,7 +395,7 @@ def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_co
 
 
 def test_ids_rise_by_1024_in_the_order_sent(company: Company) -> None:
-    """Walkers page by id, so a batch is read back in the order in which it was written (docs/wire/values.md)."""
+    """Clients page by id, so they read the leads of a call in the order sent (docs/wire/values.md)."""
     ids = company.create(*({"emailAddress": f"{name}.{new_email()}"} for name in ("z", "b", "y", "a")))
 
     assert [later - earlier for earlier, later in pairwise(ids)] == [1024, 1024, 1024]

@@ -13,7 +13,7 @@ NULLABLE = ["accountID", "ownerID", "campaignID", "isUnsubscribed", "active"]
 
 
 def params(error: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Which fields a refusal names, and what it says of each."""
+    """The wrong fields of a refused lead, with their messages."""
     assert error is not None
     assert (error["code"], error["message"]) == (205, "Invalid parameters")
     return [(problem["param"], problem["message"]) for problem in error["data"]["params"]]

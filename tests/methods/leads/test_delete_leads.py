@@ -11,7 +11,7 @@ NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 
 
 def codes(company: Company, *objects: Any) -> list[int | None]:
-    """The codes of one call's outcomes; None for those that went through."""
+    """The error codes of a call's outcomes, None for a success."""
     answer = company.envelope("deleteLeads", {"objects": list(objects)})
     errors = [outcome["error"] for outcome in answer["result"]["deletes"]]
     assert answer["error"] == [error for error in errors if error]

@@ -13,7 +13,7 @@ UNKNOWN = 777
 
 
 def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> list[int | None]:
-    """The codes of one call's outcomes; None for those that went through."""
+    """The error codes of a call's outcomes, None for a success."""
     answer = company.envelope(method, {"objects": list(objects)})
     errors = [outcome["error"] for outcome in answer["result"]["updates"]]
     assert answer["error"] == [error for error in errors if error]
@@ -108,13 +108,13 @@ def test_where_no_lead_is_meant_it_is_success_and_nothing_happens(company: Compa
     [
         {},  # nothing given
         {"firstName": "Lead"},  # the same text
-        {"leadScore": 20},  # the same number, otherwise written
-        {"active": True, "isUnsubscribed": "0"},  # the same flags, otherwise written
-        {"accountID": None, "ownerID": None, "campaignID": None},  # null where nothing is
-        {"updateTimestamp": "2016-11-09 17:18:22", "createTimestamp": "x", "status": "open"},  # what is ignored
-        {"leadStatus": "contactWithOpp"},  # what cannot be set
+        {"leadScore": 20},  # the same number, written differently
+        {"active": True, "isUnsubscribed": "0"},  # the same flags, written differently
+        {"accountID": None, "ownerID": None, "campaignID": None},  # null for an empty value
+        {"updateTimestamp": "2016-11-09 17:18:22", "createTimestamp": "x", "status": "open"},  # ignored fields
+        {"leadStatus": "contactWithOpp"},  # read-only values
         {"emailAddress": "a@example.com"},
-        {"active": None},  # null is no value for it
+        {"active": None},  # null is refused for it
     ],
 )
 def test_where_nothing_changes_it_is_302_and_the_timestamp_stays(company: Company, same: dict[str, Any]) -> None:
@@ -129,11 +129,11 @@ def test_where_nothing_changes_it_is_302_and_the_timestamp_stays(company: Compan
     assert company.lead(lead_id) == before
 
 
-# What an update does
+# Effects of an update
 
 
 def aged(company: Company) -> None:
-    """Let all leads of the company be a day old."""
+    """Makes all leads of the company a day old."""
     statement = (
         "update lead set create_timestamp = now() - interval '1 day', update_timestamp = now() - interval '1 day'"
     )

@@ -11,7 +11,7 @@ UNKNOWN = 777
 
 
 def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> list[int | None]:
-    """The codes of one call's outcomes; None for those that went through."""
+    """The error codes of a call's outcomes, None for a success."""
     answer = company.envelope(method, {"objects": list(objects)})
     errors = [outcome["error"] for outcome in answer["result"]["updates"]]
     assert answer["error"] == [error for error in errors if error]
@@ -75,7 +75,7 @@ def test_a_straight_swap_is_refused_since_each_address_is_taken_at_its_turn(comp
 
 
 LETTERS = "abcd"
-ONE_OF_THREE = st.sampled_from([0, 1, 2, 3])  # 3 is none of them
+ONE_OF_THREE = st.sampled_from([0, 1, 2, 3])  # 3 is an unknown lead
 ADDRESS = st.sampled_from([*LETTERS, "A"])
 TITLE = st.sampled_from(["x", "y"])
 BY_ID = st.fixed_dictionaries({"id": ONE_OF_THREE}, optional={"emailAddress": ADDRESS, "title": TITLE})

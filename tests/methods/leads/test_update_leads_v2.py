@@ -1,4 +1,4 @@
-"""updateLeadsV2: updateLeads that says 404 where no lead is meant (docs/wire/leads.md#updateleadsv2)."""
+"""updateLeadsV2: like updateLeads, but 404 if there is no such lead (docs/wire/leads.md#updateleadsv2)."""
 
 from collections.abc import Callable
 from typing import Any

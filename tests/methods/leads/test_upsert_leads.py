@@ -1,4 +1,4 @@
-"""upsertLeads, rule by rule: our own, by id or by address."""
+"""upsertLeads, rule by rule: by id or by address (our own)."""
 
 import random
 import threading
@@ -17,7 +17,7 @@ def upsert(company: Company, *leads: Any) -> list[dict[str, Any]]:
 
 
 def codes(outcomes: list[dict[str, Any]]) -> list[int | bool]:
-    """Of each outcome the code of its error, or whether the lead was created."""
+    """For each outcome the error code, or whether the lead was created."""
     return [outcome["error"]["code"] if outcome["error"] else outcome["created"] for outcome in outcomes]
 
 
@@ -28,7 +28,7 @@ def story(company: Company, lead_id: int) -> list[str]:
 
 
 def at_once(company: Company, number: int, work: Any) -> list[Any]:
-    """Do something `number` times at the same moment, each on a connection of its own."""
+    """Runs `work` `number` times at the same moment, each on a connection of its own."""
     results: list[Any] = [None] * number
     together = threading.Barrier(number)
 
@@ -207,7 +207,7 @@ def test_500_go_in_one_call_half_of_them_new(company: Company, server: Server) -
     assert company.error("upsertLeads", objects=[{"emailAddress": "x"}] * 501)["code"] == 209
 
 
-# What follows
+# Effects of an upsert
 
 
 def test_custom_fields_are_written(company: Company) -> None:

@@ -1,4 +1,4 @@
-"""Who is on a list, rule by rule (docs/wire/lists.md), and counts that are always true."""
+"""Members of lists, rule by rule (docs/wire/lists.md), and exact counts."""
 
 import random
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def off(company: Company, list_id: int, *leads: int) -> list[Any]:
     return [outcome["error"] for outcome in outcomes]
 
 
-# Putting on
+# Adding members
 
 
 def test_a_lead_is_put_on_a_list_and_the_answer_is_as_captured(company: Company) -> None:
@@ -165,7 +165,7 @@ def test_an_inactive_lead_can_be_a_member(company: Company) -> None:
     assert members(company, list_id) == [lead]
 
 
-# Taking off
+# Removing members
 
 
 def test_a_removed_member_counts_as_removed_and_is_read_as_such_with_the_captured_keys(company: Company) -> None:
@@ -246,7 +246,7 @@ def test_a_long_list_is_emptied_in_steps_and_who_is_put_on_it_meanwhile_stays(co
     fill(server, company, list_id, 14_000)
     back = members(company, list_id)[-1]
     off(company, list_id, back)
-    # As a server does it that has no time for it in the call: only the pass is there.
+    # As after a call that leaves the work to a background job.
     sql(
         server.dsn,
         """
@@ -317,7 +317,7 @@ def test_the_list_must_be_named_and_an_unknown_one_is_empty(company: Company, me
 
 
 def settle(server: Server, company: Company) -> None:
-    """Let the members be old enough that the starts of their pages are remembered."""
+    """Makes the members old enough that the starts of their pages are cached."""
     sql(server.dsn, "update list_member set create_timestamp = now() - interval '1 hour'", company_id=company.id)
 
 

@@ -1,4 +1,4 @@
-"""Lists, rule by rule (docs/wire/lists.md): make, change, delete and read them."""
+"""Lists, rule by rule (docs/wire/lists.md): create, change, delete and read them."""
 
 from collections.abc import Callable
 from typing import Any

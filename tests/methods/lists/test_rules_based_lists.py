@@ -1,4 +1,4 @@
-"""Lists with a filter, against an evaluation from scratch (docs/wire/lists.md#rules-based-lists)."""
+"""Lists with a filter, compared with a full evaluation (docs/wire/lists.md#rules-based-lists)."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 
 
 def kept(company: Company, list_id: int) -> Any:
-    """The filter as the list shows it, None when it shows none."""
+    """The filter that reads of the list show, or None."""
     (row,) = company.call("getActiveLists", where={"id": list_id})
     return row.get("filter")
 
@@ -30,13 +30,13 @@ def change(company: Company, *leads: dict[str, Any]) -> None:
 
 
 def hurry(server: Server, company: Company) -> None:
-    """Have every pass done that is waiting for its time, but for the one of the recycle bin, which never ends."""
+    """Makes all delayed background jobs due and waits for their end, except the recycle bin's, which never ends."""
     sql(server.dsn, "update pass set due_at = now() where company_id = $1", company.id)
     left = "select from pass where company_id = $1 and kind <> 'recycle'"
     eventually(lambda: not sql(server.dsn, left, company.id), seconds=30)
 
 
-# Making one
+# Creating a list
 
 
 def test_a_new_list_has_those_who_match_already_when_the_call_returns(company: Company) -> None:
@@ -129,7 +129,7 @@ def test_a_company_can_have_100_lists_with_a_filter(company: Company) -> None:
     assert company.error("updateList", id=new_list(company), filter={"city": "y"})["code"] == 205
 
 
-# Following
+# Following the leads
 
 
 def test_a_lead_joins_and_leaves_with_the_call_that_changes_it(company: Company) -> None:
@@ -303,7 +303,7 @@ def test_a_company_follows_its_own_filters_only(given_company: Callable[..., Com
     assert members(other, theirs) == []
 
 
-# By hand
+# Changing members by a call
 
 
 def test_nobody_is_put_on_or_taken_off_by_hand(company: Company) -> None:
@@ -420,7 +420,7 @@ def test_a_deleted_custom_field_is_unset_to_the_filters_that_name_it(company: Co
     assert three in members(company, no_size)
 
 
-# Great companies, and writes under way
+# Large companies, and concurrent writes
 
 
 def test_a_great_company_is_filled_beside_the_calls(company: Company, server: Server) -> None:
@@ -436,7 +436,7 @@ def test_a_great_company_is_filled_beside_the_calls(company: Company, server: Se
 
 
 def under_way(company: Company, statement: str, meanwhile: Callable[[], None], *arguments: object) -> None:
-    """Do something while a write that knows nothing of filters is under way; it commits afterwards."""
+    """Runs `meanwhile` during a write that knows of no filter. The write commits afterwards."""
 
     async def run() -> None:
         connection = await asyncpg.connect(company.dsn)
@@ -519,7 +519,7 @@ def second(server: Server, tmp_path: Path) -> Generator[Server]:
 
 def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: Company, second: Server) -> None:
     there = twin(company, second)
-    assert there.create({"city": "Berlin"})  # it knows the company from before
+    assert there.create({"city": "Berlin"})  # its cache has the company already
 
     list_id = new_list(company, filter={"city": "Berlin"})
     there.create({"city": "Berlin"})

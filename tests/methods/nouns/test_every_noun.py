@@ -1,4 +1,4 @@
-"""What holds for every noun that the machine writes: create, update, delete, value by value (docs/wire/envelope.md)."""
+"""The rules of every noun with generic writes: create, update, delete (docs/wire/envelope.md)."""
 
 from collections.abc import Callable
 
@@ -74,7 +74,7 @@ def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order
     assert all(read(company, case, outcomes[position]["id"]) for position in (0, 2, 4))
 
 
-# What is wrong
+# Wrong calls
 
 
 @cases()
@@ -180,7 +180,7 @@ def test_an_update_that_changes_nothing_or_finds_nothing_is_302(company: Company
 
     assert changed(company, case, id=object_id, **written) == NOTHING
     assert changed(company, case, id=object_id) == NOTHING
-    assert changed(company, case, **written) == NOTHING  # without an id nothing is meant
+    assert changed(company, case, **written) == NOTHING  # without an id no row is meant
     for unknown in (1, "1", 2**63 - 1):
         assert changed(company, case, id=unknown, **written) == NOTHING
     assert read(company, case, object_id) == before

@@ -1,4 +1,4 @@
-"""The reads of every noun: by id, by filters, page by page, by time; custom fields (docs/wire/envelope.md)."""
+"""The reads of every noun: by id, by filters, in pages, by time; custom fields (docs/wire/envelope.md)."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ EVER = {"startDate": "2000-01-01", "endDate": "2999-12-31"}
 
 
 def some(company: Company, case: Case, number: int) -> list[str]:
-    """The ids of that many new objects."""
+    """Creates objects. Returns their ids."""
     minimal = least(company, case)
     return [str(object_id) for object_id in company.make(case.create, *[minimal] * number)]
 
@@ -162,7 +162,7 @@ def test_deep_pages_stay_exact_while_objects_come_change_and_go(company: Company
 
 
 def walk(company: Company, case: Case, values: Mapping[str, Any], name: str) -> None:
-    """Read all pages, the last one first and then as a client does: they must be the whole without pages."""
+    """Reads all pages backward and then forward. Together they must be what one long read returns."""
     where = {name: values[name]} if name else {}
     every = company.call(case.listing)
     assert [row["id"] for row in every] == stored(company, case)
@@ -185,7 +185,7 @@ def stored(company: Company, case: Case) -> list[str]:
 
 
 def stamped(company: Company, case: Case, object_id: str, *, create: str, update: str) -> None:
-    """Set when an object was created and updated, in UTC."""
+    """Sets when an object was created and updated, in UTC."""
     statement = f"""
         update {case.noun.table} set create_timestamp = $2::text::timestamptz, update_timestamp = $3::text::timestamptz
         where id = $1

@@ -1,4 +1,4 @@
-"""What holds for the values of every noun, type by type (docs/wire/values.md, docs/wire/times.md)."""
+"""The rules of values of every noun, type by type (docs/wire/values.md, docs/wire/times.md)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Accounts: what is theirs alone (docs/wire/sales.md#accounts); the rules of every noun are in test_every_noun*.py."""
+"""Accounts: their own rules (docs/wire/sales.md#accounts); the rules of every noun are in test_every_noun*.py."""
 
 from typing import Any
 

@@ -125,7 +125,7 @@ def test_another_companys_stage_is_not_there(company: Company, given_company: Ca
 
 @pytest.mark.parametrize("first", ["opportunity", "deletion"])
 def test_a_stage_is_never_deleted_under_an_opportunity_that_is_being_made(company: Company, first: str) -> None:
-    """Both at once, one of them held back in the middle of its transaction: one goes through, the other is refused."""
+    """Both at once, one of them stopped in the middle of its transaction: one succeeds, the other is refused."""
     (stage,) = company.make("createDealStages", {"dealStageName": "Contested"})
     answers: dict[str, Any] = {}
     own = company.at("v1.2")

@@ -1,4 +1,4 @@
-"""What opportunities make of the status of their leads (docs/wire/leads.md#leadstatus)."""
+"""The effects of opportunities on the status of their leads (docs/wire/leads.md#leadstatus)."""
 
 import random
 import threading
@@ -199,7 +199,7 @@ def test_another_companys_leads_do_not_change(company: Company, given_company: C
 
 
 def at_once(company: Company, works: list[Callable[[Company], Any]]) -> list[Any]:
-    """Do the works at the same moment, each on a connection of its own."""
+    """Runs all `works` at the same moment, each on a connection of its own."""
     together = threading.Barrier(len(works))
     results: list[Any] = [None] * len(works)
 
@@ -219,7 +219,7 @@ def at_once(company: Company, works: list[Callable[[Company], Any]]) -> list[Any
 
 
 def test_the_last_two_opportunities_of_a_lead_closed_at_once_leave_a_contact(company: Company) -> None:
-    """Each transaction alone would see the other's opportunity still open."""
+    """Without locks each transaction would see the other's opportunity still open."""
     stage_id = stage(company)
     for _ in range(15):
         (lead,) = company.create({})

@@ -1,4 +1,4 @@
-"""What becomes of notes and tasks when what they are about is deleted, also at the same moment."""
+"""Notes and tasks about deleted objects, also during concurrent deletes."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ def test_what_is_deleted_takes_the_notes_about_nothing_else_with_it(word: str, r
 
 
 def test_an_id_of_another_type_is_not_taken_for_the_deleted_one(company: Company) -> None:
-    """Ids of different tables do not meet by themselves; were they ever to, the type decides."""
+    """Ids of different tables normally differ. If two were equal, the type would decide."""
     (lead,) = company.create({})
     (note,) = make_notes(company, about("who", "lead", lead))
     sql(company.dsn, "update note set what_type = 'account', what_id = $1", lead, company_id=company.id)
@@ -61,7 +61,7 @@ def test_500_leads_take_their_notes_with_them(company: Company) -> None:
 
 
 def meanwhile(company: Company, statements: list[tuple[str, tuple[object, ...]]], work: Callable[[], None]) -> None:
-    """Do `work` while a transaction has run the statements; it commits when `work` waits for it."""
+    """Runs `work` after the statements of an open transaction, which commits when `work` waits for it."""
 
     async def hold() -> None:
         connection = await asyncpg.connect(company.dsn)
@@ -92,7 +92,7 @@ TASK = """
 
 
 def test_a_note_that_is_being_written_goes_with_its_lead(company: Company) -> None:
-    """createNotes locks the lead before it writes, so that the delete waits, and then sees the note."""
+    """createNotes locks the lead before it writes, so the delete waits and then sees the note."""
     (lead,) = company.create({})
     what = (company.id, lead)
 
@@ -126,7 +126,7 @@ def test_a_lead_that_is_being_deleted_gets_no_more_notes_and_tasks(method: str, 
 
 
 def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company) -> None:
-    """With many notes the planner once joined here, and lost the rows that it had to look at anew: they dangled."""
+    """With many notes the planner once chose a join here. Rows changed meanwhile were then missed and left dangling."""
     sale = target(company, "opportunity")
     leads = company.create(*[{}] * 5)
     notes = make_notes(
@@ -154,7 +154,7 @@ def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company
 
 @pytest.mark.parametrize("word", WORDS)
 def test_no_note_and_no_task_dangles_however_writes_and_deletes_meet(word: str, company: Company) -> None:
-    """Many rounds of creates and updates of both kinds against deletes, with nothing held."""
+    """Creates and updates of notes and tasks race with deletes, many times."""
     (other,) = company.create({})
     author = user(company)
     seen: set[int | None] = set()

@@ -10,7 +10,7 @@ CREATED = {"success": True, "error": None}
 
 
 def product(company: Company, **params: Any) -> int:
-    """The id of a product that stands in the params themselves."""
+    """Creates a product from flat params. Returns its id."""
     (made,) = company.call("createProduct", **params)
     return made["id"]
 

@@ -1,4 +1,4 @@
-"""What leads and opportunities refer to, and what a deletion of it does to them (docs/wire/leads.md#references)."""
+"""References of leads and opportunities, and the effects of deleting their objects (docs/wire/leads.md#references)."""
 
 import random
 import threading
@@ -18,13 +18,13 @@ NAMES = {"accountID": "Account", "campaignID": "Campaign"}
 
 
 def target(company: Company, name: str) -> int:
-    """A new account or campaign, for the column of that name."""
+    """Creates an account or campaign for the column. Returns its id."""
     noun = NAMES[name]
     return company.make(f"create{noun}s", {f"{noun.lower()}Name": "To be named"})[0]
 
 
 def delete(company: Company, name: str, *ids: int) -> list[int | None]:
-    """The codes of deleting accounts or campaigns; None where it went through."""
+    """Deletes accounts or campaigns. Returns the error codes, None for a success."""
     outcomes = company.call(f"delete{NAMES[name]}s", objects=list(ids))
     return [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
 
@@ -36,7 +36,7 @@ def opportunity(company: Company, **more: Any) -> int:
 
 
 def twin(company: Company) -> Company:
-    """The same company on a connection of its own, for a thread."""
+    """A client of the same company with a connection of its own, for a thread."""
     return Company(company.url, company.account_id, company.secret, id=company.id)
 
 

@@ -1,4 +1,4 @@
-"""Why a lead has its score: the lines add up, and say what gave which points, and when."""
+"""Explanations of scores: each line says what gave how many points and when, and the lines add up."""
 
 import random
 from decimal import Decimal
@@ -87,7 +87,7 @@ def test_times_are_of_the_callers_zone(given_company: Any) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_explanations_add_up_to_what_the_scorer_has_stored(company: Company, seed: int) -> None:
-    """Leads, rules and events by chance; the scorer scores them all, and the explanations say the same."""
+    """Random leads, rules and events: the explanations agree with the stored scores."""
     chance = random.Random(seed)
     fields = ["firstName", "city", "title", "phoneNumber", "industry", "website", "state"]
     leads = company.create(*({name: "x" for name in fields if chance.random() < 0.5} for _ in range(15)))

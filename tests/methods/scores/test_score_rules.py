@@ -1,4 +1,4 @@
-"""Score rules by method: what a rule can be, and what is refused."""
+"""The methods of score rules: valid rules, and refused ones."""
 
 from typing import Any
 

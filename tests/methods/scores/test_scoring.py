@@ -1,4 +1,4 @@
-"""How leads get their scores: what each part gives, how it decays, and who is touched (docs/scoring.md)."""
+"""The scores of leads: what each part gives, how points decay, and which leads change (docs/scoring.md)."""
 
 import re
 from collections.abc import Callable
@@ -269,7 +269,7 @@ def test_points_below_0_take_away_and_scores_end_where_a_smallint_does(company: 
     assert scores(company, less) == (-3, -3), "halves go away from zero"
 
 
-# What is touched
+# Which leads change
 
 
 def test_a_score_changes_no_time_leaves_no_event_and_counts_as_no_change_of_the_lead(company: Company) -> None:

@@ -1,4 +1,4 @@
-"""When leads are scored: by the server itself, in passes beside the calls, by several servers, and as time goes by."""
+"""When leads are scored: by background jobs, by several servers, and as time passes."""
 
 import asyncio
 import random
@@ -26,7 +26,7 @@ def state(company: Company) -> Any:
 
 
 def fill(company: Company, count: int) -> None:
-    """Leads by SQL, each with the event of its creation, half of them in Rome."""
+    """Creates leads by SQL, each with its creation event, half of them in Rome."""
     sql(
         company.dsn,
         """
@@ -48,7 +48,7 @@ def fill(company: Company, count: int) -> None:
 
 
 def counted(company: Company) -> dict[int, int]:
-    """How many leads have which score."""
+    """The number of leads by score."""
     rows = sql(
         company.dsn,
         "select lead_score, count(*)::int as leads from lead where company_id = $1 group by 1",
@@ -75,7 +75,7 @@ def test_an_event_that_became_visible_late_is_found_when_no_later_one_can_come(c
     look(company)
     assert scores(company, late)[0] == 100
     settle(company)
-    look(company)  # remembers how far it was
+    look(company)  # has cached how far it was
     insert = """
         insert into event (company_id, id, lead_id, create_timestamp, event_source, event_name)
         values ($1, $2, $3, now(), 'formSubmit', 'late')
@@ -148,7 +148,7 @@ def test_two_servers_share_the_work_and_do_nothing_twice(company: Company, monke
 def test_where_nothing_happens_nothing_is_written(company: Company) -> None:
     company.make("createScoreRules", CREATED)
     company.create({})
-    for _ in range(3):  # until nothing can come late any more
+    for _ in range(3):  # until no event can become visible late
         settle(company)
         look(company)
     read = "select xmin::text, seen_id = settled_id as settled from scoring where company_id = $1"

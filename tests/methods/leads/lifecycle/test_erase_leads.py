@@ -1,4 +1,4 @@
-"""eraseLeads and getErasures: nothing is left of a lead but a receipt, and who was erased is known again (P10, A58)."""
+"""eraseLeads and getErasures: nothing but a receipt is left of a lead, and it recognizes the address (P10, A58)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""eraseLeads, exportLead and getLeadsAsOf, of leads in the recycle bin and of those that were merged."""
+"""eraseLeads, exportLead and getLeadsAsOf for leads in the recycle bin and for merged leads."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def as_of(company: Company, lead: int, moment: str) -> list[dict[str, Any]]:
 
 
 def ago(company: Company, lead: int, days: int) -> None:
-    """Say that what has happened to the lead so far happened some days earlier."""
+    """Moves all events of the lead so far some days into the past."""
     sql(
         company.dsn,
         "update event set create_timestamp = create_timestamp - make_interval(days => $2) where lead_id = $1",

@@ -1,4 +1,4 @@
-"""eraseLeads where one person was several leads, or lies in the recycle bin: nothing is left of any of them."""
+"""eraseLeads for a lead in the recycle bin and for merged leads: nothing is left of any of them."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ADDRESS = f"{CANARY}@example.com"
 
 
 def merged(company: Company) -> tuple[int, int]:
-    """A lead with the canary everywhere, merged into another one; the ids of both, the one that stays first."""
+    """Merges a lead that has the canary everywhere into another. Returns both ids, the survivor first."""
     other = everywhere(company)
     (lead,) = company.create({"firstName": "Plain"})
     (outcome,) = company.call("mergeLeads", objects=[{"id": lead, "mergeIDs": [other]}])

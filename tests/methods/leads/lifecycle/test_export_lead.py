@@ -1,4 +1,4 @@
-"""exportLead: everything that is held on one person, as JSON."""
+"""exportLead: all data of a lead, as JSON."""
 
 import base64
 import json

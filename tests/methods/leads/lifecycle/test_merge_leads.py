@@ -1,4 +1,4 @@
-"""mergeLeads: which value wins, what moves, and that the old ids go on answering."""
+"""mergeLeads: which value wins, which objects move, and that the old ids still work."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def story(company: Company, lead: int, *sources: str) -> list[str]:
 
 
 def age(company: Company, *leads: int) -> None:
-    """Let each of the leads be changed a day before the next one, and created in the opposite order."""
+    """Sets the times of the leads: each was changed a day before the next, and created a day after it."""
     for days, lead in enumerate(reversed(leads)):
         sql(
             company.dsn,
@@ -110,7 +110,9 @@ def test_single_fields_take_the_value_of_a_lead_or_one_that_is_given(company: Co
 def test_a_value_that_names_what_is_gone_is_not_taken(company: Company) -> None:
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     stays, other = company.create({}, {"accountID": account})
-    sql(company.dsn, "delete from account", company_id=company.id)  # as between the deletion and its pass
+    sql(
+        company.dsn, "delete from account", company_id=company.id
+    )  # as after the deletion and before its background job
 
     merge(company, stays, other)
 
@@ -304,7 +306,7 @@ def test_scores_follow_the_events_that_moved(company: Company) -> None:
     eventually(lambda: company.lead(stays)["leadScore"] == "9", seconds=20)
 
 
-# What is refused
+# Refusals
 
 
 def test_what_cannot_be_merged_is_refused_alone(company: Company) -> None:

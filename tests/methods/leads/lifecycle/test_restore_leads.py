@@ -1,4 +1,4 @@
-"""restoreLeads and getDeletedLeads: the recycle bin, and what comes back out of it."""
+"""restoreLeads and getDeletedLeads: the recycle bin, and which data come back from it."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""findDuplicateLeads: which leads are probably one person, and how sure that is (our own)."""
+"""findDuplicateLeads: leads that are probably one person, with a score (our own)."""
 
 from typing import Any
 

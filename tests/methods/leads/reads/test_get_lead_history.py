@@ -21,7 +21,7 @@ def as_of(company: Company, lead: Any, moment: Any, **more: Any) -> list[dict[st
 
 
 def settle(company: Company, lead: int, moment: datetime) -> None:
-    """Say that what has just happened to the lead happened at that time."""
+    """Sets the time of the lead's latest events, and of the lead itself."""
     sql(
         company.dsn,
         "update event set create_timestamp = $2::timestamp at time zone 'UTC'"

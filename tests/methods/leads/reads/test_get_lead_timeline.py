@@ -316,6 +316,6 @@ def test_times_are_in_the_zone_of_the_address(given_company: Callable[..., Compa
     (utc,) = timeline(company.at("v1.2"), lead)
 
     assert local["createTimestamp"] > utc["createTimestamp"]
-    # Times have fractions that are not shown: who asks again with the last time seen misses nothing of its second.
+    # Answers leave out fractions of seconds: reading on from the last time seen misses no event of that second.
     assert timeline(company, lead, createTimestamp=local["createTimestamp"]) == [local]
     assert timeline(company.at("v1.2"), lead, createTimestamp=local["createTimestamp"]) == []

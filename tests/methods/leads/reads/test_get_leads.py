@@ -18,7 +18,7 @@ def four(company: Company) -> Company:
 
 
 def letters(company: Company, **params: Any) -> str:
-    """The first letters of the addresses of the leads that are found."""
+    """The first letters of the addresses of the leads of a read."""
     return "".join(lead["emailAddress"][0] for lead in company.call("getLeads", **params))
 
 

@@ -11,7 +11,7 @@ EVER = {"startDate": "2000-01-01 00:00:00", "endDate": "2999-12-31 23:59:59"}
 
 
 def stamped(company: Company, lead_id: int, *, create: str, update: str | None = None) -> None:
-    """Set when a lead was created and updated, in UTC."""
+    """Sets when a lead was created and updated, in UTC."""
     statement = """
         update lead set create_timestamp = $2::text::timestamptz, update_timestamp = $3::text::timestamptz where id = $1
     """
@@ -19,7 +19,7 @@ def stamped(company: Company, lead_id: int, *, create: str, update: str | None =
 
 
 def given(company: Company, **times: str) -> Company:
-    """Leads called by a letter, created at those times (UTC)."""
+    """Creates a lead for each letter, created at that time (UTC)."""
     for letter, time in times.items():
         (lead_id,) = company.create({"emailAddress": f"{letter}@example.com"})
         stamped(company, lead_id, create=time)
@@ -310,7 +310,7 @@ def test_leads_of_one_second_are_neither_lost_nor_doubled_between_pieces(company
 
 
 def test_a_field_made_while_a_long_answer_goes_out_does_not_cut_it_short(company: Company) -> None:
-    """The answer is read slowly, so that the server is still at it when the field is made."""
+    """The answer is read slowly, so that the server still sends it when the field is created."""
     for _ in range(3):
         company.create(*[{"description": "x" * 20_000}] * 400)
     body = {"method": "getLeadsDateRange", "params": {**EVER, "timestamp": "create", "limit": 9_999}, "id": 1}

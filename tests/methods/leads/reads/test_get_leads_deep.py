@@ -1,4 +1,4 @@
-"""Deep pages: a remembered page start gives no wrong page (docs/wire/leads.md#getleads; store/nouns/paging.py)."""
+"""Deep pages: a cached page start never leads to a wrong page (docs/wire/leads.md#getleads; store/nouns/paging.py)."""
 
 import random
 from typing import Any
@@ -11,14 +11,14 @@ PAGE = 4
 
 
 def aged(company: Company) -> None:
-    """Let all leads of the company be a day old: only settled ones are remembered."""
+    """Makes all leads a day old, since page starts are cached only among settled leads."""
     sql(company.dsn, "update lead set create_timestamp = now() - interval '1 day'", company_id=company.id)
 
 
 def walk(company: Company) -> list[str]:
-    """The ids of all active leads: each page by itself, the last one first, then page by page as a client reads.
+    """The ids of all active leads: read once from the last page to the first, and once forward as a client does.
 
-    On the way forward a page puts right where the next one begins; on the way back nothing does.
+    Reading forward, a page corrects the start of the next one. Reading backward, nothing does.
     """
     back: list[str] = []
     for offset in range(15 * PAGE, -1, -PAGE):
@@ -43,7 +43,7 @@ def stored(company: Company) -> list[str]:
 
 @pytest.fixture
 def walked(company: Company) -> Company:
-    """A company with 30 settled leads, all of whose pages were read once."""
+    """A company with 30 settled leads whose pages were all read once."""
     company.create(*[{}] * 30)
     aged(company)
     assert walk(company) == stored(company)
@@ -115,7 +115,7 @@ def test_a_new_field_shows_on_a_page_with_a_remembered_start(walked: Company) ->
 
 
 def test_leads_that_are_not_settled_are_not_remembered(company: Company) -> None:
-    """A lead of a slower call can still become visible in front of them."""
+    """A lead of a slower call can still appear before them."""
     company.create(*[{}] * 10)
     assert len(walk(company)) == 10
 

@@ -153,7 +153,7 @@ def test_no_company_sees_anothers_leads(company: Company, given_company: Callabl
 
 
 def test_the_cost_is_that_of_the_answer_however_many_leads_there_are(company: Company) -> None:
-    """Each group is read off an index, in its order."""
+    """Each group of related leads is read from an index, in its order."""
     acme = account(company)
     sql(
         company.dsn,

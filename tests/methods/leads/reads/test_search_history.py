@@ -1,4 +1,4 @@
-"""searchLeads: what happened to leads, and since when their fields have changed (our own)."""
+"""searchLeads by events, and by changes of fields since a time (our own)."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ from generate_series(0, $5 - 1) n
 
 
 def matching(company: Company, filter: Any, **more: Any) -> str:
-    """The first letters of the addresses of the leads that are found."""
+    """The first letters of the addresses of the leads that a search finds."""
     rows = company.call("searchLeads", filter=filter, fields=["emailAddress"], **more)
     return "".join(row["emailAddress"][0] for row in rows)
 
 
 @pytest.fixture
 def visitors(company: Company) -> Company:
-    """Four leads: a saw three pages and b two, from the first of January 2026 on a page a day; c filled in a form."""
+    """Four leads: a saw three pages and b two, one page a day from 1 January 2026; c submitted a form."""
     a, b, c, _ = company.create(*({"emailAddress": f"{letter}@example.com"} for letter in "abcd"))
     for lead, source, name, count in (
         (a, "pageVisit", "Pricing ", 3),

@@ -13,7 +13,7 @@ from support import Company, sql
 
 
 def matching(company: Company, **params: Any) -> str:
-    """The first letters of the addresses of the leads that are found, in their order."""
+    """The first letters of the addresses of the leads that a search finds, in their order."""
     return "".join(lead["emailAddress"][0] for lead in company.call("searchLeads", **params))
 
 
