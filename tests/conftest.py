@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from springhead import methods
 from support import Company, Pattern, Server, kept, new_companies, new_company
@@ -30,8 +31,11 @@ QUIET = re.compile(r'"level":"(info|debug)"')
 def pytest_configure() -> None:
     """Keeps temporary folders in memory if there is room, so that no test waits for a disk.
 
-    A killed process loses nothing of what it has written there, as with the page cache of a disk.
+    A killed process loses nothing of what it has written there, as with the page cache of a disk. Also lets an example
+    of Hypothesis take as long as it does: its limit of 0.2 s is one of the machine.
     """
+    settings.register_profile("springhead", deadline=None)
+    settings.load_profile("springhead")
     if "TMPDIR" not in os.environ and Path(MEMORY).is_dir():
         memory = os.statvfs(MEMORY)
         if memory.f_bavail * memory.f_frsize > ROOM and not memory.f_flag & os.ST_NOEXEC:
