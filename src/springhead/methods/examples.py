@@ -1,4 +1,4 @@
-"""Shared parts of the examples of methods: outcomes, rows as they are read, and objects to start from."""
+"""Shared parts of the methods' examples: outcomes, rows, and calls that create the objects an example needs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ ALL_TIME = {"startDate": "2016-11-02 00:00:00", "endDate": "2999-12-31 23:59:59"
 
 
 def failed(code: int, message: str) -> dict[str, Json]:
-    """The outcome of a refused object whose error has no further data."""
+    """Returns the outcome of a refused object whose error has no further data."""
     return {"success": False, "error": {"code": code, "message": message, "data": []}}
 
 
@@ -25,7 +25,7 @@ _DEFAULTS = {"true": "1", "false": "0"}
 
 
 def row(noun: Noun, **values: Any) -> Mapping[str, Any]:
-    """A row as it is read: the given values, and the defaults of a new object for all other columns."""
+    """Returns a row of a read: the given values, and the defaults of a new object for all other columns."""
     return {
         column.name: values[column.name]
         if column.name in values
@@ -44,7 +44,7 @@ GIVEN_LEAD = (
         method="createLeads",
     ),
 )
-"""Creates the lead that examples start from."""
+"""Creates the lead that an example needs."""
 
 LEAD_ROW = row(
     LEAD,

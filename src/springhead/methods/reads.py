@@ -18,7 +18,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.nouns import reads
 
 CHUNK = 500
-"""Rows of a long answer that are read and sent at a time, so that memory does not grow with the answer."""
+"""A long answer is read and sent in chunks of this many rows, so that memory does not grow with the answer."""
 
 Id = Annotated[int, Integer("The object's id.")]
 Limit = Annotated[int, LimitOrOffset("The most rows to return; 500 is the default and the maximum.", cap=PAGE)]
@@ -46,33 +46,33 @@ async def listing(
 ) -> ReadResult:
     """Returns a page of the active objects that match all filters, in the order of their ids.
 
-    A filter that is not in `noun.paged`, such as `id`, also finds inactive objects. With `ahead` the result says
-    whether more rows follow.
+    A filter that is not in `noun.where_columns`, such as `id`, also finds inactive objects. With `ahead`, the result
+    says whether more rows follow.
     """
     if set(where) - set(noun.where_columns):
         rows = await find(context, noun, where, names, limit=limit + ahead, offset=offset)
         return ReadResult.page_of(rows.page, limit) if ahead else rows
 
-    async def page(tx: Tx, known: FieldSet) -> reads.Rows:
-        columns = await select(context, tx, noun, known, names)
+    async def page(tx: Tx, fields: FieldSet) -> reads.Rows:
+        columns = await select(context, tx, noun, fields, names)
         read = partial(reads.page, tx, context.company.id, columns, where, context.server.page_starts)
-        return await read(zone=context.zone_name, version=known.version, limit=limit, offset=offset, ahead=ahead)
+        return await read(zone=context.zone_name, version=fields.version, limit=limit, offset=offset, ahead=ahead)
 
     rows = await run(context, page)
     return ReadResult.page_of(rows, limit) if ahead else ReadResult(rows)
 
 
 Read = Callable[[Tx, FieldSet], Awaitable[reads.Rows]]
-"""A read with a statement made for these custom fields. If the fields have changed, it returns no rows."""
+"""A read whose statement was made for a version of the custom fields. Returns no rows if the version has changed."""
 
 
 async def run(context: Context, read: Read) -> reads.Rows:
-    """Returns the rows of a read. If there are none, first makes sure that the custom fields are current."""
+    """Returns the rows of a read. If there are none, makes sure that the cached custom fields are current."""
     async with context.tx() as tx:
-        known = await context.fields(tx)
-        rows = await read(tx, known)
+        fields = await context.fields(tx)
+        rows = await read(tx, fields)
         if not rows:
-            await context.verify(tx, known)
+            await context.verify(tx, fields)
         return rows
 
 
@@ -86,16 +86,16 @@ async def find(
     offset: int,
     either: bool = False,
 ) -> ReadResult:
-    """Returns the objects that match all filters, active or not; with `either`, the objects that match any filter."""
+    """Returns the objects that match all filters, active or inactive. With `either`, one matching filter is enough."""
 
-    async def matching(tx: Tx, known: FieldSet) -> reads.Rows:
+    async def matching(tx: Tx, fields: FieldSet) -> reads.Rows:
         return await reads.find(
             tx,
             context.company.id,
-            await select(context, tx, noun, known, names),
+            await select(context, tx, noun, fields, names),
             where,
             zone=context.zone_name,
-            version=known.version,
+            version=fields.version,
             limit=limit,
             offset=offset,
             either=either,
@@ -113,7 +113,7 @@ async def select(
     *,
     leaving_out: Sequence[str] = (),
 ) -> reads.Select:
-    """Returns the columns to read, custom fields included, cached per version of the fields. 205: unknown name."""
+    """Returns the columns to read, with custom fields, cached per version of the fields. 205 for an unknown name."""
     try:
         check_field_names(noun, fields, names)
     except InvalidParameters:
@@ -146,8 +146,8 @@ async def date_range(
     start, end = between
     begin, last_second = to_utc(start, context.zone), to_utc(end, context.zone, later=True)
     async with context.tx() as tx:
-        known = await context.fields(tx)
-        columns = await select(context, tx, noun, known, names, leaving_out=leaving_out)
+        fields = await context.fields(tx)
+        columns = await select(context, tx, noun, fields, names, leaving_out=leaving_out)
     read_chunk = partial(
         reads.in_range,
         company_id=context.company.id,
@@ -155,12 +155,12 @@ async def date_range(
         by=by,
         between=(begin, one_second_later(last_second)),
         zone=context.zone_name,
-        version=known.version,
+        version=fields.version,
     )
     async with context.tx() as tx:
         rows, last = await read_chunk(tx, limit=min(limit, CHUNK), offset=offset)
         if not rows:
-            await context.verify(tx, known)
+            await context.verify(tx, fields)
     if last is None or len(rows) < CHUNK or limit <= CHUNK:
         return ReadResult(rows)
 

@@ -1,4 +1,4 @@
-"""The write machine: how a call of up to 500 objects becomes statements, whatever the noun.
+"""The write machine: turns a call of up to 500 objects of any noun into SQL statements.
 
-What is special to a noun stands in its own room, as hooks.
+The rules of a single noun are not here: the noun's own folder has them, as hooks.
 """

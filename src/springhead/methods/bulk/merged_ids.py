@@ -1,7 +1,7 @@
-"""Ids of merged leads in calls: a second look for ids that no lead has (store/leads/merged_ids.py).
+"""Ids of merged leads in calls: replaces them by the ids of the surviving leads (store/leads/merged_ids.py).
 
-A write that names such an id is undone and starts again with the surviving lead (store/database/retry.py), so that all
-rows are locked in the right order. A read that finds nothing reads again.
+A write that names a merged id is rolled back and retried with the survivor's id (store/database/retry.py), so that all
+rows are locked in the right order. A read that finds no row for a merged id reads again.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -21,9 +21,9 @@ Where = Mapping[str, Json]
 
 
 def replace(noun: Noun, checked: CheckedObjects, survivors: Mapping[int, int], *, id_names: Sequence[str] = ()) -> None:
-    """Replaces merged ids in the checked objects by those of the survivors, which an earlier attempt has found.
+    """Replaces merged ids in the checked objects by the survivors' ids, which an earlier attempt looked up.
 
-    `id_names` are the columns that hold ids of leads and are no references, such as the `id` of a lead.
+    `id_names` are columns that contain lead ids but are not references, such as the `id` of a lead.
     """
     if not survivors:
         return
@@ -36,7 +36,7 @@ def replace(noun: Noun, checked: CheckedObjects, survivors: Mapping[int, int], *
 
 
 async def check_references(tx: Tx, company_id: int, noun: Noun, unknown: Iterable[tuple[Any, int]]) -> None:
-    """Raises MergedIds if an object names a merged lead.
+    """Raises MergedIds if a reference of an object is a merged id.
 
     Each object comes with the bits of its unknown references (store/nouns/table.py).
     """
@@ -54,7 +54,7 @@ async def check_references(tx: Tx, company_id: int, noun: Noun, unknown: Iterabl
 
 
 async def check_ids(tx: Tx, company_id: int, lead_ids: Iterable[Any]) -> None:
-    """Raises MergedIds if any of these ids, which no lead has, belonged to a merged lead."""
+    """Raises MergedIds if one of these ids, which no lead has now, is a merged id."""
     survivors = await merged_ids.survivors(
         tx, company_id, {lead_id for lead_id in lead_ids if isinstance(lead_id, int)}
     )
@@ -62,26 +62,26 @@ async def check_ids(tx: Tx, company_id: int, lead_ids: Iterable[Any]) -> None:
         raise MergedIds(survivors)
 
 
-async def following(
+async def read_with_survivors(
     context: Context,
     where: Where,
     read: Callable[[Where], Awaitable[ReadResult]],
     *,
-    shown: Mapping[str, Sequence[str]],
+    id_columns: Mapping[str, Sequence[str]],
 ) -> ReadResult:
-    """The rows of a read that filters by ids of leads; reads again if some ids find nothing and belong to merged leads.
+    """Returns the rows of a read that filters by lead ids. If merged ids match no row, reads again with the survivors.
 
-    `shown` has, by the name of a filter of such ids, the columns of a row that show the id by which it was found.
+    `id_columns` has, for each filter of lead ids, the columns of a row that can have the id.
     """
-    rows = await read(where)
-    names = shown.keys() & where.keys()
-    missing = {lead_id for name in names for lead_id in _missing(_ids(where[name]), rows.page, shown[name])}
+    result = await read(where)
+    names = id_columns.keys() & where.keys()
+    missing = {lead_id for name in names for lead_id in _missing(_ids(where[name]), result.page, id_columns[name])}
     if not missing:
-        return rows
+        return result
     async with context.tx() as tx:
         survivors = await merged_ids.survivors(tx, context.company.id, missing)
     if not survivors:
-        return rows
+        return result
     return await read({**where, **{name: _replaced(where[name], survivors) for name in names}})
 
 
@@ -90,7 +90,7 @@ def _references_to_leads(noun: Noun, record: Any) -> list[str]:
 
 
 def _names_lead(column: Column, record: Any) -> bool:
-    """Whether the column of the object holds the id of a lead."""
+    """Returns whether the object's value of this column is the id of a lead."""
     if isinstance(column.references, str):
         return column.references == "lead"
     return (column.references or {}).get(getattr(record, column.reference_type or "", "")) == "lead"
@@ -101,11 +101,11 @@ def _ids(value: Json) -> list[int]:
     return [lead_id for lead_id in values if isinstance(lead_id, int)]
 
 
-def _missing(ids: Sequence[int], rows: Sequence[Mapping[str, Json]], shown: Sequence[str]) -> set[int]:
-    """The ids for which there is no row; all ids if there are too few rows and the rows do not show their ids."""
-    if rows and not set(shown) <= rows[0].keys():
+def _missing(ids: Sequence[int], rows: Sequence[Mapping[str, Json]], id_columns: Sequence[str]) -> set[int]:
+    """Returns the ids for which there is no row. If the rows lack the id columns, returns all ids or none."""
+    if rows and not set(id_columns) <= rows[0].keys():
         return set(ids) if len(rows) < len(set(ids)) else set()
-    return set(ids) - {whole_number(str(row[name])) for row in rows for name in shown}
+    return set(ids) - {whole_number(str(row[name])) for row in rows for name in id_columns}
 
 
 def _replaced(value: Json, survivors: Mapping[int, int]) -> Json:

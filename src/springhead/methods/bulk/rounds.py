@@ -1,4 +1,4 @@
-"""How the objects of a call become statements: a creation, or rounds of updates (docs/bulk-writes.md)."""
+"""Turns the objects of a call into SQL statements: a creation, or rounds of updates (docs/bulk-writes.md)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ from springhead.store.nouns.table import Inserted, RecordBatch, Table, Updated, 
 def batch_of(
     context: Context, noun: Noun, fields: FieldSet, records: Sequence[Any], documents: str, *, creating: bool
 ) -> RecordBatch:
-    """The objects in the form that the store takes; `documents` are the same objects as JSON."""
+    """Returns the objects in the form that the store expects. `documents` is the same objects as JSON."""
     objects = object_schema(noun, fields, creating=creating)
     return RecordBatch(
         documents=documents,
@@ -42,18 +42,18 @@ def batch_of(
 
 
 def _without_key(noun: Noun) -> InvalidParameters:
-    """205 for an object that creates a row and has no key."""
+    """Returns 205 for an object that would create a lead but has no email address."""
     message = "Required parameter is missing: no lead has this value, and a new one needs an address"
     return InvalidParameters(*([noun.key_column.problem(message)] if noun.key_column else []))
 
 
 def _unknown_reference(noun: Noun, bits: int) -> UnknownReference:
-    """303 that names the references of which the company has no object, by their bits (store/nouns/table.py)."""
+    """Returns 303 with the columns whose referenced object does not exist, by their bits (store/nouns/table.py)."""
     return unknown_references(column for bit, column in enumerate(noun.reference_columns) if bits & 1 << bit)
 
 
 async def _insert(context: Context, tx: Tx, noun: Noun, batch: RecordBatch) -> list[Inserted]:
-    """Inserts objects. Raises TryAgain if the custom fields have changed meanwhile."""
+    """Inserts objects. Raises TryAgain if the custom fields have changed since they were cached."""
     inserted = await table(noun).insert(tx, context.company.id, batch)
     if not inserted:
         context.server.fields.forget(context.company.id)
@@ -62,9 +62,9 @@ async def _insert(context: Context, tx: Tx, noun: Noun, batch: RecordBatch) -> l
 
 
 class Creation:
-    """The objects that one call creates: one statement, unless some depend on unique values of earlier ones.
+    """The creation of a call's objects: one statement, or more if objects depend on unique values of earlier objects.
 
-    `written` are the ids and objects of the new rows. `has_unique_values` says whether any object has a value for a
+    `written` has the ids and objects of the new rows. `has_unique_values` says whether any object has a value for a
     unique field.
     """
 
@@ -79,7 +79,7 @@ class Creation:
         outcomes: dict[int, Outcome] = {}
         remaining = self._checked.with_positions()
         while remaining:
-            turn = await self._unique_fields.next_turn(tx, remaining, creating=True, again=bool(outcomes))
+            turn = await self._unique_fields.next_turn(tx, remaining, creating=True, later_round=bool(outcomes))
             outcomes |= turn.outcomes
             if turn.ready:
                 outcomes |= await self._create(tx, turn.ready)
@@ -108,9 +108,9 @@ class Creation:
 
 
 class Rounds:
-    """The rounds in which one call updates objects: each changes a row at most once, in one statement.
+    """The rounds in which a call updates its objects. A round is one statement, and changes each row at most once.
 
-    `changed` are the ids of the rows that the call has changed.
+    `changed` has the ids of the rows that the call has changed.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Rounds:
         """Returns the outcome of each object by its position in the call."""
         outcomes: dict[int, Outcome] = {}
         while remaining:
-            turn = await self._unique_fields.next_turn(tx, remaining, again=bool(outcomes))
+            turn = await self._unique_fields.next_turn(tx, remaining, later_round=bool(outcomes))
             outcomes |= turn.outcomes
             now, later = self._split(turn.ready)
             again = await self._round(tx, now, outcomes) if now else []
@@ -137,11 +137,11 @@ class Rounds:
         return outcomes
 
     def written(self) -> list[tuple[int, Any]]:
-        """The ids of the changed rows with the objects that changed them, in the order sent."""
+        """Returns the ids of the changed rows with the objects that changed them, in the order sent."""
         return [(row_id, record) for _, row_id, record in sorted(self._written, key=lambda entry: entry[0])]
 
     async def _round(self, tx: Tx, placed: Sequence[Placed], outcomes: dict[int, Outcome]) -> list[Placed]:
-        """Updates the rows that the objects mean and adds the outcomes; returns the objects that must wait."""
+        """Updates the rows of the objects and adds the outcomes; returns the objects for the next round."""
         records = [record for record, _ in placed]
         documents = msgspec.json.encode(records).decode()
         batch = batch_of(self._context, self._noun, self._fields, records, documents, creating=False)
@@ -149,7 +149,7 @@ class Rounds:
         if not rows:
             self._context.server.fields.forget(self._context.company.id)
             raise TryAgain
-        again = {row.position for row in rows if row.found and not row.first} | self._perhaps_free(rows, records)
+        again = {row.position for row in rows if row.found and not row.first} | self._maybe_free(rows, records)
         await self._check_merged_ids(tx, rows, records)
         absent: list[Placed] = []
         for row in rows:
@@ -167,11 +167,11 @@ class Rounds:
         return [placed[position - 1] for position in again]
 
     def _is_absent(self, row: Updated) -> bool:
-        """Whether the row does not exist: if it was waited for and is not locked now, it was deleted meanwhile."""
+        """Returns whether the row does not exist, or was deleted while this call waited for its lock."""
         return not row.found or not (row.locked or self._skip_locked)
 
     async def _check_merged_ids(self, tx: Tx, rows: Sequence[Updated], records: Sequence[Any]) -> None:
-        """Raises MergedIds if objects mean, or name, merged leads."""
+        """Raises MergedIds if the id or a reference of an object is a merged id."""
         company_id = self._context.company.id
         unknown = ((records[row.position - 1], row.unknown) for row in rows)
         await merged_ids.check_references(tx, company_id, self._noun, unknown)
@@ -185,13 +185,13 @@ class Rounds:
         self._unique_fields.written(row_id, record)
 
     async def _absent(self, _tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
-        """The outcomes of objects whose row does not exist."""
+        """Returns the outcomes of objects whose row does not exist."""
         return {position: refused(self._missing) if self._missing else succeeded() for _, position in placed}
 
     def _split(self, placed: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
-        """The objects that surely mean different rows and keys, and those that must wait for them.
+        """Splits the objects into those that share no row and no key, and those that must wait for the next round.
 
-        Keys move in the order sent: an object that may move a key waits if an earlier one waits.
+        Keys move in the order sent: an object that may move a key waits if an earlier such object waits.
         """
         seen: set[object] = set()
         now: list[Placed] = []
@@ -208,10 +208,10 @@ class Rounds:
             seen |= own
         return now, later
 
-    def _perhaps_free(self, rows: Sequence[Updated], records: Sequence[Any]) -> set[int]:
-        """The objects whose key was taken before the round, and may have become free before their turn.
+    def _maybe_free(self, rows: Sequence[Updated], records: Sequence[Any]) -> set[int]:
+        """Returns the objects whose key was taken before the round, and which an earlier object may have freed.
 
-        They wait for the next round; so leads can swap their addresses in one call.
+        They wait for the next round, so that leads can swap their addresses in one call.
         """
         moved = [
             row.position for row in rows if row.changed and key_of(self._noun.key_column, records[row.position - 1])
@@ -229,22 +229,21 @@ class Rounds:
         return self._success(row)
 
     def _success(self, row: Updated) -> Outcome:
-        """The outcome of an object whose row exists and now is, or already was, as asked for."""
+        """Returns the outcome of an object whose row exists and now has, or already had, the values sent."""
         return succeeded() if row.changed else refused(NothingChanged())
 
 
 class Upserts(Rounds):
-    """The rounds of one upsert: a missing row is created, and a row that is already as asked for is a success."""
+    """The rounds of an upsert: creates missing rows, and counts a row that already has the values as a success."""
 
     _keys_can_be_free = False
-    """Whether the call's own objects can have freed a key since it was found taken."""
+    """Whether objects of this call can have freed a key that was taken before."""
 
     async def run(self, tx: Tx, remaining: Sequence[Placed]) -> dict[int, Outcome]:
         """Returns the outcome of each object by its position in the call.
 
-        Creates before it changes anything: keys are locked before rows, each in order, so that upserts do not block
-        each other in a circle. A taken key is left to the rounds, and so is a key that an earlier
-        object may take for its row.
+        Creates all new rows before it changes any row: keys are locked before rows, each in order, so that upserts do
+        not deadlock. Objects whose key is taken, or may be taken by an earlier object, are written by the rounds.
         """
         if self._unique_fields.by:
             return await super().run(tx, remaining)
@@ -267,7 +266,7 @@ class Upserts(Rounds):
         return outcomes | await super().run(tx, [placed for placed in remaining if placed[1] not in outcomes])
 
     async def _round(self, tx: Tx, placed: Sequence[Placed], outcomes: dict[int, Outcome]) -> list[Placed]:
-        """If leads are found by a unique field: creates the unknown ones, and finds nothing by address."""
+        """Creates the leads that do not exist, if leads are looked up by a unique field instead of the address."""
         if not self._unique_fields.by:
             return await super()._round(tx, placed, outcomes)
         known = [(record, position) for record, position in placed if record.id is not msgspec.UNSET]
@@ -283,7 +282,7 @@ class Upserts(Rounds):
     async def _absent(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         """Returns 404 for an unknown id. A key freed by an earlier object of the same call can be used.
 
-        That locks a key after rows. If only another call can have freed the key, the call starts again instead.
+        Using it locks a key after rows. If only another call can have freed the key, raises TryAgain instead.
         """
         free = [(record, position) for record, position in placed if record.id is msgspec.UNSET]
         if self._unique_fields.by or (free and not self._keys_can_be_free):
@@ -291,12 +290,12 @@ class Upserts(Rounds):
         not_found = refused(self._missing or NoSuchRecord())
         outcomes = {position: not_found for record, position in placed if record.id is not msgspec.UNSET}
         outcomes |= await self._create(tx, free)
-        if len(outcomes) < len(placed):  # another call took a key meanwhile
+        if len(outcomes) < len(placed):  # another call took a key in the meantime
             raise TryAgain
         return outcomes
 
     async def _create(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
-        """Creates rows; returns no outcome for an object whose key is taken."""
+        """Creates rows and returns their outcomes, but none for objects whose key is taken."""
         if not placed:
             return {}
         records = [record for record, _ in placed]

@@ -21,23 +21,26 @@ Placed = tuple[Any, int]
 VALUE_TAKEN = "Another lead has this value, and the field is unique"
 
 WAITING_MAX = 50
-"""How many of the waiting objects a round looks at: where each depends on the one before, only one can be written."""
+"""The most objects that a later round checks: if each depends on the one before, a round can write only one."""
 
 
 def key_of(keyed: Column | None, record: Any) -> str | None:
-    """The normalised text by which the object's row is found, if the object has one."""
+    """Returns the normalised text by which the object's row is found, or None if the object has no such text."""
     value = getattr(record, keyed.name) if keyed else UNSET
     return keyed.make_key(value) if keyed and keyed.make_key and isinstance(value, str) else None
 
 
 def identities(noun: Noun, record: Any) -> set[object]:
-    """What identifies the row that an object means, or will mean: its id and its key."""
+    """Returns the id and the key of an object, either of which identifies its row."""
     pair = {getattr(record, "id", UNSET), key_of(noun.key_column, record)}
     return {identity for identity in pair if identity is not None and identity is not UNSET}
 
 
 class Turn:
-    """The objects of a call for the next round: `ready` to be written, `waiting` for a later round, or refused."""
+    """The objects of a call, split for the next round.
+
+    `ready` are written now, `waiting` in a later round. `outcomes` has the refusals by position.
+    """
 
     def __init__(self) -> None:
         self.ready: list[Placed] = []
@@ -46,11 +49,11 @@ class Turn:
 
 
 class UniqueFields:
-    """The unique fields of one call. Objects without a value for any of them pass, and cost nothing.
+    """Checks the unique fields of one call. A call without values for them needs no query.
 
-    The database decides (store/fields/unique_values.py). The look before the write tells each object which of its
-    values is taken. If another call takes a value after that look, the call starts again and finds it taken.
-    With `by` leads are found by that field.
+    The unique constraint of the database decides (store/fields/unique_values.py). The check before the write only finds
+    out which values are taken. If another call takes a value after the check, the call is retried and gets 301.
+    With `by`, leads are looked up by that field.
     """
 
     def __init__(self, context: Context, noun: Noun, fields: FieldSet, *, by: Field | None = None) -> None:
@@ -58,19 +61,19 @@ class UniqueFields:
         self._unique: Mapping[str, Field] = fields.unique_fields if noun is LEAD else {}
         self._written: set[int] = set()
         self.address_taken: set[int] = set()
-        """Positions of objects for which no lead was found and none created, because their address is taken."""
+        """Positions of objects without a lead whose creation failed, because their address is taken."""
 
     def has_values(self, records: Sequence[Any]) -> bool:
-        """Whether any of the objects has a value for a unique field."""
+        """Returns whether any of the objects has a value for a unique field."""
         return any(getattr(record, name) is not UNSET for name in self._unique for record in records)
 
     def written(self, lead_id: int, record: Any) -> None:
-        """Notes that this object was written to this lead."""
+        """Notes that the object was written to the lead, so that `verify` stores its unique values."""
         if self._unique and self.has_values([record]):
             self._written.add(lead_id)
 
     async def verify(self, tx: Tx) -> None:
-        """Takes the values of the written leads. Raises TryAgain if another call took one of them first."""
+        """Stores the unique values of the written leads. Raises TryAgain if another call took one of them first."""
         if self._written:
             conflicts = await unique_values.store_values(
                 tx, self._context.company.id, self._fields, sorted(self._written)
@@ -80,55 +83,57 @@ class UniqueFields:
                 raise TryAgain
 
     async def next_turn(
-        self, tx: Tx, remaining: Sequence[Placed], *, creating: bool = False, again: bool = False
+        self, tx: Tx, remaining: Sequence[Placed], *, creating: bool = False, later_round: bool = False
     ) -> Turn:
         """Splits the objects into those that can be written now, those that depend on them, and refused ones (301).
 
-        `again` says that all of them had to wait in an earlier round.
+        With `later_round`, all of them waited in an earlier round.
         """
         turn = Turn()
         if not self._unique:
             turn.ready = list(remaining)
             return turn
         await self.verify(tx)
-        later: Sequence[Placed] = remaining[WAITING_MAX:] if again else ()
+        later: Sequence[Placed] = remaining[WAITING_MAX:] if later_round else ()
         remaining = remaining[: len(remaining) - len(later)]
-        wishes = [wish for placed in remaining for wish in self._wishes(placed, creating=creating)]
-        if not wishes:
+        wanted = [value for placed in remaining for value in self._wanted_values(placed, creating=creating)]
+        if not wanted:
             turn.ready, turn.waiting = list(remaining), list(later)
             return turn
-        rows_at: dict[int, list[ValueHolder]] = {}
-        for row in await unique_values.find_holders(tx, self._context.company.id, wishes):
-            rows_at.setdefault(row.position, []).append(row)
-        self._fill(turn, remaining, rows_at)
+        rows_by_position: dict[int, list[ValueHolder]] = {}
+        for row in await unique_values.find_holders(tx, self._context.company.id, wanted):
+            rows_by_position.setdefault(row.position, []).append(row)
+        self._fill(turn, remaining, rows_by_position)
         turn.waiting += later
         return turn
 
-    def _fill(self, turn: Turn, remaining: Sequence[Placed], rows_at: Mapping[int, Sequence[ValueHolder]]) -> None:
-        """Fills the turn, given the leads and values that the database has for each position."""
-        claimed, claimed_by_waiting = set[object](), set[object]()
-        given_up = set[tuple[int, int]]()
-        awaited = set[tuple[int, int | None]]()  # values that waiting objects ask for, by field and holder
+    def _fill(
+        self, turn: Turn, remaining: Sequence[Placed], rows_by_position: Mapping[int, Sequence[ValueHolder]]
+    ) -> None:
+        """Splits the objects into the lists of the turn, by the current holders of the values they want."""
+        used, used_by_waiting = set[object](), set[object]()
+        freed = set[tuple[int, int]]()  # values that earlier objects replace, by field and lead
+        awaited = set[tuple[int, int | None]]()  # values that waiting objects want, by field and holder
         for record, position in remaining:
-            rows = rows_at.get(position, [])
+            rows = rows_by_position.get(position, [])
             lead_id = self._lead_of(record, rows)
             own = identities(self._noun, record) | {(row.unique_id, row.key) for row in rows if row.key}
             taken = [row for row in rows if row.holder_id not in {None, lead_id}]
-            becomes_free = any((row.unique_id, row.holder_id) in given_up for row in taken)
-            gives_early = any((row.unique_id, lead_id) in awaited for row in rows)
-            if own & (claimed if rows else claimed_by_waiting) or becomes_free or gives_early:
+            becomes_free = any((row.unique_id, row.holder_id) in freed for row in taken)
+            frees_too_early = any((row.unique_id, lead_id) in awaited for row in rows)
+            if own & (used if rows else used_by_waiting) or becomes_free or frees_too_early:
                 turn.waiting.append((record, position))
                 awaited |= {(row.unique_id, row.holder_id) for row in taken}
-                claimed_by_waiting |= own
+                used_by_waiting |= own
             elif taken or (position in self.address_taken and lead_id is None):
                 turn.outcomes[position] = refused(self._taken_error(taken))
                 continue
             else:
                 turn.ready.append((record, position))
-            claimed |= own
-            given_up |= {(row.unique_id, lead_id) for row in rows if lead_id is not None}
+            used |= own
+            freed |= {(row.unique_id, lead_id) for row in rows if lead_id is not None}
 
-    def _wishes(self, placed: Placed, *, creating: bool) -> list[WantedValue]:
+    def _wanted_values(self, placed: Placed, *, creating: bool) -> list[WantedValue]:
         record, position = placed
         values = [(field, getattr(record, name)) for name, field in self._unique.items()]
         if all(value is UNSET for _, value in values):
@@ -142,7 +147,7 @@ class UniqueFields:
         ]
 
     def _lead_of(self, record: Any, rows: Sequence[ValueHolder]) -> int | None:
-        """The lead that the object means, as far as it is known; an object found by a field gets its lead's id."""
+        """Returns the id of the object's lead, or None. Sets the `id` of an object whose lead was found by a field."""
         if self.by and record.id is UNSET:
             lead_id = next((row.holder_id for row in rows if row.unique_id == self.by.unique_id), None)
             if lead_id is not None:

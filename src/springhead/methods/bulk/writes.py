@@ -1,4 +1,4 @@
-"""Bulk writes of any noun: create, update, upsert and delete. What is special to a noun comes in as hooks."""
+"""Bulk writes of any noun: create, update, upsert and delete. A noun adds its own rules as hooks."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.nouns.table import table
 
 FLAT_ERRORS = (MalformedObject, TooManyObjects, UnexpectedArray)
-"""The errors of every write of one object, or of a list of them, besides 205."""
+"""The errors of every write of a single object or a list of objects, besides 205."""
 
 WRITE_ERRORS = (MissingObjects, *FLAT_ERRORS)
 """The errors of every bulk write, besides 205."""
@@ -39,7 +39,7 @@ Check = Callable[[Any], ApiError | None]
 """A noun's rule about one object: returns why the object is refused, or None. It may complete the object."""
 
 BeforeWrite = Callable[[Context, Tx, FieldSet, Sequence[Any]], Awaitable[None]]
-"""Runs before the objects are stored, in the same transaction: takes locks, looks up what is there."""
+"""Runs before the objects are stored, in the same transaction: takes locks, reads related rows."""
 
 AfterWrite = Callable[[Context, Tx, FieldSet, Sequence[int]], Awaitable[None]]
 """Runs after the objects with these ids were written or deleted, in the same transaction."""
@@ -48,20 +48,21 @@ AfterValues = Callable[[Context, Tx, Sequence[tuple[int, Any]]], Awaitable[None]
 """Runs after a value was written, in the same transaction. Gets ids and values in the order sent."""
 
 Undeletable = Callable[[Context, Tx, FieldSet, Sequence[int]], Awaitable[Mapping[int, ApiError]]]
-"""Returns which of the objects with these ids cannot be deleted, and why. Locks what could change that."""
+"""Returns an error for each of these ids that cannot be deleted. Locks the rows on which this depends."""
 
 BeforeDelete = Callable[[Context, Tx, FieldSet, Sequence[int]], Awaitable[Sequence[int] | None]]
 """Runs before the objects with these ids are deleted. May return the ids to delete instead of these."""
 
 
 class Hooks(msgspec.Struct, frozen=True, kw_only=True):
-    """What a noun adds to the common way of writing; each hook runs in the transaction of the write.
+    """The rules of a noun for its writes. Each hook runs in the transaction of the write.
 
-    `check` sees each well-formed object. `before_write` runs before the objects of a create or an update are stored,
-    `after_write` after that; calls for which `after_write_applies` is false are spared the transaction. `after_values`
-    has hooks by column: they run for objects that were sent with a value for the column, and cost other calls nothing.
-    A delete keeps the objects that `undeletable` names, and runs `before_delete` and `after_delete`. `starts_jobs` says
-    that a delete can start background jobs: the call drives them for a while, so that a small company sees all done.
+    `check` runs for each well-formed object. `before_write` runs before the objects of a create or an update are
+    stored, `after_write` after that. Calls for which `after_write_applies` is false do not need the transaction.
+    `after_values` has hooks by column: they run only for objects that were sent with a value for the column. A delete
+    does not delete the objects that `undeletable` names, and runs `before_delete` and `after_delete`. `starts_jobs`
+    says that a delete can start background jobs: the call runs them for a while, so that for a small company everything
+    is done when the call returns.
     """
 
     check: Check | None = None
@@ -75,7 +76,7 @@ class Hooks(msgspec.Struct, frozen=True, kw_only=True):
     starts_jobs: bool = False
 
     def after_values_of(self, records: Sequence[Any]) -> Mapping[str, AfterValues]:
-        """The hooks by column for which any of the objects has a value."""
+        """Returns the hooks of the columns for which any of the objects has a value."""
         return {
             name: hook
             for name, hook in self.after_values.items()
@@ -96,9 +97,9 @@ async def create(context: Context, noun: Noun, objects: list[Json], hooks: Hooks
         after_write = hooks.after_write if hooks.after_write and hooks.after_write_applies(fields) else None
         after_values = hooks.after_values_of(checked.valid)
         creation = Creation(context, noun, fields, checked)
-        # A single statement needs no transaction of its own, unless it may have to be undone.
-        can_be_undone = creation.has_unique_values or noun.lead_columns
-        atomic = bool(hooks.before_write or after_write or after_values or can_be_undone)
+        # A single statement needs no explicit transaction, unless it may have to be rolled back.
+        can_roll_back = creation.has_unique_values or noun.lead_columns
+        atomic = bool(hooks.before_write or after_write or after_values or can_roll_back)
         async with _transaction(tx, needed=atomic):
             if checked.valid and hooks.before_write:
                 await hooks.before_write(context, tx, fields, checked.valid)
@@ -119,8 +120,8 @@ async def update(
 ) -> WriteResult:
     """Changes the objects and returns an outcome for each; `missing` is the error for an unknown object.
 
-    Runs in rounds: a round changes each row at most once, and objects for a row that is already changed wait for the
-    next round. A call whose objects all mean different rows is one round, which is one statement.
+    Runs in rounds: a round is one statement, and changes each row at most once. A further object for the same row waits
+    for the next round. A call whose objects are all for different rows needs one round.
     """
     return await _write_in_rounds(context, noun, objects, hooks, kind=Rounds, missing=missing)
 
@@ -130,38 +131,38 @@ async def upsert(
 ) -> WriteResult:
     """Changes the objects that exist, creates the others, and returns an outcome for each; 404 for an unknown id.
 
-    With `by` objects are found by that unique field, of which each has a value.
+    With `by`, objects are looked up by that unique field, for which each has a value.
     """
     return await _write_in_rounds(context, noun, objects, hooks, kind=Upserts, missing=NoSuchRecord(), by=by)
 
 
 async def delete(context: Context, noun: Noun, objects: list[Json], hooks: Hooks = NO_HOOKS) -> WriteResult:
     """Deletes the objects, each given as `{id}` or as the bare id; 302 for an unknown object."""
-    wanted: list[int | ApiError] = [id_of(record, noun) for record in objects]
-    ids = list(dict.fromkeys(wish for wish in wanted if isinstance(wish, int)))
-    kept: Mapping[int, ApiError] = {}
+    ids_or_errors: list[int | ApiError] = [id_of(record, noun) for record in objects]
+    ids = list(dict.fromkeys(row_id for row_id in ids_or_errors if isinstance(row_id, int)))
+    undeletable: Mapping[int, ApiError] = {}
     async with context.tx() as tx:
         fields = await context.fields(tx)
         async with _transaction(tx, needed=bool(hooks.undeletable or hooks.before_delete or hooks.after_delete)):
             if hooks.undeletable:
-                kept = await hooks.undeletable(context, tx, fields, ids)
-                ids = [row_id for row_id in ids if row_id not in kept]
+                undeletable = await hooks.undeletable(context, tx, fields, ids)
+                ids = [row_id for row_id in ids if row_id not in undeletable]
             if hooks.before_delete:
-                chosen = await hooks.before_delete(context, tx, fields, ids)
-                ids = ids if chosen is None else list(chosen)
+                other_ids = await hooks.before_delete(context, tx, fields, ids)
+                ids = ids if other_ids is None else list(other_ids)
             deleted = await table(noun).delete(tx, context.company.id, ids)
             if hooks.after_delete and deleted:
                 await hooks.after_delete(context, tx, fields, sorted(deleted))
     if hooks.starts_jobs and deleted:
         await context.server.jobs.finish(context.company.id)
     outcomes: list[Outcome] = []
-    for wish in wanted:
-        if isinstance(wish, ApiError):
-            outcomes.append(refused(wish))
-        elif wish in kept:
-            outcomes.append(refused(kept[wish]))
-        elif wish in deleted:
-            deleted.remove(wish)
+    for row_id in ids_or_errors:
+        if isinstance(row_id, ApiError):
+            outcomes.append(refused(row_id))
+        elif row_id in undeletable:
+            outcomes.append(refused(undeletable[row_id]))
+        elif row_id in deleted:
+            deleted.remove(row_id)
             outcomes.append(succeeded())
         else:
             outcomes.append(refused(NothingChanged()))
@@ -169,7 +170,7 @@ async def delete(context: Context, noun: Noun, objects: list[Json], hooks: Hooks
 
 
 def id_of(record: Json, noun: Noun, name: str = "id") -> int | ApiError:
-    """The id that an object of a delete names, or the error for an object that names none."""
+    """Returns the id of an object to delete, or an error if the object has no valid id."""
     column = noun.by_name[name]
     value = record.get(name) if isinstance(record, dict) else record
     if isinstance(record, dict) and name not in record:
@@ -194,7 +195,7 @@ async def _write_in_rounds(
     missing: ApiError | None,
     by: Field | None = None,
 ) -> WriteResult:
-    """Writes the objects in rounds of that kind, and runs the hooks, in one transaction."""
+    """Writes the objects in rounds of the given class, and runs the hooks, in one transaction."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
         checked = await _check(context, tx, noun, fields, objects, hooks=hooks, creating=False)
@@ -212,7 +213,7 @@ async def _write_in_rounds(
 async def _check(
     context: Context, tx: Tx, noun: Noun, fields: FieldSet, objects: list[Json], *, hooks: Hooks, creating: bool
 ) -> CheckedObjects:
-    """Checks the objects of a call. Before an object is refused, makes sure that the custom fields are current."""
+    """Checks the objects of a call. If an object is refused, makes sure that the cached custom fields are current."""
     checked = object_schema(noun, fields, creating=creating).check(objects)
     check = hooks.check
     refusals: dict[int, ApiError] = {}
@@ -221,7 +222,7 @@ async def _check(
         if refusal:
             refusals[position] = refusal
     if check:
-        checked.encoded = None  # it may have completed objects
+        checked.encoded = None  # a check may have changed objects
     checked.refuse(refusals)
     if checked.refusals:
         await context.verify(tx, fields)
@@ -231,7 +232,7 @@ async def _check(
 
 
 def _empty_text(noun: Noun, record: Any) -> InvalidParameters | None:
-    """205 for a required text that is empty."""
+    """Returns 205 if a required text is empty, or None."""
     problems = [
         column.problem("Expected a text that is not empty" if not column.key_sql else _NO_ADDRESS)
         for column in noun.required_texts
@@ -242,7 +243,7 @@ def _empty_text(noun: Noun, record: Any) -> InvalidParameters | None:
 
 @asynccontextmanager
 async def _transaction(tx: Tx, *, needed: bool) -> AsyncGenerator[None]:
-    """Everything inside commits together, if that is needed."""
+    """Opens a transaction around the block if it is needed."""
     if needed:
         async with tx.atomic():
             yield

@@ -1,1 +1,1 @@
-"""Methods about forms, capture settings and tracked links. What the public reaches stands in `springhead.capture`."""
+"""Methods about forms, capture settings and tracked links. The public addresses are served by `springhead.capture`."""

@@ -121,13 +121,13 @@ def _sent(value: Any) -> Any:
 
 
 class _Urls(Param):
-    """The targets of the links of a message."""
+    """The URLs of the links of a message."""
 
     type: ClassVar[str] = "list"
     about = f"The targets of the links of the message: up to {URLS_MAX} http or https addresses."
 
     def read(self, name: str, value: Json, *, required: bool) -> list[str]:
-        """The addresses without duplicates, in the order sent."""
+        """Returns the URLs without duplicates, in the order sent."""
         if not isinstance(value, list) or len(value) > URLS_MAX:
             message = f"Expected a list of at most {URLS_MAX} addresses"
             raise InvalidParameters(self.problem(name, message, required=required))
@@ -141,11 +141,11 @@ class _Urls(Param):
         return list(dict.fromkeys(urls))
 
     def schema(self) -> dict[str, Json]:
-        """A list of addresses."""
+        """Returns the JSON schema of a list of URLs."""
         return {"type": "array", "items": {"type": "string", "format": "uri"}, "maxItems": URLS_MAX}
 
     def empty(self, value: Json) -> bool:
-        """A message without links is valid."""
+        """Returns whether no URL was sent; a message without links is valid."""
         return value in (None, "", [], {})
 
 

@@ -32,10 +32,10 @@ _GIVEN = (Example({"objects": [{"name": _NAME, "fields": _FIELDS}]}, [CREATED], 
 _ROW = row(FORM, name=_NAME, fields=_FIELDS, publicID=..., hostedURL=..., formAction=..., embedCode=...)
 
 
-async def _hooks(context: Context, **more: Any) -> Hooks:
-    """The hooks of forms, which check against the company's fields; a write verifies that the fields are current."""
+async def _hooks(context: Context, **hooks: Any) -> Hooks:
+    """Returns the hooks of a write, which check each form against the company's fields."""
     async with context.tx() as tx:
-        return Hooks(check=partial(check_form, fields=await context.fields(tx)), **more)
+        return Hooks(check=partial(check_form, fields=await context.fields(tx)), **hooks)
 
 
 async def _publish(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:

@@ -26,7 +26,7 @@ _SCAN_MAX = 10_000
 """The most changes that a call with `kinds` examines."""
 
 _ROW = {"sequence": ..., "eventID": ..., "kind": ..., "leadID": ..., "createTimestamp": ...}
-_BESIDE: Mapping[str, Json] = {
+_EXTRA: Mapping[str, Json] = {
     "cursor": {"type": "string", "description": "The cursor for the next call.", "example": "2"},
     "more": {"type": "boolean", "description": "Whether there are changes after the cursor.", "example": False},
 }
@@ -34,7 +34,7 @@ _BESIDE: Mapping[str, Json] = {
 
 @method(
     UnexpectedArray,
-    result=Reads(CHANGE, extra=_BESIDE),
+    result=Reads(CHANGE, extra=_EXTRA),
     vendor=False,
     section="own",
     extra_seconds=WAIT_MAX,

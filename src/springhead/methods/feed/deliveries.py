@@ -27,12 +27,16 @@ _UNKNOWN = failed(404, "A record with that ID does not exist")
 _REDELIVERIES = ObjectSchema(REDELIVERY, creating=True)
 
 
-def _outcomes(objects: Sequence[Json], known: Mapping[int, Outcome]) -> WriteResult:
-    """The outcome of each object that names a subscription; 404 for an unknown subscription."""
-    wanted = [writes.id_of(record, SUBSCRIPTION) for record in objects]
-    return WriteResult(
-        [refused(wish) if isinstance(wish, ApiError) else known.get(wish) or refused(NoSuchRecord()) for wish in wanted]
-    )
+def _outcomes(objects: Sequence[Json], by_subscription: Mapping[int, Outcome]) -> WriteResult:
+    """Returns the outcome of each object by its subscription; 404 for an unknown subscription."""
+    outcomes: list[Outcome] = []
+    for record in objects:
+        subscription_id = writes.id_of(record, SUBSCRIPTION)
+        if isinstance(subscription_id, ApiError):
+            outcomes.append(refused(subscription_id))
+        else:
+            outcomes.append(by_subscription.get(subscription_id) or refused(NoSuchRecord()))
+    return WriteResult(outcomes)
 
 
 def _ids(objects: Sequence[Json]) -> list[int]:
@@ -69,20 +73,20 @@ async def test_lead_subscriptions(
         raise InvalidParameters({"param": "Idempotency-Key", "message": "A test takes no key"})
     async with context.tx() as tx:
         targets = await subscriptions.targets(tx, context.company.id, _ids(objects))
-    trials = await asyncio.gather(*(context.server.pushes.send_test(target) for target in targets.values()))
-    answers = {target_id: _trial_outcome(trial) for target_id, trial in zip(targets, trials, strict=True)}
+    results = await asyncio.gather(*(context.server.pushes.send_test(target) for target in targets.values()))
+    answers = {target_id: _test_outcome(result) for target_id, result in zip(targets, results, strict=True)}
     return _outcomes(objects, answers)
 
 
-def _trial_outcome(trial: TestPushResult) -> Outcome:
+def _test_outcome(result: TestPushResult) -> Outcome:
     return {
         **succeeded(),
         "receiver": {
-            "accepted": trial.success,
-            "status": trial.status,
-            "durationMs": trial.duration_ms,
-            "error": trial.error,
-            "answer": trial.answer,
+            "accepted": result.success,
+            "status": result.status,
+            "durationMs": result.duration_ms,
+            "error": result.error,
+            "answer": result.answer,
         },
     }
 
@@ -199,7 +203,7 @@ async def redeliver_lead_updates(
 
 def _moment(context: Context, written: str) -> datetime:
     parsed = times.parse(written)
-    assert parsed is not None  # noqa: S101 - it was checked
+    assert parsed is not None  # noqa: S101 - the schema has checked it
     return times.to_utc(parsed, context.zone)
 
 

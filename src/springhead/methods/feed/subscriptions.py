@@ -43,7 +43,7 @@ _ROW = row(SUBSCRIPTION, url=_URL, kinds=list(DEFAULT_KINDS), sentSequence="0", 
 
 
 async def _begin(context: Context, tx: Tx, ids: Sequence[int]) -> None:
-    """Starts new subscriptions; 205 for the whole call if there are too many."""
+    """Starts new subscriptions. Raises 205 for the whole call if the company then has too many."""
     await subscriptions.begin(
         tx, context.company.id, {subscription_id: new_secret() for subscription_id in ids}, utc=context.utc
     )
@@ -67,13 +67,13 @@ async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
 
 
 async def _hooks(context: Context) -> Hooks:
-    """The hooks of a write: URLs must be allowed for pushes, and fields must exist."""
+    """Returns the hooks of a write, which check that pushes may go to the URLs and that the fields exist."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
-    known = [*LEAD.by_name, *(column.name for column in fields.columns.get(LEAD.name, ()))]
+    field_names = [*LEAD.by_name, *(column.name for column in fields.columns.get(LEAD.name, ()))]
 
     def check(record: Any) -> ApiError | None:
-        return check_subscription(record, context.server.pushes.networks, known)
+        return check_subscription(record, context.server.pushes.networks, field_names)
 
     return Hooks(check=check, after_write=_after_create)
 
@@ -112,9 +112,9 @@ async def subscribe_to_lead_updates(
     )
     outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
-        made = await subscriptions.subscribe(tx, context.company.id, [record.url for record in checked.valid])
-        if made:
-            await _begin(context, tx, made)
+        created = await subscriptions.subscribe(tx, context.company.id, [record.url for record in checked.valid])
+        if created:
+            await _begin(context, tx, created)
     context.server.pushes.wake(context.company.id)
     return WriteResult.in_order(outcomes | {position: succeeded() for position in checked.positions})
 

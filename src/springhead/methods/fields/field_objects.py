@@ -1,4 +1,4 @@
-"""Fields as objects of a call: their checks, and the fields that they describe."""
+"""Objects of the methods about fields: checks them, and converts them into fields."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ _SYSTEM_NAMES = {field.system_name for field in SYSTEM_FIELDS} | LEAD.by_name.ke
 
 
 def split_options(objects: Sequence[Json]) -> tuple[list[Json], dict[int, Json]]:
-    """Returns the objects without `options`, and the `options` by position: a list is not a column of the wire."""
+    """Returns the objects without `options`, and the `options` by position, because columns cannot be lists."""
     options: dict[int, Json] = {}
     plain: list[Json] = []
     for position, record in enumerate(objects):
@@ -51,7 +51,7 @@ def split_options(objects: Sequence[Json]) -> tuple[list[Json], dict[int, Json]]
 
 
 def new_field(record: Any, options: Json) -> Field:
-    """Returns the field that the object of a create describes. Raises 205 for invalid values."""
+    """Returns the new field that an object describes. Raises 205 for invalid values."""
     if record.dataType not in DATA_TYPES[record.relationship]:
         message = f"Expected, for {record.relationship}, one of: {', '.join(DATA_TYPES[record.relationship])}"
         raise InvalidParameters(_COLUMNS["dataType"].problem(message))
@@ -117,7 +117,7 @@ def _wrong_options(message: str) -> InvalidParameters:
 
 
 def changed_field(fields: Mapping[int, Field], record: Any, options: Json) -> Field:
-    """Returns the field as changed by the object. Raises 302 if there is no such field, or no change."""
+    """Returns the field with the changes of the object. Raises 302 if the field does not exist or does not change."""
     if record.id is msgspec.UNSET:
         raise InvalidParameters(_COLUMNS["id"].problem("Required parameter is missing"))
     if record.id in _SYSTEM_IDS:
@@ -136,7 +136,7 @@ def changed_field(fields: Mapping[int, Field], record: Any, options: Json) -> Fi
 
 
 def field_id_of(record: Json, by_name: Mapping[str, int]) -> int:
-    """Returns the id of the field that an object names; 0 for an unknown field."""
+    """Returns the id of the field that an object names, or 0 for an unknown field."""
     if not isinstance(record, dict):
         raise MalformedObject({"param": "field", "message": "Expected an object with a systemName"})
     name, number = record.get("systemName"), record.get("id")

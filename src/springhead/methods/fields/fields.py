@@ -96,9 +96,9 @@ async def get_fields(
     The `systemName` is the key of the field in its objects. All filters must match.
     """
     async with context.tx() as tx:
-        known = await context.fields(tx)
-        await context.verify(tx, known)
-    rows = [field.row() for field in (*SYSTEM_FIELDS, *known.fields) if _matches(field, where)]
+        field_set = await context.fields(tx)
+        await context.verify(tx, field_set)
+    rows = [field.row() for field in (*SYSTEM_FIELDS, *field_set.fields) if _matches(field, where)]
     return ReadResult(rows[offset : offset + limit])
 
 
@@ -140,8 +140,8 @@ async def create_fields(
         except InvalidParameters as error:
             refusals[position] = error
     checked.refuse(refusals)
-    async with _locked_fields(context) as (tx, known):
-        free = {name: CUSTOM_FIELDS_MAX - len(columns) for name, columns in known.columns.items()}
+    async with _locked_fields(context) as (tx, field_set):
+        free = {name: CUSTOM_FIELDS_MAX - len(columns) for name, columns in field_set.columns.items()}
         for position, field in list(fields.items()):
             free[field.relationship] -= 1
             if free[field.relationship] < 0:
@@ -159,7 +159,7 @@ async def create_fields(
 
 @asynccontextmanager
 async def _locked_fields(context: Context) -> AsyncGenerator[tuple[Tx, FieldSet]]:
-    """Change the company's fields, one call at a time; every server process notices by the version."""
+    """Locks the company's custom fields for a change, and raises their version, so that all processes notice it."""
     async with context.tx() as tx:
         async with tx.atomic():
             await store.raise_version(tx, context.company.id)
@@ -200,8 +200,8 @@ async def update_fields(
     checked = _CHANGED.check(objects)
     checked.refuse(await unique_fields.check_values(context, checked.with_positions()))
     outcomes = checked.refused_outcomes()
-    async with _locked_fields(context) as (tx, known):
-        fields = {field.id: field for field in known.fields}
+    async with _locked_fields(context) as (tx, field_set):
+        fields = {field.id: field for field in field_set.fields}
         changed: dict[int, Field] = {}
         for record, position in checked.with_positions():
             try:
@@ -212,7 +212,7 @@ async def update_fields(
             fields[field.id] = changed[field.id] = field
             outcomes[position] = succeeded()
         numbers = await store.replace(tx, context.company.id, list(changed.values()))
-        marked = await unique_fields.begin(context, tx, known, numbers)
+        marked = await unique_fields.begin(context, tx, field_set, numbers)
     if marked:
         outcomes |= await unique_fields.finish(context, checked, marked)
     return WriteResult.in_order(outcomes)
@@ -248,8 +248,8 @@ async def delete_fields(
     Their values disappear from every object, and their system names are never used again. Filters of lists and score
     rules that name a deleted field treat it as empty for every lead.
     """
-    async with _locked_fields(context) as (tx, known):
-        by_name = {field.system_name: field.id for field in known.fields}
+    async with _locked_fields(context) as (tx, field_set):
+        by_name = {field.system_name: field.id for field in field_set.fields}
         remaining = set(by_name.values())
         outcomes: list[Outcome] = []
         deleted: list[int] = []
@@ -265,11 +265,11 @@ async def delete_fields(
             deleted.append(field_id)
             outcomes.append(succeeded())
         await store.delete(tx, context.company.id, deleted)
-        names = [field.system_name for field in known.fields if field.id in deleted]
-        affected_lists = filtered_lists.lists_naming(known, names)
+        names = [field.system_name for field in field_set.fields if field.id in deleted]
+        affected_lists = filtered_lists.lists_naming(field_set, names)
         await filtered_lists.fill(tx, context.company.id, affected_lists)
-        scored = await scoring.fields_gone(tx, context.company.id, known, names)
-        numbers = [field.unique_id for field in known.fields if field.id in deleted and field.unique_id is not None]
+        scored = await scoring.fields_gone(tx, context.company.id, field_set, names)
+        numbers = [field.unique_id for field in field_set.fields if field.id in deleted and field.unique_id is not None]
         await unique_values.clear(tx, context.company.id, numbers)
     if affected_lists or scored:
         await context.server.jobs.finish(context.company.id)

@@ -1,4 +1,4 @@
-"""Unique fields: what a change of custom fields does when a field becomes unique, or is no longer unique."""
+"""Custom fields that become unique, or are no longer unique."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +13,11 @@ from springhead.store.fields import fields as store
 from springhead.store.fields import unique_values
 
 SECONDS = 2.0
-"""How long a call searches for shared values. If that is not enough, a background job finds them."""
+"""Seconds that a call searches for shared values. If they do not suffice, a background job continues."""
 
 
 async def check_values(context: Context, placed: Sequence[tuple[Any, int]]) -> dict[int, ApiError]:
-    """Returns a refusal for each field that is to become unique although leads share a value of it."""
+    """Returns a refusal for each field that should become unique although leads share a value."""
     refusals: dict[int, ApiError] = {}
     requested = {record.id: position for record, position in placed if record.isUnique is True}
     if requested:
@@ -32,7 +32,7 @@ async def check_values(context: Context, placed: Sequence[tuple[Any, int]]) -> d
 
 
 async def _shared_values(context: Context, tx: Tx, name: str) -> InvalidParameters | None:
-    """Returns 205 if leads share a value of the field; None if no shared value was found in time."""
+    """Returns 205 if leads share a value of the field, or None if the search found no shared value in time."""
     try:
         async with tx.within(SECONDS):
             shared = await unique_values.find_shared_values(tx, context.company.id, name)
@@ -63,7 +63,7 @@ async def begin(context: Context, tx: Tx, before: FieldSet, numbers: Mapping[int
 
 
 async def finish(context: Context, checked: CheckedObjects, marked: Mapping[int, int]) -> dict[int, Outcome]:
-    """Runs the jobs of fields that became unique for a while; refuses fields whose values are shared."""
+    """Runs the jobs of the newly unique fields for a while; refuses fields of which leads share a value."""
     await context.server.jobs.finish(context.company.id)
     async with context.tx() as tx:
         fields = {field.id: field for field in (await store.load(tx, context.company.id)).fields}
@@ -72,9 +72,11 @@ async def finish(context: Context, checked: CheckedObjects, marked: Mapping[int,
             field = fields.get(record.id)
             if record.id in marked and record.isUnique is True and field and not field.is_unique:
                 error = await _shared_values(context, tx, field.system_name)
-                refusals[position] = refused(error or InvalidParameters(FIELD.by_name["isUnique"].problem(_DOUBLED)))
+                refusals[position] = refused(
+                    error or InvalidParameters(FIELD.by_name["isUnique"].problem(_SHARED_VALUE))
+                )
     context.server.fields.forget(context.company.id)
     return refusals
 
 
-_DOUBLED = "Several leads have the same value"
+_SHARED_VALUE = "Several leads have the same value"

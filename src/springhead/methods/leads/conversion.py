@@ -119,7 +119,7 @@ async def convert_leads(
 
 
 class _Plan(msgspec.Struct):
-    """The conversion of one lead. `name` is that of the account to find or create, and `key` its normalised form."""
+    """The conversion of one lead. `name` is the name of the account to find or create, `key` is its normalised form."""
 
     position: int
     asked: Any
@@ -132,7 +132,7 @@ class _Plan(msgspec.Struct):
 
     @property
     def creates_opportunity(self) -> bool:
-        """Whether an opportunity is to be created."""
+        """Whether the conversion creates an opportunity."""
         return self.asked.opportunityName is not UNSET
 
     @property
@@ -151,38 +151,38 @@ class _Conversion:
     def __init__(self, context: Context, tx: Tx, fields: FieldSet) -> None:
         self._context, self._tx, self._fields, self._company_id = context, tx, fields, context.company.id
         self._outcomes: dict[int, Outcome] = {}
-        self._known = ExistingIds((), (), (), ())
+        self._existing = ExistingIds((), (), (), ())
 
     async def run(self, checked: CheckedObjects) -> dict[int, Outcome]:
         """Refuses impossible conversions and applies the others, with one statement per kind of object.
 
         Returns the outcomes by position.
         """
-        plans = self._keep(await self._plans(checked), _check_company)
-        self._known = await self._existing_references(plans)
-        plans = self._keep(plans, self._check_references)
+        plans = self._accept(await self._plans(checked), _check_company)
+        self._existing = await self._existing_references(plans)
+        plans = self._accept(plans, self._check_references)
         await self._name_accounts(plans)
-        plans = self._keep(plans, _check_changes)
+        plans = self._accept(plans, _check_changes)
         if plans:
-            await self._make_accounts(plans)
-            await self._make_opportunities(plans)
+            await self._create_accounts(plans)
+            await self._create_opportunities(plans)
             await self._change_leads(plans)
         for plan in plans:
             self._outcomes[plan.position] = converted(plan.lead.id, plan.account_id, plan.opportunity_id)
         return self._outcomes
 
-    def _keep(self, plans: Sequence[_Plan], check: Callable[[_Plan], ApiError | None]) -> list[_Plan]:
-        kept: list[_Plan] = []
+    def _accept(self, plans: Sequence[_Plan], check: Callable[[_Plan], ApiError | None]) -> list[_Plan]:
+        accepted: list[_Plan] = []
         for plan in plans:
             error = check(plan)
             if error:
                 self._outcomes[plan.position] = refused(error)
             else:
-                kept.append(plan)
-        return kept
+                accepted.append(plan)
+        return accepted
 
     async def _plans(self, checked: CheckedObjects) -> list[_Plan]:
-        """Returns a plan for each lead that exists. 404: unknown lead. 301: named by an earlier object."""
+        """Returns a plan for each lead. Refuses unknown leads (404), and leads that an earlier object names (301)."""
         sent = [(record, email_key(record.emailAddress) if record.id is UNSET else "") for record in checked.valid]
         ids = [record.id for record, key in sent if not key]
         leads = await conversion.lock_candidates(self._tx, self._company_id, ids, [key for _, key in sent if key])
@@ -201,7 +201,7 @@ class _Conversion:
         return list(plans.values())
 
     async def _existing_references(self, plans: Sequence[_Plan]) -> ExistingIds:
-        """Returns which of the objects exist that the plans, and the leads to convert, refer to."""
+        """Locks the objects to which the plans and their leads refer; returns the ids that exist."""
 
         def ids_of(name: str, own: Sequence[int | None]) -> set[int]:
             sent = (getattr(plan.asked, name) for plan in plans)
@@ -219,10 +219,10 @@ class _Conversion:
     def _check_references(self, plan: _Plan) -> UnknownReference | None:
         """Returns 303 if the plan names an object that the company does not have."""
         existing = {
-            "accountID": self._known.accounts,
-            "dealStageID": self._known.stages,
-            "ownerID": self._known.users,
-            "campaignID": self._known.campaigns,
+            "accountID": self._existing.accounts,
+            "dealStageID": self._existing.stages,
+            "ownerID": self._existing.users,
+            "campaignID": self._existing.campaigns,
         }
         unknown = [
             CONVERSION.by_name[name]
@@ -232,7 +232,7 @@ class _Conversion:
         return unknown_references(unknown) if unknown else None
 
     async def _name_accounts(self, plans: Sequence[_Plan]) -> None:
-        """Finds the accounts by name. A plan whose account does not exist gets the key of the name, but no id."""
+        """Looks up the accounts by name. A plan whose account does not exist gets the key of the name, but no id."""
         naming = [plan for plan in plans if plan.name is not None]
         names = list(dict.fromkeys(plan.name for plan in naming if plan.name is not None))
         if not names:
@@ -241,27 +241,27 @@ class _Conversion:
         for plan in naming:
             plan.key, plan.account_id = accounts[plan.name or ""]
 
-    async def _make_accounts(self, plans: Sequence[_Plan]) -> None:
-        """Creates the missing accounts, one per company name, with the name and the owner of its first lead."""
+    async def _create_accounts(self, plans: Sequence[_Plan]) -> None:
+        """Creates the missing accounts, one for each company name, with the owner of the first lead of that name."""
         new: dict[str, _Plan] = {}
         for plan in plans:
             if plan.name is not None and plan.account_id is None:
                 new.setdefault(plan.key, plan)
         if not new:
             return
-        owners = [self._own(plan.lead.owner_id, self._known.users) for plan in new.values()]
+        owners = [self._if_exists(plan.lead.owner_id, self._existing.users) for plan in new.values()]
         names = [plan.name or "" for plan in new.values()]
-        made = await conversion.create_accounts(self._tx, self._company_id, names, owners)
+        account_ids = await conversion.create_accounts(self._tx, self._company_id, names, owners)
         for plan in plans:
             if plan.name is not None and plan.account_id is None:
-                plan.account_id = made[plan.key]
+                plan.account_id = account_ids[plan.key]
 
     @staticmethod
-    def _own(reference: int | None, known: Any) -> int | None:
+    def _if_exists(reference: int | None, existing_ids: Any) -> int | None:
         """Returns a reference of the lead if the object still exists, else None."""
-        return reference if reference in known else None
+        return reference if reference in existing_ids else None
 
-    async def _make_opportunities(self, plans: Sequence[_Plan]) -> None:
+    async def _create_opportunities(self, plans: Sequence[_Plan]) -> None:
         creating = [plan for plan in plans if plan.creates_opportunity]
         if not creating:
             return
@@ -276,11 +276,15 @@ class _Conversion:
 
     def _opportunity(self, plan: _Plan) -> dict[str, Json]:
         record, lead = plan.asked, plan.lead
-        owner = self._own(lead.owner_id, self._known.users) if record.ownerID is UNSET else record.ownerID
+        owner = self._if_exists(lead.owner_id, self._existing.users) if record.ownerID is UNSET else record.ownerID
         campaign = (
-            self._own(lead.campaign_id, self._known.campaigns) if record.campaignID is UNSET else record.campaignID
+            self._if_exists(lead.campaign_id, self._existing.campaigns)
+            if record.campaignID is UNSET
+            else record.campaignID
         )
-        account = plan.account_id if plan.name is not None else self._own(plan.account_id, self._known.accounts)
+        account = (
+            plan.account_id if plan.name is not None else self._if_exists(plan.account_id, self._existing.accounts)
+        )
         return {
             **{name: value for name in _COPIED if (value := getattr(record, name)) is not UNSET},
             "ownerID": owner,
@@ -295,9 +299,9 @@ class _Conversion:
         changes = [ConvertedLead(plan.lead.id, plan.account_id, plan.status) for plan in plans]
         changed = await conversion.update_leads(self._tx, self._company_id, changes)
         await events.write(self._tx, self._company_id, [event for plan in plans for event in _events(plan)])
-        made = [plan.opportunity_id for plan in plans if plan.opportunity_id is not None]
-        if made:
-            await opportunities.after_write(self._tx, self._company_id, self._fields, made)
+        created = [plan.opportunity_id for plan in plans if plan.opportunity_id is not None]
+        if created:
+            await opportunities.after_write(self._tx, self._company_id, self._fields, created)
         await filtered_lists.update_members(self._tx, self._company_id, self._fields, changed)
 
 
@@ -326,7 +330,7 @@ def _check_changes(plan: _Plan) -> NothingChanged | None:
 
 
 def _events(plan: _Plan) -> list[Event]:
-    """The events of a conversion: one with old and new values and the new opportunity, and one for a new status."""
+    """Returns the event of the conversion, and an event for a new status."""
     lead, changed = plan.lead, dict[str, Json]()
     status_events: list[Event] = []
     if plan.status != lead.status:

@@ -18,11 +18,15 @@ from springhead.store.leads import duplicates
 from springhead.store.leads.duplicates import Group
 
 DEFAULT = 50
+"""The limit if the call does not send one."""
+
 SECONDS = 1.5
-"""How long an answer searches for pairs. Then it returns a cursor to continue."""
+"""The longest time in seconds that a call searches for pairs. Then it answers with a cursor to continue."""
 
 _GROUPS = 50
-_BESIDE: Mapping[str, Json] = {
+"""The most groups of leads that one statement reads."""
+
+_EXTRA: Mapping[str, Json] = {
     "cursor": {"type": ["string", "null"], "description": "The cursor for the next call; null at the end."},
     "isComplete": {
         "type": "boolean",
@@ -37,7 +41,7 @@ _PAIR: tuple[Json, ...] = (
 
 @method(
     UnexpectedArray,
-    result=Reads(DUPLICATE, extra=_BESIDE),
+    result=Reads(DUPLICATE, extra=_EXTRA),
     vendor=False,
     section="own: duplicates",
     examples=[
@@ -111,13 +115,13 @@ def _after(cursor: str) -> Key:
 
 async def _matches_of(context: Context, tx: Tx, ids: Sequence[int]) -> list[Match]:
     groups = await duplicates.groups_of(tx, context.company.id, ids)
-    people = await duplicates.compared_leads(
+    compared = await duplicates.compared_leads(
         tx, context.company.id, sorted({lead_id for group in groups for lead_id in group.lead_ids})
     )
     asked = set(ids)
     pairs = {(a, b) for group in groups for a in group.lead_ids if a in asked for b in group.lead_ids if b != a}
     pairs = {(a, b) for a, b in pairs if a < b or b not in asked}
-    return list(_compared(pairs, people))
+    return list(_compared(pairs, compared))
 
 
 async def _all_matches(context: Context, tx: Tx, after: Key, limit: int) -> tuple[list[Match], Key | None]:
@@ -132,27 +136,27 @@ async def _all_matches(context: Context, tx: Tx, after: Key, limit: int) -> tupl
 
 
 async def _matches_in(context: Context, tx: Tx, groups: Sequence[Group]) -> list[Match]:
-    """Returns the pairs of these groups. A pair belongs to the first key that it shares, so it appears once."""
-    people = await duplicates.compared_leads(
+    """Returns the pairs of these groups. A pair with several shared keys is returned only for the first key."""
+    compared = await duplicates.compared_leads(
         tx, context.company.id, sorted({lead_id for group in groups for lead_id in group.lead_ids})
     )
     keys: dict[tuple[int, int], Key] = {}
     for group in groups:
         for pair in combinations(sorted(group.lead_ids), 2):
             keys.setdefault(pair, group.key)
-    matches = list(_compared(keys, people))
+    matches = list(_compared(keys, compared))
     earlier_keys: dict[tuple[int, int], set[Key]] = {}
     for duplicate in matches:
         pair = duplicate.lead_id, duplicate.other_id
-        shared = people[duplicate.lead_id].keys & people[duplicate.other_id].keys
+        shared = compared[duplicate.lead_id].keys & compared[duplicate.other_id].keys
         earlier_keys[pair] = {key for key in shared if key < keys[pair]}
     ignored = await duplicates.ignored_keys(tx, context.company.id, sorted(set[Key]().union(*earlier_keys.values())))
     return [duplicate for duplicate in matches if earlier_keys[duplicate.lead_id, duplicate.other_id] <= ignored]
 
 
 def _compared(
-    pairs: Mapping[tuple[int, int], Key] | set[tuple[int, int]], people: Mapping[int, ComparedLead]
+    pairs: Mapping[tuple[int, int], Key] | set[tuple[int, int]], compared: Mapping[int, ComparedLead]
 ) -> Iterator[Match]:
     for a, b in pairs:
-        if a in people and b in people and (result := match(people[a], people[b])):
+        if a in compared and b in compared and (result := match(compared[a], compared[b])):
             yield result

@@ -1,4 +1,4 @@
-"""eraseLeads and getErasures: permanent erasure of leads, and the receipts of it. Our addition."""
+"""eraseLeads and getErasures: erases leads permanently, and keeps receipts. Our addition."""
 
 from collections.abc import Mapping
 from typing import Annotated, cast
@@ -55,18 +55,18 @@ async def erase_leads(
     that was erased before is a success with its earlier receipt; a lead that never existed is refused with 404. With an
     `id`, `emailAddress` is ignored. The address is free again.
     """
-    wanted = [_id_or_address(record) for record in objects]
-    keys = [key for key in wanted if isinstance(key, str)]
+    ids_or_keys = [_id_or_address(record) for record in objects]
+    keys = [key for key in ids_or_keys if isinstance(key, str)]
     async with context.tx() as tx, tx.atomic():
-        addressed = await erasing.by_address(tx, context.company.id, keys)
-        lead_ids = [_lead_ids(key, addressed) for key in wanted]
-        ids = {lead_id for several in lead_ids for lead_id in several}
+        ids_by_key = await erasing.by_address(tx, context.company.id, keys)
+        lead_ids = [_lead_ids(key, ids_by_key) for key in ids_or_keys]
+        ids = {lead_id for ids_of_object in lead_ids for lead_id in ids_of_object}
         erasure = await erasing.erase(tx, context.company.id, sorted(ids), key_id=context.key_id)
     if not erasure.done:
         await context.server.jobs.finish(context.company.id)
     outcomes: list[Outcome] = []
-    for key, several in zip(wanted, lead_ids, strict=True):
-        receipts = sorted({receipt for lead_id in several for receipt in erasure.receipts.get(lead_id, ())})
+    for key, ids_of_object in zip(ids_or_keys, lead_ids, strict=True):
+        receipts = sorted({receipt for lead_id in ids_of_object for receipt in erasure.receipts.get(lead_id, ())})
         if isinstance(key, ApiError):
             outcomes.append(refused(key))
         else:
@@ -74,15 +74,15 @@ async def erase_leads(
     return WriteResult(outcomes)
 
 
-def _lead_ids(key: int | str | ApiError, addressed: Mapping[str, list[int]]) -> list[int]:
-    """The ids of the leads that the id or the normalised address names."""
+def _lead_ids(key: int | str | ApiError, ids_by_key: Mapping[str, list[int]]) -> list[int]:
+    """Returns the ids of the leads with this id or normalised address."""
     if isinstance(key, str):
-        return addressed.get(key, [])
+        return ids_by_key.get(key, [])
     return [key] if isinstance(key, int) else []
 
 
 def _id_or_address(record: Json) -> int | str | ApiError:
-    """Returns the id or the normalised address that an object names, or the error for an object that names none."""
+    """Returns the id or the normalised address of an object, or an error if it has neither."""
     if not isinstance(record, dict) or "id" in record or "emailAddress" not in record:
         return id_of(record, LEAD)
     address, column = record["emailAddress"], LEAD.by_name["emailAddress"]

@@ -49,10 +49,10 @@ async def export_lead(
     contents of the recycle bin. An erased lead only has its receipts (`erasure`). The answer is sent while it is read.
     """
     async with context.tx() as tx:
-        known = await context.fields(tx)
+        fields = await context.fields(tx)
         ids = (await personal_data.ids_by_lead(tx, context.company.id, [id]))[id]
-    pages = _pages(context, ids, known)
-    first = await anext(pages, None)  # an error of the first read is still answered as an error
+    pages = _pages(context, ids, fields)
+    first = await anext(pages, None)  # read before the answer starts, so that an error can still be answered
     return ReadResult() if first is None else ReadResult(pages=_chain(first, pages))
 
 
@@ -65,18 +65,18 @@ async def _chain(first: Page, pages: AsyncGenerator[Page]) -> AsyncGenerator[Pag
         yield page
 
 
-async def _pages(context: Context, lead_ids: Sequence[int], known: FieldSet) -> AsyncGenerator[Page]:
+async def _pages(context: Context, lead_ids: Sequence[int], fields: FieldSet) -> AsyncGenerator[Page]:
     for part in personal_data.tables():
         after = None
         while True:
             async with context.tx() as tx:
                 rows, after = await personal_data.read_page(
-                    tx, context.company.id, part, lead_ids, known, zone=context.zone_name, after=after
+                    tx, context.company.id, part, lead_ids, fields, zone=context.zone_name, after=after
                 )
             if rows:
                 yield [_row(part.name, reads.decoded(part.noun, row)) for row in rows]
             if part.noun is LEAD and rows:
-                yield await _labels_and_score(context, rows[0], known)
+                yield await _labels_and_score(context, rows[0], fields)
             if after is None:
                 break
 
@@ -85,9 +85,9 @@ def _row(name: str, data: Mapping[str, Json]) -> Mapping[str, Json]:
     return {"part": name, "data": dict(data)}
 
 
-async def _labels_and_score(context: Context, lead: Mapping[str, Json], known: FieldSet) -> list[Mapping[str, Json]]:
+async def _labels_and_score(context: Context, lead: Mapping[str, Json], fields: FieldSet) -> list[Mapping[str, Json]]:
     """Returns the rows that explain a lead: the labels of its custom fields, and its score."""
-    fields = [field.row() for field in known.fields if field.relationship == "lead" and lead.get(field.system_name)]
+    labels = [field.row() for field in fields.fields if field.relationship == "lead" and lead.get(field.system_name)]
     async with context.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, context.company.id, int(str(lead["id"])))
-    return [*(_row("field", field) for field in fields), *(_row("score", line) for line in explained(context, lines))]
+    return [*(_row("field", label) for label in labels), *(_row("score", line) for line in explained(context, lines))]

@@ -68,18 +68,18 @@ async def get_lead_history(
     Score changes by score rules are not included.
     """
     async with context.tx() as tx:
-        known = await context.fields(tx)
+        field_set = await context.fields(tx)
         if fields is not None:
-            await _check_names(context, tx, known, fields)
+            await _check_names(context, tx, field_set, fields)
         changes = await history.changes(tx, context.company.id, id, fields, limit=limit, offset=offset)
     return ReadResult([_row(context, change, fields) for change in changes])
 
 
-async def _check_names(context: Context, tx: Tx, known: FieldSet, names: list[str]) -> None:
+async def _check_names(context: Context, tx: Tx, field_set: FieldSet, names: list[str]) -> None:
     try:
-        check_field_names(LEAD, known, names)
+        check_field_names(LEAD, field_set, names)
     except InvalidParameters:
-        await context.verify(tx, known)
+        await context.verify(tx, field_set)
         raise
 
 
@@ -135,11 +135,11 @@ async def get_leads_as_of(
     """
     before = times.one_second_later(times.to_utc(at, context.zone, later=True))
     async with context.tx() as tx:
-        known = await context.fields(tx)
-        columns = await reads.select(context, tx, LEAD, known, fields)
+        field_set = await context.fields(tx)
+        columns = await reads.select(context, tx, LEAD, field_set, fields)
         rows = await history.leads_as_of(
-            tx, context.company.id, columns, id, before, zone=context.zone_name, version=known.version
+            tx, context.company.id, columns, id, before, zone=context.zone_name, version=field_set.version
         )
         if not rows:
-            await context.verify(tx, known)
+            await context.verify(tx, field_set)
     return ReadResult(rows)

@@ -1,4 +1,4 @@
-"""Leads: read a lead, several leads, all leads, or the leads of a range of time (docs/wire/leads.md)."""
+"""Reads of leads: one lead, several leads, all leads, or the leads of a range of time (docs/wire/leads.md)."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -13,8 +13,8 @@ from springhead.rpc.context import Context
 from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, Names, Where
 
-_SHOWN = {"id": ("id",)}
-"""The column that shows by which id a row was found."""
+_ID_COLUMNS = {"id": ("id",)}
+"""The column of a row that has the id of the filter `id`."""
 
 
 @method(
@@ -33,7 +33,7 @@ async def get_lead(context: Context, *, id: Annotated[int, Integer("The lead's i
     async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.find(context, LEAD, where, limit=1, offset=0)
 
-    return await merged_ids.following(context, {"id": id}, read, shown=_SHOWN)
+    return await merged_ids.read_with_survivors(context, {"id": id}, read, id_columns=_ID_COLUMNS)
 
 
 @method(
@@ -77,7 +77,7 @@ async def get_leads(
     async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.find(context, LEAD, where, fields, limit=limit, offset=offset, either=bool(lists))
 
-    return await merged_ids.following(context, lists or where, read, shown=_SHOWN)
+    return await merged_ids.read_with_survivors(context, lists or where, read, id_columns=_ID_COLUMNS)
 
 
 @method(

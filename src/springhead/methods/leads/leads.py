@@ -88,7 +88,7 @@ _STANDARD_KEYS = ("", "id", "emailAddress")
 
 
 async def _unique_field(context: Context, key: str) -> Field:
-    """Returns the unique field with this name. 205: there is none, or its existing values are still being indexed."""
+    """Returns the unique field with this name. Raises 205 if there is none, or if its values are being checked."""
     async with context.tx() as tx:
         fields = await context.fields(tx)
         field = fields.unique_fields.get(key)
@@ -105,7 +105,7 @@ async def _unique_field(context: Context, key: str) -> Field:
 
 
 def _check_key(key: str) -> Callable[[Any], InvalidParameters | None]:
-    """Returns the check of objects that are found by `key` and nothing else."""
+    """Returns a check that each object has a value for `key`, by which alone its lead is found."""
 
     def check(record: Any) -> InvalidParameters | None:
         value = getattr(record, key, UNSET)

@@ -95,17 +95,17 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
         if (merge_count := sum(len(plan.asked.mergeIDs) for plan in plans)) > PAGE:
             problem = MERGE.by_name["mergeIDs"].problem(f"Expected at most {PAGE} leads in all, got {merge_count}")
             raise TooManyObjects(problem, limit=PAGE)
-        merging_of_call = _Merging(context, tx, fields)
+        call_merges = _Merging(context, tx, fields)
         if plans:
             async with tx.atomic():
-                await merging_of_call.run(plans)
-    if merging_of_call.jobs_pending:
+                await call_merges.run(plans)
+    if call_merges.jobs_pending:
         await context.server.jobs.finish(context.company.id)
-    return WriteResult.in_order(checked.refused_outcomes() | merging_of_call.outcomes)
+    return WriteResult.in_order(checked.refused_outcomes() | call_merges.outcomes)
 
 
 class _Plan:
-    """One object of the call: the surviving lead, the merged leads, and the leads whose values are taken."""
+    """The merge of one object: the surviving lead, the merged leads, and the leads whose values are taken."""
 
     def __init__(self, position: int, asked: Any) -> None:
         self.position, self.asked = position, asked
@@ -116,11 +116,11 @@ class _Plan:
 
     @property
     def leads(self) -> set[int]:
-        """The ids of all leads of the object."""
+        """The ids of the survivor and of the merged leads."""
         return {self.survivor, *self.merged}
 
     def read_values(self, fields: FieldSet) -> ApiError | None:
-        """Checks the sent values as an update does, and keeps them."""
+        """Checks the sent `values` as an update does, and sets them in the plan. Returns the error, or None."""
         if self.asked.values is UNSET:
             return None
         given = {name: value for name, value in self.asked.values.items() if name != "id"}
@@ -134,7 +134,7 @@ class _Plan:
         return None
 
     def resolve(self, survivors: Mapping[int, int]) -> ApiError | None:
-        """Replaces the sent ids by those of the leads that answer for them; 404 for an unknown lead."""
+        """Replaces merged ids by survivors. Returns 404 for an unknown lead, 302 if there is nothing to merge."""
         for lead_id in (self.asked.id, *self.asked.mergeIDs):
             if lead_id not in survivors:
                 column = MERGE.by_name["id" if lead_id == self.asked.id else "mergeIDs"]
@@ -178,9 +178,9 @@ class _Merging:
         leads = await merging.lock_leads(
             self._tx, self._company_id, merged_leads | {plan.survivor for plan in plans}, merged_leads
         )
-        known = await self._known(plans, leads)
-        merges = {plan.position: self._merge(plan, leads, known) for plan in plans}
-        refusals = await self._refusals(plans, merges, known)
+        existing = await self._existing(plans, leads)
+        merges = {plan.position: self._merge(plan, leads, existing) for plan in plans}
+        refusals = await self._refusals(plans, merges, existing)
         self.outcomes |= {position: refused(error) for position, error in refusals.items()}
         accepted = [plan for plan in plans if plan.position not in refusals]
         if accepted:
@@ -190,8 +190,8 @@ class _Merging:
             self.jobs_pending = await merge or self.jobs_pending
         self.outcomes |= {plan.position: succeeded(plan.survivor) for plan in accepted}
 
-    async def _known(self, plans: Sequence[_Plan], leads: Mapping[int, Lead]) -> Mapping[str, set[int]]:
-        """Returns which referenced objects exist, of the references in the merged leads and in the sent values."""
+    async def _existing(self, plans: Sequence[_Plan], leads: Mapping[int, Lead]) -> Mapping[str, set[int]]:
+        """Locks the objects to which the merged leads and sent values refer; returns the ids that exist."""
         wanted = {
             column: {leads[lead_id][column] for plan in plans for lead_id in plan.merged} for column in REFERENCES
         }
@@ -201,10 +201,10 @@ class _Merging:
             self._tx, self._company_id, {column: ids_of_column - {None} for column, ids_of_column in wanted.items()}
         )
 
-    def _merge(self, plan: _Plan, leads: Mapping[int, Lead], known: Mapping[str, set[int]]) -> Merge:
+    def _merge(self, plan: _Plan, leads: Mapping[int, Lead], existing: Mapping[str, set[int]]) -> Merge:
         for lead_id in plan.merged:
             for column in REFERENCES:
-                if leads[lead_id][column] not in known.get(column, ()):
+                if leads[lead_id][column] not in existing.get(column, ()):
                     leads[lead_id][column] = None
         rule = MERGE_RULES[0] if plan.asked.rule is UNSET else plan.asked.rule
         value_sources = {name: leads[lead_id] for name, lead_id in plan.value_sources.items()}
@@ -215,28 +215,30 @@ class _Merging:
         return Merge(lead, plan.merged)
 
     async def _refusals(
-        self, plans: Sequence[_Plan], merges: Mapping[int, Merge], known: Mapping[str, set[int]]
+        self, plans: Sequence[_Plan], merges: Mapping[int, Merge], existing: Mapping[str, set[int]]
     ) -> dict[int, ApiError]:
-        """303: a value names a missing object. 301: an address or a unique value belongs to another lead."""
+        """Returns 303 if a value names a missing object, and 301 if another lead has the address or a unique value."""
         keys = {plan.position: merges[plan.position].lead["email_key"] for plan in plans if self._changes_address(plan)}
         owners = await merging.address_owners(self._tx, self._company_id, set(keys.values())) if keys else {}
         customs = {plan.survivor: merges[plan.position].lead["custom"] for plan in plans}
-        among = {plan.survivor: plan.leads for plan in plans}
-        doubled = await unique_values.find_conflicts(self._tx, self._company_id, self._fields, customs, among=among)
+        allowed_holders = {plan.survivor: plan.leads for plan in plans}
+        conflicts = await unique_values.find_conflicts(
+            self._tx, self._company_id, self._fields, customs, among=allowed_holders
+        )
         refusals: dict[int, ApiError] = {}
         for plan in plans:
             unknown = [
                 column
                 for column in LEAD.reference_columns
-                if (value := plan.values.get(column.name)) is not None and value not in known.get(column.sql, ())
+                if (value := plan.values.get(column.name)) is not None and value not in existing.get(column.sql, ())
             ]
             key = keys.get(plan.position)
             if unknown:
                 refusals[plan.position] = unknown_references(unknown)
             elif key is not None and owners.setdefault(key, plan.survivor) not in plan.leads:
                 refusals[plan.position] = EntryExists()
-            elif plan.survivor in doubled:
-                fields = [self._fields.unique_fields[name] for name in doubled[plan.survivor]]
+            elif plan.survivor in conflicts:
+                fields = [self._fields.unique_fields[name] for name in conflicts[plan.survivor]]
                 refusals[plan.position] = EntryExists(*(field.column.problem(VALUE_TAKEN) for field in fields))
         return refusals
 

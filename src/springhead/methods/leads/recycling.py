@@ -56,21 +56,21 @@ async def restore_leads(
     value of a unique field; the lead stays in the bin. A lead that was merged into another lead becomes independent
     again, with its own values; the other lead keeps what it got from it.
     """
-    wanted: list[int | ApiError] = [id_of(record, LEAD) for record in objects]
-    ids = list(dict.fromkeys(wish for wish in wanted if isinstance(wish, int)))
+    ids_or_errors: list[int | ApiError] = [id_of(record, LEAD) for record in objects]
+    ids = list(dict.fromkeys(lead_id for lead_id in ids_or_errors if isinstance(lead_id, int)))
     async with context.tx() as tx:
         fields = await context.fields(tx)
         async with tx.atomic():
             restored = await restoring.restore(tx, context.company.id, fields, ids)
-    remaining, back = set(restored.found), set(restored.back)
+    remaining, restored_ids = set(restored.found), set(restored.back)
     outcomes: list[Outcome] = []
-    for wish in wanted:
-        if isinstance(wish, ApiError):
-            outcomes.append(refused(wish))
-        elif wish not in remaining:
+    for lead_id in ids_or_errors:
+        if isinstance(lead_id, ApiError):
+            outcomes.append(refused(lead_id))
+        elif lead_id not in remaining:
             outcomes.append(refused(NoSuchRecord()))
-        elif wish in back:
-            remaining.remove(wish)
+        elif lead_id in restored_ids:
+            remaining.remove(lead_id)
             outcomes.append(succeeded())
         else:
             outcomes.append(refused(EntryExists()))
@@ -99,13 +99,13 @@ async def get_deleted_leads(
     """
     ids, addresses = _values(where.get("id")), _values(where.get("emailAddress"))
 
-    async def deleted(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def deleted(tx: Tx, field_set: FieldSet) -> pages.Rows:
         try:
-            check_field_names(LEAD, known, [name for name in fields or () if name not in DELETED_LEAD.by_name])
+            check_field_names(LEAD, field_set, [name for name in fields or () if name not in DELETED_LEAD.by_name])
         except InvalidParameters:
-            await context.verify(tx, known)
+            await context.verify(tx, field_set)
             raise
-        select = Select(DELETED_LEAD, fields, known.columns[LEAD.name], source=restoring.SOURCE)
+        select = Select(DELETED_LEAD, fields, field_set.columns[LEAD.name], source=restoring.SOURCE)
         return await restoring.find(
             tx,
             context.company.id,
@@ -113,7 +113,7 @@ async def get_deleted_leads(
             ids=None if ids is None else cast("list[int]", ids),
             keys=None if addresses is None else [email_key(str(address)) for address in addresses],
             zone=context.zone_name,
-            version=known.version,
+            version=field_set.version,
             limit=limit,
             offset=offset,
         )
@@ -122,5 +122,5 @@ async def get_deleted_leads(
 
 
 def _values(value: Json) -> list[Json] | None:
-    """The value or values of a filter; None if it is not sent."""
+    """Returns the value or values of a filter, or None if it was not sent."""
     return None if value is None else value if isinstance(value, list) else [value]

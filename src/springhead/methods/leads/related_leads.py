@@ -53,15 +53,15 @@ async def get_related_leads_by_email(
     if not isinstance(address, str):
         raise UnexpectedArray(_ADDRESS.problem("Expected a single value"))
 
-    async def related_leads(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def related_leads(tx: Tx, fields: FieldSet) -> pages.Rows:
         return await related(
             tx,
             context.company.id,
-            await reads.select(context, tx, LEAD, known),
+            await reads.select(context, tx, LEAD, fields),
             key=email_key(address),
             domain=company_domain(address),
             zone=context.zone_name,
-            version=known.version,
+            version=fields.version,
             limit=limit,
         )
 

@@ -1,4 +1,4 @@
-"""searchLeads: leads by any filter and by words in their texts, in any order, with a cursor. Our addition."""
+"""searchLeads: finds leads by a filter and by words in their texts, sorted, with a cursor. Our addition."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -19,9 +19,9 @@ from springhead.store.database.pool import TookTooLong
 from springhead.store.leads.search import SECONDS, Query, Search
 
 DEFAULT = 50
-"""Leads per answer if the call does not send a limit."""
+"""The limit if the call does not send one."""
 
-_BESIDE: Mapping[str, Json] = {
+_EXTRA: Mapping[str, Json] = {
     "cursor": {"type": ["string", "null"], "description": "The cursor for the next page; null at the end."},
     "total": {
         "type": ["integer", "null"],
@@ -33,7 +33,7 @@ _BESIDE: Mapping[str, Json] = {
 
 @method(
     UnexpectedArray,
-    result=Reads(LEAD, extra=_BESIDE),
+    result=Reads(LEAD, extra=_EXTRA),
     vendor=False,
     section="own",
     examples=[
@@ -96,58 +96,63 @@ async def search_leads(
     if len(words) > search.WORDS_MAX:
         raise InvalidParameters(Problem(param="text", message=f"Expected at most {search.WORDS_MAX} words"))
     async with context.tx() as tx:
-        known = await context.fields(tx)
-        columns = search.search_fields(known)
+        field_set = await context.fields(tx)
+        columns = search.search_fields(field_set)
         try:
-            wanted = filters.parse(filter, columns, zone=context.zone) if filter else None
-            keys = _keys(sort or [], known)
+            lead_filter = filters.parse(filter, columns, zone=context.zone) if filter else None
+            keys = _keys(sort or [], field_set)
         except InvalidParameters:
-            await context.verify(tx, known)
+            await context.verify(tx, field_set)
             raise
-        chosen = await reads.select(context, tx, LEAD, known, fields)
-        which = search.fingerprint(
-            filters.to_json(wanted) if wanted else None, words, [list(one) for one in sort or []], inactive
+        select = await reads.select(context, tx, LEAD, field_set, fields)
+        fingerprint = search.fingerprint(
+            filters.to_json(lead_filter) if lead_filter else None, words, [list(key) for key in sort or []], inactive
         )
         ranked = bool(words) and not sort
-        start = _start(cursor, which, None if ranked else keys)
-        query = Query(filter=wanted, columns=columns, words=words, keys=keys, only_active=not inactive, ranked=ranked)
-        running = Search(tx, context.company.id, chosen, query, zone=context.zone_name, version=known.version)
+        start = _start(cursor, fingerprint, None if ranked else keys)
+        query = Query(
+            filter=lead_filter, columns=columns, words=words, keys=keys, only_active=not inactive, ranked=ranked
+        )
+        leads_search = Search(tx, context.company.id, select, query, zone=context.zone_name, version=field_set.version)
         typos = start.typos if start else False
         after = start.values if start else None
         try:
-            rows, places = await running.find(typos=typos, after=after, limit=limit + 1)
+            rows, positions = await leads_search.find(typos=typos, after=after, limit=limit + 1)
             if not rows:
-                await context.verify(tx, known)
+                await context.verify(tx, field_set)
             if not rows and not start and any(search.typo_pattern(word) for word in words):
                 typos = True
-                rows, places = await running.find(typos=True, after=None, limit=limit + 1)
-            counted = await running.count(typos=typos) if total else None
+                rows, positions = await leads_search.find(typos=True, after=None, limit=limit + 1)
+            count = await leads_search.count(typos=typos) if total else None
         except TookTooLong:
             message = f"The search takes longer than {SECONDS:.0f} seconds: make the filter choose fewer leads"
             raise InvalidParameters(Problem(param="filter", message=message)) from None
     more = limit > 0 and len(rows) > limit
-    beside: dict[str, Json] = {
-        "cursor": search.encode_cursor(Cursor(typos, tuple(places[limit - 1])), which) if more else None,
-        "total": None if counted is None else min(counted, search.TOTAL_MAX),
-        "totalIsExact": None if counted is None else counted <= search.TOTAL_MAX,
+    extra: dict[str, Json] = {
+        "cursor": search.encode_cursor(Cursor(typos, tuple(positions[limit - 1])), fingerprint) if more else None,
+        "total": None if count is None else min(count, search.TOTAL_MAX),
+        "totalIsExact": None if count is None else count <= search.TOTAL_MAX,
     }
-    return ReadResult(rows[:limit], extra=beside)
+    return ReadResult(rows[:limit], extra=extra)
 
 
-def _keys(sort: Sequence[tuple[str, bool]], known: FieldSet) -> list[SortKey]:
-    keys = search.sort_keys(sort, known)
+def _keys(sort: Sequence[tuple[str, bool]], field_set: FieldSet) -> list[SortKey]:
+    keys = search.sort_keys(sort, field_set)
     if isinstance(keys, str):
-        valid = sorted({*LEAD.by_name, *(column.name for column in known.columns["lead"])})
+        valid = sorted({*LEAD.by_name, *(column.name for column in field_set.columns["lead"])})
         raise InvalidParameters(Problem(param="sort", message=f"There is no field {keys[:255]}"), validParams=valid)
     return keys
 
 
-def _start(cursor: str, which: str, keys: Sequence[SortKey] | None) -> Cursor | None:
-    """Returns the position after which to continue: sort values of these keys or, without keys, a rank of match."""
+def _start(cursor: str, fingerprint: str, keys: Sequence[SortKey] | None) -> Cursor | None:
+    """Returns the position after which to continue. It has values of the sort keys or, without keys, a rank."""
     if not cursor:
         return None
-    found = search.decode_rank_cursor(cursor, which) if keys is None else search.decode_cursor(cursor, which, keys)
-    if found is None:
+    if keys is None:
+        start = search.decode_rank_cursor(cursor, fingerprint)
+    else:
+        start = search.decode_cursor(cursor, fingerprint, keys)
+    if start is None:
         message = "Expected the cursor that the last answer of the same search gave"
         raise InvalidParameters(Problem(param="cursor", message=message))
-    return found
+    return start

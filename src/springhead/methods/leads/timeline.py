@@ -22,10 +22,10 @@ _SOURCE = TIMELINE_EVENT.by_name["eventSource"]
 
 
 class _WhereOneLead(Where):
-    """A filter that must name one lead; otherwise 220."""
+    """Filters with a required `whoID`, the id of one lead. Raises 220 without it."""
 
     def read(self, name: str, value: Json, *, required: bool) -> dict[str, Json]:
-        """The filters by column."""
+        """Returns the filters by column."""
         who = value.get("whoID") if isinstance(value, dict) else None
         if not isinstance(who, (str, int)) or whole_number(who) is None:
             raise WrongWho(_WHO.problem("Expected the id of a lead"))
@@ -33,12 +33,12 @@ class _WhereOneLead(Where):
 
 
 class _Sources(Param):
-    """Sources of events as one text, separated by commas; 219 for an unknown source."""
+    """Sources of events as one text, separated by commas. Raises 219 for an unknown source."""
 
     about = "The sources, separated by commas, such as `leadCreation,formSubmit`."
 
     def read(self, name: str, value: Json, *, required: bool) -> list[str]:
-        """The sources without duplicates, in the order sent."""
+        """Returns the sources without duplicates, in the order sent."""
         text = self.scalar(name, value, required=required)
         sources = list(dict.fromkeys(part.strip() for part in str(text).split(",")))
         _check_sources(sources)
@@ -53,12 +53,12 @@ def _check_sources(sources: list[str]) -> None:
 
 
 def _values(value: Json) -> list[str] | None:
-    """The values of a filter; None if it is not sent."""
+    """Returns the values of a filter, or None if it was not sent."""
     return None if value is None else [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
 def _after(context: Context, where: Mapping[str, Json], column: Column) -> datetime | None:
-    """The time of the filter `createTimestamp`."""
+    """Returns the time of the filter `createTimestamp`, or None if it was not sent."""
     value = where.get("createTimestamp")
     if isinstance(value, list):
         raise UnexpectedArray(column.problem("Expected a single value"))

@@ -260,7 +260,7 @@ async def remove_list_members_all(
 
 
 class _Change(msgspec.Struct, frozen=True):
-    """Adding or removing: the statement, and the outcome for each of its rows."""
+    """The statement that adds or removes members, and the function that makes an outcome of each of its rows."""
 
     store: Callable[[Tx, int, Sequence[int], Sequence[Any]], Awaitable[list[MemberOutcome]]]
     outcome: Callable[[MemberOutcome], Outcome]
@@ -287,8 +287,8 @@ async def _outcomes(
 ) -> WriteResult:
     outcomes = checked.refused_outcomes()
     if checked.valid:
-        judged = await _apply(context, checked.valid, leads, change)
-        for row, position in zip(judged, checked.positions, strict=True):
+        rows = await _apply(context, checked.valid, leads, change)
+        for row, position in zip(rows, checked.positions, strict=True):
             if row.listed and not row.has_filter:
                 outcomes[position] = change.outcome(row)
             else:
@@ -302,13 +302,15 @@ async def _apply(
     """Changes the memberships of one call together. Raises MergedIds if a lead was merged into another one."""
     async with (
         context.tx() as tx,
-        tx.atomic() if len(records) > 1 else nullcontext(),  # a single refused record writes nothing
+        tx.atomic()
+        if len(records) > 1
+        else nullcontext(),  # the statement for a single object writes nothing if it is refused
     ):
-        judged = await change.store(tx, context.company.id, [record.listID for record in records], leads)
+        rows = await change.store(tx, context.company.id, [record.listID for record in records], leads)
         if leads and isinstance(leads[0], int):
-            unknown = (lead for lead, row in zip(leads, judged, strict=True) if row.id is None and not row.known)
+            unknown = (lead for lead, row in zip(leads, rows, strict=True) if row.id is None and not row.known)
             await merged_ids.check_ids(tx, context.company.id, unknown)
-    return judged
+    return rows
 
 
 def _added(row: MemberOutcome) -> Outcome:

@@ -78,7 +78,7 @@ async def get_list_members(
     `id` is the id of the list. A deep page costs no more than the first. An unknown list has no members.
     """
 
-    async def page(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def page(tx: Tx, fields: FieldSet) -> pages.Rows:
         return await pages.page(
             tx,
             context.company.id,
@@ -86,7 +86,7 @@ async def get_list_members(
             {"listID": where["id"]},
             context.server.page_starts,
             zone=context.zone_name,
-            version=known.version,
+            version=fields.version,
             limit=limit,
             offset=offset,
             condition=_ON_LIST,
@@ -140,7 +140,7 @@ async def get_removed_list_members(
     if flag not in REMOVED_FLAGS:
         return ReadResult()
 
-    async def removed(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def removed(tx: Tx, fields: FieldSet) -> pages.Rows:
         return await members.find_by_flag(
             tx,
             context.company.id,
@@ -148,7 +148,7 @@ async def get_removed_list_members(
             cast("int", where["id"]),
             flag,
             zone=context.zone_name,
-            version=known.version,
+            version=fields.version,
             limit=limit + 1,
             offset=offset,
         )
@@ -240,15 +240,17 @@ async def _of_ids(context: Context, select: Select, ids: Sequence[int], *, activ
     async def read(where: Mapping[str, Json]) -> ReadResult:
         return await _of_leads(context, select, cast("list[int]", where["memberID"]), active=active)
 
-    return await merged_ids.following(context, {"memberID": list(ids)}, read, shown={"memberID": ("memberID",)})
+    return await merged_ids.read_with_survivors(
+        context, {"memberID": list(ids)}, read, id_columns={"memberID": ("memberID",)}
+    )
 
 
 async def _of_leads(
     context: Context, select: Select, leads: list[int] | list[str], *, active: bool = False
 ) -> ReadResult:
-    async def memberships(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def memberships(tx: Tx, fields: FieldSet) -> pages.Rows:
         return await members.find_by_lead(
-            tx, context.company.id, select, leads, zone=context.zone_name, version=known.version, active=active
+            tx, context.company.id, select, leads, zone=context.zone_name, version=fields.version, active=active
         )
 
     return ReadResult(await reads.run(context, memberships))

@@ -34,7 +34,7 @@ _NAME = "Customers in Berlin"
 _DESCRIPTION = "Receive the newsletter in spring."
 _CITY: Mapping[str, Json] = {"city": "Berlin", "leadStatus": ["contact", "customer"]}
 GIVEN_LIST = (Example({"name": _NAME, "description": _DESCRIPTION}, [CREATED], method="createList"),)
-"""Creates the list that examples start from."""
+"""Creates the list that an example needs."""
 
 _FILTERED = (Example({"name": _NAME, "filter": {"city": "Berlin"}}, [CREATED], method="createList"),)
 _ROW = row(ACTIVE_LIST, name=_NAME, memberCount="0", removedCount="0", description=_DESCRIPTION)
@@ -70,7 +70,7 @@ async def _filter_hooks(context: Context, objects: Sequence[Json]) -> Hooks | No
 
 
 async def _run_jobs(context: Context) -> None:
-    """Drops the cached filters, and runs the background jobs of this call for a while."""
+    """Clears the cached filters, and runs the background jobs that this call has started for a while."""
     context.server.fields.forget(context.company.id)
     await context.server.jobs.finish(context.company.id)
 

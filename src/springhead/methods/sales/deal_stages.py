@@ -31,7 +31,7 @@ _STAGE = {"dealStageName": _NAME, "defaultProbability": 40, "weight": 2}
 _ROW = row(DEAL_STAGE, dealStageName=_NAME, defaultProbability="40", weight="2")
 
 GIVEN_STAGE = (Example({"objects": [_STAGE]}, [CREATED], method="createDealStages"),)
-"""Creates the deal stage that examples start from."""
+"""Creates the deal stage that an example needs."""
 
 
 _IN_USE = UnknownReference(DEAL_STAGE.by_name["id"].problem("There are opportunities in this deal stage"))

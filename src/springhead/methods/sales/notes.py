@@ -257,51 +257,53 @@ async def get_opportunities_notes(
     return await _notes_where(context, "opportunity", where, limit, offset)
 
 
-async def _notes_of(context: Context, word: str, object_id: int, limit: int, offset: int) -> ReadResult:
-    return await _about(context, word, [object_id], limit, offset, pinned_first=True)
+async def _notes_of(context: Context, object_type: str, object_id: int, limit: int, offset: int) -> ReadResult:
+    return await _about(context, object_type, [object_id], limit, offset, pinned_first=True)
 
 
-async def _notes_where(context: Context, word: str, where: Mapping[str, Json], limit: int, offset: int) -> ReadResult:
+async def _notes_where(
+    context: Context, object_type: str, where: Mapping[str, Json], limit: int, offset: int
+) -> ReadResult:
     if where:
         ids = where["id"] if isinstance(where["id"], list) else [where["id"]]
-        return await _about(context, word, cast("Sequence[int]", ids), limit, offset, pinned_first=False)
+        return await _about(context, object_type, cast("Sequence[int]", ids), limit, offset, pinned_first=False)
 
-    async def page(tx: Tx, known: FieldSet) -> pages.Rows:
+    async def page(tx: Tx, fields: FieldSet) -> pages.Rows:
         return await pages.page(
             tx,
             context.company.id,
-            await reads.select(context, tx, NOTE, known),
+            await reads.select(context, tx, NOTE, fields),
             {},
             context.server.page_starts,
             zone=context.zone_name,
-            version=known.version,
+            version=fields.version,
             limit=limit,
             offset=offset,
-            condition=notes.about_kind(word),
+            condition=notes.about_kind(object_type),
         )
 
     return ReadResult(await reads.run(context, page))
 
 
 async def _about(
-    context: Context, word: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool
+    context: Context, object_type: str, ids: Sequence[int], limit: int, offset: int, *, pinned_first: bool
 ) -> ReadResult:
     async def read(where: Mapping[str, Json]) -> ReadResult:
         return ReadResult(await reads.run(context, partial(about, cast("Sequence[int]", where["id"]))))
 
-    async def about(ids: Sequence[int], tx: Tx, known: FieldSet) -> pages.Rows:
+    async def about(ids: Sequence[int], tx: Tx, fields: FieldSet) -> pages.Rows:
         return await notes.find_about(
             tx,
             context.company.id,
-            await reads.select(context, tx, NOTE, known),
-            word,
+            await reads.select(context, tx, NOTE, fields),
+            object_type,
             ids,
             zone=context.zone_name,
-            version=known.version,
+            version=fields.version,
             limit=limit,
             offset=offset,
             pinned_first=pinned_first,
         )
 
-    shown = {"id": ("whoID", "whatID")} if word == "lead" else {}
-    return await merged_ids.following(context, {"id": list(ids)}, read, shown=shown)
+    id_columns = {"id": ("whoID", "whatID")} if object_type == "lead" else {}
+    return await merged_ids.read_with_survivors(context, {"id": list(ids)}, read, id_columns=id_columns)

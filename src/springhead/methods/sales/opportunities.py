@@ -47,7 +47,7 @@ _STATUS_COLUMNS = (*_LEAD_REFERENCES, "isClosed", "isWon", "isActive")
 
 
 def _check(record: Any) -> InvalidParameters | None:
-    """Completes an object so that a won opportunity is closed; returns 205 for a won opportunity that is not closed."""
+    """Closes an opportunity that is won. Returns 205 if an object sends `isWon` 1 with `isClosed` 0."""
     if record.isWon is True and record.isClosed is False:
         return InvalidParameters(OPPORTUNITY.by_name["isClosed"].problem("A won opportunity is closed"))
     if record.isWon is True:
@@ -58,12 +58,12 @@ def _check(record: Any) -> InvalidParameters | None:
 
 
 def _named_leads(records: Sequence[Any]) -> set[int]:
-    """The ids of the leads that the objects name."""
+    """Returns the ids of the leads to which the objects refer."""
     return {lead for record in records for name in _LEAD_REFERENCES if isinstance(lead := getattr(record, name), int)}
 
 
 class _LeadUpdates:
-    """The hooks of one call on opportunities. They keep the state before the write, and update the leads after it."""
+    """The hooks of one write of opportunities. They remember the state before it, and update the leads after it."""
 
     def __init__(self) -> None:
         self._names_leads = False

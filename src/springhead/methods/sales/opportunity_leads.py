@@ -47,7 +47,7 @@ async def _update_leads(context: Context, tx: Tx, fields: FieldSet, ids: Sequenc
 
 
 class _Unlinking:
-    """The hooks of one delete of links. They keep the deleted links for the update of the leads."""
+    """The hooks of one delete of links. They remember the deleted links, to update the leads afterwards."""
 
     def __init__(self) -> None:
         self._links: Sequence[Link] = ()
@@ -146,7 +146,7 @@ async def get_opportunity_leads(
     async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.listing(context, OPPORTUNITY_LEAD, where, limit=limit, offset=offset, ahead=True)
 
-    return await merged_ids.following(context, where, read, shown={"leadID": ("leadID",)})
+    return await merged_ids.read_with_survivors(context, where, read, id_columns={"leadID": ("leadID",)})
 
 
 @method(

@@ -134,6 +134,6 @@ async def get_tasks(
     async def read(where: Mapping[str, Json]) -> ReadResult:
         return await reads.listing(context, TASK, where, limit=limit, offset=offset)
 
-    return await merged_ids.following(
-        context, {**where, **types}, read, shown={name: (name,) for name, _ in ASSOCIATIONS}
+    return await merged_ids.read_with_survivors(
+        context, {**where, **types}, read, id_columns={name: (name,) for name, _ in ASSOCIATIONS}
     )

@@ -36,7 +36,7 @@ _ROW = row(
 
 
 async def _hooks(context: Context) -> Hooks:
-    """The hooks of a write: each score rule is checked against its stored values and the company's fields."""
+    """Returns the hooks of a write, which check each score rule against its stored values and the company's fields."""
     async with context.tx() as tx:
         columns = fit_fields(await context.fields(tx))
     rules = await reads.listing(context, SCORE_RULE, {}, limit=RULES_MAX, offset=0)
@@ -178,8 +178,8 @@ async def get_score_rules(
     rules = [reads.decoded(SCORE_RULE, row) for row in page.page]
     return ReadResult(
         [
-            {**rule, "filter": filters.to_json(filters.from_json(kept, columns), zone=context.zone)}
-            if (kept := rule["filter"]) is not None
+            {**rule, "filter": filters.to_json(filters.from_json(stored, columns), zone=context.zone)}
+            if (stored := rule["filter"]) is not None
             else rule
             for rule in rules
         ]

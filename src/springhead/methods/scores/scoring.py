@@ -141,8 +141,8 @@ async def get_score_explanation(
     """
     async with context.tx() as tx, tx.atomic():
         lines = await scoring.explain(tx, context.company.id, lead_id)
-        if not lines and (answers := await merged_ids.survivors(tx, context.company.id, [lead_id])):
-            lines = await scoring.explain(tx, context.company.id, answers[lead_id])
+        if not lines and (survivors := await merged_ids.survivors(tx, context.company.id, [lead_id])):
+            lines = await scoring.explain(tx, context.company.id, survivors[lead_id])
     return ReadResult([_line_row(context, line) for line in lines])
 
 
