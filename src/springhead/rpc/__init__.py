@@ -1,1 +1,1 @@
-"""What an API method is: its declaration, its parameters, its result and its description."""
+"""API methods: their declaration, parameters, results and description, and how a call performs them."""

@@ -1,4 +1,4 @@
-"""What every method is handed: who calls, in which zone, and how to reach the company's data."""
+"""The context that every method gets: the calling company, its time zone, and the server's parts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,48 +26,48 @@ _UTC = ZoneInfo("UTC")
 
 
 class Pushes(Protocol):
-    """What methods ask of the work that pushes changes beside the calls; `networks` is what it may reach."""
+    """The interface of the push worker for methods. `networks` are the networks that pushes may reach."""
 
     networks: Networks
 
     def wake(self, company_id: int) -> None:
-        """There may be something to push for a company."""
+        """Tells the worker that a company may have changes to push."""
         ...
 
     async def send_test(self, target: Target) -> TestPushResult:
-        """Send a test push now, and say what came of it."""
+        """Sends a test push now, and returns its result."""
         ...
 
 
 class Jobs(Protocol):
-    """Runs the background jobs that a method has started."""
+    """The interface of the background jobs for methods that start them."""
 
     def wake(self) -> None:
-        """Run them beside the calls, from now on."""
+        """Starts to run waiting jobs beside the calls."""
         ...
 
     async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:
-        """Run those of a company now, for about that long, and the rest beside the calls."""
+        """Runs the jobs of a company for about `seconds` before it returns. The rest runs beside the calls."""
         ...
 
 
 class NoPushes:
-    """For whoever runs methods without a server: nothing is pushed from here."""
+    """The Pushes of a process that runs methods without a push worker."""
 
     networks = Networks()
 
     def wake(self, company_id: int) -> None:
-        """Nobody listens."""
+        """Does nothing."""
 
     async def send_test(self, target: Target) -> TestPushResult:  # noqa: ARG002 - the protocol's signature
-        """Nobody sends."""
+        """Raises Unavailable."""
         raise Unavailable
 
 
 class Server(msgspec.Struct, frozen=True):
-    """What lives as long as the server does: the database, what is remembered of it, and the work beside the calls.
+    """The parts of the server that all calls share: the database, its caches, and the background work.
 
-    `public_url` is where the public reaches it, such as `https://crm.example.com`; empty when nobody has said.
+    `public_url` is the server's URL for the public, such as `https://crm.example.com`, or "" if it is not set.
     `refusals` counts the refused objects of bulk writes by method and error code.
     """
 
@@ -82,11 +82,12 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of a company. `utc` is the v1.2 address; v1 speaks the company's own time (docs/wire/times.md).
+    """The context of a call.
 
-    `key_id` is the API key that calls, if one does, and `request_id` the name of the call in the log. With `inside`
-    every statement of the call belongs to that transaction, which somebody else ends. `attempt` is what earlier
-    attempts of the call have found out.
+    `utc` is true for calls of the v1.2 address. Calls of the v1 address have times in the company's zone
+    (docs/wire/times.md). `key_id` is the API key of the call; forms and links have none. `request_id` identifies the
+    call in the log. With `inside`, all statements of the call run in that transaction, and the caller ends it.
+    `attempt` has the results of earlier attempts of the call.
     """
 
     server: Server
@@ -99,39 +100,39 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone of every timestamp of this call, in and out."""
+        """The time zone of all timestamps of this call, in its parameters and its result."""
         return _UTC if self.utc else self.company.zone
 
     @property
     def zone_name(self) -> str:
-        """The zone by its name, as PostgreSQL takes it."""
+        """The name of the zone for PostgreSQL."""
         return "UTC" if self.utc else self.company.time_zone
 
     def tx(self) -> AbstractAsyncContextManager[Tx]:
-        """A connection that sees this company only."""
+        """Returns a connection that sees only this company's rows."""
         return nullcontext(self.inside) if self.inside else self.server.database.company(self.company.id)
 
     async def fields(self, tx: Tx) -> FieldSet:
-        """The company's custom fields, remembered; a statement that uses them checks their version."""
+        """Returns the company's custom fields from the cache. Statements that use them check their version."""
         return await self.server.fields.of(tx, self.company.id)
 
     async def verify(self, tx: Tx, fields: FieldSet) -> None:
-        """Raise TryAgain when the custom fields have changed since they were remembered."""
+        """Raises TryAgain if the custom fields have changed since they were cached."""
         await self.server.fields.verify(tx, self.company.id, fields)
 
 
 def object_schema(noun: Noun, fields: FieldSet, *, creating: bool) -> ObjectSchema:
-    """What the noun's objects must be, custom fields included; made once for each version of them."""
+    """Returns the schema of a noun's objects with their custom fields. It is cached with the version of the fields."""
     key = (noun.name, "create" if creating else "update")
-    found: ObjectSchema | None = fields.cache.get(key)
-    if found is None:
+    schema: ObjectSchema | None = fields.cache.get(key)
+    if schema is None:
         custom = fields.columns.get(noun.name, ())
-        found = fields.cache[key] = ObjectSchema(noun, custom, creating=creating)
-    return found
+        schema = fields.cache[key] = ObjectSchema(noun, custom, creating=creating)
+    return schema
 
 
 def check_field_names(noun: Noun, fields: FieldSet, names: Sequence[str] | None) -> None:
-    """Refuse, with 205, names in `fields` that the noun does not have."""
+    """Raises InvalidParameters (205) for names of fields that the noun does not have."""
     if not names:
         return
     known = {*noun.by_name, *(column.name for column in fields.columns.get(noun.name, ()))}

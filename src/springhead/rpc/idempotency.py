@@ -1,4 +1,4 @@
-"""Writes that are done once, however often they are sent: the header Idempotency-Key."""
+"""Idempotency keys: a write with the header Idempotency-Key runs once, however often it is sent."""
 
 import hashlib
 import re
@@ -16,14 +16,14 @@ from springhead.store.database.pool import TryAgain
 
 HEADER = "Idempotency-Key"
 ANSWER_MAX = 1_000_000
-"""Bytes of outcomes that are kept."""
+"""How many bytes of outcomes are stored for a repeated call. Longer outcomes are not stored."""
 
 _KEY = re.compile(r"[ -~]{1,255}")
-_answer = msgspec.json.Decoder(list[Any]).decode
+_decode_outcomes = msgspec.json.Decoder(list[Any]).decode
 
 
 def key_of(values: Sequence[str]) -> str:
-    """The key that a request's headers carry; 205 when it is none, or when there are several."""
+    """Returns the key for the values of the header. Raises InvalidParameters (205) unless there is one valid key."""
     if len(values) != 1 or not _KEY.fullmatch(values[0]):
         raise _wrong("Expected one key of 1 to 255 printable ASCII characters")
     return values[0]
@@ -32,18 +32,19 @@ def key_of(values: Sequence[str]) -> str:
 async def once(
     context: Context, method: Method[Any], params: Mapping[str, Json], *, key: str
 ) -> ReadResult | WriteResult:
-    """Run a write, or give what it was answered when it has run with this key within a day.
+    """Runs a write, or returns its stored outcomes if it has run with this key within a day.
 
-    The key and the answer are stored in the transaction of the write itself: after a crash there are all or none. A
-    call that is refused as a whole has done nothing and leaves the key free. While the same key is under way this waits
-    for it, some seconds at most. Raises what the method raises, and 205 when the key belongs to another call.
+    The key and the outcomes are stored in the transaction of the write, so a crash leaves all of them or none. A call
+    that is refused as a whole writes nothing and does not use up the key. If a call with the same key is running, this
+    waits for it for some seconds. Raises the errors of the method, and InvalidParameters (205) if the key was used for
+    another call.
     """
     company_id, fingerprint = context.company.id, _fingerprint(context, method, params)
     jobs = _Deferred()
     try:
         async with context.tx() as tx, tx.atomic():
             if not await store.claim(tx, company_id, key, fingerprint):
-                return _again(await store.find(tx, company_id, key), fingerprint)
+                return _stored_result(await store.find(tx, company_id, key), fingerprint)
             server = msgspec.structs.replace(context.server, jobs=jobs)
             inside = msgspec.structs.replace(context, server=server, inside=tx)
             result = await method.call(inside, params, objects_per_call=context.company.objects_per_call)
@@ -52,7 +53,7 @@ async def once(
                 if len(answer) <= ANSWER_MAX:
                     await store.store_answer(tx, company_id, key, answer.decode())
     except BaseException:
-        context.server.fields.forget(company_id)  # what was remembered may never have been committed
+        context.server.fields.forget(company_id)  # the cached fields may come from this transaction
         raise
     if jobs.seconds:
         await context.server.jobs.finish(company_id, jobs.seconds)
@@ -66,31 +67,31 @@ class _Deferred:
         self.seconds = 0.0
 
     def wake(self) -> None:
-        """Nothing can run before the commit."""
+        """Does nothing, because no job can run before the commit."""
 
     async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:  # noqa: ARG002 - as the real one
-        """Notes for how long the jobs should run after the commit."""
+        """Stores for how long the jobs should run after the commit."""
         self.seconds = max(self.seconds, seconds)
 
 
 def _fingerprint(context: Context, method: Method[Any], params: Mapping[str, Json]) -> bytes:
-    """What is asked for, whatever the `id` of the request and its white space."""
+    """Returns a hash of the call, which does not depend on the request's `id` and white space."""
     try:
-        asked = msgspec.json.encode([method.name, context.utc, params])
-    except RecursionError:  # an object may nest as deep as the decoder goes, and the encoder goes less deep
+        call = msgspec.json.encode([method.name, context.utc, params])
+    except RecursionError:  # the decoder accepts deeper nesting than the encoder
         raise _wrong("Nested too deep to be compared with another call") from None
-    return hashlib.sha256(asked).digest()
+    return hashlib.sha256(call).digest()
 
 
-def _again(kept: store.StoredCall | None, fingerprint: bytes) -> WriteResult:
-    if kept is None:
+def _stored_result(stored: store.StoredCall | None, fingerprint: bytes) -> WriteResult:
+    if stored is None:
         raise TryAgain
-    if kept.fingerprint != fingerprint:
+    if stored.fingerprint != fingerprint:
         raise _wrong("This key was used for another call within a day")
-    if kept.answer is None:
+    if stored.answer is None:
         raise _wrong("The call with this key was done; its answer was too long to be kept")
-    results: list[Outcome] = _answer(kept.answer)
-    return WriteResult(results)
+    outcomes: list[Outcome] = _decode_outcomes(stored.answer)
+    return WriteResult(outcomes)
 
 
 def _wrong(message: str) -> InvalidParameters:

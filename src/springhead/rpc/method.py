@@ -1,4 +1,4 @@
-"""What an API method is: declared once with `@method`, called through `call`."""
+"""API methods: `@method` declares a method once, and `Method.call` runs it."""
 
 import inspect
 import re
@@ -13,11 +13,11 @@ from springhead.rpc.params import DeclaredParam, FlatOrObjects, Objects, Param
 
 
 class Outcome(TypedDict):
-    """The outcome of one object of a bulk write, keys in the wire's order; `id` only after a create.
+    """The outcome of an object of a bulk write, with its keys in the wire's order (docs/wire/envelope.md#outcomes).
 
-    The wire: docs/wire/envelope.md#outcomes.
-    What convertLeads did comes with the lead, and the account and opportunity that it has now; upsertLeads says of the
-    lead whether it was created, and eraseLeads has the ids of the receipts.
+    `id` is there after a create or an upsert, and `created` after an upsert. convertLeads has the ids of the lead, its
+    account and its opportunity, and eraseLeads has the ids of the receipts. `secret` and `receiver` are for
+    subscriptions.
     """
 
     success: bool
@@ -33,24 +33,24 @@ class Outcome(TypedDict):
 
 
 def succeeded(object_id: int | None = None) -> Outcome:
-    """An object that went through."""
+    """Returns the outcome of a successful object, with the id of a created one."""
     if object_id is None:
         return {"success": True, "error": None}
     return {"success": True, "error": None, "id": object_id}
 
 
 def upserted(object_id: int, *, created: bool) -> Outcome:
-    """An object that is there now as asked for, and whether it is new."""
+    """Returns the outcome of an upsert. `created` says whether the object is new."""
     return {"success": True, "error": None, "id": object_id, "created": created}
 
 
 def erased(receipts: list[int]) -> Outcome:
-    """A lead, or the leads with an address, of which nothing is kept but receipts with these ids."""
+    """Returns the outcome of an erasure, with the ids of its receipts."""
     return {"success": True, "error": None, "receipts": receipts}
 
 
 def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) -> Outcome:
-    """A lead that was converted, with its account and its new opportunity."""
+    """Returns the outcome of a conversion, with the lead's account and its new opportunity, if any."""
     return {
         "success": True,
         "error": None,
@@ -61,14 +61,15 @@ def converted(lead_id: int, account_id: int | None, opportunity_id: int | None) 
 
 
 def refused(error: ApiError) -> Outcome:
-    """An object that was refused alone."""
+    """Returns the outcome of a refused object."""
     return {"success": False, "error": error.body()}
 
 
 class ReadResult(msgspec.Struct, frozen=True):
-    """The rows of a read: one page, or an iterator of pages for an answer of any length.
+    """The rows of a read: a page, or an iterator of pages for an answer of any length.
 
-    `more` says whether more rows follow the page. `extra` are further members of the result, after the rows.
+    `more` says whether more rows follow the page. `groups` are the rows of a read that groups them, by word. `extra`
+    are further members of the result, after the rows.
     """
 
     page: Sequence[Mapping[str, Json]] = ()
@@ -78,29 +79,29 @@ class ReadResult(msgspec.Struct, frozen=True):
     extra: Mapping[str, Json] | None = None
 
     @classmethod
-    def page_of(cls, found: Sequence[Mapping[str, Json]], limit: int) -> "ReadResult":
-        """The first `limit` of the rows found, and whether there were more."""
-        return cls(found[:limit], more=len(found) > limit)
+    def page_of(cls, rows: Sequence[Mapping[str, Json]], limit: int) -> "ReadResult":
+        """Returns the first `limit` rows as a page, and whether there are more."""
+        return cls(rows[:limit], more=len(rows) > limit)
 
 
 class WriteResult(msgspec.Struct, frozen=True):
-    """What became of each object of a bulk write, in the order sent."""
+    """The outcomes of the objects of a bulk write, in the order sent."""
 
     outcomes: Sequence[Outcome]
 
     @classmethod
     def in_order(cls, outcomes: Mapping[int, Outcome]) -> "WriteResult":
-        """The outcomes by the position of their objects in the call, of which none is missing."""
-        return cls([outcomes[at] for at in range(len(outcomes))])
+        """Returns the result for outcomes by position. No position of the call may be missing."""
+        return cls([outcomes[position] for position in range(len(outcomes))])
 
 
 class Reads(msgspec.Struct, frozen=True):
     """The result of a read: a list of rows under the noun's name in the singular (docs/wire/methods.md#result-keys).
 
-    `generated_key` is the key of reads that the vendor generates, such as `getWherelistMemberGets`: their answers
-    have `hasMore` twice, and their `error` is `[]` (docs/wire/envelope.md#responses). With `grouped_by`, the result
-    has a list of rows for each word of that parameter, under the word. `extra` are members after the rows in reads
-    of our own, each with its JSON Schema; the `example` of the schema is shown in the docs.
+    `generated_key` is the key of the vendor's reads with generated names, such as `getWherelistMemberGets`. Their
+    answers have `hasMore` twice, and their `error` is `[]` (docs/wire/envelope.md#responses). With `grouped_by`, the
+    result has a list of rows for each word of that parameter, under the word. `extra` has the JSON Schemas of further
+    members, which only our own methods have. The docs show the `example` of each schema.
     """
 
     noun: Noun
@@ -110,20 +111,20 @@ class Reads(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """The result's key, the only one but for `hasMore`."""
+        """The key of the rows in the result."""
         return self.generated_key or self.noun.name
 
     @property
     def samples(self) -> Mapping[str, Json]:
-        """What the members beside the rows may look like."""
+        """Examples of the members beside the rows."""
         return {name: schema.get("example") for name, schema in self.extra.items() if isinstance(schema, dict)}
 
 
 class Writes(msgspec.Struct, frozen=True):
-    """The result of a bulk write: an outcome per object.
+    """The result of a bulk write: an outcome for each object.
 
-    With `only_success` the answer says no more than whether all went through, as the vendor documents some methods;
-    `captured` is for one that was also captured with its outcomes, which a caller's key can ask for.
+    With `only_success`, the answer only says whether all objects succeeded, as the vendor documents it for some
+    methods. `captured` is for a method of which answers with outcomes were captured, too: an API key can ask for them.
     """
 
     key: Literal[
@@ -135,10 +136,10 @@ class Writes(msgspec.Struct, frozen=True):
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A call and its answer, shown in the docs and run as a test; `...` stands for any value.
+    """A call and its answer. The docs show it, and a test runs it. `...` stands for any value.
 
-    `given` are calls made before it. In the params `{id}` stands for the id that was made last, and a noun's
-    name, as in `{dealStage}`, for the last one of that noun, and `{other lead}` for the one before;
+    `given` are calls that are made before it. In the parameters, `{id}` stands for the last id that was created, and a
+    noun's name, as in `{dealStage}`, for the last id of that noun. `{other lead}` is the lead before the last one, and
     `{userProfile}` is the company's administrator.
     """
 
@@ -153,7 +154,7 @@ C = TypeVar("C")
 
 
 class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
-    """A method as it was declared; everything that describes the API is read off it."""
+    """A declared method. All descriptions of the API are made from it."""
 
     name: str
     summary: str
@@ -170,29 +171,29 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     run: Callable[..., Awaitable[ReadResult | WriteResult]]
 
     async def call(self, context: C, params: Mapping[str, Json], *, objects_per_call: int) -> ReadResult | WriteResult:
-        """Read the parameters and run the method; raises the ApiError that the wire answers."""
-        taken = {given.argument: given.value_from(params) for given in self.params}
-        for given in self.params:
-            if isinstance(given.accepts, Objects):
-                given.accepts.check_count(taken[given.argument], objects_per_call)
-        result = await self.run(context, **taken)
+        """Reads the parameters and runs the method. Raises the ApiError that refuses the call."""
+        arguments = {param.argument: param.value_from(params) for param in self.params}
+        for param in self.params:
+            if isinstance(param.accepts, Objects):
+                param.accepts.check_count(arguments[param.argument], objects_per_call)
+        result = await self.run(context, **arguments)
         if isinstance(result, WriteResult) and self.flat and self.flat.has_single_object(params):
-            (only,) = result.outcomes
-            if only["error"]:
-                raise SingleObjectRefused(only["error"])
+            (outcome,) = result.outcomes
+            if outcome["error"]:
+                raise SingleObjectRefused(outcome["error"])
         return result
 
     @property
     def flat(self) -> FlatOrObjects | None:
-        """The parameter that stands for all others, when the call may be about one object without a list."""
-        return next((given.accepts for given in self.params if isinstance(given.accepts, FlatOrObjects)), None)
+        """The parameter for an object whose columns can be sent in the params themselves, or None."""
+        return next((param.accepts for param in self.params if isinstance(param.accepts, FlatOrObjects)), None)
 
 
 REGISTRY: dict[str, Method[Any]] = {}
-"""Every method by its name on the wire, in the order declared."""
+"""All methods by their names on the wire, in the order of their declarations."""
 
 ALIASES: dict[str, str] = {}
-"""Other spellings of names that the vendor's own pages have."""
+"""The names of methods by other spellings, which the vendor's own pages have."""
 
 
 def method(
@@ -209,10 +210,10 @@ def method(
     """Declares an API method.
 
     The method has the function's name in camel case (`create_leads` is `createLeads`). Its parameters are the
-    function's keyword-only parameters, each annotated with a Param. The docstring becomes the reference page.
-    `differs` says how the method differs from the vendor's on purpose, and `section` where its rules come from.
-    `extra_seconds` are added to the deadline of a call that waits for something. `aliases` are other spellings of the
-    name.
+    function's keyword-only parameters, each annotated with a Param. The docstring becomes the text of the reference
+    page. `differs` says how the method differs from the vendor's on purpose, and `section` is the page that has its
+    rules. `extra_seconds` are added to the deadline of a call that waits for something. `aliases` are other spellings
+    of the name.
     """
 
     def declare(
@@ -221,9 +222,9 @@ def method(
         summary, _, rest = inspect.cleandoc(function.__doc__ or "").partition("\n")
         name = _wire_name(function.__name__)
         params = _params(function)
-        for given in params:
-            if isinstance(given.accepts, Objects):
-                WRITTEN_NOUNS.setdefault(given.accepts.noun.table, given.accepts.noun)
+        for param in params:
+            if isinstance(param.accepts, Objects):
+                WRITTEN_NOUNS.setdefault(param.accepts.noun.table, param.accepts.noun)
         ALIASES.update(dict.fromkeys(aliases, name))
         REGISTRY[name] = Method(
             name=name,
@@ -251,16 +252,16 @@ def _wire_name(python: str) -> str:
 
 
 def find(name: Json) -> Method[Any]:
-    """The method of that name; 204 for anything else."""
-    found = REGISTRY.get(ALIASES.get(name, name)) if isinstance(name, str) else None
-    if found is None:
+    """Returns the method with this name. Raises UnknownMethod (204) if there is none."""
+    known = REGISTRY.get(ALIASES.get(name, name)) if isinstance(name, str) else None
+    if known is None:
         raise UnknownMethod
-    return found
+    return known
 
 
 def _params(function: Callable[..., Any]) -> tuple[DeclaredParam, ...]:
     hints = get_type_hints(function, include_extras=True)
-    taken: list[DeclaredParam] = []
+    declared: list[DeclaredParam] = []
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
@@ -270,5 +271,6 @@ def _params(function: Callable[..., Any]) -> tuple[DeclaredParam, ...]:
             raise TypeError(message)
         required = parameter.default is inspect.Parameter.empty
         name = _wire_name(parameter.name)
-        taken.append(DeclaredParam(parameter.name, name, accepts, required, None if required else parameter.default))
-    return tuple(taken)
+        default = None if required else parameter.default
+        declared.append(DeclaredParam(parameter.name, name, accepts, required, default))
+    return tuple(declared)

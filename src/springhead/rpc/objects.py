@@ -1,4 +1,4 @@
-"""The objects of a bulk write: checked at C speed, and one by one only where something is wrong."""
+"""The validation of the objects of a bulk write: all at once at C speed, and one by one only if one is wrong."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,19 +19,20 @@ from springhead.model.kit.errors import (
 from springhead.rpc.method import Outcome, refused
 
 PROBLEMS_MAX = 100
-"""How many problems of one object are named."""
+"""How many problems of an object its error names."""
 
 ENTRIES_MAX = 2_000
-"""Problems, options and valid names that the refusals of one call hold; beyond, each is cut to a sentence."""
+"""How many problems, options and valid names the errors of a call have together. Further errors are shortened."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class CheckedObjects(msgspec.Struct):
-    """The objects of one call after the check.
+    """The objects of a call after the check.
 
-    `valid` are the objects that passed the check, and `positions` their positions in the call. `refusals` are the
-    errors of the other objects, by position. A field that was not sent is UNSET.
+    `valid` are the objects that passed the check, and `positions` are their positions in the call. `refusals` are the
+    errors of the other objects, by position. A field that was not sent is UNSET. `encoded` is the JSON of `valid`, if
+    it is known.
     """
 
     valid: list[Any]
@@ -40,30 +41,30 @@ class CheckedObjects(msgspec.Struct):
     encoded: bytes | None = None
 
     def refuse(self, wrong: Mapping[int, ApiError]) -> None:
-        """Move objects, by position, to the refused ones."""
+        """Refuses valid objects, given by their positions."""
         if not wrong:
             return
+        remaining = [(record, position) for record, position in self.with_positions() if position not in wrong]
         self.refusals.update(wrong)
         self.encoded = None
-        kept = [(one, at) for one, at in zip(self.valid, self.positions, strict=True) if at not in wrong]
-        self.valid = [one for one, _ in kept]
-        self.positions = [at for _, at in kept]
+        self.valid = [record for record, _ in remaining]
+        self.positions = [position for _, position in remaining]
 
     def with_positions(self) -> list[tuple[Any, int]]:
-        """The right objects with their positions in the call."""
+        """Returns the valid objects with their positions in the call."""
         return list(zip(self.valid, self.positions, strict=True))
 
     def refused_outcomes(self) -> dict[int, Outcome]:
-        """The outcomes of the refused objects, by their positions: what the others' outcomes are added to."""
-        return {at: refused(error) for at, error in self.refusals.items()}
+        """Returns the outcomes of the refused objects by position. Callers add the outcomes of the other objects."""
+        return {position: refused(error) for position, error in self.refusals.items()}
 
     def to_json(self) -> str:
-        """The right objects as one JSON array, as the store takes them."""
+        """Returns the valid objects as a JSON array for the store."""
         return (self.encoded or _encode(self.valid)).decode()
 
 
 class ObjectSchema:
-    """What an object of a noun must be when it is created, or when it is changed."""
+    """The schema of a noun's objects in creates, or in updates."""
 
     def __init__(self, noun: Noun, custom: Sequence[Column] = (), *, creating: bool) -> None:
         self._noun = noun
@@ -76,16 +77,16 @@ class ObjectSchema:
         self._columns = {column.name: column for column in columns}
         self._required = {column.name for column in columns if column.required} if creating else set[str]()
         self._nullable = [column.name for column in noun.writable_columns if column.nullable]
-        # Required fields stand first: a Struct takes no field without a default after one with it.
+        # Required fields come first, because a Struct takes no field without a default after a field with a default.
         ordered = sorted(columns, key=lambda column: column.name not in self._required)
         self.struct: type[Any] = msgspec.defstruct(
             noun.name,
             [self._field(column) for column in ordered],
             forbid_unknown_fields=True,
             omit_defaults=True,
-            gc=False,  # it holds nothing that could hold it
+            gc=False,  # its values cannot refer back to it
         )
-        self._many: Any = list[self.struct]  # pyright: ignore - a type that is made at run time
+        self._list_type: Any = list[self.struct]  # pyright: ignore - a type that is made at run time
 
     def _field(self, column: Column) -> Any:
         accepts = column.kind.accepts | None if column.nullable else column.kind.accepts
@@ -94,48 +95,48 @@ class ObjectSchema:
         return (column.name, accepts | UnsetType, UNSET)
 
     def check(self, objects: Sequence[Json]) -> CheckedObjects:
-        """Part the right objects from the wrong ones; every problem of a wrong one is named."""
-        clean = [self._without_ignored(one) for one in objects]
+        """Separates valid objects from wrong ones. The error of a wrong object names each of its problems."""
+        records = [self._without_ignored(record) for record in objects]
         try:
-            good = msgspec.convert(clean, self._many, strict=False)
+            valid = msgspec.convert(records, self._list_type, strict=False)
         except msgspec.ValidationError:
-            good = None
-        if good is None:  # beside the except: the refusals would hold it as their context, and so the whole call
-            return self._check_each(clean)
-        encoded = _encode(good)
+            valid = None
+        if valid is None:  # outside of the except, or else the refusals would keep the whole call as their context
+            return self._check_each(records)
+        encoded = _encode(valid)
         if b"\\u0000" in encoded:
-            return self._check_each(clean, exact=True)
-        return CheckedObjects(good, list(range(len(good))), {}, encoded)
+            return self._check_each(records, exact=True)
+        return CheckedObjects(valid, list(range(len(valid))), {}, encoded)
 
-    def _without_ignored(self, one: Json) -> Json:
-        if not isinstance(one, dict) or self._ignored.isdisjoint(one):
-            return one if one != [] else {}  # an empty array of PHP
-        return {name: value for name, value in one.items() if name not in self._ignored}
+    def _without_ignored(self, record: Json) -> Json:
+        if not isinstance(record, dict) or self._ignored.isdisjoint(record):
+            return record if record != [] else {}  # PHP sends [] for an empty object
+        return {name: value for name, value in record.items() if name not in self._ignored}
 
-    def _check_each(self, objects: Sequence[Json], *, exact: bool = False) -> CheckedObjects:
+    def _check_each(self, records: Sequence[Json], *, exact: bool = False) -> CheckedObjects:
         checked = CheckedObjects([], [], {})
-        room = ENTRIES_MAX
-        for position, one in enumerate(objects):
+        entries_left = ENTRIES_MAX
+        for position, record in enumerate(records):
             try:
-                checked.valid.append(self._check_one(one, exact=exact))
+                checked.valid.append(self._check_record(record, exact=exact))
                 checked.positions.append(position)
             except WrongParameters as refusal:
-                room -= refusal.entry_count
-                # Without its traceback, which would hold this frame, and so the whole call, until a collection.
-                checked.refusals[position] = refusal.with_traceback(None) if room >= 0 else refusal.shortened()
+                entries_left -= refusal.entry_count
+                # The traceback would keep this frame, and so the whole call, in memory until a garbage collection.
+                checked.refusals[position] = refusal.with_traceback(None) if entries_left >= 0 else refusal.shortened()
         return checked
 
-    def _check_one(self, one: Json, *, exact: bool) -> Any:
-        if not isinstance(one, dict):
+    def _check_record(self, record: Json, *, exact: bool) -> Any:
+        if not isinstance(record, dict):
             raise MalformedObject({"param": self._noun.name, "message": "Expected an object"})
         if not exact:
             try:
-                good = msgspec.convert(one, self.struct, strict=False)
-                if b"\\u0000" not in _encode(good):
-                    return good
+                valid = msgspec.convert(record, self.struct, strict=False)
+                if b"\\u0000" not in _encode(valid):
+                    return valid
             except msgspec.ValidationError:
                 pass
-        values, problems, arrays = self._read_values(one)
+        values, problems, arrays = self._read_values(record)
         if arrays and not problems:
             raise UnexpectedArray(*arrays)
         if problems:
@@ -144,12 +145,12 @@ class ObjectSchema:
             raise InvalidParameters(*problems, *arrays, **known)
         return self.struct(**values)
 
-    def _read_values(self, one: Mapping[str, Json]) -> tuple[dict[str, Any], list[Problem], list[Problem]]:
-        """The values of an object, what is wrong with it, and where a list stands for a single value."""
+    def _read_values(self, record: Mapping[str, Json]) -> tuple[dict[str, Any], list[Problem], list[Problem]]:
+        """Returns the values of an object, its problems, and the problems of lists in place of single values."""
         values: dict[str, Any] = {}
         problems: list[Problem] = []
         arrays: list[Problem] = []
-        for name, value in one.items():
+        for name, value in record.items():
             if len(problems) + len(arrays) >= PROBLEMS_MAX:
                 break
             column = self._columns.get(name)
@@ -164,29 +165,29 @@ class ObjectSchema:
                     values[name] = column.kind.read(value)
                 except ValueError as wrong:
                     problems.append(column.problem(str(wrong)))
-        absent = sorted(self._required - one.keys())
-        problems += [self._columns[name].problem("Required parameter is missing") for name in absent]
+        missing = sorted(self._required - record.keys())
+        problems += [self._columns[name].problem("Required parameter is missing") for name in missing]
         return values, problems, arrays
 
-    def custom_to_json(self, good: Sequence[Any]) -> str:
-        """The custom fields of the objects as a JSON array; null where one is to be unset."""
+    def custom_to_json(self, records: Sequence[Any]) -> str:
+        """Returns the custom values of valid objects as a JSON array. Null unsets a field."""
         if not self._custom:
             return "[]"
         return _encode(
             [
-                {name: value or None for name in self._custom if (value := getattr(one, name)) is not UNSET}
-                for one in good
+                {name: value or None for name in self._custom if (value := getattr(record, name)) is not UNSET}
+                for record in records
             ]
         ).decode()
 
-    def null_bits(self, good: Sequence[Any]) -> list[int]:
-        """For each object, a bit for each nullable column that is to become null."""
+    def null_bits(self, records: Sequence[Any]) -> list[int]:
+        """Returns for each valid object a number with a bit for each nullable column that the object sets to null."""
         bits = [(name, 1 << bit) for bit, name in enumerate(self._nullable)]
-        return [sum(bit for name, bit in bits if getattr(one, name) is None) for one in good]
+        return [sum(bit for name, bit in bits if getattr(record, name) is None) for record in records]
 
 
 def _takes_several(column: Column, value: Json) -> bool:
-    """Whether the value is a list or an object and the column one that takes it."""
+    """Whether the column takes this list or object."""
     if column.kind.sql == "jsonb":
         return isinstance(value, list if column.kind.type == "list" else dict)
     return isinstance(value, list) and column.kind.type == "checkbox"

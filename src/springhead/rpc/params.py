@@ -1,7 +1,8 @@
-"""The parameters that methods take: how each is read leniently from the wire, and described for the docs.
+"""The parameters of methods: how each is read from the wire, and how the docs describe it.
 
-Lenient as clients need it (docs/wire/envelope.md#params): numbers as strings, an empty string or null for "not given",
-`where` as [], {}, null or "", objects keyed by strings. What is wrong raises the wire's own error.
+Parameters are read as leniently as clients need it (docs/wire/envelope.md#params): numbers can be strings, an empty
+string or null means "not sent", `where` can be [], {}, null or "", and `objects` can be a hash. A wrong value raises
+the wire's error.
 """
 
 import re
@@ -27,7 +28,7 @@ from springhead.model.kit.errors import (
 )
 
 PAGE = 500
-"""Rows of a page: the default, and the most that getLeads gives (docs/wire/limits.md)."""
+"""The default number of rows of a page, and the largest one of getLeads (docs/wire/limits.md)."""
 
 VALUES_MAX = 10_000
 """How many values a list in `where` can have."""
@@ -37,35 +38,35 @@ _NUMBER = re.compile(r"-?\d{1,30}", re.ASCII)
 
 
 class Param:
-    """What a parameter accepts. `read` gives the value for the method, or raises what the wire answers."""
+    """A parameter: the values that it accepts, and their description. `about` is its text in the docs."""
 
     type: ClassVar[str] = "string"
     length: int | None = None
     about: str = ""
 
     def read(self, name: str, value: Json, *, required: bool) -> Any:
-        """The parameter's value."""
+        """Returns the value for the method. Raises the ApiError that refuses a wrong value."""
         raise NotImplementedError
 
     def schema(self) -> dict[str, Json]:
-        """The parameter as JSON Schema, for OpenRPC."""
+        """Returns the parameter's JSON Schema for OpenRPC."""
         return {"type": self.type}
 
     def is_empty(self, value: Json) -> bool:
-        """Whether the value counts as not given."""
+        """Whether the value counts as not sent."""
         return value is None
 
     def missing_error(self, name: str) -> ApiError:
-        """What the wire answers when a required parameter is absent."""
+        """Returns the error for a required parameter that is missing."""
         return MissingParameters(self.problem(name, "Required parameter is missing", required=True))
 
     def problem(self, name: str, message: str, *, required: bool) -> Any:
-        """An entry for `data.params`."""
+        """Returns an entry of the error's `data.params`."""
         valid = {"type": self.type, "length": self.length, "required": required}
         return {"param": name, "message": message, "validFormat": valid}
 
     def scalar(self, name: str, value: Json, *, required: bool) -> str | int | bool:
-        """The value when it is a single one; UnexpectedArray for a list or an object."""
+        """Returns a single value. Raises UnexpectedArray (210) for a list or an object."""
         if isinstance(value, (list, dict)):
             raise UnexpectedArray(self.problem(name, "Expected a single value", required=required))
         if isinstance(value, str) and "\0" in value:
@@ -84,7 +85,7 @@ class Integer(Param):
         self.about, self.length, self._low, self._high = about, length, low, high
 
     def read(self, name: str, value: Json, *, required: bool) -> int:
-        """The number; 205 when it is none or out of range."""
+        """Returns the number. Raises InvalidParameters (205) if it is no number or out of range."""
         number = whole_number(self.scalar(name, value, required=required))
         if number is None:
             raise InvalidParameters(self.problem(name, "Expected data of type integer", required=required))
@@ -94,7 +95,7 @@ class Integer(Param):
         return number
 
     def problem(self, name: str, message: str, *, required: bool) -> Any:
-        """As captured: the vendor calls the type `int` here (docs/wire/errors.md#error-object)."""
+        """Returns an entry of `data.params` as captured, with the type `int` (docs/wire/errors.md#error-object)."""
         return {
             "param": name,
             "message": message,
@@ -102,29 +103,29 @@ class Integer(Param):
         }
 
     def schema(self) -> dict[str, Json]:
-        """A number or a numeric string."""
+        """Returns the schema of a number or a numeric string."""
         return {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^-?[0-9]+$"}]}
 
 
 class LimitOrOffset(Integer):
-    """A `limit` or `offset`: never negative; "" means the default; over `cap` it is cut, silently."""
+    """A `limit` or `offset`: not negative. "" means the default. A number above `cap` is silently reduced to it."""
 
     def __init__(self, about: str, *, cap: int | None = None) -> None:
         super().__init__(about, low=0)
         self._cap = cap
 
     def read(self, name: str, value: Json, *, required: bool) -> int:
-        """The number, cut to the cap."""
+        """Returns the number, at most `cap`."""
         number = super().read(name, value, required=required)
         return number if self._cap is None else min(number, self._cap)
 
     def is_empty(self, value: Json) -> bool:
-        """An empty text and null mean the default (docs/wire/envelope.md#params)."""
+        """Whether the value is "" or null, which mean the default (docs/wire/envelope.md#params)."""
         return value is None or value == ""
 
 
 class Moment(Param):
-    """A timestamp `YYYY-MM-DD HH:MM:SS`, or a date alone: its first second, or its last one for an end."""
+    """A timestamp `YYYY-MM-DD HH:MM:SS`, or a date alone, which means its first second, or its last with `end`."""
 
     type = "timestamp"
     length = 19
@@ -133,7 +134,7 @@ class Moment(Param):
         self.about, self._end = about, end
 
     def read(self, name: str, value: Json, *, required: bool) -> datetime:
-        """The naive time; the method knows the zone."""
+        """Returns the naive time. The method adds the zone of the call."""
         text = self.scalar(name, value, required=required)
         moment = times.parse(text, end_of_day=self._end) if isinstance(text, str) else None
         if moment is None:
@@ -141,18 +142,18 @@ class Moment(Param):
         return moment
 
     def schema(self) -> dict[str, Json]:
-        """A text of the wire's form, or a date alone."""
+        """Returns the schema of a text in the wire's format, or of a date alone."""
         return {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?$"}
 
 
 class OneOf(Param):
-    """One of a few words; 217 for any other."""
+    """One of a few words. Other words are refused with 217."""
 
     def __init__(self, about: str, *words: str) -> None:
         self.about, self._words = about, words
 
     def read(self, name: str, value: Json, *, required: bool) -> str:
-        """The word."""
+        """Returns the word. Raises WrongValue (217) for any other value."""
         word = self.scalar(name, value, required=required)
         if not isinstance(word, str) or word not in self._words:
             message = "Expected one of: " + ", ".join(self._words)
@@ -160,12 +161,12 @@ class OneOf(Param):
         return word
 
     def schema(self) -> dict[str, Json]:
-        """An enumeration."""
+        """Returns the schema of an enumeration."""
         return {"enum": list(self._words)}
 
 
 class Names(Param):
-    """A list of system names; [], "" and null mean all of them. The method knows which there are."""
+    """A list of system names. [], "" and null mean all names. The method itself checks the names."""
 
     type = "list"
 
@@ -173,7 +174,7 @@ class Names(Param):
         self.about = about
 
     def read(self, name: str, value: Json, *, required: bool) -> list[str]:
-        """The names."""
+        """Returns the names. Raises InvalidParameters (205) for other values and for too many names."""
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise InvalidParameters(self.problem(name, "Expected a list of system names", required=required))
         if len(value) > NAMES_MAX:
@@ -182,29 +183,34 @@ class Names(Param):
         return [str(item) for item in value]
 
     def schema(self) -> dict[str, Json]:
-        """A list of strings."""
+        """Returns the schema of a list of strings."""
         return {"type": "array", "items": {"type": "string"}, "maxItems": NAMES_MAX}
 
     def is_empty(self, value: Json) -> bool:
-        """Nothing asked for is everything."""
+        """Whether the value is empty, which means all names."""
         return value in (None, "", [], {})
 
 
-class Where(Param):
-    """A filter: equality with one value, or with any of a list, over a few columns of a noun.
+def _either(words: Sequence[str]) -> str:
+    """Returns the words of an enumeration: `id`, `id or name`, `id, name or label`."""
+    return " or ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
-    Unknown keys are refused with 205, for to ignore a filter is to return everything.
+
+class Where(Param):
+    """A filter by a few columns of a noun. A column must be equal to a value, or to one of a list of values.
+
+    Unknown keys are refused with 205, because a read that ignored them would return too many objects.
     """
 
     type = "hash"
 
-    def __init__(self, noun: Noun, *keys: str, required: bool = True) -> None:
+    def __init__(self, noun: Noun, *keys: str, required: bool = True, about: str = "") -> None:
         self.noun, self.keys, self.required = noun, keys, required
         self.columns: Mapping[str, Column] = {key: noun.by_name[key] for key in keys}
-        self.about = f"Which objects: any of {', '.join(keys)}; empty for all."
+        self.about = about or f"A filter by {_either(keys)}. An empty filter matches all objects."
 
     def read(self, name: str, value: Json, *, required: bool) -> dict[str, Json]:
-        """The filters by column, each value converted to the column's type."""
+        """Returns the values by column, each converted to the column's type."""
         if value in (None, "", [], {}):
             return {}
         if not isinstance(value, dict):
@@ -245,7 +251,7 @@ class Where(Param):
             raise InvalidParameters(column.problem(str(wrong))) from None
 
     def schema(self) -> dict[str, Json]:
-        """An object with the keys that can be filtered on; PHP writes an empty one as a list."""
+        """Returns the schema of an object with these keys, or of an empty list, which PHP sends for an empty object."""
         scalar: Json = {"type": ["string", "integer"]}
         either: Json = {"anyOf": [scalar, {"type": "array", "items": scalar, "maxItems": VALUES_MAX}]}
         return {
@@ -256,12 +262,12 @@ class Where(Param):
         }
 
     def is_empty(self, value: Json) -> bool:  # noqa: ARG002 - the base's signature
-        """A `where` that is there and empty is given: it means all."""
+        """Whether the value counts as not sent. An empty `where` does not: it matches all objects."""
         return False
 
 
 class Objects(Param):
-    """The list `objects` of a bulk call; what each must be is the method's business."""
+    """The list `objects` of a bulk call. The method itself checks the objects."""
 
     type = "list"
 
@@ -269,7 +275,7 @@ class Objects(Param):
         self.noun, self.about, self.creating = noun, about, creating
 
     def read(self, name: str, value: Json, *, required: bool) -> list[Json]:
-        """The elements in order; the keys of a hash of objects count for nothing (docs/wire/envelope.md#params)."""
+        """Returns the objects in order. The keys of a hash of objects are ignored (docs/wire/envelope.md#params)."""
         if isinstance(value, dict):
             return list(value.values())
         if not isinstance(value, list):
@@ -277,21 +283,21 @@ class Objects(Param):
         return list(value)
 
     def check_count(self, objects: Sequence[Json], most: int) -> None:
-        """209 when there are more objects than one call of the company may carry."""
+        """Raises TooManyObjects (209) if there are more objects than the company may send in one call."""
         if len(objects) > most:
             message = f"Expected at most {most} objects, got {len(objects)}"
             raise TooManyObjects(self.problem("objects", message, required=True), limit=most)
 
     def missing_error(self, name: str) -> ApiError:
-        """207, the wire's own code for this one."""
+        """Returns the error 207, which the wire has for this parameter."""
         return MissingObjects(self.problem(name, "Required parameter is missing", required=True))
 
     def is_empty(self, value: Json) -> bool:
-        """Neither null nor "" is a list."""
+        """Whether the value is null or "", which count as not sent."""
         return value is None or value == ""
 
     def schema(self) -> dict[str, Json]:
-        """A list of the noun's objects."""
+        """Returns the schema of a list of the noun's objects."""
         return {
             "type": "array",
             "items": {"$ref": f"#/components/schemas/{self.noun.name}"},
@@ -300,19 +306,18 @@ class Objects(Param):
 
 
 class FlatOrObjects(Objects):
-    """One object whose columns stand in the params themselves, or a list `objects` of them.
+    """An object whose columns are sent in the params themselves, or a list `objects` (docs/wire/envelope.md#params).
 
-    The wire: docs/wire/envelope.md#params.
-    Without the list, parameters that are no column mean nothing, and what refuses the object refuses the call.
+    Without the list, parameters that are not columns are ignored, and an error of the object refuses the call.
     """
 
     @staticmethod
     def has_single_object(params: Mapping[str, Json]) -> bool:
-        """Whether the call is about one object without a list."""
+        """Whether the call sends an object without a list."""
         return params.get("objects") in (None, "")
 
     def documented_columns(self, *, deleting: bool) -> list[tuple[Column, bool]]:
-        """The columns that the one object can have, and whether each must be there."""
+        """Returns the columns that an object without a list can have, and whether each is required."""
         identity = self.noun.by_name.get("id")
         if self.creating or identity is None:
             return [(column, column.required) for column in self.noun.writable_columns]
@@ -320,16 +325,16 @@ class FlatOrObjects(Objects):
         return [(identity, True), *((column, False) for column in others)]
 
     def single_object(self, params: Mapping[str, Json]) -> list[Json]:
-        """The one object of a call without a list; a required column that is absent is 206."""
-        one = {column.name: params[column.name] for column in self.noun.columns if column.name in params}
-        absent = [column for column in self.noun.writable_columns if column.required and column.name not in one]
-        if absent and self.creating:
-            raise MissingParameters(*(column.problem("Required parameter is missing") for column in absent))
-        return [one]
+        """Returns the object of a call without a list. Raises MissingParameters (206) without a required column."""
+        record = {column.name: params[column.name] for column in self.noun.columns if column.name in params}
+        missing = [column for column in self.noun.writable_columns if column.required and column.name not in record]
+        if missing and self.creating:
+            raise MissingParameters(*(column.problem("Required parameter is missing") for column in missing))
+        return [record]
 
 
 def whole_number(value: str | int | bool) -> int | None:
-    """A whole number from a number or a numeric string; None when it is neither."""
+    """Returns the whole number of a number or a numeric string, or None for any other value."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -338,7 +343,10 @@ def whole_number(value: str | int | bool) -> int | None:
 
 
 def kind_schema(kind: Kind) -> dict[str, Json]:
-    """The schema of a read value: a string or null (docs/wire/values.md#answers), but for our own lists and objects."""
+    """Returns the schema of a value in an answer: a string or null (docs/wire/values.md#answers).
+
+    Our own columns can also be lists or objects.
+    """
     if kind.sql == "jsonb":
         return {"type": ["array" if kind.type == "list" else "object", "null"]}
     described: dict[str, Json] = {"type": ["string", "null"]}
@@ -350,7 +358,7 @@ def kind_schema(kind: Kind) -> dict[str, Json]:
 
 
 def noun_schema(noun: Noun) -> dict[str, Json]:
-    """An object of the noun as it is read, as JSON Schema; custom fields come beside the columns."""
+    """Returns the schema of a noun's objects in answers. Custom fields are further properties."""
     properties: Mapping[str, Json] = {column.name: kind_schema(column.kind) for column in noun.columns}
     return {
         "type": "object",
@@ -361,10 +369,7 @@ def noun_schema(noun: Noun) -> dict[str, Json]:
 
 
 class DeclaredParam(msgspec.Struct, frozen=True):
-    """A parameter as a method declares it.
-
-    `argument` is its name in the function, `name` on the wire.
-    """
+    """A parameter of a method. `argument` is its name in the function, and `name` is its name on the wire."""
 
     argument: str
     name: str
@@ -373,7 +378,7 @@ class DeclaredParam(msgspec.Struct, frozen=True):
     default: Any = None
 
     def value_from(self, params: Mapping[str, Json]) -> Any:
-        """The parameter's value out of the call's params."""
+        """Returns the parameter's value from the params of a call."""
         if isinstance(self.accepts, FlatOrObjects) and self.accepts.has_single_object(params):
             return self.accepts.single_object(params)
         value = params.get(self.name)

@@ -1,6 +1,6 @@
-"""Performs calls: deadline, retries, idempotency, mapping of errors and counting, for every way into the server.
+"""Performs calls: deadline, retries, idempotency, mapping of errors, and counting.
 
-The API, forms and links call `perform` or `attempt`; nothing else retries a method or catches its errors.
+The API, forms and email links call `perform` or `attempt`. Nothing else retries a method or catches its errors.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 class Performed(msgspec.Struct, frozen=True):
-    """What became of a call: its result, encoded by the caller's `encode`, or the error that refuses all of it.
+    """A performed call: its encoded result in `answer`, or the error that refuses the call.
 
-    `method` is "-" for a call that names no method of ours. `objects` and `refused` count the objects of a bulk write
-    that was carried out.
+    `method` is "-" if the call names no method. `objects` and `refused` count the objects and the refused objects of a
+    bulk write.
     """
 
     method: str = "-"
@@ -36,7 +36,7 @@ class Performed(msgspec.Struct, frozen=True):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the log says of the call."""
+        """The values of the call for the log."""
         facts: dict[str, Any] = {} if self.method == "-" else {"method": self.method}
         if self.objects is not None:
             facts |= {"objects": self.objects, "refused": self.refused}
@@ -44,15 +44,15 @@ class Performed(msgspec.Struct, frozen=True):
 
 
 def call_end() -> float:
-    """The time of the event loop's clock at which a call that starts now is cut off."""
+    """Returns the deadline of a call that starts now, on the event loop's clock."""
     return asyncio.get_running_loop().time() + CALL_SECONDS
 
 
 async def attempt(context: Context, work: Callable[[Context], Awaitable[T]], *, end: float | None = None) -> T:
-    """Runs `work` under a deadline, and again as long as the policy of retries says so (store/database/retry.py).
+    """Runs `work` under a deadline, and retries it by the policy of store/database/retry.py.
 
-    `work` gets the context of each attempt and must write nothing unless it succeeds. `end` is the deadline on the
-    event loop's clock, CALL_SECONDS from now if not given. Raises Unavailable when the deadline passes.
+    `work` gets the context of each attempt. It must write nothing if it fails. `end` is the deadline on the event
+    loop's clock, by default CALL_SECONDS from now. Raises Unavailable when the deadline has passed.
     """
 
     async def once(state: Attempt) -> T:
@@ -74,11 +74,11 @@ async def perform(
     end: float | None = None,
     encode: Callable[[Method[Any], ReadResult | WriteResult], Any] = lambda _method, result: result,
 ) -> Performed:
-    """Performs the method of that name and never raises: an error of ours becomes 999 with the request's id.
+    """Performs the method with this name. Never raises: a fault of the server becomes 999 with the request's id.
 
-    `idempotency_keys` are the values of the header Idempotency-Key, which counts for bulk writes only. `end` is the
-    deadline on the event loop's clock; a method that waits for something may take longer by its `extra_seconds`.
-    `encode` makes the answer of the result, under the same mapping of errors.
+    `idempotency_keys` are the values of the header Idempotency-Key, which only matter to bulk writes. `end` is the
+    deadline on the event loop's clock. A method that waits for something gets its `extra_seconds` in addition.
+    `encode` makes the answer from the result. Its errors are handled like those of the method.
     """
     method: Method[Any] | None = None
     try:
@@ -103,7 +103,7 @@ async def perform(
 def _work(
     method: Method[Any], params: Mapping[str, Json], idempotency_keys: Sequence[str]
 ) -> Callable[[Context], Awaitable[ReadResult | WriteResult]]:
-    """One attempt of the method, done at most once for a key."""
+    """Returns the function that runs the method in an attempt, at most once for an idempotency key."""
     if idempotency_keys and isinstance(method.result, Writes):
         key = idempotency.key_of(idempotency_keys)
         return lambda context: idempotency.once(context, method, params, key=key)

@@ -38,7 +38,7 @@ _ADDRESS = LEAD.by_name["emailAddress"]
 async def get_related_leads_by_email(
     context: Context,
     *,
-    where: Annotated[Mapping[str, Json], Where(LEAD, "emailAddress")],
+    where: Annotated[Mapping[str, Json], Where(LEAD, "emailAddress", about="A filter. It must have emailAddress.")],
     limit: Limit = PAGE,
 ) -> ReadResult:
     """Returns the active leads that are related to an email address, each once.

@@ -87,7 +87,15 @@ async def get_lead_timeline(
     *,
     where: Annotated[
         Mapping[str, Json],
-        _WhereOneLead(TIMELINE_EVENT, "whoID", "eventName", "eventSource", "whatType", "createTimestamp"),
+        _WhereOneLead(
+            TIMELINE_EVENT,
+            "whoID",
+            "eventName",
+            "eventSource",
+            "whatType",
+            "createTimestamp",
+            about="A filter. It must have whoID.",
+        ),
     ],
     limit: Limit = PAGE,
     offset: Offset = 0,

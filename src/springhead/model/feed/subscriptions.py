@@ -54,7 +54,7 @@ _PUSH = "(select p.{} from push p where p.company_id = l.company_id and p.subscr
 SUBSCRIPTION = Noun(
     name="leadSubscription",
     table="subscription",
-    about="A subscription to changes of leads: the URL to which they are pushed, and which changes are.",
+    about="A subscription to changes of leads: the URL of the receiver, and the kinds of changes that it gets.",
     columns=(
         Column(name="id", kind=_ID, writable=False),
         Column(

@@ -1,1 +1,1 @@
-"""The description of the API: OpenRPC document, reference pages, compatibility table. No method runs from here."""
+"""The descriptions of the API: OpenRPC document, reference pages, compatibility table. They run no method."""

@@ -1,4 +1,4 @@
-"""What is said of the API to programs, read off the declarations: the OpenRPC document."""
+"""The description of the API for programs, made from the declarations: the OpenRPC document."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,22 +15,23 @@ from springhead.rpc.params import FlatOrObjects, Objects, noun_schema
 
 OPENRPC = "1.3.2"
 API_VERSION = "1.2"
-"""The version of the wire that is described, not of the server: a release alone changes no byte of the document."""
+"""The version of the API, not of the server. A new release of the server alone does not change the document."""
 
 _INTRODUCTION = """\
-The Open API of Constant Contact's Lead Gen & CRM (formerly SharpSpring), on a server of your own, with its additions.
+The Open API of Constant Contact's Lead Gen & CRM (formerly SharpSpring), on a server of your own, with Springhead's
+additions.
 
-A call is `POST {"method": …, "params": {…}, "id": …}` to the server's one address, with the credentials `accountID` and
-`secretKey` in the query string, or in the headers `X-Account-Id` and `Authorization: Bearer …`. There is no member
-`jsonrpc`, and no batch. Results and errors are those of JSON-RPC, with one exception: the answer of a write has in
-`error` the list of the errors of its refused objects, `[]` when there are none. Numbers may be sent as numeric
-strings; in answers every value of an object that is read is a string or null."""
+A call is `POST {"method": …, "params": {…}, "id": …}` to the server's API address. The credentials `accountID` and
+`secretKey` are in the query string, or in the headers `X-Account-Id` and `Authorization: Bearer …`. There is no member
+`jsonrpc`, and there are no batches. Results and errors are those of JSON-RPC, with one exception: in the answer to a
+write, `error` is the list of the errors of the refused objects, `[]` if there are none. Numbers may be sent as numeric
+strings. In answers, every value of an object that is read is a string or null."""
 
 _OUTCOME: Mapping[str, Json] = {
     "type": "object",
-    "description": "What became of one object of a write; a create adds `id`, an upsert `created` as well, "
-    "convertLeads the next three; receipts of an erasure, a new secret of a subscription, and what a receiver said, "
-    "come with theirs.",
+    "description": "The outcome of one object of a write. A create adds `id`, and an upsert adds `id` and `created`. "
+    "convertLeads adds `leadID`, `accountID` and `opportunityID`. `receipts` are those of an erasure. `secret` is the "
+    "new secret of a subscription, and `receiver` is the answer of its receiver to a test push.",
     "required": ["success", "error"],
     "properties": {
         "success": {"type": "boolean"},
@@ -48,7 +49,7 @@ _OUTCOME: Mapping[str, Json] = {
 }
 _PROBLEM: Mapping[str, Json] = {
     "type": "object",
-    "description": "A wrong parameter or field: its name, what is wrong, and what would be right.",
+    "description": "A wrong parameter or field: its name, the mistake, and the valid format.",
     "required": ["param", "message"],
     "properties": {
         "param": {"type": "string"},
@@ -65,7 +66,7 @@ _PROBLEM: Mapping[str, Json] = {
     },
 }
 _DATA: Mapping[str, Json] = {
-    "description": "`[]` when there is nothing to add, else `params` with a problem each.",
+    "description": "`[]` if there is nothing to add, or else `params` with an entry for each problem.",
     "anyOf": [
         {"type": "array", "maxItems": 0},
         {
@@ -89,7 +90,7 @@ _ERROR: Mapping[str, Json] = {
 
 @cache
 def openrpc() -> bytes:
-    """The OpenRPC document of every method, as JSON: the same bytes for the same declarations."""
+    """Returns the OpenRPC document of all methods as JSON. Its bytes depend only on the declarations."""
     document: dict[str, Json] = {
         "openrpc": OPENRPC,
         "info": {
@@ -116,13 +117,13 @@ def openrpc() -> bytes:
 
 
 def errors() -> list[type[ApiError]]:
-    """Every error that a caller can get, by code."""
+    """Returns all errors that a caller can get, sorted by code."""
     return sorted(_codes(ApiError), key=lambda error: (error.code, error.__name__))
 
 
 def _codes(base: type[ApiError]) -> Iterator[type[ApiError]]:
     for error in base.__subclasses__():
-        # `Locked` of the store is an Unavailable to the caller, and no entry of its own.
+        # Subclasses without a code of their own, such as the store's `Locked`, are the same error to callers.
         if "code" in vars(error):
             yield error
         yield from _codes(error)
@@ -133,7 +134,7 @@ def _server() -> Json:
         "name": "springhead",
         "url": "${origin}/pubapi/${version}/",
         "variables": {
-            "origin": {"default": "http://127.0.0.1:8025", "description": "Where the server is."},
+            "origin": {"default": "http://127.0.0.1:8025", "description": "The server's scheme, host and port."},
             "version": {
                 "default": "v1.2",
                 "enum": ["v1", "v1.2"],
@@ -163,21 +164,21 @@ def _method(method: Method[Any]) -> dict[str, Json]:
 
 
 def _params(method: Method[Any]) -> Iterator[Json]:
-    for given in method.params:
-        accepts = given.accepts
+    for param in method.params:
+        accepts = param.accepts
         flat = isinstance(accepts, FlatOrObjects)
         if isinstance(accepts, FlatOrObjects):
             for column, required in accepts.documented_columns(deleting=method.result.key == "deletes"):
                 yield {
                     "name": column.name,
-                    "description": "Of the one object; not with `objects`.",
+                    "description": "For a call with one object; do not send it with `objects`.",
                     "required": required,
                     "schema": _sent_value(column),
                 }
         yield {
-            "name": given.name,
+            "name": param.name,
             "description": accepts.about,
-            "required": given.required and not flat,
+            "required": param.required and not flat,
             "schema": _sent(method, accepts.noun) if isinstance(accepts, Objects) else accepts.schema(),
         }
 
@@ -234,14 +235,14 @@ def _options(noun: Noun) -> dict[str, Json]:
 
 _OPTIONS: Mapping[str, Json] = {
     "type": "array",
-    "description": "What a value can be; of a picklist, radio or checkbox field.",
+    "description": "The values to choose from, for a picklist, radio or checkbox field.",
     "items": {"type": "string", "minLength": 1, "maxLength": OPTION_LENGTH},
     "maxItems": OPTIONS_MAX,
 }
 
 
 def _sent(method: Method[Any], noun: Noun) -> dict[str, Json]:
-    """The schema of the list `objects` of a write."""
+    """Returns the schema of the list `objects` of a write."""
     reference = f"#/components/schemas/{_sent_name(method, noun)}"
     return {"type": "array", "items": {"$ref": reference}, "maxItems": 500}
 
@@ -251,11 +252,11 @@ def _sent_name(method: Method[Any], noun: Noun) -> str:
 
 
 def _sent_schemas() -> Iterator[tuple[str, Json]]:
-    """What the objects of each write look like: `lead.create`, `lead.update` and so on."""
+    """Yields the names and schemas of the objects of all writes: `lead.create`, `lead.update` and so on."""
     for method in REGISTRY.values():
-        for given in method.params:
-            if isinstance(given.accepts, Objects):
-                noun = given.accepts.noun
+        for param in method.params:
+            if isinstance(param.accepts, Objects):
+                noun = param.accepts.noun
                 yield _sent_name(method, noun), _sent_schema(noun, method.result.key)
 
 
@@ -272,7 +273,7 @@ def _sent_schema(noun: Noun, key: str) -> Json:
         properties = {}
     properties |= {column.name: _sent_value(column) for column in noun.writable_columns}
     ignored = noun.ignored_names if creating else noun.ignored_names - {"id"}
-    properties |= {name: {"description": "Taken and ignored."} for name in sorted(ignored)}
+    properties |= {name: {"description": "Accepted and ignored."} for name in sorted(ignored)}
     if noun is FIELD:
         properties["options"] = _OPTIONS
     schema: dict[str, Json] = {
@@ -290,7 +291,7 @@ def _addressed(noun: Noun) -> Mapping[str, Json]:
 
 
 def _sent_value(column: Column) -> Json:
-    """What a caller may send for a column, leniencies of the wire left out but for numbers as strings."""
+    """Returns the schema of a column's values in calls. Of the wire's leniencies it only has numbers as strings."""
     kind = column.kind
     schema: dict[str, Json]
     if kind.sql in {"bigint", "smallint"}:

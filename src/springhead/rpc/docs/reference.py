@@ -1,4 +1,4 @@
-"""The pages of the API for people, made from the declarations: the reference, the compatibility table."""
+"""The pages of the API for people, made from the declarations: the reference and the compatibility table."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -75,7 +75,7 @@ def _noun_page(noun: Noun) -> str:
 
 
 def compatibility() -> str:
-    """Returns the tables of all methods of the vendor's API, and of our own additions."""
+    """Returns the tables of the vendor's methods and of our own additions."""
     groups = [(group, [_compatibility(name) for name in names]) for group, names in VENDOR_METHODS.items()]
     methods = [method for _, rows in groups for method in rows]
     counts = {state: sum(method["state"] == state for method in methods) for state in ("works", "differs", "not yet")}
@@ -84,7 +84,7 @@ def compatibility() -> str:
 
 
 def _compatibility(name: str) -> Mapping[str, Json]:
-    """Returns the row of a method of the vendor's: its page if there is one, its state, and how it differs."""
+    """Returns the row of a vendor's method: its page if there is one, its state, and how it differs."""
     page = ALIASES.get(name, name)
     method = REGISTRY.get(page)
     if method is None:

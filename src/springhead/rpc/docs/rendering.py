@@ -23,7 +23,7 @@ _TYPES = {
     "moment": Moment,
     "one_of": OneOf,
 }
-"""What a template can ask of a value: `{% if method.result is reads %}`."""
+"""The tests for values in templates, as in `{% if method.result is reads %}`."""
 
 
 def render(template: str, **values: object) -> str:
@@ -58,7 +58,7 @@ def _sentence(text: str) -> str:
 
 
 def _default_value(column: Column) -> str:
-    """Returns the value of a column that a create does not name, as a caller would write it."""
+    """Returns the default of a column in creates, as a caller would write it."""
     if column.default_text:
         return column.default_text
     default = column.default or ""

@@ -1,4 +1,4 @@
-"""The declared examples as they look on the wire: whole envelopes, with a likely value for each `...`."""
+"""The declared examples as they look on the wire: whole envelopes, with a plausible value for each `...`."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -13,9 +13,11 @@ from springhead.rpc.params import Objects, Where
 
 REQUEST_ID = "1"
 WIDE = 116
-"""Characters in a line of JSON on a page."""
+"""The longest line of JSON on a page, in characters."""
 
 STEP = 1024
+"""The distance between two ids of a noun."""
+
 _FIRST_ID = {
     "lead": 100_000_000_000,
     "field": 400_000_000,
@@ -41,9 +43,9 @@ _FIRST_ID = {
     "event": 6_000_000_128,
     "leadTimeline": 6_000_000_128,
 }
-"""The id that the first object of a noun gets in a new database."""
+"""The first id of a noun in a new database."""
 
-_LIKELY: Mapping[str, Json] = {
+_PLAUSIBLE: Mapping[str, Json] = {
     "systemName": "shoe_size_5a0dd86e6e290",
     "createTimestamp": "2026-03-14 09:26:53",
     "startTimestamp": "2026-03-14 09:26:53",
@@ -82,13 +84,13 @@ _LIKELY: Mapping[str, Json] = {
 
 
 def request(example: Example, method: Method[Any]) -> dict[str, Json]:
-    """The body that makes the example's call."""
+    """Returns the body of the example's call."""
     name = example.method or method.name
     return {"method": name, "params": cast("Json", _filled(example.params, method)), "id": REQUEST_ID}
 
 
 def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
-    """The body of the answer: keys in the wire's order, `error` as docs/wire/envelope.md#responses has it."""
+    """Returns the body of the example's answer, with its keys in the wire's order (docs/wire/envelope.md#responses)."""
     if isinstance(method.result, Writes) and method.result.only_success:
         return {"result": {"success": example.result}, "error": None, "id": REQUEST_ID}
     rows = result(example, method)
@@ -97,22 +99,22 @@ def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
     if isinstance(method.result, Reads) and method.result.generated_key:
         inner = {method.result.key: rows, "hasMore": False}
         return {"hasMore": False, "result": inner, "error": [], "id": REQUEST_ID}
-    errors = None if isinstance(method.result, Reads) else [one["error"] for one in rows if one["error"]]
-    beside: Mapping[str, Json] = method.result.samples if isinstance(method.result, Reads) else {}
-    return {"result": {method.result.key: rows, **beside}, "error": errors, "id": REQUEST_ID}
+    errors = None if isinstance(method.result, Reads) else [row["error"] for row in rows if row["error"]]
+    extra: Mapping[str, Json] = method.result.samples if isinstance(method.result, Reads) else {}
+    return {"result": {method.result.key: rows, **extra}, "error": errors, "id": REQUEST_ID}
 
 
 def result(example: Example, method: Method[Any]) -> list[dict[str, Any]]:
-    """The rows or outcomes of the answer, without an open value."""
+    """Returns the rows or outcomes of the answer, with a value for each `...`."""
     new = isinstance(method.result, Writes) and method.result.key != "merges"
-    before = sum(_objects(given) for given in example.given) if new else 0
-    ids = count(_first_id(method) + before * STEP, STEP)
+    earlier = sum(_object_count(given) for given in example.given) if new else 0
+    ids = count(_first_id(method) + earlier * STEP, STEP)
     reads = isinstance(method.result, Reads)
-    return [{name: _likely(name, value, ids, reads=reads) for name, value in row.items()} for row in example.result]
+    return [{name: _plausible(name, value, ids, reads=reads) for name, value in row.items()} for row in example.result]
 
 
 def shown(value: object, *, indent: int = 0, before: int = 0) -> str:
-    """JSON for a page: as it goes over the wire, but broken into lines where it is wider than the page."""
+    """Returns JSON for a page: as it is on the wire, but with line breaks in values that are too long for a line."""
     text = msgspec.json.encode(value).decode()
     if indent + before + len(text) <= WIDE or not isinstance(value, (list, dict)):
         return text
@@ -128,18 +130,18 @@ def shown(value: object, *, indent: int = 0, before: int = 0) -> str:
     return f"{opening}{between[1:]}{between.join(items)}\n{' ' * indent}{closing}"
 
 
-def _likely(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json:
+def _plausible(name: str, value: object, ids: "count[int]", *, reads: bool) -> Json:
     if value is not ...:
         return cast("Json", value)
     if name == "id":
         return str(next(ids)) if reads else next(ids)
     if name.endswith("ID") and (first := _FIRST_ID.get(name.removesuffix("ID"))):
         return str(first) if reads else first
-    return _LIKELY[name]  # a KeyError here asks for a likely value above
+    return _PLAUSIBLE[name]  # after a KeyError here, add a value to _PLAUSIBLE
 
 
 def _filled(value: object, method: Method[Any]) -> object:
-    """The parameters with ids in place of `{id}` (the method's noun) and `{lead}`, `{userProfile}` … (that noun)."""
+    """Returns the parameters with ids in place of `{id}` (of the method's noun) and of nouns, as in `{lead}`."""
     if isinstance(value, str) and value.startswith("{other "):
         return _FIRST_ID[value[len("{other ") : -1]] + STEP
     if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
@@ -151,7 +153,7 @@ def _filled(value: object, method: Method[Any]) -> object:
     return value
 
 
-def _objects(example: Example) -> int:
+def _object_count(example: Example) -> int:
     objects = example.params.get("objects")
     return len(cast("Sequence[object]", objects)) if isinstance(objects, list) else 0
 
@@ -161,23 +163,23 @@ def _first_id(method: Method[Any]) -> int:
 
 
 def noun_of(method: Method[Any]) -> Noun:
-    """The noun that a method is about."""
+    """Returns the noun that a method reads or writes."""
     if isinstance(method.result, Reads):
         return method.result.noun
-    return next(given.accepts.noun for given in method.params if isinstance(given.accepts, Objects))
+    return next(param.accepts.noun for param in method.params if isinstance(param.accepts, Objects))
 
 
 def noun_name(method: Method[Any]) -> str:
-    """Its name."""
+    """Returns the name of the noun that a method reads or writes."""
     return noun_of(method).name
 
 
 def nouns() -> dict[str, Noun]:
-    """Every noun of the API by its name, in the order in which the methods come."""
-    found: dict[str, Noun] = {}
+    """Returns all nouns of the API by name, in the order in which the methods name them."""
+    by_name: dict[str, Noun] = {}
     for method in REGISTRY.values():
-        for given in method.params:
-            if isinstance(given.accepts, (Objects, Where)):
-                found.setdefault(given.accepts.noun.name, given.accepts.noun)
-        found.setdefault(noun_name(method), noun_of(method))
-    return found
+        for param in method.params:
+            if isinstance(param.accepts, (Objects, Where)):
+                by_name.setdefault(param.accepts.noun.name, param.accepts.noun)
+        by_name.setdefault(noun_name(method), noun_of(method))
+    return by_name

@@ -1,10 +1,10 @@
-"""Every method of the vendor's API, by group: the rows of the compatibility table (docs/wire/methods.md)."""
+"""All methods of the vendor's API by group, for the compatibility table (docs/wire/methods.md)."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 UPLOAD = "uploadFiles"
-"""Not a method of the envelope but an address of its own, `POST /pubapi/<version>/uploadFiles`."""
+"""This is no method of the envelope. It has an address of its own, `POST /pubapi/<version>/uploadFiles`."""
 
 VENDOR_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -66,4 +66,4 @@ VENDOR_METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Files": (UPLOAD,),
     }
 )  # fmt: skip
-"""The methods that the vendor documents, or that clients have been seen to call."""
+"""The methods that the vendor documents or that real clients call."""
