@@ -43,7 +43,7 @@ def batch_of(
 
 def _without_key(noun: Noun) -> InvalidParameters:
     """Returns 205 for an object that would create a lead but has no email address."""
-    message = "Required parameter is missing: no lead has this value, and a new one needs an address"
+    message = "Required parameter is missing: no lead has this value, and a new lead needs an email address"
     return InvalidParameters(*([noun.key_column.problem(message)] if noun.key_column else []))
 
 

@@ -129,7 +129,9 @@ async def _page(context: Context, start: int | None, kinds: Sequence[str] | None
             return FeedPage([], last, last)
         if start > last:
             raise InvalidParameters(
-                _cursor_problem(f"The feed ends at {last}: this cursor is of another database, begin anew")
+                _cursor_problem(
+                    f"The feed ends at {last}: this cursor comes from another database. Start again without a cursor"
+                )
             )
         within = _SCAN_MAX if kinds is not None and set(kinds) != set(KINDS) else 0
         return await changes.after(tx, company_id, start, kinds=kinds, limit=limit, within=within)

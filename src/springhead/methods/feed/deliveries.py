@@ -70,7 +70,7 @@ async def test_lead_subscriptions(
     An Idempotency-Key is refused with 205, because a repeated call would test nothing.
     """
     if context.inside:  # an open transaction would last until the receiver answers
-        raise InvalidParameters({"param": "Idempotency-Key", "message": "A test takes no key"})
+        raise InvalidParameters({"param": "Idempotency-Key", "message": "A test push takes no Idempotency-Key"})
     async with context.tx() as tx:
         targets = await subscriptions.targets(tx, context.company.id, _ids(objects))
     results = await asyncio.gather(*(context.server.pushes.send_test(target) for target in targets.values()))

@@ -194,7 +194,7 @@ class _Conversion:
             lead = by_key.get(key) if key else by_id.get(record.id)
             if lead is None or lead.id in plans:
                 name = "emailAddress" if key else "id"
-                twice = CONVERSION.by_name[name].problem("This lead stands in the call twice")
+                twice = CONVERSION.by_name[name].problem("This lead is in the call twice")
                 self._outcomes[position] = refused(EntryExists(twice) if lead else NoSuchRecord())
             else:
                 plans[lead.id] = _plan(position, record, lead)

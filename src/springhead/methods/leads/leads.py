@@ -114,7 +114,7 @@ def _check_key(key: str) -> Callable[[Any], InvalidParameters | None]:
             message = "Required parameter is missing"
             return InvalidParameters(column.problem(message) if column else Problem(param=key, message=message))
         if key != "id" and record.id is not UNSET:
-            return InvalidParameters(LEAD.by_name["id"].problem(f"Not together with the key {key}"))
+            return InvalidParameters(LEAD.by_name["id"].problem(f"Not allowed together with the key {key}"))
         return None
 
     return check

@@ -125,7 +125,7 @@ async def search_leads(
                 rows, positions = await leads_search.find(typos=True, after=None, limit=limit + 1)
             count = await leads_search.count(typos=typos) if total else None
         except TookTooLong:
-            message = f"The search takes longer than {SECONDS:.0f} seconds: make the filter choose fewer leads"
+            message = f"The search takes longer than {SECONDS:.0f} seconds: use a filter that matches fewer leads"
             raise InvalidParameters(Problem(param="filter", message=message)) from None
     more = limit > 0 and len(rows) > limit
     extra: dict[str, Json] = {
@@ -153,6 +153,6 @@ def _start(cursor: str, fingerprint: str, keys: Sequence[SortKey] | None) -> Cur
     else:
         start = search.decode_cursor(cursor, fingerprint, keys)
     if start is None:
-        message = "Expected the cursor that the last answer of the same search gave"
+        message = "Expected the cursor of the previous answer to the same search"
         raise InvalidParameters(Problem(param="cursor", message=message))
     return start

@@ -111,7 +111,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return f"Nested deeper than {DEPTH_MAX} levels"
     if isinstance(error, msgspec.ValidationError):
-        return "A whole number has more digits than anything takes"
+        return "A whole number has too many digits"
     return str(error) if isinstance(error, msgspec.MsgspecError) else "Not UTF-8"
 
 
@@ -132,7 +132,7 @@ def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
     except RecursionError:  # the decoder accepts more levels than the encoder
         return f"Nested deeper than {DEPTH_MAX} levels"
     name = _repeated_key(body) if len(body) <= _NAMED_UP_TO else None
-    return f"The key {name[:100]!r} stands twice in one object" if name else "A key stands twice in one object"
+    return f"The key {name[:100]!r} appears twice in one object" if name else "A key appears twice in one object"
 
 
 def _objects(envelope: Mapping[str, Any]) -> list[Any]:

@@ -67,7 +67,7 @@ def check_head(
                 raise RequestRefused(HTTPStatus.BAD_REQUEST, "more than one Host header")
             host = value
     if host is None and version != "1.0":
-        raise RequestRefused(HTTPStatus.BAD_REQUEST, "a Host header is needed")
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "a Host header is required")
     if url[:1] != b"/":
         url, host = _split_absolute(url)
         headers = [(name, host if name == b"host" else value) for name, value in headers]

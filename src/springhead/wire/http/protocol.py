@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
         method = parser.get_method()
         if parser.should_upgrade():
             if method == b"CONNECT":
-                raise RequestRefused(HTTPStatus.BAD_REQUEST, "this is no proxy")
+                raise RequestRefused(HTTPStatus.BAD_REQUEST, "this server is not a proxy")
             return  # the parser stops here, and data_received calls _read_without_upgrade
         maybe_large = self.framing_bytes > HEADER_BYTES or self.answering is not None
         self.head_started = False
@@ -164,7 +164,7 @@ class Connection(HttpToolsProtocol):
         raw_path, query, headers = check_head(self.url, self.headers, version, self.register.serves_host, maybe_large)
         self.headers = []  # later lines are trailers, and must not become headers
         if len(self.pipelined) >= PIPELINE:
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, "too many requests sent ahead")
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "too many pipelined requests")
         path = raw_path.decode("ascii")
         self.client_keeps_alive = version != "1.0" and parser.should_keep_alive()
         scope: Any = {
