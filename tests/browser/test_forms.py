@@ -66,7 +66,7 @@ def fresh(browser: webdriver.Chrome) -> webdriver.Chrome:
     return browser
 
 
-def test_a_visit_a_submit_and_a_visit_are_one_story(
+def test_views_before_and_after_a_submit_are_on_one_timeline(
     fresh: webdriver.Chrome, public: Public, site: Callable[..., str]
 ) -> None:
     company = public.company
@@ -125,7 +125,7 @@ def test_a_visit_a_submit_and_a_visit_are_one_story(
     assert errors(fresh) == [], "nothing that the site's policy forbids"
 
 
-def test_an_embedded_form_says_what_is_wrong_where_it_is_wrong_and_keeps_what_was_typed(
+def test_an_embedded_form_shows_errors_at_their_fields_and_keeps_the_input(
     fresh: webdriver.Chrome, public: Public, site: Callable[..., str]
 ) -> None:
     size = custom(public.company, "Shoe size", "picklist", options=["<40", "41"])
@@ -149,7 +149,7 @@ def test_an_embedded_form_says_what_is_wrong_where_it_is_wrong_and_keeps_what_wa
     assert (lead["emailAddress"], lead[size]) == ("ann@example.com", "<40")
 
 
-def test_an_embedded_form_goes_to_the_address_of_the_form(
+def test_an_embedded_form_redirects_to_the_address_of_the_form(
     fresh: webdriver.Chrome, public: Public, site: Callable[..., str]
 ) -> None:
     origin = site(thanks=page("Done"))

@@ -90,7 +90,7 @@ def test_a_visit_gets_a_cookie_of_the_page_and_is_reported(
     assert complaints(browser) == []
 
 
-def test_an_existing_value_is_kept(browser: webdriver.Chrome, site: Callable[..., str], public: Public) -> None:
+def test_an_existing_cookie_is_kept(browser: webdriver.Chrome, site: Callable[..., str], public: Public) -> None:
     address = site(policy(public), empty=PAGE.format(title="", head=""), first=page(public, "The first"))
     browser.get(f"{address}/empty.html")
     browser.add_cookie({"name": "__ss_tk", "value": ANN.replace("|", "%7C")})
@@ -104,7 +104,7 @@ def test_an_existing_value_is_kept(browser: webdriver.Chrome, site: Callable[...
     assert "expiry" not in kept, "not prolonged either"
 
 
-def test_pages_that_change_their_address_themselves_are_reported(
+def test_pages_that_change_their_url_by_script_are_reported(
     browser: webdriver.Chrome, site: Callable[..., str], public: Public
 ) -> None:
     address = site(policy(public), app=page(public, "App"))
@@ -127,7 +127,7 @@ def test_pages_that_change_their_address_themselves_are_reported(
     assert complaints(browser) == []
 
 
-def test_who_objects_gets_no_cookie_and_is_not_reported(
+def test_a_visitor_who_objects_gets_no_cookie_and_is_not_reported(
     browser: webdriver.Chrome, site: Callable[..., str], public: Public, private: None
 ) -> None:
     address = site(policy(public), first=page(public, "The first"))
@@ -138,7 +138,7 @@ def test_who_objects_gets_no_cookie_and_is_not_reported(
     assert public.views() == []
 
 
-def test_a_page_may_say_that_objections_do_not_count(
+def test_a_page_can_ignore_objections(
     browser: webdriver.Chrome, site: Callable[..., str], public: Public, private: None
 ) -> None:
     public.company.call("updateCaptureSettings", respectSignals=0)
@@ -151,7 +151,7 @@ def test_a_page_may_say_that_objections_do_not_count(
     assert cookie(browser) is not None
 
 
-def test_a_script_that_stands_there_twice_reports_once(
+def test_a_script_that_is_embedded_twice_reports_once(
     browser: webdriver.Chrome, site: Callable[..., str], public: Public
 ) -> None:
     twice = page(public, "Twice").replace(
@@ -176,7 +176,7 @@ def test_a_page_that_is_left_at_once_is_reported(
     eventually(lambda: names(public) == ["Left"])
 
 
-def test_without_javascript_the_pixel_takes_the_view(
+def test_without_javascript_the_pixel_reports_the_view(
     browser: webdriver.Chrome, site: Callable[..., str], public: Public
 ) -> None:
     (settings,) = public.company.call("getCaptureSettings")

@@ -34,7 +34,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
-def test_the_calls_of_the_page_do_what_it_says(public: Public) -> None:
+def test_the_calls_of_the_page_work_as_it_says(public: Public) -> None:
     company = public.company
     assert public.report("before", visitor=BEN, title="Before") == 204
     eventually(lambda: len(public.views()) == 1)
@@ -58,7 +58,7 @@ def test_the_calls_of_the_page_do_what_it_says(public: Public) -> None:
     assert set(named) == set(tracked) - {"leadID", "campaignID"}
 
 
-def test_the_lines_to_paste_are_those_that_the_server_gives(public: Public) -> None:
+def test_the_snippets_of_the_page_are_those_of_the_server(public: Public) -> None:
     async def site_of(database: Database) -> sites.Site:
         async with database.everyone() as tx:
             return await store_sites.of_company(tx, public.company.id)
@@ -86,7 +86,7 @@ def test_the_numbers_of_the_page_are_the_servers() -> None:
     assert store_sites.KEPT_SECONDS == 2, "a changed setting holds for what comes two seconds later"
 
 
-def test_the_proxies_of_the_guide_let_everything_through_that_the_public_needs() -> None:
+def test_the_proxy_examples_of_the_guide_forward_all_public_paths() -> None:
     guide = (TOP / "docs" / "operating.md").read_text()
     caddy = re.search(r"@served path (.*)", guide)
     nginx = re.search(r"location ~ (\S+) \{", guide)

@@ -15,7 +15,7 @@ from support import Company
 THANKS = "Thank you. We have received what you sent."
 
 
-def test_a_submit_of_the_page_makes_a_lead_with_its_list_campaign_and_timeline(public: Public) -> None:
+def test_a_submit_of_the_page_creates_a_lead_with_its_list_campaign_and_timeline(public: Public) -> None:
     company = public.company
     (list_id,) = company.make("createList", {"name": "Readers"})
     (campaign_id,) = company.make("createCampaigns", {"campaignName": "Spring"})
@@ -55,7 +55,7 @@ def test_a_submit_of_a_known_address_changes_that_lead_and_empties_nothing(publi
     assert [event["lead_id"] for event in form.submits()] == [lead_id]
 
 
-def test_a_submit_resubscribes_nobody_and_brings_an_inactive_lead_back(public: Public) -> None:
+def test_a_submit_never_resubscribes_a_lead_and_activates_an_inactive_one(public: Public) -> None:
     company = public.company
     (list_id,) = company.make("createList", {"name": "Readers"})
     away, gone = company.create(
@@ -76,7 +76,7 @@ def test_a_submit_resubscribes_nobody_and_brings_an_inactive_lead_back(public: P
     assert len(form.submits()) == 2
 
 
-def test_a_value_that_another_lead_has_in_a_unique_field_costs_no_submit(public: Public) -> None:
+def test_a_value_that_another_lead_has_in_a_unique_field_refuses_no_submit(public: Public) -> None:
     company = public.company
     code = company.field("Code", isUnique=1, isAvailableInForms=1)
     company.create({"emailAddress": "other@example.com", code: "C-1"}, {"emailAddress": "there@example.com"})
@@ -101,7 +101,7 @@ def test_a_list_with_a_filter_follows_a_submit(public: Public) -> None:
     assert len(public.company.call("getListMembers", where={"id": list_id})) == 1
 
 
-def test_the_user_who_wants_to_know_finds_a_task(public: Public) -> None:
+def test_a_user_who_is_to_be_notified_gets_a_task(public: Public) -> None:
     company = public.company
     (user,) = company.call("getUserProfiles")
     form = FormOf(public, "firstName", notifyUserID=user["id"])
@@ -117,7 +117,7 @@ def test_the_user_who_wants_to_know_finds_a_task(public: Public) -> None:
     assert tasks[0]["description"] == "emailAddress: ann@example.com\nfirstName: Ann"
 
 
-def test_the_visitor_of_the_pages_becomes_the_lead_whichever_way_it_is_named(public: Public) -> None:
+def test_the_visitor_is_linked_to_the_lead_however_the_tracking_id_is_sent(public: Public) -> None:
     public.report("pricing")
     form = FormOf(public)
     for number, pairs in enumerate([[("trackingid__sb", ANN)], [("TrackingID__sb", ANN)], [("__ss_tk", ANN)]]):
@@ -127,7 +127,7 @@ def test_the_visitor_of_the_pages_becomes_the_lead_whichever_way_it_is_named(pub
     assert {lead["trackingID"] for lead in form.leads()} == {ANN}
 
 
-def test_who_objects_to_tracking_is_not_linked_but_stored(public: Public) -> None:
+def test_a_visitor_who_objects_to_tracking_is_not_linked_but_the_lead_is_stored(public: Public) -> None:
     form = FormOf(public)
     for number, header in enumerate(({"DNT": "1"}, {"Sec-GPC": "1"})):
         body = f"emailAddress=lead{number}@example.com&trackingid__sb={ANN}&_token={form.token()}".encode()
@@ -151,7 +151,7 @@ def test_who_objects_to_tracking_is_not_linked_but_stored(public: Public) -> Non
         ("message", "Hi", "description"),
     ],
 )
-def test_existing_forms_may_spell_names_their_way(public: Public, name: str, value: str, field: str) -> None:
+def test_existing_forms_can_use_other_spellings_of_names(public: Public, name: str, value: str, field: str) -> None:
     form = FormOf(public, "firstName", "companyName", "phoneNumber", "zipcode", "description")
     known = [] if field == "emailAddress" else [("emailAddress", "ann@example.com")]
 
@@ -160,7 +160,7 @@ def test_existing_forms_may_spell_names_their_way(public: Public, name: str, val
     assert form.lead()[field] == value
 
 
-def test_a_custom_field_is_named_by_its_id_too_and_what_the_form_does_not_ask_is_ignored(public: Public) -> None:
+def test_a_custom_field_can_be_named_by_its_id_and_fields_that_are_not_in_the_form_are_ignored(public: Public) -> None:
     size = custom(public.company, "Shoe size", "string")
     other = custom(public.company, "Hat size", "string")
     (field,) = [row for row in public.company.call("getFields", where={}) if row["systemName"] == size]
@@ -224,7 +224,7 @@ def test_every_type_of_field_is_shown_and_stored(
         ("picklist", {"options": ["a"], "isRequired": 1}, "", "Please choose one."),
     ],
 )
-def test_a_wrong_value_is_told_at_its_field_and_what_was_typed_stays(
+def test_a_wrong_value_has_a_message_at_its_field_and_the_input_stays(
     public: Public, kind: str, more: dict[str, Any], sent: str, message: str
 ) -> None:
     name = custom(public.company, "Thing", kind, **more)
@@ -245,7 +245,7 @@ def test_a_wrong_value_is_told_at_its_field_and_what_was_typed_stays(
 @pytest.mark.parametrize(
     "address", ["", "ann", "ann@", "@example.com", "ann@example", "ann@exa mple.com", "a@b@example.com", "<x>@a.com"]
 )
-def test_what_is_no_email_address_is_told(public: Public, address: str) -> None:
+def test_a_wrong_email_address_has_a_message(public: Public, address: str) -> None:
     form = FormOf(public)
     page = form.post(emailAddress=address)
     assert page.status == 422
@@ -253,13 +253,13 @@ def test_what_is_no_email_address_is_told(public: Public, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["o'hara+tag@example.co.uk", "ann@exämple.example", "ännchen@example.com"])
-def test_the_worlds_addresses_are_taken(public: Public, address: str) -> None:
+def test_addresses_of_all_scripts_are_accepted(public: Public, address: str) -> None:
     form = FormOf(public)
     assert form.post(emailAddress=address).status == 303
     assert form.lead()["emailAddress"] == address
 
 
-def test_values_of_the_form_stand_in_it_and_its_labels_are_its_own(public: Public) -> None:
+def test_a_form_has_its_own_values_and_labels(public: Public) -> None:
     persona = {"systemName": "persona", "value": "Buyer"}
     form = FormOf(
         public, {"systemName": "firstName", "label": "Vorname", "placeholder": "Anna", "required": 1}, persona
@@ -271,7 +271,7 @@ def test_values_of_the_form_stand_in_it_and_its_labels_are_its_own(public: Publi
     assert told(form.post(emailAddress="ann@example.com"))["firstName"] == "Please fill in this field."
 
 
-def test_what_is_chosen_at_first_can_be_several(public: Public) -> None:
+def test_several_options_can_be_preselected(public: Public) -> None:
     several = custom(public.company, "Colours", "checkbox", options=["red", "green", "blue"])
     single = custom(public.company, "Size", "radio", options=["S", "M"])
     form = FormOf(public, {"systemName": several, "value": "red,blue"}, {"systemName": single, "value": "M"})
@@ -299,7 +299,7 @@ def test_every_input_has_a_label_and_every_message_belongs_to_its_input(public: 
     assert len(ids) == len(set(ids))
 
 
-def test_a_redirect_goes_where_the_form_says(public: Public) -> None:
+def test_a_submit_redirects_to_the_address_of_the_form(public: Public) -> None:
     form = FormOf(public, redirectURL="https://www.example.com/thanks?a=b")
     sent = form.post(("redirectURL", "https://evil.example"), ("next", "//evil.example"), emailAddress="a@example.com")
     assert (sent.status, sent.headers["location"]) == (303, "https://www.example.com/thanks?a=b")
@@ -322,9 +322,7 @@ def test_the_script_of_any_site_may_post_and_read_the_answer(public: Public) -> 
     assert form.submits()[0]["data"]["page"] == "https://www.example.com/x?y"
 
 
-def test_an_inactive_form_and_one_that_never_was_answer_404(
-    public: Public, given_company: Callable[..., Company]
-) -> None:
+def test_an_inactive_form_and_an_unknown_form_are_404(public: Public, given_company: Callable[..., Company]) -> None:
     form = FormOf(public)
     assert public.company.refusal("updateForms", {"id": form.id, "isActive": 0}) is None
     for path in (form.path, "/f/" + "A" * 22, "/f/x", "/f/" + "é", f"{form.path}x"):
@@ -335,7 +333,7 @@ def test_an_inactive_form_and_one_that_never_was_answer_404(
     assert form.leads() == []
 
 
-def test_a_change_of_a_form_is_seen_at_once_where_it_stands(public: Public) -> None:
+def test_a_change_of_a_form_shows_at_once(public: Public) -> None:
     form = FormOf(public)
     public.ask(form.path)
     fields = [EMAIL, {"systemName": "city", "label": "Town"}]
@@ -345,7 +343,7 @@ def test_a_change_of_a_form_is_seen_at_once_where_it_stands(public: Public) -> N
     assert "<h1>Other</h1>" in page
 
 
-def test_a_field_that_was_deleted_is_asked_for_no_more(public: Public) -> None:
+def test_a_deleted_field_is_no_longer_in_the_form(public: Public) -> None:
     size = custom(public.company, "Shoe size", "string", isRequired=1)
     form = FormOf(public, size)
     assert public.company.refusal("deleteFields", {"systemName": size}) is None

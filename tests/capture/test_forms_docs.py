@@ -18,7 +18,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
-def test_its_calls_make_its_form(public: Public) -> None:
+def test_the_calls_of_the_page_create_its_form(public: Public) -> None:
     create, get, shown = (json.loads(text) for text in blocks("json"))
     assert public.company.envelope(create["method"], create["params"])["error"] == []
     (row,) = public.company.call(get["method"], **get["params"])
@@ -34,7 +34,7 @@ def test_its_calls_make_its_form(public: Public) -> None:
     assert f'<form action="{shown["formAction"]}" method="post">' in blocks("html")[1]
 
 
-def test_its_plain_form_works(public: Public) -> None:
+def test_the_plain_form_of_the_page_works(public: Public) -> None:
     create, *_ = (json.loads(text) for text in blocks("json"))
     public.company.call(create["method"], **create["params"])
     (row,) = public.company.call("getForms")
@@ -51,7 +51,7 @@ def test_its_plain_form_works(public: Public) -> None:
     assert (lead["emailAddress"], lead["firstName"], lead["description"]) == ("ann@example.com", "Ann", "Hello")
 
 
-def test_its_limits_are_the_codes() -> None:
+def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     def rate(of: Limit, seconds: int) -> tuple[int, int]:
         per_second, burst = of.value
         return burst, round(per_second * seconds)

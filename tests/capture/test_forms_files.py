@@ -12,7 +12,7 @@ HTML = b"<script>alert(document.domain)</script>"
 
 
 @pytest.mark.parametrize("kind", ["upload", "attachment"])
-def test_a_file_is_stored_and_its_address_stands_in_the_field(public: Public, kind: str) -> None:
+def test_a_file_is_stored_and_its_address_is_in_the_field(public: Public, kind: str) -> None:
     cv = custom(public.company, "CV", kind)
     form = FormOf(public, cv)
     assert 'enctype="multipart/form-data"' in public.ask(form.path).body.decode()
@@ -65,7 +65,7 @@ def test_another_company_another_token_and_a_deleted_lead_give_no_file(
     assert public.rows("select from upload where company_id = $1 and lead_id is not null") == []
 
 
-def test_a_text_in_a_file_field_and_a_file_in_a_text_field_are_not_taken(public: Public) -> None:
+def test_a_text_in_a_file_field_and_a_file_in_a_text_field_are_refused(public: Public) -> None:
     cv = custom(public.company, "CV", "upload")
     form = FormOf(public, cv, "firstName")
     sent = form.files(
@@ -76,7 +76,7 @@ def test_a_text_in_a_file_field_and_a_file_in_a_text_field_are_not_taken(public:
     assert public.rows("select from upload where company_id = $1 and lead_id is not null") == []
 
 
-def test_an_empty_file_is_none(public: Public) -> None:
+def test_an_empty_file_is_ignored(public: Public) -> None:
     cv = custom(public.company, "CV", "upload", isRequired=1)
     form = FormOf(public, cv)
     page = form.files(("emailAddress", "a@example.com"), (cv, ("", b"")))
@@ -84,7 +84,7 @@ def test_an_empty_file_is_none(public: Public) -> None:
     assert told(page)[cv] == "Please choose a file."
 
 
-def test_a_file_that_is_too_large_is_told_at_its_field(public: Public) -> None:
+def test_a_file_that_is_too_large_has_a_message_at_its_field(public: Public) -> None:
     cv = custom(public.company, "CV", "upload")
     form = FormOf(public, cv)
     page = form.files(("emailAddress", "a@example.com"), (cv, ("cv.pdf", b"x" * (5 * 1024 * 1024 + 1))))

@@ -83,7 +83,7 @@ def test_nul_and_half_characters_are_not_stored(public: Public) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("body", [b"", b"\xff" * 100, b"--x\r\n\r\n", b"{}", b"&" * 1000, b"=" * 1000, b"--x--"])
-def test_a_body_that_is_no_form_is_refused(public: Public, kind: str, body: bytes) -> None:
+def test_a_body_that_is_not_a_form_is_refused(public: Public, kind: str, body: bytes) -> None:
     form = FormOf(public)
     page = form.raw(body, kind=kind.encode("utf-8").decode("latin-1"))
     assert page.status in {400, 413, 415, 422}
@@ -122,7 +122,7 @@ def test_thousands_of_parts_and_of_fields_are_refused(public: Public) -> None:
     assert form.leads() == []
 
 
-def test_a_giant_is_refused_before_it_is_read_and_after(public: Public) -> None:
+def test_a_huge_body_is_refused_before_it_is_read_and_after(public: Public) -> None:
     form = FormOf(public)
     assert form.raw(b"email=a@example.com&x=" + b"y" * 300_000).status == 413
     kind = f"multipart/form-data; boundary={BOUNDARY}"
@@ -141,7 +141,7 @@ def test_a_compressed_body_is_refused(public: Public) -> None:
 
 
 class TestTheToken:
-    def test_of_another_form_or_company_or_key_or_purpose_is_worth_nothing(
+    def test_of_another_form_company_key_or_purpose_is_invalid(
         self, public: Public, given_company: Callable[..., Company]
     ) -> None:
         form, other = FormOf(public), FormOf(public)
@@ -162,7 +162,7 @@ class TestTheToken:
             assert inputs(page)["_token"] not in {"", token}
         assert form.leads() == []
 
-    def test_is_taken_once_and_the_same_again_is_no_second_submit(self, public: Public) -> None:
+    def test_is_valid_once_and_a_repeated_submit_is_not_stored_twice(self, public: Public) -> None:
         form = FormOf(public, "firstName")
         token = form.token()
         assert [form.post(token=token, emailAddress="a@example.com").status for _ in range(3)] == [303] * 3
@@ -172,7 +172,7 @@ class TestTheToken:
         assert told(page) == {"": "This page was open for too long, or it was sent before. Please send the form again."}
         assert len(form.leads()) == 1
 
-    def test_that_is_too_young_is_refused_with_what_was_typed(self, public: Public) -> None:
+    def test_that_is_too_young_is_refused_and_the_input_stays(self, public: Public) -> None:
         form = FormOf(public)
         page = form.raw(f"emailAddress=a@example.com&_token={inputs(public.ask(form.path))['_token']}".encode())
         assert page.status == 422
@@ -180,7 +180,7 @@ class TestTheToken:
         assert inputs(page)["emailAddress"] == "a@example.com"
         assert form.post(token=form.token(age=2.5), emailAddress="a@example.com").status == 303
 
-    def test_of_the_page_itself_is_good_after_two_seconds(self, public: Public) -> None:
+    def test_of_the_page_itself_is_valid_after_two_seconds(self, public: Public) -> None:
         form = FormOf(public)
         token = inputs(public.ask(form.path))["_token"]
         time.sleep(2.1)
@@ -196,7 +196,7 @@ class TestTheToken:
         assert form.post(emailAddress="a@example.com").status == 303
 
 
-def test_who_fills_in_what_nobody_sees_is_refused_politely(public: Public) -> None:
+def test_a_submit_with_the_hidden_field_filled_in_is_refused_politely(public: Public) -> None:
     form = FormOf(public)
     for token in ("", None):
         page = form.post(("_confirm", "http://spam.example"), token=token, emailAddress="a@example.com")
@@ -222,14 +222,14 @@ def test_a_form_of_one_company_makes_no_lead_of_another(public: Public, given_co
     assert len(form.leads()) == 1
 
 
-def test_a_page_that_is_no_web_address_is_not_kept(public: Public) -> None:
+def test_a_page_that_is_not_a_web_address_is_not_stored(public: Public) -> None:
     form = FormOf(public)
     for number, page in enumerate(("javascript:alert(1)", "https://user:pw@example.com/", "file:///etc/passwd", "x")):
         assert form.post(("_page", page), emailAddress=f"a{number}@example.com").status == 303
     assert [event["data"].get("page") for event in form.submits()] == [None] * 4
 
 
-def test_nothing_that_was_typed_stands_in_the_log(public: Public, server: Any) -> None:
+def test_no_input_is_in_the_log(public: Public, server: Any) -> None:
     form = FormOf(public, "firstName")
     form.post(emailAddress="secret.person@example.com", firstName="Cassandra", token="")
     form.post(emailAddress="secret.person@", firstName="Cassandra")
@@ -256,11 +256,11 @@ def test_nothing_that_was_typed_stands_in_the_log(public: Public, server: Any) -
         ("a\0b", "ab"),
     ],
 )
-def test_the_name_of_a_file_is_a_name_and_no_more(name: str, plain: str) -> None:
+def test_the_name_of_a_file_is_only_a_name(name: str, plain: str) -> None:
     assert plain_name(name) == plain
 
 
-def test_fields_that_are_named_like_parts_of_a_program_are_just_unknown(public: Public) -> None:
+def test_fields_named_like_parts_of_a_program_are_unknown_fields(public: Public) -> None:
     form = FormOf(public)
     names = ("__proto__", "constructor", "self", "_token.x", "emailAddress.__class__", "{{x}}", "a" * 10_000, "\0", "")
     assert form.post(*((name, "x") for name in names), emailAddress="a@example.com").status == 303

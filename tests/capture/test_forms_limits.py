@@ -102,7 +102,7 @@ def test_pages_are_limited_for_an_address_as_well(limited: Public) -> None:
     assert limited.ask(form.path, headers={"X-Forwarded-For": "198.51.100.10"}).status == 200
 
 
-def test_a_database_that_is_away_is_told_and_nothing_is_acknowledged(tmp_path: Path) -> None:
+def test_without_a_database_a_submit_is_refused_and_not_acknowledged(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = Server.on_copy(data, "--no-limits")
     company = new_company(server)

@@ -30,7 +30,7 @@ async def site_of(database: Database, company: Company) -> Site:
         return await sites.of_company(tx, company.id)
 
 
-def test_a_burst_of_more_visitors_than_there_is_room_for_is_refused_and_not_forgotten(public: Public) -> None:
+def test_a_burst_beyond_the_capacity_is_refused_and_no_accepted_view_is_lost(public: Public) -> None:
     """One company may use half of the capacity. More views are refused, and every accepted view is written."""
     company = public.company
 
@@ -51,9 +51,7 @@ def test_a_burst_of_more_visitors_than_there_is_room_for_is_refused_and_not_forg
     assert public.rows("select count(*) from page_view where company_id = $1")[0]["count"] == taken
 
 
-def test_there_is_room_for_so_many_characters_and_no_more(
-    public: Public, given_company: Callable[..., Company]
-) -> None:
+def test_the_capacity_in_characters_is_bounded(public: Public, given_company: Callable[..., Company]) -> None:
     long = "https://example.com/" + "x" * 1_980
 
     async def fill(database: Database) -> int:
@@ -98,7 +96,7 @@ def test_a_full_batch_does_not_wait_for_its_time(public: Public) -> None:
     with_database(public.company.dsn, fill)
 
 
-def test_nothing_is_taken_that_nobody_would_write(public: Public) -> None:
+def test_a_closed_intake_accepts_no_view(public: Public) -> None:
     async def close(database: Database) -> None:
         site = await site_of(database, public.company)
         intake = Intake(database)
@@ -108,7 +106,7 @@ def test_nothing_is_taken_that_nobody_would_write(public: Public) -> None:
     with_database(public.company.dsn, close)
 
 
-def test_a_visitor_who_has_not_come_for_long_is_forgotten_when_others_come(public: Public) -> None:
+def test_a_visitor_who_has_not_come_for_long_is_deleted_when_others_come(public: Public) -> None:
     async def before(database: Database) -> None:
         async with database.company(public.company.id) as tx:
             old = View(tracking_id="old" * 10, seen=time.time() - 400 * 86_400, source="pageVisit", name="x", data={})

@@ -38,7 +38,7 @@ class Message:
         return self.public.company.lead(self.lead)["isUnsubscribed"]
 
 
-def test_a_click_leads_where_it_should_and_is_on_the_timeline(public: Public) -> None:
+def test_a_click_redirects_to_its_page_and_is_on_the_timeline(public: Public) -> None:
     message = Message(public, campaign=True)
     answer = public.ask(message.link)
 
@@ -73,7 +73,7 @@ def test_a_mailbox_that_fetches_pictures_for_its_reader_opens_the_message(public
     assert message.told() == ["emailOpened"]
 
 
-def test_what_is_done_again_and_again_is_told_once_a_minute(public: Public) -> None:
+def test_repeated_clicks_are_one_event_a_minute(public: Public) -> None:
     message = Message(public)
     for _ in range(5):
         assert public.ask(message.link).status == 302
@@ -84,7 +84,7 @@ def test_what_is_done_again_and_again_is_told_once_a_minute(public: Public) -> N
     assert message.told() == ["emailClick", "emailVisit", "emailOpened", "emailClick", "emailVisit"]
 
 
-def test_the_minute_is_that_of_all_servers(public: Public) -> None:
+def test_all_servers_share_the_minute_of_a_click(public: Public) -> None:
     """Another process does not know of the click, but the database does."""
     message = Message(public)
     public.ask(message.link)
@@ -104,7 +104,9 @@ def test_the_minute_is_that_of_all_servers(public: Public) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"DNT": "1"}, {"Sec-GPC": "1"}, {"User-Agent": "curl/8.5.0"}, {"User-Agent": ""}])
-def test_who_objects_and_who_is_a_bot_is_led_on_and_not_told_of(public: Public, headers: dict[str, str]) -> None:
+def test_clicks_of_bots_and_of_visitors_who_object_redirect_without_an_event(
+    public: Public, headers: dict[str, str]
+) -> None:
     message = Message(public)
 
     assert public.ask(message.link, headers=headers).headers["location"] == SPRING
@@ -112,7 +114,7 @@ def test_who_objects_and_who_is_a_bot_is_led_on_and_not_told_of(public: Public, 
     assert message.told() == []
 
 
-def test_a_head_tells_nothing(public: Public) -> None:
+def test_a_head_request_makes_no_event(public: Public) -> None:
     message = Message(public)
 
     assert public.ask(message.link, verb="HEAD").headers["location"] == SPRING
@@ -124,7 +126,7 @@ def test_a_head_tells_nothing(public: Public) -> None:
 # The way out
 
 
-def test_looking_at_the_way_out_unsubscribes_nobody(public: Public) -> None:
+def test_opening_the_unsubscribe_page_unsubscribes_nobody(public: Public) -> None:
     message = Message(public)
     page = public.ask(message.out)
 
@@ -164,7 +166,7 @@ def test_a_post_unsubscribes_in_one_step(public: Public, body: str) -> None:
     assert message.told().count("emailUnsubscribe") == 1
 
 
-def test_to_unsubscribe_twice_is_to_unsubscribe_once(public: Public) -> None:
+def test_unsubscribing_twice_is_one_event(public: Public) -> None:
     message = Message(public)
     for _ in range(2):
         assert public.ask(message.out, verb="POST").status == 200
@@ -173,7 +175,7 @@ def test_to_unsubscribe_twice_is_to_unsubscribe_once(public: Public) -> None:
     assert message.told().count("emailUnsubscribe") == 1
 
 
-def test_a_way_out_that_is_asked_for_again_and_again_waits(public: Public) -> None:
+def test_repeated_requests_of_the_unsubscribe_page_are_slowed_down(public: Public) -> None:
     message = Message(public)
 
     assert [public.ask(message.out, verb="POST").status for _ in range(7)] == [200] * 5 + [429] * 2
@@ -190,14 +192,14 @@ def test_lists_and_other_rules_follow_an_unsubscription(public: Public) -> None:
     assert members[0]["memberCount"] == "1"
 
 
-def test_a_giant_body_is_refused(public: Public) -> None:
+def test_a_huge_body_is_refused(public: Public) -> None:
     message = Message(public)
 
     assert public.ask(message.out, verb="POST", body=b"x" * 70_000).status == 413
     assert message.unsubscribed() is None
 
 
-def test_the_links_of_a_deleted_lead_still_lead_on_and_tell_nobody(public: Public) -> None:
+def test_the_links_of_a_deleted_lead_still_redirect_and_make_no_event(public: Public) -> None:
     message = Message(public)
     assert public.company.refusal("deleteLeads", {"id": message.lead}) is None
     before = len(public.events(message.lead))
@@ -239,7 +241,7 @@ def forgeries(public: Public, purpose: str, parts: tuple[Any, ...], other: Publi
     ]
 
 
-def test_nobody_can_make_a_link(public: Public, given_company: Callable[..., Company]) -> None:
+def test_links_cannot_be_forged(public: Public, given_company: Callable[..., Company]) -> None:
     other = Public(given_company())
     message = Message(public)
     for purpose, path, parts in (
@@ -257,7 +259,7 @@ def test_nobody_can_make_a_link(public: Public, given_company: Callable[..., Com
     other.close()
 
 
-def test_a_link_for_one_thing_does_no_other(public: Public) -> None:
+def test_a_token_works_for_its_own_purpose_only(public: Public) -> None:
     message = Message(public)
     click, pixel, out = message.link[3:], message.pixel[3:-4], message.out[3:]
 
@@ -282,7 +284,7 @@ def test_a_link_for_one_thing_does_no_other(public: Public) -> None:
         "%2e%2e",
     ],
 )
-def test_nothing_in_a_request_can_make_a_link_lead_elsewhere(public: Public, more: str) -> None:
+def test_no_request_can_change_the_target_of_a_link(public: Public, more: str) -> None:
     message = Message(public)
     headers = {
         "X-Forwarded-Host": "evil.example",
@@ -296,13 +298,13 @@ def test_nothing_in_a_request_can_make_a_link_lead_elsewhere(public: Public, mor
     assert "evil" not in str(answer.headers)
 
 
-def test_a_guess_costs_no_more_time_than_a_look(public: Public) -> None:
+def test_forged_tokens_are_refused_quickly(public: Public) -> None:
     with within(5):
         for _ in range(200):
             assert public.ask(f"/e/{secrets.token_urlsafe(16)}.{secrets.token_urlsafe(60)}").status == 404
 
 
-def test_links_begin_with_the_address_that_the_server_is_reached_at(tmp_path: Any) -> None:
+def test_links_begin_with_the_public_url_of_the_server(tmp_path: Any) -> None:
     server = Server.on_copy(tmp_path / "data", "--public-url", "https://crm.example.com")
     company = new_company(server)
     try:

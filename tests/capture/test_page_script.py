@@ -8,7 +8,7 @@ import pytest
 from capture.public import Public
 
 
-def test_the_script_is_small_and_needs_nothing(public: Public) -> None:
+def test_the_script_is_small_and_loads_nothing_else(public: Public) -> None:
     script = public.ask("/t.js", headers={"Accept-Encoding": "gzip, br"})
 
     assert script.status == 200
@@ -21,7 +21,7 @@ def test_the_script_is_small_and_needs_nothing(public: Public) -> None:
     )
 
 
-def test_the_script_is_delivered_plainly_too(public: Public) -> None:
+def test_the_script_is_also_served_uncompressed(public: Public) -> None:
     plain = public.ask("/t.js")
     zipped = public.ask("/t.js", headers={"Accept-Encoding": "gzip"})
 
@@ -33,7 +33,7 @@ def test_the_script_is_delivered_plainly_too(public: Public) -> None:
         assert "set-cookie" not in script.headers
 
 
-def test_the_script_can_be_kept_and_asked_for_anew(public: Public) -> None:
+def test_the_script_can_be_cached_and_revalidated(public: Public) -> None:
     script = public.ask("/t.js")
     again = public.ask("/t.js", headers={"If-None-Match": script.headers["etag"]})
 

@@ -73,7 +73,7 @@ OBJECTIONS = [{"DNT": "1"}, {"Sec-GPC": "1"}, {"DNT": "0", "Sec-GPC": "1"}]
 
 
 @pytest.mark.parametrize("headers", OBJECTIONS)
-def test_who_objects_is_left_out(public: Public, headers: dict[str, str]) -> None:
+def test_a_visitor_who_objects_is_not_recorded(public: Public, headers: dict[str, str]) -> None:
     assert public.report("objected", headers=headers) == 204
     assert public.report("agreed", headers={"DNT": "0"}) == 204
 
@@ -81,7 +81,7 @@ def test_who_objects_is_left_out(public: Public, headers: dict[str, str]) -> Non
     assert public.views()[0]["event_name"] == "https://example.com/agreed"
 
 
-def test_a_site_may_take_who_objects_all_the_same(public: Public) -> None:
+def test_a_site_can_record_visitors_who_object(public: Public) -> None:
     public.change(respects_signals=False)
     for headers in OBJECTIONS:
         assert public.report(headers=headers) == 204
@@ -99,7 +99,7 @@ def test_a_site_may_take_who_objects_all_the_same(public: Public) -> None:
         "python-requests/2.32",
     ],
 )
-def test_bots_are_left_out(public: Public, user_agent: str) -> None:
+def test_bots_are_not_recorded(public: Public, user_agent: str) -> None:
     public.report("person")
     person, public.user_agent = public.user_agent, user_agent
     assert public.report("bot") == 204
@@ -116,14 +116,14 @@ def test_bots_are_left_out(public: Public, user_agent: str) -> None:
 # Addresses
 
 
-def test_no_address_is_kept(public: Public) -> None:
+def test_no_ip_address_is_stored(public: Public) -> None:
     assert public.report() == 204
 
     eventually(lambda: len(public.views()) == 1)
     assert list(public.views()[0]["data"]) == ["url"]
 
 
-def test_the_network_of_an_address_is_kept_when_the_site_says_so(public: Public) -> None:
+def test_the_network_of_an_ip_address_is_stored_if_the_site_is_set_so(public: Public) -> None:
     public.change(keep_addresses="truncated")
     assert public.report(headers={"X-Forwarded-For": "203.0.113.77"}) == 204
 
@@ -132,7 +132,7 @@ def test_the_network_of_an_address_is_kept_when_the_site_says_so(public: Public)
     assert network == "127.0.0.0/24", "nobody but a trusted proxy may say whom it speaks for"
 
 
-def test_a_trusted_proxy_says_whom_it_speaks_for(tmp_path: Path) -> None:
+def test_a_trusted_proxy_gives_the_address_of_the_visitor(tmp_path: Path) -> None:
     server = Server.on_copy(tmp_path / "data", "--trusted-proxies", "127.0.0.1,10.0.0.0/8")
     company = new_company(server)
     public = Public(company)
@@ -165,11 +165,11 @@ def test_a_trusted_proxy_says_whom_it_speaks_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "token", ["", "A" * 22, "A" * 21, "é" * 22, "\0" * 22, "' or 1=1 --          x", "../" * 7 + "x"]
 )
-def test_a_site_that_is_not_there_is_404(public: Public, token: str) -> None:
+def test_an_unknown_site_is_404(public: Public, token: str) -> None:
     assert public.report(site=token) == 404
 
 
-def test_another_companys_token_brings_nothing_to_this_one(
+def test_a_view_with_another_companys_token_is_not_recorded_here(
     public: Public, given_company: Callable[..., Company]
 ) -> None:
     other = Public(given_company())
@@ -210,7 +210,7 @@ def test_another_companys_token_brings_nothing_to_this_one(
     ],
     ids=str,
 )
-def test_what_is_no_page_view_is_400(public: Public, wrong: dict[str, Any]) -> None:
+def test_an_invalid_page_view_is_400(public: Public, wrong: dict[str, Any]) -> None:
     assert public.report(**wrong) == 400
 
 
@@ -231,11 +231,11 @@ def test_what_is_no_page_view_is_400(public: Public, wrong: dict[str, Any]) -> N
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_what_is_no_report_is_400(public: Public, body: bytes) -> None:
+def test_a_body_that_is_not_a_report_is_400(public: Public, body: bytes) -> None:
     assert public.send(body) == 400
 
 
-def test_a_giant_body_is_refused_before_it_is_read(public: Public) -> None:
+def test_a_huge_body_is_refused_before_it_is_read(public: Public) -> None:
     assert public.report(title="x" * (BODY_BYTES - 200)) == 204
     assert public.report(title="x" * BODY_BYTES) == 413
     with socket.create_connection((public.connection.host, public.connection.port), timeout=10) as raw:
@@ -280,7 +280,7 @@ def test_any_text_in_a_title_is_stored_or_refused_and_nothing_breaks(public: Pub
     assert taken > len(NAUGHTY) * 0.9
 
 
-def test_an_answer_says_nothing_and_cannot_be_kept(public: Public) -> None:
+def test_an_answer_is_empty_and_cannot_be_cached(public: Public) -> None:
     answer = public.ask("/t", verb="POST", body="{}")
 
     assert answer.body == b""
@@ -292,7 +292,7 @@ def test_an_answer_says_nothing_and_cannot_be_kept(public: Public) -> None:
 # Many
 
 
-def test_a_burst_of_visitors_is_taken_whole(public: Public) -> None:
+def test_all_views_of_a_burst_are_recorded(public: Public) -> None:
     """Four connections send views at full speed. Every view that was answered with 204 is recorded."""
     each, taken = 500, [0] * 4
     somebodies = [Public(public.company) for _ in taken]
@@ -314,7 +314,7 @@ def test_a_burst_of_visitors_is_taken_whole(public: Public) -> None:
     assert visitors["count"] == sum(taken)
 
 
-def test_a_server_that_stops_writes_what_it_has_taken(tmp_path: Path) -> None:
+def test_a_server_that_stops_writes_all_accepted_views(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = Server.on_copy(data)
     company = new_company(server)
@@ -349,7 +349,7 @@ def test_a_killed_server_loses_no_view_that_is_older_than_a_second(tmp_path: Pat
     assert server.stop() == 0
 
 
-def test_what_became_of_page_views_can_be_watched(public: Public) -> None:
+def test_metrics_count_the_outcomes_of_page_views(public: Public) -> None:
     public.report()
     public.report(headers={"DNT": "1"})
 
@@ -381,7 +381,7 @@ def pixel(public: Public, query: str = "", headers: dict[str, str] | None = None
     return answer.headers["set-cookie"]
 
 
-def test_the_pixel_takes_the_visitor_of_the_cookie(public: Public) -> None:
+def test_the_pixel_records_the_visitor_of_the_cookie(public: Public) -> None:
     assert pixel(public, headers={"Cookie": f"a=b; __ss_tk={quote(ANN)}; c[1]=2"}) is None
 
     eventually(lambda: len(public.views()) == 1)
@@ -390,7 +390,7 @@ def test_the_pixel_takes_the_visitor_of_the_cookie(public: Public) -> None:
     assert visitor["tracking_id"] == ANN
 
 
-def test_the_pixel_takes_the_visitor_that_the_page_names(public: Public) -> None:
+def test_the_pixel_records_the_visitor_that_the_page_names(public: Public) -> None:
     query = f"&visitor={BEN}&url={quote('https://example.com/cart?x=1', safe='')}&title=Cart"
     assert pixel(public, query) is None
 
@@ -422,7 +422,7 @@ def test_the_pixel_gives_a_cookie_to_a_visitor_of_its_own_site_only(public: Publ
         ("&url=https://example.com/%ff%fe&visitor=" + BEN, {}),
     ],
 )
-def test_the_pixel_is_a_picture_whatever_is_wrong(public: Public, query: str, headers: dict[str, str]) -> None:
+def test_a_wrong_request_of_the_pixel_gets_a_picture(public: Public, query: str, headers: dict[str, str]) -> None:
     cookie = pixel(public, query, {"Sec-Fetch-Site": "none", **headers})
 
     assert cookie is None
@@ -431,6 +431,6 @@ def test_the_pixel_is_a_picture_whatever_is_wrong(public: Public, query: str, he
     assert [view["event_name"] for view in public.views()] == ["https://example.com/later"]
 
 
-def test_the_pixel_of_no_site_is_a_picture_too(public: Public) -> None:
+def test_the_pixel_of_an_unknown_site_is_a_picture(public: Public) -> None:
     for path in ("/t.gif", "/t.gif?site=", "/t.gif?site=" + "A" * 22, "/t.gif?site=a&site=b", "/t.gif?" + "a=b&" * 100):
         assert public.ask(path, headers={"Referer": "https://example.com/"}).status == 200

@@ -33,7 +33,7 @@ def test_a_healthy_server_is_in_order(server: Server) -> None:
     assert shown.stdout.splitlines()[-1] == "Everything is in order."
 
 
-def test_a_sick_database_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_problem_of_the_database_is_shown_with_a_remedy(tmp_path: Path) -> None:
     with outside_postgres(tmp_path, "--encoding=SQL_ASCII", "--locale=C") as superuser:
         nowhere = ("--port", str(free_port()))
         code, checks = examined(*nowhere, env={"SPRINGHEAD_DATABASE_URL": superuser, "SPRINGHEAD_POOL_SIZE": "900"})
@@ -79,14 +79,16 @@ def test_a_database_that_is_not_there_is_broken_and_a_fresh_folder_is_not(tmp_pa
     assert checks["data folder"]["state"] == "broken"
 
 
-def test_wrong_settings_are_findings() -> None:
+def test_wrong_settings_are_shown() -> None:
     code, checks = examined(env={"SPRINGHEAD_PORT": "x"})
     assert code == 1
     assert checks["settings"]["found"] == "SPRINGHEAD_PORT must be a whole number from 0 to 65,535, not 'x'."
 
 
 @pytest.mark.parametrize(("free", "state"), [(2_000_000_000, "ok"), (500_000_000, "warning"), (1_000, "broken")])
-def test_a_disk_that_runs_full_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str) -> None:
+def test_a_disk_that_is_almost_full_is_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int, state: str
+) -> None:
     usage = checkup.shutil.disk_usage(tmp_path)._replace(free=free)
     monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: usage)
     assert checkup._disk(tmp_path).state == state

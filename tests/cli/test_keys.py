@@ -68,7 +68,7 @@ def test_a_companys_name_zone_and_limits_can_be_set(server: Server) -> None:
     assert changed in read(server, "company", "list")
 
 
-def test_wrong_words_are_sentences_and_change_nothing(server: Server, tmp_path: Path) -> None:
+def test_wrong_arguments_are_explained_and_change_nothing(server: Server, tmp_path: Path) -> None:
     before = run(server, "company", "list")
     for words, told in (
         (("company", "create", "X", "--time-zone", "Mars/Olympus"), "'Mars/Olympus' is not a time zone"),

@@ -62,7 +62,7 @@ def test_json_lines_hold_no_secret_and_cannot_be_forged() -> None:
     assert "careful" in lines[9]["event"]
 
 
-def test_text_for_a_person_is_as_harmless() -> None:
+def test_the_text_log_has_no_secret_and_cannot_be_forged_either() -> None:
     text = logged("text")
     assert SECRET not in text
     assert not [letter for letter in text if not letter.isprintable() and letter != "\n"]

@@ -21,7 +21,7 @@ def test_people_are_varied_and_the_same_every_time() -> None:
     assert all(domain.endswith(("example.com", "example.org", "example.net", ".example")) for domain in domains)
 
 
-def test_seeding_again_skips_who_is_there_and_adds_the_rest(
+def test_seeding_again_skips_existing_people_and_adds_the_others(
     server: Server, given_company: Callable[..., Company]
 ) -> None:
     company = given_company()

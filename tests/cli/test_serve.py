@@ -167,7 +167,7 @@ def test_a_signal_in_the_middle_of_a_first_start_ends_it_and_the_next_one_works(
     assert again.stop() == 0
 
 
-def test_a_data_folder_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+def test_an_unusable_data_folder_is_explained_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     done = springhead("serve", "--data", file, "--port", "0")
@@ -206,7 +206,7 @@ def test_servers_that_start_at_once_on_another_database_make_one_company(tmp_pat
         assert PASSWORD not in server.log.read_text()
 
 
-def test_a_database_that_is_down_is_waited_for_while_health_is_answered(tmp_path: Path) -> None:
+def test_the_server_waits_for_its_database_and_answers_health_checks_meanwhile(tmp_path: Path) -> None:
     port, listen = free_port(), free_port()
     folder = tmp_path / "outside"
     folder.mkdir()
@@ -252,7 +252,7 @@ def test_a_database_that_is_down_is_waited_for_while_health_is_answered(tmp_path
         ("springhead", "nowhere", PASSWORD, 'database "nowhere" does not exist'),
     ],
 )
-def test_a_database_that_cannot_be_right_is_a_sentence(  # noqa: PLR0917
+def test_a_wrong_database_is_explained_in_a_sentence(  # noqa: PLR0917
     tmp_path: Path, postgres: str, role: str, database: str, password: str, told: str
 ) -> None:
     url = address(role, urlsplit(postgres).port or 0, database)

@@ -68,7 +68,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
     assert load({}, {"SPRINGHEAD_PORT": ""}).settings.port == 8025
 
 
-def test_all_mistakes_are_told_at_once_each_in_a_sentence_with_the_place(tmp_path: Path) -> None:
+def test_all_mistakes_are_listed_at_once_each_in_a_sentence_with_its_place(tmp_path: Path) -> None:
     file = write(tmp_path / "s.toml", "prot = 1\nlimits = 'maybe'\nkeep_alive = nan\n")
     environ = {"SPRINGHEAD_POOLSIZE": "4", "SPRINGHEAD_PORT": "99999", "SPRINGHEAD_DATABASE_URL": "mysql://u:hunter2@h"}
     told = mistakes({"log_level": "loud", "data": ""}, environ, config=file)
@@ -86,7 +86,7 @@ def test_all_mistakes_are_told_at_once_each_in_a_sentence_with_the_place(tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"port = ", b"\xff\xfe", b"port = 1\nport = 2"], ids=["half", "bytes", "twice"])
-def test_a_file_that_is_no_toml_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_toml_is_explained_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "s.toml"
     file.write_bytes(content)
     (told,) = mistakes({}, {}, config=file)
@@ -125,7 +125,7 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
         assert "hunter" not in shown.stdout + shown.stderr
 
 
-def test_springhead_settings_says_what_is_set_and_by_what(tmp_path: Path) -> None:
+def test_springhead_settings_shows_each_value_and_its_source(tmp_path: Path) -> None:
     write(tmp_path / "springhead.toml", "pool_size = 5")
     shown = springhead("settings", "--json", "--port", "81", cwd=tmp_path, env={"SPRINGHEAD_HOST": "::"})
     rows = {row["setting"]: row for row in json.loads(shown.stdout)}

@@ -124,7 +124,7 @@ def test_every_id_that_code_or_a_page_names_has_a_row(rows: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["src/springhead", "tests", "docs", "bench", "pyproject.toml"])
-def test_the_citations_of_a_part_are_looked_at(path: str) -> None:
+def test_the_citations_of_a_part_are_checked(path: str) -> None:
     assert any(file.is_relative_to(TOP / path) for file in _FILES)
 
 
@@ -170,7 +170,7 @@ def test_a_module_that_does_not_exist_is_found(text: str) -> None:
         "tests/methods/nouns/test_every_noun*.py",
     ],
 )
-def test_a_right_citation_is_none_of_them(text: str) -> None:
+def test_a_right_citation_is_accepted(text: str) -> None:
     assert not problems(text)
     assert not list(wrong_modules(text))
 

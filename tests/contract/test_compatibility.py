@@ -51,7 +51,7 @@ def test_get_is_101_with_right_credentials_and_401_without(company: Company) -> 
 
 
 @pytest.mark.parametrize("verb", ["PUT", "DELETE", "PATCH"])
-def test_other_methods_of_http_are_405(company: Company, verb: str) -> None:
+def test_other_http_methods_are_405(company: Company, verb: str) -> None:
     assert company.send(b"{}", verb=verb)[0] == 405
 
 
@@ -86,7 +86,7 @@ def test_a_lead_instead_of_objects_or_a_list_as_params_is_207(company: Company) 
     ],
     ids=["a member twice", "a key twice", "too deep"],
 )
-def test_json_that_two_readers_could_take_for_two_things_is_101(company: Company, body: bytes) -> None:
+def test_json_that_parsers_could_read_differently_is_101(company: Company, body: bytes) -> None:
     assert sent(company, body)[1]["error"]["code"] == 101
 
 

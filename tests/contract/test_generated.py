@@ -41,7 +41,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_is_committed_is_fresh_and_the_same_whatever_the_order_of_hashes() -> None:
+def test_the_committed_files_are_current_whatever_the_hash_seed() -> None:
     for seed in ("1", "2"):
         command = [sys.executable, "-m", "springhead", "generate", "--check", "--folder", str(TOP)]
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -71,7 +71,7 @@ def test_a_check_names_every_stale_file_says_what_to_do_and_writes_nothing(copy:
     assert generate("--check", "--folder", str(copy)).exit_code == 0
 
 
-def test_what_is_written_by_hand_beside_a_generated_part_stays(copy: Path) -> None:
+def test_text_around_a_generated_part_stays(copy: Path) -> None:
     page = copy / "docs/settings.md"
     page.write_text("By hand.\n" + page.read_text() + "By hand too.\n")
 
@@ -83,7 +83,7 @@ def test_what_is_written_by_hand_beside_a_generated_part_stays(copy: Path) -> No
     assert "docs/settings.md needs the marks" in checked.output
 
 
-def test_outside_a_checkout_it_says_so(tmp_path: Path) -> None:
+def test_generate_outside_a_checkout_is_an_error(tmp_path: Path) -> None:
     refused = generate("--folder", str(tmp_path))
     assert refused.exit_code == 1
     assert "not a checkout" in refused.output
@@ -95,7 +95,7 @@ def test_a_bar_in_a_cell_does_not_end_the_cell() -> None:
     assert render("settings", settings=[pushes]).splitlines()[-1] == "| `pushes` | `-` | On \\| off | one of on\\|off |"
 
 
-def test_a_template_without_a_value_that_it_needs_makes_no_page() -> None:
+def test_a_template_without_a_needed_value_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="settings"):
         render("settings")
 
@@ -106,7 +106,7 @@ def test_the_server_serves_the_same_bytes(server: Server) -> None:
         assert answer.read() == (TOP / "openrpc.json").read_bytes()
 
 
-def test_a_release_alone_makes_nothing_stale() -> None:
+def test_a_new_version_number_makes_no_file_stale() -> None:
     assert __version__ not in openrpc().decode()
     assert not [name for name, text in reference.pages().items() if __version__ in text]
 
@@ -168,7 +168,7 @@ def test_every_schema_names_types_that_json_schema_has() -> None:
             check(given["schema"])
 
 
-def test_no_open_value_of_an_example_reaches_a_reader() -> None:
+def test_no_page_shows_a_placeholder_of_an_example() -> None:
     for text in (openrpc().decode(), *reference.pages().values()):
         assert "Ellipsis" not in text
         assert '"{id}"' not in text

@@ -320,7 +320,7 @@ def neighbours(server: Server) -> Generator[Neighbours]:
 
 
 @pytest.mark.parametrize("method", sorted(REGISTRY))
-def test_what_belongs_to_another_company_is_as_if_it_were_not_there(
+def test_rows_of_another_company_seem_not_to_exist(
     method: str, ask: Ask, server: Server, neighbours: Neighbours
 ) -> None:
     reads = isinstance(REGISTRY[method].result, Reads)
@@ -372,7 +372,7 @@ def _parts(value: Any) -> list[dict[str, Any]]:
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
 
 
-def test_a_connection_set_to_another_company_gives_and_takes_nothing(server: Server, company: Company) -> None:
+def test_a_connection_set_to_another_company_reads_and_writes_nothing(server: Server, company: Company) -> None:
     """The statements name one company, but the connection is set to another."""
     theirs = move_in(server, company)
     me = Attacker(new_company(server))

@@ -96,7 +96,7 @@ def our_graph() -> dict[str, set[str]]:
     }
 
 
-def test_every_import_goes_the_one_way() -> None:
+def test_every_import_follows_the_direction() -> None:
     assert against_the_direction(our_graph()) == []
 
 
@@ -127,7 +127,7 @@ def test_every_folder_says_what_is_inside() -> None:
     assert silent == set()
 
 
-def test_no_room_or_file_without_a_job() -> None:
+def test_no_room_or_file_has_a_name_without_meaning() -> None:
     assert [path for path in SOURCE.rglob("*") if path.stem in JOBLESS] == []
 
 

@@ -180,7 +180,7 @@ def test_no_transactions_can_wait_for_each_other(transactions: list[list[Lock]])
     assert not (problems := described(circle(steps), steps)), "\n".join(problems)
 
 
-def test_transactions_go_down_the_list_of_the_page(transactions: list[list[Lock]]) -> None:
+def test_transactions_lock_tables_in_the_order_of_the_page(transactions: list[list[Lock]]) -> None:
     """Except shared locks on referenced objects: only deletes conflict with them."""
     items = re.findall(r"^\d+\. (.*?)(?=^\d+\. |^$)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     places = {table: number for number, item in enumerate(items) for table in re.findall(r"`(\w+(?: \(\w+\))?)`", item)}
@@ -195,7 +195,7 @@ def test_a_statement_locks_rows_in_the_order_of_their_keys(transactions: list[li
     assert list(unsorted(transactions)) == []
 
 
-def test_rows_that_belong_to_others_are_locked_after_these(transactions: list[list[Lock]]) -> None:
+def test_dependent_rows_are_locked_after_the_rows_that_they_belong_to(transactions: list[list[Lock]]) -> None:
     assert list(unguarded(transactions)) == []
 
 
@@ -229,7 +229,7 @@ def test_opposite_orders_of_two_transactions_are_found(
     assert [line.partition(" ")[0] for line in unsorted(both)] == ["lead", "lead"]
 
 
-def test_shared_locks_and_those_of_a_row_that_is_locked_already_make_no_circle() -> None:
+def test_shared_locks_and_repeated_locks_of_a_row_make_no_circle() -> None:
     def locks(*several: tuple[str, str]) -> list[Lock]:
         return [Lock(table, (len(table),), None, mode, False, 0, "") for table, mode in several]
 

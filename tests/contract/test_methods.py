@@ -63,7 +63,7 @@ def test_a_method_is_documented(method: Method[Any]) -> None:
 
 
 @every_method
-def test_what_a_method_reads_and_writes_follows_from_its_name(method: Method[Any]) -> None:
+def test_the_name_of_a_method_says_whether_it_reads_or_writes(method: Method[Any]) -> None:
     reads = method.name.startswith(("get", "search", "find", "export"))
     verb = re.match("[a-z]+", method.name)
 
@@ -79,7 +79,7 @@ def test_what_a_method_reads_and_writes_follows_from_its_name(method: Method[Any
 # Errors
 
 
-def test_a_code_belongs_to_one_error_but_for_999() -> None:
+def test_every_code_but_999_belongs_to_one_error() -> None:
     codes = [error.code for error in all_errors() if error.code != 999]
 
     assert len(set(codes)) == len(codes)
@@ -226,7 +226,7 @@ def about(column: Column) -> dict[str, Any]:
 
 
 @every_method
-def test_the_errors_that_a_method_declares_are_those_that_happen(method: Method[Any], company: Company) -> None:
+def test_a_method_declares_exactly_the_errors_that_occur(method: Method[Any], company: Company) -> None:
     company.create({"emailAddress": "other@example.com"})
     before = next((example.given for example in method.examples if example.given), ())
     made = {"{id}": company.create({})[0]} | prepare(company, before)

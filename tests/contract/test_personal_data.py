@@ -38,7 +38,7 @@ def columns(server: Server) -> dict[str, set[str]]:
     return {name: names for name, names in by_table.items() if "company_id" in names or name == "company"}
 
 
-def test_every_table_is_known_to_have_rows_about_leads_or_none(server: Server) -> None:
+def test_every_table_is_declared_with_or_without_personal_data(server: Server) -> None:
     with_leads = [data.noun.table for data in WITH_LEADS]
 
     assert len(with_leads) == len(set(with_leads))

@@ -108,7 +108,7 @@ def test_foreign_keys_of_company_data_begin_with_company_id_and_set_nothing_null
             assert not key["nulls"], key["conname"]
 
 
-def test_row_level_security_holds_every_table_of_company_data_its_owner_too(server: Server) -> None:
+def test_row_level_security_applies_to_every_table_of_company_data_and_its_owner(server: Server) -> None:
     for table in _data(server):
         assert table["walled"], f"{table['name']} lacks row-level security, or its owner is let past it"
         policies = sql(
@@ -285,7 +285,7 @@ class TestEveryStatement:
         named = len(re.findall(r"company_id|\{select\.guard\}", text))
         assert named >= len(tables), f"{place} names {tables}, and company_id {named} times"
 
-    def test_every_alias_of_company_data_is_held_to_the_company(self, place: str, text: str) -> None:
+    def test_every_alias_of_company_data_has_a_condition_on_the_company(self, place: str, text: str) -> None:
         aliases = [alias for table, alias in _ALIAS.findall(text) if table in _names_of_data()]
         for alias in aliases:
             held = len(re.findall(rf"\b{alias}\.company_id = |\{{select\.guard\}}", text))
@@ -335,7 +335,7 @@ def test_the_guard_of_reads_names_company_id() -> None:
     assert "l.company_id = $1" in Select(LEAD).guard
 
 
-def test_migrations_use_nothing_that_a_cluster_refuses() -> None:
+def test_migrations_use_only_features_that_a_cluster_supports() -> None:
     for path in sorted((STORE / "migrations").glob("*.sql")):
         text = path.read_text().lower()
         for word in ("create trigger", "merge into", "on delete set null", "create rule", "create materialized"):

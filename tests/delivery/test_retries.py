@@ -54,7 +54,7 @@ def pause_behind_attempt(company: Company, made: Made) -> float:
     return row["seconds"]
 
 
-def test_the_pauses_grow_to_an_hour_give_or_take_a_fifth() -> None:
+def test_the_pauses_grow_to_an_hour_with_20_percent_jitter() -> None:
     for number, plain in enumerate((*EARLY, HOURLY, HOURLY, HOURLY), 1):
         pauses = [pause(number) for _ in range(200)]
         assert all(0.8 * plain <= seconds <= 1.2 * plain for seconds in pauses)
@@ -64,7 +64,7 @@ def test_the_pauses_grow_to_an_hour_give_or_take_a_fifth() -> None:
     assert pause(3, 1.0) >= 0.8 * EARLY[2]
 
 
-def test_a_failed_push_comes_again_by_itself_with_the_same_id(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_failed_push_is_retried_with_the_same_id(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "500"
@@ -82,7 +82,7 @@ def test_a_failed_push_comes_again_by_itself_with_the_same_id(mine: Callable[...
     assert (delivery["state"], delivery["attempts"], delivery["status"]) == ("delivered", "2", "204")
 
 
-def test_the_schedule_is_kept_in_the_database(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_the_schedule_is_stored_in_the_database(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver, "/500")
     company.create({})
@@ -97,7 +97,7 @@ def test_the_schedule_is_kept_in_the_database(mine: Callable[..., Company], rece
     assert len({post.headers["webhook-id"] for post in receiver.posts}) == 1
 
 
-def test_later_changes_wait_behind_the_failed_ones_and_come_in_order(
+def test_later_changes_wait_for_the_failed_push_and_arrive_in_order(
     mine: Callable[..., Company], receiver: Receiver
 ) -> None:
     company = mine()
@@ -128,7 +128,7 @@ def test_later_changes_wait_behind_the_failed_ones_and_come_in_order(
         ("500 Retry-After: 7200", 2, 6),
     ],
 )
-def test_a_receiver_that_asks_for_a_pause_gets_it(
+def test_retry_after_of_a_receiver_is_respected(
     mine: Callable[..., Company], receiver: Receiver, answer: str, low: float, high: float
 ) -> None:
     company = mine()
@@ -172,9 +172,7 @@ def test_a_redirect_is_a_failure_and_not_followed(
 @pytest.mark.parametrize(
     "behaviour", ["reset", "close", "half", "nonsense", "headers", "long-header", "dirty", "huge", "bomb", "endless"]
 )
-def test_whatever_a_receiver_does_the_server_stays_well(
-    mine: Callable[..., Company], receiver: Receiver, behaviour: str
-) -> None:
+def test_no_receiver_harms_the_server(mine: Callable[..., Company], receiver: Receiver, behaviour: str) -> None:
     company = mine()
     bad, good = subscribe(company, receiver, f"/{behaviour}"), subscribe(company, receiver)
 
@@ -191,7 +189,7 @@ def test_whatever_a_receiver_does_the_server_stays_well(
     assert "\0" not in (told()["answer"] or "")
 
 
-def test_after_three_days_it_is_switched_off_with_a_reason_and_goes_on_where_it_was(
+def test_after_three_days_a_subscription_is_switched_off_with_a_reason_and_can_resume(
     mine: Callable[..., Company], receiver: Receiver
 ) -> None:
     company = mine()
@@ -247,7 +245,7 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     assert mirror == {row["id"]: row for row in company.call("getLeads", where={}, limit=500)}
 
 
-def test_a_move_is_tried_at_once(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_new_url_is_tried_at_once(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver, "/500")
     company.create({})
@@ -258,7 +256,7 @@ def test_a_move_is_tried_at_once(mine: Callable[..., Company], receiver: Receive
     receiver.wait(1, path="/200/moved", seconds=5)
 
 
-def test_a_lost_lease_writes_nothing_down(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_server_that_lost_its_lease_records_nothing(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver, "/slow")
     company.create({})
@@ -272,7 +270,7 @@ def test_a_lost_lease_writes_nothing_down(mine: Callable[..., Company], receiver
     assert [delivery["attempts"] for delivery in company.call("getLeadDeliveries")] == ["1"]
 
 
-def test_receivers_that_hang_keep_no_other_waiting(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_receivers_that_hang_do_not_delay_others(mine: Callable[..., Company], receiver: Receiver) -> None:
     companies = [mine() for _ in range(6)]
     for company in companies:
         for _ in range(9):

@@ -60,7 +60,7 @@ def post(url: str, body: bytes = b"{}", *, networks: Networks = HERE, names: Nam
     return using(lambda sender: sender.post(url, body, {"webhook-id": "msg_1"}), networks, names)
 
 
-def test_a_push_arrives_as_it_was_given_and_its_answer_comes_back(receiver: Receiver) -> None:
+def test_a_push_arrives_unchanged_and_its_answer_is_returned(receiver: Receiver) -> None:
     body = json.dumps({"city": "Łódź" * 100_000}).encode()
 
     answer = post(receiver.url("/201?a=b%20c"), body)
@@ -108,7 +108,7 @@ def test_a_connection_is_used_for_many_pushes(receiver: Receiver) -> None:
     assert seconds < 0.005  # 0.0004 when nothing else runs
 
 
-def test_a_connection_that_the_receiver_has_closed_meanwhile_costs_no_failure(receiver: Receiver) -> None:
+def test_a_connection_that_the_receiver_has_closed_causes_no_failure(receiver: Receiver) -> None:
     async def work(sender: Sender) -> list[int | None]:
         first = [(await sender.post(receiver.url("/once"), b"{}", {})).status for _ in range(20)]
         await sender.post(receiver.url("/200"), b"{}", {})
@@ -121,7 +121,7 @@ def test_a_connection_that_the_receiver_has_closed_meanwhile_costs_no_failure(re
     assert receiver.asked["/200"] == 3  # the kept connection's end is no answer; a fresh one's is
 
 
-def test_cookies_of_an_answer_are_forgotten(receiver: Receiver) -> None:
+def test_cookies_of_an_answer_are_not_stored(receiver: Receiver) -> None:
     async def work(sender: Sender) -> None:
         for _ in range(2):
             await sender.post(receiver.url("/cookie").replace("127.0.0.1", "localhost"), b"{}", {})
@@ -131,7 +131,7 @@ def test_cookies_of_an_answer_are_forgotten(receiver: Receiver) -> None:
     assert ["cookie" in got.headers for got in receiver.posts] == [False, False]
 
 
-def test_what_the_environment_says_of_proxies_is_not_heeded(
+def test_proxy_settings_of_the_environment_are_ignored(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with Receiver() as proxy:
@@ -204,26 +204,26 @@ def post_unread(receiver: Receiver, path: str) -> ReceiverAnswer:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_receiver_that_reads_nothing_does_not_keep_what_it_was_sent(receiver: Receiver) -> None:
+def test_a_push_that_the_receiver_does_not_read_frees_its_memory(receiver: Receiver) -> None:
     assert post_unread(receiver, "/deaf").error == "no answer within 1 seconds"
 
 
 @pytest.mark.parametrize("behaviour", ["early", "early-and-gone"])
 @pytest.mark.usefixtures("impatient")
-def test_an_answer_counts_that_comes_before_the_whole_push_was_read(behaviour: str, receiver: Receiver) -> None:
+def test_an_answer_before_the_end_of_the_push_counts(behaviour: str, receiver: Receiver) -> None:
     answer = post_unread(receiver, f"/{behaviour}")
 
     assert (answer.status, answer.body) == (413, "no")
 
 
-def test_what_follows_an_answer_on_its_connection_is_not_the_next_pushs_answer(receiver: Receiver) -> None:
+def test_extra_bytes_after_an_answer_are_not_the_answer_to_the_next_push(receiver: Receiver) -> None:
     async def work(sender: Sender) -> list[int | None]:
         return [(await sender.post(receiver.url(path), b"{}", {})).status for path in ("/two", "/200", "/200")]
 
     assert using(work) == [200, 200, 200]
 
 
-def test_a_header_of_some_kilobytes_is_nothing_bad(receiver: Receiver) -> None:
+def test_a_header_of_some_kilobytes_is_accepted(receiver: Receiver) -> None:
     receiver.answers["/long"] = "200 Content-Security-Policy: " + "a" * 6_000
     assert post(receiver.url("/long")).accepted
 
@@ -311,7 +311,7 @@ def test_a_name_that_leads_to_an_address_that_is_not_public_is_refused(address: 
     assert receiver.connections == 0
 
 
-def test_of_good_and_bad_addresses_only_the_good_ones_are_connected_to() -> None:
+def test_of_public_and_other_addresses_only_the_public_ones_are_connected_to() -> None:
     only = Networks.of(["127.0.0.2"], http=True)
     with Receiver("127.0.0.2") as good, Receiver("127.0.0.1", port=good.port) as bad:
         for addresses in (["127.0.0.1", "127.0.0.2"], ["10.0.0.1", "127.0.0.2", "::1"], ["::1", "127.0.0.2"]):
@@ -325,7 +325,7 @@ def test_of_good_and_bad_addresses_only_the_good_ones_are_connected_to() -> None
         assert bad.connections == 0
 
 
-def test_a_name_that_leads_elsewhere_at_its_next_look_up_is_judged_again() -> None:
+def test_a_name_is_checked_again_at_each_look_up() -> None:
     """DNS rebinding: the first look-up gives a public address, the next an internal one."""
     only = Networks.of(["127.0.0.2"], http=True)
     with Receiver("127.0.0.2") as good, Receiver("127.0.0.1", port=good.port) as bad:
@@ -343,14 +343,14 @@ def test_a_name_that_leads_elsewhere_at_its_next_look_up_is_judged_again() -> No
         assert bad.connections == 0
 
 
-def test_an_address_of_this_machine_is_its_own_and_no_other_is() -> None:
+def test_only_the_addresses_of_this_machine_are_local() -> None:
     assert is_own(ip_address("127.0.0.1"))
     assert not is_own(ip_address("192.0.2.1"))
     assert not is_own(ip_address("2001:db8::1"))
 
 
 @pytest.mark.usefixtures("impatient")
-def test_names_that_lead_nowhere_or_hang_say_so(receiver: Receiver) -> None:
+def test_names_that_do_not_resolve_or_time_out_are_named_in_the_error(receiver: Receiver) -> None:
     with Names(hangs_example=[]) as names:
 
         async def work(sender: Sender) -> tuple[ReceiverAnswer, ReceiverAnswer, list[ReceiverAnswer]]:
@@ -367,7 +367,7 @@ def test_names_that_lead_nowhere_or_hang_say_so(receiver: Receiver) -> None:
     assert {answer.error for answer in hanging} == {"no connection within 0.5 seconds"}
 
 
-def test_a_port_where_nobody_listens_says_so() -> None:
+def test_a_closed_port_is_named_in_the_error() -> None:
     with Receiver() as gone:
         url = gone.url()
     assert post(url).error == "no connection: connection refused"
@@ -417,7 +417,7 @@ def test_https_is_verified(tls: ssl.SSLContext, certificates: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_who_speaks_no_tls_fails_cleanly(receiver: Receiver) -> None:
+def test_a_receiver_without_tls_fails_cleanly(receiver: Receiver) -> None:
     answer = post(receiver.url().replace("http:", "https:"))
 
     assert answer.status is None
@@ -427,7 +427,7 @@ def test_who_speaks_no_tls_fails_cleanly(receiver: Receiver) -> None:
 # Retry-After
 
 
-def test_retry_after_is_read_in_both_forms_and_held_to_a_day(receiver: Receiver) -> None:
+def test_retry_after_is_read_in_both_forms_and_is_a_day_at_most(receiver: Receiver) -> None:
     receiver.answers["/busy"] = "429 Retry-After: 120"
     assert post(receiver.url("/busy")).retry_after == 120
 
@@ -441,7 +441,7 @@ def test_retry_after_is_read_in_both_forms_and_held_to_a_day(receiver: Receiver)
         assert wait_of(nonsense) is None
 
 
-def test_a_public_address_is_reached_and_neither_this_server_itself_nor_where_its_name_moves_to() -> None:
+def test_a_public_address_is_reached_but_not_this_machine_even_by_dns_rebinding() -> None:
     """DNS rebinding in a network of the test's own: the first look-up gives 9.9.9.9, the next 127.0.0.1."""
     if subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True).returncode:
         pytest.skip("no network of its own for a test: it takes root on Linux")

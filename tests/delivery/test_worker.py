@@ -34,9 +34,7 @@ def test_a_change_is_pushed_signed_with_the_lead_as_it_is_now(mine: Callable[...
     assert post.headers["content-type"] == "application/json"
 
 
-def test_what_the_vendors_call_subscribed_is_pushed_to_as_well(
-    mine: Callable[..., Company], receiver: Receiver
-) -> None:
+def test_a_subscription_by_the_vendors_call_gets_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     assert company.call("subscribeToLeadUpdates", url=receiver.url("/200")) is True
     (made,) = company.call("getLeadSubscriptions")
@@ -48,7 +46,7 @@ def test_what_the_vendors_call_subscribed_is_pushed_to_as_well(
     Webhook(rotated["secret"]).verify(post.body, post.headers)
 
 
-def test_what_was_before_the_subscription_is_not_pushed(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_changes_before_the_subscription_are_not_pushed(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     company.create({}, {}, {})
     made = subscribe(company, receiver)
@@ -95,7 +93,7 @@ def test_a_call_of_500_leads_is_one_post(mine: Callable[..., Company], receiver:
     assert len(updated.json()["changes"]) == 1_000, "what was changed, and that they unsubscribed"
 
 
-def test_changes_that_come_while_a_push_is_under_way_go_together_each_lead_once(
+def test_changes_during_a_push_are_sent_together_with_each_lead_once(
     mine: Callable[..., Company], receiver: Receiver
 ) -> None:
     company = mine()
@@ -126,7 +124,7 @@ def test_a_push_has_500_leads_at_most(mine: Callable[..., Company], receiver: Re
     assert [int(change["sequence"]) for change in changes(receiver, made)] == list(range(1, 1_201))
 
 
-def test_a_push_is_cut_where_it_would_become_too_large(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_push_ends_before_it_becomes_too_large(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver)
 
@@ -195,7 +193,7 @@ def test_scores_are_pushed_to_those_who_ask_for_them(mine: Callable[..., Company
     assert [row["kind"] for row in changes(receiver, usual)] == ["create"]
 
 
-def test_with_fields_nothing_else_leaves_the_house(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_subscription_with_fields_gets_only_these(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     name = company.field("Shoe size")
     (lead,) = company.create({"firstName": "Ada", name: "40"})
@@ -238,7 +236,7 @@ def test_times_are_in_the_zone_of_the_version_that_subscribed(
     assert (int(at_call[0]["createTimestamp"][11:13]) - int(utc[11:13])) % 24 == int(hour)
 
 
-def test_a_test_push_is_signed_and_its_answer_told(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_test_push_is_signed_and_its_answer_is_returned(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made, broken = subscribe(company, receiver), subscribe(company, receiver, "/500")
 
@@ -269,7 +267,7 @@ def test_while_a_secret_is_replaced_both_verify_the_push(mine: Callable[..., Com
     assert len(later.headers["webhook-signature"].split(" ")) == 1
 
 
-def test_a_pause_holds_pushes_back_and_loses_none(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_pause_delays_pushes_and_loses_none(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver)
     company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 0}])
@@ -286,7 +284,7 @@ def test_a_pause_holds_pushes_back_and_loses_none(mine: Callable[..., Company], 
     assert [int(change["sequence"]) for change in changes(receiver, made)] == [1, 2, 3, 4]
 
 
-def test_what_is_deleted_gets_no_more_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_a_deleted_subscription_gets_no_more_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made, other = subscribe(company, receiver), subscribe(company, receiver)
     company.call("deleteLeadSubscriptions", objects=[made["id"]])
@@ -312,7 +310,7 @@ def test_a_company_is_pushed_its_own_leads_only(mine: Callable[..., Company], re
             secret.verify(post.body, post.headers)
 
 
-def test_deliveries_are_told_newest_first_with_what_the_receiver_answered(
+def test_deliveries_are_listed_newest_first_with_the_receivers_answers(
     mine: Callable[..., Company], receiver: Receiver
 ) -> None:
     company = mine()
@@ -376,7 +374,9 @@ def test_everything_since_a_time_is_pushed_again_in_order(mine: Callable[..., Co
     assert [int(change["sequence"]) for change in changes(receiver, other)] == [1, 2, 3]
 
 
-def test_what_waits_is_given_up_for_everything_since_a_time(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_pushing_everything_since_a_time_replaces_waiting_changes(
+    mine: Callable[..., Company], receiver: Receiver
+) -> None:
     company = mine()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "500"
@@ -390,7 +390,7 @@ def test_what_waits_is_given_up_for_everything_since_a_time(mine: Callable[..., 
     assert [delivery["state"] for delivery in company.call("getLeadDeliveries")] == ["delivered", "replaced"]
 
 
-def test_an_answer_that_repeats_a_lead_can_be_forgotten(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_an_answer_that_repeats_a_lead_can_be_erased(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver)
     (lead,) = company.create({})
@@ -406,7 +406,7 @@ def test_an_answer_that_repeats_a_lead_can_be_forgotten(mine: Callable[..., Comp
     assert company.call("getLeadDeliveries")[0]["answer"] is None
 
 
-def test_nothing_personal_lies_in_what_is_kept_of_deliveries(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_stored_deliveries_have_no_personal_data(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver)
     company.create({"emailAddress": new_email(), "firstName": "Canary", "description": "Canary"})
@@ -418,7 +418,7 @@ def test_nothing_personal_lies_in_what_is_kept_of_deliveries(mine: Callable[...,
         assert not [row for row in rows if "Canary" in row["row"] or "@example.com" in row["row"]]
 
 
-def test_old_deliveries_are_forgotten_with_the_next_ones(mine: Callable[..., Company], receiver: Receiver) -> None:
+def test_old_deliveries_are_deleted_with_the_next_ones(mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver)
     company.create({})
@@ -451,9 +451,7 @@ def test_metrics_count_pushes(mine: Callable[..., Company], receiver: Receiver) 
     assert 'springhead_pushes_total{what="failed"}' in text()
 
 
-def test_no_secret_and_no_lead_stands_in_the_log(
-    pushing: Any, mine: Callable[..., Company], receiver: Receiver
-) -> None:
+def test_no_secret_and_no_lead_is_in_the_log(pushing: Any, mine: Callable[..., Company], receiver: Receiver) -> None:
     company = mine()
     made = subscribe(company, receiver, "/500/path-of-a-hook")
     company.create({"firstName": "Canary"})

@@ -63,7 +63,7 @@ def test_a_killed_server_loses_nothing_and_starts_again_by_itself(tmp_path: Path
 
 
 @pytest.mark.parametrize("victim", ["postmaster", "backend"])
-def test_a_killed_postgresql_costs_calls_at_most_for_as_long_as_it_is_away(own: Server, victim: str) -> None:
+def test_a_killed_postgresql_fails_calls_only_while_it_is_away(own: Server, victim: str) -> None:
     cluster = own.data / "postgres"
     company = new_company(own)
     book = Book()

@@ -101,7 +101,7 @@ def no_backend_at_work(postgres: Postgres) -> bool:
 
 
 @pytest.mark.parametrize("fault", ["delay", "drip"])
-def test_a_slow_network_costs_time_and_nothing_else(client: Company, line: Proxy, fault: str) -> None:
+def test_a_slow_network_only_delays_calls(client: Company, line: Proxy, fault: str) -> None:
     try:
         if fault == "delay":
             line.delay = 0.1  # each way: 200 ms there and back
@@ -158,7 +158,7 @@ def test_a_database_that_falls_silent_costs_no_call_more_than_fifteen_seconds(
     eventually(lambda: status(remote, "/readyz")[0] == 200)
 
 
-def test_a_restart_of_the_database_fails_calls_for_as_long_as_it_takes(
+def test_a_restart_of_the_database_fails_calls_only_while_it_lasts(
     client: Company, postgres: Postgres, remote: Server
 ) -> None:
     lead_id = client.create({})[0]
@@ -243,7 +243,7 @@ def is_running(postgres: Postgres) -> bool:
         return False
 
 
-def test_connections_taken_by_others_are_a_retryable_failure(client: Company, postgres: Postgres) -> None:
+def test_a_database_without_free_connections_is_a_retryable_failure(client: Company, postgres: Postgres) -> None:
     postgres.stop()
     postgres.start("max_connections=8")
     try:
@@ -296,7 +296,7 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="needs libfaketime")
-def test_a_clock_that_jumps_disturbs_neither_limits_nor_timestamps(
+def test_a_clock_that_jumps_changes_neither_limits_nor_timestamps(
     remote: Server, postgres: Postgres, tmp_path: Path
 ) -> None:
     clock = tmp_path / "clock"

@@ -55,7 +55,7 @@ def test_views_that_come_while_the_database_is_away_are_written_when_it_is_back(
     assert fault == "hole" or written(public, f"{fault}.while") == taken
 
 
-def test_a_site_that_nobody_knows_right_now_is_503(public: Public, line: Proxy) -> None:
+def test_a_site_that_cannot_be_looked_up_is_503(public: Public, line: Proxy) -> None:
     line.refuse = True
     line.reset_all()
     try:
@@ -67,7 +67,7 @@ def test_a_site_that_nobody_knows_right_now_is_503(public: Public, line: Proxy) 
     eventually(lambda: public.report(site="A" * 21 + "B") == 404)
 
 
-def test_a_click_leads_on_while_the_database_is_away(public: Public, line: Proxy) -> None:
+def test_a_click_redirects_while_the_database_is_away(public: Public, line: Proxy) -> None:
     (lead,) = public.company.create({})
     (row,) = public.company.call("getTrackedLinks", leadID=lead, urls=["https://example.com/spring"])
     assert public.ask(row["openPixel"]).status == 200  # so that the site is known

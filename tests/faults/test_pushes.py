@@ -153,7 +153,7 @@ def test_two_servers_share_the_work_without_pushing_twice(postgres: Postgres, tm
     assert [server.stop() for server in servers] == [0, 0]
 
 
-def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp_path: Path) -> None:
+def test_another_server_pushes_the_changes_of_a_killed_one(postgres: Postgres, tmp_path: Path) -> None:
     """F26, F03: the lease of a dead server expires. The test sets its end to now."""
     servers = [pushing(postgres, tmp_path / name) for name in ("c", "d")]
     dsn = postgres.dsn(postgres.port)
@@ -181,7 +181,7 @@ def test_what_a_killed_server_had_claimed_another_pushes(postgres: Postgres, tmp
     assert [server.stop() for server in servers] == [0, 0]
 
 
-def test_a_restored_copy_pushes_nothing_until_it_is_told_to(postgres: Postgres, tmp_path: Path) -> None:
+def test_a_restored_copy_pushes_nothing_until_it_is_adopted(postgres: Postgres, tmp_path: Path) -> None:
     """F30: a restored dump is another database. The test changes the stored system identifier instead."""
     dsn = postgres.dsn(postgres.port)
     with Receiver() as receiver:

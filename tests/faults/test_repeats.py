@@ -19,7 +19,7 @@ KILLS = int(os.environ.get("SPRINGHEAD_TEST_KILLS", "20"))
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120 + 10 * KILLS)]
 
 
-def test_what_is_sent_again_until_it_is_answered_is_done_once_whatever_is_killed(tmp_path: Path) -> None:
+def test_a_write_that_is_repeated_until_it_is_answered_is_done_once_despite_kills(tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = Server.on_copy(data, "--no-limits")
     path = Company("http://localhost", server.ready["accountID"], server.ready["secretKey"]).path

@@ -35,7 +35,7 @@ def filled(server: Server) -> Generator[Company]:
         yield company
 
 
-def test_a_long_answer_costs_no_memory_and_a_slow_reader_blocks_nobody(
+def test_a_long_answer_needs_little_memory_and_a_slow_reader_blocks_nobody(
     server: Server, filled: Company, company: Company
 ) -> None:
     (lead_id,) = company.create({})
@@ -67,7 +67,9 @@ def test_a_long_answer_costs_no_memory_and_a_slow_reader_blocks_nobody(
     assert grown < 30
 
 
-def test_readers_that_stop_reading_leave_the_pool_to_others(server: Server, filled: Company, company: Company) -> None:
+def test_readers_that_stop_reading_use_no_connections_of_the_pool(
+    server: Server, filled: Company, company: Company
+) -> None:
     body = json.dumps(
         {
             "method": "getLeadsDateRange",
@@ -99,7 +101,7 @@ def idle_cpu(server: Server) -> bool:
     return sum(process.cpu_times()[:2]) - before < 0.1
 
 
-def test_a_long_answer_survives_a_change_of_fields_and_is_cut_by_a_lost_database(
+def test_a_long_answer_survives_a_change_of_fields_and_ends_when_the_database_is_lost(
     server: Server, filled: Company
 ) -> None:
     params = {"startDate": "2020-01-01", "endDate": "2999-01-01", "timestamp": "create", "limit": 20_000}

@@ -27,7 +27,7 @@ def test_the_answers_are_those_of_the_transcript(name: str, company: Company) ->
         assert answer == call["answer"], f"{name}: {call['about']}"
 
 
-def test_there_are_forty_calls_and_every_method_is_among_them() -> None:
+def test_the_transcripts_have_forty_calls_and_every_method() -> None:
     from springhead.rpc.method import REGISTRY
 
     requests = [call["request"] for name in transcripts.NAMES for call in transcripts.read(name)["calls"]]

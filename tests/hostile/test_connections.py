@@ -74,7 +74,7 @@ def test_half_closed_after_the_call_gets_the_answer_and_before_its_end_nothing_i
     assert len(company.call("getLeads", where={})) == 1
 
 
-def test_a_client_that_goes_before_the_answer_harms_nobody(server: Server, company: Company) -> None:
+def test_a_client_that_leaves_before_the_answer_harms_nobody(server: Server, company: Company) -> None:
     body = call("createLeads", {"objects": [{"emailAddress": f"gone{number}@example.com"} for number in range(500)]})
     for _ in range(10):
         with connect(company) as sock:

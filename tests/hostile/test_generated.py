@@ -111,7 +111,7 @@ leads = st.lists(st.fixed_dictionaries({}, optional=right), min_size=1, max_size
 
 @examples(40)
 @given(leads, leads)
-def test_right_leads_are_stored_changed_and_returned_equal(
+def test_valid_leads_are_stored_changed_and_returned_equal(
     company: Company, new: list[dict[str, Any]], changes: list[dict[str, Any]]
 ) -> None:
     ids = company.create(*new)

@@ -41,7 +41,7 @@ PLACES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_json_is_101_wherever_it_stands(company: Company, place: str) -> None:
+def test_malformed_json_is_101_wherever_it_is(company: Company, place: str) -> None:
     body = PLACES[place]
     if b"FIELD" in body:
         body = body.replace(b"FIELD", company.field("Size").encode())
@@ -55,7 +55,7 @@ def test_what_is_no_json_is_101_wherever_it_stands(company: Company, place: str)
 
 
 @pytest.mark.parametrize("case", BODIES)
-def test_what_is_no_call_is_101(company: Company, case: str) -> None:
+def test_json_that_is_not_a_call_is_101(company: Company, case: str) -> None:
     assert answer(company, BODIES[case]) == {
         "result": None,
         "error": {
@@ -71,7 +71,7 @@ def test_what_is_no_call_is_101(company: Company, case: str) -> None:
     }
 
 
-def test_what_is_wrong_with_the_json_is_said_and_nothing_of_the_body_with_it(company: Company) -> None:
+def test_the_error_of_malformed_json_shows_nothing_of_the_body(company: Company) -> None:
     def reason(body: bytes) -> str:
         return answer(company, body)["error"]["data"]["params"][0]["message"]
 
@@ -86,7 +86,7 @@ def test_what_is_wrong_with_the_json_is_said_and_nothing_of_the_body_with_it(com
 
 
 @pytest.mark.parametrize("case", TAKEN)
-def test_what_is_json_is_stored_and_returned_equal(company: Company, case: str) -> None:
+def test_valid_json_is_stored_and_returned_equal(company: Company, case: str) -> None:
     text, meant = TAKEN[case]
     field = company.field("Size")
     address = new_email()
@@ -97,7 +97,7 @@ def test_what_is_json_is_stored_and_returned_equal(company: Company, case: str) 
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_json_is_never_the_servers_fault_wherever_it_stands(company: Company, place: str) -> None:
+def test_valid_json_never_causes_a_server_error(company: Company, place: str) -> None:
     scalars = [text for text, _ in TAKEN.values()]
     for text in [
         *scalars,
@@ -135,7 +135,7 @@ BRACKETS = [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")]
 
 
 @pytest.mark.parametrize(("opening", "closing"), BRACKETS)
-def test_32_levels_are_taken_and_no_more(company: Company, opening: bytes, closing: bytes) -> None:
+def test_32_levels_are_accepted_and_no_more(company: Company, opening: bytes, closing: bytes) -> None:
     for levels in (10, 31, 32, 33, 34, 500, 1_024, 1_025, 100_000):
         value = nested(opening, closing, levels - 2)  # the body and the params are two levels
         error_code = code(company, call("getLead", b'{"id":1,"more":%s}' % value))
@@ -198,7 +198,7 @@ REPEATED = [
 
 
 @pytest.mark.parametrize("body", REPEATED)
-def test_a_key_that_stands_twice_is_101_on_every_level(company: Company, body: bytes) -> None:
+def test_a_repeated_key_is_101_on_every_level(company: Company, body: bytes) -> None:
     error = answer(company, body)["error"]
     assert error["code"] == 101
     assert "appears twice" in error["data"]["params"][0]["message"]
@@ -261,7 +261,7 @@ class Writer:
 
 @examples(150)
 @given(_json, st.randoms(use_true_random=False))
-def test_a_body_in_which_no_key_stands_twice_is_taken_however_it_is_spelt(value: Any, random: random.Random) -> None:
+def test_a_body_without_repeated_keys_is_accepted_however_it_is_spelled(value: Any, random: random.Random) -> None:
     read = envelope.parse(
         Writer(random).write({"id": "1", "method": "m", "params": {"p": value}, "more": value}).encode()
     )
@@ -271,7 +271,7 @@ def test_a_body_in_which_no_key_stands_twice_is_taken_however_it_is_spelt(value:
 
 @examples(150)
 @given(_json, st.randoms(use_true_random=False), st.integers(0, 30))
-def test_a_body_in_which_a_key_stands_twice_is_refused_however_it_is_spelt(
+def test_a_body_with_a_repeated_key_is_refused_however_it_is_spelled(
     value: Any, random: random.Random, twice: int
 ) -> None:
     call = {"id": "1", "method": "m", "params": {"p": value}, "more": value}

@@ -111,7 +111,7 @@ NOTHING_MUCH = {b"1e-400", b"1e-999999999999", b"0e999999999999999999999"}
 
 @pytest.mark.parametrize("sql_type", ["numeric", "bigint"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.noun.name)
-def test_what_is_no_number_or_too_great_is_refused_at_once(company: Company, case: Case, sql_type: str) -> None:
+def test_a_wrong_or_too_large_number_is_refused_at_once(company: Company, case: Case, sql_type: str) -> None:
     for column in of_type(case.noun, sql_type)[:1]:
         object_id = made(company, case)
         before = read(company, case, object_id)
@@ -136,7 +136,7 @@ MOMENTS = [
 
 
 @cases("timestamptz")
-def test_a_time_that_only_postgresql_would_take_is_refused(given_company: Callable[..., Company], case: Case) -> None:
+def test_a_time_that_only_postgresql_accepts_is_refused(given_company: Callable[..., Company], case: Case) -> None:
     for zone in ("UTC", "America/New_York"):
         company = given_company(time_zone=zone)
         minimal = least(company, case)
@@ -202,7 +202,7 @@ def plain(case: Case) -> list[Column]:
 )
 @examples(25)
 @given(st.data())
-def test_right_objects_are_stored_changed_and_returned_equal(shared: Company, case: Case, data: st.DataObject) -> None:
+def test_valid_objects_are_stored_changed_and_returned_equal(shared: Company, case: Case, data: st.DataObject) -> None:
     columns = {column.name: column for column in plain(case)}
     values = st.fixed_dictionaries({}, optional={name: right(column) for name, column in columns.items()})
     new, change = data.draw(values), data.draw(values)
@@ -217,7 +217,7 @@ def test_right_objects_are_stored_changed_and_returned_equal(shared: Company, ca
     assert refused == (302 if now == row else None)
 
 
-def test_the_answers_are_json_that_any_reader_takes(shared: Company) -> None:
+def test_the_answers_are_json_for_any_parser(shared: Company) -> None:
     (account,) = shared.make("createAccounts", {"accountName": "\u2028\u2029\ufeff\ud7ff\U0010ffff\x7f\x1b</script>"})
 
     _, body = shared.send(json.dumps({"method": "getAccount", "params": {"id": account}, "id": 1}).encode())

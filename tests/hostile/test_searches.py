@@ -42,14 +42,14 @@ def nested(levels: int, inner: Any) -> Any:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_too_much_is_205_at_once(company: Company, filter: Any) -> None:
+def test_a_search_beyond_a_bound_is_205_at_once(company: Company, filter: Any) -> None:
     answer = answered(company, filter=filter)
 
     assert answer["error"]["code"] == 205
     assert len(answer["error"]["data"]["params"]) <= 100
 
 
-def test_what_is_deeper_than_any_json_may_be_is_no_call(company: Company) -> None:
+def test_a_filter_deeper_than_json_may_be_is_101(company: Company) -> None:
     body = b'{"method":"searchLeads","params":{"filter":' + b'{"not":' * 5_000 + b"1" + b"}" * 5_000 + b'},"id":"1"}'
 
     status, answer = company.send(body)
@@ -68,7 +68,7 @@ def test_what_is_deeper_than_any_json_may_be_is_no_call(company: Company) -> Non
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_as_much_as_may_be_is_answered_in_time(company: Company, filter: Any) -> None:
+def test_the_largest_searches_are_answered_in_time(company: Company, filter: Any) -> None:
     company.create(*({"city": f"c{number}"} for number in range(500)))
 
     # On a busy machine a search may reach its limit of three seconds with less than a second of CPU time.

@@ -24,7 +24,7 @@ def test_a_hundred_thousand_names_are_205(company: Company) -> None:
     assert company.error("getLeadsDateRange", **RANGE, fields=names)["code"] == 205
 
 
-def test_a_name_that_is_asked_for_often_comes_once(company: Company) -> None:
+def test_a_field_that_is_requested_repeatedly_is_returned_once(company: Company) -> None:
     (lead_id,) = company.create({})
     assert company.call("getLeads", where={}, fields=["id"] * 2_000) == [{"id": str(lead_id)}]
     everything = [column.name for column in LEAD.columns] * 40
@@ -68,7 +68,7 @@ def test_500_changes_of_one_lead_are_made_in_the_order_sent(company: Company) ->
 
 @pytest.mark.parametrize("offset", [0, 1, 2**31, 2**53 + 1, 2**63 - 1, str(2**63 - 1)])
 @pytest.mark.parametrize("limit", [0, 500, 10**9, 2**63 - 1, "1000000000"])
-def test_the_ends_of_limit_and_offset_are_a_page(company: Company, limit: Any, offset: Any) -> None:
+def test_the_bounds_of_limit_and_offset_are_accepted(company: Company, limit: Any, offset: Any) -> None:
     company.create({}, {})
     pages: list[tuple[str, dict[str, Any]]] = [
         ("getLeads", {"where": {}}),
@@ -106,13 +106,13 @@ def test_a_million_names_in_one_object_are_answered_briefly(company: Company) ->
 
 
 @pytest.mark.parametrize("piece", [b"{}", b"[[],[]]", b'{"a":1}', b'""', b"1"])
-def test_megabytes_of_next_to_nothing_are_refused(company: Company, piece: bytes) -> None:
+def test_megabytes_of_tiny_objects_are_refused(company: Company, piece: bytes) -> None:
     many = b",".join([piece] * (9_000_000 // (len(piece) + 1)))
     assert code(company, call("createLeads", b'{"objects":[%s]}' % many)) == 209
     assert answer(company, call("getLeads", b'{"where":{},"fields":[%s]}' % many), seconds=10)["error"]["code"] == 205
 
 
-def test_what_is_wrong_with_500_leads_is_told_in_bounded_space(company: Company) -> None:
+def test_the_errors_of_500_leads_have_a_bounded_size(company: Company) -> None:
     options = [f"{number:03}" + "x" * 250 for number in range(500)]
     name = company.field("Choice", "radio", options=options)
     many = [company.field(f"Field {number}", "date") for number in range(60)]
@@ -129,7 +129,7 @@ def test_what_is_wrong_with_500_leads_is_told_in_bounded_space(company: Company)
     assert len(content) < 3_000_000
 
 
-def test_500_leads_of_400_custom_fields_are_taken(company: Company) -> None:
+def test_500_leads_with_400_custom_fields_are_created(company: Company) -> None:
     fields = [{"relationship": "lead", "dataType": "string", "label": f"F{number}"} for number in range(400)]
     assert all(outcome["success"] for outcome in company.call("createFields", objects=fields))
     names = [row["systemName"] for row in company.call("getFields", where={"isCustom": "1"})]
@@ -168,7 +168,7 @@ def test_compressed_bodies_are_refused_unread(company: Company, encoding: str) -
     assert error["data"]["params"] == [{"param": "body", "message": "Send the body uncompressed"}]
 
 
-def test_others_are_served_while_one_sends_as_much_as_it_may(server: Server, company: Company) -> None:
+def test_others_are_served_while_one_client_sends_the_largest_bodies(server: Server, company: Company) -> None:
     body = call("createLeads", b'{"objects":[%s]}' % b",".join([b"[[],[]]"] * 1_100_000))
     big = http.client.HTTPConnection(company.address.netloc)
     big.request("POST", company.path, body)

@@ -56,7 +56,7 @@ SQL = [
 ]
 
 
-def test_every_type_that_takes_any_text_is_tried() -> None:
+def test_every_type_that_accepts_any_text_is_tested() -> None:
     assert {*FREE, "boolean", "bit", "date", "datetime", "url"} == set(DATA_TYPES["lead"])
 
 
@@ -77,7 +77,7 @@ def test_a_naughty_text_is_stored_and_returned_equal_in_every_field(company: Com
     }
 
 
-def test_a_naughty_text_is_an_address_that_one_lead_has_and_finds_it(company: Company) -> None:
+def test_a_naughty_text_can_be_an_address_that_finds_its_lead(company: Company) -> None:
     outcomes = company.call("createLeads", objects=[{"emailAddress": text} for text in NAUGHTY])
     refused = {
         text: outcome["error"]["code"] for text, outcome in zip(NAUGHTY, outcomes, strict=True) if outcome["error"]
@@ -95,7 +95,7 @@ def test_a_naughty_text_is_an_address_that_one_lead_has_and_finds_it(company: Co
         assert company.code("createLeads", {"emailAddress": text}) == 301
 
 
-def test_a_naughty_text_is_a_label_and_an_option(company: Company) -> None:
+def test_a_naughty_text_can_be_a_label_and_an_option(company: Company) -> None:
     texts = [text for text in NAUGHTY if text.strip()]
     new = {"relationship": "lead", "dataType": "radio", "label": "Any", "options": texts}
     assert company.code("createFields", new) is None
@@ -144,7 +144,7 @@ def nul() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "getUserProfiles", {"where": {"emailAddress": bad}}
 
 
-def test_a_nul_is_205_wherever_it_stands(company: Company) -> None:
+def test_a_nul_is_205_wherever_it_is(company: Company) -> None:
     field = company.field("Size")
     wrong = {}
     for method, params in nul():
@@ -155,7 +155,7 @@ def test_a_nul_is_205_wherever_it_stands(company: Company) -> None:
     assert company.call("getLeads", where={}) == []
 
 
-def test_a_nul_in_what_counts_for_nothing_is_harmless(company: Company) -> None:
+def test_a_nul_in_an_ignored_value_is_harmless(company: Company) -> None:
     bad = "a\0b"
     assert company.envelope("getLeads", {"where": {}, bad: bad})["result"] == {"lead": []}
     assert company.envelope("getLeads", {"where": {}}, id=bad)["id"] == bad
@@ -295,7 +295,7 @@ def test_a_pattern_in_a_filter_is_a_text(company: Company) -> None:
         assert company.call("getLeads", where={"emailAddress": text}) == []
 
 
-def test_texts_that_drive_patterns_mad_are_answered_at_once(company: Company) -> None:
+def test_texts_that_slow_down_regular_expressions_are_answered_at_once(company: Company) -> None:
     address = company.field("Site", "url")
     day = company.field("Day", "date")
     for text in (

@@ -122,7 +122,7 @@ def test_a_step_sees_the_rows_of_its_company_and_no_others(
     assert seen == {first.id: 2, other.id: 1}
 
 
-def test_finish_leaves_other_companies_delayed_jobs_and_what_takes_longer(
+def test_finish_leaves_jobs_of_other_companies_delayed_jobs_and_long_jobs(
     server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
 ) -> None:
     company, other = given_company(), given_company()
@@ -148,7 +148,7 @@ def test_finish_leaves_other_companies_delayed_jobs_and_what_takes_longer(
     assert len(left(server, other)) == 1
 
 
-def test_a_step_that_fails_leaves_nothing_is_logged_and_comes_again_later_and_later(
+def test_a_failed_step_is_rolled_back_logged_and_retried_with_growing_pauses(
     server: Server, company: Company, step: Callable[[Step], Step], capsys: pytest.CaptureFixture[str]
 ) -> None:
     tries: list[int] = []
@@ -188,7 +188,7 @@ def test_a_step_that_fails_leaves_nothing_is_logged_and_comes_again_later_and_la
     assert "background job failed" in logged.out + logged.err
 
 
-def test_a_lost_race_is_tried_again_without_alarm(
+def test_a_lost_race_is_retried_without_an_error_in_the_log(
     server: Server, company: Company, step: Callable[[Step], Step], capsys: pytest.CaptureFixture[str]
 ) -> None:
     @step
@@ -239,7 +239,7 @@ def test_processes_share_jobs_and_none_runs_a_step_twice(
     assert left(server, company) == []
 
 
-def test_a_process_that_dies_in_a_step_leaves_it_to_the_next_one(
+def test_another_process_takes_over_the_step_of_a_dead_one(
     server: Server, company: Company, step: Callable[[Step], Step]
 ) -> None:
     die = True
@@ -308,7 +308,7 @@ def test_a_job_whose_call_fails_is_never_started(
     assert left(server, company) == []
 
 
-def test_a_server_serves_what_another_has_started_or_what_it_is_woken_for(
+def test_a_server_runs_jobs_that_another_has_started_and_can_be_woken(
     server: Server, company: Company, step: Callable[[Step], Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @step

@@ -79,7 +79,7 @@ def test_a_job_that_goes_on_dying_is_down_and_its_pauses_double_to_a_limit(monke
 
 
 @pytest.mark.parametrize("cause", [Unavailable(), TryAgain()])
-def test_a_database_that_is_away_is_no_death(cause: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_lost_database_is_not_a_death_of_the_job(cause: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     async def run() -> None:
         running = await run_until_used_up(Turns(cause, cause, 0.0))
         assert running.states()["job0"].restarts == 0
@@ -90,7 +90,7 @@ def test_a_database_that_is_away_is_no_death(cause: Exception, capsys: pytest.Ca
     assert "job died" not in logged.out + logged.err
 
 
-def test_a_cancellation_that_nobody_asked_for_is_a_death() -> None:
+def test_an_unrequested_cancellation_is_a_death_of_the_job() -> None:
     async def run() -> None:
         running = await run_until_used_up(Turns(asyncio.CancelledError(), 0.0))
         assert running.states()["job0"].restarts == 1
@@ -112,7 +112,7 @@ def test_a_job_that_is_complete_is_not_run_again() -> None:
     asyncio.run(run())
 
 
-def test_a_job_that_rests_is_woken() -> None:
+def test_a_sleeping_job_can_be_woken() -> None:
     async def run() -> None:
         rests, woken, turns = asyncio.Event(), asyncio.Event(), 0
 

@@ -26,7 +26,7 @@ def test_a_company_has_settings_from_the_start(company: Company) -> None:
     assert f"/t.gif?site={row['siteToken']}" in row["pixelSnippet"]
 
 
-def test_what_is_given_is_changed_and_the_rest_stays(company: Company) -> None:
+def test_given_settings_change_and_the_others_stay(company: Company) -> None:
     before = settings(company)
     change(company, importantPages=["/pricing*", "*/contact"])
     change(company, keepAddresses="truncated")
@@ -69,14 +69,14 @@ def test_nothing_to_change_is_302(company: Company) -> None:
     ],
     ids=str,
 )
-def test_what_is_wrong_is_refused_and_changes_nothing(company: Company, wrong: dict[str, Any]) -> None:
+def test_a_wrong_setting_is_refused_and_changes_nothing(company: Company, wrong: dict[str, Any]) -> None:
     before = settings(company)
 
     assert company.code("updateCaptureSettings", wrong) in {205, 210}
     assert settings(company) == before
 
 
-def test_the_token_is_not_the_callers_to_set(company: Company) -> None:
+def test_the_token_cannot_be_set(company: Company) -> None:
     before = settings(company)
     assert company.code("updateCaptureSettings", {"siteToken": "A" * 22, "keepAddresses": "truncated"}) is None
 

@@ -73,7 +73,7 @@ def test_forms_are_filtered_by_id_and_by_whether_they_are_active(company: Compan
         ),
     ],
 )  # fmt: skip
-def test_what_a_form_cannot_ask_for_is_refused_by_name(company: Company, fields: list[Any], message: str) -> None:
+def test_a_field_that_forms_cannot_have_is_refused_by_name(company: Company, fields: list[Any], message: str) -> None:
     assert refused(company, fields=fields) == [message]
 
 
@@ -113,7 +113,7 @@ def test_a_custom_field_can_be_asked_for_when_it_is_available_in_forms_and_activ
         "https://good.example@evil.example", "https://a.example:99999999",
     ],
 )  # fmt: skip
-def test_only_a_web_address_can_be_gone_to_after_a_submit(company: Company, address: str) -> None:
+def test_only_a_web_address_can_be_the_redirect_target(company: Company, address: str) -> None:
     (told,) = refused(company, redirectURL=address)
     assert told.startswith("redirectURL: Expected ")
 
@@ -121,11 +121,11 @@ def test_only_a_web_address_can_be_gone_to_after_a_submit(company: Company, addr
 @pytest.mark.parametrize(
     "address", ["https://www.example.com/thanks?a=b&c=d#e", "http://localhost:8080", "HTTPS://EXAMPLE.COM/", ""]
 )
-def test_web_addresses_and_none_are_taken(company: Company, address: str) -> None:
+def test_a_web_address_or_none_is_accepted(company: Company, address: str) -> None:
     assert company.refusal("createForms", form(redirectURL=address)) is None
 
 
-def test_a_list_with_a_filter_and_a_list_of_others_cannot_be_joined(company: Company, given_company: Any) -> None:
+def test_a_list_with_a_filter_and_another_companys_list_are_refused(company: Company, given_company: Any) -> None:
     (ruled,) = company.make("createList", {"name": "Berlin", "filter": {"city": "Berlin"}})
     (foreign,) = given_company().make("createList", {"name": "Theirs"})
 
@@ -136,7 +136,7 @@ def test_a_list_with_a_filter_and_a_list_of_others_cannot_be_joined(company: Com
         assert company.code("createForms", form(**{column: foreign})) == 303
 
 
-def test_an_update_is_held_to_the_same_rules_and_refused_alone(company: Company) -> None:
+def test_an_update_follows_the_same_rules_and_is_refused_alone(company: Company) -> None:
     first, second = company.make("createForms", form(), form())
     outcomes = company.call(
         "updateForms",
@@ -151,7 +151,7 @@ def test_an_update_is_held_to_the_same_rules_and_refused_alone(company: Company)
     assert read(company, second)["fields"] == [EMAIL]
 
 
-def test_a_list_and_a_campaign_that_are_deleted_are_named_by_no_form(company: Company) -> None:
+def test_a_deleted_list_or_campaign_is_removed_from_forms(company: Company) -> None:
     (list_id,) = company.make("createList", {"name": "Readers"})
     (campaign_id,) = company.make("createCampaigns", {"campaignName": "Spring"})
     (form_id,) = company.make("createForms", form(listID=list_id, campaignID=campaign_id))
@@ -163,7 +163,7 @@ def test_a_list_and_a_campaign_that_are_deleted_are_named_by_no_form(company: Co
     assert (row["listID"], row["campaignID"]) == (None, None)
 
 
-def test_a_deleted_form_leaves_no_address(company: Company) -> None:
+def test_the_address_of_a_deleted_form_is_gone(company: Company) -> None:
     (form_id,) = company.make("createForms", form())
     public = read(company, form_id)["publicID"]
 

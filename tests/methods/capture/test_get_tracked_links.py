@@ -10,7 +10,7 @@ from support import Company
 SPRING = "https://www.example.com/spring?a=b&c=%20d#top"
 
 
-def test_a_lead_gets_links_a_pixel_and_a_way_out(company: Company) -> None:
+def test_a_lead_gets_links_a_pixel_and_an_unsubscribe_link(company: Company) -> None:
     (lead,) = company.create({})
     (row,) = company.call("getTrackedLinks", leadID=lead, urls=[SPRING, "http://example.com"])
 
@@ -31,7 +31,7 @@ def test_a_lead_gets_links_a_pixel_and_a_way_out(company: Company) -> None:
     assert not any("example.com" in text for text in texts)
 
 
-def test_the_same_question_has_the_same_answer(company: Company) -> None:
+def test_the_same_call_gets_the_same_links(company: Company) -> None:
     (lead,) = company.create({})
     question = {"leadID": lead, "urls": [SPRING]}
 
@@ -48,7 +48,7 @@ def test_many_leads_come_in_the_order_sent_and_each_once(company: Company) -> No
     assert len(company.call("getTrackedLinks", leadID=[ids[0], str(ids[0])])) == 1
 
 
-def test_a_lead_that_is_not_there_has_no_row(company: Company, given_company: Callable[..., Company]) -> None:
+def test_an_unknown_lead_has_no_row(company: Company, given_company: Callable[..., Company]) -> None:
     (other,) = given_company().create({})
     (lead,) = company.create({})
 
@@ -57,7 +57,7 @@ def test_a_lead_that_is_not_there_has_no_row(company: Company, given_company: Ca
     assert company.call("getTrackedLinks", leadID=[]) == []
 
 
-def test_a_row_says_who_is_unsubscribed(company: Company) -> None:
+def test_a_row_says_whether_the_lead_is_unsubscribed(company: Company) -> None:
     gone, there = company.create({"isUnsubscribed": 1}, {"isUnsubscribed": 0})
 
     rows = company.call("getTrackedLinks", leadID=[gone, there])
@@ -101,7 +101,7 @@ def test_a_campaign_must_be_the_companys_own(company: Company, given_company: Ca
     ],
     ids=repr,
 )
-def test_a_link_leads_to_a_page_and_nowhere_else(company: Company, url: Any) -> None:
+def test_only_web_addresses_can_be_link_targets(company: Company, url: Any) -> None:
     (lead,) = company.create({})
 
     assert company.error("getTrackedLinks", leadID=lead, urls=[SPRING, url])["code"] == 205

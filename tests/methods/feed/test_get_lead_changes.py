@@ -32,7 +32,7 @@ def short(changes: list[dict[str, Any]]) -> list[tuple[str, int, Any]]:
     return [(change["kind"], int(change["leadID"]), change["changed"]) for change in changes]
 
 
-def test_what_became_of_leads_comes_in_order_with_old_and_new_values(company: Company) -> None:
+def test_changes_come_in_order_with_old_and_new_values(company: Company) -> None:
     first, second = company.create({"city": "Rome"}, {})
     company.call("updateLeads", objects=[{"id": first, "city": "Oslo", "title": "CEO"}, {"id": second, "city": "Bonn"}])
     company.call("deleteLeads", objects=[{"id": second}])
@@ -75,7 +75,7 @@ def test_pages_of_any_size_give_every_change_once(company: Company, limit: int) 
     assert feed(company, cursor) == ([], "8")
 
 
-def test_a_cursor_goes_on_behind_what_was_seen(company: Company) -> None:
+def test_a_cursor_continues_after_the_last_change_seen(company: Company) -> None:
     company.create({})
     _, cursor = feed(company)
     (lead,) = company.create({})
@@ -85,7 +85,7 @@ def test_a_cursor_goes_on_behind_what_was_seen(company: Company) -> None:
     assert short(changes) == [("create", lead, None)]
 
 
-def test_now_is_the_end(company: Company) -> None:
+def test_the_cursor_now_is_the_end_of_the_feed(company: Company) -> None:
     (lead,) = company.create({})
     _, cursor = feed(company, "now")
     company.call("updateLeads", objects=[{"id": lead, "city": "Oslo"}])
@@ -93,7 +93,7 @@ def test_now_is_the_end(company: Company) -> None:
     assert short(feed(company, cursor)[0]) == [("update", lead, {"city": [None, "Oslo"]})]
 
 
-def test_kinds_and_fields_choose(company: Company) -> None:
+def test_changes_are_filtered_by_kinds_and_fields(company: Company) -> None:
     (lead,) = company.create({})
     company.call("updateLeads", objects=[{"id": lead, "city": "Oslo", "title": "CEO"}])
     company.call("updateLeads", objects=[{"id": lead, "state": "x"}])
@@ -106,7 +106,7 @@ def test_kinds_and_fields_choose(company: Company) -> None:
     assert "lead" not in feed(company, leads=0)[0][0]
 
 
-def test_kinds_that_nothing_is_of_are_passed_over(company: Company) -> None:
+def test_changes_of_other_kinds_are_skipped(company: Company) -> None:
     company.create(*[{}] * 20)
     assert feed(company, kinds=["erase"]) == ([], "20")
 
@@ -120,7 +120,7 @@ def test_a_write_that_changes_nothing_is_no_change(company: Company) -> None:
     assert short(feed(company)[0]) == [("create", lead, None)]
 
 
-def test_what_follows_from_other_objects_is_a_change(company: Company) -> None:
+def test_a_change_caused_by_another_object_is_in_the_feed(company: Company) -> None:
     (campaign,) = company.make("createCampaigns", {"campaignName": "C"})
     (lead,) = company.create({"campaignID": campaign})
     company.call("deleteCampaigns", objects=[{"id": campaign}])
@@ -223,7 +223,7 @@ def test_a_call_that_waits_ends_without_a_change(company: Company) -> None:
     assert time.monotonic() - begun > 0.9
 
 
-def test_a_server_that_stops_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_server_that_stops_ends_waiting_calls(tmp_path: Path) -> None:
     server = Server.on_copy(tmp_path / "data")
     company = Company(server.url, server.ready["accountID"], server.ready["secretKey"])
     answers: list[Any] = []
@@ -238,7 +238,7 @@ def test_a_server_that_stops_keeps_nobody_waiting(tmp_path: Path) -> None:
     assert answers[0]["result"]["leadChange"] == []
 
 
-def test_what_a_killed_server_left_gets_its_numbers(company: Company, server: Server) -> None:
+def test_changes_of_a_killed_server_get_their_numbers(company: Company, server: Server) -> None:
     """A background job numbers changes that nobody reads, also those of other processes."""
     (lead,) = company.create({})
 
@@ -270,7 +270,7 @@ def test_what_a_killed_server_left_gets_its_numbers(company: Company, server: Se
         ({"leads": 2}, "leads"),
     ],
 )
-def test_what_is_wrong_is_said(company: Company, params: dict[str, Any], name: str) -> None:
+def test_wrong_parameters_are_named(company: Company, params: dict[str, Any], name: str) -> None:
     error = company.error("getLeadChanges", **params)
     assert (error["code"], error["data"]["params"][0]["param"]) == (205, name)
 

@@ -46,7 +46,7 @@ def test_the_vendors_call_is_answered_with_success_and_nothing_else(company: Com
     )
 
 
-def test_to_subscribe_a_url_twice_is_a_success_and_changes_nothing(company: Company) -> None:
+def test_subscribing_a_url_twice_succeeds_and_changes_nothing(company: Company) -> None:
     company.call("subscribeToLeadUpdates", url="https://hook.example/b?x=1")
     before = company.call("getLeadSubscriptions")
 
@@ -76,7 +76,7 @@ def test_calls_that_race_for_one_url_make_one_subscription(company: Company) -> 
         "https://" + "a" * 2_100 + ".example/",
     ],
 )  # fmt: skip
-def test_a_url_to_which_nothing_may_be_pushed_is_205(company: Company, url: str) -> None:
+def test_a_url_that_pushes_may_not_go_to_is_205(company: Company, url: str) -> None:
     error = company.error("subscribeToLeadUpdates", url=url)
     refusal = company.refusal("createLeadSubscriptions", {"url": url})
 
@@ -129,7 +129,7 @@ def test_the_secret_is_shown_when_a_subscription_is_made_and_in_no_list(company:
     assert subscribed(company)["secret"] != made["secret"]
 
 
-def test_a_new_secret_takes_the_place_of_the_old_one_which_goes_on_for_a_day(company: Company) -> None:
+def test_a_new_secret_replaces_the_old_one_which_stays_valid_for_a_day(company: Company) -> None:
     made = subscribed(company)
 
     (outcome, unknown) = company.call("rotateLeadSubscriptionSecrets", objects=[{"id": made["id"]}, 1])
@@ -146,7 +146,7 @@ def test_a_new_secret_takes_the_place_of_the_old_one_which_goes_on_for_a_day(com
     assert (kept["secret"], kept["previous_secret"], kept["hours"]) == (outcome["secret"], made["secret"], 24)
 
 
-def test_kinds_and_fields_are_kept_as_given_and_checked(company: Company) -> None:
+def test_kinds_and_fields_are_checked_and_stored_as_given(company: Company) -> None:
     name = company.field("Shoe size")
     made = subscribed(company, kinds=["update", "score"], fields=["leadStatus", name])
 
@@ -168,7 +168,7 @@ def test_no_two_subscriptions_have_the_same_url(company: Company) -> None:
     assert company.code("updateLeadSubscriptions", {"id": first["id"], "url": url}) == 302
 
 
-def test_a_pause_is_seen_with_its_reason_and_ends(company: Company) -> None:
+def test_a_pause_shows_its_reason_and_ends(company: Company) -> None:
     made = subscribed(company)
 
     assert company.code("updateLeadSubscriptions", {"id": made["id"], "isActive": 0}) is None
@@ -179,7 +179,7 @@ def test_a_pause_is_seen_with_its_reason_and_ends(company: Company) -> None:
     assert company.code("updateLeadSubscriptions", {"id": 1, "isActive": 0}) == 302
 
 
-def test_what_is_deleted_is_gone_with_its_work(company: Company) -> None:
+def test_a_deleted_subscription_is_gone_with_its_queue(company: Company) -> None:
     made = subscribed(company)
 
     assert company.call("deleteLeadSubscriptions", objects=[made["id"], 1])[0]["success"]
@@ -224,7 +224,7 @@ def test_a_test_takes_no_idempotency_key(company: Company) -> None:
     assert b'"code":205' in answer
 
 
-def test_to_deliver_again_one_says_a_delivery_or_a_subscription_and_a_time(company: Company) -> None:
+def test_a_repeat_needs_a_delivery_or_a_subscription_and_a_time(company: Company) -> None:
     made = subscribed(company)
     when = {"subscriptionID": made["id"], "since": "2026-01-01 00:00:00"}
 

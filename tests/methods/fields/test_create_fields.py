@@ -80,7 +80,7 @@ def test_a_type_that_the_relationship_does_not_have_is_205(company: Company, rel
     assert message.startswith("Expected")
 
 
-def test_what_the_vendors_sample_sends_is_taken_and_the_server_makes_the_system_name(company: Company) -> None:
+def test_the_vendors_sample_is_accepted_and_the_server_makes_the_system_name(company: Company) -> None:
     field = made(
         company, systemName="Lead Field", id="5", isCustom="0", source="sharpspring", dataLength="100", isRequired="1",
         isActive="1", isAvailableInContactManager="0", isEditableInContactManager="0", isAvailableInForms=True,
@@ -98,7 +98,7 @@ def test_two_fields_can_have_one_label(company: Company) -> None:
 
 
 @pytest.mark.parametrize("name", ["relationship", "dataType", "label"])
-def test_what_is_required_and_missing_is_205(company: Company, name: str) -> None:
+def test_a_missing_required_member_is_205(company: Company, name: str) -> None:
     new = {key: value for key, value in NEW.items() if key != name}
 
     assert params(company.refusal("createFields", new)) == [(name, "Required parameter is missing")]
@@ -155,7 +155,7 @@ def test_a_refused_field_does_not_stop_the_others(company: Company) -> None:
 
 
 @pytest.mark.parametrize("data_type", ["picklist", "radio", "checkbox"])
-def test_a_field_to_choose_from_can_have_options(company: Company, data_type: str) -> None:
+def test_a_picklist_can_have_options(company: Company, data_type: str) -> None:
     assert made(company, dataType=data_type, options=["S", "M", "\U0001f600" * 255])["options"] == [
         "S",
         "M",
@@ -164,7 +164,7 @@ def test_a_field_to_choose_from_can_have_options(company: Company, data_type: st
 
 
 @pytest.mark.parametrize("none", [[], None])
-def test_no_options_are_no_options(company: Company, none: Any) -> None:
+def test_empty_options_are_no_options(company: Company, none: Any) -> None:
     assert "options" not in made(company, dataType="picklist", options=none)
     assert "options" not in made(company, dataType="string", options=none)
 
@@ -199,7 +199,7 @@ def test_wrong_options_are_205(company: Company, options: Any) -> None:
     assert [param for param, _ in params(refused)] == ["options"]
 
 
-def test_an_option_of_a_checkbox_has_no_comma_since_it_parts_the_values(company: Company) -> None:
+def test_an_option_of_a_checkbox_has_no_comma_since_commas_separate_the_values(company: Company) -> None:
     assert company.code("createFields", {**NEW, "dataType": "checkbox", "options": ["a,b"]}) == 205
     assert made(company, dataType="radio", options=["a,b"])["options"] == ["a,b"]
 
@@ -258,7 +258,7 @@ def test_a_second_server_on_the_same_database_notices_a_field_at_once(company: C
         other.close()
 
 
-def test_a_company_can_have_many_fields_but_not_endless_ones(company: Company) -> None:
+def test_a_company_can_have_many_fields_up_to_a_limit(company: Company) -> None:
     outcomes = company.call("createFields", objects=[{**NEW, "label": f"Field {n}"} for n in range(CUSTOM_FIELDS_MAX)])
     assert all(outcome["success"] for outcome in outcomes)
 

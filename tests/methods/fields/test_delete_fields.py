@@ -108,7 +108,7 @@ def test_an_unknown_field_is_302_as_is_the_second_time(company: Company) -> None
         ([], 208),
     ],
 )
-def test_what_names_no_field_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
+def test_an_element_that_names_no_field_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     name = company.field("Shoe size")
 
     assert codes(company, wrong, {"systemName": name}) == [code, None]
@@ -134,7 +134,7 @@ def test_a_deleted_field_makes_room_for_another(company: Company) -> None:
     assert company.code("createFields", new) is None
 
 
-def test_the_values_of_a_deleted_field_cost_an_update_nothing(company: Company) -> None:
+def test_an_update_does_not_rewrite_the_values_of_a_deleted_field(company: Company) -> None:
     """The values stay in the row, but reads do not show them. A lead is not rewritten to remove them."""
     shoe = company.field("Shoe size")
     (lead_id,) = company.create({shoe: "12"})

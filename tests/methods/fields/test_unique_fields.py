@@ -92,9 +92,7 @@ def test_a_field_says_that_it_is_unique_only_where_it_is(company: Company, code:
     ("relationship", "data_type"),
     [("lead", "checkbox"), ("lead", "boolean"), ("lead", "picklist"), ("account", "phone")],
 )
-def test_only_fields_of_leads_with_values_of_their_own_can_be_unique(
-    company: Company, relationship: str, data_type: str
-) -> None:
+def test_only_lead_fields_with_free_values_can_be_unique(company: Company, relationship: str, data_type: str) -> None:
     definition = {"relationship": relationship, "dataType": data_type, "label": "x"}
     refused = company.refusal("createFields", {**definition, "isUnique": 1})
 
@@ -104,7 +102,7 @@ def test_only_fields_of_leads_with_values_of_their_own_can_be_unique(
     assert company.code("createFields", {**definition, "isUnique": "x"}) == 205
 
 
-def test_values_that_leads_have_already_are_taken_in(company: Company) -> None:
+def test_existing_values_of_leads_are_recorded(company: Company) -> None:
     name = company.field("Code")
     lead, _ = company.create({name: "a"}, {name: ""})
     assert held(company) == 0
@@ -120,7 +118,7 @@ def test_values_that_leads_have_already_are_taken_in(company: Company) -> None:
     assert company.lead(lead)[name] == "a"
 
 
-def test_a_field_with_values_that_leads_share_is_refused_and_one_is_named(company: Company) -> None:
+def test_a_field_with_duplicate_values_is_refused_and_one_value_is_named(company: Company) -> None:
     name = company.field("Code")
     company.create(*({name: value} for value in ("b", "a", "b ", " b", "c", "c", "A", "")))
 
@@ -135,7 +133,7 @@ def test_a_field_with_values_that_leads_share_is_refused_and_one_is_named(compan
     assert company.code("createLeads", {"emailAddress": new_email(), name: "b"}) is None
 
 
-def test_a_write_that_was_under_way_is_waited_for(company: Company) -> None:
+def test_the_field_becomes_unique_after_concurrent_writes_have_ended(company: Company) -> None:
     """A write that began before the field became unique does not know that. Its value is recorded nevertheless."""
     name = company.field("Code")
     (lead,) = company.create({})
@@ -162,7 +160,7 @@ def test_a_write_that_was_under_way_is_waited_for(company: Company) -> None:
     assert company.code("createLeads", {"emailAddress": new_email(), name: "a"}) == 301
 
 
-def test_a_double_that_a_pass_finds_makes_the_field_not_unique(company: Company) -> None:
+def test_a_duplicate_that_a_background_job_finds_makes_the_field_not_unique(company: Company) -> None:
     """As with too many leads to check in the call: a background job checks them."""
     name = company.field("Code")
     company.create({name: "a"}, {name: "a"}, {name: "b"})
@@ -180,7 +178,7 @@ def test_a_double_that_a_pass_finds_makes_the_field_not_unique(company: Company)
     assert company.code("createLeads", {"emailAddress": new_email(), name: "a"}) is None
 
 
-def test_a_field_that_is_unique_no_more_lets_go_of_its_values(company: Company, code: str) -> None:
+def test_a_field_that_is_no_longer_unique_releases_its_values(company: Company, code: str) -> None:
     company.create({code: "a"})
 
     assert mark(company, code, 0) is None
@@ -199,7 +197,7 @@ def test_a_field_that_is_unique_no_more_lets_go_of_its_values(company: Company, 
 # What writes do
 
 
-def test_a_value_is_held_by_one_lead_and_the_others_of_the_call_go_through(company: Company, code: str) -> None:
+def test_a_value_belongs_to_one_lead_and_other_objects_of_the_call_succeed(company: Company, code: str) -> None:
     company.create({code: "a"})
     emails = [new_email() for _ in range(6)]
 
@@ -236,7 +234,7 @@ def test_a_value_of_a_refused_object_is_free_for_the_next(company: Company, code
     assert agrees(company)
 
 
-def test_letters_that_are_composed_and_those_that_are_not_are_the_same(company: Company, code: str) -> None:
+def test_composed_and_decomposed_letters_are_equal(company: Company, code: str) -> None:
     company.create({code: "Å"})
 
     assert company.code("createLeads", {"emailAddress": new_email(), code: "A\u030a"}) == 301
@@ -293,7 +291,7 @@ def test_two_leads_can_swap_their_values_over_a_third_one(company: Company, code
 
 
 @pytest.mark.parametrize("first", [{}, {"title": "x"}])
-def test_a_value_that_is_given_up_later_in_the_call_is_taken_until_then(
+def test_a_value_that_a_later_object_frees_is_taken_until_then(
     company: Company, code: str, first: dict[str, Any]
 ) -> None:
     holder, other = company.create({code: "a"}, {})
@@ -416,7 +414,7 @@ def test_a_key_can_be_the_address_or_the_id(company: Company) -> None:
     assert company.lead(there)["emailAddress"] == "new@example.com"
 
 
-def test_two_unique_fields_are_looked_at_each_for_itself(company: Company, code: str) -> None:
+def test_two_unique_fields_are_checked_independently(company: Company, code: str) -> None:
     other = company.field("Other", isUnique=1)
     first, second = company.create({code: "a", other: "a"}, {code: "b", other: "b"})
 
@@ -452,7 +450,7 @@ def test_calls_that_race_for_the_same_values_make_one_lead_each_and_none_fails(c
 
 
 @pytest.mark.timeout(120)
-def test_whoever_writes_no_two_leads_have_a_value(company: Company, code: str, server: Server) -> None:
+def test_concurrent_writes_of_all_kinds_leave_values_unique(company: Company, code: str, server: Server) -> None:
     ids = company.create(*({} for _ in range(12)))
 
     def work(own: Company, worker: int) -> set[int | None]:

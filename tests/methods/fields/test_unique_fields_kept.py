@@ -19,7 +19,7 @@ def refused(company: Company, method: str, values: dict[str, Any]) -> int:
     return code
 
 
-def test_the_lead_that_stays_takes_the_value_of_one_that_goes(company: Company, code: str) -> None:
+def test_the_survivor_of_a_merge_takes_the_value_of_a_merged_lead(company: Company, code: str) -> None:
     stays, goes = company.create({}, {code: "A"})
 
     company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
@@ -40,7 +40,7 @@ def test_a_value_of_a_third_lead_is_301_and_nothing_is_merged(company: Company, 
     assert company.lead(goes)["firstName"] == "Goes"
 
 
-def test_the_value_that_the_other_lead_gave_up_is_free(company: Company, code: str) -> None:
+def test_the_value_that_the_merge_dropped_is_free(company: Company, code: str) -> None:
     stays, goes = company.create({code: "A"}, {code: "B"})
 
     company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
@@ -49,7 +49,7 @@ def test_the_value_that_the_other_lead_gave_up_is_free(company: Company, code: s
     assert company.code("createLeads", {"emailAddress": "new@example.com", code: "B"}) is None
 
 
-def test_a_deleted_lead_gives_its_value_up_and_takes_it_again_when_it_comes_back(company: Company, code: str) -> None:
+def test_a_deleted_lead_releases_its_value_and_gets_it_back_when_restored(company: Company, code: str) -> None:
     (lead,) = company.create({code: "A"})
     company.call("deleteLeads", objects=[{"id": lead}])
     (other,) = company.create({code: "A"})
@@ -62,7 +62,7 @@ def test_a_deleted_lead_gives_its_value_up_and_takes_it_again_when_it_comes_back
     assert refused(company, "updateLeads", {"id": other, code: "A"}) == 301
 
 
-def test_of_two_deleted_leads_with_the_same_value_one_comes_back(company: Company, code: str) -> None:
+def test_of_two_deleted_leads_with_the_same_value_one_can_be_restored(company: Company, code: str) -> None:
     (first,) = company.create({code: "A"})
     company.call("deleteLeads", objects=[{"id": first}])
     (second,) = company.create({code: "A"})
@@ -74,7 +74,7 @@ def test_of_two_deleted_leads_with_the_same_value_one_comes_back(company: Compan
     assert next(outcome["error"]["code"] for outcome in outcomes if outcome["error"]) == 301
 
 
-def test_an_erased_lead_gives_its_value_up(company: Company, code: str) -> None:
+def test_an_erased_lead_releases_its_value(company: Company, code: str) -> None:
     (lead,) = company.create({code: "A"})
 
     company.call("eraseLeads", objects=[{"id": lead}])

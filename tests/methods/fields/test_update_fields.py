@@ -29,7 +29,7 @@ def test_an_update_is_answered_without_an_id(company: Company, size: dict[str, A
     assert answer["error"] == []
 
 
-def test_a_new_label_leaves_the_system_name_and_all_else_alone(company: Company, size: dict[str, Any]) -> None:
+def test_a_new_label_changes_nothing_else(company: Company, size: dict[str, Any]) -> None:
     assert company.code("updateFields", {"id": int(size["id"]), "label": "Size of shoe"}) is None
 
     assert read(company, size["systemName"]) == size | {"label": "Size of shoe"}
@@ -47,14 +47,14 @@ def test_a_new_label_leaves_the_system_name_and_all_else_alone(company: Company,
         ("options", ["L"], ["L"]),
     ],
 )
-def test_what_can_change(company: Company, size: dict[str, Any], name: str, value: Any, shown: Any) -> None:
+def test_members_that_can_change(company: Company, size: dict[str, Any], name: str, value: Any, shown: Any) -> None:
     assert company.code("updateFields", {"id": size["id"], name: value}) is None
 
     assert read(company, size["systemName"]) == size | {name: shown}
 
 
 @pytest.mark.parametrize(("name", "value"), [("relationship", "account"), ("dataType", "string")])
-def test_what_cannot_change_is_205(company: Company, size: dict[str, Any], name: str, value: str) -> None:
+def test_a_change_of_a_fixed_member_is_205(company: Company, size: dict[str, Any], name: str, value: str) -> None:
     refused = company.refusal("updateFields", {"id": size["id"], name: value})
 
     assert refused is not None
@@ -68,7 +68,7 @@ def test_a_field_can_be_sent_back_as_it_was_read_with_a_change(company: Company,
     assert read(company, size["systemName"]) == size | {"label": "Size of shoe"}
 
 
-def test_what_changes_nothing_is_302(company: Company, size: dict[str, Any]) -> None:
+def test_an_update_without_a_change_is_302(company: Company, size: dict[str, Any]) -> None:
     assert company.refusal("updateFields", size) == NO_CHANGE
     assert company.refusal("updateFields", {"id": size["id"]}) == NO_CHANGE
     assert company.refusal("updateFields", {"id": size["id"], "options": None}) == NO_CHANGE
@@ -142,7 +142,7 @@ def test_objects_for_one_field_work_in_the_order_sent(company: Company, size: di
 # Options and lengths: what is stored stays, what is written must fit
 
 
-def test_new_options_count_from_now_on_and_old_values_stay(company: Company, size: dict[str, Any]) -> None:
+def test_new_options_apply_to_new_writes_and_old_values_stay(company: Company, size: dict[str, Any]) -> None:
     name = size["systemName"]
     (lead_id,) = company.create({name: "S"})
 
@@ -161,7 +161,7 @@ def test_without_options_a_picklist_takes_any_text(company: Company, size: dict[
     assert company.code("createLeads", {"emailAddress": new_email(), size["systemName"]: "anything"}) is None
 
 
-def test_a_new_length_counts_from_now_on_and_old_values_stay(company: Company) -> None:
+def test_a_new_length_applies_to_new_writes_and_old_values_stay(company: Company) -> None:
     name = company.field("Code")
     (lead_id,) = company.create({name: "12345"})
 
