@@ -23,7 +23,7 @@ from springhead.delivery import backoff, client, payloads, receiver_answers
 from springhead.model.feed.receiver_addresses import problem_of
 from springhead.model.feed.subscriptions import DEFAULT_KINDS, SECRET_HOURS, SUBSCRIPTIONS_MAX
 from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
-from springhead.store.feed.pushes import PATIENCE_HOURS
+from springhead.store.feed.pushes import RETRY_HOURS
 from support import Company, eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "receiving-pushes.md").read_text()
@@ -223,7 +223,7 @@ def test_the_numbers_of_the_page_are_ours() -> None:
     assert schedule in PAGE.replace("\n", " ")
     assert (backoff.HOURLY, backoff.SPREAD) == (3_600, 0.2)
     for said in (
-        f"After {PATIENCE_HOURS} hours without success",
+        f"After {RETRY_HOURS} hours without success",
         f"for {SECRET_HOURS} hours each push is signed with both",
         f"{SUBSCRIPTIONS_MAX} for each company",
         f"up to {payloads.LEADS} leads",

@@ -399,7 +399,7 @@ def test_an_answer_that_repeats_a_lead_can_be_erased(mine: Callable[..., Company
 
     async def forget(database: Any) -> None:
         async with database.company(company.id) as tx:
-            await deliveries.forget_answers(tx, company.id, [lead])
+            await deliveries.delete_answers(tx, company.id, [lead])
 
     with_database(company.dsn, forget)
 
@@ -429,7 +429,7 @@ def test_old_deliveries_are_deleted_with_the_next_ones(mine: Callable[..., Compa
 
     async def tidy(database: Any) -> None:
         async with database.company(company.id) as tx:
-            await deliveries.tidy(tx, company.id, made["id"])
+            await deliveries.delete_old(tx, company.id, made["id"])
 
     with_database(company.dsn, tidy)
 

@@ -236,7 +236,7 @@ class Worker:
                 while len(body) > payloads.BYTES and len(batch.lead_ids) > 1:
                     batch = batch.first(len(batch.lead_ids) // 2)
                     body = await payloads.compose(tx, company_id, order, batch, self._fields)
-                delivery_id = await pushes.form(
+                delivery_id = await pushes.create_delivery(
                     tx, company_id, claim, message_id=message_id, between=(sent + 1, batch.upto),
                     leads=len(batch.lead_ids),
                 )  # fmt: skip
@@ -257,7 +257,7 @@ class Worker:
                 outcome = "delivered"
                 more = await pushes.delivered(tx, company_id, claim, delivery_id, result)
                 if secrets.randbelow(TIDY_EVERY) == 0:
-                    await deliveries.tidy(tx, company_id, claim.subscription_id)
+                    await deliveries.delete_old(tx, company_id, claim.subscription_id)
             elif answer.status == GONE:
                 outcome = "removed"
                 if await subscriptions.remove(tx, company_id, claim):
@@ -275,7 +275,7 @@ class Worker:
     ) -> str:
         """Stores a failed attempt; returns `failed`, or `dead` if the batch was given up."""
         cause = result.error or f"status {result.status}"
-        reason = f"No success in {pushes.PATIENCE_HOURS} hours; the last attempt: {cause}"
+        reason = f"No success in {pushes.RETRY_HOURS} hours; the last attempt: {cause}"
         wait = pause(claim.failures + 1, retry_after if result.status in BUSY else None)
         dead = await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason)
         if dead:

@@ -190,7 +190,7 @@ async def redeliver_lead_updates(
     outcomes = checked.refused_outcomes()
     async with context.tx() as tx, tx.atomic():
         company_id, ids = context.company.id, sorted(set(delivery_ids.values()))
-        created = await deliveries.again(tx, company_id, ids, [new_message_id() for _ in ids]) if ids else {}
+        created = await deliveries.repeat(tx, company_id, ids, [new_message_id() for _ in ids]) if ids else {}
         starts = [(record.subscriptionID, _moment(context, record.since)) for record in rewinds.values()]
         rewound = await deliveries.rewind(tx, company_id, starts) if starts else set[int]()
     for position, delivery_id in delivery_ids.items():

@@ -1,1 +1,1 @@
-"""The change feed, the subscriptions to it, and the queue of pushes. Sending is the work of `springhead.delivery`."""
+"""The change feed, the subscriptions to it, and the queue of pushes. `springhead.delivery` sends the pushes."""

@@ -1,10 +1,9 @@
-"""The change feed: what became of leads, numbered in the order in which it was committed.
+"""The change feed: the changes of leads, numbered in the order of their commits.
 
-Whoever changes leads writes, in the same transaction, one row of `change` with the ids of the events. It gets its
-numbers after the commit, from the first who looks: ids are drawn while transactions run and become visible out of
-order, but what is numbered is all there already, and what commits late gets a later number. So a reader that goes on
-behind the last number it saw misses nothing. Changes of one lead are numbered as they happened: whoever changes it
-waits for the one before, and draws ids after that.
+A write of leads inserts, in its own transaction, one row of `change` with the ids of the events. The row gets its
+numbers after the commit, when a reader or a job calls `number`. Ids become visible out of order, because transactions
+draw them while they run; but a late commit gets late numbers. So a reader that continues after the last number that it
+saw misses nothing. The changes of one lead are numbered in their order, because a writer locks it before it draws ids.
 """
 
 import asyncio
@@ -17,31 +16,31 @@ from springhead.model.feed.changes import KIND_BY_SOURCE, SCORE, Change
 from springhead.store.database.pool import Database, Tx
 
 AT_ONCE = 1_000
-"""Most writes that are numbered in one statement."""
+"""The most writes that one statement numbers."""
 
 POLL = 1.0
-"""Seconds after which a server looks for changes that another process has written, or left behind."""
+"""Seconds between two scans for changes that another process has written, or has not numbered."""
 
 
-def noted(events: str, condition: str = "true") -> str:
-    """A CTE that puts the rows of `events`, of which the ids have just been returned, into the feed."""
-    return _noted("event_ids", events, condition)
+def event_entry(events: str, condition: str = "true") -> str:
+    """Returns a CTE that adds events to the feed: the rows of the CTE `events` that match the condition, by `id`."""
+    return _entry("event_ids", events, condition)
 
 
-def scored(leads: str) -> str:
-    """A CTE that puts into the feed that these leads have another score."""
-    return _noted("lead_ids", leads, "true")
+def score_entry(leads: str) -> str:
+    """Returns a CTE that adds changed scores to the feed: those of the leads in the CTE `leads`, by `id`."""
+    return _entry("lead_ids", leads, "true")
 
 
-def _noted(column: str, rows: str, condition: str) -> str:
-    return f"""noted as (
+def _entry(column: str, rows: str, condition: str) -> str:
+    return f"""feed_entry as (
                 insert into change (company_id, {column})
                 select $1, array_agg(id order by id) from {rows} where {condition} having count(*) > 0
             )"""
 
 
 class FeedPage(msgspec.Struct, frozen=True):
-    """Changes in order; `upto` is the number to go on from, `last` that of the company's last change."""
+    """Changes in order. `upto` is the number after which to continue, `last` the last number of the company."""
 
     changes: Sequence[Change]
     upto: int
@@ -49,9 +48,9 @@ class FeedPage(msgspec.Struct, frozen=True):
 
 
 async def number(tx: Tx, company_id: int) -> int:
-    """Give numbers to what is committed, AT_ONCE writes at most; gives the number of the company's last change.
+    """Numbers committed changes, at most AT_ONCE writes; returns the number of the company's last change.
 
-    Nothing is written when there is nothing to number.
+    Writes nothing if no change is pending.
     """
     row = await tx.row(
         """
@@ -60,12 +59,12 @@ async def number(tx: Tx, company_id: int) -> int:
         """,
         company_id,
     )
-    assert row is not None  # noqa: S101 - there are no tables in it
+    assert row is not None  # noqa: S101 - a select without `from` returns a row
     return await _number(tx, company_id) if row["pending"] else row["last"]
 
 
 async def _number(tx: Tx, company_id: int) -> int:
-    """One at a time; the lock is taken in a statement of its own: the next one sees what others have numbered."""
+    """Numbers pending changes, under a lock. A statement of its own takes it, so that the next one sees all numbers."""
     async with tx.atomic():
         await tx.replan()
         await tx.rows("insert into feed (company_id) values ($1) on conflict (company_id) do nothing", company_id)
@@ -74,20 +73,20 @@ async def _number(tx: Tx, company_id: int) -> int:
         )
         return await tx.value(
             """
-            with fresh as materialized (
+            with pending as materialized (
                 select id, cardinality(event_ids) + cardinality(lead_ids) as size
                 from change where company_id = $1 and first is null
                 order by id limit $3
             ),
-            placed as materialized (
-                select id, size, $2 + sum(size) over (order by id) as last from fresh
+            numbers as materialized (
+                select id, size, $2 + sum(size) over (order by id) as last from pending
             ),
             numbered as (
-                update change c set first = p.last - p.size + 1, last = p.last
-                from placed p
-                where c.company_id = $1 and c.id = p.id
+                update change c set first = n.last - n.size + 1, last = n.last
+                from numbers n
+                where c.company_id = $1 and c.id = n.id
             )
-            update feed set last = coalesce((select max(last) from placed), $2) where company_id = $1
+            update feed set last = coalesce((select max(last) from numbers), $2) where company_id = $1
             returning last
             """,
             company_id,
@@ -97,26 +96,26 @@ async def _number(tx: Tx, company_id: int) -> int:
 
 
 async def pending(tx: Tx) -> list[int]:
-    """The companies with changes that have no number yet."""
+    """The companies with changes that have no numbers yet."""
     return [row["company_id"] for row in await tx.rows("select distinct company_id from change where first is null")]
 
 
 async def after(
     tx: Tx, company_id: int, sequence: int, *, kinds: Sequence[str] | None = None, limit: int, within: int = 0
 ) -> FeedPage:
-    """The numbered changes behind a number, in order: `limit` of them at most, out of the next `within` ones.
+    """The numbered changes after a number, in order: at most `limit`, of some `kinds` or of all.
 
-    `within` is for readers of some kinds only: it bounds what is looked at for them. Changes of leads of which nothing
-    is kept any more are left out.
+    Reads the next `limit` numbers, or the next `within` if that is more, to find changes of rare kinds. Leaves out
+    changes whose events or leads were deleted.
     """
     span = max(limit, within)
     rows = await tx.rows(
         """
-        with known as materialized (
+        with feed_end as materialized (
             select coalesce((select last from feed where company_id = $1), 0) as last
         )
-        select k.last as end, d.*
-        from known k
+        select f.last as end, d.*
+        from feed_end f
         left join lateral (
             select c.first + u.place - 1 as sequence, e.id as event_id, e.event_source as source,
                 coalesce(e.lead_id, l.id) as lead_id, coalesce(e.create_timestamp, c.created_at) as at,
@@ -127,9 +126,9 @@ async def after(
             left join lead l on l.company_id = $1 and l.id = u.id and c.event_ids = '{}'
             where c.company_id = $1 and c.last > $2 and c.last <= coalesce(
                     (select e.last from change e where e.company_id = $1 and e.last >= $2 + $3 order by e.last limit 1),
-                    k.last
+                    f.last
                 )
-                and c.first + u.place - 1 > $2 and c.first + u.place - 1 <= least($2 + $3, k.last)
+                and c.first + u.place - 1 > $2 and c.first + u.place - 1 <= least($2 + $3, f.last)
                 and coalesce(e.id, l.id) is not null
                 and ($4::text[] is null or coalesce(e.event_source, 'score') = any($4))
             order by sequence
@@ -163,15 +162,15 @@ async def after(
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """Notices that a company may have changes which were not there when the watch began."""
+    """Waits for changes of a company that come after the start of the watch."""
 
     changed: asyncio.Event
     closing: asyncio.Event
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for that; False when there is no use in waiting on.
+        """Waits until the company may have changes; returns False if the server closes or `seconds` is 0 or less.
 
-        What other processes change is noticed by looking: this gives up after POLL seconds and says True.
+        Other processes do not signal their changes, so this returns after POLL seconds at the latest.
         """
         if self.closing.is_set() or seconds <= 0:
             return False
@@ -187,19 +186,19 @@ class Feed:
     def __init__(self, database: Database) -> None:
         self._changed: dict[int, asyncio.Event] = {}
         self._closing = asyncio.Event()
-        database.on_change.append(self.heard)
+        database.on_change.append(self.wake)
 
-    def heard(self, company_id: int) -> None:
+    def wake(self, company_id: int) -> None:
         """Wakes the readers that wait: this process may have changed leads of the company."""
         if waiting := self._changed.pop(company_id, None):
             waiting.set()
 
     def close(self) -> None:
-        """Let nobody wait any longer: the server is about to end."""
+        """Wakes all readers, because the server is about to end."""
         self._closing.set()
         for waiting in self._changed.values():
             waiting.set()
 
     def watch(self, company_id: int) -> "Watch":
-        """Notice the company's changes from now on: begin before reading, so that none falls between."""
+        """Starts a watch of a company. Start it before reading, so that no change is missed between the two."""
         return Watch(self._changed.setdefault(company_id, asyncio.Event()), self._closing)

@@ -1,4 +1,4 @@
-"""Deliveries as they are read, asked for again, and forgotten."""
+"""Reads, repeats and deletes deliveries."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,12 +10,12 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 from springhead.store.nouns.where import WhereClause
 
-TIDIED = 100
-"""Deliveries that are forgotten at a time."""
+DELETED_AT_ONCE = 100
+"""The most deliveries that one statement deletes."""
 
 
-async def tidy(tx: Tx, company_id: int, subscription_id: int) -> None:
-    """Forget some of the subscription's deliveries that are too old, or that too many have followed."""
+async def delete_old(tx: Tx, company_id: int, subscription_id: int) -> None:
+    """Deletes some deliveries of a subscription that are older than DELIVERY_DAYS or beyond DELIVERIES_KEPT."""
     await tx.rows(
         """
         delete from delivery
@@ -36,32 +36,32 @@ async def tidy(tx: Tx, company_id: int, subscription_id: int) -> None:
         subscription_id,
         DELIVERY_DAYS,
         DELIVERIES_KEPT - 1,
-        TIDIED,
+        DELETED_AT_ONCE,
     )
 
 
-async def again(tx: Tx, company_id: int, delivery_ids: Sequence[int], message_ids: Sequence[str]) -> dict[int, int]:
-    """Send the changes of deliveries once more, each behind what waits already; the new ids by the old ones."""
+async def repeat(tx: Tx, company_id: int, delivery_ids: Sequence[int], message_ids: Sequence[str]) -> dict[int, int]:
+    """Creates deliveries that send the same changes again, after the waiting ones; returns the new ids by old id."""
     rows = await tx.rows(
         """
-        with wanted as materialized (
+        with repeats as materialized (
             select d.id, d.subscription_id, d.first_sequence, d.last_sequence, d.leads, m.message_id,
                 nextval('delivery_id_seq') as new_id
             from unnest($2::bigint[], $3::text[]) as m (id, message_id)
             join delivery d on d.company_id = $1 and d.id = m.id
             where d.state <> 'waiting'
         ),
-        made as (
+        created as (
             insert into delivery
                 (company_id, id, subscription_id, message_id, first_sequence, last_sequence, state, leads)
             select $1, new_id, subscription_id, message_id, first_sequence, last_sequence, 'waiting', leads
-            from wanted order by new_id
+            from repeats order by new_id
         ),
         woken as (
             update push p set waiting = true
-            where p.company_id = $1 and p.subscription_id = any(array(select subscription_id from wanted))
+            where p.company_id = $1 and p.subscription_id = any(array(select subscription_id from repeats))
         )
-        select id, new_id from wanted
+        select id, new_id from repeats
         """,
         company_id,
         delivery_ids,
@@ -71,15 +71,15 @@ async def again(tx: Tx, company_id: int, delivery_ids: Sequence[int], message_id
 
 
 async def rewind(tx: Tx, company_id: int, since: Sequence[tuple[int, datetime]]) -> set[int]:
-    """Send these subscriptions everything since a moment again; gives those that are there.
+    """Sends these subscriptions all changes since a moment again; returns the ids that exist.
 
-    What waits is given up for that, and a push that is under way at this moment is not marked as done: its lease is
-    taken away. Writes are numbered in the order of their commits and know when they began: the numbers begin a little
-    earlier, so that none is missed.
+    Replaces waiting deliveries. A push that is running now loses its lease, so it does not mark its changes as sent.
+    The feed is in the order of commits, but `created_at` is the start of a transaction: goes back 30 seconds more, so
+    that no change is missed.
     """
     rows = await tx.rows(
         """
-        with back as (
+        with rewound as (
             update push p set sent = least(p.sent, g.last), waiting = false, failures = 0, due_at = now(),
                 lease = null, leased_until = null
             from (
@@ -94,12 +94,12 @@ async def rewind(tx: Tx, company_id: int, since: Sequence[tuple[int, datetime]])
             where p.company_id = $1 and p.subscription_id = g.id
             returning p.subscription_id
         ),
-        given_up as (
+        replaced as (
             update delivery d set state = 'replaced', next_at = null
-            from back b
-            where d.company_id = $1 and d.subscription_id = b.subscription_id and d.state = 'waiting'
+            from rewound r
+            where d.company_id = $1 and d.subscription_id = r.subscription_id and d.state = 'waiting'
         )
-        select subscription_id from back
+        select subscription_id from rewound
         """,
         company_id,
         [subscription_id for subscription_id, _ in since],
@@ -111,7 +111,7 @@ async def rewind(tx: Tx, company_id: int, since: Sequence[tuple[int, datetime]])
 async def latest(
     tx: Tx, company_id: int, filters: Mapping[str, Json], *, zone: str, limit: int, offset: int
 ) -> list[dict[str, Json]]:
-    """The deliveries that all filters choose, the newest first."""
+    """The deliveries that match all filters, newest first."""
     where = WhereClause(DELIVERY, filters, first=5)
     rows = await tx.rows(
         statement(
@@ -132,11 +132,11 @@ async def latest(
     return [dict(row) for row in rows]
 
 
-async def forget_answers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Forget what receivers answered, since it may repeat what was said of these leads.
+async def delete_answers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
+    """Deletes the stored answers of receivers, because they may repeat data of these leads.
 
-    That is all the answers of the company that are kept: they say nothing of which leads they are about. Nothing else
-    of a delivery is about a person.
+    Deletes all answers of the company: an answer does not say which leads it is about. Nothing else in a delivery is
+    personal data.
     """
     if lead_ids:
         await tx.rows(

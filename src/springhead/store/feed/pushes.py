@@ -1,7 +1,7 @@
-"""The work of pushing: which subscriptions are due, who has them, and what came of each delivery.
+"""The queue of pushes: due subscriptions, their leases, and the outcomes of deliveries.
 
-The feed is the outbox: a subscription is a number in it, and a batch of changes becomes a row of `delivery` only when
-it is about to be sent. Who works on a subscription holds its lease; what it writes counts while the lease is its own.
+The change feed is the outbox. A subscription has a cursor in it, and a batch of changes becomes a row of `delivery`
+right before it is sent. A worker claims a subscription with a lease, and stores outcomes only while it has the lease.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 
 LEASE = 60
-"""Seconds after which another worker takes what one has left behind; an attempt takes a quarter of it."""
+"""Seconds until a lease expires and another worker may claim the subscription. An attempt takes at most a quarter."""
 
-PATIENCE_HOURS = 72
-"""How long a batch is tried."""
+RETRY_HOURS = 72
+"""Hours that a batch is retried."""
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """A subscription that is ours to work on; `failures` counts its attempts in vain since the last success."""
+    """A subscription that this worker has claimed. `failures` counts the failed attempts since the last success."""
 
     subscription_id: int
     lease: int
@@ -28,7 +28,11 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be sent for a subscription, where, and how; `delivery_id` is None when a batch is yet to be made."""
+    """What to send next for a subscription: target, format and changes.
+
+    `sent` is the cursor of the subscription. `delivery_id`, `message_id`, `first` and `last` are those of the waiting
+    delivery, None if a batch must be made.
+    """
 
     url: str
     secrets: tuple[str, ...]
@@ -42,12 +46,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     last: int | None
 
     def behind(self, sequence: int) -> "Order":
-        """The same, as if the receiver had everything up to that number."""
+        """The same order with the cursor at this number."""
         return msgspec.structs.replace(self, sent=sequence)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an attempt."""
+    """The outcome of an attempt."""
 
     status: int | None
     duration_ms: int
@@ -56,14 +60,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def is_home(tx: Tx) -> bool:
-    """Whether pushes are sent from this database: from the first that a server asks this of, and from no copy of it."""
+    """Whether pushes are sent from this database. The first call makes it the home of pushes; copies of it are not."""
     here = await tx.row(
         """
         select s.system_identifier, d.oid::bigint as database_oid
         from pg_control_system() s, pg_database d where d.datname = current_database()
         """
     )
-    assert here is not None  # noqa: S101 - we are in a database
+    assert here is not None  # noqa: S101 - the database that we are connected to exists
     await tx.rows(
         "insert into push_home (system_identifier, database_oid) values ($1, $2) on conflict (single) do nothing",
         *here.values(),
@@ -72,14 +76,14 @@ async def is_home(tx: Tx) -> bool:
 
 
 async def move_home(tx: Tx) -> None:
-    """Send pushes from this database from now on."""
+    """Makes this database the home of pushes."""
     async with tx.atomic():
         await tx.rows("delete from push_home")
         await is_home(tx)
 
 
 async def due(tx: Tx) -> list[int]:
-    """The companies with a subscription that somebody should work on."""
+    """The companies with a subscription that has something to send and is not leased."""
     rows = await tx.rows(
         """
         select distinct p.company_id
@@ -95,39 +99,39 @@ async def due(tx: Tx) -> list[int]:
 
 
 async def subscribed(tx: Tx) -> list[int]:
-    """The companies that have subscriptions."""
+    """The companies with active subscriptions."""
     return [row["company_id"] for row in await tx.rows("select distinct company_id from push where is_active")]
 
 
 async def is_subscribed(tx: Tx, company_id: int) -> bool:
-    """Whether the company has subscriptions that are on."""
+    """Whether the company has an active subscription."""
     return await tx.value("select exists (select from push where company_id = $1 and is_active)", company_id)
 
 
 async def waiting(tx: Tx) -> int:
-    """How many deliveries wait for another attempt, or for the first one."""
+    """The number of active subscriptions with a delivery that waits for an attempt."""
     return await tx.value("select count(*) from push where waiting and is_active")
 
 
 async def release_all(tx: Tx) -> None:
-    """Let go of everything: for a server that is alone with its database, where nobody else can be at work."""
+    """Ends all leases. Only for a server that no other server shares the database with."""
     await tx.rows("update push set lease = null, leased_until = null where lease is not null")
 
 
 _ORDERS = """
-    select h.subscription_id, h.failures, h.sent, s.url, s.secret,
+    select l.subscription_id, l.failures, l.sent, s.url, s.secret,
         case when s.previous_until > now() then s.previous_secret end as previous,
         s.kinds::text as kinds, s.fields::text as fields, case when s.utc then 'UTC' else c.time_zone end as zone,
         d.id, d.message_id, d.first_sequence, d.last_sequence
-    from held h
-    join subscription s on s.company_id = $1 and s.id = h.subscription_id
+    from leased l
+    join subscription s on s.company_id = $1 and s.id = l.subscription_id
     join company c on c.id = $1
     left join lateral (
         select d.id, d.message_id, d.first_sequence, d.last_sequence from delivery d
-        where d.company_id = $1 and d.subscription_id = h.subscription_id and d.state = 'waiting'
+        where d.company_id = $1 and d.subscription_id = l.subscription_id and d.state = 'waiting'
         order by d.id limit 1
     ) d on true
-    order by h.failures, h.subscription_id
+    order by l.failures, l.subscription_id
     """
 
 _CLAIM: Statement = statement(
@@ -139,7 +143,7 @@ _CLAIM: Statement = statement(
         order by p.failures, p.subscription_id
         for update skip locked
     ),
-    held as (
+    leased as (
         update push p set lease = $3, leased_until = now() + interval '{LEASE} seconds'
         from due d
         where p.company_id = $1 and p.subscription_id = d.subscription_id
@@ -150,7 +154,7 @@ _CLAIM: Statement = statement(
 
 _ORDER: Statement = statement(
     f"""
-    with held as (
+    with leased as (
         update push p set leased_until = now() + interval '{LEASE} seconds'
         where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3 and p.is_active
         returning p.subscription_id, p.failures, p.sent
@@ -160,16 +164,16 @@ _ORDER: Statement = statement(
 
 
 async def claim(tx: Tx, company_id: int, last: int, lease: int) -> list[tuple[Claim, Order]]:
-    """Take the company's due subscriptions, those that answered last first; `last` is the number of its last change.
+    """Claims the company's due subscriptions, those with the fewest failures first.
 
-    A worker that dies needs no clean-up: its leases run out.
+    `last` is the number of the company's last change. If a worker dies, its leases expire.
     """
     rows = await tx.rows(_CLAIM, company_id, last, lease)
     return [(Claim(row["subscription_id"], lease, row["failures"]), _order(dict(row))) for row in rows]
 
 
 async def order(tx: Tx, company_id: int, claim: Claim) -> Order | None:
-    """What the claimed subscription is to be sent next, the lease begun anew; None when the lease is lost."""
+    """Reads the order of a claimed subscription and renews the lease; returns None if the lease is lost."""
     row = await tx.row(_ORDER, company_id, claim.subscription_id, claim.lease)
     return _order(dict(row)) if row else None
 
@@ -190,7 +194,7 @@ def _order(row: Mapping[str, Any]) -> Order:
 
 
 async def skip(tx: Tx, company_id: int, claim: Claim, upto: int) -> bool:
-    """Pass over changes up to a number, which do not concern the subscription; False when the lease is lost."""
+    """Moves the cursor past changes that the subscription does not want; returns False if the lease is lost."""
     rows = await tx.rows(
         """
         update push set sent = $4
@@ -205,19 +209,22 @@ async def skip(tx: Tx, company_id: int, claim: Claim, upto: int) -> bool:
     return bool(rows)
 
 
-async def form(
+async def create_delivery(
     tx: Tx, company_id: int, claim: Claim, *, message_id: str, between: tuple[int, int], leads: int
 ) -> int | None:
-    """Write down a batch, by its first and last number, before it is sent; None when the lease is lost."""
+    """Stores the delivery of a batch before it is sent; returns its id, or None if the lease is lost.
+
+    `between` has the first and last number of the batch.
+    """
     return await tx.value(
         """
-        with held as (
+        with leased as (
             update push set waiting = true, leased_until = now() + make_interval(secs => $8)
             where company_id = $1 and subscription_id = $2 and lease = $3
             returning subscription_id
         )
         insert into delivery (company_id, subscription_id, message_id, first_sequence, last_sequence, state, leads)
-        select $1, subscription_id, $4, $5, $6, 'waiting', $7 from held
+        select $1, subscription_id, $4, $5, $6, 'waiting', $7 from leased
         returning id
         """,
         company_id,
@@ -230,30 +237,30 @@ async def form(
     )
 
 
-_HELD = """
-    with held as materialized (
+_LEASED = """
+    with leased as materialized (
         select p.subscription_id from push p
         where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3
         order by p.subscription_id for update
     )"""
 
 _DELIVERED: Statement = statement(
-    _HELD,
+    _LEASED,
     f""",
-    done as (
+    delivered as (
         update delivery d set state = 'delivered', attempts = d.attempts + 1,
             begun_at = coalesce(d.begun_at, now()), tried_at = now(), next_at = null,
             status = $5, duration_ms = $6, error = $7, answer = $8
-        from held h
+        from leased l
         where d.company_id = $1 and d.subscription_id = $2 and d.id = $4
         returning d.last_sequence
     ),
     now_sent as materialized (
-        select greatest(p.sent, coalesce((select last_sequence from done), 0)) as sent, exists (
+        select greatest(p.sent, coalesce((select last_sequence from delivered), 0)) as sent, exists (
                 select from delivery d
                 where d.company_id = $1 and d.subscription_id = $2 and d.state = 'waiting' and d.id <> $4
             ) as waiting, coalesce((select last from feed where company_id = $1), 0) as last
-        from push p join held h on h.subscription_id = p.subscription_id
+        from push p join leased l on l.subscription_id = p.subscription_id
         where p.company_id = $1
     )
     update push p set sent = n.sent, waiting = n.waiting, failures = 0, due_at = now(),
@@ -266,19 +273,19 @@ _DELIVERED: Statement = statement(
 )
 
 _FAILED: Statement = statement(
-    _HELD,
+    _LEASED,
     f""",
     tried as (
         update delivery d set attempts = d.attempts + 1, begun_at = coalesce(d.begun_at, now()), tried_at = now(),
-            state = case when d.begun_at <= now() - interval '{PATIENCE_HOURS} hours' then 'dead' else 'waiting' end,
-            next_at = case when d.begun_at <= now() - interval '{PATIENCE_HOURS} hours' then null
+            state = case when d.begun_at <= now() - interval '{RETRY_HOURS} hours' then 'dead' else 'waiting' end,
+            next_at = case when d.begun_at <= now() - interval '{RETRY_HOURS} hours' then null
                 else now() + make_interval(secs => $9) end,
             status = $5, duration_ms = $6, error = $7, answer = $8
-        from held h
+        from leased l
         where d.company_id = $1 and d.subscription_id = $2 and d.id = $4
         returning d.state = 'dead' as dead
     ),
-    off as (
+    switched_off as (
         update subscription s set is_active = false, inactive_reason = left($10, 255)
         from tried t
         where s.company_id = $1 and s.id = $2 and t.dead
@@ -297,16 +304,17 @@ _FAILED: Statement = statement(
 
 
 async def delivered(tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result) -> bool:
-    """Mark a batch as delivered, if the lease is still ours. Gives whether there is more to do: the lease is kept."""
+    """Marks a batch as delivered, unless the lease is lost. Returns whether more is to be sent: the lease is kept."""
     return bool(await tx.value(_DELIVERED, *_arguments(company_id, claim, delivery_id, result)))
 
 
 async def failed(
     tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, pause: float, reason: str
 ) -> bool:
-    """Mark an attempt as failed and try again after `pause` seconds, if the lease is still ours.
+    """Marks an attempt as failed, to be retried after `pause` seconds, unless the lease is lost.
 
-    True when the batch has been tried for three days: it is dead then, and its subscription off, for that reason.
+    If the batch has failed for RETRY_HOURS, marks it as dead, switches the subscription off with `reason`, and
+    returns True.
     """
     return bool(await tx.value(_FAILED, *_arguments(company_id, claim, delivery_id, result), pause, reason))
 
@@ -316,7 +324,7 @@ def _arguments(company_id: int, claim: Claim, delivery_id: int, result: Result) 
 
 
 async def release(tx: Tx, company_id: int, claim: Claim) -> None:
-    """Give a lease back, if it is still ours."""
+    """Ends the lease of a claim, unless it is lost."""
     await tx.rows(
         """
         update push set lease = null, leased_until = null

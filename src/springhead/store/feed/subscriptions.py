@@ -1,4 +1,4 @@
-"""Subscriptions beside what the machine of nouns stores of them: secrets, cursors, and switching on and off."""
+"""What the generic writes of subscriptions do not store: secrets, cursors, and the state of their pushes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,18 +21,18 @@ _SUBSCRIBE: Statement = statement(
 
 
 async def subscribe(tx: Tx, company_id: int, urls: Sequence[str]) -> list[int]:
-    """Subscriptions, with all that is usual, to the URLs that have none yet; `begin` must follow."""
+    """Creates subscriptions with default values for URLs that have none yet; returns their ids. Call `begin` next."""
     return [row["id"] for row in await tx.rows(_SUBSCRIBE, company_id, urls)]
 
 
 async def count(tx: Tx, company_id: int) -> int:
-    """How many subscriptions the company has; nobody else adds one until the transaction ends."""
+    """The number of the company's subscriptions. Locks the company, so that no other transaction adds one meanwhile."""
     await tx.rows("select id from company where id = $1 order by id for no key update", company_id)
     return await tx.value("select count(*) from subscription where company_id = $1", company_id)
 
 
 async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: bool) -> None:
-    """Give new subscriptions their secrets, and let their pushes begin with the next change."""
+    """Stores the secrets of new subscriptions. Their pushes begin with the next change."""
     last = await changes.number(tx, company_id)
     await tx.rows(
         """
@@ -59,7 +59,10 @@ async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: boo
 
 
 async def switch(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Let pushes follow what was written of `isActive`: what was switched on is tried at once, with new patience."""
+    """Switches the pushes of subscriptions on or off, as their `isActive` says.
+
+    Waiting deliveries of subscriptions that were switched on are tried at once, and can fail for RETRY_HOURS again.
+    """
     await tx.rows(
         """
         with switched as materialized (
@@ -88,7 +91,7 @@ async def switch(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
 
 
 async def retry(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Try the pushes of these subscriptions at once: they go elsewhere now."""
+    """Makes the pushes of these subscriptions due at once, for example because their URL has changed."""
     await tx.rows(
         "update push set due_at = now() where company_id = $1 and subscription_id = any($2::bigint[])",
         company_id,
@@ -97,18 +100,18 @@ async def retry(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
 
 
 async def end(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Nothing more is pushed for subscriptions that are gone."""
+    """Ends the pushes of subscriptions that were deleted."""
     await tx.rows("delete from push where company_id = $1 and subscription_id = any($2::bigint[])", company_id, ids)
 
 
 async def remove(tx: Tx, company_id: int, claim: Claim) -> bool:
-    """Delete a subscription whose receiver says that it is gone for good, if the lease is still ours."""
+    """Deletes a subscription whose receiver answered that it is gone, unless the lease of the claim is lost."""
     rows = await tx.rows(
         """
-        with held as (
+        with leased as (
             delete from push where company_id = $1 and subscription_id = $2 and lease = $3 returning subscription_id
         )
-        delete from subscription s using held h where s.company_id = $1 and s.id = h.subscription_id returning s.id
+        delete from subscription s using leased l where s.company_id = $1 and s.id = l.subscription_id returning s.id
         """,
         company_id,
         claim.subscription_id,
@@ -118,7 +121,7 @@ async def remove(tx: Tx, company_id: int, claim: Claim) -> bool:
 
 
 async def rotate(tx: Tx, company_id: int, secrets: Mapping[int, str]) -> set[int]:
-    """Give subscriptions new secrets; the old ones sign beside them for a day. Gives the ids that were there."""
+    """Stores new secrets of subscriptions; returns the ids that exist. The old secrets sign too for SECRET_HOURS."""
     rows = await tx.rows(
         """
         update subscription s set secret = g.secret, previous_secret = s.secret,
@@ -136,7 +139,7 @@ async def rotate(tx: Tx, company_id: int, secrets: Mapping[int, str]) -> set[int
 
 
 async def targets(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, Target]:
-    """Where the pushes of these subscriptions go."""
+    """The URLs and secrets of these subscriptions, by id."""
     rows = await tx.rows(
         """
         select id, url, secret, case when previous_until > now() then previous_secret end as previous

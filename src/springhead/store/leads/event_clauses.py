@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from springhead.model.kit.columns import Column, Noun
 from springhead.model.leads.events import MERGED
 from springhead.store.database import sql
-from springhead.store.feed.changes import noted
+from springhead.store.feed.changes import event_entry
 
 _INTO = "insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)"
 
@@ -28,7 +28,7 @@ def _events(texts: tuple[str, str], rows: str) -> str:
                 select $1, r.id, now(), {sql.literal(source)}, {sql.literal(name)}, null from {rows} r order by r.id
                 returning id
             ),
-            {noted("events")}"""
+            {event_entry("events")}"""
 
 
 def of_update(noun: Noun) -> str:
@@ -55,7 +55,7 @@ def of_update(noun: Noun) -> str:
                 order by c.id
                 returning id
             ),
-            {noted("events")}"""
+            {event_entry("events")}"""
 
 
 def of_merge(noun: Noun) -> str:
@@ -77,7 +77,7 @@ def of_merge(noun: Noun) -> str:
                 order by c.id
                 returning id
             ),
-            {noted("events")}"""
+            {event_entry("events")}"""
 
 
 def _line(texts: tuple[str, str], members: Sequence[str]) -> str:

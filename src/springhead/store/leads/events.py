@@ -8,7 +8,7 @@ from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.leads.events import Event
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
-from springhead.store.feed.changes import noted
+from springhead.store.feed.changes import event_entry
 
 _WRITE = statement(
     f"""
@@ -23,7 +23,7 @@ _WRITE = statement(
         order by position
         returning id, event_source
     ),
-    {noted("written", "event_source = any($3::text[])")}
+    {event_entry("written", "event_source = any($3::text[])")}
     select count(*) from written
     """
 )

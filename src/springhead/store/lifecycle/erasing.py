@@ -101,7 +101,7 @@ async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
         pass
     await notes.detach(tx, company_id, "lead", lead_ids)
     done = await personal_data.delete_rows(tx, company_id, lead_ids)
-    await deliveries.forget_answers(tx, company_id, lead_ids)
+    await deliveries.delete_answers(tx, company_id, lead_ids)
     await tx.rows("delete from lead where company_id = $1 and id = any($2::bigint[])", company_id, lead_ids)
     await events.write(
         tx, company_id, [Event(lead_id=lead_id, source=ERASED, name="Lead erased") for lead_id in lead_ids]

@@ -18,7 +18,7 @@ from springhead.store.database import background_jobs, sql
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import names, statement
-from springhead.store.feed.changes import noted
+from springhead.store.feed.changes import event_entry
 from springhead.store.fields import unique_values
 from springhead.store.leads import event_clauses, lead_status, merged_ids
 from springhead.store.lifecycle import recycling
@@ -264,7 +264,7 @@ _GO = statement(
         from gone g order by g.id
         returning id
     ),
-    {noted("told")}{recycling.bin_leads("gone", merged_into="d.merged_into")},
+    {event_entry("told")}{recycling.bin_leads("gone", merged_into="d.merged_into")},
     led as (
         update merged_lead m set lead_id = p.lead_id from pair p where m.company_id = $1 and m.lead_id = p.id
     )

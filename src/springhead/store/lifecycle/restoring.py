@@ -19,7 +19,7 @@ from springhead.store.capture import visitors
 from springhead.store.database import sql
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import Statement, statement
-from springhead.store.feed.changes import noted
+from springhead.store.feed.changes import event_entry
 from springhead.store.fields import unique_values
 from springhead.store.leads import lead_status
 from springhead.store.lifecycle.recycling import RESTORABLE, lock_recycling
@@ -167,7 +167,7 @@ def _leads() -> str:
         select $1, m.id, now(), '{RESTORED}', 'Lead restored' from made m order by m.id
         returning id
     ),
-    {noted("told")},
+    {event_entry("told")},
     taken as (
         delete from deleted_lead d where d.company_id = $1 and d.id in (select id from made)
     ),

@@ -1,1 +1,1 @@
-"""Scores of leads: when they are computed, and the SQL of a company's score rules."""
+"""Scores of leads: the jobs that compute them, and the SQL of a company's score rules."""

@@ -1,6 +1,6 @@
-"""Scorecards: what the score rules of a company come to in SQL, for some leads in one statement.
+"""Scorecards: the score rules of a company as SQL, which scores some leads in one statement.
 
-Points are counted in hundredths and rounded once, at the end: so the lines of an explanation add up exactly.
+Points are summed in hundredths and rounded once, at the end. So the lines of an explanation add up exactly.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from springhead.model.scores import (
 )
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, literal, statement
-from springhead.store.feed.changes import scored
+from springhead.store.feed.changes import score_entry
 from springhead.store.nouns.filters import condition
 
 _DAY = 86_400
-_NO_PLAIN = "(null::bigint, 0::bigint, null::text)"
+_NO_LEAD_RULE = "(null::bigint, 0::bigint, null::text)"
 _RESCORE = statement(
     f"""
     with rescored as (
@@ -35,11 +35,11 @@ _RESCORE = statement(
         where company_id = $1 and id = $2 and (lead_score, lead_score_weighted) is distinct from ($3, $4)
         returning id
     ),
-    {scored("rescored")}
+    {score_entry("rescored")}
     select id from rescored
     """
 )
-_NO_COUNTING = "(null::bigint, null::text[], false, null::text[], 0::bigint, 0)"
+_NO_EVENT_RULE = "(null::bigint, null::text[], false, null::text[], 0::bigint, 0)"
 
 
 async def rules(tx: Tx, company_id: int) -> list[ScoreRule]:
@@ -62,9 +62,10 @@ async def rules(tx: Tx, company_id: int) -> list[ScoreRule]:
 
 
 class Scorecard:
-    """How leads are scored by rules.
+    """The statements that score leads by rules.
 
-    `$1` is the company, `$2` the ids of the leads, `$3` the half-life in seconds, and then come the rules' values.
+    Their parameters: `$1` is the company, `$2` the ids of the leads, `$3` the half-life in seconds, then the values of
+    the rules. `decays` says whether a rule counts events, whose points decay.
     """
 
     def __init__(self, rules: Sequence[ScoreRule], fields: FieldSet, half_life_days: int) -> None:
@@ -72,30 +73,30 @@ class Scorecard:
         self._half_life = float(half_life_days * _DAY)
         self._parameters: list[object] = []
         columns = fit_fields(fields)
-        # Of each rule about the lead itself: the points, and a sentence.
-        self._plain = {rule.id: self._about_lead(rule, columns) for rule in rules if not rule.sources}
-        counting = [rule for rule in rules if rule.sources]
-        self.decays = bool(counting)
-        values = ", ".join(map(self._counting, counting)) or _NO_COUNTING
-        self._given = f"""
-            given as materialized (
+        # The points and the explanation of each rule that tests the lead itself.
+        self._lead_rules = {rule.id: self._lead_rule(rule, columns) for rule in rules if not rule.sources}
+        event_rules = [rule for rule in rules if rule.sources]
+        self.decays = bool(event_rules)
+        values = ", ".join(map(self._event_rule, event_rules)) or _NO_EVENT_RULE
+        self._event_rules = f"""
+            event_rules as materialized (
                 select r.id, r.sources, r.pages, r.likes, r.points, r.most
                 from (values {values}) as r (id, sources, pages, likes, points, most)
             )"""
 
     async def score(self, tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[int]:
-        """Score these leads; gives the ids of those that have another score now, which are locked.
+        """Scores these leads; returns the ids of the leads whose score changed, which are now locked.
 
-        Leads that are scored already are left as they are, and so are `version` and `update_timestamp` of all.
+        Does not touch leads whose score is the same, nor `version` and `update_timestamp` of any lead.
         """
         rows = await tx.rows(self._scoring(), company_id, lead_ids, self._half_life, *self._parameters)
         tx.changed |= bool(rows)
         return sorted(row["id"] for row in rows)
 
     async def explain(self, tx: Tx, company_id: int, lead_id: int) -> tuple[list[ScoreLine], bool]:
-        """Score a lead and say how, in lines that add up to its scores; and whether these were other ones before.
+        """Scores a lead; returns the lines that add up to its scores, and whether the scores changed.
 
-        To be called in a transaction. A rule that gives nothing has a line that says so.
+        Call this in a transaction. A rule that gives no points has a line that says so.
         """
         rows = await tx.rows(self._explaining(), company_id, [lead_id], self._half_life, *self._parameters)
         lines: list[ScoreLine] = []
@@ -117,39 +118,41 @@ class Scorecard:
         tx.changed |= bool(changed)
         return lines, bool(changed)
 
-    # Text
+    # SQL
 
     def _put(self, value: object, sql_type: str) -> str:
         self._parameters.append(value)
         return f"${len(self._parameters) + 3}::{sql_type}"
 
-    def _counting(self, rule: ScoreRule) -> str:
-        """A rule about events, as a row."""
+    def _event_rule(self, rule: ScoreRule) -> str:
+        """Returns a rule that counts events as a row."""
         sources, likes = self._put(list(rule.sources), "text[]"), self._put(rule.like_patterns, "text[]")
         pages = str(rule.part == "pageTracking").lower()
         most = rule.most or EVENTS_PER_RULE_MAX
         return f"({rule.id}::bigint, {sources}, {pages}, {likes}, {rule.points * 100}::bigint, {most})"
 
-    def _about_lead(self, rule: ScoreRule, columns: FilterFields) -> tuple[str, str]:
+    def _lead_rule(self, rule: ScoreRule, columns: FilterFields) -> tuple[str, str]:
+        """Returns the points and the explanation of a rule that tests the lead itself, as expressions."""
         hundredths = rule.points * 100
         if rule.filter is not None:
-            tested = condition(filters.from_json(rule.filter, columns), columns, self._parameters, first=4)
-            fits = f"({tested})"
+            fits = f"({condition(filters.from_json(rule.filter, columns), columns, self._parameters, first=4)})"
             return (
                 f"case when {fits} then {hundredths} else 0 end",
                 f"case when {fits} then 'fits' else 'does not fit' end",
             )
-        known = completeness_fields(columns)
-        filled = {name: _is_filled(known[name], custom=name in columns.custom) for name in rule.fields if name in known}
-        if not filled:  # all of them were deleted
-            return "0", "'none of its fields is there any more'"
+        existing = completeness_fields(columns)
+        filled = {
+            name: _is_filled(existing[name], custom=name in columns.custom) for name in rule.fields if name in existing
+        }
+        if not filled:
+            return "0", "'all fields of the rule were deleted'"
         count = " + ".join(f"({test})::int" for test in filled.values())
         names = ", ".join(f"case when {test} then {literal(name)} end" for name, test in filled.items())
         points = f"round({hundredths} * ({count})::numeric / {len(filled)})::bigint"
         return points, f"({count})::text || ' of {len(filled)}: ' || concat_ws(', ', {names})"
 
     def _counted(self) -> str:
-        """The events that rules count, for the lead `w`: the newest ones of each rule, as `c` with its place."""
+        """Returns a select of the events of the lead `w` that rules count; `place` is 1 for the newest of a rule."""
         return f"""
             select r.id as rule_id, r.points, r.most, e.id as event_id, e.event_source, e.event_name,
                 e.create_timestamp, round(r.points * power(0.5::float8,
@@ -163,12 +166,13 @@ class Scorecard:
                 order by e.create_timestamp desc, e.id desc
                 limit {EVENTS_MAX}
             ) as e
-            join given as r on e.event_source = any(r.sources) and (r.likes is null or case when r.pages
+            join event_rules as r on e.event_source = any(r.sources) and (r.likes is null or case when r.pages
                 then coalesce(substring(e.event_data->>'url' from '^[^:]*://[^/?#]*([^?#]*)'), '') like any(r.likes)
                 else lower(e.event_name) like any(r.likes) end)"""
 
     def _scoring(self) -> Statement:
-        # Of each lead beside it, and not joined: the planner takes a few rows for one, and would compare all with all.
+        # A lateral join counts lead by lead. PostgreSQL expects few rows here, so for a plain join it would plan nested
+        # loops over all leads and events.
         counted = f"""
                 cross join lateral (
                     select coalesce(sum(c.points), 0) as points, coalesce(sum(c.weighted), 0) as weighted
@@ -178,58 +182,58 @@ class Scorecard:
         none = "cross join (values (0, 0)) as c (points, weighted)"
         return statement(
             f"""
-            with {self._given},
-            wanted as materialized (
-                select l.id, {" + ".join(points for points, _ in self._plain.values()) or "0"} as points
+            with {self._event_rules},
+            leads as materialized (
+                select l.id, {" + ".join(points for points, _ in self._lead_rules.values()) or "0"} as points
                 from lead l
                 where l.company_id = $1 and l.id = any($2::bigint[]) and $3::float8 > 0
             ),
-            marked as materialized (
+            scores as materialized (
                 select w.id, {_whole("w.points + c.points")} as points, {_whole("w.points + c.weighted")} as weighted
-                from wanted w {counted if self.decays else none}
+                from leads w {counted if self.decays else none}
             ),
-            moved as materialized (
+            locked as materialized (  -- the leads whose score has changed
                 select l.id, s.points, s.weighted
-                from marked s join lead l on l.company_id = $1 and l.id = s.id
+                from scores s join lead l on l.company_id = $1 and l.id = s.id
                 where (l.lead_score, l.lead_score_weighted) is distinct from (s.points, s.weighted)
                 order by l.id for no key update of l
             ),
             rescored as (
-                update lead l set lead_score = m.points, lead_score_weighted = m.weighted
-                from moved m
-                where l.company_id = $1 and l.id = m.id
+                update lead l set lead_score = k.points, lead_score_weighted = k.weighted
+                from locked k
+                where l.company_id = $1 and l.id = k.id
                 returning l.id
             ),
-            {scored("rescored")}
+            {score_entry("rescored")}
             select id from rescored
             """
         )
 
     def _explaining(self) -> Statement:
-        plain = ", ".join(
+        lead_rules = ", ".join(
             f"({rule_id}::bigint, ({points})::bigint, ({detail})::text)"
-            for rule_id, (points, detail) in self._plain.items()
+            for rule_id, (points, detail) in self._lead_rules.items()
         )
         return statement(
             f"""
-            with {self._given},
-            wanted as materialized (
+            with {self._event_rules},
+            leads as materialized (
                 select l.id from lead l where l.company_id = $1 and l.id = any($2::bigint[])
             ),
             counted as materialized (
-                select c.* from wanted w cross join lateral ({self._counted()}) as c where c.place <= c.most
+                select c.* from leads w cross join lateral ({self._counted()}) as c where c.place <= c.most
             )
             select v.rule_id, v.points, v.points as weighted, v.detail, null::bigint as event_id,
                 null::text as event_source, null::text as event_name, null::timestamptz as create_timestamp
             from lead l
-            cross join lateral (values {plain or _NO_PLAIN}) as v (rule_id, points, detail)
+            cross join lateral (values {lead_rules or _NO_LEAD_RULE}) as v (rule_id, points, detail)
             where l.company_id = $1 and l.id = any($2::bigint[]) and v.rule_id is not null
             union all
-            select g.id, coalesce(c.points, 0), coalesce(c.weighted, 0),
+            select r.id, coalesce(c.points, 0), coalesce(c.weighted, 0),
                 case when c.event_id is null then 'no such event' end,
                 c.event_id, c.event_source, c.event_name, c.create_timestamp
-            from wanted w cross join given g left join counted c on c.rule_id = g.id
-            where g.id is not null
+            from leads w cross join event_rules r left join counted c on c.rule_id = r.id
+            where r.id is not null
             order by rule_id, create_timestamp desc, event_id desc
             """
         )
@@ -244,5 +248,5 @@ def _is_filled(column: Column, *, custom: bool) -> str:
 
 
 def _whole(hundredths: str) -> str:
-    """As model/scores.py `whole` has it."""
+    """Returns the SQL of a score: the same rounding and limits as `to_score` in model/scores.py."""
     return f"greatest(-32768, least(32767, round(({hundredths}) / 100.0)))::smallint"

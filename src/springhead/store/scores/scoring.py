@@ -1,11 +1,10 @@
-"""When leads are scored: after their events, after a change of the rules, and as their points decay.
+"""Scores leads after new events, after a change of the rules, and as points decay.
 
-Every write of a lead leaves an event, so the leads to score are those of the new events: one job in every server looks
-for them. A change of the rules, and time itself, affect all leads of a company: a background job scores them in steps.
+Every write of a lead leaves an event, so a job of each server looks for new events and scores their leads. A change of
+the rules affects all leads of a company, and so does decay: a background job scores all leads in steps.
 
-Whoever scores locks the company's row of `scoring` for as long as the transaction takes, and a change of the rules
-waits for that: what was computed by old rules is never stored behind the new ones' back. The order of locks is
-company, scoring, leads, lists, members.
+A transaction that scores locks the company's row of `scoring`, and a change of the rules waits for it. So no score by
+old rules is stored after a change of the rules. The order of locks is company, scoring, leads, lists, members.
 """
 
 import time
@@ -28,26 +27,28 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at the events of a company."""
 
 EVENTS = 2_000
-"""Most events of one look: their leads are locked until it ends."""
+"""The most events of one look. Their leads are locked until it ends."""
 
 SETTLED_AFTER = 20
-"""Seconds after which no transaction is left that has an id of an event and has not committed it."""
+"""Seconds after which every transaction that has drawn the id of an event has ended."""
 
 LEADS, STEP_SECONDS = 250, 0.4
-"""Leads of one statement, and for how long a step of the background job begins another one."""
+"""The leads of one statement, and the seconds after which a step of the background job starts no other statement."""
 
 POLL, DELAY = 1.0, 15.0
-"""Seconds that a round over all companies rests at least; until a company is tried again whose look has failed."""
+"""The least seconds between two turns over all companies, and the seconds until a failed company is retried."""
 
-_KIND = "score"
-_STEP = 1024
-_STRAGGLERS = 5_000 * SETTLED_AFTER
-"""Events before the newest one whose leads are scored once more when a company begins to score: as many as are written
-until nothing from before can come, at a high rate."""
+_JOB = "score"
+_ID_STEP = 1024
+"""The difference between the ids of two events in a row."""
+
+_LATE_EVENTS = 5_000 * SETTLED_AFTER
+"""Events before the newest one that are read again when a company begins to score, because earlier ids may commit late:
+the events of SETTLED_AFTER seconds at a high rate."""
 
 
 class Scoring(msgspec.Struct, frozen=True, kw_only=True):
-    """How a company scores, and how far the scoring of all leads is that was begun last."""
+    """The scoring settings of a company, and the progress of the last scoring of all leads."""
 
     half_life_days: int
     is_active: bool
@@ -58,7 +59,7 @@ class Scoring(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def of_company(tx: Tx, company_id: int) -> Scoring | None:
-    """The company's scoring; None when it never had a rule nor a half-life of its own."""
+    """The company's scoring; None if it never had a rule or a half-life of its own."""
     row = await tx.row(
         """
         select half_life_days, is_active, leads_done, leads_total, started_at, ended_at
@@ -70,10 +71,10 @@ async def of_company(tx: Tx, company_id: int) -> Scoring | None:
 
 
 async def rules_changed(tx: Tx, company_id: int) -> int:
-    """Rules were made, changed or deleted in this transaction: score all leads, in a background job.
+    """Starts a background job that scores all leads, after this transaction has changed rules.
 
-    Nothing happens while no rule is active, nor was. When the last one went, all scores become 0. Gives the number of
-    the company's rules, active or not.
+    Starts none if no rule is active, nor was before. If no rule is active any more, all scores become 0. Returns the
+    number of the company's rules, active or not.
     """
     await _lock(tx, company_id)
     row = await tx.row(
@@ -84,7 +85,7 @@ async def rules_changed(tx: Tx, company_id: int) -> int:
         """,
         company_id,
     )
-    assert row is not None  # noqa: S101 - it was locked
+    assert row is not None  # noqa: S101 - _lock has inserted it
     if row["is_active"] and not row["was"]:
         await tx.rows(
             """
@@ -93,7 +94,7 @@ async def rules_changed(tx: Tx, company_id: int) -> int:
             where s.company_id = $1
             """,
             company_id,
-            _STEP * _STRAGGLERS,
+            _ID_STEP * _LATE_EVENTS,
         )
     if row["was"] or row["is_active"]:
         await _start(tx, company_id, is_active=row["is_active"])
@@ -101,7 +102,7 @@ async def rules_changed(tx: Tx, company_id: int) -> int:
 
 
 async def change_half_life(tx: Tx, company_id: int, days: int) -> bool:
-    """Let events be worth half of their points after that many days; says whether it was another number before."""
+    """Sets the half-life of the points for events; returns whether it changed."""
     await _lock(tx, company_id)
     row = await tx.row(
         """
@@ -116,18 +117,21 @@ async def change_half_life(tx: Tx, company_id: int, days: int) -> bool:
 
 
 async def fields_gone(tx: Tx, company_id: int, before: FieldSet, names: Collection[str]) -> bool:
-    """These custom fields are being deleted: score all leads if a rule speaks of one; says whether one does."""
+    """Scores all leads if a rule names one of these custom fields, which this transaction deletes.
+
+    Returns whether a rule does.
+    """
     columns = fit_fields(before)
-    concerned = any(field_names(rule, columns) & set(names) for rule in await scorecards.rules(tx, company_id))
-    if concerned:
+    is_named = any(field_names(rule, columns) & set(names) for rule in await scorecards.rules(tx, company_id))
+    if is_named:
         await rules_changed(tx, company_id)
-    return concerned
+    return is_named
 
 
 async def explain(tx: Tx, company_id: int, lead_id: int) -> list[ScoreLine]:
-    """Score a lead now and say how; where no rule is active, what calls gave it. To be called in a transaction.
+    """Scores a lead now and explains its score. If no rule is active, returns the score that calls have set.
 
-    There are no lines for a lead that is not there.
+    Returns no lines if the lead does not exist. Call this in a transaction.
     """
     fields = await _fields(tx, company_id)
     row = await tx.row(
@@ -138,12 +142,12 @@ async def explain(tx: Tx, company_id: int, lead_id: int) -> list[ScoreLine]:
         company_id,
     )
     if row is None:
-        found = await tx.rows(
+        leads = await tx.rows(
             "select lead_score, lead_score_weighted from lead where company_id = $1 and id = $2", company_id, lead_id
         )
         return [
-            ScoreLine(part="set", points=one["lead_score"] * 100, weighted=one["lead_score_weighted"] * 100)
-            for one in found
+            ScoreLine(part="set", points=lead["lead_score"] * 100, weighted=lead["lead_score_weighted"] * 100)
+            for lead in leads
         ]
     card = Scorecard(await scorecards.rules(tx, company_id), fields, row["half_life_days"])
     lines, changed = await card.explain(tx, company_id, lead_id)
@@ -153,7 +157,7 @@ async def explain(tx: Tx, company_id: int, lead_id: int) -> list[ScoreLine]:
 
 
 async def score_again(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Score leads whose events are others now, where a rule is active. To be called in a transaction."""
+    """Scores leads whose events have changed, if a rule is active. Call this in a transaction."""
     fields = await _fields(tx, company_id)
     row = await tx.row(
         """
@@ -168,25 +172,25 @@ async def score_again(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
 
 
 async def due(tx: Tx) -> list[int]:
-    """The companies whose events should be looked at now, the one that has waited longest first."""
+    """The companies whose events are due for a look, the company that has waited longest first."""
     rows = await tx.rows("select company_id from scoring where is_active and due_at <= now() order by due_at")
     return [row["company_id"] for row in rows]
 
 
 async def delay(tx: Tx, company_id: int) -> None:
-    """Leaves a company alone for a while: what failed may fail again."""
+    """Postpones the next look at a company by DELAY seconds, after a look has failed."""
     await tx.rows(
         "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1", company_id, DELAY
     )
 
 
 async def look(database: Database, company_id: int) -> bool:
-    """Scores the leads of a company's new events, at most EVENTS of them; returns whether there are more."""
+    """Scores the leads of a company's new events, at most EVENTS; returns whether there are more events."""
     return await _is_needed(database, company_id) and await retry(lambda _attempt: _look(database, company_id))
 
 
 async def _is_needed(database: Database, company_id: int) -> bool:
-    """Whether there is anything to do; where nothing happens, this is all that is done, and nothing is written."""
+    """Whether a look would find something to do. If not, the look is over and has written nothing."""
     async with database.company(company_id) as tx:
         return await tx.value(
             """
@@ -236,7 +240,7 @@ async def _look(database: Database, company_id: int) -> bool:
             mark,
             settled,
             state["settled"] and len(again) < EVENTS,
-            0.0 if more else LOOK_EVERY - POLL,  # due again when this server comes round
+            0.0 if more else LOOK_EVERY - POLL,  # due again at the next turn of this server
         )
         if state["decays"] and state["idle"]:
             await _start(tx, company_id, is_active=True, needed=card.decays)
@@ -244,7 +248,7 @@ async def _look(database: Database, company_id: int) -> bool:
 
 
 async def _events(tx: Tx, company_id: int, after: int, until: int | None) -> list[tuple[int, int]]:
-    """Ids and leads of the events behind an id, up to another one."""
+    """The ids and leads of the events after the id `after`, up to the id `until`, at most EVENTS."""
     rows = await tx.rows(
         """
         select id, lead_id from event
@@ -260,7 +264,7 @@ async def _events(tx: Tx, company_id: int, after: int, until: int | None) -> lis
 
 
 async def _score(tx: Tx, company_id: int, card: Scorecard, fields: FieldSet, lead_ids: Sequence[int]) -> None:
-    """Score these leads, and let the lists follow: leads first, then lists, as everybody locks them."""
+    """Scores these leads and updates their rules-based lists. Locks leads before lists (docs/lock-order.md)."""
     changed: list[int] = []
     for start in range(0, len(lead_ids), LEADS):
         changed += await card.score(tx, company_id, lead_ids[start : start + LEADS])
@@ -268,17 +272,17 @@ async def _score(tx: Tx, company_id: int, card: Scorecard, fields: FieldSet, lea
 
 
 async def _fields(tx: Tx, company_id: int) -> FieldSet:
-    """The company's fields and list rules, which stay as they are until the transaction ends.
+    """Returns the company's fields and list filters, and locks them until the transaction ends.
 
-    A list that is given a filter looks once at all leads and then at those that calls have changed since: it would
-    not find what is scored meanwhile.
+    The jobs that evaluate a new list filter read all leads, and then the leads that calls have changed since. Without
+    the lock, they would miss a lead that is scored meanwhile.
     """
     await tx.rows("select field_version from company where id = $1 order by id for share", company_id)
     return await fieldsets.load(tx, company_id)
 
 
 async def _lock(tx: Tx, company_id: int) -> None:
-    """Wait until nobody scores by the rules as they were."""
+    """Locks the company's scoring: waits for transactions that score by the rules as they were."""
     await tx.rows(
         """
         insert into scoring (company_id, due_at, decay_at, marked_at) values ($1, now(), now(), now())
@@ -290,7 +294,7 @@ async def _lock(tx: Tx, company_id: int) -> None:
 
 
 async def _start(tx: Tx, company_id: int, *, is_active: bool, needed: bool = True) -> None:
-    """Begin to score all leads, from the first one; `needed`: or leave it until the next time that they decay."""
+    """Starts the background job that scores all leads. If it is not `needed`, only sets the time of the next decay."""
     days = await tx.value("select half_life_days from scoring where company_id = $1", company_id)
     await tx.rows(
         "update scoring set is_active = $2, decay_at = now() + $3::interval where company_id = $1",
@@ -306,11 +310,11 @@ async def _start(tx: Tx, company_id: int, *, is_active: bool, needed: bool = Tru
             """,
             company_id,
         )
-        await background_jobs.start(tx, company_id, _KIND, 0)
+        await background_jobs.start(tx, company_id, _JOB, 0)
 
 
 async def _step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
-    """Score the leads behind an id, for a part of a second; the lists follow those whose score has changed."""
+    """Scores the leads after the id `cursor`, for STEP_SECONDS, and updates their rules-based lists."""
     fields = await _fields(tx, company_id)
     days = await tx.value(
         "select half_life_days from scoring where company_id = $1 order by company_id for no key update", company_id
@@ -347,4 +351,4 @@ async def _step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | No
     return cursor if more else None
 
 
-STEPS: Mapping[str, background_jobs.Step] = {_KIND: _step}
+STEPS: Mapping[str, background_jobs.Step] = {_JOB: _step}
