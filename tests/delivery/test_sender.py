@@ -254,7 +254,7 @@ REFUSED = {
     "127.0.0.1": "127.0.0.1 is a loopback address",
     "localhost": "localhost leads to a loopback address",
     "[::1]": "::1 is a loopback address",
-    "[::]": ":: is no address of a machine",
+    "[::]": ":: is not an address of a machine",
     "[::ffff:127.0.0.1]": "::ffff:127.0.0.1 leads to a loopback address",
     "[::ffff:a9fe:a9fe]": "::ffff:a9fe:a9fe leads to a link-local address",
     "10.0.0.1": "10.0.0.1 is a private address",

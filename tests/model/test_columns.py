@@ -195,4 +195,4 @@ def test_a_checkbox_field_with_options_takes_any_of_them_parted_by_commas_or_as_
 
     assert [kind.read(value) for value in ("a", "a,c", "", ["a", "b"], [])] == ["a", "a,c", "", "a,b", ""]
     for wrong in ("d", "a,d", "a, b", ["d"], [["a"]]):
-        assert refusal(kind, wrong) == "Expected, parted by commas, any of: a, b, c"
+        assert refusal(kind, wrong) == "Expected one or more of these, separated by commas: a, b, c"

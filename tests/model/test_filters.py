@@ -198,16 +198,16 @@ def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> Non
         ({"city": {"equals": ["Bonn"]}}, "filter.city.equals", "single value"),
         ({"city": {"equals": {"contains": "B"}}}, "filter.city.equals", "single value"),
         ({"city": [["Bonn"]]}, "filter.city[0]", "single value"),
-        ({"city": {"Equals": "Bonn"}}, "filter.city.Equals", "This field takes: equals, in, contains"),
-        ({"city": {"like": "B%"}}, "filter.city.like", "This field takes: equals, in, contains"),
-        ({"city": {"greater": "B"}}, "filter.city.greater", "This field takes: equals, in, contains"),
-        ({"city": {"not": "Bonn"}}, "filter.city.not", "This field takes: equals, in, contains"),
+        ({"city": {"Equals": "Bonn"}}, "filter.city.Equals", "Expected one of: equals, in, contains"),
+        ({"city": {"like": "B%"}}, "filter.city.like", "Expected one of: equals, in, contains"),
+        ({"city": {"greater": "B"}}, "filter.city.greater", "Expected one of: equals, in, contains"),
+        ({"city": {"not": "Bonn"}}, "filter.city.not", "Expected one of: equals, in, contains"),
         ({"city": True}, "filter.city", "string"),
         ({"city": 1.5}, "filter.city", "string"),
         ({"city": "a\0b"}, "filter.city", "NUL"),
         ({"city": ["ok", "\0"]}, "filter.city[1]", "NUL"),
         ({"city": 10**40}, "filter.city", "string"),
-        ({"leadScore": {"contains": "1"}}, "filter.leadScore.contains", "This field takes: equals, in, greater"),
+        ({"leadScore": {"contains": "1"}}, "filter.leadScore.contains", "Expected one of: equals, in, greater"),
         ({"leadScore": "high"}, "filter.leadScore", "integer"),
         ({"leadScore": True}, "filter.leadScore", "integer"),
         ({"leadScore": 1.5}, "filter.leadScore", "integer"),
@@ -225,8 +225,8 @@ def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> Non
         *(({"amount": value}, "filter.amount", "number") for value in ("Infinity", "nan", "1,5", True, "1e999")),
         ({"active": 2}, "filter.active", "0 or 1"),
         ({"active": "yes"}, "filter.active", "0 or 1"),
-        ({"active": {"greater": 0}}, "filter.active.greater", "This field takes: equals, in, empty"),
-        ({BIT: {"contains": "1"}}, f"filter.{BIT}.contains", "This field takes: equals, in, empty"),
+        ({"active": {"greater": 0}}, "filter.active.greater", "Expected one of: equals, in, empty"),
+        ({BIT: {"contains": "1"}}, f"filter.{BIT}.contains", "Expected one of: equals, in, empty"),
         ({"title": {"empty": "maybe"}}, "filter.title.empty", "0 or 1"),
         ({"title": {"empty": None}}, "filter.title.empty", "Expected a value"),
         ({"createTimestamp": "now"}, "filter.createTimestamp", "YYYY-MM-DD HH:MM:SS, or a date alone"),
@@ -234,13 +234,13 @@ def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> Non
         ({"createTimestamp": "2024-02-30"}, "filter.createTimestamp", "YYYY-MM-DD HH:MM:SS, or a date alone"),
         ({"createTimestamp": "2024-05-31T10:00:00Z"}, "filter.createTimestamp", "or a date alone"),
         ({"createTimestamp": ["2024-05-31"]}, "filter.createTimestamp[0]", "equals or between"),
-        ({"createTimestamp": {"startsWith": "2024"}}, "filter.createTimestamp.startsWith", "This field takes"),
+        ({"createTimestamp": {"startsWith": "2024"}}, "filter.createTimestamp.startsWith", "Expected one of"),
         ({DATE: "2024-05-31 10:00:00"}, f"filter.{DATE}", "Expected a date, YYYY-MM-DD"),
         ({DATE: "31.05.2024"}, f"filter.{DATE}", "Expected a date, YYYY-MM-DD"),
         ({"born": "2024-02-30"}, "filter.born", "Expected a date, YYYY-MM-DD"),
         ({DATETIME: ["2024-05-31"]}, f"filter.{DATETIME}[0]", "equals or between"),
-        ({CHECKBOX: "red,green"}, f"filter.{CHECKBOX}", "a comma parts them"),
-        ({CHECKBOX: ["red", "red,green"]}, f"filter.{CHECKBOX}[1]", "a comma parts them"),
+        ({CHECKBOX: "red,green"}, f"filter.{CHECKBOX}", "commas separate the values"),
+        ({CHECKBOX: ["red", "red,green"]}, f"filter.{CHECKBOX}[1]", "commas separate the values"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_path_and_what_would_be_right(sent: Any, path: str, message: str) -> None:
@@ -314,14 +314,14 @@ def test_groups_nest_up_to_the_bound(depth: int) -> None:
 def test_groups_that_nest_deeper_are_refused(depth: int, inner: Any) -> None:
     (message,) = refusal(nested(depth, inner)).values()
 
-    assert message == "Expected groups at most 8 deep"
+    assert message == "Expected at most 8 levels of groups"
 
 
 def test_several_keys_or_operators_are_a_level_so_that_the_canonical_form_is_within_the_bound_too() -> None:
     for inner in ({"city": "Bonn", "title": "Dr"}, {"leadScore": {"less": 1, "greater": 0}}):
         canonical = kept(nested(7, inner))
         assert kept(canonical) == canonical
-        assert "8 deep" in str(refusal(nested(8, inner)))
+        assert "8 levels" in str(refusal(nested(8, inner)))
 
 
 def test_a_hundred_tests_are_taken_and_one_more_is_refused() -> None:

@@ -69,7 +69,7 @@ def test_a_key_of_another_call_is_205(company: Company, method: str) -> None:
 
     answer = ask(company, "k1", method, new_lead())
 
-    problem = {"param": "Idempotency-Key", "message": "This key was used for another call within a day"}
+    problem = {"param": "Idempotency-Key", "message": "This key was used for another call less than a day ago"}
     assert answer["result"] is None
     assert answer["error"] == {"code": 205, "message": "Invalid parameters", "data": {"params": [problem]}}
     assert number_of_leads(company) == 1

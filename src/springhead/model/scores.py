@@ -196,17 +196,17 @@ def check_rule(
         return None
     allowed, needed = _PROPERTIES[part], _REQUIRED.get(part)
     problems = [
-        _problem(name, f"Does not belong to a rule of the part {part}")
+        _problem(name, f"Not allowed in a rule of the part {part}")
         for name in _ALL_PROPERTIES
         if rule.get(name) is not None and name not in allowed
     ]
     if needed and rule.get(needed) is None:
-        problems.append(_problem(needed, f"A rule of the part {part} needs it"))
+        problems.append(_problem(needed, f"Required in a rule of the part {part}"))
     source = rule.get("eventSource")
     if part == "pageTracking" and source is not None and source not in PAGE_SOURCES:
         problems.append(_problem("eventSource", f"Expected one of: {', '.join(PAGE_SOURCES)}"))
     if part == "engagement" and source in PAGE_SOURCES:
-        problems.append(_problem("eventSource", "Visits of pages belong to the part pageTracking"))
+        problems.append(_problem("eventSource", "Page visits belong to the part pageTracking"))
     if isinstance(record.most, int) and record.most > EVENTS_PER_RULE_MAX:
         problems.append(_problem("most", f"Expected at most {EVENTS_PER_RULE_MAX}"))
     if record.fields is not UNSET and record.fields is not None:
@@ -223,8 +223,8 @@ def _field_problems(names: Sequence[str], columns: FilterFields) -> list[Problem
     known = completeness_fields(columns)
     twice = sorted({name for name in names if names.count(name) > 1})
     return [
-        *(_problem("fields", f"{name}: no field that is filled in") for name in names if name not in known),
-        *(_problem("fields", f"{name}: named twice") for name in twice),
+        *(_problem("fields", f"{name}: rules cannot name this field") for name in names if name not in known),
+        *(_problem("fields", f"{name}: sent twice") for name in twice),
     ]
 
 

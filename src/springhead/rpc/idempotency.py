@@ -79,7 +79,7 @@ def _fingerprint(context: Context, method: Method[Any], params: Mapping[str, Jso
     try:
         call = msgspec.json.encode([method.name, context.utc, params])
     except RecursionError:  # the decoder accepts deeper nesting than the encoder
-        raise _wrong("Nested too deep to be compared with another call") from None
+        raise _wrong("The params are nested too deeply for an Idempotency-Key") from None
     return hashlib.sha256(call).digest()
 
 
@@ -87,9 +87,9 @@ def _stored_result(stored: store.StoredCall | None, fingerprint: bytes) -> Write
     if stored is None:
         raise TryAgain
     if stored.fingerprint != fingerprint:
-        raise _wrong("This key was used for another call within a day")
+        raise _wrong("This key was used for another call less than a day ago")
     if stored.answer is None:
-        raise _wrong("The call with this key was done; its answer was too long to be kept")
+        raise _wrong("The call with this key has run, but its answer was too long to be stored")
     outcomes: list[Outcome] = _decode_outcomes(stored.answer)
     return WriteResult(outcomes)
 

@@ -62,10 +62,10 @@ def test_forms_are_filtered_by_id_and_by_whether_they_are_active(company: Compan
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ([{"systemName": "firstName"}], "fields: emailAddress is missing: without it there is no lead"),
-        ([EMAIL, EMAIL], "fields: emailAddress: named twice"),
+        ([{"systemName": "firstName"}], "fields: emailAddress is missing: every form needs it"),
+        ([EMAIL, EMAIL], "fields: emailAddress: sent twice"),
         *(
-            ([EMAIL, {"systemName": name}], f"fields: {name}: no field that forms can ask for")
+            ([EMAIL, {"systemName": name}], f"fields: {name}: forms cannot have this field")
             for name in (
                 "nothing", "leadStatus", "trackingID", "ownerID", "accountID", "leadScore", "active", "isUnsubscribed",
                 "id", "campaignID", "createTimestamp", "__proto__", "custom", "firstname",
@@ -99,7 +99,7 @@ def test_a_custom_field_can_be_asked_for_when_it_is_available_in_forms_and_activ
     assert company.refusal("createForms", form(fields=[EMAIL, {"systemName": shown}])) is None
     for name in (hidden, passive):
         assert refused(company, fields=[EMAIL, {"systemName": name}]) == [
-            f"fields: {name}: no field that forms can ask for"
+            f"fields: {name}: forms cannot have this field"
         ]
 
 
@@ -129,9 +129,7 @@ def test_a_list_with_a_filter_and_another_companys_list_are_refused(company: Com
     (ruled,) = company.make("createList", {"name": "Berlin", "filter": {"city": "Berlin"}})
     (foreign,) = given_company().make("createList", {"name": "Theirs"})
 
-    assert refused(company, listID=ruled) == [
-        "listID: The members of this list follow from its filter: no form can add to it"
-    ]
+    assert refused(company, listID=ruled) == ["listID: This list has a filter, so no form can add leads to it"]
     for column in ("listID", "campaignID", "notifyUserID"):
         assert company.code("createForms", form(**{column: foreign})) == 303
 

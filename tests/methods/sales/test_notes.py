@@ -98,7 +98,7 @@ def test_a_note_about_nothing_is_205(company: Company) -> None:
         refusal = company.refusal("createNotes", new(company, **more))
         assert refusal
         assert refusal["code"] == 205
-        assert "A note is about something" in refusal["data"]["params"][0]["message"]
+        assert "A note needs an association" in refusal["data"]["params"][0]["message"]
 
 
 @pytest.mark.parametrize("role", ROLES)

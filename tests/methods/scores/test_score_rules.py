@@ -63,8 +63,8 @@ def test_a_rule_can_go_over_to_another_part_with_all_that_this_needs(company: Co
     (rule_id,) = company.make("createScoreRules", FITS)
 
     assert refused(company, "updateScoreRules", {"id": rule_id, "part": "completeness"}) == [
-        "filter: Does not belong to a rule of the part completeness",
-        "fields: A rule of the part completeness needs it",
+        "filter: Not allowed in a rule of the part completeness",
+        "fields: Required in a rule of the part completeness",
     ]
     change = {"id": rule_id, "part": "completeness", "filter": None, "fields": ["title"]}
     assert company.refusal("updateScoreRules", change) is None
@@ -82,24 +82,24 @@ def test_a_deleted_rule_is_gone(company: Company) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({**KNOWN, "fields": None}, "fields: A rule of the part completeness needs it"),
-        ({**KNOWN, "fields": ["nothing"]}, "fields: nothing: no field that is filled in"),
-        ({**KNOWN, "fields": ["leadScore"]}, "fields: leadScore: no field that is filled in"),
-        ({**KNOWN, "fields": ["isQualified"]}, "fields: isQualified: no field that is filled in"),
-        ({**KNOWN, "fields": ["city", "city"]}, "fields: city: named twice"),
-        ({**KNOWN, "most": 1}, "most: Does not belong to a rule of the part completeness"),
-        ({**CALLED, "eventSource": None}, "eventSource: A rule of the part engagement needs it"),
-        ({**CALLED, "eventSource": "pageVisit"}, "eventSource: Visits of pages belong to the part pageTracking"),
-        ({**CALLED, "filter": {"city": "Rome"}}, "filter: Does not belong to a rule of the part engagement"),
+        ({**KNOWN, "fields": None}, "fields: Required in a rule of the part completeness"),
+        ({**KNOWN, "fields": ["nothing"]}, "fields: nothing: rules cannot name this field"),
+        ({**KNOWN, "fields": ["leadScore"]}, "fields: leadScore: rules cannot name this field"),
+        ({**KNOWN, "fields": ["isQualified"]}, "fields: isQualified: rules cannot name this field"),
+        ({**KNOWN, "fields": ["city", "city"]}, "fields: city: sent twice"),
+        ({**KNOWN, "most": 1}, "most: Not allowed in a rule of the part completeness"),
+        ({**CALLED, "eventSource": None}, "eventSource: Required in a rule of the part engagement"),
+        ({**CALLED, "eventSource": "pageVisit"}, "eventSource: Page visits belong to the part pageTracking"),
+        ({**CALLED, "filter": {"city": "Rome"}}, "filter: Not allowed in a rule of the part engagement"),
         ({**CALLED, "most": 101}, "most: Expected at most 100"),
         ({**LOOKED, "eventSource": "formSubmit"}, "eventSource: Expected one of: pageVisit, importantPageVisit"),
-        ({**FITS, "filter": None}, "filter: A rule of the part fit needs it"),
+        ({**FITS, "filter": None}, "filter: Required in a rule of the part fit"),
         ({**FITS, "filter": {"leadScore": {"atLeast": 5}}}, "filter.leadScore: There is no such field"),
         ({**FITS, "filter": {"leadScoreWeighted": 5}}, "filter.leadScoreWeighted: There is no such field"),
         ({**FITS, "filter": {"hasOpportunity": 1}}, "filter.hasOpportunity: There is no such field"),
         ({**FITS, "filter": {"city": {"like": "x"}}},
-         "filter.city.like: This field takes: equals, in, contains, startsWith, endsWith, empty"),
-        ({**FITS, "pattern": "x"}, "pattern: Does not belong to a rule of the part fit"),
+         "filter.city.like: Expected one of: equals, in, contains, startsWith, endsWith, empty"),
+        ({**FITS, "pattern": "x"}, "pattern: Not allowed in a rule of the part fit"),
     ],
 )  # fmt: skip
 def test_a_rule_that_could_not_work_is_refused_with_the_reason(

@@ -60,8 +60,8 @@ _FIELDS = Kind(
     sql="jsonb",
     accepts=Annotated[list[FormField], Meta(min_length=1, max_length=FIELDS_MAX)],
     expected=(
-        f"Expected 1 to {FIELDS_MAX} fields, each an object with systemName and, if you like, label, required, "
-        "placeholder and value: lines of at most 255 characters"
+        f"Expected 1 to {FIELDS_MAX} fields, each an object with systemName and, optionally, label, required, "
+        "placeholder and value; a text is a single line of at most 255 characters"
     ),
 )
 
@@ -121,7 +121,7 @@ def check_form(record: Any, fields: FieldSet) -> InvalidParameters | None:
     if isinstance(record.redirectURL, str) and record.redirectURL and not is_web_address(record.redirectURL):
         problems.append(_problem("redirectURL", "Expected an address that begins with https:// or http://"))
     if isinstance(record.listID, int) and record.listID in {rule.list_id for rule in fields.list_filters}:
-        problems.append(_problem("listID", "The members of this list follow from its filter: no form can add to it"))
+        problems.append(_problem("listID", "This list has a filter, so no form can add leads to it"))
     return InvalidParameters(*problems) if problems else None
 
 
@@ -129,10 +129,10 @@ def _field_problems(given: Sequence[FormField], fields: FieldSet) -> list[Proble
     known = available_fields(fields)
     names = [field.system_name for field in given]
     twice = sorted({name for name in names if names.count(name) > 1})
-    problems = [_problem("fields", f"{name}: no field that forms can ask for") for name in names if name not in known]
-    problems += [_problem("fields", f"{name}: named twice") for name in twice]
+    problems = [_problem("fields", f"{name}: forms cannot have this field") for name in names if name not in known]
+    problems += [_problem("fields", f"{name}: sent twice") for name in twice]
     if EMAIL not in names:
-        problems.append(_problem("fields", f"{EMAIL} is missing: without it there is no lead"))
+        problems.append(_problem("fields", f"{EMAIL} is missing: every form needs it"))
     return problems
 
 

@@ -17,7 +17,7 @@ URL_LENGTH = 2_048
 _NOT_PUBLIC: tuple[tuple[Network, str], ...] = tuple(
     (ip_network(network), kind)
     for kind, networks in {
-        "no address of a machine": ("0.0.0.0/8", "::/128"),
+        "not an address of a machine": ("0.0.0.0/8", "::/128"),
         "a loopback address": ("127.0.0.0/8", "::1/128"),
         "a private address": ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10"),
         "an address inside a provider's network": ("100.64.0.0/10", "168.63.129.16/32"),  # the latter is Azure's own
@@ -129,20 +129,22 @@ def canonical_url(url: str, networks: Networks) -> str:
     if scheme not in {"https", "http"} or "://" not in url or (scheme == "http" and not networks.http):
         raise ForbiddenUrl("must begin with https:// or http://" if networks.http else "must begin with https://")
     if "#" in url:
-        raise ForbiddenUrl("must have no part behind a #")
+        raise ForbiddenUrl("must have no fragment, which is the part after a #")
     if _USER.match(url):
-        raise ForbiddenUrl("must hold no user name or password: each push is signed instead")
+        raise ForbiddenUrl("must have no user name or password: pushes are signed instead")
     if not parts:
         raise ForbiddenUrl(
             "must be an address such as https://example.com/pushes, without spaces or control characters"
         )
     rest = (parts["path"] or "/") + ("?" + parts["query"] if parts["query"] else "")
     if _WRONG_ESCAPE.search(rest):
-        raise ForbiddenUrl("must have two hexadecimal digits behind every %")
+        raise ForbiddenUrl("must have two hexadecimal digits after every %")
     origin = f"{scheme}://{_host(parts['host'], networks)}{_port(scheme, parts['port'])}"
     canonical = origin + _NOT_ASCII.sub(lambda text: quote(text[0]), rest)
     if len(canonical) > URL_LENGTH:
-        raise ForbiddenUrl(f"must be at most {URL_LENGTH:,} characters long, those outside ASCII written as %C3%A9")
+        raise ForbiddenUrl(
+            f"must be at most {URL_LENGTH:,} characters long, with characters outside ASCII written as %C3%A9"
+        )
     return canonical
 
 
@@ -151,9 +153,9 @@ def _host(host: str, networks: Networks) -> str:
         try:
             address: Address = IPv6Address(host[1:-1])
         except ValueError:
-            raise ForbiddenUrl("has an IPv6 address that is none") from None
+            raise ForbiddenUrl("has an invalid IPv6 address") from None
         if address.scope_id:
-            raise ForbiddenUrl("must name no network interface behind a %")
+            raise ForbiddenUrl("must have no network interface after a %")
         return f"[{_checked_address(address, networks)}]"
     name = _name(host)
     if _NUMBER.fullmatch(name.rpartition(".")[2]):
@@ -179,7 +181,7 @@ def _name(host: str) -> str:
     except UnicodeError:
         name = ""
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):
-        raise ForbiddenUrl("must name a host by a valid name, such as example.com")
+        raise ForbiddenUrl("must have a valid host name, such as example.com")
     return name
 
 
@@ -196,6 +198,6 @@ def _port(scheme: str, port: str | None) -> str:
     number = int(port) if len(port) <= 5 else 0
     if number > 65_535 or number in _BAD_PORTS or not (number in {80, 443} or number >= 1_024):
         raise ForbiddenUrl(
-            f"must have port 443, or one from 1024 to 65535 that is no other service's; {port} is not allowed"
+            f"must have port 443, or a port from 1024 to 65535 that no other protocol uses; {port} is not allowed"
         )
     return "" if number == {"https": 443, "http": 80}[scheme] else f":{number}"

@@ -151,5 +151,5 @@ def check_subscription(record: Any, networks: Networks, known: Sequence[str] = (
             problems.append(SUBSCRIPTION.by_name["url"].problem(f"The url {problem}"))
     if fields := getattr(record, "fields", None) or ():
         unknown = [name for name in fields if name not in known]
-        problems += [SUBSCRIPTION.by_name["fields"].problem(f"{name[:255]}: no field of leads") for name in unknown]
+        problems += [SUBSCRIPTION.by_name["fields"].problem(f"{name[:255]}: not a field of leads") for name in unknown]
     return InvalidParameters(*problems[:100]) if problems else None

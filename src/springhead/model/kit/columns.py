@@ -198,7 +198,10 @@ def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
         "boolean": (Literal["", "0", "1"], "Expected 0 or 1"),
         "bit": (Literal["", "0", "1"], "Expected 0 or 1"),
         "url": (never, "Expected an address such as https://example.com/page"),
-        "checkbox": (never if options else plain.accepts, f"Expected, parted by commas, any of: {listed}"),
+        "checkbox": (
+            never if options else plain.accepts,
+            f"Expected one or more of these, separated by commas: {listed}",
+        ),
     }.get(data_type, (Literal["", *options] if options else plain.accepts, plain.expected))
     if options and data_type != "checkbox":
         expected = f"Expected one of: {listed}"

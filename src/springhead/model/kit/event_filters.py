@@ -63,7 +63,7 @@ class EventTestParser:
         for name, value in members.items():
             member_path = f"{path}.{name[:255]}"
             if name not in _MEMBERS:
-                self._wrong(member_path, f"An event takes: {', '.join(_MEMBERS)}")
+                self._wrong(member_path, f"Expected one of: {', '.join(_MEMBERS)}")
                 valid = False
                 continue
             read = getattr(self, f"_{name}")(value, member_path)

@@ -212,7 +212,7 @@ class _Parser:
         entries = cast("dict[str, Json]", value)
         depth += len(entries) > 1
         if depth > DEPTH:
-            return self._wrong(path, f"Expected groups at most {DEPTH} deep")
+            return self._wrong(path, f"Expected at most {DEPTH} levels of groups")
         return _together([self._entry(key, item, f"{path}.{key[:255]}", depth) for key, item in entries.items()])
 
     def _entry(self, key: str, value: Json, path: str, depth: int) -> Filter | None:
@@ -244,7 +244,7 @@ class _Parser:
         if not operators:
             return self._wrong(path, f"Expected at least one of: {', '.join(self._operators(column))}")
         if depth + (len(operators) > 1) > DEPTH:
-            return self._wrong(path, f"Expected groups at most {DEPTH} deep")
+            return self._wrong(path, f"Expected at most {DEPTH} levels of groups")
         return _together(
             [self._test(column, operator, item, f"{path}.{operator[:255]}") for operator, item in operators.items()]
         )
@@ -263,7 +263,7 @@ class _Parser:
         self._count_test(path)
         kind = value_type(column)
         if operator not in self._operators(column):
-            return self._wrong(path, f"This field takes: {', '.join(self._operators(column))}")
+            return self._wrong(path, f"Expected one of: {', '.join(self._operators(column))}")
         if operator == CHANGED_SINCE:
             since = self._value("time", value, path)
             return None if since is None else Comparison(column.name, operator, (since,))
@@ -303,7 +303,7 @@ class _Parser:
         for position, item in enumerate(items):
             item_path = f"{path}[{position}]"
             if is_whole_day(kind, item):
-                self._wrong(item_path, f"Expected {times.FORMAT}; a whole day goes with equals or between")
+                self._wrong(item_path, f"Expected {times.FORMAT}. For a whole day, use equals or between")
             elif (parsed := self._value(kind, item, item_path)) is not None:
                 values.append(parsed)
                 if kind == "checkbox":
@@ -312,12 +312,12 @@ class _Parser:
 
     def _single(self, value: Value | None, path: str) -> None:
         if isinstance(value, str) and "," in value:
-            self._wrong(path, "Expected one of the field's values: a comma parts them, so none has one")
+            self._wrong(path, "Expected a value without a comma: commas separate the values of this field")
 
     def _value(self, kind: str, value: Json, path: str, *, end: bool = False) -> Value | None:
         """Returns the value as it is stored, or None if it is wrong. With `end`, a date alone means its last second."""
         if value is None or value == "":
-            return self._wrong(path, 'Expected a value; what has none is found by {"empty": true}')
+            return self._wrong(path, 'Expected a value. Objects without a value are found by {"empty": true}')
         if isinstance(value, (list, dict)):
             return self._wrong(path, "Expected a single value")
         try:

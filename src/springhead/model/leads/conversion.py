@@ -63,7 +63,7 @@ def _account_problems(record: Any, given: AbstractSet[str]) -> Iterator[tuple[st
     if {"accountName", "accountID"} <= given:
         yield "accountName", "Expected either accountName or accountID"
     if record.account is False and {"accountName", "accountID"} & given:
-        yield "account", "Expected 1, or nothing, beside accountName or accountID"
+        yield "account", "Expected 1 or no value, because accountName or accountID is sent"
 
 
 def _opportunity_problems(given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
@@ -74,7 +74,7 @@ def _opportunity_problems(given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
     else:
         for name in _DETAILS:
             if name in given:
-                yield name, "Of an opportunity: expected opportunityName too"
+                yield name, "Belongs to an opportunity: expected opportunityName, too"
 
 
 def status_after(before: str, asked: str | None, *, opportunity: bool) -> str:

@@ -68,7 +68,7 @@ def check_merge(record: Any, fields: FieldSet) -> InvalidParameters | None:
 
 def _problems(record: Any, fields: FieldSet) -> Iterator[Problem]:
     if record.id in record.mergeIDs:
-        yield MERGE.by_name["mergeIDs"].problem("Expected the ids of other leads than the one that stays")
+        yield MERGE.by_name["mergeIDs"].problem("Expected the ids of other leads, not of the lead that stays")
     if record.valuesFrom is UNSET:
         return
     known = {column.name for column in (*LEAD.writable_columns, *fields.columns[LEAD.name])}

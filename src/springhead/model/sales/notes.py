@@ -72,7 +72,7 @@ def check_associations(noun: Noun, record: Any) -> InvalidParameters | None:
     The error is the same if only one of the two is null.
     """
     problems = [
-        noun.by_name[absent].problem(f"{id_name} and {type_name} go together")
+        noun.by_name[absent].problem(f"Expected {id_name} and {type_name} together")
         for id_name, type_name in ASSOCIATIONS
         if (absent := _absent(record, id_name, type_name))
     ]
@@ -97,5 +97,5 @@ def check_attached(record: Any, *, creating: bool) -> InvalidParameters | None:
     removed = [pair for pair in pairs if None in pair]
     if any(None not in pair and UNSET not in pair for pair in pairs) or not (creating or removed):
         return None
-    message = "A note is about something: give whatID and whatType, or whoID and whoType"
+    message = "A note needs an association: send whatID and whatType, or whoID and whoType"
     return InvalidParameters(NOTE.by_name["whatID"].problem(message))
