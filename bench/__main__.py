@@ -29,7 +29,7 @@ from springhead.store.companies import companies
 from springhead.store.database.pool import Database
 from springhead.store.nouns.reads import Select
 from springhead.store.nouns.table import table
-from springhead.store.nouns.where import Where
+from springhead.store.nouns.where import WhereClause
 from springhead.wire.api.rate_limits import CallLimits
 
 console = Console()
@@ -140,7 +140,7 @@ class Bench:
 
     def one_lead(self, key: str, values: list[Any]) -> tuple[Callable[[int], Run], Callable[[int], Run]]:
         """Reads a lead with the API, and with the server's own statement on the bare driver."""
-        where = Where(LEAD, {key: values[0]}, first=6)
+        where = WhereClause(LEAD, {key: values[0]}, first=6)
         select = Select(LEAD, None, [Column(name=name, kind=text(255)) for name in self.custom])
         query = (
             f"select {select.list} from lead l where {select.guard} and {where.condition}"
@@ -350,13 +350,14 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
         report(pairs)
         around = Neighbours(rig, bench.bare, version=bench.version, runs=runs)
         with Progress(*bars, console=console) as progress:
+            await bench.fill(max(bench.filled, around.leads), progress)
             task = progress.add_task("a list of nearly all leads", total=2)
             await around.fill()
             progress.advance(task)
             near = await around.measure()
             progress.advance(task)
-        report_neighbours(max(pairs), near)
-        report_searches(max(pairs), await Searches(rig, bench.bare, runs=runs).measure())
+        report_neighbours(bench.filled, near)
+        report_searches(bench.filled, await Searches(rig, bench.bare, runs=runs).measure())
         report_views(await events.page_views(rig, bench.bare))
         with Progress(*bars, console=console) as progress:
             task = progress.add_task(f"{most_events:,} events", total=1)

@@ -10,6 +10,9 @@ import msgspec
 
 Run = Callable[[], object] | Callable[[], Awaitable[object]]
 
+WARM = 5
+"""Runs of each side that are not counted."""
+
 
 class Pair(msgspec.Struct, frozen=True):
     """The medians of both sides in milliseconds."""
@@ -33,14 +36,14 @@ async def once(runs: Sequence[Run]) -> float:
     return (time.perf_counter() - start_time) * 1000 / len(runs)
 
 
-async def median(side: Callable[[int], Run], *, runs: int, block: int = 1, warm: int = 5) -> float:
+async def median(side: Callable[[int], Run], *, runs: int, block: int = 1, warm: int = WARM) -> float:
     """Returns the median of one side alone, in milliseconds. Ignores the first `warm` runs."""
     times = [await once([side(number * block + offset) for offset in range(block)]) for number in range(runs + warm)]
     return statistics.median(times[warm:])
 
 
 async def paired(
-    ours: Callable[[int], Run], bare: Callable[[int], Run], *, runs: int, block: int = 1, warm: int = 5
+    ours: Callable[[int], Run], bare: Callable[[int], Run], *, runs: int, block: int = 1, warm: int = WARM
 ) -> Pair:
     """Runs both sides in turn and returns both medians. Ignores the first `warm` runs, and the time to prepare a run.
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import asyncpg
 
-from bench.measure import Pair, Run, paired
+from bench.measure import WARM, Pair, Run, paired
 from bench.rig import Rig, encode
 from springhead.model.kit.columns import Noun
 from springhead.model.sales.accounts import ACCOUNT
 from springhead.model.sales.opportunities import OPPORTUNITY
 from springhead.store.database.pool import Tx
 from springhead.store.lists import members
-from springhead.store.nouns.table import Batch, table
+from springhead.store.nouns.table import RecordBatch, table
 
 Sides = tuple[Callable[[int], Run], Callable[[int], Run]]
 """The side of the server and the side of the bare driver."""
@@ -22,19 +22,25 @@ Sides = tuple[Callable[[int], Run], Callable[[int], Run]]
 RATIO_AT_LEAST = {"addListMembers, 500": 0.60, "removeListMembers, 500": 0.60, "createAccounts, 500": 0.60,
          "createOpportunities, 500": 0.60, "getListMembers, page of 500": 0.50}  # fmt: skip
 DEEP_PAGE = "getListMembers, last page to first"
-SPARE = 40_000
-"""Leads that are not on the list at first. The runs add them."""
+LISTED_AT_LEAST = 1_500
+"""Leads on the list, so that its last page is another one than the first."""
 
 
 class Neighbours:
-    """Measures lists, accounts and opportunities. Needs a deal stage, and a list with all leads but SPARE."""
+    """Measures lists, accounts and opportunities, with a list of nearly all leads.
+
+    `spare` leads are not on the list at first: each run of both sides adds 500 of them. `leads` is the number of leads
+    that the company needs.
+    """
 
     def __init__(self, rig: Rig, bare: asyncpg.Connection, *, version: int, runs: int) -> None:
         self._rig, self._bare, self._version, self._runs = rig, bare, version, runs
         self._list = 0
         self._stage = 0
-        self._leads: list[int] = []
+        self._unlisted: list[int] = []
         self._listed = 0
+        self.spare = 2 * 500 * (runs + WARM)
+        self.leads = self.spare + LISTED_AT_LEAST
 
     async def fill(self) -> None:
         """Creates the list and adds leads to it with SQL, in the order of their ids."""
@@ -43,7 +49,7 @@ class Neighbours:
         (created,) = call("createList", name="Nearly all")
         self._stage, self._list = stage["id"], created["id"]
         rows = await self._bare.fetch("select id from lead where company_id = 1 order by id")
-        listed, self._leads = [row["id"] for row in rows[:-SPARE]], [row["id"] for row in rows[-SPARE:]]
+        listed, self._unlisted = [row["id"] for row in rows[: -self.spare]], [row["id"] for row in rows[-self.spare :]]
         self._listed = len(listed)
         await self._bare.execute(
             """
@@ -82,7 +88,7 @@ class Neighbours:
 
     def _batches(self) -> Iterator[list[int]]:
         """Yields 500 leads at a time that no run has used."""
-        return (self._leads[start : start + 500] for start in range(0, len(self._leads), 500))
+        return (self._unlisted[start : start + 500] for start in range(0, len(self._unlisted), 500))
 
     def _members(self, method: str, store: Any, batches: Iterator[list[int]]) -> Sides:
         def ours(_number: int) -> Run:
@@ -97,7 +103,7 @@ class Neighbours:
 
     def _creates(self, method: str, noun: Noun, row: dict[str, Any]) -> Sides:
         body = encode(method, objects=[row] * 500)
-        batch = Batch(documents=json.dumps([row] * 500), version=self._version, zone="UTC")
+        batch = RecordBatch(documents=json.dumps([row] * 500), version=self._version, zone="UTC")
         return self._post(body), lambda _number: partial(table(noun).insert, Tx(self._bare), 1, batch)
 
     def _post(self, body: bytes) -> Callable[[int], Run]:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,11 @@ class Rig:
         dsn = running_dsn(data)
         assert dsn is not None
         self.dsn = dsn
-        self.client = Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])
+
+    @cached_property
+    def client(self) -> "Client":
+        """A client for the first company. Only the first start on a data folder tells its key."""
+        return Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])
 
     async def connect(self) -> asyncpg.Connection:
         """Returns a connection of the bare driver as the server's role, set to the company."""
