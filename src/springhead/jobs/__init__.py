@@ -1,4 +1,4 @@
-"""Work beside the calls: the runner that keeps every job alive, and the jobs that need nothing but the store.
+"""Work outside of calls: the runner that restarts every job that dies, and the jobs that need only the store.
 
-Page views (`capture`) and pushes (`delivery`) are jobs of the same runner. `app.py` lists all of them.
+Page views (`capture`) and pushes (`delivery`) are jobs of the same runner. `app.py` lists all jobs.
 """

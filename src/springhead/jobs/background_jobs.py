@@ -1,4 +1,4 @@
-"""Runs background jobs: work that grows with a company, in steps that each commit (docs/decisions/0014)."""
+"""Runs background jobs: work that grows with a company's data, in steps that each commit (docs/decisions/0014)."""
 
 import asyncio
 import time
@@ -16,37 +16,37 @@ from springhead.store.database.pool import Database, TryAgain
 log = structlog.get_logger()
 
 POLL = 1.0
-"""Seconds between looks for background jobs that another process has started."""
+"""Seconds between two queries for background jobs that another process has started."""
 
 LONGEST_REST = 0.5
-"""Seconds that the job rests after a step, at most: it rests as long as the step took, which leaves room for calls."""
+"""The longest rest after a step in seconds. A rest is as long as the step took, so that calls get their share."""
 
 BUSY = 0.02
-"""Seconds until a call looks again at a step that another process runs."""
+"""Seconds until a call checks again whether another process has finished a step."""
 
 
 class BackgroundJobs:
     """Runs the due steps of background jobs. Any number of processes share them.
 
-    `steps` has the step of each kind. A kind that is not in it is left to a server that knows it.
+    `steps` has the step of each kind of job. Other kinds are left to servers that know them.
     """
 
     def __init__(self, database: Database, steps: Mapping[str, Step]) -> None:
         self.woken = asyncio.Event()
         self.failures: Counter[str] = Counter()
-        """Failed steps of this process, by kind."""
+        """The number of failed steps of this process, by kind."""
         self._database = database
         self._steps = steps
 
     def wake(self) -> None:
-        """Start the next turn now: a background job was just started."""
+        """Starts the next turn now, because a background job was just started."""
         self.woken.set()
 
     async def finish(self, company_id: int, seconds: float = WITHIN_A_CALL) -> None:
-        """Run the company's due background jobs now, for about that long; the rest goes on beside the calls.
+        """Runs the company's due background jobs for about `seconds`; the server continues them afterwards.
 
-        A small company sees everything done when its call returns. Raises nothing if a step fails, because the call
-        itself is committed. It must not run inside a transaction: it takes a connection of its own.
+        For a small company, everything is done when its call returns. Raises nothing if a step fails, because the call
+        itself is committed. Must not run inside a transaction, because it takes a connection of its own.
         """
         end = time.monotonic() + seconds
         with suppress(Unavailable, TryAgain):
@@ -60,15 +60,15 @@ class BackgroundJobs:
         self.wake()
 
     async def turn(self) -> float:
-        """Run one step of any company; returns the seconds until the next turn."""
-        begun = time.monotonic()
+        """Runs one step of any company; returns the seconds until the next turn."""
+        started = time.monotonic()
         if not await self._step(None):
             return POLL
-        await asyncio.sleep(min(time.monotonic() - begun, LONGEST_REST))
+        await asyncio.sleep(min(time.monotonic() - started, LONGEST_REST))
         return 0.0
 
     async def _step(self, company_id: int | None) -> bool:
-        """Run one step of the job that has waited longest, of a company or of all; returns False if none is free."""
+        """Runs one step of the job that has waited longest, of one company or of all; returns False if none is due."""
         async with self._database.everyone() as tx:
             due = await background_jobs.next_due(tx, list(self._steps), company_id)
         if due is None:
@@ -86,7 +86,7 @@ class BackgroundJobs:
         return True
 
     async def _run(self, due: Due) -> None:
-        """Run a step and save its cursor in one transaction."""
+        """Runs a step and saves its cursor in one transaction."""
         async with self._database.company(due.company_id) as tx, tx.atomic():
             claimed = await background_jobs.claim(tx, due.company_id, due.id)
             if claimed is None:  # another process was faster

@@ -1,4 +1,4 @@
-"""Numbers the changes of the feed beside the calls (docs/decisions/0018)."""
+"""Numbers the changes of the feed in the background (docs/decisions/0018)."""
 
 import asyncio
 import time
@@ -8,25 +8,25 @@ from springhead.store.feed import changes
 from springhead.store.feed.changes import POLL
 
 GATHER = 0.05
-"""Seconds that a turn waits before it begins: writes that come close together are numbered together."""
+"""Seconds that a turn waits before it numbers changes, so that writes close together share one statement."""
 
 
 class Numbering:
-    """Numbers changes that no reader has asked for, so that a reader finds few without a number, however late."""
+    """Numbers changes soon after they were committed, so that a reader has few changes to number itself."""
 
     def __init__(self, database: Database) -> None:
         self.woken = asyncio.Event()
         self._database = database
         self._changed: set[int] = set()
         self._next_look = 0.0
-        database.on_change.append(self._heard)
+        database.on_change.append(self._note_change)
 
-    def _heard(self, company_id: int) -> None:
+    def _note_change(self, company_id: int) -> None:
         self._changed.add(company_id)
         self.woken.set()
 
     async def turn(self) -> float:
-        """Number the changes of this process, and once in a while those of others; returns the seconds to rest."""
+        """Numbers the changes of this process, and from time to time those of others; returns the seconds to rest."""
         await asyncio.sleep(GATHER)
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + POLL

@@ -1,4 +1,4 @@
-"""Runs the jobs of a server side by side, restarts a job that dies, and stops all of them at shutdown."""
+"""Runs the jobs of a server concurrently, restarts a job that dies, and stops all jobs at shutdown."""
 
 import asyncio
 import time
@@ -14,20 +14,20 @@ from springhead.store.database.pool import TryAgain
 log = structlog.get_logger()
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds until a job that died is restarted: doubled with each death in a row, up to the second number."""
+"""Seconds until a dead job is restarted. Each further death in a row doubles the pause, up to the second number."""
 
 RETRY = 1.0
 """Seconds until the next turn of a job for which the database was not available."""
 
 CLOSE_SECONDS = 12.0
-"""Seconds that one job has at shutdown to finish what it cannot leave behind."""
+"""Seconds that the `close` of one job may take at shutdown."""
 
 STOP_SECONDS = 5.0
 """Seconds that all jobs together have to end when they are cancelled."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """Work that goes on beside the calls.
+    """Work that the server does outside of calls.
 
     `turn` does a part of the work and returns the seconds until its next turn, or None if the job is complete. `woken`
     starts the next turn early. `close` runs once at shutdown, before a turn that still runs is cancelled.
@@ -60,17 +60,17 @@ class Runner:
         self._stopping = False
 
     def states(self) -> Mapping[str, JobState]:
-        """The states of the jobs that are not complete, by name."""
+        """Returns the states of the jobs that are not complete, by name."""
         return self._states
 
     def start(self) -> None:
-        """Start all jobs."""
+        """Starts all jobs."""
         for job in self._jobs:
             self._states[job.name] = JobState(last_success=time.time())
             self._tasks.append(asyncio.create_task(self._run(job), name=f"job {job.name}"))
 
     async def stop(self) -> None:
-        """Close the jobs one after another, then cancel them. Never raises, and returns within a bounded time."""
+        """Closes the jobs one after another, then cancels them. Never raises, and returns within a bounded time."""
         self._stopping = True
         for job in self._jobs:
             if job.close:
@@ -105,7 +105,7 @@ class Runner:
 
 
 def _is_cancelled() -> bool:
-    """Returns whether the current task was asked to end. A turn can also raise a CancelledError of its own making."""
+    """Returns whether the current task was cancelled, and not only something that the turn waited for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
@@ -117,13 +117,13 @@ async def _rest(woken: asyncio.Event, seconds: float) -> None:
 
 
 async def _end(tasks: Sequence[asyncio.Future[None]], seconds: float) -> None:
-    """Waits for tasks, not longer than `seconds`: cancels and leaves what has not ended by then."""
+    """Waits for tasks for at most `seconds`. Cancels the tasks that are then not done, and leaves them behind."""
     if not tasks:
         return
     done, late = await asyncio.wait(tasks, timeout=seconds)
     for task in late:
         task.cancel()
-        log.error("a job does not stop; it is left behind", task=_name(task))
+        log.error("a job does not stop; the shutdown goes on without it", task=_name(task))
     for task in done:
         if not task.cancelled() and (cause := task.exception()):
             log.error("a job failed at shutdown", task=_name(task), exc_info=cause)

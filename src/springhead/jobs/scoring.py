@@ -14,28 +14,28 @@ log = structlog.get_logger()
 
 
 class Scorer:
-    """Scores leads beside the calls. Any number of processes share the companies."""
+    """Scores leads in the background. Any number of processes share the companies."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def turn(self) -> float:
-        """Look once at every company that is due; returns the seconds to rest, 0 if one of them has more events.
+        """Scores every company that is due; returns the seconds to rest, 0 if a company has more events.
 
-        After each company it rests as long as the company took, which leaves half of the time to calls.
+        After each company it rests as long as the company took, so that calls get half of the time.
         """
-        begun = time.monotonic()
+        turn_start = time.monotonic()
         async with self._database.everyone() as tx:
             due = await scoring.due(tx)
         more = False
         for company_id in due:
             started = time.monotonic()
-            more = await self._look(company_id) or more
+            more = await self._score(company_id) or more
             await asyncio.sleep(min(time.monotonic() - started, POLL))
-        return 0.0 if more else max(POLL, LOOK_EVERY - (time.monotonic() - begun))
+        return 0.0 if more else max(POLL, LOOK_EVERY - (time.monotonic() - turn_start))
 
-    async def _look(self, company_id: int) -> bool:
-        """Score one company; a failure delays this company and no other."""
+    async def _score(self, company_id: int) -> bool:
+        """Scores one company; returns whether it has more events. A failure delays only this company."""
         try:
             return await scoring.look(self._database, company_id)
         except Exception as cause:

@@ -1,4 +1,4 @@
-"""Every kind of background job, and the step that does its work."""
+"""The registry of background jobs: every kind of job, with the step that does its work."""
 
 from collections.abc import Mapping
 
@@ -23,6 +23,6 @@ MODULES = (
     unique_values,
     visitors,
 )
-"""The modules of the store with steps of background jobs. Each has its steps in `STEPS`."""
+"""The modules of the store that define background jobs. `STEPS` of each module maps kinds to steps."""
 
 STEPS: Mapping[str, Step] = {kind: step for module in MODULES for kind, step in module.STEPS.items()}

@@ -1,1 +1,1 @@
-"""HTTP: the server, the API with its envelope, credentials and rate limits, logs and metrics. Knows no lead."""
+"""HTTP: the server, the API with its envelope, credentials and rate limits, logs and metrics. Imports no method."""

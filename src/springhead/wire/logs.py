@@ -14,8 +14,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "***"
 LONGEST = 4_000
-"""Most characters of a value. Longer values are cut, so that no client decides how large the log grows."""
+"""The most characters of a value. Longer values are cut, so that no client can make the log large."""
+
 TRACEBACK_LINES = 200
+"""The most lines of a traceback; the last lines stay."""
 
 _SECRET_NAME = re.compile(
     r"(?i)(?:.*_)?(?:secret|secret_?key|(?:proxy_)?authorization|password|passwd|token|api_?key|cookie|set_cookie)"
@@ -28,7 +30,7 @@ _SECRET = re.compile(
     r"|(?<=://)[^\s/?#@:]*:\S*(?=@)",  # the password in the address of a database
     re.IGNORECASE,
 )
-# Controls (a terminal obeys them, CR and LF forge lines), separators, overrides of direction, half letters.
+# Control characters (terminals obey them, CR and LF forge lines), line separators, direction marks, surrogates.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _HARMLESS = re.compile(r"[\w. -]{0,47}", re.ASCII)
 _PLAIN = {type(None), bool, int, float}
@@ -36,7 +38,7 @@ _ROUTED = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "py.warnings")
 
 
 def configure(level: str, form: str) -> None:
-    """Set up all logging of the process. `level` and `form` are the settings log_level and log_format."""
+    """Sets up all logging of the process. `level` and `form` are the settings log_level and log_format."""
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     last: list[Processor] = (
         [_indented, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), sort_keys=False)]
@@ -67,7 +69,7 @@ def configure(level: str, form: str) -> None:
 
 
 def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Mask secrets, and escape characters that a terminal or a reader of lines would obey."""
+    """Masks secrets, and escapes characters that could control a terminal or forge a line of the log."""
     return {name: MASK if _names_a_secret(name) else _safe(value) for name, value in event.items()}
 
 
@@ -80,7 +82,7 @@ def _safe(value: Any, depth: int = 0) -> Any:
     kind = cast("type[Any]", type(value))
     if kind is str:
         return _text(value)
-    if kind in _PLAIN or isinstance(value, BaseException):  # the traceback is made safe when it is text
+    if kind in _PLAIN or isinstance(value, BaseException):  # _safe_traceback handles exceptions
         return value
     if isinstance(value, dict) and depth < 5:
         entries = cast("dict[Any, Any]", value).items()
@@ -95,7 +97,7 @@ def _safe(value: Any, depth: int = 0) -> Any:
 def _text(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(text)} characters)"
-    # A plain word, the most frequent value, takes one fast match and no search.
+    # A plain word, which is the most frequent value, needs only one fast match.
     return text if _HARMLESS.fullmatch(text) else _HARMFUL.sub(_escaped, _SECRET.sub(_masked, text))
 
 
@@ -117,7 +119,7 @@ def _safe_traceback(_logger: WrappedLogger, _method: str, event: EventDict) -> E
 
 def _indented(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     if trace := event.get("exception"):
-        event["exception"] = textwrap.indent(trace, "    ")  # so that none of its lines looks like a log line
+        event["exception"] = textwrap.indent(trace, "    ")  # so that no line of it looks like a log line
     return event
 
 
@@ -138,7 +140,7 @@ class _ToStructlog(logging.Handler):
     """Logs the records of libraries, which use the standard logging."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the record under its library's name."""
+        """Logs the record under its library's name."""
         structlog.get_logger().log(
             record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info or None
         )

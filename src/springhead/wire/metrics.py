@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: calls, errors, latencies, the pool, connections. They name no company and no secret."""
+"""Metrics for Prometheus: calls, errors, latencies, the pool, connections, jobs. They name no company and no secret."""
 
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,7 @@ class Metrics:
         )
 
     def called(self, method: str, code: int, seconds: float) -> None:
-        """Count a call. `method` must be a known name, so that callers cannot create labels."""
+        """Counts a call. `method` must be the name of a method, or `-`, so that callers cannot create labels."""
         # Cached: the lookup of a pair of labels takes longer than the count.
         counters = self._counters.get((method, code))
         if counters is None:
@@ -63,16 +63,16 @@ class Metrics:
         counters[1].observe(seconds)
 
     def unauthorized(self) -> None:
-        """Count a request without valid credentials."""
+        """Counts a request without valid credentials."""
         self._unauthorized.inc()
 
     def text(self, connections: "Connections | None" = None) -> bytes:
-        """All metrics in the text format of Prometheus, with those of the HTTP connections if they are given."""
+        """Returns all metrics in the text format of Prometheus; those of HTTP connections only if they are given."""
         if connections is None:
             return generate_latest(self._registry)
-        of_connections = CollectorRegistry()
-        of_connections.register(_Http(connections))
-        return generate_latest(self._registry) + generate_latest(of_connections)
+        http_registry = CollectorRegistry()
+        http_registry.register(_Http(connections))
+        return generate_latest(self._registry) + generate_latest(http_registry)
 
 
 class _Pool(Collector):
@@ -80,7 +80,7 @@ class _Pool(Collector):
         self._database = database
 
     def collect(self) -> "Iterable[Metric]":
-        """The current size of the pool."""
+        """Yields the current size of the pool."""
         size, idle = self._database.connections
         pool = GaugeMetricFamily("springhead_database_connections", "Connections to the database.", labels=["state"])
         pool.add_metric(["busy"], size - idle)
@@ -93,10 +93,10 @@ class _PageViews(Collector):
         self._page_views = page_views
 
     def collect(self) -> "Iterable[Metric]":
-        """The number of page views by outcome."""
+        """Yields the number of page views by outcome."""
         views = CounterMetricFamily("springhead_page_views", "Page views by what became of them.", labels=["what"])
-        for what, count in self._page_views().items():
-            views.add_metric([what], count)
+        for outcome, count in self._page_views().items():
+            views.add_metric([outcome], count)
         yield views
 
 
@@ -105,14 +105,14 @@ class _Pushes(Collector):
         self._pushes = pushes
 
     def collect(self) -> "Iterable[Metric]":
-        """The number of pushes by outcome, and of waiting pushes."""
+        """Yields the number of pushes by outcome, and of waiting pushes."""
         counts = dict(self._pushes())
         waiting = GaugeMetricFamily("springhead_pushes_waiting", "Pushes that wait for an attempt, of all processes.")
         waiting.add_metric([], counts.pop("waiting", 0))
         yield waiting
         pushes = CounterMetricFamily("springhead_pushes", "Attempts to push by what became of them.", labels=["what"])
-        for what, count in counts.items():
-            pushes.add_metric([what], count)
+        for outcome, count in counts.items():
+            pushes.add_metric([outcome], count)
         yield pushes
 
 
@@ -121,7 +121,7 @@ class _Refusals(Collector):
         self._refusals = refusals
 
     def collect(self) -> "Iterable[Metric]":
-        """The refused objects so far, by method and error code."""
+        """Yields the number of refused objects so far, by method and error code."""
         objects = CounterMetricFamily(
             "springhead_refused_objects", "Objects refused in calls that went through.", labels=["method", "code"]
         )
@@ -135,7 +135,7 @@ class _Jobs(Collector):
         self._jobs, self._failures = jobs, failures
 
     def collect(self) -> "Iterable[Metric]":
-        """The states of the server's jobs, and the failed steps of background jobs so far."""
+        """Yields the states of the server's jobs, and the number of failed steps of background jobs so far."""
         up = GaugeMetricFamily("springhead_job_up", "1: the job runs. 0: it died and waits.", labels=["job"])
         restarts = CounterMetricFamily("springhead_job_restarts", "Restarts of jobs that died.", labels=["job"])
         success = GaugeMetricFamily(
@@ -159,15 +159,15 @@ class _Http(Collector):
         self._connections = connections
 
     def collect(self) -> "Iterable[Metric]":
-        """The number of open HTTP connections, and of closed ones by reason."""
-        known = self._connections
-        now = GaugeMetricFamily("springhead_http_connections", "HTTP connections.", labels=["state"])
-        now.add_metric(["open"], len(known.open))
-        now.add_metric(["idle"], len(known.idle))
-        yield now
-        ended = CounterMetricFamily("springhead_http", "HTTP connections by what became of them.", labels=["what"])
-        for what in ("accepted", "evicted", "refused", "bad_requests"):
-            ended.add_metric([what], getattr(known, what))
-        for what, count in known.deadlines.items():
-            ended.add_metric([f"{what}_deadline"], count)
-        yield ended
+        """Yields the number of open HTTP connections, and the number of all connections by outcome."""
+        register = self._connections
+        current = GaugeMetricFamily("springhead_http_connections", "HTTP connections.", labels=["state"])
+        current.add_metric(["open"], len(register.open))
+        current.add_metric(["idle"], len(register.idle))
+        yield current
+        outcomes = CounterMetricFamily("springhead_http", "HTTP connections by what became of them.", labels=["what"])
+        for outcome in ("accepted", "evicted", "refused", "bad_requests"):
+            outcomes.add_metric([outcome], getattr(register, outcome))
+        for deadline, count in register.deadlines.items():
+            outcomes.add_metric([f"{deadline}_deadline"], count)
+        yield outcomes

@@ -1,1 +1,1 @@
-"""The API over HTTP: credentials, rate limits, the envelope, and the endpoint. Knows no lead."""
+"""The API over HTTP: credentials, rate limits, the envelope, and the endpoint. Imports no method."""

@@ -1,4 +1,4 @@
-"""Authentication: credentials of a request, checked against hashes (docs/wire/authentication.md)."""
+"""Authentication: checks the credentials of a request against the hashes of API keys (docs/wire/authentication.md)."""
 
 import asyncio
 import hmac
@@ -14,17 +14,23 @@ from springhead.store.database.pool import Database
 from springhead.wire.http.messages import HttpRequest
 
 UNAUTHORIZED = b'"Unable to determine clusterID from provided accountID/secretKey"'
-CACHE_SECONDS = 2.0
-"""How long a company's keys and settings are cached. A revoked key works for that long at most."""
+"""The body of a 401, as the vendor sends it."""
 
-PATIENCE = 3.5
-"""Longest time of the lookup of a company, in seconds. The call itself starts after it."""
+CACHE_SECONDS = 2.0
+"""Seconds that a company's keys and settings are cached. A revoked key works for at most that long."""
+
+LOOKUP_SECONDS = 3.5
+"""The longest time in seconds that a lookup of a company may take. The deadline of the call starts after it."""
+
 CACHE_MAX = 10_000
+"""The most account ids in the cache."""
+
 CREDENTIAL_MAX = 256
+"""The most characters of an accountID or a secretKey."""
 
 
 class Caller:
-    """The company of a call, and its key."""
+    """The company of a call, and the API key of the call."""
 
     __slots__ = ("company", "key")
 
@@ -34,14 +40,14 @@ class Caller:
 
 
 class Keys:
-    """Authenticates requests. Caches companies, and unknown account ids, for CACHE_SECONDS each."""
+    """Authenticates requests. Caches companies, and also unknown account ids, for CACHE_SECONDS."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache: OrderedDict[str, tuple[float, Access | None]] = OrderedDict()
 
     async def caller(self, request: HttpRequest) -> Caller | None:
-        """The caller of a request; None unless the request has exactly one valid pair of credentials.
+        """Returns the caller of a request, or None unless the request has exactly one valid pair of credentials.
 
         Raises Unavailable if the database does not answer.
         """
@@ -52,7 +58,7 @@ class Keys:
         digest = hash_secret(secret)
         caller_key: ApiKey | None = None
         for key in access.keys if access else ():
-            # All keys are compared, so that the time does not tell which one matched.
+            # Compares all keys, so that the time does not reveal which key matched.
             if hmac.compare_digest(key.secret_sha256, digest):
                 caller_key = key
         return Caller(access.company, caller_key) if access and caller_key else None
@@ -63,7 +69,7 @@ class Keys:
         if cached and cached[0] > now:
             return cached[1]
         try:
-            async with asyncio.timeout(PATIENCE), self._database.everyone() as tx:
+            async with asyncio.timeout(LOOKUP_SECONDS), self._database.everyone() as tx:
                 access = await companies.access(tx, account_id)
         except TimeoutError as cause:
             raise Unavailable from cause
@@ -75,9 +81,9 @@ class Keys:
 
 
 def credentials(request: HttpRequest) -> tuple[str | None, str | None]:
-    """AccountID and secretKey. The query string precedes the headers, and a repeated value counts as none."""
+    """Returns accountID and secretKey. The query string takes precedence over headers. Repeated values are ignored."""
     try:
-        given = (
+        parameters = (
             parse_qsl(
                 request.query.decode("ascii"),
                 keep_blank_values=True,
@@ -89,12 +95,12 @@ def credentials(request: HttpRequest) -> tuple[str | None, str | None]:
         )
     except ValueError:
         return None, None
-    account = [value for name, value in given if name == "accountID"]
-    secret = [value for name, value in given if name == "secretKey"]
-    if account or secret:
-        return (account[0], secret[0]) if len(account) == len(secret) == 1 else (None, None)
-    accounts, bearers = request.header(b"x-account-id"), request.header(b"authorization")
-    if len(accounts) != 1 or len(bearers) != 1:
+    account_ids = [value for name, value in parameters if name == "accountID"]
+    secrets = [value for name, value in parameters if name == "secretKey"]
+    if account_ids or secrets:
+        return (account_ids[0], secrets[0]) if len(account_ids) == len(secrets) == 1 else (None, None)
+    account_ids, authorizations = request.header(b"x-account-id"), request.header(b"authorization")
+    if len(account_ids) != 1 or len(authorizations) != 1:
         return None, None
-    scheme, _, token = bearers[0].partition(" ")
-    return (accounts[0], token.strip()) if scheme.lower() == "bearer" else (None, None)
+    scheme, _, token = authorizations[0].partition(" ")
+    return (account_ids[0], token.strip()) if scheme.lower() == "bearer" else (None, None)

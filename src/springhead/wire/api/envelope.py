@@ -13,8 +13,10 @@ from springhead.rpc.method import ReadResult, Reads, WriteResult, Writes
 from springhead.wire.http.messages import BodyTooLarge, HttpRequest
 
 DEPTH_MAX = 32
+"""The most levels of nesting in a body."""
+
 _encode = msgspec.json.Encoder().encode
-# Numbers with a point stay text: no digit is lost, and 1e999 is no error.
+# Numbers with a point are decoded as text, so that no digit is lost and 1e999 is no error.
 _decode = msgspec.json.Decoder(float_hook=str).decode
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OBJECTS = frozenset((dict,))
@@ -22,11 +24,11 @@ _CONTAINERS = frozenset((dict, list))
 _ESCAPED_COLON = re.compile(rb"(?<!\\)(?:\\\\)*\\u003[aA]")
 _POINTED = re.compile(r"-?\d+[.eE][\d.eE+-]*")
 _NAMED_UP_TO = 1_000_000
-"""Largest body, in bytes, whose repeated key is named in the error. The search for the key is slow."""
+"""The most bytes of a body for which the error names a repeated key, because the search for the key is slow."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """The envelope of a call. `id` is the JSON text for the answer, `error` says what is wrong with the envelope."""
+    """The envelope of a call. `id` is JSON text for the answer. `error` is set if the envelope is invalid."""
 
     id: bytes = b"null"
     method: Json = None
@@ -35,7 +37,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 async def read_body(request: HttpRequest, limit: int) -> bytes:
-    """The body of a request. Raises InvalidFormat for a GET, a compressed body, and a body of more than `limit` bytes.
+    """Returns the body of a request. Raises InvalidFormat for a GET, a compressed body, and more than `limit` bytes.
 
     Raises ClientDisconnect if the client closes the connection before the end of the body.
     """
@@ -46,13 +48,13 @@ async def read_body(request: HttpRequest, limit: int) -> bytes:
     try:
         return await request.body(limit)
     except BodyTooLarge:
-        pass  # not raised from here: its traceback would hold the body in memory
+        pass  # an error raised here would keep the body in memory with its traceback
     raise _malformed(f"Expected at most {limit} bytes")
 
 
 def parse(body: bytes) -> Envelope:
-    """Reads a body. Never raises: the answer needs the `id` even if the rest is wrong."""
-    gc.disable()  # a body of a million small lists takes 2 s with it, and 0.4 s without
+    """Reads the envelope of a body. Never raises, because the answer needs the `id` even if the rest is invalid."""
+    gc.disable()  # with it, a body of a million small lists takes 2 s instead of 0.4 s
     try:
         return _parse(body)
     finally:
@@ -83,20 +85,20 @@ def _parse(body: bytes) -> Envelope:
 
 
 def _echo(identity: Json, body: bytes) -> bytes:
-    """The `id` as the body has it. An ordinary id is encoded again; any other one is read from the body."""
-    written = _encode(identity)
-    # A number with a point is text here, and 0 may have been -0.
+    """Returns the `id` exactly as the body has it. Encodes an ordinary id again, which is faster than a search."""
+    encoded = _encode(identity)
+    # A number with a point was decoded as text, and a 0 may have been -0.
     plain = not _POINTED.fullmatch(identity) if isinstance(identity, str) else identity != 0
-    if plain and (b'"id":' + written in body or b'"id": ' + written in body):
-        return written
+    if plain and (b'"id":' + encoded in body or b'"id": ' + encoded in body):
+        return encoded
     return bytes(_raw(body)["id"])
 
 
 def request_id(body: bytes) -> bytes:
-    """The `id` of a request whose envelope is not parsed, as JSON text."""
+    """Returns the `id` of a body whose envelope is not parsed, as JSON text."""
     try:
         raw = bytes(_raw(body).get("id", b"null"))
-        identity = _decode(raw)  # msgspec has not checked the text in Raw, which may not be UTF-8
+        identity = _decode(raw)  # checks the text: a Raw may contain invalid UTF-8
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return b"null"
     return b"null" if isinstance(identity, (list, dict)) else raw
@@ -107,7 +109,7 @@ def _malformed(message: str) -> InvalidFormat:
 
 
 def _reason(error: Exception) -> str:
-    """The message for a body that is no JSON. It has no part of the body."""
+    """Returns the message for a body that is not valid JSON. It contains no part of the body."""
     if isinstance(error, RecursionError):
         return f"Nested deeper than {DEPTH_MAX} levels"
     if isinstance(error, msgspec.ValidationError):
@@ -116,14 +118,14 @@ def _reason(error: Exception) -> str:
 
 
 def _hidden_problem(body: bytes, envelope: Mapping[str, Json]) -> str | None:
-    """The problem that the JSON decoder does not report: too many levels, or a repeated key."""
+    """Returns a problem that the JSON decoder does not report: too many levels, or a repeated key."""
     if _too_deep(_without_objects(envelope)):
         return f"Nested deeper than {DEPTH_MAX} levels"
-    # Each key has one colon. If there are as many colons as distinct keys, no key is repeated.
+    # Each key has a colon. If there are as many colons as distinct keys, no key is repeated.
     colons = body.count(b":")
     if colons == _keys(envelope):
         return None
-    # Otherwise the values are encoded again: a repeated key is gone, and its colon with it.
+    # Otherwise encode the values again: the result lacks repeated keys and their colons.
     if b"\\u003a" in body or b"\\u003A" in body:
         colons += len(_ESCAPED_COLON.findall(body))
     try:
@@ -142,18 +144,18 @@ def _objects(envelope: Mapping[str, Any]) -> list[Any]:
 
 
 def _keys(envelope: Mapping[str, Any]) -> int:
-    """The number of keys in the envelope, its params and its objects, without keys on deeper levels."""
+    """Returns the number of keys in the envelope, its params and its objects, without keys on deeper levels."""
     params = envelope.get("params")
-    inner = len(cast("dict[str, Any]", params)) if isinstance(params, dict) else 0
+    param_count = len(cast("dict[str, Any]", params)) if isinstance(params, dict) else 0
     return (
         len(envelope)
-        + inner
+        + param_count
         + sum(len(cast("dict[str, Any]", item)) for item in _objects(envelope) if type(item) is dict)
     )
 
 
 def _without_objects(envelope: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The envelope without its objects: rpc/objects.py refuses nested objects one by one."""
+    """Returns the envelope without its objects, because rpc/objects.py refuses nested objects one by one."""
     if not _objects(envelope):
         return envelope
     return {**envelope, "params": {**envelope["params"], "objects": []}}
@@ -195,7 +197,7 @@ def _repeated_key(body: bytes) -> str | None:
 
 
 def failure(error: ApiError, identity: bytes) -> bytes:
-    """An answer that refuses the whole call (docs/wire/envelope.md#responses)."""
+    """Returns an answer that refuses the whole call (docs/wire/envelope.md#responses)."""
     return b'{"result":null,"error":' + _encode(error.body()) + b',"id":' + identity + b"}"
 
 
@@ -207,11 +209,11 @@ def success(
     plain_success: bool,
     captured_calls: bool = False,
 ) -> bytes | AsyncGenerator[bytes]:
-    """An answer: bytes, or chunks of a result that is read while it is sent.
+    """Returns an answer: bytes, or chunks of a result that is read while it is sent.
 
-    A read has `error: null`; a write has the list of its refused objects' errors, `[]` when all went
-    through, or null then for a key that is set so (docs/wire/envelope.md#successful-writes).
-    A generated read has `[]` too.
+    The `error` of a read is null, or `[]` for a generated read. The `error` of a write is the list of the refused
+    objects' errors. If no object was refused, it is `[]`, or null for keys with `plain_success`
+    (docs/wire/envelope.md#successful-writes).
     """
     if isinstance(result, WriteResult):
         return _written(shape, result, identity, plain_success=plain_success, captured_calls=captured_calls)
@@ -222,22 +224,22 @@ def success(
         return b"{" + more + b"," + head[1:] + rows + b"," + more + b'},"error":[],"id":' + identity + b"}"
     if result.groups is not None:
         return b'{"result":' + _encode(result.groups) + b',"error":null,"id":' + identity + b"}"
-    beside = b"," + _encode(result.extra)[1:-1] if result.extra else b""
-    tail = beside + b'},"error":null,"id":' + identity + b"}"
+    extra = b"," + _encode(result.extra)[1:-1] if result.extra else b""
+    tail = extra + b'},"error":null,"id":' + identity + b"}"
     if result.pages is None:
         return head + _encode(result.page) + tail
     return _chunks(head, result.pages, tail)
 
 
 def _written(
-    shape: Reads | Writes, outcomes: WriteResult, identity: bytes, *, plain_success: bool, captured_calls: bool
+    shape: Reads | Writes, result: WriteResult, identity: bytes, *, plain_success: bool, captured_calls: bool
 ) -> bytes:
-    errors: list[object] | None = [outcome["error"] for outcome in outcomes.outcomes if outcome["error"]]
+    errors: list[object] | None = [outcome["error"] for outcome in result.outcomes if outcome["error"]]
     if isinstance(shape, Writes) and shape.only_success and not (captured_calls and shape.captured):
-        done, errors = {"success": not errors}, errors or None
+        content, errors = {"success": not errors}, errors or None
     else:
-        done, errors = {shape.key: outcomes.outcomes}, None if plain_success and not errors else errors
-    return b'{"result":' + _encode(done) + b',"error":' + _encode(errors) + b',"id":' + identity + b"}"
+        content, errors = {shape.key: result.outcomes}, None if plain_success and not errors else errors
+    return b'{"result":' + _encode(content) + b',"error":' + _encode(errors) + b',"id":' + identity + b"}"
 
 
 async def _chunks(

@@ -1,4 +1,4 @@
-"""The API's address: credentials, limits, envelope, method, answer, in that order (docs/wire/README.md)."""
+"""The endpoint of the API: checks credentials and limits, reads the envelope, performs the call, and answers."""
 
 import asyncio
 import secrets
@@ -30,7 +30,7 @@ _CHALLENGE: Mapping[str, str] = {"www-authenticate": 'Basic realm="SharpSpring"'
 
 
 class PubApi:
-    """One version of the API; `utc` is v1.2."""
+    """The endpoint of one version of the API (docs/wire/README.md). `utc` is True for v1.2."""
 
     def __init__(
         self, server: Server, keys: Keys, limits: CallLimits, metrics: Metrics, settings: Settings, *, utc: bool
@@ -42,7 +42,7 @@ class PubApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         request = HttpRequest(scope, receive)
         if request.verb not in {"POST", "GET"}:
             await Answer(b"", status=405, headers={"allow": "GET, POST"})(scope, receive, send)
@@ -55,14 +55,14 @@ class PubApi:
             await answer(scope, receive, send)
         except ClientDisconnect:
             facts["cut"] = "client"
-        except (Unavailable, TryAgain):  # the connection ends, so that nobody takes half an answer for a whole one
+        except (Unavailable, TryAgain):  # the connection closes, so that no client takes a part for the whole answer
             facts |= {"cut": "database", "code": Unavailable.code}
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started
         self._metrics.called(facts.get("method", "-"), facts.get("code", 0), seconds)
         log.info("call", **facts, duration_ms=round(seconds * 1000, 2), peer=request.peer)
 
     async def _answer(self, request: HttpRequest) -> tuple[Answer, dict[str, Any]]:
-        """The answer, and what the log says of the call."""
+        """Returns the answer, and the facts of the call for the log."""
         facts: dict[str, Any] = {"request_id": secrets.token_hex(8)}
         try:
             caller = await self._keys.caller(request)
@@ -88,7 +88,7 @@ class PubApi:
         return Answer(content), facts | more
 
     async def _unavailable(self, request: HttpRequest, error: Unavailable) -> Answer:
-        """The answer if the caller cannot be looked up; it has the request's own `id`."""
+        """Returns the answer if the caller cannot be looked up. It has the `id` of the request."""
         try:
             body = await envelope.read_body(request, self._body_limit)
         except ApiError:
@@ -98,9 +98,9 @@ class PubApi:
     async def _perform(
         self, caller: Caller, request: HttpRequest, body: bytes, request_id: str, end: float
     ) -> tuple[bytes | AsyncGenerator[bytes], dict[str, Any]]:
-        """The content of the answer, and what the log says of the call."""
+        """Returns the content of the answer, and the facts of the call for the log."""
         call = envelope.parse(body)
-        if call.error is not None:  # not raised: its traceback would hold the body in memory until a collection
+        if call.error is not None:  # a raised error would keep the body in memory with its traceback
             return envelope.failure(call.error, call.id), {"code": call.error.code}
         company, key = caller.company, caller.key
 

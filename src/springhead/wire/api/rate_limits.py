@@ -1,4 +1,4 @@
-"""The rate limits of the API: calls of a company, and wrong keys of an address (docs/wire/limits.md)."""
+"""The rate limits of the API: calls of a company, and wrong keys from an IP address (docs/wire/limits.md)."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,13 @@ from springhead.store.database.pool import Database
 from springhead.store.database.retry import Attempt, retry
 
 METERS_MAX = 10_000
-"""Companies whose meter is remembered; there are more only while more companies call within one second."""
+"""The most meters in memory. There are more only while more companies call within one second."""
+
 RECHECK = SECOND
-"""Nanoseconds after which a company that has used up its day is looked up in the database again."""
+"""Nanoseconds until the database is asked again whether a company has used up its calls of the day."""
+
 CLOSING = 5.0
-"""Seconds that the server spends on returning unused calls when it stops."""
+"""The longest time in seconds that the server spends on returning unused calls when it stops."""
 
 
 class Meter:
@@ -46,30 +48,30 @@ class Meter:
         self.company = company
         self.limit = RateLimit(company.per_second, company.per_second)
         self.due = 0  # see RateLimit
-        self.lease_size = 0  # calls to lease at a time
-        self.refill_at = 0  # lease more calls when so many are left
-        self.leased = 0  # calls that the database has counted and that nobody has made yet
+        self.lease_size = 0  # the number of calls to lease at a time
+        self.refill_at = 0  # the number of leased calls at which to lease more
+        self.leased = 0  # the number of calls that the database has counted, and that were not made yet
         self.leased_until = 0
-        self.to_return = 0  # calls to return with the next query
-        self.day: date | None = None  # of `leased` and `to_return`
+        self.to_return = 0  # the number of leased calls to return with the next query
+        self.day: date | None = None  # the day of `leased` and `to_return`
         self.day_ends = 0
-        self.refused_until = 0  # calls are refused without a query until then
-        self.allowed_at = 0  # the database allows the next call at this time
-        self.day_used_up = False  # whether the last refusal was for the day
-        self.callers: list[asyncio.Future[None]] = []  # calls that wait for a lease
+        self.refused_until = 0  # until then, calls are refused without a query
+        self.allowed_at = 0  # when the database allows the next call
+        self.day_used_up = False  # whether the last refusal was because of the limit per day
+        self.callers: list[asyncio.Future[None]] = []  # the calls that wait for a lease
         self.leasing: asyncio.Task[None] | None = None
 
     def release(self) -> None:
-        """Mark the leased calls as unused, so that the next query returns them."""
+        """Marks the leased calls as unused, so that the next query returns them."""
         self.to_return += self.leased
         self.leased = 0
 
     def idle(self, now: int) -> bool:
-        """Whether a new meter would be as strict as this one."""
+        """Returns whether a new meter would give the same answers as this meter."""
         return self.leasing is None and self.due <= now and self.refused_until <= now
 
     def refusal(self, now: int) -> ApiError:
-        """The error of the next call, with the time of its retry."""
+        """Returns the error for a call that is refused now, with the seconds until it can be retried."""
         wait = self.allowed_at - now
         if self.day_used_up:
             return DailyLimit({"retryAfter": max(1, -(-wait // SECOND))})
@@ -79,13 +81,13 @@ class Meter:
 class CallLimits:
     """Counts the calls of every company, and refuses calls beyond its limits.
 
-    `alone` says that no other server process uses the database. This process then counts the calls of a second in
-    memory, and leases the calls of a day from the database, at most a 250th of the day at a time. `kill -9` loses at
-    most one lease. Otherwise the database counts both limits by its own clock, and concurrent calls of a company share
-    one query. This is exact below 100 calls per second; above that, each process leases the calls of a twentieth of a
-    second, and returns unused calls after a second.
+    `alone` says that no other server process uses the database. Then this process counts the calls of a second in
+    memory, and leases the calls of a day from the database, at most 0.4 % of the day at a time. `kill -9` loses at most
+    one lease. Otherwise the database counts both limits by its own clock, and concurrent calls of a company share one
+    query. This is exact for limits below 100 calls per second. For higher limits, each process leases the calls of
+    50 ms at a time, and returns unused calls after a second.
 
-    Only the database's clock ends a day. A clock that is set back gives away no calls.
+    A day ends by the database's clock. A clock that is set back allows no additional calls.
     """
 
     def __init__(self, database: Database, *, alone: bool, enabled: bool = True) -> None:
@@ -96,10 +98,10 @@ class CallLimits:
         self._returning: set[asyncio.Task[None]] = set()
 
     async def spend(self, company: Company) -> None:
-        """Count one call of the company.
+        """Counts one call of the company.
 
-        Raises SecondLimit or DailyLimit, with `data.retryAfter` in seconds, if the call is beyond a limit; a refused
-        call is not counted. Raises Unavailable if the database is needed and cannot count.
+        Raises SecondLimit or DailyLimit, with `data.retryAfter` in seconds, if the call is beyond a limit. A refused
+        call is not counted. Raises Unavailable if the database must count the call and does not answer.
         """
         if not self._enabled:
             return
@@ -126,7 +128,7 @@ class CallLimits:
             raise
 
     async def close(self) -> None:
-        """Return the leased calls that nobody has made. No call may be counted afterwards."""
+        """Returns the unused leased calls to the database. No call may be counted afterwards."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSING):
                 await self._return_all()
@@ -141,7 +143,7 @@ class CallLimits:
                 group.create_task(self._return(unused))
 
     def _meter(self, company: Company) -> Meter:
-        """The company's meter, set to the current limits of the company."""
+        """Returns the company's meter, with the current limits of the company."""
         meter = self._meters.get(company.id)
         if meter is None:
             self._evict()
@@ -160,7 +162,7 @@ class CallLimits:
         return meter
 
     def _evict(self) -> None:
-        """Makes room: forgets the two meters that were checked longest ago, unless they limit calls now."""
+        """If there are too many meters, drops the two that were checked longest ago, unless they limit calls now."""
         for _ in range(2 if len(self._meters) >= METERS_MAX else 0):
             key = next(iter(self._meters))
             meter = self._meters.pop(key)
@@ -177,10 +179,10 @@ class CallLimits:
             try:
                 await self._query(meter, 0)
             except Unavailable:
-                return  # the lease is lost, see docs/decisions/0010-call-limits.md
+                return  # the day's count stays too high by this lease (docs/decisions/0010-call-limits.md)
 
     async def _leased_call(self, meter: Meter) -> None:
-        """Wait until the database has granted a call."""
+        """Waits until the database has granted a call."""
         future = asyncio.get_running_loop().create_future()
         meter.callers.append(future)
         if meter.leasing is None:
@@ -188,11 +190,11 @@ class CallLimits:
         await future
 
     def _start_leasing(self, meter: Meter) -> None:
-        # In a task of its own: the call that starts it may be cancelled while other calls wait for the same answer.
+        # A task of its own, because the call that starts it may be cancelled while other calls wait for the lease.
         meter.leasing = asyncio.ensure_future(self._lease_until_served(meter))
 
     async def _lease_until_served(self, meter: Meter) -> None:
-        """Lease calls until no caller waits."""
+        """Leases calls until no caller waits."""
         callers: list[asyncio.Future[None]] = []
         try:
             while True:
@@ -217,7 +219,7 @@ class CallLimits:
             meter.leasing = None
 
     async def _lease(self, meter: Meter, callers: int) -> bool:
-        """Lease calls for the callers, and up to `lease_size`. Returns False if the limits changed during the query."""
+        """Leases a call for each caller, and up to `lease_size`. Returns False if the limits changed meanwhile."""
         sent = monotonic_ns()
         if sent >= meter.leased_until:
             meter.release()
@@ -226,7 +228,7 @@ class CallLimits:
         grant = await self._query(meter, calls)
         received = monotonic_ns()
         if grant.day != meter.day:
-            meter.leased = meter.to_return = 0  # they belong to a day that is over
+            meter.leased = meter.to_return = 0  # they belong to a past day
         meter.day = grant.day
         meter.day_ends = sent + grant.day_left_us * 1000
         meter.leased += grant.granted
@@ -235,8 +237,8 @@ class CallLimits:
             meter.release()
             return False
         if grant.granted < callers:
-            # The database read its clock between `sent` and `received`. A lease ends early, counted from `sent`; a
-            # wait ends late, counted from `received`: a caller that waits as long as it is told is let in.
+            # The database read its clock between `sent` and `received`. A lease is counted from `sent`, so that it
+            # never ends late. A wait is counted from `received`, so that a caller who waited is not refused again.
             meter.day_used_up = grant.used >= limits[1]
             if meter.day_used_up:
                 meter.allowed_at = received + grant.day_left_us * 1000
@@ -246,11 +248,11 @@ class CallLimits:
         return True
 
     async def _query(self, meter: Meter, calls: int) -> call_counts.Grant:
-        # Returned calls are forgotten before the query: if its answer is lost, nobody knows whether they were counted.
+        # Reset before the query: if its answer is lost, the calls may be returned already, and must not be again.
         to_return, meter.to_return = meter.to_return, 0
 
         async def take(attempt: Attempt) -> call_counts.Grant:
-            if attempt.skip_locked:  # the row of the company's count: one wait for it is the longest a call may take
+            if attempt.skip_locked:  # the call has waited for the lock of the count once, and has no time for more
                 raise Unavailable
             async with self._database.company(meter.company.id) as tx:
                 return await call_counts.take(
@@ -271,7 +273,7 @@ def _limits(meter: Meter) -> tuple[int, int]:
 
 
 def _serve(meter: Meter, callers: list[asyncio.Future[None]]) -> list[asyncio.Future[None]]:
-    """Gives each caller a leased call, first come, first served. Returns the callers that got none."""
+    """Gives each caller a leased call, first come, first served. Returns the callers for whom no call is left."""
     for index, caller in enumerate(callers):
         if not caller.done():
             if not meter.leased:
@@ -289,26 +291,28 @@ def _refuse(callers: list[asyncio.Future[None]], meter: Meter) -> None:
 
 
 def _seconds(nanoseconds: int) -> float:
-    """Seconds, rounded up to a multiple of 1 ms, and at least 1 ms."""
+    """Returns the seconds, rounded up to whole milliseconds, and at least 1 ms."""
     return max(1, -(-nanoseconds // 1_000_000)) / 1000
 
 
 class WrongKeyLimit:
-    """Delays the answer to an address that keeps sending wrong credentials. A valid key is never delayed."""
+    """Delays answers to an IP address that keeps sending wrong credentials. A valid key is never delayed."""
 
     BURST = 20
+    """The number of wrong credentials from an IP address that are answered at once."""
     PER_SECOND = 5.0
+    """The number of wrong credentials per second that are answered at once after the burst."""
     DELAY = 1.0
-    """Seconds that an answer is delayed beyond the limit."""
+    """Seconds by which an answer beyond the limit is delayed."""
     DELAYED_MAX = 500
-    """Answers that are delayed at a time; the server keeps no more of them in memory."""
+    """The most answers that are delayed at a time, so that they do not fill the memory. Others are sent at once."""
 
     def __init__(self) -> None:
         self._limit = KeyedRateLimit(per_second=self.PER_SECOND, burst=self.BURST, count_refused=True)
         self._delayed = 0
 
     async def wrong_key(self, address: str) -> None:
-        """Count wrong credentials from an address. Returns after a delay if the address is beyond the limit."""
+        """Counts wrong credentials from an IP address. Waits for DELAY if the address is beyond the limit."""
         if self._limit.allows(address, monotonic_ns()) or self._delayed >= self.DELAYED_MAX:
             return
         self._delayed += 1

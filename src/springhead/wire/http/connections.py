@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Protocol
 
 SWEEP_SECONDS = 0.25
-"""Time between two checks of all deadlines; a late client is noticed so much later at most."""
+"""Seconds between two checks of all deadlines. A missed deadline is noticed at most so much later."""
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d{0,5})?")
 
@@ -20,7 +20,7 @@ class RegisteredConnection(Protocol):
     write_deadline: float
 
     def late(self, now: float) -> None:
-        """Called after a deadline has passed."""
+        """Handles a missed deadline. `now` is the time of the event loop."""
         ...
 
 
@@ -34,21 +34,21 @@ class Connections:
         self.cap = cap
         self.open: set[RegisteredConnection] = set()
         self.idle: dict[RegisteredConnection, None] = {}
-        """The connections without a request; the connection that is idle for longest comes first."""
+        """The connections without a request, longest idle first."""
         self.accepted = 0
         self.evicted = 0
-        """Idle connections that were closed to make room for new connections."""
+        """The number of idle connections that were closed to make room for new connections."""
         self.refused = 0
-        """New connections that were closed because the limit was reached and no connection was idle."""
+        """The number of new connections that were closed, because the server was full and no connection was idle."""
         self.bad_requests = 0
-        """Requests that were refused as malformed or too large (400, 414, 431) before an app saw all of them."""
+        """The number of requests that were refused as malformed or too large (400, 414, 431)."""
         self.deadlines: dict[str, int] = {"header": 0, "idle": 0, "body": 0, "write": 0, "linger": 0}
-        """Connections that were closed after a deadline, by the deadline that passed."""
+        """The number of connections that were closed after a missed deadline, by deadline."""
         self._hosts: frozenset[bytes | None] = frozenset(_host_name(host.encode("idna")) for host in allowed_hosts)
         self.serves_host = lru_cache(maxsize=1024)(self._serves_host)
 
     def admit(self, connection: RegisteredConnection) -> bool:
-        """Register a new connection. Returns False, and the caller closes it, if the server is full.
+        """Registers a new connection. Returns False if the server is full; then the caller closes the connection.
 
         A full server first closes the connection that is idle for longest.
         """
@@ -61,19 +61,19 @@ class Connections:
         return True
 
     def drop(self, connection: RegisteredConnection) -> None:
-        """Remove a closed connection."""
+        """Removes a closed connection."""
         self.open.discard(connection)
         self.idle.pop(connection, None)
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start to check the deadlines, on this event loop."""
+        """Checks all deadlines now, and again every SWEEP_SECONDS, on this event loop."""
         loop.call_later(SWEEP_SECONDS, self.watch, loop)
         now = loop.time()
         for connection in [conn for conn in self.open if conn.deadline <= now or conn.write_deadline <= now]:
             connection.late(now)
 
     def _evict(self) -> bool:
-        # Spares connections whose last answer is not sent yet. The number of tries bounds the cost of a new connection.
+        # Skips connections whose last answer is not sent yet. Tries only 16, to bound the cost of a new connection.
         for candidate in islice(self.idle, 16):
             if candidate.transport.get_write_buffer_size() == 0:
                 self.evicted += 1
@@ -88,6 +88,6 @@ class Connections:
 
 
 def _host_name(host: bytes) -> bytes | None:
-    """The host name in the value of a Host header, without port; None if the value is no host."""
+    """Returns the host name in the value of a Host header, without port, or None if the value is malformed."""
     match = _HOST.fullmatch(host)
     return match[1].lower().rstrip(b".") if match else None

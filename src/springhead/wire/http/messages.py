@@ -10,28 +10,32 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 HEADERS = 100
-"""Most header lines of one request (431)."""
+"""The most header lines of a request (431)."""
+
 HEADER_BYTES = 32 * 1024
-"""Most bytes of all header names and values of one request (431)."""
+"""The most bytes of all header names and values of a request (431)."""
+
 URI_BYTES = 16 * 1024
-"""Longest request target (414)."""
+"""The most bytes of a request target (414)."""
+
 LONGEST_HOST = 261
-"""A DNS name, a colon and a port."""
+"""The most bytes of a Host header: a DNS name, a colon and a port."""
+
 CHUNK_BYTES = 65_536
-"""Bytes of a response that are sent at a time. The next chunk waits until the connection takes it."""
+"""A response is sent in chunks of this many bytes. The next chunk waits until the connection accepts it."""
 
 SAFE_HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
 }
-"""Headers of every response that does not replace them."""
+"""The default headers of every response."""
 
 # The head of a request
 
 
 class RequestRefused(Exception):
-    """The HTTP server refuses a request before the app sees all of it. The client gets the status and the reason."""
+    """Raised for a request that the HTTP server refuses. The client gets the status and the reason."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -39,7 +43,7 @@ class RequestRefused(Exception):
         self.reason = reason
 
     def response(self) -> bytes:
-        """The response, as bytes for the connection."""
+        """Returns the response, as bytes for the connection."""
         text = f"{self.status.phrase}: {self.reason}\n".encode("ascii")
         return (
             b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -51,12 +55,12 @@ class RequestRefused(Exception):
 def check_head(
     url: bytes, headers: list[tuple[bytes, bytes]], version: str, serves: Callable[[bytes], bool], maybe_large: bool
 ) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
-    """Returns path, query and headers of a request; the Host header names the host of the request target.
+    """Returns path, query and headers of a request. The Host header has the host of the request target, if it has one.
 
-    Without `maybe_large` the caller knows that the headers are smaller than HEADER_BYTES, and they are not counted.
+    `maybe_large` is False if the caller knows that the headers have fewer than HEADER_BYTES; then they are not counted.
     Raises RequestRefused if the head is too long, if the Host header is missing (HTTP/1.0 needs none) or repeated, if
-    `serves` does not know the host, and if the target is neither a path nor an http address. Clients that take the
-    server for a proxy send an http address.
+    `serves` returns False for the host, or if the target is neither a path nor an http URL. Clients that believe to
+    talk to a proxy send an http URL.
     """
     if len(url) > URI_BYTES or len(headers) > HEADERS or (maybe_large and _size(headers) > HEADER_BYTES):
         raise head_too_large(url)
@@ -80,7 +84,7 @@ def check_head(
 
 
 def head_too_large(url: bytes) -> RequestRefused:
-    """The refusal of a head that is too long: 414 if the target is too long, else 431."""
+    """Returns the refusal of a head that is too long: 414 if the target is too long, otherwise 431."""
     if len(url) > URI_BYTES:
         return RequestRefused(HTTPStatus.REQUEST_URI_TOO_LONG, "the request target is too long")
     return RequestRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too many or too long header lines")
@@ -91,7 +95,7 @@ def _size(headers: list[tuple[bytes, bytes]]) -> int:
 
 
 def _split_absolute(url: bytes) -> tuple[bytes, bytes]:
-    """Path with query, and host, of a target like `http://host/path?query` (RFC 9112, 3.2.2)."""
+    """Returns the path with the query, and the host, of a target like `http://host/path?query` (RFC 9112, 3.2.2)."""
     scheme, mark, rest = url.partition(b"://")
     if not mark or scheme.lower() not in {b"http", b"https"}:
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "this request target is not served here")
@@ -104,13 +108,13 @@ def _split_absolute(url: bytes) -> tuple[bytes, bytes]:
 
 
 class BodyTooLarge(Exception):
-    """The body of a request is longer than the app takes."""
+    """Raised for a request whose body is longer than the app allows."""
 
 
 class BoundedBody:
-    """The body of one request, of at most `limit` bytes: read whole with `read`, or passed on with `receive`.
+    """The body of one request, of at most `limit` bytes. `read` returns the whole body, `receive` a part of it.
 
-    Raises BodyTooLarge at once if the Content-Length is above the limit, and otherwise as soon as too much has arrived.
+    Raises BodyTooLarge at once if the Content-Length is above the limit, otherwise when more bytes have arrived.
     """
 
     __slots__ = ("_limit", "_receive", "_received")
@@ -122,7 +126,7 @@ class BoundedBody:
                 raise BodyTooLarge
 
     async def read(self) -> bytes:
-        """The whole body. Raises ClientDisconnect if the client closes the connection before the end of the body."""
+        """Returns the body. Raises ClientDisconnect if the client closes the connection before the end of the body."""
         chunks: list[bytes] = []
         more = True
         while more:
@@ -134,7 +138,7 @@ class BoundedBody:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def receive(self) -> Message:
-        """The next ASGI message, for a parser that reads the body itself."""
+        """Returns the next ASGI message, for a parser that reads the body itself."""
         message = await self._receive()
         self._count(message)
         return message
@@ -148,7 +152,7 @@ class BoundedBody:
 
 
 class HttpRequest:
-    """One HTTP request of an ASGI app: a fraction of the cost of starlette's Request."""
+    """One HTTP request of an ASGI app. It costs a fraction of starlette's Request."""
 
     __slots__ = ("_receive", "_scope", "headers", "verb")
 
@@ -169,20 +173,20 @@ class HttpRequest:
 
     @property
     def peer(self) -> str:
-        """The address of the client; of a trusted proxy's client, if the request came through one."""
+        """The IP address of the client, also if the request came through a trusted proxy."""
         client = self._scope.get("client")
         return client[0] if client else "-"
 
     def header(self, name: bytes) -> list[str]:
-        """All values of a header; `name` is lower-case."""
+        """Returns all values of a header. `name` is in lower case."""
         return [value.decode("latin-1") for key, value in self.headers if key == name]
 
     def first_header(self, name: bytes) -> bytes:
-        """The first value of a header, or nothing; `name` is lower-case."""
+        """Returns the first value of a header, or b"". `name` is in lower case."""
         return next((value for key, value in self.headers if key == name), b"")
 
     async def body(self, limit: int) -> bytes:
-        """The whole body. Raises BodyTooLarge, and ClientDisconnect (see BoundedBody)."""
+        """Returns the whole body. Raises BodyTooLarge or ClientDisconnect (see BoundedBody)."""
         return await BoundedBody(self._scope, self._receive, limit).read()
 
 
@@ -200,9 +204,10 @@ def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 class Answer:
-    """An HTTP response: a whole body (bytes), or a generator of bytes that is read while it is sent.
+    """An HTTP response. The body is bytes, or a generator of bytes that runs while the response is sent.
 
-    `headers` are added to SAFE_HEADERS, and replace those of the same name. An empty `content_type` sends none.
+    `headers` are added to SAFE_HEADERS, and replace headers of the same name. With an empty `content_type`, the
+    response has no Content-Type.
     """
 
     def __init__(
@@ -222,7 +227,7 @@ class Answer:
             self._headers = [header for header in self._headers if header[0] not in replaced] + added
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response. Raises ClientDisconnect if the client closes the connection while chunks are generated."""
+        """Sends the response. Raises ClientDisconnect if the client disconnects while the body is generated."""
         headers = [*self._headers]
         if isinstance(self.body, bytes):
             headers.append((b"content-length", str(len(self.body)).encode()))
@@ -235,7 +240,7 @@ class Answer:
             async with aclosing(self.body) as generated:
                 async for part in generated:
                     for start in range(0, len(part), CHUNK_BYTES):
-                        if disconnected.done():  # `send` would drop the rest, and the generator would run to its end
+                        if disconnected.done():  # `send` would discard the rest, and the generator would run on
                             raise ClientDisconnect
                         chunk = part[start : start + CHUNK_BYTES]
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -245,7 +250,7 @@ class Answer:
 
 
 async def _disconnect(receive: Receive) -> None:
-    """Returns when the client has closed the connection. The body of the request has been read before."""
+    """Waits until the client closes the connection. The body of the request was read before."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -257,10 +262,10 @@ async def _send_whole(body: bytes, send: Send) -> None:
 
 
 class ResponseStream:
-    """The transport of a request's response: sends head and body together, and leaves closing to the connection.
+    """The transport of a request's response. Sends head and body together, and calls `finish` instead of closing.
 
-    uvicorn writes the head and the body of a response apart. That costs a second system call, and wakes the client
-    twice.
+    uvicorn writes the head and the body of a response separately, which costs a second system call, and wakes the
+    client twice.
     """
 
     __slots__ = ("_call_soon", "_finish", "_head", "_write", "is_closing")
@@ -275,7 +280,7 @@ class ResponseStream:
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
-        """Write to the connection. A head waits for the next write, or for the next turn of the event loop."""
+        """Writes to the connection. A head waits for the next write, or for the next turn of the event loop."""
         if data.startswith(b"HTTP/1.1 "):
             self._head += data
             self._call_soon(self._flush)
@@ -284,7 +289,7 @@ class ResponseStream:
         self._head = b""
 
     def close(self) -> None:
-        """End the response."""
+        """Ends the response."""
         self._flush()
         self._finish()
 

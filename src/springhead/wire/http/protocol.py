@@ -1,6 +1,6 @@
-"""One HTTP connection with deadlines and limits: uvicorn's httptools protocol, made strict.
+"""One HTTP connection with deadlines and limits: a stricter version of uvicorn's httptools protocol.
 
-Deadlines are plain numbers that `Connections.watch` compares with the clock, so a request needs no timer.
+Deadlines are numbers that `Connections.watch` compares with the clock, so a request needs no timer of its own.
 tests/wire/test_uvicorn.py lists the parts of uvicorn that this module uses.
 """
 
@@ -23,27 +23,34 @@ from springhead.wire.http.connections import Connections
 from springhead.wire.http.messages import HEADER_BYTES, RequestRefused, ResponseStream, check_head, head_too_large
 
 FRAMING_BYTES = 64 * 1024
-"""Most bytes in a row that are not body: an unfinished head, trailers, chunk extensions (431)."""
-PIPELINE = 100
-"""Most pipelined requests of one connection: sent before the answer of the first one."""
-BODY_RATE = 16 * 1024
-"""Bytes per second that a body must reach after `body_timeout`."""
-WRITE_RATE = 1024
-"""Bytes per second that a client must read; a slower connection counts as stuck."""
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 64 * 1024 * 1024
-"""How long, and how much, the server reads and discards after an answer that came before the end of the body.
+"""The most bytes in a row that are not body: an unfinished head, trailers, chunk extensions (431)."""
 
-The system resets a socket that is closed with unread input, and the client would lose the answer.
+PIPELINE = 100
+"""The most pipelined requests of one connection, which the client sends before the answer to the first request."""
+
+BODY_RATE = 16 * 1024
+"""The lowest rate of a body in bytes per second, after `body_timeout`."""
+
+WRITE_RATE = 1024
+"""The lowest rate in bytes per second at which a client must read. A slower connection counts as stuck."""
+
+LINGER_SECONDS = 2.0
+"""The longest time that the server reads and discards input, if it answers before the end of the body.
+
+The system resets a socket that is closed with unread input, and then the client loses the answer.
 """
 
+LINGER_BYTES = 64 * 1024 * 1024
+"""The most bytes that the server reads and discards in that time."""
+
 HEAD, IDLE, BODY, WORK, LINGER, CLOSING = range(6)
-"""What a connection waits for (`Connection.phase`)."""
+"""The phases of a connection (`Connection.phase`), each with its own deadline."""
+
 _DEADLINES = {HEAD: "header", IDLE: "idle", BODY: "body", LINGER: "linger", CLOSING: "write"}
 
 
 class Connection(HttpToolsProtocol):
-    """One connection: refuses malformed and oversized requests, starts the app for the others, closes late clients."""
+    """One connection. Refuses malformed and oversized requests, runs the app for the others, closes late clients."""
 
     def __init__(
         self,
@@ -62,22 +69,22 @@ class Connection(HttpToolsProtocol):
         self.phase = HEAD
         self.deadline = inf
         self.write_deadline = inf
-        self.unsent_bytes = 0  # in the write buffer when write_deadline was set
-        self.head_started = False  # part of a request's head has arrived
+        self.unsent_bytes = 0  # bytes in the write buffer when write_deadline was set
+        self.head_started = False  # whether a part of a request's head has arrived
         self.client_keeps_alive = True  # whether the connection can stay open after the request being read
-        self.framing_bytes = 0  # in a row, that were not body
-        self.body_bytes = 0  # of the request being answered
+        self.framing_bytes = 0  # bytes in a row that were not body
+        self.body_bytes = 0  # bytes of the body of the request being answered
         self.body_start = 0.0
         self.discarded_bytes = 0
-        self.half_closed = False  # the client sends no more, and waits for answers
-        self.answering: RequestResponseCycle | None = None  # `self.cycle` is the request being read
-        self.pipelined: deque[RequestResponseCycle] = deque()  # read, and answered after `answering`
-        self.refusal: RequestRefused | None = None  # of a pipelined request; sent after the answers before it
+        self.half_closed = False  # whether the client has closed its side, and waits for answers
+        self.answering: RequestResponseCycle | None = None  # the request being answered; `cycle` is the one being read
+        self.pipelined: deque[RequestResponseCycle] = deque()  # requests that were read, and wait for their answers
+        self.refusal: RequestRefused | None = None  # of a pipelined request; sent after the earlier answers
 
     # Called by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock for the first request, unless the server is full."""
+        """Sets the deadline for the first request. Aborts the connection if the server is full."""
         if not self.register.admit(self):
             self.transport = transport
             transport.abort()
@@ -87,7 +94,7 @@ class Connection(HttpToolsProtocol):
         self.deadline = self.loop.time() + self.settings.header_timeout
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the app of every unanswered request that its client is gone."""
+        """Tells the app of every unanswered request that its client has disconnected."""
         self.register.drop(self)
         for cycle in (self.answering, *self.pipelined):
             if cycle is not None and not cycle.response_complete:
@@ -96,7 +103,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser. Discards the data if no further request is answered."""
+        """Feeds the parser. Discards the data if the connection answers no further request."""
         if self.phase >= LINGER or self.refusal is not None or self.half_closed:
             self.discarded_bytes += len(data)
             if self.discarded_bytes > LINGER_BYTES:
@@ -112,14 +119,14 @@ class Connection(HttpToolsProtocol):
             malformed = RequestRefused(HTTPStatus.BAD_REQUEST, "malformed request")
             self.refuse(cause if isinstance(cause, RequestRefused) else malformed)
         else:
-            if self.phase == IDLE:  # the data was less than a head
+            if self.phase == IDLE:  # the data was only a part of a head
                 self.phase = HEAD
                 self.deadline = self.loop.time() + self.settings.header_timeout
             if self.framing_bytes > FRAMING_BYTES:
                 self.refuse(head_too_large(self.url))
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Returns True, which keeps the connection open, if the client waits for answers to whole requests."""
+        """Returns True, which keeps the connection open, if complete requests still wait for their answers."""
         if self.answering is None or self.phase >= LINGER:
             return False
         if self.cycle.more_body:
@@ -130,27 +137,27 @@ class Connection(HttpToolsProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """Start the clock: the client does not read."""
+        """Sets the write deadline, because the client does not read."""
         self.flow.pause_writing()
         self.unsent_bytes = self.transport.get_write_buffer_size()
         self.write_deadline = self.loop.time() + self.settings.write_timeout
 
     def resume_writing(self) -> None:
-        """Stop the clock: the client reads again."""
+        """Clears the write deadline, because the client reads again."""
         self.flow.resume_writing()
         self.write_deadline = inf
 
     # Called by the parser
 
     def on_message_begin(self) -> None:
-        """Prepare for a request whose first byte has arrived."""
+        """Prepares for a request whose first byte has arrived."""
         self.head_started = True
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
-        """Check the head, and start the app or queue the request behind the one being answered."""
+        """Checks the head, then starts the app, or queues the request if an earlier request is being answered."""
         parser = self.parser
         method = parser.get_method()
         if parser.should_upgrade():
@@ -190,22 +197,22 @@ class Connection(HttpToolsProtocol):
             self.pipelined.append(cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Hand a part of the body to the app. Stops reading while the client is faster than the app."""
+        """Passes a part of the body to the app. Pauses reading while the client is faster than the app."""
         self.framing_bytes = 0
         cycle = self.cycle
         if cycle.response_complete:
             return
         cycle.body += body
         if cycle is self.answering:
-            self.body_bytes += len(body)  # `late` postpones the deadline by them
+            self.body_bytes += len(body)  # `late` postpones the deadline by the time that they may take
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        """End the wait for the client: the request has arrived completely."""
+        """Clears the deadline, because the request has arrived completely."""
         if self.head_started:
-            return  # the head of an upgrade
+            return  # only the head of a request with an upgrade
         self.framing_bytes = 0
         cycle = self.cycle
         if not cycle.response_started:
@@ -217,8 +224,8 @@ class Connection(HttpToolsProtocol):
             self.deadline = inf
 
     def _read_without_upgrade(self, rest: bytes) -> None:
-        # An offer to change the protocol is ignored (RFC 9110, 7.8). Java's HttpClient sends one with its first POST.
-        # The parser would skip the body, so it gets the head again without the offer.
+        # The server ignores an Upgrade header (RFC 9110, 7.8), which Java's HttpClient sends with its first POST.
+        # The parser would skip the body, so it gets the head again without that header.
         version = self.parser.get_http_version().encode("ascii")
         head = [b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)]
         head += [b"%s: %s\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
@@ -235,12 +242,12 @@ class Connection(HttpToolsProtocol):
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
-            access_log=False,  # it would contain the query string, and with it the secretKey
+            access_log=False,  # the access log would contain the query string, and with it the secretKey
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            # False until the body has arrived completely: an earlier answer has `connection: close`, and the client
-            # stops sending (curl does).
+            # False until the body has arrived completely: an answer before that has `connection: close`, so that the
+            # client stops sending (as curl does).
             keep_alive=False,
             on_response=self.on_response_complete,
         )
@@ -256,13 +263,13 @@ class Connection(HttpToolsProtocol):
         else:
             self.phase = WORK
             self.deadline = inf
-        # A new context: a pipelined request would inherit the log context of the request before it.
+        # A new context, because a pipelined request would inherit the log context of the request before it.
         task = self.loop.create_task(cycle.run_asgi(cast("Any", self).app), context=contextvars.Context())
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request, or wait for one."""
+        """Starts the next pipelined request, or waits for a new request."""
         self.server_state.total_requests += 1
         self.answering = None
         if self.phase >= LINGER or self.transport.is_closing():
@@ -278,7 +285,7 @@ class Connection(HttpToolsProtocol):
         else:
             self.register.idle[self] = None
             if self.head_started:
-                self.framing_bytes += HEADER_BYTES  # the bytes that came with the request before were not counted
+                self.framing_bytes += HEADER_BYTES  # stands for bytes that came with the earlier request, uncounted
                 self.phase = HEAD
                 self.deadline = self.loop.time() + self.settings.header_timeout
             else:
@@ -286,7 +293,7 @@ class Connection(HttpToolsProtocol):
                 self.deadline = self.loop.time() + self.settings.keep_alive
 
     def refuse(self, refusal: RequestRefused) -> None:
-        """Answer a malformed or oversized request, after the answers to the requests before it, and close."""
+        """Refuses a malformed or oversized request, after the answers to earlier requests, and closes."""
         self.register.bad_requests += 1
         self._stop_with(refusal)
 
@@ -298,7 +305,7 @@ class Connection(HttpToolsProtocol):
             self.refusal = refusal
             self.flow.pause_reading()
             return
-        if answering is not None:  # its body is broken: the app gets no more of it
+        if answering is not None:  # its body is malformed or late: the app gets no more of it
             answering.disconnected = True
             answering.message_event.set()
         if answering is None or not answering.response_started:
@@ -308,14 +315,14 @@ class Connection(HttpToolsProtocol):
     # The end of a connection
 
     def finish(self) -> None:
-        """Close after an answer. Reads on for a moment first, if the client is still sending."""
+        """Closes after an answer. If the client is still sending, lingers first."""
         if self.answering is not None and self.answering.more_body and not self.transport.is_closing():
             self.linger()
         else:
             self.close()
 
     def linger(self) -> None:
-        """End the answers, and read on for a moment: otherwise the client could not read the last answer."""
+        """Sends no more answers, but reads and discards input for a while, so that the client gets the last answer."""
         self.phase = LINGER
         self.deadline = self.loop.time() + LINGER_SECONDS
         self.answering = None
@@ -326,13 +333,13 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
 
     def close(self) -> None:
-        """Close when all written bytes are sent, after `write_timeout` at the latest."""
+        """Closes when all written bytes are sent, after `write_timeout` at the latest."""
         self.phase = CLOSING
         self.deadline = self.loop.time() + self.settings.write_timeout
         self.transport.close()
 
     def late(self, now: float) -> None:
-        """Close the connection, because a deadline has passed; postpone it if the client is not at fault."""
+        """Closes the connection after a missed deadline; postpones the deadline if the client is not at fault."""
         if self.write_deadline <= now:
             unsent_bytes = self.transport.get_write_buffer_size()
             if unsent_bytes <= self.unsent_bytes - self.settings.write_timeout * WRITE_RATE:
@@ -345,7 +352,7 @@ class Connection(HttpToolsProtocol):
         phase = self.phase
         if phase == BODY:
             if self.flow.read_paused or self.cycle.waiting_for_100_continue:
-                self.body_start = now  # the app has not read what arrived, or not asked for the body yet
+                self.body_start = now  # the client waits for the app to read, or to ask for the body
             self.deadline = self.body_start + self.settings.body_timeout + self.body_bytes / BODY_RATE
             if self.deadline > now:
                 return
@@ -358,7 +365,7 @@ class Connection(HttpToolsProtocol):
         self.close()
 
     def shutdown(self) -> None:
-        """Close because the server stops: now if no request is unanswered, else after the answers."""
+        """Closes because the server stops: at once, or after the running answer."""
         if self.answering is None:
             self.close()
         else:

@@ -25,19 +25,19 @@ WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str], None], outgoing: int = 0) -> None:
-    """Serve `app` on `settings.host`:`settings.port` (0: any free port) until SIGTERM or SIGINT, then return.
+    """Serves `app` on `settings.host`:`settings.port` (0: any free port) until SIGTERM or SIGINT, then returns.
 
     `outgoing` is the number of connections that the app may open to other hosts; file descriptors are reserved for
     them. `on_ready` gets the address ("http://host:port") as soon as the app's lifespan has started and the port
     listens. The first signal stops new connections, lets running requests finish for up to
-    `settings.shutdown_timeout` seconds, and ends the lifespan. A second signal ends everything at once. Both return
-    normally, so that the caller can clean up.
+    `settings.shutdown_timeout` seconds, and ends the lifespan. A second signal ends everything at once. In both cases
+    this returns normally, so that the caller can clean up.
 
     Raises OSError if the address cannot be bound, and SystemExit(3) if the app's lifespan fails to start (uvicorn has
     logged the cause).
 
     The app must bound the bodies that it reads (BoundedBody), and send long answers in chunks of at most 64 KiB, each
-    after the `send` of the chunk before (Answer). Only then do slow clients need no memory.
+    after the previous `send` has returned (Answer). Otherwise slow clients cost memory.
     """
     register = Connections(_fit_descriptors(settings.connections, settings.pool_size, outgoing), settings.allowed_hosts)
     with _bind(settings.host, settings.port) as listener:
@@ -59,7 +59,7 @@ def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str],
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, except that a signal is not raised again after the end, and a second signal ends it at once."""
+    """uvicorn's server, but a second signal ends it at once, and no signal is raised again after the shutdown."""
 
     def __init__(self, config: uvicorn.Config, register: Connections, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -86,7 +86,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for stop in self.lifespan.state.get("on_stop", ()):  # ends requests that wait for an event
+        for stop in self.lifespan.state.get("on_stop", ()):  # ends the requests that wait for a change
             stop()
         await super().shutdown(sockets)
 
@@ -103,7 +103,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        # Ends at once on a second signal, and if the server has not started yet.
+        # Ends at once on a second signal, or if the server has not started yet.
         if self.should_exit or not self.started:
             self.force_exit = True
             self._cancel_serve()
@@ -131,7 +131,7 @@ def _address(host: str, listener: socket.socket) -> str:
 
 
 def _fit_descriptors(connections: int, pool_size: int, outgoing: int) -> int:
-    """Raises this process's limit of open files for all connections. Returns the number of clients that fit.
+    """Raises the process's limit of open files as needed. Returns the number of client connections that fit.
 
     If the system grants fewer descriptors, clients and outgoing connections share them, because outgoing connections
     rarely reach their maximum.
