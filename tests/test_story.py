@@ -45,7 +45,7 @@ def springhead(data: Path, *words: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_companies_on_one_server_know_nothing_of_each_other(given_company: Callable[..., Company]) -> None:
+def test_companies_on_one_server_cannot_see_each_other(given_company: Callable[..., Company]) -> None:
     first, second, third = given_company(), given_company(), given_company()
 
     mine = [
@@ -101,7 +101,7 @@ def test_keys_are_made_and_revoked_on_the_command_line_beside_the_running_server
     plain.close()
 
 
-def test_plain_success_answers_null_to_writes_that_went_through_and_the_list_to_others(
+def test_plain_success_gives_null_for_successful_writes_and_the_list_for_others(
     server: Server, company: Company
 ) -> None:
     _, plain = another_key(server, company, plain_success=True)
@@ -158,7 +158,7 @@ def test_both_addresses_work_with_and_without_the_slash_and_headers_do_as_well(c
         assert (status, body) == (401, b'"Unable to determine clusterID from provided accountID/secretKey"')
 
 
-def test_create_or_update_as_clients_have_to_do_it(company: Company) -> None:
+def test_a_create_that_falls_back_to_an_update_works_as_in_clients(company: Company) -> None:
     def upsert(email: str, **values: str) -> str:
         answer = company.envelope("createLeads", {"objects": [{"emailAddress": email, **values}]})
         if not answer["error"]:
@@ -238,7 +238,7 @@ def _second_call(limited: Server) -> tuple[float, dict[str, Any] | None, list[An
     return seconds, refusal, leads
 
 
-def test_the_limit_of_a_day_is_106_and_other_companies_go_on(limited: Server) -> None:
+def test_the_limit_of_a_day_is_106_and_other_companies_are_not_affected(limited: Server) -> None:
     company, other = new_company(limited, per_second=500, per_day=30), new_company(limited, per_second=500)
 
     def codes(_: int) -> list[int]:
@@ -272,7 +272,7 @@ def test_both_versions_and_all_keys_of_a_company_count_together(limited: Server)
         caller.close()
 
 
-def test_wrong_credentials_and_other_pages_cost_no_call(limited: Server) -> None:
+def test_wrong_credentials_and_other_pages_do_not_count_as_calls(limited: Server) -> None:
     company = new_company(limited, per_second=500, per_day=2)
     stranger = Company(company.url, company.account_id, "0" * 32)
 
@@ -285,7 +285,7 @@ def test_wrong_credentials_and_other_pages_cost_no_call(limited: Server) -> None
     stranger.close()
 
 
-def test_more_objects_than_allowed_are_209_and_none_of_them_is_made(limited: Server) -> None:
+def test_more_objects_than_allowed_are_209_and_none_is_created(limited: Server) -> None:
     company = new_company(limited, per_second=500, objects_per_call=3)
     four = [{"emailAddress": f"{number}@example.com"} for number in range(4)]
 
@@ -310,7 +310,7 @@ def test_a_companys_limits_are_changed_while_the_server_runs(limited: Server) ->
     company.close()
 
 
-def test_the_count_of_a_day_outlives_the_server(tmp_path: Path) -> None:
+def test_the_count_of_a_day_survives_a_restart(tmp_path: Path) -> None:
     server = Server.on_copy(tmp_path / "data")
     company = new_company(server, per_second=500, per_day=5)
     assert [_refusal(company) for _ in range(3)] == [None] * 3

@@ -61,22 +61,22 @@ def test_a_denied_network_is_denied_from_its_first_address_to_its_last(network: 
 
 
 @pytest.mark.parametrize("address", sorted(FIRST_PUBLIC_BEHIND | LAST_PUBLIC_BEFORE | {"8.8.8.8", "2606:4700::1111"}))
-def test_what_lies_right_beside_a_denied_network_is_public(address: str) -> None:
+def test_the_addresses_next_to_a_denied_network_are_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
 @pytest.mark.parametrize(("address", "kind"), METADATA.items())
-def test_the_metadata_of_clouds_is_out_of_reach(address: str, kind: str) -> None:
+def test_the_metadata_services_of_clouds_are_denied(address: str, kind: str) -> None:
     assert kind_of(ip_address(address)) == kind
 
 
 @pytest.mark.parametrize("address", MAPPED)
-def test_an_ipv4_address_inside_of_an_ipv6_address_is_judged_as_itself(address: str) -> None:
+def test_an_ipv4_address_inside_an_ipv6_address_is_checked_as_itself(address: str) -> None:
     assert not is_public(ip_address(address))
     assert is_public(ip_address("::ffff:8.8.8.8"))
 
 
-def test_an_own_network_is_open_and_all_others_stay_closed() -> None:
+def test_an_allowed_network_is_open_and_all_others_stay_denied() -> None:
     for open_, closed in (("127.0.0.1", "10.0.0.1"), ("::ffff:10.1.255.255", "10.2.0.0"), ("::1", "fe80::1")):
         assert HOME.problem_of(ip_address(open_)) is None
         assert HOME.problem_of(ip_address(closed)) is not None
@@ -105,7 +105,7 @@ FIT = {
 
 
 @pytest.mark.parametrize(("url", "stored"), FIT.items())
-def test_a_url_has_one_spelling_that_is_stored(url: str, stored: str) -> None:
+def test_a_url_is_stored_in_one_spelling(url: str, stored: str) -> None:
     assert canonical_url(url, PUBLIC) == stored
     assert canonical_url(stored, PUBLIC) == stored
 
@@ -217,14 +217,14 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(("url", "words"), UNFIT.items())
-def test_an_unfit_url_is_refused_in_words_that_help(url: str, words: str) -> None:
+def test_an_unfit_url_is_refused_with_a_helpful_message(url: str, words: str) -> None:
     problem = problem_of(url, PUBLIC)
 
     assert problem is not None
     assert words in problem
 
 
-def test_a_server_with_networks_of_its_own_takes_their_addresses_and_plain_http() -> None:
+def test_a_server_with_allowed_networks_accepts_their_addresses_and_plain_http() -> None:
     for url in (
         "http://127.0.0.1:8000/",
         "http://localhost/",
@@ -253,7 +253,7 @@ def odd_urls(count: int) -> list[str]:
     return [chance.choice(beginnings) + "".join(chance.choices(PIECES, k=chance.randint(1, 7))) for _ in range(count)]
 
 
-def test_whatever_is_accepted_leads_every_parser_to_the_same_host() -> None:
+def test_every_parser_finds_the_same_host_in_an_accepted_url() -> None:
     """Our parser, the client's, the standard library's and that of browsers (Node's) agree on a URL's host and port."""
     accepted: dict[str, str] = {}
     for url in {*FIT, *UNFIT, *odd_urls(30_000)}:

@@ -66,7 +66,7 @@ def test_a_custom_field_of_every_type_is_cleared_by_an_empty_text(relationship: 
 
 
 @pytest.mark.parametrize(("data_type", "value"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_a_custom_field_refuses_what_its_type_is_not(data_type: str, value: Any) -> None:
+def test_a_custom_field_refuses_values_of_other_types(data_type: str, value: Any) -> None:
     assert refusal(field(data_type), value).startswith("Expected")
 
 
@@ -95,7 +95,7 @@ def test_a_length_counts_characters_not_bytes(data_type: str, character: str) ->
     "column", [c for c in LEAD.writable_columns if c.kind.sql == "text" and not c.kind.options], ids=lambda c: c.name
 )
 @pytest.mark.parametrize("unit", ["x", EMOJI, COMBINING, FAMILY, OVERRIDE])
-def test_a_text_of_a_lead_is_taken_up_to_its_limit_and_refused_beyond(column: Any, unit: str) -> None:
+def test_a_text_of_a_lead_is_accepted_up_to_its_limit(column: Any, unit: str) -> None:
     limit = column.kind.length
     longest = (unit * limit)[:limit]
 
@@ -130,7 +130,7 @@ def test_a_number_for_a_text_is_stored_as_its_digits(value: Any, stored: str) ->
 
 
 @pytest.mark.parametrize("value", [True, False, None, 10**40])
-def test_a_boolean_null_or_endless_number_is_no_text(value: Any) -> None:
+def test_a_boolean_null_or_infinite_number_is_no_text(value: Any) -> None:
     assert refusal(text(255), value) == "Expected data of type string"
 
 
@@ -144,7 +144,7 @@ def test_a_whole_number_may_be_a_number_or_a_numeric_string(value: Any, stored: 
 @pytest.mark.parametrize(
     "value", ["", "abc", "1.5", " 1", "1_0", "\u0661", 32768, -32769, "99999999999999999999", True, None, "0x1"]
 )
-def test_what_is_no_whole_number_of_the_range_is_refused(value: Any) -> None:
+def test_a_number_that_is_not_whole_or_out_of_range_is_refused(value: Any) -> None:
     assert refusal(integer(6, "smallint", low=-(2**15)), value) == "Expected data of type integer, from -32768 to 32767"
 
 
@@ -190,7 +190,7 @@ def test_a_field_with_options_takes_one_of_them_or_nothing(data_type: str) -> No
     }
 
 
-def test_a_checkbox_field_with_options_takes_any_of_them_parted_by_commas_or_as_a_list() -> None:
+def test_a_checkbox_field_takes_several_options_separated_by_commas_or_as_a_list() -> None:
     kind = field("checkbox", "a", "b", "c")
 
     assert [kind.read(value) for value in ("a", "a,c", "", ["a", "b"], [])] == ["a", "a,c", "", "a,b", ""]

@@ -10,7 +10,7 @@ def test_an_account_id_has_the_vendors_shape() -> None:
     assert re.fullmatch("[0-9A-F]{32}", new_account_id())
 
 
-def test_a_secret_is_upper_case_hex_with_a_mark_that_scanners_find_and_a_checksum_that_tells_typos() -> None:
+def test_a_secret_is_upper_case_hex_with_a_mark_for_scanners_and_a_checksum_against_typos() -> None:
     secret = new_secret()
 
     assert re.fullmatch("[0-9A-F]+", secret)

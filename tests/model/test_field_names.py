@@ -38,7 +38,7 @@ def test_one_label_gives_another_name_each_time() -> None:
     assert len({new_system_name("Shoe size") for _ in range(1_000)}) == 1_000
 
 
-def test_the_systems_fields_are_not_quite_the_leads_columns() -> None:
+def test_the_system_fields_differ_from_the_columns_of_leads() -> None:
     names = {field.system_name for field in SYSTEM_FIELDS if field.relationship == "lead"}
 
     assert {"crmID", "numBounces", "hardBounced", "hasOpportunity", "isQualified", "isContact"} <= names

@@ -163,7 +163,7 @@ def test_a_filter_is_shown_in_any_zone_and_means_the_same_when_it_is_sent_back()
 
 @pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
-def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> None:
+def test_the_ends_of_the_calendar_are_shown_in_every_zone(year: str, zone: str) -> None:
     parsed = filters.parse({"createTimestamp": year}, COLUMNS, zone=ZoneInfo(zone))
 
     assert filters.to_json(parsed, zone=ZoneInfo("Pacific/Pago_Pago"))
@@ -243,7 +243,7 @@ def test_the_calendars_ends_are_shown_in_every_zone(year: str, zone: str) -> Non
         ({CHECKBOX: ["red", "red,green"]}, f"filter.{CHECKBOX}[1]", "commas separate the values"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_path_and_what_would_be_right(sent: Any, path: str, message: str) -> None:
+def test_an_error_is_named_with_its_path_and_the_valid_values(sent: Any, path: str, message: str) -> None:
     (problem,) = refusal(sent).items()
 
     assert problem[0] == path
@@ -251,7 +251,7 @@ def test_what_is_wrong_is_named_with_its_path_and_what_would_be_right(sent: Any,
 
 
 @pytest.mark.parametrize("field", ["city", "ownerID", "active", "createTimestamp", "amount", "born", *CUSTOM])
-def test_whatever_stands_where_a_value_is_due_is_taken_or_refused(field: str) -> None:
+def test_any_json_as_a_value_is_accepted_or_refused(field: str) -> None:
     values: list[Any] = [None, True, 5, 1.5, 10**5000, "", "x", "\0", [], {}, [[]], [{}], {"a": {}}, [None], {"": ""}]
     for operator, value in itertools.product(ALL_OPERATORS, values):
         try:
@@ -265,7 +265,7 @@ def test_whatever_stands_where_a_value_is_due_is_taken_or_refused(field: str) ->
     "name",
     ["", "City", "l.id", "first_name", "AND", "Or", "$or", "__class__", "custom", "id; drop table lead", "' or 1=1--"],
 )
-def test_an_unknown_field_is_refused_with_the_names_of_those_there_are(name: str) -> None:
+def test_an_unknown_field_is_refused_with_the_known_names(name: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         filters.parse({"city": "Bonn", name: "x"}, COLUMNS, zone=UTC_ZONE)
 
@@ -275,7 +275,7 @@ def test_an_unknown_field_is_refused_with_the_names_of_those_there_are(name: str
     }
 
 
-def test_the_names_of_fields_are_left_out_when_none_was_unknown() -> None:
+def test_the_known_names_are_left_out_if_no_field_was_unknown() -> None:
     with pytest.raises(InvalidParameters) as refused:
         filters.parse({"city": None}, COLUMNS, zone=UTC_ZONE)
 
@@ -289,7 +289,7 @@ def test_the_path_begins_with_the_parameters_name() -> None:
     assert "objects[3].filter.and[0]" in str(refused.value.data)
 
 
-def test_a_long_name_is_not_said_back_whole() -> None:
+def test_a_long_name_is_shortened_in_the_message() -> None:
     assert len(next(iter(refusal({"x" * 100_000: 1})))) < 300
     assert len(next(iter(refusal({"city": {"x" * 100_000: 1}})))) < 300
 
@@ -303,7 +303,7 @@ def test_every_problem_is_named_in_one_answer() -> None:
 
 
 @pytest.mark.parametrize("depth", [1, 7, 8])
-def test_groups_nest_up_to_the_bound(depth: int) -> None:
+def test_groups_can_be_nested_up_to_the_bound(depth: int) -> None:
     canonical = kept(nested(depth, {"city": "Bonn"}))
 
     assert kept(canonical) == canonical
@@ -311,7 +311,7 @@ def test_groups_nest_up_to_the_bound(depth: int) -> None:
 
 @pytest.mark.parametrize("depth", [9, 30, 1_000])
 @pytest.mark.parametrize("inner", [{"city": "Bonn"}, {"nope": 1}])
-def test_groups_that_nest_deeper_are_refused(depth: int, inner: Any) -> None:
+def test_groups_nested_deeper_are_refused(depth: int, inner: Any) -> None:
     (message,) = refusal(nested(depth, inner)).values()
 
     assert message == "Expected at most 8 levels of groups"
@@ -324,7 +324,7 @@ def test_several_keys_or_operators_are_a_level_so_that_the_canonical_form_is_wit
         assert "8 levels" in str(refusal(nested(8, inner)))
 
 
-def test_a_hundred_tests_are_taken_and_one_more_is_refused() -> None:
+def test_a_hundred_tests_are_accepted_and_one_more_is_refused() -> None:
     hundred = {"or": [{"leadScore": {"less": number, "greater": -1}} for number in range(50)]}
     assert kept(kept(hundred)) == kept(hundred)
     assert "at most 100 tests" in str(refusal({"and": [hundred, {"city": "Bonn"}]}))
@@ -367,13 +367,13 @@ def test_a_huge_wrong_filter_is_refused_at_once_with_a_hundred_problems_at_most(
     assert time.process_time() - started < 0.5
 
 
-def test_the_names_of_a_filter_are_those_of_its_fields_wherever_they_stand() -> None:
+def test_the_field_names_of_a_filter_include_those_in_groups() -> None:
     sent = {"city": "a", "or": [{"title": "b"}, {"not": {"city": "c", "and": [{DATE: {"empty": 1}}]}}]}
 
     assert filters.field_names(filters.parse(sent, COLUMNS, zone=UTC_ZONE)) == {"city", "title", DATE}
 
 
-def test_a_stored_filter_is_read_back_with_the_types_that_it_had() -> None:
+def test_a_stored_filter_is_read_back_with_its_types() -> None:
     sent = {
         "createTimestamp": {"less": "2024-05-31 10:00:00"},
         "amount": {"in": ["1.5", "99999999999999.9999999999"]},
@@ -387,7 +387,7 @@ def test_a_stored_filter_is_read_back_with_the_types_that_it_had() -> None:
     assert "datetime.datetime(2024, 5, 31, 8, 0" in repr(parsed)
 
 
-def test_a_test_of_a_field_that_is_gone_stays_in_a_stored_filter() -> None:
+def test_a_test_of_a_deleted_field_stays_in_a_stored_filter() -> None:
     stored = filters.to_json(filters.parse({"not": {DATE: {"less": "2024-05-31"}}}, COLUMNS, zone=UTC_ZONE))
 
     loaded = filters.from_json(stored, FilterFields({}))
@@ -425,7 +425,7 @@ JUNK = st.recursive(
 
 
 @given(JUNK)
-def test_any_json_is_a_filter_that_is_kept_and_read_back_the_same_or_is_refused(sent: Any) -> None:
+def test_any_json_is_refused_or_is_a_filter_that_is_stored_and_read_back_equal(sent: Any) -> None:
     try:
         parsed = filters.parse(sent, COLUMNS, zone=UTC_ZONE)
     except InvalidParameters:

@@ -12,14 +12,14 @@ PARTS = some.lists(some.none() | some.text(max_size=50) | some.integers(-(2**63)
 
 
 @given(PARTS)
-def test_what_was_signed_is_read_again(parts: list[str | int | None]) -> None:
+def test_signed_parts_are_read_back(parts: list[str | int | None]) -> None:
     token = sign(KEY, "click", *parts)
 
     assert verify(KEY, "click", token) == tuple(parts)
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
-def test_another_company_or_another_purpose_reads_nothing() -> None:
+def test_a_token_is_invalid_for_another_company_or_purpose() -> None:
     token = sign(KEY, "click", 1, "https://example.com/")
 
     assert verify(secrets.token_bytes(32), "click", token) is None
@@ -27,7 +27,7 @@ def test_another_company_or_another_purpose_reads_nothing() -> None:
     assert verify(KEY, "", token) is None
 
 
-def test_a_purpose_does_not_run_into_the_parts() -> None:
+def test_the_purpose_is_separated_from_the_parts() -> None:
     assert verify(KEY, "ab", sign(KEY, "a", "b")) is None
 
 
@@ -43,7 +43,7 @@ def test_no_character_of_a_token_can_be_changed_left_out_or_added() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "A", "AAAA", "=" * 8, "A" * TOKEN_LENGTH, "A" * (TOKEN_LENGTH + 1), "\ud800"])
-def test_what_is_no_token_is_nothing(token: str) -> None:
+def test_a_malformed_token_is_invalid(token: str) -> None:
     assert verify(KEY, "click", token) is None
 
 
@@ -55,7 +55,7 @@ def test_a_token_has_one_spelling() -> None:
     assert [twin for twin in twins if verify(KEY, "click", twin)] == [raw]
 
 
-def test_a_signature_over_something_else_than_parts_is_nothing() -> None:
+def test_a_signature_over_anything_but_parts_is_invalid() -> None:
     import hmac
 
     for payload in (b"", b"\xc1", b"\x93\x01", b"\x81\x01\x02"):

@@ -21,7 +21,7 @@ NEW_YORK = ZoneInfo("America/New_York")
         ("9999-12-31 23:59:59", datetime(9999, 12, 31, 23, 59, 59)),  # the last one
     ],
 )
-def test_a_right_timestamp_is_read(text: str, expected: datetime) -> None:
+def test_a_valid_timestamp_is_read(text: str, expected: datetime) -> None:
     assert times.parse(text) == expected
 
 
@@ -63,7 +63,7 @@ def test_a_local_time_becomes_the_moment_it_means() -> None:
     assert times.to_utc(summer, NEW_YORK) == datetime(2025, 7, 15, 16, tzinfo=UTC)
 
 
-def test_a_time_that_the_clock_shows_twice_is_the_first_or_the_later_one_as_asked() -> None:
+def test_a_time_that_the_clock_shows_twice_is_the_first_or_the_second_as_requested() -> None:
     twice = datetime(2025, 11, 2, 1, 30)
 
     assert times.to_utc(twice, NEW_YORK) == datetime(2025, 11, 2, 5, 30, tzinfo=UTC)

@@ -183,7 +183,7 @@ def test_the_role_has_no_special_rights_and_owns_its_database(data: Path) -> Non
         assert ask(dsn, owner) == "springhead"
 
 
-def test_text_is_that_of_all_the_world(data: Path) -> None:
+def test_texts_of_all_scripts_are_stored_and_compared(data: Path) -> None:
     with started(data) as (_, dsn):
         assert ask(dsn, "select lower('ÄÖŞ ΩЖ')") == "äöş ωж"
         assert ask(dsn, "select lower('İ') in ('i', 'i̇')") is True  # simple and full case mapping
@@ -277,7 +277,7 @@ def test_a_killed_postgresql_comes_back_under_the_same_dsn(data: Path) -> None:
 
 
 @with_setpriv
-def test_postgresql_goes_when_its_server_is_killed(data: Path) -> None:
+def test_postgresql_ends_when_its_server_is_killed(data: Path) -> None:
     with owner(data) as other:
         pid = postmaster(data)
         other.kill()
@@ -336,7 +336,7 @@ def test_a_postgresql_that_outlived_its_server_is_stopped_first(data: Path) -> N
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.5])
-def test_a_first_start_killed_half_way_does_not_trip_up_the_next(place: Path, seconds: float) -> None:
+def test_a_first_start_that_was_killed_does_not_disturb_the_next_one(place: Path, seconds: float) -> None:
     with owner(place / "data", until="launched") as other:
         time.sleep(seconds)
         other.kill()
@@ -357,7 +357,7 @@ def test_a_first_start_killed_between_role_and_database_is_completed(data: Path)
         assert ask(dsn, "select current_database()") == "springhead"
 
 
-def test_a_pid_file_that_names_some_other_process_is_seen_through(data: Path) -> None:
+def test_a_pid_file_that_names_another_process_is_ignored(data: Path) -> None:
     with started(data):
         old = (data / "postgres" / "postmaster.pid").read_text().split("\n")
     keeper = (data / "postgres").stat()
@@ -425,7 +425,7 @@ def test_root_is_told_what_to_do_when_no_other_user_can_reach_the_folder(
         EmbeddedPostgres(place / "closed" / "data").launch()
 
 
-def test_a_cluster_of_another_version_is_left_alone(data: Path) -> None:
+def test_a_cluster_of_another_version_is_refused_and_unchanged(data: Path) -> None:
     (data / "postgres" / "PG_VERSION").write_text("13\n")
 
     with pytest.raises(EmbeddedError, match="created by PostgreSQL 13, and this Springhead includes 18"):
@@ -456,7 +456,7 @@ def test_a_file_in_place_of_the_folder_is_an_error_in_words(place: Path) -> None
         EmbeddedPostgres(place / "data").launch()
 
 
-def test_a_log_that_grew_large_is_put_aside(data: Path) -> None:
+def test_a_large_log_is_moved_aside(data: Path) -> None:
     with (data / "postgres.log").open("ab") as log:
         log.truncate(11 * 1024 * 1024)
 

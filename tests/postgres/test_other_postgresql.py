@@ -62,7 +62,7 @@ def first(server: Server) -> Company:
     return Company(server.url, server.ready["accountID"], server.ready["secretKey"])
 
 
-def test_the_main_story(other: OtherPostgres, tmp_path: Path) -> None:
+def test_the_main_calls_work(other: OtherPostgres, tmp_path: Path) -> None:
     url = other.empty_database()
     springhead(url, tmp_path / "cli", "db", "migrate")
     made = json.loads(springhead(url, tmp_path / "cli", "company", "create", "Their company", "--json"))
@@ -121,7 +121,7 @@ def test_a_role_that_bypasses_row_level_security_is_refused_too(newest: OtherPos
     assert "The database role sly is a superuser or bypasses row-level security" in said
 
 
-def test_a_wrong_password_is_a_sentence_without_it(newest: OtherPostgres, tmp_path: Path) -> None:
+def test_a_wrong_password_is_explained_without_showing_it(newest: OtherPostgres, tmp_path: Path) -> None:
     url = newest.empty_database().replace(QUOTED, "not-this-one")
 
     said = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
@@ -130,7 +130,7 @@ def test_a_wrong_password_is_a_sentence_without_it(newest: OtherPostgres, tmp_pa
     assert "not-this-one" not in said
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(newest: OtherPostgres, tmp_path: Path) -> None:
+def test_a_database_of_a_newer_version_is_refused_and_unchanged(newest: OtherPostgres, tmp_path: Path) -> None:
     url = newest.empty_database()
     springhead(url, tmp_path / "data", "db", "migrate")
     newest.run("insert into migration (number, name) values (999, '0999_future.sql')", url)

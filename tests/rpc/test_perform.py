@@ -79,7 +79,7 @@ def test_a_call_that_names_a_merged_lead_starts_again_from_the_same_parameters(
     assert (lead["firstName"], lead["lastName"]) == ("Ann", "Lee")
 
 
-def test_a_name_that_is_no_method_is_204(server: Server, company: Company) -> None:
+def test_an_unknown_method_is_204(server: Server, company: Company) -> None:
     answer = performed(server, company, "noSuchMethod", {})
 
     assert (answer.method, answer.answer) == ("-", None)
@@ -131,7 +131,7 @@ def test_work_that_never_succeeds_ends_with_the_deadline(server: Server, company
         within(server, company, work)
 
 
-def test_every_attempt_has_what_the_earlier_ones_found_out(server: Server, company: Company) -> None:
+def test_every_attempt_knows_the_findings_of_earlier_ones(server: Server, company: Company) -> None:
     seen: list[dict[int, int]] = []
 
     async def work(context: Context) -> None:

@@ -306,7 +306,7 @@ def test_a_filter_finds_what_plain_python_finds(leads: Leads) -> None:
 
 
 @pytest.mark.parametrize("name", [*STANDARD, *TYPES])
-def test_every_test_of_a_field_and_its_negation_part_the_leads(leads: Leads, name: str) -> None:
+def test_every_lead_passes_either_a_test_or_its_negation(leads: Leads, name: str) -> None:
     plain = Plain(leads)
     field = leads.fields.get(name, name)
 
@@ -358,14 +358,14 @@ def test_a_lead_without_a_value_passes_no_test_but_empty_and_the_negations(leads
     "text", ["100%", "a_b", "a\\b", "\\", "%", "_", HOSTILE, '$1 "q" {x}', "DROP TABLE", "{a}", "\\%"]
 )
 @pytest.mark.parametrize("operator", ["equals", "in", "contains", "startsWith", "endsWith"])
-def test_a_text_is_nothing_but_a_text(leads: Leads, operator: str, text: str) -> None:
+def test_wildcards_in_a_text_are_plain_characters(leads: Leads, operator: str, text: str) -> None:
     matching = leads.matching({"title": {operator: [text] if operator == "in" else text}})
 
     same = LIKE.get(operator, eq)
     assert matching == {place for place, title in leads.values("title").items() if same(title.lower(), text.lower())}
 
 
-def test_case_does_not_count_in_any_script(leads: Leads) -> None:
+def test_case_is_ignored_in_every_script(leads: Leads) -> None:
     for spelled, other in [
         ("BERLIN", "berlin"),
         ("\u00c4GYPTEN", "\u00e4gypten"),
@@ -432,7 +432,7 @@ def test_a_date_is_a_day_of_the_zone_of_the_call(leads: Leads) -> None:
     )
 
 
-def test_a_field_that_was_deleted_is_one_without_a_value(leads: Leads) -> None:
+def test_a_deleted_field_has_no_value(leads: Leads) -> None:
     everybody, name = set(range(len(leads.ids))), leads.fields["string"]
     left = FilterFields(leads.columns.standard)
 
@@ -447,7 +447,7 @@ def test_a_field_that_was_deleted_is_one_without_a_value(leads: Leads) -> None:
         assert matching({"or": [{name: test}, {"title": "Dr"}]}) == leads.matching({"title": "Dr"})
 
 
-def test_no_value_is_ever_in_the_text_and_each_has_its_type(leads: Leads) -> None:
+def test_values_are_typed_parameters_and_never_in_the_sql(leads: Leads) -> None:
     def made(value: str, number: int) -> tuple[str, list[object]]:
         sent = {"title": value, "city": [value, "b"], "leadScore": {"less": number}, leads.fields["string"]: value}
         parameters: list[object] = ["before"]
@@ -521,7 +521,7 @@ def test_an_address_is_found_through_its_index(leads: Leads) -> None:
     leads.execute("reset enable_seqscan")
 
 
-def test_the_largest_filter_that_is_taken_runs(leads: Leads) -> None:
+def test_the_largest_accepted_filter_runs(leads: Leads) -> None:
     fields = ["city", "title", leads.fields["string"], leads.fields["checkbox"], "emailAddress"]
     lists = [{fields[test % 5]: [f"{test} {place}" for place in range(1_000)]} for test in range(10)]
     wanted = [*lists, *({fields[test % 5]: {"contains": f"{test} {test}"}} for test in range(89))]

@@ -23,7 +23,7 @@ from support import Company, Server
         (asyncpg.UndefinedColumnError, asyncpg.UndefinedColumnError),  # 42703: a fault of ours, which is not hidden
     ],
 )
-def test_trouble_of_the_server_is_retryable_and_a_fault_of_a_statement_is_not(
+def test_an_error_of_the_server_is_retryable_and_an_error_of_a_statement_is_not(
     server: Server, company: Company, error: type[asyncpg.PostgresError], meaning: type[Exception]
 ) -> None:
     async def run() -> None:

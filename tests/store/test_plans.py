@@ -19,7 +19,7 @@ FILL = """
 """
 
 
-def test_nothing_is_known_of_a_company_that_could_be_out_of_date(company: Company) -> None:
+def test_no_statistics_of_company_ids_can_be_out_of_date(company: Company) -> None:
     tables = sql(
         company.dsn,
         """

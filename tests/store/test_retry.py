@@ -36,7 +36,7 @@ def test_work_that_succeeds_runs_once() -> None:
     assert run() == [Attempt()]
 
 
-def test_a_lost_race_is_run_again_and_teaches_nothing() -> None:
+def test_a_lost_race_is_retried_without_new_findings() -> None:
     assert run(TryAgain(), TryAgain()) == [Attempt(number=number) for number in range(3)]
 
 
@@ -65,7 +65,7 @@ def test_a_second_wait_for_a_locked_row_is_the_last() -> None:
     assert len(seen) == 2
 
 
-def test_after_ten_attempts_the_caller_is_asked_to_come_back() -> None:
+def test_after_ten_attempts_the_caller_gets_a_retryable_error() -> None:
     work, seen = failing(*[MergedIds({number: 0}) for number in range(ATTEMPTS_MAX)])
 
     with pytest.raises(Unavailable):
@@ -83,7 +83,7 @@ def test_another_error_is_not_retried() -> None:
     assert len(seen) == 1
 
 
-def test_no_write_outlives_the_time_after_which_none_is_left() -> None:
+def test_no_write_lasts_longer_than_the_time_after_which_none_is_left() -> None:
     """A call may send its last statement right before its deadline, and PostgreSQL may run it up to its timeout."""
     longest_call = deadlines.CALL_SECONDS + max(
         method.extra_seconds for method in REGISTRY.values() if isinstance(method.result, Writes)

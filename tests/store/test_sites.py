@@ -20,7 +20,7 @@ def token_of(company: Company) -> str:
     return sql(company.dsn, "select token from site where company_id = $1", company.id)[0]["token"]
 
 
-def test_companies_that_were_there_before_get_a_site_each(company: Company) -> None:
+def test_existing_companies_get_a_site_each(company: Company) -> None:
     """The migrations one by one, in a schema of their own, with companies made in between."""
 
     async def run() -> list[asyncpg.Record]:
@@ -80,7 +80,7 @@ def test_a_changed_setting_is_seen_after_two_seconds(company: Company) -> None:
     with_database(company.dsn, look)
 
 
-def test_made_up_tokens_are_looked_up_a_few_at_a_time_and_the_known_one_all_the_same(company: Company) -> None:
+def test_only_a_few_invented_tokens_are_looked_up_at_a_time_and_a_real_one_is_always_found(company: Company) -> None:
     token = token_of(company)
 
     async def flood(database: Database) -> tuple[int, int]:
@@ -100,7 +100,7 @@ def test_made_up_tokens_are_looked_up_a_few_at_a_time_and_the_known_one_all_the_
     assert refused == asked - LOOKUPS_WAITING
 
 
-def test_what_is_no_token_is_not_looked_up(company: Company) -> None:
+def test_a_malformed_token_is_not_looked_up(company: Company) -> None:
     async def look(database: Database) -> None:
         known = Sites(Database(pool_size=1))  # the database is not open: a look-up would fail
         for text in ("", "x", "\0" * 22, "A" * 21, "A" * 100_000, "' or '1'='1' -- xxxxx"):
@@ -109,7 +109,7 @@ def test_what_is_no_token_is_not_looked_up(company: Company) -> None:
     with_database(company.dsn, look)
 
 
-def test_so_many_are_remembered_and_no_more(company: Company) -> None:
+def test_the_number_of_cached_sites_is_bounded(company: Company) -> None:
     token = token_of(company)
 
     async def look(database: Database) -> None:

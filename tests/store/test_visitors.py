@@ -54,7 +54,7 @@ def waiting(company: Company) -> int:
     return rows(company, "select count(*) as waiting from page_view where company_id = $1")[0]["waiting"]
 
 
-def test_what_a_visitor_saw_joins_the_timeline_when_the_lead_is_created(company: Company) -> None:
+def test_earlier_page_views_of_a_visitor_join_the_timeline_of_a_new_lead(company: Company) -> None:
     now = time.time()
     look(company, view(ANN, "first", seen=now - 100), view(BEN, "other"), view(ANN, "second", seen=now - 50))
     assert waiting(company) == 3
@@ -72,7 +72,7 @@ def test_what_a_visitor_saw_joins_the_timeline_when_the_lead_is_created(company:
     assert (row["what_type"], row["what_id"], row["data"]) == ("page", None, '{"url": "https://example.com/first"}')
 
 
-def test_what_a_visitor_sees_later_is_the_leads_at_once(company: Company) -> None:
+def test_later_page_views_of_a_visitor_are_on_the_timeline_at_once(company: Company) -> None:
     (lead,) = company.create({"trackingID": ANN})
     look(company, view(ANN, "first"))
     look(company, view(ANN, "second"), view(BEN, "other"), view(ANN, "third"))
@@ -91,7 +91,7 @@ def test_an_update_with_a_tracking_id_links_too(company: Company) -> None:
     assert story(company, lead) == ["first"]
 
 
-def test_of_two_leads_with_one_tracking_id_the_last_one_sent_gets_what_comes(company: Company) -> None:
+def test_of_two_leads_with_one_tracking_id_the_last_one_sent_gets_later_views(company: Company) -> None:
     (ann,) = company.create({"trackingID": ANN})
     look(company, view(ANN, "first"))
     (ben,) = company.create({"trackingID": ANN})
@@ -134,7 +134,7 @@ def test_a_refused_lead_links_nothing(company: Company) -> None:
     assert waiting(company) == 1
 
 
-def test_a_deleted_lead_takes_its_visitors_with_it(company: Company) -> None:
+def test_deleting_a_lead_deletes_its_visitors(company: Company) -> None:
     (lead,) = company.create({"trackingID": ANN})
     look(company, view(ANN, "first"))
 
@@ -155,7 +155,9 @@ def test_a_lead_can_be_several_visitors(company: Company) -> None:
     assert story(company, lead) == ["phone", "laptop", "phone again"]
 
 
-def test_one_companys_visitor_means_nothing_to_another(company: Company, given_company: Callable[..., Company]) -> None:
+def test_a_visitor_of_one_company_is_unknown_to_another(
+    company: Company, given_company: Callable[..., Company]
+) -> None:
     other = given_company()
     (lead,) = other.create({"trackingID": ANN})
     look(company, view(ANN, "first"))
@@ -165,7 +167,7 @@ def test_one_companys_visitor_means_nothing_to_another(company: Company, given_c
     assert story(company, own) == ["first"]
 
 
-def test_a_great_many_views_follow_beside_the_call(company: Company) -> None:
+def test_very_many_views_join_the_timeline_in_a_background_job(company: Company) -> None:
     many = STEP_ROWS * 2 + 10
     look(company, *(view(ANN, str(number)) for number in range(many)))
 
@@ -175,7 +177,7 @@ def test_a_great_many_views_follow_beside_the_call(company: Company) -> None:
     assert len(story(company, lead)) == many
 
 
-def test_no_view_falls_between_a_link_and_the_views_that_come_in(company: Company) -> None:
+def test_no_view_is_lost_while_its_visitor_is_linked(company: Company) -> None:
     """Views are written in small batches while the lead is created: each is on the timeline, none twice."""
 
     async def race(database: Database) -> None:
@@ -196,7 +198,7 @@ def test_no_view_falls_between_a_link_and_the_views_that_come_in(company: Compan
     assert sorted(story(company, lead)) == sorted(f"{batch}.{number}" for batch in range(40) for number in range(5))
 
 
-def test_who_has_no_lead_and_does_not_come_back_is_forgotten(company: Company) -> None:
+def test_a_visitor_without_a_lead_who_does_not_return_is_deleted(company: Company) -> None:
     now = time.time()
     long_ago = now - 396 * 86_400
     look(company, view(ANN, "old", seen=long_ago), view(BEN, "recent", seen=now - 390 * 86_400))
@@ -217,7 +219,7 @@ def test_who_has_no_lead_and_does_not_come_back_is_forgotten(company: Company) -
     assert story(company, lead) == ["of a lead"]
 
 
-def test_a_visitor_is_remembered_from_the_first_visit_to_the_last_one(company: Company) -> None:
+def test_a_visitor_has_the_times_of_the_first_and_the_last_visit(company: Company) -> None:
     now = time.time()
     for days in (300, 299.9, 10, 9.9, 20):
         look(company, view(ANN, "page", seen=now - days * 86_400))

@@ -92,7 +92,7 @@ def ask(
     return result
 
 
-def test_all_wrong_credentials_get_one_and_the_same_answer(given_company: Callable[..., Company]) -> None:
+def test_all_wrong_credentials_get_the_same_answer(given_company: Callable[..., Company]) -> None:
     company, other = given_company(), given_company()
     cases = wrong(company.account_id, company.secret, other)
     jobs = [(case, body, verb) for case in cases for body, verb in ((CALL, "POST"), (b"", "POST"), (b"", "GET"))]
@@ -115,7 +115,7 @@ def test_all_wrong_credentials_get_one_and_the_same_answer(given_company: Callab
     assert {"server", "set-cookie", "location"}.isdisjoint(headers)
 
 
-def test_right_credentials_in_the_query_or_the_headers_are_taken(company: Company) -> None:
+def test_right_credentials_in_the_query_or_the_headers_are_accepted(company: Company) -> None:
     a, s = company.account_id, company.secret
     right: list[tuple[str, dict[str, str]]] = [
         (query(a, s), {}),
@@ -141,7 +141,7 @@ def test_the_query_wins_over_the_headers(given_company: Callable[..., Company]) 
     assert (status, len(json.loads(content)["result"]["lead"])) == (200, 1)
 
 
-def test_credentials_in_the_body_are_none(company: Company) -> None:
+def test_credentials_in_the_body_are_ignored(company: Company) -> None:
     given = {"accountID": company.account_id, "secretKey": company.secret}
     for body in ({"header": given}, given, {"params": given}):
         call = json.dumps({"method": "getLead", "params": {"id": 1}, "id": "1", **body}).encode()
@@ -216,7 +216,7 @@ def dump(server: Server, company: Company) -> str:
     return "\n".join(row["t"] for table in rows for row in table)
 
 
-def test_a_secret_stands_in_no_log_figure_error_or_table(tmp_path: Path) -> None:
+def test_a_secret_is_in_no_log_metric_error_or_table(tmp_path: Path) -> None:
     """A46: makes a hundred calls of every kind with a right and a wrong secret, then searches everything for both."""
     data = tmp_path / "data"
     server = Server.on_copy(data, "--no-limits", env={"SPRINGHEAD_LOG_LEVEL": "debug"})
@@ -261,7 +261,7 @@ def test_a_secret_stands_in_no_log_figure_error_or_table(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("header", ["X-Account-Id", "Authorization"])
-def test_a_doubled_header_is_no_credential(company: Company, header: str) -> None:
+def test_a_repeated_header_is_not_accepted_as_a_credential(company: Company, header: str) -> None:
     connection = http.client.HTTPConnection(company.address.netloc, timeout=20)
     connection.putrequest("POST", "/pubapi/v1/")
     pairs = [*bearer(company.account_id, company.secret).items()]

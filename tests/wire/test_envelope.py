@@ -132,7 +132,7 @@ def test_each_refusal_of_a_call_has_its_code_and_message_to_the_letter(
     assert (refusal["code"], refusal["message"]) == (code, message)
 
 
-def test_what_is_wrong_first_is_told_first(company: Company) -> None:
+def test_the_first_error_is_reported(company: Company) -> None:
     """The order is 101, 102, 201, 202, 204. Each body also has all later errors."""
     bodies = [
         '{"id":null,"id":null',
@@ -170,7 +170,7 @@ def test_a_write_answers_bytes_of_the_wire(company: Company) -> None:
     assert gone == '{"result":{"deletes":[{"success":true,"error":null}]},"error":[],"id":"1"}'
 
 
-def test_a_key_made_for_the_vendors_documents_gets_null_when_all_went_through(
+def test_a_key_for_the_vendors_documents_gets_null_for_successful_writes(
     given_company: Callable[..., Company],
 ) -> None:
     company = given_company(plain_success=True)
@@ -198,5 +198,5 @@ def test_a_key_made_for_the_vendors_documents_gets_null_when_all_went_through(
         (b"[" * 100_000, b"null"),
     ],
 )
-def test_a_call_that_is_refused_unread_has_its_id_if_there_is_one(body: bytes, identity: bytes) -> None:
+def test_a_refused_call_has_its_id_if_it_has_one(body: bytes, identity: bytes) -> None:
     assert envelope.request_id(body) == identity

@@ -463,7 +463,7 @@ def test_body_above_the_minimum_rate_may_take_its_time(hasty: Server) -> None:
         assert body_of(one_answer(sock))["size"] == 65536
 
 
-def test_slow_app_is_not_the_clients_fault(hasty: Server) -> None:
+def test_no_deadline_runs_while_the_app_works(hasty: Server) -> None:
     """No deadline runs while the app works."""
     assert body_of(hasty.ask(b"GET /slow?1.4 HTTP/1.1\r\nHost: h\r\n\r\n"))["path"] == "/slow"
 
@@ -539,7 +539,7 @@ def test_half_closed_inside_a_request_is_closed(server: Server, start: bytes) ->
 # The limit of connections
 
 
-def test_full_server_closes_the_one_idle_longest() -> None:
+def test_full_server_closes_the_connection_that_was_idle_longest() -> None:
     """A45: with 20 connections allowed, the 21st gets in and the oldest idle one goes; busy ones stay."""
     with running(connections=20, header_timeout=300) as server:
         busy = held(server)
@@ -556,7 +556,7 @@ def test_full_server_closes_the_one_idle_longest() -> None:
         assert counters["refused"] == 0
 
 
-def test_full_of_busy_connections_closes_the_newcomer() -> None:
+def test_server_full_of_busy_connections_closes_a_new_one() -> None:
     """A45: connections with a call in progress are not closed."""
     with running(connections=5) as server:
         busy = [held(server) for _ in range(5)]

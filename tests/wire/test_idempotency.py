@@ -41,7 +41,7 @@ def number_of_leads(company: Company) -> int:
     return len(sql(company.dsn, "select from lead", company_id=company.id))
 
 
-def test_a_call_that_is_sent_again_gives_the_same_answer_and_does_nothing(company: Company) -> None:
+def test_a_repeated_call_gets_the_same_answer_and_does_nothing(company: Company) -> None:
     params = {"objects": [{"emailAddress": "a@example.com"}, {"emailAddress": "A@example.com"}, {}]}
 
     first = ask(company, "k1", "createLeads", params)
@@ -53,7 +53,7 @@ def test_a_call_that_is_sent_again_gives_the_same_answer_and_does_nothing(compan
     assert number_of_leads(company) == 0
 
 
-def test_the_answer_has_the_id_of_the_request_that_asks(company: Company) -> None:
+def test_the_answer_has_the_id_of_the_repeated_request(company: Company) -> None:
     params = new_lead()
 
     first = ask(company, "k1", "createLeads", params, id="first")
@@ -75,7 +75,7 @@ def test_a_key_of_another_call_is_205(company: Company, method: str) -> None:
     assert number_of_leads(company) == 1
 
 
-def test_a_key_counts_for_one_company_and_one_zone(company: Company, given_company: Callable[..., Company]) -> None:
+def test_a_key_belongs_to_one_company_and_one_zone(company: Company, given_company: Callable[..., Company]) -> None:
     params = new_lead()
     ask(company, "k1", "createLeads", params)
 
@@ -84,7 +84,7 @@ def test_a_key_counts_for_one_company_and_one_zone(company: Company, given_compa
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "k\u00e9y", "a\tb"])
-def test_what_is_no_key_is_205(company: Company, key: str) -> None:
+def test_an_invalid_key_is_205(company: Company, key: str) -> None:
     answer = ask(company, key, "createLeads", new_lead())
 
     assert answer["error"]["code"] == 205
@@ -92,19 +92,19 @@ def test_what_is_no_key_is_205(company: Company, key: str) -> None:
     assert number_of_leads(company) == 0
 
 
-def test_a_key_can_have_255_characters_and_any_that_can_be_printed(company: Company) -> None:
+def test_a_key_can_have_255_printable_characters(company: Company) -> None:
     for key in ("x" * 255, "a b", "\"'; drop--~!"):
         assert ask(company, key, "createLeads", new_lead())["error"] == []
 
 
-def test_reads_take_no_notice_of_it(company: Company) -> None:
+def test_reads_ignore_the_key(company: Company) -> None:
     assert ask(company, "k1", "getLeads", {"where": {}})["result"] == {"lead": []}
     company.create({})
     assert len(ask(company, "k1", "getLeads", {"where": {}})["result"]["lead"]) == 1
     assert not sql(company.dsn, "select from idempotency", company_id=company.id)
 
 
-def test_a_call_that_is_refused_as_a_whole_leaves_the_key_free(company: Company) -> None:
+def test_a_refused_call_leaves_the_key_free(company: Company) -> None:
     assert ask(company, "k1", "createLeads", {})["error"]["code"] == 207
     assert ask(company, "k1", "createList", {"name": [1]})["result"] is None
 
@@ -121,7 +121,7 @@ def test_whole_numbers_of_any_length_can_be_compared(company: Company) -> None:
 
 
 @pytest.mark.parametrize("depth", [30, 200, 900])
-def test_what_is_nested_deep_is_refused_and_nothing_breaks(company: Company, depth: int) -> None:
+def test_deeply_nested_params_are_refused(company: Company, depth: int) -> None:
     lead = '{"emailAddress":"a@example.com","title":' + "[" * depth + "]" * depth + "}"
     body = '{"method":"createLeads","params":{"objects":[' + lead + ']},"id":1}'
 
@@ -133,7 +133,7 @@ def test_what_is_nested_deep_is_refused_and_nothing_breaks(company: Company, dep
     assert again == first
 
 
-def test_after_a_day_a_key_is_free_and_old_ones_are_forgotten(company: Company) -> None:
+def test_after_a_day_a_key_is_free_and_old_keys_are_deleted(company: Company) -> None:
     for number in range(3):
         ask(company, f"k{number}", "createLeads", new_lead())
     sql(
@@ -150,7 +150,7 @@ def test_after_a_day_a_key_is_free_and_old_ones_are_forgotten(company: Company) 
     assert number_of_leads(company) == 4
 
 
-def test_of_many_copies_at_once_one_is_done_and_all_get_its_answer(company: Company) -> None:
+def test_of_many_concurrent_copies_one_is_done_and_all_get_its_answer(company: Company) -> None:
     params = {"objects": [{"emailAddress": new_email()} for _ in range(50)]}
     answers: list[dict[str, Any]] = []
     together = threading.Barrier(10)
@@ -173,7 +173,7 @@ def test_of_many_copies_at_once_one_is_done_and_all_get_its_answer(company: Comp
     assert number_of_leads(company) == 50
 
 
-def test_who_waits_too_long_for_the_first_can_come_again(company: Company) -> None:
+def test_a_copy_that_waits_too_long_for_the_first_gets_a_retryable_error(company: Company) -> None:
     params = new_lead()
 
     async def hold() -> dict[str, Any]:
@@ -201,7 +201,7 @@ def test_who_waits_too_long_for_the_first_can_come_again(company: Company) -> No
     assert number_of_leads(company) == 1
 
 
-def test_an_answer_that_was_too_long_to_be_kept_is_not_made_up(company: Company) -> None:
+def test_an_answer_that_was_too_long_to_be_stored_is_not_invented(company: Company) -> None:
     params = new_lead()
     ask(company, "k1", "createLeads", params)
     sql(company.dsn, "update idempotency set answer = null where company_id = $1", company.id, company_id=company.id)
@@ -216,7 +216,7 @@ def test_an_answer_that_was_too_long_to_be_kept_is_not_made_up(company: Company)
 @pytest.mark.parametrize(
     ("method", "example"), WRITES, ids=[f"{method.name}: {example.about}" for method, example in WRITES]
 )
-def test_every_write_takes_it(method: Method[Any], example: Example, company: Company) -> None:
+def test_every_write_accepts_a_key(method: Method[Any], example: Example, company: Company) -> None:
     params = filled(example.params, prepare(company, example.given))
 
     first = ask(company, "k1", method.name, params)
@@ -238,7 +238,7 @@ def everything(company: Company) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in sql(company.dsn, f"{rows} order by 1, 2", company_id=company.id)]
 
 
-def test_what_follows_later_is_done_for_a_write_with_a_key_too(company: Company, server: Server) -> None:
+def test_background_work_follows_a_write_with_a_key_too(company: Company, server: Server) -> None:
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     (lead,) = company.create({"accountID": account})
 

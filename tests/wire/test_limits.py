@@ -277,7 +277,7 @@ def test_200_parallel_calls_get_the_nine_that_are_left_of_ten(dsn: str, alone: b
 
 
 @pytest.mark.parametrize(("per_second", "slices"), [(10, 0), (200, 3 * 10)], ids=["exact", "in slices"])
-def test_three_processes_share_the_calls_of_a_second_and_waste_none(dsn: str, per_second: int, slices: int) -> None:
+def test_three_processes_share_the_calls_of_a_second_completely(dsn: str, per_second: int, slices: int) -> None:
     company = a_company(per_second)
     allowed, asked, passed = together([Process(dsn, "shared", company) for _ in range(3)], 1.6)
     assert 0.95 * per_second * (1 + asked) - 1 <= allowed <= per_second * (1 + passed) + slices + 1
@@ -306,7 +306,7 @@ def test_the_calls_of_a_day_are_exact_over_a_restart(dsn: str, alone: bool) -> N
     run(dsn, story)
 
 
-def test_a_killed_server_loses_at_most_one_slice_of_the_day_and_gives_nothing_away(dsn: str) -> None:
+def test_a_killed_server_loses_at_most_one_slice_of_the_day_and_allows_no_extra_call(dsn: str) -> None:
     company = a_company(per_second=FASTER, per_day=50_000)
     process = Process(dsn, "alone", company).ready()
     process.begin(time.monotonic(), time.monotonic() + 30)
@@ -323,7 +323,7 @@ def test_a_killed_server_loses_at_most_one_slice_of_the_day_and_gives_nothing_aw
 
 
 @both_modes
-def test_a_new_day_starts_a_new_count_and_yesterdays_calls_are_void(dsn: str, alone: bool) -> None:
+def test_a_new_day_starts_a_new_count_and_yesterdays_slices_expire(dsn: str, alone: bool) -> None:
     async def story(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             spent, half = a_company(99, 40), a_company(99, 50_000)
@@ -341,7 +341,7 @@ def test_a_new_day_starts_a_new_count_and_yesterdays_calls_are_void(dsn: str, al
     run(dsn, story)
 
 
-def test_a_database_clock_that_was_set_back_costs_a_second_at_the_most_and_no_count(dsn: str) -> None:
+def test_a_database_clock_that_was_set_back_costs_a_second_at_most_and_no_count(dsn: str) -> None:
     async def story(database: Database) -> None:
         async with opened(database, alone=False) as limits:
             company = a_company()
@@ -385,7 +385,7 @@ def test_a_server_whose_clock_jumps_allows_as_much_as_any(dsn: str, hours: int, 
 
 
 @both_modes
-def test_a_refused_call_changes_nothing_and_says_when_to_come_back(dsn: str, alone: bool) -> None:
+def test_a_refused_call_changes_nothing_and_says_when_to_retry(dsn: str, alone: bool) -> None:
     async def story(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
 
@@ -513,7 +513,7 @@ def test_a_call_waits_once_for_the_locked_row_of_its_company(dsn: str, alone: bo
 
 
 @both_modes
-def test_a_caller_that_goes_away_takes_nothing_from_those_who_wait_with_it(dsn: str, alone: bool) -> None:
+def test_a_caller_that_disconnects_takes_no_call_from_other_waiting_callers(dsn: str, alone: bool) -> None:
     async def story(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             company = a_company()
@@ -529,9 +529,7 @@ def test_a_caller_that_goes_away_takes_nothing_from_those_who_wait_with_it(dsn: 
     run(dsn, story)
 
 
-def test_companies_that_make_no_calls_are_forgotten_without_a_call_lost_or_given_away(
-    dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_idle_companies_leave_the_cache_without_a_lost_or_extra_call(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire_limits, "METERS_MAX", 20)
 
     async def story(database: Database) -> None:
@@ -567,7 +565,7 @@ def test_without_limits_every_call_is_allowed_and_none_counted(dsn: str) -> None
     run(dsn, story)
 
 
-def test_counting_a_call_costs_a_tenth_of_a_question_to_the_database_at_most(dsn: str) -> None:
+def test_counting_a_call_costs_at_most_a_tenth_of_a_database_query(dsn: str) -> None:
     async def story(database: Database) -> None:
         async with opened(database, alone=True) as limits:
             company = a_company(FASTER, 2_000_000_000)

@@ -70,7 +70,7 @@ def test_an_absolute_target_is_answered_as_its_path(company: Company, scheme: st
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
-def test_there_is_nothing_elsewhere(company: Company, path: str) -> None:
+def test_other_paths_are_refused(company: Company, path: str) -> None:
     for verb in ("GET", "POST"):
         request = f"{verb} {path}?{credentials(company)} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
         with socket.create_connection((company.address.hostname or "", company.address.port or 0), 10) as sock:
@@ -88,7 +88,7 @@ def test_there_is_nothing_elsewhere(company: Company, path: str) -> None:
 @pytest.mark.parametrize(
     "verb", ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "CONNECT", "PROPFIND", "FOO", "post", "get"]
 )
-def test_other_verbs_are_refused_before_anything_is_looked_at(company: Company, verb: str) -> None:
+def test_other_verbs_are_refused_before_anything_is_read(company: Company, verb: str) -> None:
     for path in (f"/pubapi/v1/?{credentials(company)}", "/pubapi/v1.2"):
         status, headers, content = ask(company, verb, path, X_HTTP_Method_Override="POST", X_Method_Override="POST")
         assert status in {405, 400}
@@ -97,7 +97,7 @@ def test_other_verbs_are_refused_before_anything_is_looked_at(company: Company, 
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_pages_are_there_for_get_and_head_alone(company: Company, path: str) -> None:
+def test_the_pages_answer_get_and_head_only(company: Company, path: str) -> None:
     status, headers, content = ask(company, "GET", path)
     assert (status, headers["content-type"]) == (200, PAGES[path])
     assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
@@ -133,7 +133,7 @@ def test_a_method_that_is_no_text_is_unknown(company: Company, name: object) -> 
     assert json.loads(company.send(body)[1])["error"]["code"] == 204
 
 
-def test_no_answer_says_what_it_is_made_with_or_lets_other_sites_read_it(server: Server, company: Company) -> None:
+def test_no_answer_names_its_software_or_allows_other_sites_to_read_it(server: Server, company: Company) -> None:
     origin = {"Origin": "https://evil.example", "Access_Control_Request_Method": "POST"}
     paths = [
         ("POST", company.path, CALL),
@@ -166,6 +166,6 @@ def test_no_answer_says_what_it_is_made_with_or_lets_other_sites_read_it(server:
     ["application/json", "application/json; charset=utf-8", "text/plain", "applications/json",
      "application/x-www-form-urlencoded", "multipart/form-data", "text/xml; charset=utf-16", "\xff", ""],
 )  # fmt: skip
-def test_any_content_type_will_do(company: Company, content_type: str) -> None:
+def test_any_content_type_is_accepted(company: Company, content_type: str) -> None:
     status, content = company.send(CALL, headers={"Content-Type": content_type})
     assert (status, content) == (200, NOTHING)

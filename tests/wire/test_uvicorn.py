@@ -268,7 +268,7 @@ def test_a_body_is_read_in_steps_of_64_kib() -> None:
     assert HIGH_WATER_LIMIT == 65_536
 
 
-def test_a_part_that_is_new_is_noticed(tmp_path: Path) -> None:
+def test_an_unlisted_part_is_noticed(tmp_path: Path) -> None:
     module = tmp_path / "protocol.py"
     module.write_text(PROTOCOL.read_text() + "\n    def new(self) -> None:\n        self.timeout_keep_alive = 1\n")
     _, owner = OWNERS[HttpToolsProtocol]

@@ -99,7 +99,7 @@ def test_any_status_becomes_what_is_asked_for(company: Company, before: str, ask
     ]
 
 
-def test_a_customer_stays_one_and_an_open_opportunity_keeps_its_contact(company: Company) -> None:
+def test_a_customer_stays_a_customer_and_an_open_opportunity_keeps_its_contact(company: Company) -> None:
     stage_id = stage(company)
     busy, buyer = company.create({}, {"leadStatus": "customer"})
     sale = {"opportunityName": "A roof", "dealStageID": stage_id, "closeDate": "2030-01-31"}
@@ -115,7 +115,7 @@ def test_a_customer_stays_one_and_an_open_opportunity_keeps_its_contact(company:
 @pytest.mark.parametrize(
     "more", [{}, {"leadStatus": "contact"}, {"account": 0}, {"account": "1"}, {"accountName": " ACME "}]
 )
-def test_what_is_done_already_is_302(company: Company, more: dict[str, Any]) -> None:
+def test_a_conversion_that_changes_nothing_is_302(company: Company, more: dict[str, Any]) -> None:
     (lead,) = company.create({"companyName": "Acme"})
     converted(company, {"id": lead, "account": 1})
     before = everything(company, lead)
@@ -129,7 +129,7 @@ def test_what_is_done_already_is_302(company: Company, more: dict[str, Any]) -> 
 # Accounts
 
 
-def test_the_account_of_the_leads_company_is_found_whatever_the_case_or_made(company: Company) -> None:
+def test_the_account_with_the_leads_company_name_is_found_in_any_case_or_created(company: Company) -> None:
     owner = company.call("getUserProfiles")[0]["id"]
     first, again = company.make("createAccounts", {"accountName": "ÄCME Inc."}, {"accountName": "äcme inc."})
     known, new = company.create({"companyName": "  äcme INC. "}, {"companyName": " Globex ", "ownerID": owner})
@@ -144,7 +144,7 @@ def test_the_account_of_the_leads_company_is_found_whatever_the_case_or_made(com
     assert company.lead(new)["companyName"] == " Globex "
 
 
-def test_leads_of_one_company_share_the_account_that_is_made_for_them(company: Company) -> None:
+def test_leads_with_one_company_name_share_the_new_account(company: Company) -> None:
     leads = company.create({"companyName": "Acme"}, {"companyName": "ACME "}, {}, {"companyName": "Globex"})
 
     outcomes = converted(
@@ -159,7 +159,7 @@ def test_leads_of_one_company_share_the_account_that_is_made_for_them(company: C
     assert len({outcome["accountID"] for outcome in outcomes[:3]}) == 1
 
 
-def test_a_lead_keeps_the_account_that_it_has_unless_another_one_is_named(company: Company) -> None:
+def test_a_lead_keeps_its_account_unless_another_is_given(company: Company) -> None:
     first, second = company.make("createAccounts", {"accountName": "First"}, {"accountName": "Second"})
     lead, other = company.create(*[{"companyName": "Third", "accountID": first}] * 2)
 
@@ -184,7 +184,7 @@ def test_without_any_company_name_an_account_is_205(company: Company) -> None:
 # Opportunities
 
 
-def test_an_opportunity_is_made_linked_and_told(company: Company) -> None:
+def test_an_opportunity_is_created_with_its_links_and_events(company: Company) -> None:
     stage_id = stage(company)
     owner = company.call("getUserProfiles")[0]["id"]
     (campaign,) = company.make("createCampaigns", {"campaignName": "Fair"})
@@ -226,7 +226,7 @@ def test_an_opportunity_is_made_linked_and_told(company: Company) -> None:
     assert version["version"] == 2, "one change, not several"
 
 
-def test_what_is_given_of_the_opportunity_wins_over_the_leads_own(given_company: Callable[..., Company]) -> None:
+def test_given_values_of_the_opportunity_override_those_of_the_lead(given_company: Callable[..., Company]) -> None:
     company = given_company(time_zone="America/New_York")
     stage_id = stage(company)
     first, second = company.make("createCampaigns", {"campaignName": "One"}, {"campaignName": "Two"})
@@ -290,7 +290,7 @@ SALE = {"opportunityName": "A roof", "dealStageID": "{stage}", "closeDate": "203
         ({**SALE, "campaignID": 1, "accountName": "New"}, 303, "campaignID"),
     ],
 )
-def test_a_refused_lead_is_left_exactly_as_it_was_and_the_others_go_through(
+def test_a_refused_lead_is_unchanged_and_the_others_are_converted(
     company: Company, values: dict[str, Any], code: int, param: str
 ) -> None:
     lead, other = company.create({"companyName": "Acme"}, {})
@@ -326,7 +326,7 @@ def test_a_refused_lead_is_left_exactly_as_it_was_and_the_others_go_through(
         ("lead@example.com", 208),
     ],
 )
-def test_what_names_no_lead_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
+def test_an_element_that_names_no_lead_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     (lead,) = company.create({})
 
     refused, through = convert(company, wrong, {"id": lead})
@@ -334,7 +334,7 @@ def test_what_names_no_lead_is_refused_alone(company: Company, wrong: Any, code:
     assert (refused["error"]["code"], through["success"]) == (code, True)
 
 
-def test_a_lead_that_stands_twice_in_a_call_is_301_the_second_time_whatever_became_of_the_first(
+def test_the_second_object_of_a_lead_in_one_call_is_301_even_if_the_first_was_refused(
     company: Company,
 ) -> None:
     first, second = company.create({"emailAddress": "one@example.com"}, {})
@@ -351,7 +351,7 @@ def test_a_lead_that_stands_twice_in_a_call_is_301_the_second_time_whatever_beca
     assert [company.lead(lead)["leadStatus"] for lead in (first, second)] == ["contact", "unqualified"]
 
 
-def test_another_companys_leads_and_references_are_not_there(
+def test_another_companys_leads_and_references_are_unknown(
     company: Company, given_company: Callable[..., Company]
 ) -> None:
     other = given_company()
@@ -395,7 +395,7 @@ def test_500_leads_of_250_companies_are_converted_in_one_call(company: Company) 
     assert all(len(events(company, lead)) == 3 for lead in leads[:3])
 
 
-def test_conversions_at_once_make_one_account_of_a_name(company: Company) -> None:
+def test_concurrent_conversions_create_one_account_of_a_name(company: Company) -> None:
     together = threading.Barrier(8)
     leads = [company.create(*({"companyName": f"Acme {number}"} for number in range(5))) for _ in range(8)]
 
@@ -418,7 +418,7 @@ def test_conversions_at_once_make_one_account_of_a_name(company: Company) -> Non
     assert {row["leadStatus"] for row in rows} == {"contact"}
 
 
-def test_one_lead_converted_by_many_at_once_is_converted_once(company: Company) -> None:
+def test_a_lead_is_converted_once_by_concurrent_calls(company: Company) -> None:
     (lead,) = company.create({"companyName": "Acme"})
     together = threading.Barrier(6)
     codes: list[int | None] = []

@@ -62,7 +62,7 @@ def test_the_example_of_the_reference_is_answered_to_the_letter(company: Company
     assert list(second["error"]) == ["code", "message", "data"]
 
 
-def test_when_all_goes_well_the_error_is_an_empty_list(company: Company) -> None:
+def test_without_refusals_the_error_is_an_empty_list(company: Company) -> None:
     assert company.envelope("createLeads", {"objects": [{"emailAddress": new_email()}]})["error"] == []
 
 
@@ -159,7 +159,7 @@ def test_ids_made_in_one_call_follow_each_other_in_steps_of_1024(company: Compan
 @pytest.mark.parametrize(
     "again", ["lead.one@example.com", "LEAD.ONE@EXAMPLE.COM", " lead.one@example.com ", "Lead.One@example.com."]
 )
-def test_an_address_is_taken_whatever_its_case(company: Company, again: str) -> None:
+def test_addresses_are_unique_regardless_of_case(company: Company, again: str) -> None:
     company.create({"emailAddress": "lead.one@example.com"})
 
     assert company.refusal("createLeads", {"emailAddress": again}) == TAKEN
@@ -171,7 +171,7 @@ def test_the_case_of_an_address_is_kept(company: Company) -> None:
     assert company.lead(lead_id)["emailAddress"] == "Lead.ONE@Example.com"
 
 
-def test_an_inactive_lead_still_blocks_its_address(company: Company) -> None:
+def test_an_inactive_lead_keeps_its_address(company: Company) -> None:
     company.create({"emailAddress": "lead.one@example.com", "active": 0})
 
     assert company.code("createLeads", {"emailAddress": "lead.one@example.com"}) == 301
@@ -229,7 +229,7 @@ def test_an_empty_address_is_205(company: Company, address: str) -> None:
     ]
 
 
-def test_a_lead_without_an_address_is_205_and_the_data_say_what_would_be_valid(company: Company) -> None:
+def test_a_lead_without_an_address_is_205_with_the_valid_fields(company: Company) -> None:
     assert company.refusal("createLeads", {"firstName": "Lead"}) == {
         "code": 205,
         "message": "Invalid parameters",
@@ -327,7 +327,7 @@ def test_a_scalar_for_the_objects_is_208(company: Company, objects: Any) -> None
 
 
 @pytest.mark.parametrize("wrong", [5, "x", None, True, ["a"], [{"emailAddress": "a@example.com"}]])
-def test_an_element_that_is_no_object_is_208_alone(company: Company, wrong: Any) -> None:
+def test_an_element_that_is_not_an_object_is_208_alone(company: Company, wrong: Any) -> None:
     outcomes = company.call("createLeads", objects=[wrong, {"emailAddress": new_email()}])
 
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [208, None]
@@ -337,13 +337,13 @@ def test_an_empty_array_of_php_is_an_object_without_members(company: Company) ->
     assert company.refusal("createLeads", []) == company.refusal("createLeads", {})
 
 
-def test_no_object_at_all_is_an_empty_result(company: Company) -> None:
+def test_an_empty_list_of_objects_is_an_empty_result(company: Company) -> None:
     for empty in ([], {}):
         answer = company.envelope("createLeads", {"objects": empty})
         assert (answer["result"], answer["error"]) == ({"creates": []}, [])
 
 
-def test_keys_of_the_objects_count_for_nothing(company: Company) -> None:
+def test_keys_of_the_objects_are_ignored(company: Company) -> None:
     outcomes = company.call(
         "createLeads", objects={"7": {"emailAddress": "a@example.com"}, "x": {"emailAddress": "A@example.com"}}
     )
@@ -351,7 +351,7 @@ def test_keys_of_the_objects_count_for_nothing(company: Company) -> None:
     assert [outcome["success"] for outcome in outcomes] == [True, False]
 
 
-def test_limits_and_unknown_parameters_beside_the_objects_are_ignored(company: Company) -> None:
+def test_limits_and_unknown_parameters_are_ignored(company: Company) -> None:
     answer = company.envelope(
         "createLeads", {"objects": [{"emailAddress": new_email()}], "limit": "", "offset": "", "x": {}}
     )
@@ -359,7 +359,7 @@ def test_limits_and_unknown_parameters_beside_the_objects_are_ignored(company: C
     assert answer["error"] == []
 
 
-def test_500_leads_go_in_one_call_and_501_are_209(company: Company) -> None:
+def test_500_leads_are_created_in_one_call_and_501_are_209(company: Company) -> None:
     leads = [{"emailAddress": f"lead{number}@example.com"} for number in range(501)]
 
     error = company.error("createLeads", objects=leads)
@@ -382,7 +382,7 @@ def test_a_company_can_have_its_own_limit_of_objects(given_company: Callable[...
 # The switch for clients written from the vendor's documents (docs/wire/envelope.md#successful-writes)
 
 
-def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_company: Callable[..., Company]) -> None:
+def test_a_key_can_get_null_as_the_error_of_a_successful_write(given_company: Callable[..., Company]) -> None:
     company = given_company(plain_success=True)
 
     clean = company.envelope("createLeads", {"objects": [{"emailAddress": "a@example.com"}]})

@@ -23,7 +23,7 @@ def params(error: dict[str, Any] | None) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", NULLABLE)
-def test_null_is_taken_where_the_vendor_takes_it(company: Company, name: str) -> None:
+def test_null_is_accepted_where_the_vendor_accepts_it(company: Company, name: str) -> None:
     (lead_id,) = company.create({name: None})
 
     assert company.lead(lead_id)[name] == ("1" if name == "active" else None)
@@ -45,7 +45,7 @@ def test_an_empty_text_for_a_number_is_205(company: Company, name: str) -> None:
     assert [param for param, _ in params(refused)] == [name]
 
 
-def test_an_empty_text_is_kept_apart_from_no_text(company: Company) -> None:
+def test_an_empty_text_is_distinct_from_no_text(company: Company) -> None:
     (lead_id,) = company.create({"title": ""})
 
     assert (company.lead(lead_id)["title"], company.lead(lead_id)["city"]) == ("", None)
@@ -91,7 +91,7 @@ def test_a_text_beyond_its_length_is_refused_and_never_cut(company: Company) -> 
     ]
 
 
-def test_a_nul_is_205_and_the_text_for_it_is_not(company: Company) -> None:
+def test_a_nul_is_205_and_its_escaped_text_is_not(company: Company) -> None:
     shoe = company.field("Shoe size")
 
     for name in ("firstName", "emailAddress", shoe):
@@ -113,7 +113,7 @@ def test_a_nul_in_one_lead_does_not_stop_the_others(company: Company) -> None:
 
 
 @pytest.mark.parametrize("status", ["open", "unqualified", "qualified", "contact", "customer"])
-def test_every_status_of_the_vendor_is_taken(company: Company, status: str) -> None:
+def test_every_status_of_the_vendor_is_accepted(company: Company, status: str) -> None:
     (lead_id,) = company.create({"leadStatus": status})
 
     lead = company.lead(lead_id)
@@ -123,7 +123,7 @@ def test_every_status_of_the_vendor_is_taken(company: Company, status: str) -> N
     ]
 
 
-def test_contact_with_opp_cannot_be_set_and_is_answered_with_success(company: Company) -> None:
+def test_contact_with_opp_is_ignored_with_success(company: Company) -> None:
     (lead_id,) = company.create({"leadStatus": "contactWithOpp"})
 
     assert company.lead(lead_id)["leadStatus"] == "unqualified"
@@ -155,7 +155,7 @@ def test_an_owner_is_a_user_of_the_company(company: Company, given_company: Call
     assert refused["data"]["params"][0]["param"] == "ownerID"
 
 
-def test_a_taken_address_with_an_unknown_owner_is_refused_once(company: Company) -> None:
+def test_a_taken_address_with_an_unknown_owner_has_one_error(company: Company) -> None:
     company.create({"emailAddress": "a@example.com"})
 
     assert company.code("createLeads", {"emailAddress": "a@example.com", "ownerID": 1}) == 303
@@ -186,7 +186,7 @@ def test_a_custom_field_of_every_type_is_empty_when_unset_and_keeps_what_is_set(
     ("data_type", "wrong"),
     [("date", "2024-02-30"), ("datetime", "2024-02-29"), ("boolean", "yes"), ("bit", 2), ("url", "a b")],
 )
-def test_a_custom_field_refuses_what_its_type_is_not(company: Company, data_type: str, wrong: Any) -> None:
+def test_a_custom_field_refuses_values_of_other_types(company: Company, data_type: str, wrong: Any) -> None:
     name = company.field("Custom", data_type)
 
     assert [

@@ -111,13 +111,13 @@ def test_an_address_is_no_key(company: Company) -> None:
         (2**63 - 1, 302),
     ],
 )
-def test_what_names_no_lead_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
+def test_an_element_that_names_no_lead_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     (lead_id,) = company.create({})
 
     assert codes(company, wrong, {"id": lead_id}) == [code, None]
 
 
-def test_another_companys_lead_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_lead_is_unknown(company: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     (lead_id,) = other.create({})
 
@@ -147,7 +147,7 @@ def test_500_leads_are_deleted_in_one_call(company: Company) -> None:
     assert [lead["id"] for lead in company.call("getLeads", where={})] == [str(kept)]
 
 
-def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_company: Callable[..., Company]) -> None:
+def test_a_key_can_get_null_as_the_error_of_a_successful_write(given_company: Callable[..., Company]) -> None:
     company = given_company(plain_success=True)
     (lead_id,) = company.create({})
 

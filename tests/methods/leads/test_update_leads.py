@@ -67,7 +67,7 @@ def test_an_id_with_a_new_address_changes_the_address(company: Company) -> None:
 
 
 @pytest.mark.parametrize("method", ["updateLeads", "updateLeadsV2"])
-def test_an_id_with_the_address_of_another_lead_is_301_and_no_silent_loss(company: Company, method: str) -> None:
+def test_an_id_with_the_address_of_another_lead_is_301_and_changes_nothing(company: Company, method: str) -> None:
     lead, _ = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
     before = company.lead(lead)
 
@@ -94,7 +94,9 @@ def test_an_inactive_lead_keeps_its_address_from_others_too(company: Company) ->
         {},
     ],
 )
-def test_where_no_lead_is_meant_it_is_success_and_nothing_happens(company: Company, target: dict[str, Any]) -> None:
+def test_an_object_without_a_matching_lead_succeeds_and_changes_nothing(
+    company: Company, target: dict[str, Any]
+) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
     before = company.lead(lead_id)
 
@@ -117,7 +119,7 @@ def test_where_no_lead_is_meant_it_is_success_and_nothing_happens(company: Compa
         {"active": None},  # null is refused for it
     ],
 )
-def test_where_nothing_changes_it_is_302_and_the_timestamp_stays(company: Company, same: dict[str, Any]) -> None:
+def test_an_update_without_a_change_is_302_and_the_timestamp_stays(company: Company, same: dict[str, Any]) -> None:
     (lead_id,) = company.create(
         {"emailAddress": "a@example.com", "firstName": "Lead", "leadScore": "20", "isUnsubscribed": 0}
     )
@@ -278,7 +280,7 @@ def test_custom_fields_change_one_by_one(company: Company) -> None:
     assert (company.lead(lead_id)[shoe], company.lead(lead_id)[hat]) == ("", "")
 
 
-def test_another_companys_lead_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_lead_is_unknown(company: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     (lead_id,) = other.create({"emailAddress": "a@example.com"})
     before = other.lead(lead_id)
@@ -311,7 +313,7 @@ def test_500_leads_are_updated_in_one_call(company: Company) -> None:
     assert [lead["title"] for lead in company.call("getLeads", where={})] == [str(lead_id) for lead_id in sorted(ids)]
 
 
-def test_a_key_can_have_null_for_the_error_of_a_write_that_went_through(given_company: Callable[..., Company]) -> None:
+def test_a_key_can_get_null_as_the_error_of_a_successful_write(given_company: Callable[..., Company]) -> None:
     company = given_company(plain_success=True)
     (lead_id,) = company.create({})
 

@@ -18,7 +18,7 @@ def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> li
     return [error and error["code"] for error in errors]
 
 
-def test_objects_for_one_lead_work_in_the_order_sent(company: Company) -> None:
+def test_objects_of_one_lead_are_applied_in_the_order_sent(company: Company) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
 
     codes = outcomes(
@@ -33,7 +33,7 @@ def test_objects_for_one_lead_work_in_the_order_sent(company: Company) -> None:
     assert (company.lead(lead_id)["title"], company.lead(lead_id)["city"]) == ("3", "x")
 
 
-def test_an_address_that_moved_means_the_lead_that_has_it_now(company: Company) -> None:
+def test_a_moved_address_selects_the_lead_that_has_it_now(company: Company) -> None:
     first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
     codes = outcomes(
@@ -66,7 +66,7 @@ def test_two_leads_can_swap_their_addresses_over_a_third_one(company: Company) -
     )
 
 
-def test_a_straight_swap_is_refused_since_each_address_is_taken_at_its_turn(company: Company) -> None:
+def test_a_direct_swap_of_addresses_is_refused_since_each_is_taken_at_its_turn(company: Company) -> None:
     first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
     assert outcomes(

@@ -31,7 +31,7 @@ def test_an_unknown_id_is_404_as_in_the_reference(company: Company) -> None:
         {},
     ],
 )
-def test_where_no_lead_is_meant_it_is_404_and_nothing_happens(company: Company, target: dict[str, Any]) -> None:
+def test_an_object_without_a_matching_lead_is_404_and_changes_nothing(company: Company, target: dict[str, Any]) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
     before = company.lead(lead_id)
 
@@ -54,7 +54,7 @@ def test_another_companys_lead_is_404(company: Company, given_company: Callable[
     assert company.code("updateLeadsV2", {"id": lead_id, "title": "x"}) == 404
 
 
-def test_all_else_is_as_in_update_leads(company: Company) -> None:
+def test_other_rules_are_those_of_update_leads(company: Company) -> None:
     first, second = company.create({"emailAddress": "a@example.com"}, {"emailAddress": "b@example.com"})
 
     answer = company.envelope(
@@ -80,7 +80,7 @@ def test_all_else_is_as_in_update_leads(company: Company) -> None:
     assert (company.lead(first)["title"], company.lead(second)["title"]) == ("CEO", "CTO")
 
 
-def test_an_address_that_moved_is_no_longer_its_old_leads(company: Company) -> None:
+def test_a_moved_address_no_longer_selects_its_former_lead(company: Company) -> None:
     (lead_id,) = company.create({"emailAddress": "a@example.com"})
 
     outcomes = company.call(

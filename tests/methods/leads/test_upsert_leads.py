@@ -52,7 +52,7 @@ def at_once(company: Company, number: int, work: Any) -> list[Any]:
 # One after the other
 
 
-def test_a_lead_that_is_there_is_changed_and_another_is_created(company: Company) -> None:
+def test_an_existing_lead_is_changed_and_a_new_one_created(company: Company) -> None:
     (there,) = company.create({"emailAddress": "there@example.com", "firstName": "There"})
 
     answer = company.envelope(
@@ -82,7 +82,7 @@ def test_a_lead_that_is_there_is_changed_and_another_is_created(company: Company
     )  # fmt: skip
 
 
-def test_a_lead_that_is_as_asked_for_is_a_success_and_does_not_change(company: Company, server: Server) -> None:
+def test_an_upsert_without_a_change_succeeds(company: Company, server: Server) -> None:
     lead = {"emailAddress": "same@example.com", "firstName": "Same", "ownerID": None}
     (first,) = upsert(company, lead)
 
@@ -95,7 +95,7 @@ def test_a_lead_that_is_as_asked_for_is_a_success_and_does_not_change(company: C
     assert story(company, first["id"]) == ["leadCreation"]
 
 
-def test_a_second_object_changes_what_the_first_has_made(company: Company, server: Server) -> None:
+def test_a_second_object_changes_the_lead_that_the_first_created(company: Company, server: Server) -> None:
     outcomes = upsert(
         company,
         {"emailAddress": "a@example.com", "firstName": "One", "city": "Rome"},
@@ -147,7 +147,7 @@ def test_an_address_that_another_lead_has_is_refused_for_an_id(company: Company)
     assert company.lead(lead)["emailAddress"] == "one@example.com"
 
 
-def test_an_address_that_was_given_up_in_the_call_makes_a_new_lead(company: Company) -> None:
+def test_an_address_freed_earlier_in_the_call_creates_a_new_lead(company: Company) -> None:
     (lead,) = company.create({"emailAddress": "old@example.com"})
 
     moved, made, same = upsert(
@@ -163,7 +163,7 @@ def test_an_address_that_was_given_up_in_the_call_makes_a_new_lead(company: Comp
     assert company.lead(made["id"])["firstName"] == "New"
 
 
-def test_an_address_that_the_call_has_made_is_taken_for_an_id_that_comes_later(company: Company) -> None:
+def test_an_address_created_earlier_in_the_call_is_taken_for_a_later_id(company: Company) -> None:
     (lead,) = company.create({"emailAddress": "old@example.com"})
 
     outcomes = upsert(company, {"emailAddress": "new@example.com"}, {"id": lead, "emailAddress": "new@example.com"})
@@ -171,7 +171,7 @@ def test_an_address_that_the_call_has_made_is_taken_for_an_id_that_comes_later(c
     assert codes(outcomes) == [True, 301]
 
 
-def test_an_address_that_a_refused_object_would_have_taken_is_free(company: Company) -> None:
+def test_the_address_of_a_refused_object_is_free(company: Company) -> None:
     (lead,) = company.create({})
 
     outcomes = upsert(
@@ -181,7 +181,7 @@ def test_an_address_that_a_refused_object_would_have_taken_is_free(company: Comp
     assert codes(outcomes) == [303, True]
 
 
-def test_what_is_read_only_or_null_is_as_in_the_other_writes(company: Company) -> None:
+def test_read_only_fields_and_null_are_treated_as_in_other_writes(company: Company) -> None:
     (made,) = upsert(
         company, {"emailAddress": "a@example.com", "createTimestamp": "x", "active": None, "isQualified": 1}
     )
@@ -192,7 +192,7 @@ def test_what_is_read_only_or_null_is_as_in_the_other_writes(company: Company) -
     assert (lead["active"], lead["leadStatus"]) == ("0", "unqualified")
 
 
-def test_500_go_in_one_call_half_of_them_new(company: Company, server: Server) -> None:
+def test_500_leads_are_upserted_in_one_call_half_of_them_new(company: Company, server: Server) -> None:
     emails = [new_email() for _ in range(500)]
     ids = company.create(*({"emailAddress": email} for email in emails[::2]))
 
@@ -223,7 +223,7 @@ def test_custom_fields_are_written(company: Company) -> None:
     assert codes(upsert(company, {"emailAddress": "a@example.com", "shoe_0": "1"})) == [205]
 
 
-def test_events_tell_what_was_created_and_what_was_changed(company: Company) -> None:
+def test_events_say_whether_a_lead_was_created_or_changed(company: Company) -> None:
     (made,) = upsert(company, {"emailAddress": "a@example.com", "leadStatus": "open"})
     upsert(
         company,
@@ -254,7 +254,7 @@ def test_rules_based_lists_follow(company: Company) -> None:
     assert third not in members(company, rome)
 
 
-def test_a_customer_with_an_open_opportunity_who_is_made_something_else_is_a_contact_with_one(company: Company) -> None:
+def test_a_customer_with_an_open_opportunity_becomes_contact_with_opp_when_the_status_changes(company: Company) -> None:
     (lead,) = company.create({"emailAddress": "a@example.com"})
     (stage,) = company.make("createDealStages", {"dealStageName": "Talks"})
     (user,) = company.call("getUserProfiles")
@@ -309,7 +309,7 @@ def test_calls_that_race_for_the_same_addresses_make_one_lead_each_and_none_fail
 
 
 @pytest.mark.timeout(120)
-def test_upserts_beside_creates_updates_and_deletes_never_fail(company: Company, server: Server) -> None:
+def test_upserts_never_fail_during_creates_updates_and_deletes(company: Company, server: Server) -> None:
     emails = [new_email() for _ in range(60)]
 
     def work(own: Company, worker: int) -> list[int | bool]:

@@ -23,7 +23,7 @@ def off(company: Company, list_id: int, *leads: int) -> list[Any]:
 # Adding members
 
 
-def test_a_lead_is_put_on_a_list_and_the_answer_is_as_captured(company: Company) -> None:
+def test_a_lead_is_added_to_a_list_and_the_answer_is_as_captured(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({})
 
     answer = company.envelope("addListMember", {"listID": list_id, "memberID": lead})
@@ -39,7 +39,7 @@ def test_a_lead_is_put_on_a_list_and_the_answer_is_as_captured(company: Company)
     assert counts(company, list_id) == (1, 0)
 
 
-def test_refusals_of_the_single_methods_are_the_calls_own(company: Company) -> None:
+def test_a_refusal_by_a_single_method_is_the_error_of_the_call(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({})
     address = company.lead(lead)["emailAddress"]
     put_on(company, list_id, lead)
@@ -52,7 +52,7 @@ def test_refusals_of_the_single_methods_are_the_calls_own(company: Company) -> N
     assert counts(company, list_id) == (1, 0)
 
 
-def test_refusals_of_the_bulk_methods_are_of_their_objects_alone_and_stand_in_the_list_again(
+def test_a_refusal_by_a_bulk_method_concerns_its_object_and_is_repeated_in_the_error_list(
     company: Company,
 ) -> None:
     list_id, (first, other) = new_list(company), company.create({}, {})
@@ -120,7 +120,7 @@ def test_an_unknown_list_is_303_and_comes_before_an_unknown_lead(
         ("removeListMembersAll", {}, 206, ["listID"]),
     ],
 )
-def test_what_is_missing_or_wrong_is_named(
+def test_missing_and_wrong_parameters_are_named(
     company: Company, method: str, params: dict[str, Any], code: int, named: list[str]
 ) -> None:
     error = company.error(method, **params)
@@ -129,7 +129,7 @@ def test_what_is_missing_or_wrong_is_named(
     assert [param["param"] for param in error["data"]["params"]] == named
 
 
-def test_the_leads_and_lists_of_another_company_are_not_there(given_company: Callable[..., Company]) -> None:
+def test_the_leads_and_lists_of_another_company_are_unknown(given_company: Callable[..., Company]) -> None:
     company, other = given_company(), given_company()
     mine, theirs = new_list(company), new_list(other)
     (my_lead,), (their_lead,) = company.create({}), other.create({})
@@ -147,7 +147,7 @@ def test_the_leads_and_lists_of_another_company_are_not_there(given_company: Cal
     assert counts(other, theirs) == (1, 0)
 
 
-def test_one_call_may_be_about_several_lists(company: Company) -> None:
+def test_one_call_can_add_members_to_several_lists(company: Company) -> None:
     first, other = new_list(company, "one"), new_list(company, "other")
     leads = company.create({}, {}, {})
 
@@ -168,7 +168,7 @@ def test_an_inactive_lead_can_be_a_member(company: Company) -> None:
 # Removing members
 
 
-def test_a_removed_member_counts_as_removed_and_is_read_as_such_with_the_captured_keys(company: Company) -> None:
+def test_a_removed_member_is_counted_and_read_as_removed_with_the_captured_keys(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({"firstName": "Person", "lastName": "1"})
     (membership,) = put_on(company, list_id, lead)
 
@@ -194,7 +194,7 @@ def test_a_removed_member_counts_as_removed_and_is_read_as_such_with_the_capture
     ]
 
 
-def test_who_was_removed_comes_back_with_the_same_membership(company: Company) -> None:
+def test_a_removed_lead_that_is_added_again_has_the_same_membership(company: Company) -> None:
     list_id, (lead, other) = new_list(company), company.create({}, {})
     (membership, _) = put_on(company, list_id, lead, other)
     off(company, list_id, lead)
@@ -207,7 +207,7 @@ def test_who_was_removed_comes_back_with_the_same_membership(company: Company) -
     assert company.call("getRemovedListMembers", where={"id": list_id}) == []
 
 
-def test_who_is_not_on_the_list_cannot_be_removed(company: Company) -> None:
+def test_a_lead_that_is_not_a_member_cannot_be_removed(company: Company) -> None:
     list_id, (lead, other) = new_list(company), company.create({}, {})
     put_on(company, list_id, lead)
 
@@ -216,14 +216,14 @@ def test_who_is_not_on_the_list_cannot_be_removed(company: Company) -> None:
     assert counts(company, list_id) == (0, 1)
 
 
-def test_the_lead_to_remove_may_be_called_member_too(company: Company) -> None:
+def test_the_lead_to_remove_can_be_named_member_id(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({})
     put_on(company, list_id, lead)
 
     assert company.call("removeListMember", listID=list_id, memberID=lead, contactID=str(lead)) == [DONE]
 
 
-def test_everybody_is_taken_off_at_once(company: Company) -> None:
+def test_all_members_are_removed_at_once(company: Company) -> None:
     list_id, other = new_list(company), new_list(company)
     leads = company.create(*({} for _ in range(30)))
     put_on(company, list_id, *leads)
@@ -241,7 +241,7 @@ def test_everybody_is_taken_off_at_once(company: Company) -> None:
     assert company.error("removeListMembersAll", listID=1)["code"] == 303
 
 
-def test_a_long_list_is_emptied_in_steps_and_who_is_put_on_it_meanwhile_stays(company: Company, server: Server) -> None:
+def test_a_long_list_is_emptied_in_steps_and_members_added_meanwhile_stay(company: Company, server: Server) -> None:
     list_id, new = new_list(company), company.create(*({} for _ in range(3)))
     fill(server, company, list_id, 14_000)
     back = members(company, list_id)[-1]
@@ -322,9 +322,7 @@ def settle(server: Server, company: Company) -> None:
 
 
 @pytest.mark.parametrize("change", ["remove", "bring back", "delete", "move nothing"])
-def test_a_page_begins_where_its_offset_says_whatever_happened_before_it(
-    company: Company, server: Server, change: str
-) -> None:
+def test_a_page_begins_at_its_offset_after_changes_before_it(company: Company, server: Server, change: str) -> None:
     list_id, leads = new_list(company), company.create(*({} for _ in range(20)))
     put_on(company, list_id, *leads)
     off(company, list_id, leads[3])
@@ -350,7 +348,7 @@ def test_a_page_begins_where_its_offset_says_whatever_happened_before_it(
     assert [page(offset) for offset in (5, 10, 15)] == [left[start : start + 5] for start in (5, 10, 15)]
 
 
-def test_flags_tell_apart_who_gets_nothing(company: Company, server: Server) -> None:
+def test_flags_select_members_who_get_no_messages(company: Company, server: Server) -> None:
     list_id = new_list(company)
     plain, unsubscribed, removed, both, bounced = company.create(
         {}, {"isUnsubscribed": 1}, {}, {"isUnsubscribed": 1}, {}
@@ -444,7 +442,7 @@ def test_more_than_100_leads_are_222(company: Company) -> None:
 @pytest.mark.parametrize(
     ("value", "code"), [(5, 205), ("5", 205), ([None], 205), (["x"], 205), ([2**63], 205), ([[1]], 210), (None, 206)]
 )
-def test_ids_that_are_none_are_refused(company: Company, value: Any, code: int) -> None:
+def test_invalid_ids_are_refused(company: Company, value: Any, code: int) -> None:
     assert company.error("getLeadListMemberships", memberIDs=value)["code"] == code
 
 
@@ -465,7 +463,7 @@ def test_a_deleted_lead_is_on_no_list_and_the_counts_say_so(company: Company, se
     assert members(company, first) == [leads[2]]
 
 
-def test_fifty_callers_put_one_lead_on_a_list_once(company: Company) -> None:
+def test_fifty_concurrent_calls_add_a_lead_to_a_list_once(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({})
 
     answers = at_once(
@@ -478,7 +476,7 @@ def test_fifty_callers_put_one_lead_on_a_list_once(company: Company) -> None:
     assert counts(company, list_id) == (1, 0)
 
 
-def test_counts_are_exact_whoever_changes_what_at_the_same_time(company: Company, server: Server) -> None:
+def test_counts_are_exact_after_concurrent_changes_of_all_kinds(company: Company, server: Server) -> None:
     lists = [new_list(company) for _ in range(3)]
     leads = company.create(*({} for _ in range(120)))
     doomed = leads[100:]
@@ -507,7 +505,9 @@ def test_counts_are_exact_whoever_changes_what_at_the_same_time(company: Company
         assert len(members(company, list_id)) == counts(company, list_id)[0]
 
 
-def test_leads_that_are_deleted_while_they_are_put_on_lists_leave_no_trace(company: Company, server: Server) -> None:
+def test_leads_that_are_deleted_while_they_are_added_to_lists_leave_no_membership(
+    company: Company, server: Server
+) -> None:
     lists = [new_list(company) for _ in range(2)]
     leads = company.create(*({} for _ in range(200)))
 

@@ -17,7 +17,7 @@ def read(company: Company, list_id: int) -> dict[str, Any]:
     return row
 
 
-def test_a_list_is_made_without_a_list_of_objects_and_its_id_is_an_integer(company: Company) -> None:
+def test_a_list_is_created_from_flat_params_and_its_id_is_an_integer(company: Company) -> None:
     answer = company.envelope("createList", {"name": "API List", "description": "…"})
 
     ((key, (outcome,)),) = answer["result"].items()
@@ -55,12 +55,12 @@ def test_a_list_needs_a_name(company: Company, params: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "code"), [("", 205), ("   ", 205), ("x" * 256, 205), (None, 205), ([], 210)])
-def test_a_wrong_name_refuses_the_call_that_is_about_one_list(company: Company, name: Any, code: int) -> None:
+def test_a_wrong_name_refuses_a_call_for_one_list(company: Company, name: Any, code: int) -> None:
     assert company.error("createList", name=name)["code"] == code
     assert company.call("getActiveLists") == []
 
 
-def test_several_lists_are_made_with_objects_and_a_refused_one_does_not_stop_the_others(company: Company) -> None:
+def test_several_lists_are_created_with_objects_and_a_refused_one_does_not_stop_the_others(company: Company) -> None:
     answer = company.envelope("createList", {"objects": [{"name": "a"}, {}, {"name": "b"}]})
 
     outcomes = answer["result"]["creates"]
@@ -82,14 +82,14 @@ def test_counts_and_times_that_are_sent_are_ignored(company: Company) -> None:
     assert read(company, list_id)["createTimestamp"] > "2020"
 
 
-def test_the_time_is_of_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
+def test_times_are_in_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
     company = given_company(time_zone="Asia/Tokyo")
     list_id = new_list(company)
 
     assert read(company, list_id)["createTimestamp"] > read(company.at("v1.2"), list_id)["createTimestamp"]
 
 
-def test_a_list_is_changed_by_its_id_and_what_is_not_given_stays(company: Company) -> None:
+def test_a_list_is_changed_by_its_id_and_missing_values_stay(company: Company) -> None:
     list_id = new_list(company, "before", description="d")
 
     answer = company.envelope("updateList", {"id": list_id, "name": "after"})
@@ -100,7 +100,7 @@ def test_a_list_is_changed_by_its_id_and_what_is_not_given_stays(company: Compan
     assert (row["name"], row["description"]) == ("after", "d")
 
 
-def test_a_change_leaves_the_counts_and_the_members(company: Company) -> None:
+def test_a_change_of_a_list_keeps_its_members_and_counts(company: Company) -> None:
     list_id, leads = new_list(company), company.create({}, {})
     put_on(company, list_id, *leads)
 
@@ -110,7 +110,7 @@ def test_a_change_leaves_the_counts_and_the_members(company: Company) -> None:
     assert members(company, list_id) == leads
 
 
-def test_a_change_of_nothing_or_of_an_unknown_list_is_302(company: Company) -> None:
+def test_a_change_of_an_unknown_list_or_without_effect_is_302(company: Company) -> None:
     list_id = new_list(company, "same")
 
     assert company.error("updateList", id=list_id, name="same") == NOTHING
@@ -118,7 +118,7 @@ def test_a_change_of_nothing_or_of_an_unknown_list_is_302(company: Company) -> N
     assert company.code("updateList", {"id": 1, "name": "same"}) == 302
 
 
-def test_deleted_lists_are_gone_and_their_leads_stay(company: Company) -> None:
+def test_deleted_lists_are_gone_but_their_leads_stay(company: Company) -> None:
     first, other, third = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
     leads = company.create({}, {})
     for list_id in (first, other):
@@ -140,9 +140,7 @@ def test_a_list_is_deleted_by_a_flat_id_too(company: Company) -> None:
     assert company.error("deleteList")["code"] == 205
 
 
-def test_nothing_shows_a_member_of_a_deleted_list_even_while_its_rows_are_there(
-    company: Company, server: Server
-) -> None:
+def test_no_read_shows_members_of_a_deleted_list_while_their_rows_still_exist(company: Company, server: Server) -> None:
     list_id, (lead,) = new_list(company), company.create({})
     put_on(company, list_id, lead)
     sql(server.dsn, "delete from list where id = $1", list_id, company_id=company.id)
@@ -157,7 +155,7 @@ def test_nothing_shows_a_member_of_a_deleted_list_even_while_its_rows_are_there(
     assert company.call("deleteLeads", objects=[lead]) == [{"success": True, "error": None}]
 
 
-def test_the_members_of_a_deleted_list_are_cleared_away(company: Company, server: Server) -> None:
+def test_the_members_of_a_deleted_list_are_deleted_later(company: Company, server: Server) -> None:
     list_id = new_list(company)
     fill(server, company, list_id, 12_000)
 
@@ -181,11 +179,11 @@ def test_lists_come_in_pages_in_the_order_of_their_ids(company: Company) -> None
     assert page(where={"id": ids[2]}, offset=1) == []
 
 
-def test_an_unknown_filter_is_refused_since_to_ignore_it_returns_everything(company: Company) -> None:
+def test_an_unknown_filter_is_refused_since_ignoring_it_would_return_everything(company: Company) -> None:
     assert company.error("getActiveLists", where={"name": "x"})["code"] == 205
 
 
-def test_there_are_no_tags(company: Company) -> None:
+def test_without_tags_the_list_of_tags_is_empty(company: Company) -> None:
     answer = company.envelope("getListTags", {})
 
     assert list(answer) == ["hasMore", "result", "error", "id"]
@@ -193,7 +191,7 @@ def test_there_are_no_tags(company: Company) -> None:
     assert answer["error"] == []
 
 
-def test_tags_that_are_there_are_read(company: Company, server: Server) -> None:
+def test_stored_tags_are_read(company: Company, server: Server) -> None:
     sql(
         server.dsn,
         """
@@ -208,7 +206,7 @@ def test_tags_that_are_there_are_read(company: Company, server: Server) -> None:
     assert (row["label"], row["objectType"]) == ("Spring", "list")
 
 
-def test_the_lists_of_another_company_are_out_of_reach(given_company: Callable[..., Company]) -> None:
+def test_the_lists_of_another_company_are_unknown(given_company: Callable[..., Company]) -> None:
     company, other = given_company(), given_company()
     theirs = new_list(other, "theirs")
 

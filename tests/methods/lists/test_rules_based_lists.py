@@ -39,7 +39,7 @@ def hurry(server: Server, company: Company) -> None:
 # Creating a list
 
 
-def test_a_new_list_has_those_who_match_already_when_the_call_returns(company: Company) -> None:
+def test_a_new_list_has_all_matching_leads_when_the_call_returns(company: Company) -> None:
     berlin, _, lower, _ = company.create({"city": "Berlin"}, {"city": "Bonn"}, {"city": "BERLIN"}, {})
 
     list_id = new_list(company, filter={"city": "Berlin"})
@@ -59,7 +59,7 @@ def test_the_filter_is_shown_as_the_last_key_of_lists_that_have_one(company: Com
     assert [row["id"] for row in rows] == [str(plain), str(ruled)]
 
 
-def test_what_is_shown_can_be_sent_again_and_means_the_same(company: Company) -> None:
+def test_a_shown_filter_can_be_sent_again_with_the_same_meaning(company: Company) -> None:
     company.create({"city": "Berlin"}, {"city": "Bonn", "leadScore": 20})
     wanted = {"or": [{"city": "berlin"}, {"not": {"leadScore": {"between": [0, 10]}}}], "title": {"empty": True}}
     list_id = new_list(company, filter=wanted)
@@ -71,7 +71,7 @@ def test_what_is_shown_can_be_sent_again_and_means_the_same(company: Company) ->
     assert company.error("updateList", id=list_id, filter=wanted) == NOTHING
 
 
-def test_times_are_of_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
+def test_times_are_in_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
     company = given_company(time_zone="Asia/Tokyo")
 
     list_id = new_list(company, filter={"createTimestamp": {"atLeast": "2030-05-01 12:00:00"}})
@@ -93,7 +93,7 @@ def test_times_are_of_the_zone_of_the_call(given_company: Callable[..., Company]
         ([{"city": "Berlin"}], 210, "filter"),
     ],
 )
-def test_a_wrong_filter_is_refused_and_the_place_is_named(company: Company, filter: Any, code: int, named: str) -> None:
+def test_a_wrong_filter_is_refused_and_its_path_is_named(company: Company, filter: Any, code: int, named: str) -> None:
     error = company.error("createList", name="x", filter=filter)
 
     assert error["code"] == code
@@ -163,7 +163,7 @@ def test_every_way_to_change_a_lead_is_followed(company: Company) -> None:
         assert members(company, list_id) == [], method
 
 
-def test_a_call_that_changes_one_lead_twice_counts_as_it_ended(company: Company) -> None:
+def test_a_call_that_changes_one_lead_twice_counts_with_its_last_state(company: Company) -> None:
     list_id = new_list(company, filter={"city": "Berlin"})
     (lead,) = company.create({})
 
@@ -196,7 +196,7 @@ def test_custom_fields_are_followed(company: Company) -> None:
     assert members(company, list_id) == [first]
 
 
-def test_a_field_that_is_made_after_the_list_can_be_in_its_next_filter(company: Company) -> None:
+def test_a_field_that_is_created_after_the_list_can_be_in_its_next_filter(company: Company) -> None:
     list_id = new_list(company, filter={"city": "Berlin"})
     size = company.field("Size")
     (lead,) = company.create({size: "XL"})
@@ -206,7 +206,7 @@ def test_a_field_that_is_made_after_the_list_can_be_in_its_next_filter(company: 
     assert members(company, list_id) == [lead]
 
 
-def test_statuses_are_followed_also_those_that_opportunities_give(company: Company) -> None:
+def test_statuses_are_followed_also_those_set_by_opportunities(company: Company) -> None:
     contacts = new_list(company, filter={"isContact": 1})
     buying = new_list(company, filter={"leadStatus": ["contactWithOpp", "customer"]})
     (lead,) = company.create({"leadStatus": "contact"})
@@ -227,7 +227,7 @@ def test_statuses_are_followed_also_those_that_opportunities_give(company: Compa
 
 
 @pytest.mark.parametrize("noun", ["Account", "Campaign"])
-def test_leads_of_what_is_deleted_are_followed(company: Company, noun: str) -> None:
+def test_leads_that_lose_a_reference_by_a_deletion_are_followed(company: Company, noun: str) -> None:
     column, name = f"{noun.lower()}ID", f"{noun.lower()}Name"
     (target,) = company.make(f"create{noun}s", {name: "x"})
     having = new_list(company, filter={column: target})
@@ -273,9 +273,7 @@ def test_500_leads_of_a_call_are_followed(company: Company) -> None:
     assert counts(company, list_id) == (250, 0)
 
 
-def test_a_page_of_members_begins_where_its_offset_says_when_somebody_before_it_leaves(
-    company: Company, server: Server
-) -> None:
+def test_a_page_of_members_begins_at_its_offset_after_a_member_before_it_left(company: Company, server: Server) -> None:
     list_id = new_list(company, filter={"city": "Berlin"})
     ids = company.create(*({"city": "Berlin"} for _ in range(12)))
     sql(server.dsn, "update list_member set create_timestamp = now() - interval '1 hour'", company_id=company.id)
@@ -306,7 +304,7 @@ def test_a_company_follows_its_own_filters_only(given_company: Callable[..., Com
 # Changing members by a call
 
 
-def test_nobody_is_put_on_or_taken_off_by_hand(company: Company) -> None:
+def test_members_of_a_list_with_a_filter_cannot_be_added_or_removed_by_calls(company: Company) -> None:
     list_id = new_list(company, filter={"city": "Berlin"})
     inside, outside = company.create({"city": "Berlin"}, {})
     address = company.lead(inside)["emailAddress"]
@@ -356,7 +354,7 @@ def test_a_new_name_leaves_the_filter_and_the_members(company: Company) -> None:
     assert members(company, list_id) == [lead, other]
 
 
-def test_without_its_filter_a_list_keeps_its_members_and_is_changed_by_hand(company: Company) -> None:
+def test_a_list_whose_filter_is_removed_keeps_its_members_and_accepts_changes(company: Company) -> None:
     lead, other = company.create({"city": "Berlin"}, {})
     list_id = new_list(company, filter={"city": "Berlin"})
 
@@ -371,7 +369,7 @@ def test_without_its_filter_a_list_keeps_its_members_and_is_changed_by_hand(comp
     assert company.error("updateList", id=list_id, filter=None) == NOTHING
 
 
-def test_a_list_that_gets_a_filter_has_those_who_match_and_no_trace_of_the_others(
+def test_a_list_that_gets_a_filter_has_only_matching_members_and_no_removed_ones(
     company: Company, server: Server
 ) -> None:
     list_id = new_list(company)
@@ -390,7 +388,7 @@ def test_a_list_that_gets_a_filter_has_those_who_match_and_no_trace_of_the_other
     assert counts(company, list_id) == true_counts(server, company, list_id) == (3, 0)
 
 
-def test_a_deleted_list_follows_no_more(company: Company, server: Server) -> None:
+def test_a_deleted_list_no_longer_follows_leads(company: Company, server: Server) -> None:
     company.create({"city": "Berlin"})
     list_id = new_list(company, filter={"city": "Berlin"})
 
@@ -401,7 +399,7 @@ def test_a_deleted_list_follows_no_more(company: Company, server: Server) -> Non
     assert true_counts(server, company, list_id) == (0, 0)
 
 
-def test_a_deleted_custom_field_is_unset_to_the_filters_that_name_it(company: Company) -> None:
+def test_a_deleted_custom_field_counts_as_empty_in_filters(company: Company) -> None:
     size, other = company.field("Size"), company.field("Other")
     large_lead, small_lead = company.create({size: "XL"}, {size: "S", other: "x"})
     big = new_list(company, filter={size: "XL"})
@@ -423,7 +421,7 @@ def test_a_deleted_custom_field_is_unset_to_the_filters_that_name_it(company: Co
 # Large companies, and concurrent writes
 
 
-def test_a_great_company_is_filled_beside_the_calls(company: Company, server: Server) -> None:
+def test_a_list_of_a_large_company_is_filled_by_a_background_job(company: Company, server: Server) -> None:
     fill(server, company, 1, 20_000)
     sql(server.dsn, "update lead set city = 'Berlin' where id % 3 = 0", company_id=company.id)
     (row,) = sql(server.dsn, "select count(*)::int as n from lead where id % 3 = 0", company_id=company.id)
@@ -449,7 +447,7 @@ def under_way(company: Company, statement: str, meanwhile: Callable[[], None], *
     asyncio.run(run())
 
 
-def test_a_write_that_was_under_way_when_the_filter_was_made_is_seen_to_a_little_later(
+def test_a_write_in_progress_while_the_filter_was_created_is_followed_a_little_later(
     company: Company, server: Server
 ) -> None:
     (lead,) = company.create({})
@@ -469,7 +467,7 @@ def test_a_write_that_was_under_way_when_the_filter_was_made_is_seen_to_a_little
 
 
 @pytest.mark.parametrize("write", ["city = 'Bonn'", "active = false"])
-def test_a_write_under_way_that_makes_somebody_leave_is_seen_to_a_little_later(
+def test_a_write_in_progress_that_removes_a_member_is_followed_a_little_later(
     company: Company, server: Server, write: str
 ) -> None:
     (lead,) = company.create({"city": "Berlin"})
@@ -488,7 +486,7 @@ def test_a_write_under_way_that_makes_somebody_leave_is_seen_to_a_little_later(
     assert counts(company, list_id) == true_counts(server, company, list_id) == (0, 0)
 
 
-def test_the_later_look_begins_when_no_write_can_be_under_way_any_more(company: Company, server: Server) -> None:
+def test_the_second_look_begins_when_no_earlier_write_can_be_in_progress(company: Company, server: Server) -> None:
     new_list(company, filter={"city": "Berlin"})
 
     (row,) = sql(
@@ -517,7 +515,7 @@ def second(server: Server, tmp_path: Path) -> Generator[Server]:
     assert running.stop() == 0
 
 
-def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: Company, second: Server) -> None:
+def test_a_filter_created_on_one_server_is_followed_by_the_other(company: Company, second: Server) -> None:
     there = twin(company, second)
     assert there.create({"city": "Berlin"})  # its cache has the company already
 
@@ -531,9 +529,7 @@ def test_a_filter_that_was_made_on_one_server_is_followed_by_the_other(company: 
     there.close()
 
 
-def test_a_status_that_follows_on_a_server_with_old_filters_is_followed_by_the_lists(
-    company: Company, second: Server
-) -> None:
+def test_lists_follow_a_status_change_on_a_server_with_old_filters(company: Company, second: Server) -> None:
     there = twin(company, second)
     (lead,) = there.create({})
     (stage,) = there.make("createDealStages", {"dealStageName": "Offer"})
@@ -576,7 +572,7 @@ def some_lead(dice: random.Random, field: str) -> dict[str, Any]:
     return dict(dice.sample(list(values.items()), dice.randrange(1, 6)))
 
 
-def test_random_writes_on_two_servers_end_as_an_evaluation_from_scratch(
+def test_random_writes_on_two_servers_end_as_a_full_evaluation(
     company: Company, server: Server, second: Server
 ) -> None:
     field = company.field("Field")

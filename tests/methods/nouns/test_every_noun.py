@@ -25,7 +25,7 @@ def test_an_object_is_read_back_as_it_was_written_in_the_declared_order(company:
 
 
 @cases()
-def test_what_is_not_given_is_the_default_or_null(company: Company, case: Case) -> None:
+def test_a_missing_value_is_the_default_or_null(company: Company, case: Case) -> None:
     given = least(company, case)
 
     row = read(company, case, made(company, case))
@@ -52,7 +52,7 @@ def test_ids_are_integers_that_rise_by_1024_in_the_order_sent(company: Company, 
 
 
 @cases()
-def test_what_the_system_sets_is_ignored_in_a_create(company: Company, case: Case) -> None:
+def test_read_only_values_are_ignored_in_a_create(company: Company, case: Case) -> None:
     ignored = {column.name: "17" for column in case.noun.columns if not column.writable}
 
     row = read(company, case, made(company, case, **ignored))
@@ -78,7 +78,7 @@ def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order
 
 
 @cases()
-def test_what_is_required_must_be_there_and_say_something(company: Company, case: Case) -> None:
+def test_required_values_must_be_present_and_not_empty(company: Company, case: Case) -> None:
     right = least(company, case)
     required = [column for column in case.noun.writable_columns if column.required]
 
@@ -119,7 +119,7 @@ def test_calls_that_are_no_lists_of_objects_are_refused_whole(company: Company, 
 
 
 @cases()
-def test_a_reference_to_what_the_company_does_not_have_is_303(
+def test_a_reference_to_an_unknown_object_is_303(
     company: Company, given_company: Callable[..., Company], case: Case
 ) -> None:
     other = given_company()
@@ -140,7 +140,7 @@ def test_a_reference_to_what_the_company_does_not_have_is_303(
 
 
 @cases()
-def test_an_update_overwrites_what_is_given_and_nothing_else(company: Company, case: Case) -> None:
+def test_an_update_changes_only_the_given_values(company: Company, case: Case) -> None:
     (object_id,) = company.make(case.create, full(company, case))
     other = full(company, case, 1)
 
@@ -155,7 +155,7 @@ def test_an_update_overwrites_what_is_given_and_nothing_else(company: Company, c
 
 
 @cases()
-def test_null_unsets_what_is_nullable_and_nothing_else(company: Company, case: Case) -> None:
+def test_null_unsets_nullable_values_only(company: Company, case: Case) -> None:
     (object_id,) = company.make(case.create, full(company, case))
 
     nullable = {column.name for column in shown(case) if column.nullable}
@@ -187,7 +187,7 @@ def test_an_update_that_changes_nothing_or_finds_nothing_is_302(company: Company
 
 
 @cases()
-def test_an_id_that_is_none_is_205_or_210(company: Company, case: Case) -> None:
+def test_an_invalid_id_is_205_or_210(company: Company, case: Case) -> None:
     right = least(company, case)
 
     for wrong in ("", "x", "1.5", True, -1, 2**63):
@@ -198,7 +198,7 @@ def test_an_id_that_is_none_is_205_or_210(company: Company, case: Case) -> None:
 
 
 @cases("text")
-def test_objects_for_one_row_work_one_after_the_other(company: Company, case: Case) -> None:
+def test_objects_of_one_row_are_applied_in_the_order_sent(company: Company, case: Case) -> None:
     column = of_type(case.noun, "text")[0]
     first, second = made(company, case), made(company, case)
 
@@ -222,7 +222,7 @@ def test_objects_for_one_row_work_one_after_the_other(company: Company, case: Ca
 
 
 @cases()
-def test_what_is_deleted_is_gone_and_the_rest_is_not(company: Company, case: Case) -> None:
+def test_deleted_objects_are_gone_and_others_stay(company: Company, case: Case) -> None:
     ids = company.make(case.create, *(least(company, case) for _ in range(5)))
 
     answer = company.envelope(

@@ -27,7 +27,7 @@ def ids(company: Company, method: str, **params: Any) -> list[str]:
 
 
 @cases("get")
-def test_get_is_a_list_of_one_or_of_none_under_the_nouns_own_name(company: Company, case: Case) -> None:
+def test_get_returns_a_list_with_one_object_or_none_under_the_nouns_name(company: Company, case: Case) -> None:
     (object_id,) = some(company, case, 1)
 
     answer = company.envelope(case.get, {"id": int(object_id)})
@@ -41,7 +41,7 @@ def test_get_is_a_list_of_one_or_of_none_under_the_nouns_own_name(company: Compa
 
 
 @cases("get")
-def test_an_id_that_is_none_is_205_none_at_all_206_and_a_list_210(company: Company, case: Case) -> None:
+def test_an_invalid_id_is_205_a_missing_one_206_and_a_list_210(company: Company, case: Case) -> None:
     for wrong in ("x", "1.5", "", True, 2**63):
         error = company.error(case.get, id=wrong)
         assert (error["code"], error["data"]["params"][0]["param"]) == (205, "id")
@@ -54,7 +54,7 @@ def test_an_id_that_is_none_is_205_none_at_all_206_and_a_list_210(company: Compa
 
 
 @cases("listing")
-def test_an_empty_or_absent_where_is_all_of_them(company: Company, case: Case) -> None:
+def test_an_empty_or_missing_where_returns_all_objects(company: Company, case: Case) -> None:
     made_ids = some(company, case, 3)
 
     for where in ({"where": []}, {"where": {}}, {"where": None}, {"where": ""}, {}):
@@ -64,7 +64,7 @@ def test_an_empty_or_absent_where_is_all_of_them(company: Company, case: Case) -
 
 
 @cases("listing")
-def test_each_filter_finds_what_matches_and_only_that(company: Company, case: Case) -> None:
+def test_each_filter_finds_exactly_the_matching_objects(company: Company, case: Case) -> None:
     first, other = (full(company, case, number) for number in (0, 1))
     matching, left = (str(object_id) for object_id in company.make(case.create, first, other))
 
@@ -137,7 +137,9 @@ def test_a_page_has_500_rows_at_most(company: Company, case: Case) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 @cases("listing")
-def test_deep_pages_stay_exact_while_objects_come_change_and_go(company: Company, case: Case, seed: int) -> None:
+def test_deep_pages_stay_exact_while_objects_are_created_changed_and_deleted(
+    company: Company, case: Case, seed: int
+) -> None:
     chance = random.Random(seed)
     first, other = (full(company, case, number) for number in (0, 1))
     company.make(case.create, *[first, other] * 10)
@@ -194,7 +196,7 @@ def stamped(company: Company, case: Case, object_id: str, *, create: str, update
 
 
 @cases("ranged")
-def test_a_range_has_both_its_bounds_and_the_oldest_first(company: Company, case: Case) -> None:
+def test_a_range_includes_both_bounds_oldest_first(company: Company, case: Case) -> None:
     late, early, last, out = some(company, case, 4)
     for object_id, create, update in (
         (late, "2016-11-02 10:00:05.999999", "2020-01-02 00:00:00"),
@@ -232,7 +234,7 @@ def test_a_range_is_in_the_companys_zone_in_v1_and_in_utc_in_v1_2(
 
 
 @cases("ranged")
-def test_a_long_range_comes_whole_and_in_order(company: Company, case: Case) -> None:
+def test_a_long_range_is_complete_and_in_order(company: Company, case: Case) -> None:
     minimal = least(company, case)
     every = [str(object_id) for _ in range(3) for object_id in company.make(case.create, *[minimal] * 400)]
 
@@ -255,7 +257,7 @@ def test_a_wrong_range_is_refused(company: Company, case: Case) -> None:
 
 
 @cases("ranged")
-def test_a_change_moves_the_update_and_not_the_create_time(company: Company, case: Case) -> None:
+def test_a_change_sets_the_update_time_and_not_the_create_time(company: Company, case: Case) -> None:
     first, second = some(company, case, 2)
     for object_id in (first, second):
         stamped(company, case, object_id, create="2016-01-01 00:00:00", update="2016-01-01 00:00:00")
@@ -310,7 +312,7 @@ def test_custom_fields_are_written_read_unset_and_deleted(company: Company, case
 
 
 @cases("custom fields")
-def test_a_field_of_another_relationship_is_none_of_this_one(company: Company, case: Case) -> None:
+def test_a_field_of_another_relationship_is_unknown(company: Company, case: Case) -> None:
     of_leads = company.field("Shoe size")
 
     assert named(company.refusal(case.create, {**least(company, case), of_leads: "1"})) == [of_leads]

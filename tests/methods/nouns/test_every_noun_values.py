@@ -28,7 +28,7 @@ WRONG: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("sql_type", WRONG)
 @cases()
-def test_a_value_of_the_wrong_type_is_205_for_its_object_and_says_what_is_right(
+def test_a_value_of_the_wrong_type_is_205_for_its_object_and_names_the_right_type(
     company: Company, case: Case, sql_type: str
 ) -> None:
     right = least(company, case)
@@ -65,7 +65,7 @@ def test_a_list_or_a_hash_instead_of_a_value_is_210(company: Company, case: Case
 
 
 @cases("text")
-def test_a_text_has_its_length_in_characters_and_not_one_more(company: Company, case: Case) -> None:
+def test_the_length_of_a_text_is_limited_in_characters(company: Company, case: Case) -> None:
     right = least(company, case)
 
     for column in of_type(case.noun, "text"):

@@ -48,7 +48,7 @@ def test_accounts_are_found_by_owner(company: Company) -> None:
     assert company.call("getAccounts", where={"ownerID": user["id"]}) == []
 
 
-def test_an_account_of_500_is_created_changed_found_by_time_and_deleted_in_a_call_each(company: Company) -> None:
+def test_500_accounts_are_created_changed_read_by_time_and_deleted_in_one_call_each(company: Company) -> None:
     ids = company.make("createAccounts", *({"accountName": f"Account {number}"} for number in range(500)))
 
     changes = company.call("updateAccounts", objects=[{"id": account_id, "website": "a.example"} for account_id in ids])
@@ -68,7 +68,7 @@ def test_an_account_of_500_is_created_changed_found_by_time_and_deleted_in_a_cal
         {"accountName": "A", "fax": True},
     ],
 )
-def test_lengths_are_the_vendors(company: Company, wrong: dict[str, Any]) -> None:
+def test_lengths_are_those_of_the_vendor(company: Company, wrong: dict[str, Any]) -> None:
     refusal = company.refusal("createAccounts", wrong)
 
     assert refusal is not None

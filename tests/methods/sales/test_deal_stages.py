@@ -55,7 +55,7 @@ def test_stages_are_read_by_id_in_pages_and_by_time(company: Company) -> None:
     assert company.error("getDealStages", where={"weight": 1})["code"] == 205
 
 
-def test_two_stages_may_have_one_name_and_a_name_is_needed(company: Company) -> None:
+def test_two_stages_can_have_one_name_and_a_name_is_required(company: Company) -> None:
     company.make("createDealStages", {"dealStageName": "Twice"}, {"dealStageName": "Twice"})
 
     assert company.code("createDealStages", {"weight": 1}) == 205
@@ -85,7 +85,7 @@ def test_a_wrong_value_is_205_and_names_its_column(company: Company, column: str
     assert refused["data"]["params"][0]["param"] == column
 
 
-def test_update_changes_what_is_given_and_302_says_that_nothing_did(company: Company) -> None:
+def test_an_update_changes_given_values_and_is_302_without_a_change(company: Company) -> None:
     (stage,) = company.make("createDealStages", {"dealStageName": "Offer", "description": "By mail"})
 
     assert company.code("updateDealStages", {"id": stage, "weight": "7"}) is None
@@ -96,7 +96,7 @@ def test_update_changes_what_is_given_and_302_says_that_nothing_did(company: Com
     assert (row["dealStageName"], row["description"], row["weight"]) == ("Offer", "By mail", "7")
 
 
-def test_a_stage_with_opportunities_in_it_is_not_deleted_and_the_others_of_the_call_are(company: Company) -> None:
+def test_a_stage_with_opportunities_is_not_deleted_but_the_others_of_the_call_are(company: Company) -> None:
     free, used, other = company.make("createDealStages", *({"dealStageName": f"s{number}"} for number in range(3)))
     (kept,) = company.make("createOpportunities", opportunity(used))
 
@@ -112,7 +112,7 @@ def test_a_stage_with_opportunities_in_it_is_not_deleted_and_the_others_of_the_c
     assert company.code("deleteDealStages", {"id": used}) is None
 
 
-def test_another_companys_stage_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_stage_is_unknown(company: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     (stage,) = other.make("createDealStages", {"dealStageName": "Theirs"})
 
@@ -124,7 +124,7 @@ def test_another_companys_stage_is_not_there(company: Company, given_company: Ca
 
 
 @pytest.mark.parametrize("first", ["opportunity", "deletion"])
-def test_a_stage_is_never_deleted_under_an_opportunity_that_is_being_made(company: Company, first: str) -> None:
+def test_a_stage_is_never_deleted_while_an_opportunity_is_created_in_it(company: Company, first: str) -> None:
     """Both at once, one of them stopped in the middle of its transaction: one succeeds, the other is refused."""
     (stage,) = company.make("createDealStages", {"dealStageName": "Contested"})
     answers: dict[str, Any] = {}
@@ -165,7 +165,7 @@ def test_a_stage_is_never_deleted_under_an_opportunity_that_is_being_made(compan
     assert (stages, len(company.call("getOpportunities"))) == ((1, 1) if first == "opportunity" else (0, 0))
 
 
-def test_500_stages_go_through_in_one_call(company: Company) -> None:
+def test_500_stages_are_written_in_one_call(company: Company) -> None:
     ids = company.make("createDealStages", *({"dealStageName": f"s{number}"} for number in range(500)))
 
     assert len(company.call("getDealStages")) == 500

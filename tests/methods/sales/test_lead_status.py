@@ -35,7 +35,7 @@ def link(company: Company, opportunity_id: int, lead: int) -> int:
 
 
 @pytest.mark.parametrize("before", ["unqualified", "open", "qualified", "contact"])
-def test_an_open_opportunity_makes_its_leads_contact_with_opp_and_its_end_contacts(
+def test_leads_are_contact_with_opp_while_an_opportunity_is_open_and_contacts_afterwards(
     company: Company, before: str
 ) -> None:
     (lead,) = company.create({"leadStatus": before})
@@ -51,7 +51,7 @@ def test_an_open_opportunity_makes_its_leads_contact_with_opp_and_its_end_contac
     assert status(company, lead) == "contact"
 
 
-def test_it_ends_with_the_last_open_one_however_that_ends(company: Company) -> None:
+def test_contact_with_opp_ends_with_the_last_open_opportunity_however_it_ends(company: Company) -> None:
     stage_id = stage(company)
     (lead,) = company.create({})
     closed, inactive, unlinked, deleted = (opportunity(company, stage_id, primaryLeadID=lead) for _ in range(4))
@@ -69,7 +69,7 @@ def test_it_ends_with_the_last_open_one_however_that_ends(company: Company) -> N
 
 
 @pytest.mark.parametrize("more", [{"isClosed": 1}, {"isActive": 0}])
-def test_an_opportunity_that_is_not_open_makes_no_contact(company: Company, more: dict[str, int]) -> None:
+def test_an_opportunity_that_is_not_open_does_not_change_the_status(company: Company, more: dict[str, int]) -> None:
     (lead,) = company.create({})
 
     made = opportunity(company, stage(company), primaryLeadID=lead, **more)
@@ -79,7 +79,7 @@ def test_an_opportunity_that_is_not_open_makes_no_contact(company: Company, more
     assert status(company, lead) == "contactWithOpp"
 
 
-def test_winning_makes_customers_and_they_stay_it(company: Company) -> None:
+def test_winning_makes_customers_who_stay_customers(company: Company) -> None:
     stage_id = stage(company)
     (lead,) = company.create({})
     made = opportunity(company, stage_id, primaryLeadID=lead)
@@ -94,7 +94,7 @@ def test_winning_makes_customers_and_they_stay_it(company: Company) -> None:
     assert status(company, lead) == "customer"
 
 
-def test_a_customer_who_is_made_something_else_is_what_the_open_opportunities_say(company: Company) -> None:
+def test_a_customer_with_a_changed_status_follows_the_open_opportunities(company: Company) -> None:
     stage_id = stage(company)
     busy, idle = company.create({"leadStatus": "customer"}, {"leadStatus": "customer"})
     made = opportunity(company, stage_id, primaryLeadID=busy)
@@ -118,7 +118,7 @@ def test_whoever_is_linked_to_a_won_opportunity_is_a_customer(company: Company) 
     assert [status(company, lead) for lead in (by_name, by_hand, later)] == ["customer"] * 3
 
 
-def test_nobody_sets_it_by_hand_nor_ends_it(company: Company) -> None:
+def test_contact_with_opp_can_neither_be_set_nor_unset_by_calls(company: Company) -> None:
     stage_id = stage(company)
     plain, busy = company.create({"leadStatus": "contactWithOpp"}, {})
     made = opportunity(company, stage_id, primaryLeadID=busy)
@@ -136,7 +136,7 @@ def test_nobody_sets_it_by_hand_nor_ends_it(company: Company) -> None:
     assert status(company, busy) == "open"
 
 
-def test_what_changes_nothing_for_a_lead_leaves_it_untouched(company: Company) -> None:
+def test_a_change_without_effect_on_the_status_leaves_the_lead_untouched(company: Company) -> None:
     (lead,) = company.create({})
     made = opportunity(company, stage(company), primaryLeadID=lead)
 
@@ -150,7 +150,7 @@ def test_what_changes_nothing_for_a_lead_leaves_it_untouched(company: Company) -
     assert version() == 2
 
 
-def test_the_change_shows_in_the_date_range_of_updates(company: Company) -> None:
+def test_a_change_of_status_shows_in_the_date_range_of_updates(company: Company) -> None:
     (lead,) = company.create({})
     sql(
         company.dsn,
@@ -237,7 +237,7 @@ def test_the_last_two_opportunities_of_a_lead_closed_at_once_leave_a_contact(com
         assert status(company, lead) == "contact"
 
 
-def test_a_link_that_is_made_while_its_opportunity_ends_leaves_nobody_behind(company: Company) -> None:
+def test_a_link_created_while_its_opportunity_ends_leaves_no_wrong_status(company: Company) -> None:
     stage_id = stage(company)
     for _ in range(15):
         (lead,) = company.create({})
@@ -257,7 +257,7 @@ def test_a_link_that_is_made_while_its_opportunity_ends_leaves_nobody_behind(com
         assert status(company, lead) != "contactWithOpp"
 
 
-def test_after_a_storm_of_changes_every_status_is_what_its_opportunities_say(company: Company) -> None:
+def test_after_concurrent_changes_every_status_agrees_with_its_opportunities(company: Company) -> None:
     stage_id = stage(company)
     leads = company.create(*[{}] * 12)
     made = [opportunity(company, stage_id) for _ in range(12)]

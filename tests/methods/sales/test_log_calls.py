@@ -45,7 +45,7 @@ def test_a_key_can_ask_for_the_captured_answer(given_company: Callable[..., Comp
     assert answer["error"] == [second["error"]]
 
 
-def test_a_logged_call_stands_on_the_timeline_at_its_own_time(company: Company) -> None:
+def test_a_logged_call_is_on_the_timeline_at_its_own_time(company: Company) -> None:
     (lead,) = company.create({})
     company.call("logCalls", objects=[a_call(company, lead), a_call(company, lead, direction="outgoing")])
 
@@ -58,7 +58,7 @@ def test_a_logged_call_stands_on_the_timeline_at_its_own_time(company: Company) 
     assert "Left no message" in first["eventData"]
 
 
-def test_the_time_of_a_call_is_in_the_zone_of_the_address(given_company: Callable[..., Company]) -> None:
+def test_the_time_of_a_call_is_in_the_zone_of_the_version(given_company: Callable[..., Company]) -> None:
     company = given_company(time_zone="America/New_York")
     (lead,) = company.create({})
     company.call("logCalls", objects=[a_call(company, lead)])
@@ -68,7 +68,7 @@ def test_the_time_of_a_call_is_in_the_zone_of_the_address(given_company: Callabl
 
 
 @pytest.mark.parametrize("missing", ["userID", "leadID", "direction", "createTimestamp"])
-def test_a_call_without_what_is_required_is_refused_alone(company: Company, missing: str) -> None:
+def test_a_call_without_required_values_is_refused_alone(company: Company, missing: str) -> None:
     (lead,) = company.create({})
     wrong = {name: value for name, value in a_call(company, lead).items() if name != missing}
 
@@ -115,7 +115,7 @@ def test_result_and_notes_are_optional_and_the_result_is_any_text(company: Compa
     ]
 
 
-def test_five_hundred_calls_go_in_one_call_and_not_one_more(company: Company) -> None:
+def test_500_calls_can_be_logged_in_one_request_and_501_cannot(company: Company) -> None:
     (lead,) = company.create({})
     logged = a_call(company, lead)
 

@@ -124,7 +124,7 @@ def test_an_id_without_its_type_and_a_type_without_its_id_are_205(role: str, com
 
 
 @pytest.mark.parametrize("word", ["contact", "Lead", "leads", "", "note", "task", "user", "lead ", "1"])
-def test_only_the_documented_types_are_taken(word: str, company: Company) -> None:
+def test_only_the_documented_types_are_accepted(word: str, company: Company) -> None:
     (lead,) = company.create({})
 
     refusal = company.refusal("createNotes", new(company, **about("who", word, lead)))
@@ -136,7 +136,7 @@ def test_only_the_documented_types_are_taken(word: str, company: Company) -> Non
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("word", WORDS)
-def test_what_the_company_does_not_have_is_303(
+def test_an_association_with_an_unknown_object_is_303(
     word: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
     mine, theirs = target(company, word), target(given_company(), word)
@@ -154,9 +154,7 @@ def test_what_the_company_does_not_have_is_303(
     assert len(stored(company)) == 1
 
 
-def test_an_author_that_the_company_does_not_have_is_303(
-    company: Company, given_company: Callable[..., Company]
-) -> None:
+def test_an_unknown_author_is_303(company: Company, given_company: Callable[..., Company]) -> None:
     (lead,) = company.create({})
     theirs = user(given_company())
     for author in (theirs, 1, lead):
@@ -212,7 +210,7 @@ def test_a_note_may_be_long_and_of_any_script(company: Company) -> None:
     assert (note["note"], note["title"]) == (text, "'" * 255)
 
 
-def test_500_notes_go_through_in_one_call_and_501_do_not(company: Company) -> None:
+def test_500_notes_can_be_created_in_one_call_and_501_cannot(company: Company) -> None:
     leads = company.create(*[{}] * 250)
     both = [about(role, "lead", lead) for role in ROLES for lead in leads]
 
@@ -225,7 +223,7 @@ def test_500_notes_go_through_in_one_call_and_501_do_not(company: Company) -> No
 # Update
 
 
-def test_what_is_given_overwrites_and_what_is_not_given_stays(company: Company) -> None:
+def test_given_values_are_changed_and_missing_values_stay(company: Company) -> None:
     (lead,) = company.create({})
     (note,) = make_notes(company, {"title": "Old", **about("who", "lead", lead)})
 
@@ -237,7 +235,7 @@ def test_what_is_given_overwrites_and_what_is_not_given_stays(company: Company) 
     assert company.refusal("updateNotes", {"id": note, "title": ""}) is None
 
 
-def test_what_is_not_there_or_changes_nothing_is_302(company: Company) -> None:
+def test_an_unknown_note_and_a_change_without_effect_are_302(company: Company) -> None:
     (lead,) = company.create({})
     make_notes(company, about("who", "lead", lead))
     (read,) = notes_of(company, "lead", lead)
@@ -248,7 +246,7 @@ def test_what_is_not_there_or_changes_nothing_is_302(company: Company) -> None:
     assert company.refusal("updateNotes", {"note": "x"}) == NOTHING
 
 
-def test_an_association_moves_and_a_second_one_comes_and_goes(company: Company) -> None:
+def test_an_association_can_change_and_a_second_one_can_be_added_and_removed(company: Company) -> None:
     first, second = company.create({}, {})
     account = target(company, "account")
     (note,) = make_notes(company, about("who", "lead", first))
@@ -277,7 +275,7 @@ def test_an_update_cannot_leave_a_note_about_nothing(company: Company) -> None:
 # Delete
 
 
-def test_a_deleted_note_is_gone_and_what_it_was_about_stays(company: Company) -> None:
+def test_a_deleted_note_is_gone_and_its_targets_stay(company: Company) -> None:
     (lead,) = company.create({})
     gone, bare, kept = make_notes(company, *[about("who", "lead", lead)] * 3)
 

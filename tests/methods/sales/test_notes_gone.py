@@ -14,7 +14,7 @@ from support import Company, sql, until_blocked
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("word", WORDS)
-def test_what_is_deleted_takes_the_notes_about_nothing_else_with_it(word: str, role: str, company: Company) -> None:
+def test_a_deletion_also_deletes_notes_about_nothing_else(word: str, role: str, company: Company) -> None:
     (other,) = company.create({})
     other_role = OTHER[role]
     gone, kept = target(company, word), target(company, word)
@@ -48,7 +48,7 @@ def test_an_id_of_another_type_is_not_taken_for_the_deleted_one(company: Company
     assert stored(company) == {note: ("account", lead, None, None)}
 
 
-def test_500_leads_take_their_notes_with_them(company: Company) -> None:
+def test_deleting_500_leads_deletes_their_notes(company: Company) -> None:
     leads = company.create(*[{}] * 500)
     make_notes(company, *(about("who", "lead", lead) for lead in leads))
 
@@ -91,7 +91,7 @@ TASK = """
 """
 
 
-def test_a_note_that_is_being_written_goes_with_its_lead(company: Company) -> None:
+def test_a_note_that_is_being_written_is_deleted_with_its_lead(company: Company) -> None:
     """createNotes locks the lead before it writes, so the delete waits and then sees the note."""
     (lead,) = company.create({})
     what = (company.id, lead)
@@ -125,7 +125,7 @@ def test_a_lead_that_is_being_deleted_gets_no_more_notes_and_tasks(method: str, 
     assert stored(company) == {note: (None, None, "lead", other)}
 
 
-def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company) -> None:
+def test_notes_that_lose_both_targets_at_once_are_deleted(company: Company) -> None:
     """With many notes the planner once chose a join here. Rows changed meanwhile were then missed and left dangling."""
     sale = target(company, "opportunity")
     leads = company.create(*[{}] * 5)
@@ -153,7 +153,7 @@ def test_notes_that_lose_both_of_their_targets_at_once_are_gone(company: Company
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_no_note_and_no_task_dangles_however_writes_and_deletes_meet(word: str, company: Company) -> None:
+def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(word: str, company: Company) -> None:
     """Creates and updates of notes and tasks race with deletes, many times."""
     (other,) = company.create({})
     author = user(company)

@@ -48,7 +48,7 @@ def test_the_notes_of_several_are_chosen_by_id_and_come_in_the_order_of_their_id
         ("getOpportunityNotes", "getOpportunitiesNotes"),
     ],
 )
-def test_an_unknown_id_has_no_notes_and_none_is_206(method: str, several: str, company: Company) -> None:
+def test_an_unknown_id_has_no_notes_and_a_missing_id_is_206(method: str, several: str, company: Company) -> None:
     assert company.call(method, id=1) == company.call(method, id=-5) == []
     assert company.call(several, where={"id": [1, -5]}) == []
     assert company.error(method)["code"] == 206
@@ -86,7 +86,7 @@ def test_times_are_the_companys_at_v1_and_utc_at_v1_2(company: Company, server: 
     own.close()
 
 
-def test_a_deep_page_is_right_after_notes_have_gone_or_are_about_something_else(company: Company) -> None:
+def test_a_deep_page_is_right_after_notes_were_deleted_or_moved(company: Company) -> None:
     first, second, gone = company.create({}, {}, {})
     account = target(company, "account")
     made = make_notes(company, *(about("who", "lead", gone if number in (2, 7) else first) for number in range(12)))

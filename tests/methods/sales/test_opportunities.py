@@ -178,7 +178,7 @@ def test_custom_fields_of_opportunities_are_written_and_read(company: Company) -
 # Won and closed
 
 
-def test_won_means_closed_and_opening_takes_won_back(company: Company) -> None:
+def test_won_implies_closed_and_opening_unsets_won(company: Company) -> None:
     stage_id = stage(company)
     (made,) = company.make("createOpportunities", new(stage_id, isWon=1))
 
@@ -215,7 +215,7 @@ def test_won_and_open_at_once_is_205(company: Company) -> None:
 @pytest.mark.parametrize(
     "column", ["ownerID", "dealStageID", "accountID", "campaignID", "primaryLeadID", "originatingLeadID"]
 )
-def test_a_reference_to_what_the_company_does_not_have_is_303(
+def test_a_reference_to_an_unknown_object_is_303(
     company: Company, given_company: Callable[..., Company], column: str
 ) -> None:
     other = given_company()
@@ -263,7 +263,7 @@ def test_references_can_be_set_and_set_to_null(company: Company) -> None:
 # Reads
 
 
-def test_opportunities_are_read_by_what_they_belong_to(company: Company) -> None:
+def test_opportunities_are_filtered_by_their_references(company: Company) -> None:
     first, second = stage(company), stage(company)
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     (campaign,) = company.make("createCampaigns", {"campaignName": "Fair"})
@@ -291,7 +291,7 @@ def test_opportunities_are_read_by_what_they_belong_to(company: Company) -> None
     assert positions({"ownerID": owner}, limit=1, offset=1) == [2]
 
 
-def test_another_companys_opportunity_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_opportunity_is_unknown(company: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     (made,) = other.make("createOpportunities", new(stage(other)))
 
@@ -322,7 +322,7 @@ def test_the_leads_that_an_opportunity_names_are_linked_to_it(company: Company) 
     assert company.lead(third)["leadStatus"] == "contactWithOpp"
 
 
-def test_a_deleted_lead_is_named_and_linked_no_more(company: Company) -> None:
+def test_a_deleted_lead_is_removed_from_references_and_links(company: Company) -> None:
     stage_id = stage(company)
     first, second = company.create({}, {})
     (made,) = company.make("createOpportunities", new(stage_id, primaryLeadID=first, originatingLeadID=second))
@@ -333,7 +333,7 @@ def test_a_deleted_lead_is_named_and_linked_no_more(company: Company) -> None:
     assert linked(company) == {(made, second)}
 
 
-def test_a_deleted_opportunity_takes_its_links_and_leaves_its_leads(company: Company) -> None:
+def test_a_deleted_opportunity_deletes_its_links_and_not_its_leads(company: Company) -> None:
     stage_id = stage(company)
     (lead,) = company.create({})
     gone, kept = company.make("createOpportunities", *[new(stage_id, primaryLeadID=lead)] * 2)
@@ -348,7 +348,7 @@ def test_a_deleted_opportunity_takes_its_links_and_leaves_its_leads(company: Com
 # Events
 
 
-def test_what_happens_to_an_opportunity_is_written_to_its_leads(company: Company) -> None:
+def test_the_events_of_an_opportunity_are_on_the_timelines_of_its_leads(company: Company) -> None:
     offer, talks = stage(company), stage(company, dealStageName="Talks")
     lead, other = company.create({}, {})
     (made,) = company.make("createOpportunities", new(offer, primaryLeadID=lead, amount="10.50"))
@@ -384,7 +384,7 @@ def test_what_happens_to_an_opportunity_is_written_to_its_leads(company: Company
     assert json.loads(first["data"]) == {"opportunityName": "A roof", "amount": "10.5", "dealStage": "Offer"}
 
 
-def test_an_opportunity_that_is_created_won_or_lost_says_so_at_once(company: Company) -> None:
+def test_an_opportunity_that_is_created_won_or_lost_has_that_event_at_once(company: Company) -> None:
     stage_id = stage(company)
     won, lost = company.create({}, {})
 
@@ -417,7 +417,7 @@ def test_a_long_name_is_cut_in_the_name_of_the_event(company: Company) -> None:
 # Many
 
 
-def test_several_objects_for_one_opportunity_work_one_after_the_other(company: Company) -> None:
+def test_objects_of_one_opportunity_are_applied_in_the_order_sent(company: Company) -> None:
     stage_id = stage(company)
     (lead,) = company.create({})
     (made,) = company.make("createOpportunities", new(stage_id, primaryLeadID=lead))
@@ -433,7 +433,7 @@ def test_several_objects_for_one_opportunity_work_one_after_the_other(company: C
     assert [source for source, _ in events(company, lead)] == ["oppCreate", "changeLeadStatus"]
 
 
-def test_500_opportunities_with_a_lead_each_go_through_their_life_in_four_calls(company: Company) -> None:
+def test_500_opportunities_with_a_lead_each_are_written_in_four_calls(company: Company) -> None:
     stage_id, next_stage = stage(company), stage(company)
     leads = company.create(*[{}] * 500)
     ids = company.make("createOpportunities", *(new(stage_id, primaryLeadID=lead) for lead in leads))

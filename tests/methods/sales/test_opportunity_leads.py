@@ -44,7 +44,7 @@ def test_the_read_is_answered_as_the_vendor_generates_it(company: Company) -> No
         assert company.call("getOpportunityLeadsDateRange", timestamp=stamp, **EVER) == [row]
 
 
-def test_has_more_says_whether_there_are_others_behind_the_page(company: Company) -> None:
+def test_has_more_says_whether_there_are_more_rows_after_the_page(company: Company) -> None:
     leads = company.create(*[{}] * 5)
     (opportunity,) = opportunities(company)
     links = company.make("createOpportunityLeads", *(pair(opportunity, lead) for lead in leads))
@@ -66,7 +66,7 @@ def test_has_more_says_whether_there_are_others_behind_the_page(company: Company
     assert page(where={"leadID": [leads[3], leads[1]], **where}) == ([1, 3], False)
 
 
-def test_an_offset_is_right_after_links_went_with_their_lead_or_opportunity(company: Company) -> None:
+def test_an_offset_is_right_after_links_were_deleted_with_their_lead_or_opportunity(company: Company) -> None:
     leads = company.create(*[{}] * 6)
     first, second = opportunities(company, 2)
     company.make("createOpportunityLeads", *(pair(first, lead) for lead in leads[:5]), pair(second, leads[5]))
@@ -101,7 +101,7 @@ def test_a_pair_that_is_linked_already_is_301_also_within_a_call(company: Compan
 
 
 @pytest.mark.parametrize("column", ["opportunityID", "leadID"])
-def test_an_end_that_the_company_does_not_have_is_303(
+def test_an_unknown_lead_or_opportunity_is_303(
     company: Company, given_company: Callable[..., Company], column: str
 ) -> None:
     other = given_company()
@@ -131,7 +131,7 @@ def test_an_end_that_the_company_does_not_have_is_303(
         ("1:1", 208),
     ],
 )
-def test_what_is_no_pair_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
+def test_an_invalid_pair_is_refused_alone(company: Company, wrong: Any, code: int) -> None:
     (lead,) = company.create({})
     (opportunity,) = opportunities(company)
 
@@ -140,7 +140,7 @@ def test_what_is_no_pair_is_refused_alone(company: Company, wrong: Any, code: in
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [code, None]
 
 
-def test_a_link_that_is_taken_away_is_named_by_its_opportunity_no_more(company: Company) -> None:
+def test_a_deleted_link_is_removed_from_the_references_of_its_opportunity(company: Company) -> None:
     first, second, third = company.create({}, {}, {})
     (opportunity,) = opportunities(company, primaryLeadID=first, originatingLeadID=second)
     company.make("createOpportunityLeads", pair(opportunity, third))
@@ -155,7 +155,7 @@ def test_a_link_that_is_taken_away_is_named_by_its_opportunity_no_more(company: 
     assert company.call("getOpportunityLead", id=links[first]) == []
 
 
-def test_another_companys_link_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_link_is_unknown(company: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     (lead,) = other.create({})
     opportunities(other, primaryLeadID=lead)
@@ -167,7 +167,7 @@ def test_another_companys_link_is_not_there(company: Company, given_company: Cal
     assert other.call("getOpportunityLeads") == [link]
 
 
-def test_a_link_that_is_made_by_hand_is_an_event_of_the_lead(company: Company) -> None:
+def test_a_link_created_by_a_call_is_an_event_of_the_lead(company: Company) -> None:
     (lead,) = company.create({})
     (opportunity,) = opportunities(company)
 
@@ -184,7 +184,7 @@ def test_a_link_that_is_made_by_hand_is_an_event_of_the_lead(company: Company) -
     ]
 
 
-def test_500_links_are_made_and_taken_away_in_one_call(company: Company) -> None:
+def test_500_links_are_created_and_deleted_in_one_call_each(company: Company) -> None:
     leads = company.create(*[{}] * 500)
     (opportunity,) = opportunities(company)
 

@@ -15,7 +15,7 @@ def product(company: Company, **params: Any) -> int:
     return made["id"]
 
 
-def test_a_product_stands_in_the_params_themselves(company: Company) -> None:
+def test_a_product_can_be_created_from_flat_params(company: Company) -> None:
     answer = company.envelope("createProduct", {"productName": "Water", "price": "7.90", "isActive": 0})
 
     (made,) = answer["result"]["creates"]
@@ -28,7 +28,7 @@ def test_a_product_stands_in_the_params_themselves(company: Company) -> None:
     ]  # fmt: skip
 
 
-def test_parameters_that_are_no_column_mean_nothing_in_a_flat_call(company: Company) -> None:
+def test_parameters_that_are_no_column_are_ignored_in_a_flat_call(company: Company) -> None:
     product_id = product(company, productName="Water", limit="", offset="", nothing=[], id=5)
 
     assert product_id > 5
@@ -36,11 +36,11 @@ def test_parameters_that_are_no_column_mean_nothing_in_a_flat_call(company: Comp
 
 
 @pytest.mark.parametrize("objects", [None, ""])
-def test_an_empty_objects_beside_a_flat_product_counts_for_nothing(company: Company, objects: Any) -> None:
+def test_an_empty_list_of_objects_is_ignored_in_a_flat_call(company: Company, objects: Any) -> None:
     assert product(company, productName="Water", objects=objects)
 
 
-def test_what_is_wrong_with_a_flat_product_refuses_the_call(company: Company) -> None:
+def test_a_wrong_flat_product_refuses_the_call(company: Company) -> None:
     product_id = product(company, productName="Water")
 
     absent = company.error("createProduct", price=1)
@@ -76,7 +76,7 @@ def test_several_products_are_created_at_once(company: Company) -> None:
     assert company.error("createProducts", productName="Water")["code"] == 207
 
 
-def test_products_are_found_by_name_and_by_being_sold(company: Company) -> None:
+def test_products_are_filtered_by_name_and_by_is_active(company: Company) -> None:
     water = product(company, productName="Water")
     wine = product(company, productName="Wine", isActive=0)
 

@@ -41,7 +41,7 @@ def twin(company: Company) -> Company:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "ownerID"])
-def test_a_lead_refers_only_to_what_its_own_company_has(
+def test_a_lead_refers_only_to_objects_of_its_own_company(
     company: Company, given_company: Callable[..., Company], name: str
 ) -> None:
     other = given_company()
@@ -76,7 +76,7 @@ def test_several_unknown_references_are_all_named_and_refuse_their_object_alone(
     assert [problem["param"] for problem in bad["error"]["data"]["params"]] == ["accountID", "ownerID", "campaignID"]
 
 
-def test_an_unknown_reference_is_said_before_a_taken_address(company: Company) -> None:
+def test_an_unknown_reference_is_reported_before_a_taken_address(company: Company) -> None:
     company.create({"emailAddress": "taken@example.com"})
 
     assert company.code("createLeads", {"emailAddress": "taken@example.com", "accountID": 5}) == 303
@@ -84,7 +84,7 @@ def test_an_unknown_reference_is_said_before_a_taken_address(company: Company) -
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_named_a_deleted_target_names_none_and_the_rest_is_untouched(company: Company, name: str) -> None:
+def test_references_to_a_deleted_target_become_null_and_other_rows_are_untouched(company: Company, name: str) -> None:
     gone, kept = target(company, name), target(company, name)
     named, other, active = company.create({name: gone, "title": "CEO"}, {name: kept}, {name: gone, "active": 0})
     deals = [opportunity(company, **{name: target_id}) for target_id in (gone, kept)]
@@ -107,7 +107,7 @@ def test_what_named_a_deleted_target_names_none_and_the_rest_is_untouched(compan
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_hundred_targets_of_a_call_are_all_let_go_at_once(company: Company, name: str) -> None:
+def test_references_to_a_hundred_targets_deleted_in_one_call_become_null_at_once(company: Company, name: str) -> None:
     noun = NAMES[name]
     ids = company.make(f"create{noun}s", *[{f"{noun.lower()}Name": "To be named"}] * 100)
     company.create(*({name: target_id} for target_id in ids))
@@ -117,7 +117,7 @@ def test_a_hundred_targets_of_a_call_are_all_let_go_at_once(company: Company, na
     assert {lead[name] for lead in company.call("getLeads", where={})} == {None}
 
 
-def test_pages_of_opportunities_by_account_are_exact_after_the_account_is_gone(company: Company) -> None:
+def test_pages_of_opportunities_by_account_are_exact_after_the_account_is_deleted(company: Company) -> None:
     gone, kept = target(company, "accountID"), target(company, "accountID")
     deals = [opportunity(company, accountID=account) for account in (kept, gone, kept, kept, gone, kept, kept)]
     sql(company.dsn, "update opportunity set create_timestamp = now() - interval '1 day'", company_id=company.id)
@@ -149,7 +149,7 @@ FILL = """
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_twelve_thousand_leads_are_let_go_while_calls_go_on(company: Company, name: str) -> None:
+def test_references_of_twelve_thousand_leads_become_null_while_calls_go_on(company: Company, name: str) -> None:
     column = {"accountID": "account_id", "campaignID": "campaign_id"}[name]
     gone, kept = target(company, name), target(company, name)
     sql(company.dsn, FILL.format(column=column), company.id, [gone, kept], 16_000, company_id=company.id)
@@ -191,7 +191,7 @@ def test_twelve_thousand_leads_are_let_go_while_calls_go_on(company: Company, na
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_reference_is_left_behind_however_writes_and_deletes_race(company: Company, name: str) -> None:
+def test_no_reference_dangles_after_concurrent_writes_and_deletes(company: Company, name: str) -> None:
     targets = [target(company, name) for _ in range(12)]
     leads = company.create(*[{}] * 100)
     (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
@@ -233,7 +233,7 @@ def test_no_reference_is_left_behind_however_writes_and_deletes_race(company: Co
         assert {row[name] for row in rows} == {None}
 
 
-def test_a_delete_waits_for_a_write_that_names_its_object_and_then_takes_it_back(company: Company) -> None:
+def test_a_delete_waits_for_a_write_that_refers_to_its_object_and_then_unsets_the_reference(company: Company) -> None:
     account = target(company, "accountID")
     deleted: list[int | None] = []
     caller = twin(company)

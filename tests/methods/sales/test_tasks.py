@@ -67,7 +67,7 @@ def test_a_task_has_its_columns_as_strings_in_order(company: Company) -> None:
     assert list(read)[12:] == ["createTimestamp", "updateTimestamp"]
 
 
-def test_a_title_is_enough(company: Company) -> None:
+def test_only_the_title_is_required(company: Company) -> None:
     (made,) = make(company, {})
 
     read = task(company, made)
@@ -116,7 +116,7 @@ def test_a_wrong_value_refuses_its_task_alone(name: str, value: Any, code: int, 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("word", WORDS)
-def test_a_task_may_be_about_what_the_company_has(
+def test_a_task_can_be_about_objects_of_the_company(
     word: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
     mine, theirs = target(company, word), target(given_company(), word)
@@ -136,7 +136,7 @@ def test_a_task_may_be_about_what_the_company_has(
 # Update and delete
 
 
-def test_what_is_given_overwrites_what_is_not_given_stays_and_null_takes_away(company: Company) -> None:
+def test_given_values_change_missing_values_stay_and_null_unsets(company: Company) -> None:
     (lead,) = company.create({})
     (made,) = make(
         company,
@@ -158,7 +158,7 @@ def test_what_is_given_overwrites_what_is_not_given_stays_and_null_takes_away(co
     assert company.refusal("updateTasks", {"id": 1, "title": "x"}) == NOTHING
 
 
-def test_a_task_knows_when_it_was_completed(company: Company) -> None:
+def test_a_task_has_the_time_of_its_completion(company: Company) -> None:
     new, done = make(company, {}, {"status": "completed", "completedTimestamp": "2001-01-01 00:00:00"})
     assert task(company, new)["completedTimestamp"] is None
     first = task(company, done)["completedTimestamp"]
@@ -178,7 +178,7 @@ def test_a_task_knows_when_it_was_completed(company: Company) -> None:
     assert task(company, new)["completedTimestamp"] == task(company, new)["updateTimestamp"]
 
 
-def test_a_deleted_task_is_gone_and_what_it_was_about_stays(company: Company) -> None:
+def test_a_deleted_task_is_gone_and_its_targets_stay(company: Company) -> None:
     (lead,) = company.create({})
     gone, bare, kept = make(company, *[{"whoID": lead, "whoType": "lead"}] * 3)
 
@@ -199,7 +199,7 @@ def test_a_deleted_task_is_gone_and_what_it_was_about_stays(company: Company) ->
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("word", WORDS)
-def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, company: Company) -> None:
+def test_a_task_stays_when_its_targets_are_deleted(word: str, role: str, company: Company) -> None:
     gone = target(company, word)
     other = company.make("createAccounts", {"accountName": "Other"})[0]
     other_role = {"what": "who", "who": "what"}[role]
@@ -221,7 +221,7 @@ def test_a_task_stays_when_what_it_is_about_is_deleted(word: str, role: str, com
 # Read
 
 
-def test_filters_must_all_match_and_a_list_is_any_of_it(company: Company) -> None:
+def test_all_filters_must_match_and_a_list_matches_any_of_its_values(company: Company) -> None:
     first, second = company.create({}, {})
     account = target(company, "account")
     mine = {"ownerID": user(company)}
@@ -291,7 +291,7 @@ def test_times_are_the_companys_at_v1_and_utc_at_v1_2(server: Any) -> None:
     own.close()
 
 
-def test_a_deep_page_is_right_after_tasks_are_done_given_away_or_about_nothing(company: Company) -> None:
+def test_a_deep_page_is_right_after_tasks_were_completed_reassigned_or_lost_their_targets(company: Company) -> None:
     (lead,) = company.create({})
     mine = {"ownerID": user(company), "whoID": lead, "whoType": "lead"}
     made = make(company, *[mine] * 10)
@@ -324,7 +324,7 @@ def test_no_company_sees_or_changes_anothers_tasks(company: Company, given_compa
     assert task(company, made)["title"] == "Call back"
 
 
-def test_500_tasks_go_through_in_one_call(company: Company) -> None:
+def test_500_tasks_are_written_in_one_call(company: Company) -> None:
     made = make(company, *[{}] * 500)
 
     outcomes = company.call("updateTasks", objects=[{"id": task_id, "status": "completed"} for task_id in made])

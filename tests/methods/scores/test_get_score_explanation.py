@@ -15,7 +15,7 @@ PAGES = {"name": "Prices", "part": "pageTracking", "points": 3, "pattern": "/pri
 FITS = {"name": "Boss", "part": "fit", "points": -7, "filter": {"title": {"contains": "chief"}}}
 
 
-def test_each_line_says_what_gave_which_points_when_and_decayed_to_what(company: Company) -> None:
+def test_each_line_has_its_cause_time_points_and_decayed_points(company: Company) -> None:
     (lead,) = company.create({"firstName": "Ada", "title": "Chief"})
     happened(company, lead, "formSubmit", days=30, name="Newsletter")
     rules = company.make("createScoreRules", KNOWN, FORMS, PAGES, FITS)
@@ -36,7 +36,7 @@ def test_each_line_says_what_gave_which_points_when_and_decayed_to_what(company:
     assert scores(company, lead) == (8, 4)
 
 
-def test_an_explanation_scores_the_lead_at_this_moment(company: Company) -> None:
+def test_an_explanation_scores_the_lead_now(company: Company) -> None:
     (lead,) = company.create({})
     company.make("createScoreRules", {**FORMS, "points": 100})
     happened(company, lead, "formSubmit")
@@ -48,14 +48,14 @@ def test_an_explanation_scores_the_lead_at_this_moment(company: Company) -> None
     assert (line["points"], line["pointsWeighted"], scores(company, lead)) == ("100", "50", (100, 50))
 
 
-def test_without_an_active_rule_the_only_line_says_what_was_set(company: Company) -> None:
+def test_without_an_active_rule_the_only_line_has_the_score_that_was_set(company: Company) -> None:
     (lead,) = company.create({"leadScore": 7, "leadScoreWeighted": -2})
     (line,) = lines(company, lead)
 
     assert (line["part"], line["points"], line["pointsWeighted"], line["scoreRuleID"]) == ("set", "7", "-2", None)
 
 
-def test_of_a_lead_that_is_not_there_nothing_is_explained(company: Company) -> None:
+def test_an_unknown_lead_has_no_explanation(company: Company) -> None:
     company.make("createScoreRules", KNOWN)
 
     assert lines(company, 1) == []
@@ -63,7 +63,7 @@ def test_of_a_lead_that_is_not_there_nothing_is_explained(company: Company) -> N
 
 
 @pytest.mark.parametrize("wrong", ["x", -1, 1.5, 2**63, "1; drop table lead", True])
-def test_what_is_no_id_is_refused(company: Company, wrong: Any) -> None:
+def test_an_invalid_id_is_refused(company: Company, wrong: Any) -> None:
     assert company.error("getScoreExplanation", leadID=wrong)["code"] == 205
 
 
@@ -75,7 +75,7 @@ def test_a_clamped_score_says_how_much_is_too_much(company: Company) -> None:
     assert (rounding["part"], rounding["points"], rounding["pointsWeighted"]) == ("rounding", "-27233", "-27233")
 
 
-def test_times_are_of_the_callers_zone(given_company: Any) -> None:
+def test_times_are_in_the_zone_of_the_call(given_company: Any) -> None:
     company = given_company(time_zone="America/New_York")
     (lead,) = company.create({})
     company.make("createScoreRules", CREATED)
@@ -86,7 +86,7 @@ def test_times_are_of_the_callers_zone(given_company: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_explanations_add_up_to_what_the_scorer_has_stored(company: Company, seed: int) -> None:
+def test_explanations_add_up_to_the_stored_scores(company: Company, seed: int) -> None:
     """Random leads, rules and events: the explanations agree with the stored scores."""
     chance = random.Random(seed)
     fields = ["firstName", "city", "title", "phoneNumber", "industry", "website", "state"]

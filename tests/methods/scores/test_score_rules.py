@@ -49,7 +49,7 @@ def test_rules_are_filtered_by_part_and_by_whether_they_are_active(company: Comp
     assert company.error("getScoreRules", where={"points": 1})["code"] == 205
 
 
-def test_an_update_changes_what_is_given_and_keeps_the_rest(company: Company) -> None:
+def test_an_update_changes_only_the_given_values(company: Company) -> None:
     (rule_id,) = company.make("createScoreRules", {**CALLED, "pattern": "x*", "most": 3})
 
     assert company.refusal("updateScoreRules", {"id": rule_id, "points": -5, "pattern": ""}) is None
@@ -59,7 +59,7 @@ def test_an_update_changes_what_is_given_and_keeps_the_rest(company: Company) ->
     assert company.code("updateScoreRules", {"id": 1, "points": 5}) == 302
 
 
-def test_a_rule_can_go_over_to_another_part_with_all_that_this_needs(company: Company) -> None:
+def test_a_rule_can_change_its_part_with_the_values_that_the_new_part_needs(company: Company) -> None:
     (rule_id,) = company.make("createScoreRules", FITS)
 
     assert refused(company, "updateScoreRules", {"id": rule_id, "part": "completeness"}) == [
@@ -139,14 +139,14 @@ def test_a_company_can_have_a_hundred_rules(company: Company) -> None:
     )
 
 
-def test_of_several_rules_the_wrong_one_is_refused_alone(company: Company) -> None:
+def test_a_wrong_rule_is_refused_alone(company: Company) -> None:
     outcomes = company.call("createScoreRules", objects=[KNOWN, {**KNOWN, "fields": ["x"]}, "x", FITS])
 
     assert [outcome["success"] for outcome in outcomes] == [True, False, False, True]
     assert len(company.call("getScoreRules")) == 2
 
 
-def test_times_in_a_filter_are_of_the_callers_zone(given_company: Any) -> None:
+def test_times_in_a_filter_are_in_the_zone_of_the_call(given_company: Any) -> None:
     company = given_company(time_zone="America/New_York")
     after = {"createTimestamp": {"atLeast": "2026-01-01 00:00:00"}}
     (rule_id,) = company.make("createScoreRules", {**FITS, "filter": after})

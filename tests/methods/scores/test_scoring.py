@@ -38,7 +38,7 @@ def test_without_an_active_rule_scores_are_what_calls_make_them(company: Company
     assert company.call("getScoring")[0]["isActive"] == "0"
 
 
-def test_a_first_rule_scores_every_lead_within_the_call(company: Company) -> None:
+def test_the_first_rule_scores_every_lead_within_the_call(company: Company) -> None:
     leads = company.create({"leadScore": 7}, {"active": 0}, {})
     company.make("createScoreRules", CREATED)
 
@@ -55,7 +55,7 @@ def test_a_score_that_a_call_sets_holds_until_the_lead_is_scored_next(company: C
     assert scores(company, lead) == (4, 4)
 
 
-def test_when_the_last_rule_goes_scores_become_0_and_are_the_callers_again(company: Company) -> None:
+def test_after_the_last_rule_is_deleted_scores_are_0_and_calls_can_set_them(company: Company) -> None:
     (lead,) = company.create({})
     (rule,) = company.make("createScoreRules", CREATED)
     company.call("deleteScoreRules", objects=[rule])
@@ -69,7 +69,7 @@ def test_when_the_last_rule_goes_scores_become_0_and_are_the_callers_again(compa
 # Parts
 
 
-def test_completeness_shares_its_points_out_over_the_fields(company: Company) -> None:
+def test_completeness_divides_its_points_among_the_fields(company: Company) -> None:
     custom = company.field("Size")
     leads = company.create({"city": "Rome"}, {"city": "Rome", custom: "5", "title": "x"}, {"city": "", "title": ""})
     company.make(
@@ -82,7 +82,7 @@ def test_completeness_shares_its_points_out_over_the_fields(company: Company) ->
     assert scores(company, leads[0]) == (7, 7)
 
 
-def test_a_deleted_field_counts_for_no_rule_any_more(company: Company) -> None:
+def test_a_deleted_field_no_longer_counts_in_any_rule(company: Company) -> None:
     custom = company.field("Size")
     (lead,) = company.create({"city": "Rome", custom: "5"})
     company.make(
@@ -99,7 +99,7 @@ def test_a_deleted_field_counts_for_no_rule_any_more(company: Company) -> None:
     assert [line["points"] for line in lines(company, lead)] == ["5", "0", "0"]
 
 
-def test_fit_gives_its_points_to_who_matches(company: Company) -> None:
+def test_fit_gives_its_points_to_matching_leads(company: Company) -> None:
     leads = company.create({"city": "rome", "title": "x"}, {"city": "Rome"}, {})
     company.make(
         "createScoreRules",
@@ -124,7 +124,7 @@ def test_fit_follows_an_account_that_is_deleted(company: Company) -> None:
     assert scores(company, lead)[0] == 0
 
 
-def test_engagement_counts_the_events_of_a_source_as_often_as_it_may(company: Company) -> None:
+def test_engagement_counts_the_events_of_a_source_up_to_its_maximum(company: Company) -> None:
     (lead,) = company.create({})
     company.make(
         "createScoreRules",
@@ -148,7 +148,7 @@ def test_engagement_counts_the_events_of_a_source_as_often_as_it_may(company: Co
         ("'; drop table lead; --", "x", False), ("*$1*", "it is $1", True), ("ÄRGER", "ärger", True),
     ],
 )  # fmt: skip
-def test_a_pattern_of_engagement_is_about_the_events_name(
+def test_a_pattern_of_engagement_matches_the_name_of_the_event(
     company: Company, pattern: str, name: str, counts: bool
 ) -> None:
     (lead,) = company.create({})
@@ -181,7 +181,7 @@ def test_a_pattern_of_engagement_is_about_the_events_name(
         ("example.com*", "https://example.com/", False),
     ],
 )
-def test_a_pattern_of_page_tracking_is_about_the_path(company: Company, pattern: str, url: str, counts: bool) -> None:
+def test_a_pattern_of_page_tracking_matches_the_path(company: Company, pattern: str, url: str, counts: bool) -> None:
     (lead,) = company.create({})
     happened(company, lead, "pageVisit", url=url)
     company.make("createScoreRules", {"name": "x", "part": "pageTracking", "points": 5, "pattern": pattern})
@@ -256,7 +256,7 @@ def test_completeness_and_fit_do_not_decay(company: Company) -> None:
     assert scores(company, lead) == (15, 11)
 
 
-def test_points_below_0_take_away_and_scores_end_where_a_smallint_does(company: Company) -> None:
+def test_negative_points_are_subtracted_and_scores_stay_within_a_smallint(company: Company) -> None:
     much, little, less = company.create({"city": "a"}, {"city": "b"}, {"city": "c"})
     company.make(
         "createScoreRules",
@@ -305,7 +305,7 @@ def test_lists_follow_the_score(company: Company) -> None:
     assert on_it() == []
 
 
-def test_companies_score_for_themselves(given_company: Callable[..., Company]) -> None:
+def test_companies_have_independent_scores(given_company: Callable[..., Company]) -> None:
     first, other = given_company(), given_company()
     (ours,), (theirs,) = first.create({}), other.create({"leadScore": 3})
     first.make("createScoreRules", CREATED)

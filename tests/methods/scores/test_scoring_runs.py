@@ -58,7 +58,7 @@ def counted(company: Company) -> dict[int, int]:
     return {row["lead_score"]: row["leads"] for row in rows}
 
 
-def test_a_lead_is_scored_within_seconds_of_what_happens_to_it(company: Company) -> None:
+def test_a_lead_is_scored_within_seconds_of_an_event(company: Company) -> None:
     company.make("createScoreRules", CREATED, {"name": "x", "part": "fit", "points": 10, "filter": {"city": "Rome"}})
     (lead,) = company.create({})
     eventually(lambda: scores(company, lead) == (4, 4), seconds=30)
@@ -67,7 +67,7 @@ def test_a_lead_is_scored_within_seconds_of_what_happens_to_it(company: Company)
     eventually(lambda: scores(company, lead) == (14, 14), seconds=30)
 
 
-def test_an_event_that_became_visible_late_is_found_when_no_later_one_can_come(company: Company) -> None:
+def test_an_event_that_became_visible_late_is_scored_by_a_second_look(company: Company) -> None:
     early, late = company.create({}, {})
     company.make("createScoreRules", FORMS)
     happened(company, late, "formSubmit")
@@ -92,7 +92,7 @@ def test_an_event_that_became_visible_late_is_found_when_no_later_one_can_come(c
     assert scores(company, early)[0] == 100
 
 
-def test_an_event_of_the_past_counts_when_it_comes(company: Company) -> None:
+def test_an_event_with_a_past_time_counts_when_it_is_written(company: Company) -> None:
     company.make("createScoreRules", {**FORMS, "eventSource": "outgoingCall"})
     (lead,) = company.create({})
     (user,) = company.call("getUserProfiles")
@@ -104,7 +104,7 @@ def test_an_event_of_the_past_counts_when_it_comes(company: Company) -> None:
     assert scores(company, lead) == (100, 0)
 
 
-def test_more_events_than_one_look_takes_are_scored_in_several(
+def test_more_events_than_one_run_takes_are_scored_in_several_runs(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "EVENTS", 7)
@@ -145,7 +145,7 @@ def test_two_servers_share_the_work_and_do_nothing_twice(company: Company, monke
     eventually(lambda: [scores(company, lead)[0] for lead in leads] == [4] * 50)
 
 
-def test_where_nothing_happens_nothing_is_written(company: Company) -> None:
+def test_without_new_events_nothing_is_written(company: Company) -> None:
     company.make("createScoreRules", CREATED)
     company.create({})
     for _ in range(3):  # until no event can become visible late
@@ -160,7 +160,7 @@ def test_where_nothing_happens_nothing_is_written(company: Company) -> None:
     assert sql(company.dsn, read, company.id) == before
 
 
-def test_what_fails_is_tried_again_later_and_keeps_nobody_waiting(
+def test_failed_scoring_is_retried_later_and_delays_no_other_company(
     given_company: Callable[..., Company], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company, other = given_company(), given_company()
@@ -194,7 +194,7 @@ def test_what_fails_is_tried_again_later_and_keeps_nobody_waiting(
 # All leads
 
 
-def test_a_changed_rule_scores_all_leads_beside_the_calls_with_visible_progress(company: Company) -> None:
+def test_a_changed_rule_scores_all_leads_in_a_background_job_with_visible_progress(company: Company) -> None:
     fill(company, 20_000)
     seen: list[dict[str, Any]] = []
     failures, over = list[AssertionError](), threading.Event()
@@ -234,7 +234,7 @@ def test_a_changed_rule_scores_all_leads_beside_the_calls_with_visible_progress(
     assert set(counted(company)) == {0}
 
 
-def test_a_newer_change_takes_the_place_of_a_running_one(company: Company) -> None:
+def test_a_newer_change_of_the_rules_replaces_a_running_one(company: Company) -> None:
     fill(company, 5_000)
     (rule,) = company.make("createScoreRules", {**CREATED, "points": 1})
     threads = [
@@ -252,7 +252,7 @@ def test_a_newer_change_takes_the_place_of_a_running_one(company: Company) -> No
     assert sql(company.dsn, "select from pass where company_id = $1 and kind = 'score'", company.id) == []
 
 
-def test_a_change_of_the_rules_waits_for_who_scores_by_the_old_ones(company: Company) -> None:
+def test_a_change_of_the_rules_waits_for_a_run_with_the_old_ones(company: Company) -> None:
     (rule,) = company.make("createScoreRules", CREATED)
     (lead,) = company.create({})
 
@@ -302,7 +302,7 @@ def test_all_scores_sink_once_a_day_or_a_thirtieth_of_the_half_life(
     assert state(company)["decays_in"].total_seconds() == pytest.approx(hours * 3600, abs=60)
 
 
-def test_where_nothing_decays_no_lead_is_looked_at_for_it(company: Company) -> None:
+def test_without_decay_no_lead_is_scored_daily(company: Company) -> None:
     company.make("createScoreRules", {"name": "x", "part": "completeness", "points": 9, "fields": ["city"]})
     begun = state(company)["started_at"]
     sql(company.dsn, "update scoring set decay_at = now() where company_id = $1", company.id)
@@ -324,7 +324,7 @@ def test_a_lead_with_very_many_events_is_scored_by_its_newest_ones(company: Comp
     assert [line["points"] for line in lines(company, lead)] == ["100"]
 
 
-def test_in_a_storm_of_changes_of_all_kinds_nothing_is_refused_and_all_is_right_in_the_end(company: Company) -> None:
+def test_after_concurrent_changes_of_all_kinds_nothing_was_refused_and_all_scores_are_right(company: Company) -> None:
     leads = company.create(*[{}] * 40)
     rules = company.make(
         "createScoreRules", FORMS, {"name": "x", "part": "fit", "points": 7, "filter": {"city": "Rome"}}

@@ -59,7 +59,7 @@ def test_no_read_shows_anything_of_an_erased_lead(company: Company) -> None:
     assert tried > 40
 
 
-def test_the_feed_tells_that_a_lead_was_erased_and_nothing_else_of_it(company: Company) -> None:
+def test_the_feed_says_that_a_lead_was_erased_and_nothing_else(company: Company) -> None:
     (lead,) = company.create({"firstName": CANARY})
     company.call("updateLeads", objects=[{"id": lead, "city": "Rome"}])
     erase(company, lead)
@@ -69,7 +69,7 @@ def test_the_feed_tells_that_a_lead_was_erased_and_nothing_else_of_it(company: C
     assert [(change["kind"], change["leadID"], change["changed"]) for change in changes] == [("erase", str(lead), None)]
 
 
-def test_a_receipt_says_who_erased_and_how_much_and_knows_the_address_again(company: Company) -> None:
+def test_a_receipt_says_who_erased_and_how_many_rows_and_recognizes_the_address(company: Company) -> None:
     (lead, other) = company.create({"emailAddress": "Zoë@Example.com"}, {})
     (outcome,) = erase(company, {"id": lead})
     erase(company, {"id": other})
@@ -86,7 +86,7 @@ def test_a_receipt_says_who_erased_and_how_much_and_knows_the_address_again(comp
     assert receipts(company, limit=1, offset=1)[0]["leadID"] == str(other)
 
 
-def test_the_address_of_an_erased_lead_is_free_and_a_new_lead_with_it_is_another_one(company: Company) -> None:
+def test_the_address_of_an_erased_lead_is_free_for_a_new_lead(company: Company) -> None:
     (lead,) = company.create({"emailAddress": "a@example.com", "city": "Rome"})
     erase(company, lead)
 
@@ -121,7 +121,7 @@ def test_a_second_erasure_is_a_success_with_the_old_receipt_and_an_unknown_lead_
     assert len(receipts(company)) == 1
 
 
-def test_what_is_about_something_else_too_stays_and_names_the_lead_no_more(company: Company) -> None:
+def test_objects_that_are_also_about_something_else_stay_without_the_lead(company: Company) -> None:
     (lead,) = company.create({})
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     both = {**about("who", "lead", lead), **about("what", "account", account)}
@@ -139,7 +139,7 @@ def test_what_is_about_something_else_too_stays_and_names_the_lead_no_more(compa
     assert receipt["kept"] == {"note": "1", "task": "1"}
 
 
-def test_counts_of_lists_follow(company: Company) -> None:
+def test_counts_of_lists_follow_an_erasure(company: Company) -> None:
     (first, other) = company.create({}, {})
     (made,) = company.call("createList", name="Fair")
     company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead} for lead in (first, other)])
@@ -168,7 +168,7 @@ def long_timeline(company: Company) -> tuple[int, int]:
     return lead, other
 
 
-def test_a_long_timeline_goes_beside_the_calls_and_the_receipt_says_when(company: Company) -> None:
+def test_a_long_timeline_is_erased_by_a_background_job_and_the_receipt_says_when(company: Company) -> None:
     (lead, other) = long_timeline(company)
 
     (outcome,) = erase(company, lead)
@@ -198,7 +198,7 @@ def test_a_long_timeline_goes_although_the_server_knows_only_small_tables(tmp_pa
     assert server.stop() == 0
 
 
-def test_several_leads_in_one_call_each_with_a_receipt_of_its_own(company: Company) -> None:
+def test_several_leads_of_one_call_get_a_receipt_each(company: Company) -> None:
     leads = company.create(*({} for _ in range(50)))
 
     outcomes = erase(company, *({"id": lead} for lead in leads))
@@ -209,6 +209,6 @@ def test_several_leads_in_one_call_each_with_a_receipt_of_its_own(company: Compa
 
 
 @pytest.mark.parametrize("wrong", [{"emailAddress": ""}, {"emailAddress": 5}, {"emailAddress": [1]}, {"id": "x"}])
-def test_what_names_no_lead_is_refused(company: Company, wrong: Any) -> None:
+def test_a_call_that_names_no_lead_is_refused(company: Company, wrong: Any) -> None:
     assert company.code("eraseLeads", wrong) in {205, 210}
     assert user(company)

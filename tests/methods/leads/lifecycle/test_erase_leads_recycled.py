@@ -48,7 +48,7 @@ def test_nothing_is_left_of_a_lead_that_was_deleted_before_it_was_erased(server:
     assert len(receipts(company, emailAddress=f"{CANARY}@example.com")) == 1
 
 
-def test_an_address_erases_all_leads_that_had_it_when_they_were_deleted(server: Server, company: Company) -> None:
+def test_an_address_erases_all_deleted_leads_that_had_it(server: Server, company: Company) -> None:
     leads: list[int] = []
     for _ in range(3):
         (lead,) = company.create({"emailAddress": f"{CANARY}@example.com"})
@@ -64,7 +64,7 @@ def test_an_address_erases_all_leads_that_had_it_when_they_were_deleted(server: 
 
 
 @pytest.mark.parametrize("asked", range(3))
-def test_who_was_merged_is_erased_with_the_lead_that_stays_by_any_of_the_ids(
+def test_a_merged_lead_is_erased_with_its_survivor_by_any_of_the_ids(
     asked: int, server: Server, company: Company
 ) -> None:
     first = everywhere(company)
@@ -80,7 +80,7 @@ def test_who_was_merged_is_erased_with_the_lead_that_stays_by_any_of_the_ids(
     assert company.call("getLead", id=first) == company.call("getLead", id=third) == []
 
 
-def test_an_erased_lead_does_not_come_back(company: Company) -> None:
+def test_an_erased_lead_cannot_be_restored(company: Company) -> None:
     (lead,) = company.create({})
     deleted(company, lead)
     erase(company, lead)
@@ -90,7 +90,7 @@ def test_an_erased_lead_does_not_come_back(company: Company) -> None:
     assert not outcome["success"]
 
 
-def test_a_deleted_lead_is_as_it_was_and_not_there_while_it_was_deleted(company: Company) -> None:
+def test_past_states_of_a_deleted_lead_have_its_values_and_no_row_while_it_was_deleted(company: Company) -> None:
     field = company.field("Nickname")
     (lead,) = company.create({"city": "Oslo", field: "A"})
     ago(company, lead, 10)
@@ -116,7 +116,7 @@ def test_a_deleted_lead_is_as_it_was_and_not_there_while_it_was_deleted(company:
     assert row["city"] == "Rome"
 
 
-def test_an_export_has_what_the_bin_keeps_and_what_had_other_ids(company: Company) -> None:
+def test_an_export_has_the_data_in_the_recycle_bin_and_of_merged_ids(company: Company) -> None:
     (stays, goes) = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO"})
     assert company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])[0]["success"]
 

@@ -32,7 +32,7 @@ def test_a_lead_in_the_recycle_bin_is_erased(server: Server, company: Company, b
 
 
 @pytest.mark.parametrize("by", ["the id that stays", "the id that went", "the address that went"])
-def test_merged_leads_are_one_person_and_are_erased_together(server: Server, company: Company, by: str) -> None:
+def test_merged_leads_are_erased_together(server: Server, company: Company, by: str) -> None:
     lead, other = merged(company)
     assert hits(server, company) != []
 
@@ -47,7 +47,7 @@ def test_merged_leads_are_one_person_and_are_erased_together(server: Server, com
     assert sorted(int(change["leadID"]) for change in changes) == sorted([lead, other])
 
 
-def test_one_that_came_back_out_of_a_merge_is_erased_alone(server: Server, company: Company) -> None:
+def test_a_lead_that_was_restored_from_a_merge_is_erased_alone(server: Server, company: Company) -> None:
     lead, other = merged(company)
     (outcome,) = company.call("restoreLeads", objects=[{"id": other}])
     assert outcome["success"], outcome
@@ -58,7 +58,7 @@ def test_one_that_came_back_out_of_a_merge_is_erased_alone(server: Server, compa
     assert company.lead(lead)["firstName"] == "Plain"
 
 
-def test_an_export_has_what_was_held_on_merged_leads(company: Company) -> None:
+def test_an_export_has_the_data_of_merged_leads(company: Company) -> None:
     lead, other = merged(company)
 
     rows = company.call("exportLead", id=lead)

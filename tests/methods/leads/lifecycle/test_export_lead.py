@@ -16,7 +16,7 @@ def part(rows: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     return [row["data"] for row in rows if row["part"] == name]
 
 
-def test_what_other_reads_show_of_a_lead_is_in_its_export_as_they_show_it(company: Company) -> None:
+def test_an_export_shows_the_same_rows_as_other_reads(company: Company) -> None:
     size = company.field("Shoe size")
     (lead, other) = company.create({"firstName": "Ada", size: "42"}, {})
     company.call("updateLeads", objects=[{"id": lead, "city": "Rome"}, {"id": other, "city": "Oslo"}])
@@ -54,7 +54,7 @@ def test_what_other_reads_show_of_a_lead_is_in_its_export_as_they_show_it(compan
     assert str(other) not in json.dumps(rows)
 
 
-def test_files_come_with_their_content_and_visitors_with_what_they_saw(company: Company) -> None:
+def test_an_export_has_the_content_of_files_and_the_views_of_visitors(company: Company) -> None:
     (lead,) = company.create({"trackingID": "t-1"})
     sql(
         company.dsn,
@@ -88,7 +88,7 @@ def test_files_come_with_their_content_and_visitors_with_what_they_saw(company: 
     assert [json.loads(row["eventData"]) for row in part(rows, "pageView")] == [{"url": "/a"}]
 
 
-def test_a_timeline_of_any_length_comes_whole_and_each_event_once(company: Company) -> None:
+def test_an_export_has_each_event_of_a_long_timeline_once(company: Company) -> None:
     (lead,) = company.create({})
     sql(
         company.dsn,
@@ -106,7 +106,7 @@ def test_a_timeline_of_any_length_comes_whole_and_each_event_once(company: Compa
     assert len(events) == len({event["id"] for event in events}) == 2_346
 
 
-def test_a_deleted_lead_has_its_timeline_an_erased_one_its_receipt_and_nobody_has_nothing(company: Company) -> None:
+def test_a_deleted_lead_has_its_timeline_an_erased_lead_its_receipt_an_unknown_id_nothing(company: Company) -> None:
     (lead,) = company.create({})
     company.call("deleteLeads", objects=[lead])
     assert [row["part"] for row in export(company, lead)] == ["event", "event", "deletedLead"]
@@ -119,7 +119,7 @@ def test_a_deleted_lead_has_its_timeline_an_erased_one_its_receipt_and_nobody_ha
     assert erased[0]["data"]["erased"] == {"event": "2", "deletedLead": "1"}
 
 
-def test_times_are_those_of_the_address(given_company: Any) -> None:
+def test_times_are_in_the_zone_of_the_version(given_company: Any) -> None:
     company: Company = given_company(time_zone="Asia/Tokyo")
     (lead,) = company.create({})
 

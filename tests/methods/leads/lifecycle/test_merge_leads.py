@@ -40,7 +40,7 @@ def age(company: Company, *leads: int) -> None:
 # Which value wins
 
 
-def test_the_lead_that_stays_keeps_its_values_and_gets_what_it_lacks_from_the_one_changed_last(
+def test_the_survivor_keeps_its_values_and_gets_missing_ones_from_the_lead_changed_last(
     company: Company,
 ) -> None:
     field = company.field("Shoe size")
@@ -60,7 +60,7 @@ def test_the_lead_that_stays_keeps_its_values_and_gets_what_it_lacks_from_the_on
 
 
 @pytest.mark.parametrize("rule", ["newest", "oldest"])
-def test_a_rule_takes_the_value_that_was_changed_last_or_created_first(rule: str, company: Company) -> None:
+def test_a_rule_chooses_the_value_changed_last_or_created_first(rule: str, company: Company) -> None:
     stays, second, third = company.create({"city": "Rome"}, {"title": "CEO"}, {"city": "Bonn"})
     age(company, stays, second, third)
 
@@ -70,7 +70,7 @@ def test_a_rule_takes_the_value_that_was_changed_last_or_created_first(rule: str
     assert (lead["city"], lead["title"]) == ("Bonn", "CEO")
 
 
-def test_whatever_the_rule_the_one_that_stays_keeps_address_and_activity_and_nobody_is_subscribed_again(
+def test_under_every_rule_the_survivor_keeps_address_and_activity_and_is_never_resubscribed(
     company: Company,
 ) -> None:
     stays, other = company.create(
@@ -85,7 +85,7 @@ def test_whatever_the_rule_the_one_that_stays_keeps_address_and_activity_and_nob
     assert (lead["emailAddress"], lead["active"], lead["isUnsubscribed"]) == ("a@example.com", "0", "1")
 
 
-def test_single_fields_take_the_value_of_a_lead_or_one_that_is_given(company: Company) -> None:
+def test_single_fields_take_the_value_of_a_lead_or_a_given_value(company: Company) -> None:
     field = company.field("Shoe size")
     stays, other = company.create(
         {"city": "Rome", "title": "CEO", field: "38", "isUnsubscribed": 1},
@@ -107,7 +107,7 @@ def test_single_fields_take_the_value_of_a_lead_or_one_that_is_given(company: Co
     assert len(company.create({"emailAddress": "lead.free@example.com"})) == 1
 
 
-def test_a_value_that_names_what_is_gone_is_not_taken(company: Company) -> None:
+def test_a_reference_to_a_deleted_object_is_not_taken(company: Company) -> None:
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     stays, other = company.create({}, {"accountID": account})
     sql(
@@ -132,7 +132,7 @@ def test_the_event_has_the_ids_and_every_value_that_changed(company: Company) ->
     assert rows(company, "select version from lead") == [(2,)]
 
 
-def test_the_feed_tells_of_the_leads_that_went_and_then_of_the_merge(company: Company) -> None:
+def test_the_feed_has_the_deletions_and_then_the_merge(company: Company) -> None:
     stays, other = company.create({}, {"title": "CEO"})
 
     merge(company, stays, other)
@@ -147,7 +147,7 @@ def test_the_feed_tells_of_the_leads_that_went_and_then_of_the_merge(company: Co
 # What moves
 
 
-def test_places_on_lists_move_and_none_is_there_twice(company: Company) -> None:
+def test_memberships_move_and_none_is_doubled(company: Company) -> None:
     stays, first, second = company.create({}, {}, {})
     both, his, theirs, gone = (
         made["id"] for made in company.call("createList", objects=[{"name": name} for name in "abcd"])
@@ -176,7 +176,7 @@ def test_places_on_lists_move_and_none_is_there_twice(company: Company) -> None:
     assert counts == [("1", "0"), ("0", "1"), ("1", "0"), ("0", "1")]
 
 
-def test_lists_with_a_filter_follow_the_values_that_won(company: Company) -> None:
+def test_lists_with_a_filter_follow_the_merged_values(company: Company) -> None:
     stays, other = company.create({"city": "Rome"}, {"city": "Oslo"})
     for city in ("Rome", "Oslo"):
         company.call("createList", name=city, filter={"city": city})
@@ -207,7 +207,7 @@ def test_opportunities_move_and_the_status_follows(company: Company) -> None:
     assert company.lead(stays)["leadStatus"] == "contactWithOpp"
 
 
-def test_a_won_opportunity_of_theirs_makes_a_customer(company: Company) -> None:
+def test_a_won_opportunity_of_a_merged_lead_makes_a_customer(company: Company) -> None:
     stays, other = company.create({}, {})
     opportunity(company, primaryLeadID=other, isWon=1)
 
@@ -236,7 +236,7 @@ def test_notes_tasks_calls_and_visitors_move(company: Company) -> None:
                                      "taskCreate", "leadMerge"]  # fmt: skip
 
 
-def test_what_the_other_record_went_through_stays_with_it(company: Company) -> None:
+def test_the_events_of_the_merged_record_itself_stay_with_it(company: Company) -> None:
     stays, other = company.create({}, {})
     company.call("updateLeads", objects=[{"id": other, "city": "Rome"}])
 
@@ -309,7 +309,7 @@ def test_scores_follow_the_events_that_moved(company: Company) -> None:
 # Refusals
 
 
-def test_what_cannot_be_merged_is_refused_alone(company: Company) -> None:
+def test_an_object_that_cannot_be_merged_is_refused_alone(company: Company) -> None:
     stays, other, third = company.create({"emailAddress": "a@example.com"}, {}, {"emailAddress": "c@example.com"})
     before = company.call("getLeads", where={})
 
@@ -347,7 +347,7 @@ def test_more_leads_than_a_call_can_merge_refuse_it(company: Company) -> None:
     assert company.error("mergeLeads", objects=objects)["code"] == 209
 
 
-def test_to_merge_again_changes_nothing(company: Company) -> None:
+def test_merging_again_changes_nothing(company: Company) -> None:
     stays, other = company.create({}, {})
     merge(company, stays, other)
     version = rows(company, "select version from lead")
@@ -396,7 +396,7 @@ def test_two_objects_cannot_take_one_address(company: Company) -> None:
 # The old ids
 
 
-def test_reads_by_the_old_id_answer_with_the_lead_that_stays(company: Company) -> None:
+def test_reads_by_the_old_id_return_the_survivor(company: Company) -> None:
     stays, other, alone = company.create({}, {"trackingID": "v"}, {})
     make_notes(company, about("who", "lead", other))
     company.make("createTasks", {"title": "Call", **about("who", "lead", other)})
@@ -430,7 +430,7 @@ def test_reads_by_the_old_id_answer_with_the_lead_that_stays(company: Company) -
     assert [row["part"] for row in company.call("getScoreExplanation", leadID=other)] == ["set"]
 
 
-def test_writes_by_the_old_id_change_the_lead_that_stays(company: Company) -> None:
+def test_writes_by_the_old_id_change_the_survivor(company: Company) -> None:
     stays, other = company.create({}, {})
     merge(company, stays, other)
     (made,) = company.call("createList", name="All")
@@ -465,7 +465,7 @@ def test_writes_by_the_old_id_change_the_lead_that_stays(company: Company) -> No
     assert company.lead(stays)["leadStatus"] == "customer"
 
 
-def test_the_old_id_of_a_chain_answers_with_its_end(company: Company) -> None:
+def test_the_first_id_of_a_chain_of_merges_returns_the_last_survivor(company: Company) -> None:
     first, second, third = company.create({}, {}, {})
     merge(company, second, first)
     merge(company, third, second)
@@ -482,7 +482,7 @@ def test_an_old_id_cannot_be_deleted(company: Company) -> None:
     assert company.call("getLead", id=other) == [company.lead(stays)]
 
 
-def test_old_ids_answer_as_long_as_the_lead_is_there(company: Company) -> None:
+def test_old_ids_work_as_long_as_the_survivor_exists(company: Company) -> None:
     stays, other = company.create({}, {})
     merge(company, stays, other)
 
@@ -494,7 +494,7 @@ def test_old_ids_answer_as_long_as_the_lead_is_there(company: Company) -> None:
     assert company.call("getLead", id=other) == [company.lead(stays)]
 
 
-def test_ids_of_a_lead_that_is_gone_for_good_are_forgotten(company: Company) -> None:
+def test_old_ids_of_a_permanently_deleted_lead_are_deleted(company: Company) -> None:
     stays, other = company.create({}, {})
     merge(company, stays, other)
     sql(company.dsn, "update company set recycle_days = 0 where id = $1", company.id)

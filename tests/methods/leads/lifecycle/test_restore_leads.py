@@ -9,7 +9,7 @@ from recycling import bin_of, deleted, opportunity, restored, rows
 from support import Company, eventually, sql
 
 
-def test_a_deleted_lead_comes_back_as_it_was(company: Company) -> None:
+def test_a_deleted_lead_is_restored_unchanged(company: Company) -> None:
     field = company.field("Shoe size")
     (lead,) = company.create(
         {"emailAddress": "A.B@example.com", "firstName": "Ann", "leadStatus": "open", "leadScore": 7, field: "38",
@@ -28,7 +28,7 @@ def test_a_deleted_lead_comes_back_as_it_was(company: Company) -> None:
     assert bin_of(company) == []
 
 
-def test_the_timeline_tells_of_the_deletion_and_of_the_return(company: Company) -> None:
+def test_the_timeline_has_the_deletion_and_the_restoration(company: Company) -> None:
     (lead,) = company.create({})
     deleted(company, lead)
     restored(company, lead)
@@ -39,7 +39,7 @@ def test_the_timeline_tells_of_the_deletion_and_of_the_return(company: Company) 
     assert events[-1]["eventName"] == "Lead restored"
 
 
-def test_the_bin_shows_the_leads_as_they_were_deleted_last_first(company: Company) -> None:
+def test_the_bin_shows_deleted_leads_with_their_values_last_deleted_first(company: Company) -> None:
     field = company.field("Shoe size")
     first, second, kept = company.create({"emailAddress": "one@example.com", field: "38"}, {"city": "Rome"}, {})
     before = company.lead(first)
@@ -61,7 +61,7 @@ def test_the_bin_shows_the_leads_as_they_were_deleted_last_first(company: Compan
     assert company.error("getDeletedLeads", fields=["x"])["code"] == 205
 
 
-def test_what_is_not_in_the_bin_is_404(company: Company) -> None:
+def test_a_lead_that_is_not_in_the_bin_is_404(company: Company) -> None:
     alive, gone = company.create({}, {})
     deleted(company, gone)
 
@@ -70,7 +70,7 @@ def test_what_is_not_in_the_bin_is_404(company: Company) -> None:
     assert [outcome["error"] and outcome["error"]["code"] for outcome in outcomes] == [404, 404, None, 404]
 
 
-def test_an_address_that_is_taken_by_now_is_301_and_the_lead_stays_in_the_bin(company: Company) -> None:
+def test_an_address_that_another_lead_has_now_is_301_and_the_lead_stays_in_the_bin(company: Company) -> None:
     first, other = company.create({"emailAddress": "one@example.com"}, {})
     deleted(company, first, other)
     (new,) = company.create({"emailAddress": "ONE@example.com"})
@@ -84,7 +84,7 @@ def test_an_address_that_is_taken_by_now_is_301_and_the_lead_stays_in_the_bin(co
     assert company.lead(first)["emailAddress"] == "one@example.com"
 
 
-def test_of_two_in_the_bin_with_one_address_one_comes_back(company: Company) -> None:
+def test_of_two_deleted_leads_with_one_address_one_can_be_restored(company: Company) -> None:
     (first,) = company.create({"emailAddress": "one@example.com"})
     deleted(company, first)
     (second,) = company.create({"emailAddress": "one@example.com"})
@@ -97,7 +97,7 @@ def test_of_two_in_the_bin_with_one_address_one_comes_back(company: Company) -> 
     assert len(bin_of(company)) == 1
 
 
-def test_lists_get_their_members_back_as_they_were(company: Company) -> None:
+def test_memberships_are_restored_unchanged(company: Company) -> None:
     lead, removed = company.create({"city": "Rome"}, {})
     static, gone = company.call("createList", objects=[{"name": "Static"}, {"name": "Gone"}])
     (ruled,) = company.call("createList", name="Ruled", filter={"city": "Rome"})
@@ -122,7 +122,7 @@ def test_lists_get_their_members_back_as_they_were(company: Company) -> None:
     assert rows(company, "select count(*) from list_member where list_id = $1", gone["id"]) == [(0,)]
 
 
-def test_opportunities_are_linked_and_named_again_and_the_status_follows(company: Company) -> None:
+def test_references_and_links_of_opportunities_are_restored_and_the_status_follows(company: Company) -> None:
     lead, other = company.create({"leadStatus": "open"}, {})
     roof, wall = opportunity(company, primaryLeadID=lead, originatingLeadID=lead), opportunity(company)
     (link,) = company.make("createOpportunityLeads", {"opportunityID": wall, "leadID": lead})
@@ -141,7 +141,7 @@ def test_opportunities_are_linked_and_named_again_and_the_status_follows(company
     assert company.lead(lead)["leadStatus"] == "contactWithOpp"
 
 
-def test_who_had_an_open_opportunity_that_is_gone_is_a_contact(company: Company) -> None:
+def test_a_lead_whose_open_opportunity_is_gone_is_restored_as_a_contact(company: Company) -> None:
     (lead,) = company.create({"leadStatus": "open"})
     roof = opportunity(company, primaryLeadID=lead)
     deleted(company, lead)
@@ -152,7 +152,7 @@ def test_who_had_an_open_opportunity_that_is_gone_is_a_contact(company: Company)
     assert company.lead(lead)["leadStatus"] == "contact"
 
 
-def test_notes_and_tasks_are_about_it_again(company: Company) -> None:
+def test_notes_and_tasks_are_about_the_restored_lead_again(company: Company) -> None:
     lead, other = company.create({}, {})
     alone, twice, both, taken = make_notes(
         company,
@@ -177,7 +177,7 @@ def test_notes_and_tasks_are_about_it_again(company: Company) -> None:
     assert (row["whatID"], row["whatType"]) == (str(lead), "lead")
 
 
-def test_a_note_that_somebody_has_deleted_since_stays_away(company: Company) -> None:
+def test_a_note_that_was_deleted_since_stays_deleted(company: Company) -> None:
     lead, other = company.create({}, {})
     (note,) = make_notes(company, {**about("who", "lead", lead), **about("what", "lead", other)})
     deleted(company, lead)
@@ -188,7 +188,7 @@ def test_a_note_that_somebody_has_deleted_since_stays_away(company: Company) -> 
     assert stored(company) == {}
 
 
-def test_a_note_about_two_leads_that_went_together_comes_with_the_first_and_is_about_both_again(
+def test_a_note_about_two_deleted_leads_returns_with_the_first_and_is_about_both_again(
     company: Company,
 ) -> None:
     first, second = company.create({}, {})
@@ -204,7 +204,7 @@ def test_a_note_about_two_leads_that_went_together_comes_with_the_first_and_is_a
     assert stored(company) == before
 
 
-def test_calls_files_and_visitors_come_back(company: Company) -> None:
+def test_calls_files_and_visitors_are_restored(company: Company) -> None:
     (lead,) = company.create({"trackingID": "visitor-1"})
     call = {"userID": user(company), "leadID": lead, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
     company.call("logCalls", objects=[call])
@@ -232,7 +232,7 @@ def test_calls_files_and_visitors_come_back(company: Company) -> None:
     assert rows(company, state, lead) == [(1, 1, 1)]
 
 
-def test_a_visitor_who_is_another_lead_by_now_stays_that_one(company: Company) -> None:
+def test_a_visitor_who_is_linked_to_another_lead_now_stays_linked_to_it(company: Company) -> None:
     (lead,) = company.create({"trackingID": "visitor-1"})
     deleted(company, lead)
     (other,) = company.create({"trackingID": "visitor-1"})
@@ -242,7 +242,7 @@ def test_a_visitor_who_is_another_lead_by_now_stays_that_one(company: Company) -
     assert rows(company, "select lead_id from visitor") == [(other,)]
 
 
-def test_references_and_fields_that_are_gone_stay_away(company: Company) -> None:
+def test_references_and_fields_that_were_deleted_since_are_not_restored(company: Company) -> None:
     kept, gone = company.field("Kept"), company.field("Gone")
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     (campaign,) = company.make("createCampaigns", {"campaignName": "Spring"})
@@ -258,7 +258,7 @@ def test_references_and_fields_that_are_gone_stay_away(company: Company) -> None
     assert rows(company, "select custom::text from lead where id = $1", lead) == [(f'{{"{kept}": "1"}}',)]
 
 
-def test_500_leads_come_back_in_one_call(company: Company) -> None:
+def test_500_leads_are_restored_in_one_call(company: Company) -> None:
     leads = company.create(*[{}] * 500)
     (made,) = company.call("createList", name="All")
     company.make("addListMembers", *({"listID": made["id"], "memberID": lead} for lead in leads))
@@ -275,7 +275,7 @@ def test_500_leads_come_back_in_one_call(company: Company) -> None:
     assert rows(company, "select count(*) from deleted_lead_part") == [(0,)]
 
 
-def test_page_starts_that_were_remembered_are_not_used_after_a_return(company: Company) -> None:
+def test_cached_page_starts_are_not_used_after_a_restoration(company: Company) -> None:
     leads = company.create(*[{}] * 6)
     deleted(company, leads[0])
     sql(company.dsn, "update lead set create_timestamp = now() - interval '1 day'", company_id=company.id)
@@ -289,7 +289,7 @@ def test_page_starts_that_were_remembered_are_not_used_after_a_return(company: C
 
 
 @pytest.mark.parametrize("days", [0, 3])
-def test_a_company_decides_how_long_it_keeps(days: int, company: Company) -> None:
+def test_a_company_sets_how_long_deleted_leads_are_kept(days: int, company: Company) -> None:
     sql(company.dsn, "update company set recycle_days = $2 where id = $1", company.id, days)
     old, new = company.create({}, {})
     deleted(company, old, new)
@@ -317,7 +317,7 @@ def test_without_a_bin_nothing_is_kept(company: Company) -> None:
         assert rows(company, f"select count(*) from {table} where company_id = {company.id}") == [(0,)], table
 
 
-def test_the_bin_is_emptied_of_what_is_too_old(company: Company) -> None:
+def test_leads_that_are_too_old_are_removed_from_the_bin(company: Company) -> None:
     old, new = company.create({"trackingID": "visitor-1"}, {})
     make_notes(company, about("who", "lead", old))
     call = {"userID": user(company), "leadID": old, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
@@ -336,7 +336,7 @@ def test_the_bin_is_emptied_of_what_is_too_old(company: Company) -> None:
     eventually(lambda: rows(company, due, company.id) == [("recycle", True)])
 
 
-def test_a_company_deletes_many_times_and_has_one_pass_for_it(given_company: Callable[..., Company]) -> None:
+def test_many_deletions_of_a_company_have_one_background_job(given_company: Callable[..., Company]) -> None:
     company = given_company()
     for _ in range(3):
         deleted(company, *company.create({}))

@@ -77,7 +77,7 @@ PEOPLE: list[tuple[dict[str, Any], dict[str, Any], list[str] | None]] = [
 
 
 @pytest.mark.parametrize(("first", "other", "reasons"), PEOPLE, ids=[f"{a} {b}" for a, b, _ in PEOPLE])
-def test_two_leads_are_told_as_one_person_or_not(
+def test_two_leads_are_reported_as_one_person_or_not(
     company: Company, first: dict[str, Any], other: dict[str, Any], reasons: list[str] | None
 ) -> None:
     ids = company.create(
@@ -92,7 +92,7 @@ def test_two_leads_are_told_as_one_person_or_not(
     assert duplicates(company, id=ids[0]) == rows
 
 
-def test_the_surest_pairs_come_first_and_reasons_add_up(company: Company) -> None:
+def test_the_pairs_with_the_highest_scores_come_first_and_reasons_add_up(company: Company) -> None:
     company.create(
         {"emailAddress": "a@example.com", "mobilePhoneNumber": "+491701234567"},
         {"emailAddress": "a+b@example.com", "mobilePhoneNumber": "01701234567"},
@@ -109,7 +109,7 @@ def test_the_surest_pairs_come_first_and_reasons_add_up(company: Company) -> Non
     ]
 
 
-def test_a_lead_asked_for_stands_first_in_its_pairs(company: Company) -> None:
+def test_a_requested_lead_is_the_first_of_its_pairs(company: Company) -> None:
     first, second, third, _ = company.create(
         *({"emailAddress": address} for address in ("a@x.example", "a+1@x.example", "a+2@x.example", "b@x.example"))
     )
@@ -119,7 +119,7 @@ def test_a_lead_asked_for_stands_first_in_its_pairs(company: Company) -> None:
     assert duplicates(company, id=1) == []
 
 
-def test_what_has_changed_counts_at_once(company: Company) -> None:
+def test_changes_count_at_once(company: Company) -> None:
     first, other = company.create({"emailAddress": "a@x.example"}, {"emailAddress": "b@x.example"})
     assert duplicates(company) == []
 
@@ -135,7 +135,7 @@ def test_what_has_changed_counts_at_once(company: Company) -> None:
     assert pairs(company) == {(other, third)}
 
 
-def test_what_a_crowd_shares_says_nothing_and_hides_nothing(company: Company) -> None:
+def test_a_value_that_many_leads_share_is_no_reason_and_hides_no_other(company: Company) -> None:
     crowd = company.create(
         *({"emailAddress": f"info+{number}@x.example", "mobilePhoneNumber": "x"} for number in range(21))
     )
@@ -167,7 +167,7 @@ def test_every_pair_comes_once_page_by_page(company: Company) -> None:
     assert answers >= 6
 
 
-def test_many_leads_are_read_beside_the_calls_and_the_answer_says_so(company: Company) -> None:
+def test_many_leads_are_indexed_by_a_background_job_and_the_answer_says_so(company: Company) -> None:
     sql(
         company.dsn,
         """

@@ -8,7 +8,7 @@ import pytest
 from support import Company, sql
 
 
-def test_a_lead_is_a_list_of_one_under_the_captured_key(company: Company) -> None:
+def test_a_lead_is_returned_in_a_list_under_the_captured_key(company: Company) -> None:
     (lead_id,) = company.create({"firstName": "Lead"})
 
     answer = company.envelope("getLead", {"id": lead_id})
@@ -19,7 +19,7 @@ def test_a_lead_is_a_list_of_one_under_the_captured_key(company: Company) -> Non
     assert answer["error"] is None
 
 
-def test_an_unknown_id_is_an_empty_list_and_no_ghost(company: Company) -> None:
+def test_an_unknown_id_is_an_empty_list(company: Company) -> None:
     company.field("Shoe size")
 
     assert company.call("getLead", id=7) == []
@@ -68,13 +68,13 @@ def test_ids_beyond_64_bits_are_refused_and_those_within_are_looked_up(company: 
 
 
 @pytest.mark.parametrize("wrong", ["", " 5", "5.0", 1.5, True, "1e3", "\u0665", "5; drop table lead", "\0", "-"])
-def test_what_is_no_whole_number_is_205(company: Company, wrong: Any) -> None:
+def test_an_id_that_is_not_a_whole_number_is_205(company: Company, wrong: Any) -> None:
     error = company.error("getLead", id=wrong)
 
     assert (error["code"], error["data"]["params"][0]["param"]) == (205, "id")
 
 
-def test_null_is_as_good_as_missing(company: Company) -> None:
+def test_null_counts_as_missing(company: Company) -> None:
     error = company.error("getLead", id=None)
 
     assert (error["code"], error["message"]) == (206, "Missing parameters")
@@ -82,11 +82,11 @@ def test_null_is_as_good_as_missing(company: Company) -> None:
 
 
 @pytest.mark.parametrize("params", [[], {}, {"params": {"id": 5}}, {"leadID": 5}, {"ID": 5}])
-def test_params_without_an_id_are_206_whatever_else_they_hold(company: Company, params: Any) -> None:
+def test_params_without_an_id_are_206_whatever_else_they_have(company: Company, params: Any) -> None:
     assert company.envelope("getLead", params)["error"]["code"] == 206
 
 
-def test_what_a_client_sends_beside_the_id_is_ignored(company: Company) -> None:
+def test_other_params_than_the_id_are_ignored(company: Company) -> None:
     (lead_id,) = company.create({})
 
     assert len(company.call("getLead", id=lead_id, limit="", offset="", where=[], fields=["id"])[0]) > 30
@@ -96,13 +96,13 @@ def test_a_negative_id_and_zero_are_no_leads(company: Company) -> None:
     assert company.call("getLead", id=0) == company.call("getLead", id="-5") == []
 
 
-def test_another_companys_lead_is_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_lead_is_an_empty_list(company: Company, given_company: Callable[..., Company]) -> None:
     (lead_id,) = given_company().create({})
 
     assert company.call("getLead", id=lead_id) == []
 
 
-def test_a_deleted_lead_is_not_there(company: Company) -> None:
+def test_a_deleted_lead_is_an_empty_list(company: Company) -> None:
     (lead_id,) = company.create({})
     company.call("deleteLeads", objects=[{"id": lead_id}])
 

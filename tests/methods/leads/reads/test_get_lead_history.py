@@ -40,7 +40,7 @@ def settle(company: Company, lead: int, moment: datetime) -> None:
     )
 
 
-def test_every_change_is_told_with_its_old_and_new_values_oldest_first(company: Company) -> None:
+def test_every_change_has_its_old_and_new_values_oldest_first(company: Company) -> None:
     (lead,) = company.create({"city": "Oslo", "firstName": "Ada"})
     company.call("updateLeads", objects=[{"id": lead, "city": "Rome", "firstName": ""}])
     company.call("updateLeads", objects=[{"id": lead, "leadStatus": "open"}])
@@ -87,7 +87,7 @@ def test_a_long_history_comes_page_by_page(company: Company) -> None:
     ]
 
 
-def test_what_happens_without_changing_the_lead_is_no_change(company: Company) -> None:
+def test_an_event_that_does_not_change_the_lead_is_no_change(company: Company) -> None:
     (lead,) = company.create({})
     (made,) = company.call("createList", name="Fair")
     company.call("addListMembers", objects=[{"listID": made["id"], "memberID": lead}])
@@ -96,7 +96,7 @@ def test_what_happens_without_changing_the_lead_is_no_change(company: Company) -
     assert history(company, 1) == []
 
 
-def test_every_past_state_comes_back_exactly(company: Company) -> None:
+def test_every_past_state_is_returned_exactly(company: Company) -> None:
     picker = random.Random(5)
     plain, long = company.field("Plain"), company.field("Long", "textarea")
     account, other = company.make("createAccounts", {"accountName": "Acme"}, {"accountName": "Other"})
@@ -133,7 +133,7 @@ def test_every_past_state_comes_back_exactly(company: Company) -> None:
     assert as_of(company, leads, BEGIN - timedelta(seconds=1)) == []
 
 
-def test_events_that_began_earlier_and_came_later_are_undone_in_the_order_in_which_they_came(company: Company) -> None:
+def test_events_are_undone_in_the_order_of_their_commits(company: Company) -> None:
     (lead,) = company.create({"city": "first"})
     settle(company, lead, BEGIN)
     company.call("updateLeads", objects=[{"id": lead, "city": "second"}])
@@ -148,7 +148,7 @@ def test_events_that_began_earlier_and_came_later_are_undone_in_the_order_in_whi
     ]
 
 
-def test_a_state_is_that_of_the_calls_own_time_zone(given_company: Any) -> None:
+def test_a_past_state_is_of_a_time_in_the_zone_of_the_call(given_company: Any) -> None:
     company: Company = given_company(time_zone="America/New_York")
     (lead,) = company.create({"city": "first"})
     settle(company, lead, BEGIN)
@@ -162,7 +162,7 @@ def test_a_state_is_that_of_the_calls_own_time_zone(given_company: Any) -> None:
     assert as_of(utc, lead, "2026-01-01 02:00:00")[0]["updateTimestamp"] == "2026-01-01 02:00:00"
 
 
-def test_the_account_that_a_deletion_took_away_is_back_in_the_past(company: Company) -> None:
+def test_a_deleted_account_is_still_in_past_states(company: Company) -> None:
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     (lead,) = company.create({"accountID": account})
     settle(company, lead, BEGIN)
@@ -172,7 +172,7 @@ def test_the_account_that_a_deletion_took_away_is_back_in_the_past(company: Comp
     assert as_of(company, lead, BEGIN)[0]["accountID"] == str(account)
 
 
-def test_the_status_that_followed_from_an_opportunity_or_a_conversion_is_undone(company: Company) -> None:
+def test_past_states_have_the_status_before_an_opportunity_or_a_conversion(company: Company) -> None:
     (lead,) = company.create({"companyName": "Acme"})
     settle(company, lead, BEGIN)
     before = company.lead(lead)
@@ -188,7 +188,7 @@ def test_the_status_that_followed_from_an_opportunity_or_a_conversion_is_undone(
 
 
 @pytest.mark.parametrize(("asked", "columns"), [(["id", "city"], ["id", "city"]), ([], None)])
-def test_only_the_fields_asked_for(company: Company, asked: list[str], columns: list[str] | None) -> None:
+def test_only_requested_fields_are_returned(company: Company, asked: list[str], columns: list[str] | None) -> None:
     (lead,) = company.create({})
 
     (row,) = as_of(company, lead, "2999-01-01", fields=asked)
@@ -196,7 +196,7 @@ def test_only_the_fields_asked_for(company: Company, asked: list[str], columns: 
     assert list(row) == (columns or list(company.lead(lead)))
 
 
-def test_a_lead_that_is_gone_or_unknown_has_no_row(company: Company) -> None:
+def test_a_deleted_or_unknown_lead_has_no_row(company: Company) -> None:
     (lead,) = company.create({})
     company.call("deleteLeads", objects=[lead])
 

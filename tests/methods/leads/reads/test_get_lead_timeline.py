@@ -91,7 +91,7 @@ def test_every_change_of_a_lead_is_an_event_with_the_old_and_the_new_values(comp
     assert changes[2]["eventName"] == "Lead changed"
 
 
-def test_to_be_subscribed_again_is_a_change_like_any(company: Company) -> None:
+def test_a_resubscription_is_a_change_like_any_other(company: Company) -> None:
     (lead,) = company.create({"isUnsubscribed": 1})
     company.call("updateLeads", objects=[{"id": lead, "isUnsubscribed": 0}, {"id": lead, "isUnsubscribed": 1}])
 
@@ -101,7 +101,7 @@ def test_to_be_subscribed_again_is_a_change_like_any(company: Company) -> None:
     assert (off["eventSource"], off["eventName"]) == ("emailUnsubscribe", "Unsubscribed")
 
 
-def test_what_changes_nothing_or_is_refused_is_no_event(company: Company) -> None:
+def test_a_write_that_changes_nothing_or_is_refused_makes_no_event(company: Company) -> None:
     (lead,) = company.create({"city": "Rome", "emailAddress": "taken@example.com"})
 
     company.call(
@@ -113,7 +113,7 @@ def test_what_changes_nothing_or_is_refused_is_no_event(company: Company) -> Non
     assert sources(timeline(company, lead)) == ["leadCreation"]
 
 
-def test_an_unset_custom_field_is_told_with_null(company: Company) -> None:
+def test_an_unset_custom_field_is_null_in_the_event(company: Company) -> None:
     field = company.field("Size")
     (lead,) = company.create({field: "S"})
     company.call("updateLeads", objects=[{"id": lead, field: ""}])
@@ -130,7 +130,7 @@ def test_five_hundred_changes_are_five_hundred_events(company: Company) -> None:
     assert [event["leadID"] for event in events] == [str(lead) for lead in leads]
 
 
-def test_a_deleted_lead_leaves_the_event_of_its_end(company: Company) -> None:
+def test_a_deleted_lead_leaves_its_deletion_event(company: Company) -> None:
     (lead,) = company.create({})
     company.call("deleteLeads", objects=[{"id": lead}])
 
@@ -163,11 +163,11 @@ def test_an_unknown_lead_has_no_events(company: Company) -> None:
 
 
 @pytest.mark.parametrize("source", ["", "x", "LeadCreation", "leadCreation,x", ["leadCreation", "x"]])
-def test_a_source_that_there_is_not_is_219(company: Company, source: Any) -> None:
+def test_an_unknown_source_is_219(company: Company, source: Any) -> None:
     assert company.error("getLeadTimeline", where={"whoID": 1, "eventSource": source})["code"] == 219
 
 
-def test_every_source_of_the_vendors_can_be_asked_for(company: Company) -> None:
+def test_every_source_of_the_vendor_is_accepted(company: Company) -> None:
     (lead,) = company.create({})
     assert set(VENDORS) <= set(SOURCES)
     assert len(VENDORS) == 27
@@ -205,7 +205,7 @@ def test_joining_and_leaving_a_list_are_events_of_the_lead(company: Company) -> 
     assert {(event["whatType"], event["whatID"]) for event in events} == {("list", str(made["id"]))}
 
 
-def test_a_rules_based_list_tells_who_joined_and_left(company: Company) -> None:
+def test_joining_and_leaving_a_list_with_a_filter_are_events_of_the_lead(company: Company) -> None:
     (lead,) = company.create({"city": "Rome"})
     company.call("createList", name="Romans", filter={"city": "Rome"})
     company.call("updateLeads", objects=[{"id": lead, "city": "Oslo"}])
@@ -238,7 +238,7 @@ def test_notes_and_tasks_about_a_lead_are_events_of_it(company: Company) -> None
 # getEvents
 
 
-def test_get_events_has_the_captured_keys_and_the_source_behind_them(company: Company) -> None:
+def test_get_events_has_the_captured_keys_and_then_the_source(company: Company) -> None:
     (lead,) = company.create({})
 
     (event,) = company.call("getEvents", where={"leadID": lead})
@@ -309,7 +309,7 @@ def test_the_limit_counts_for_each_source(company: Company) -> None:
     assert [len(events) for events in answer["result"].values()] == [2, 1]
 
 
-def test_times_are_in_the_zone_of_the_address(given_company: Callable[..., Company]) -> None:
+def test_times_are_in_the_zone_of_the_version(given_company: Callable[..., Company]) -> None:
     company = given_company(time_zone="Asia/Tokyo")
     (lead,) = company.create({})
     (local,) = timeline(company, lead)

@@ -103,14 +103,14 @@ def test_a_list_finds_each_lead_once_active_or_not(four: Company) -> None:
     assert letters(four, where={"emailAddress": ["d@example.com", "C@example.com", "x@example.com"]}) == "cd"
 
 
-def test_beside_a_list_single_values_are_ignored(four: Company) -> None:
+def test_with_a_list_single_values_are_ignored(four: Company) -> None:
     a = id_of(four, "a")
 
     assert letters(four, where={"id": [a], "emailAddress": "b@example.com"}) == "a"
     assert letters(four, where={"id": a, "emailAddress": ["b@example.com"]}) == "b"
 
 
-def test_two_lists_are_united_those_by_id_first(four: Company) -> None:
+def test_two_lists_are_combined_leads_by_id_first(four: Company) -> None:
     where = {"emailAddress": ["a@example.com", "b@example.com"], "id": [id_of(four, "d"), id_of(four, "b")]}
 
     assert letters(four, where=where) == "bda"
@@ -130,12 +130,12 @@ def test_of_lists_at_most_500_leads_come_back_ids_first(company: Company) -> Non
     assert {lead["emailAddress"] for lead in leads[300:]} <= set(addresses)
 
 
-def test_an_empty_list_finds_nothing_for_to_ignore_it_would_return_everything(four: Company) -> None:
+def test_an_empty_list_finds_nothing_since_ignoring_it_would_return_everything(four: Company) -> None:
     assert letters(four, where={"id": []}) == ""
     assert letters(four, where={"id": [], "emailAddress": ["a@example.com"]}) == "a"
 
 
-def test_another_companys_leads_are_not_there(four: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_leads_are_not_found(four: Company, given_company: Callable[..., Company]) -> None:
     other = given_company()
     a = id_of(four, "a")
 
@@ -147,7 +147,7 @@ def test_another_companys_leads_are_not_there(four: Company, given_company: Call
 @pytest.mark.parametrize(
     "key", ["phoneNumber", "updateTimestamp", "leadStatus", "ownerID", "firstName", "ID", "active", "x"]
 )
-def test_any_other_filter_is_205_for_to_ignore_it_would_return_everything(company: Company, key: str) -> None:
+def test_any_other_filter_is_205_since_ignoring_it_would_return_everything(company: Company, key: str) -> None:
     error = company.error("getLeads", where={"emailAddress": "a@example.com", key: "1"})
 
     assert error["code"] == 205
@@ -282,7 +282,7 @@ def test_wrong_fields_are_205(company: Company, fields: Any) -> None:
     assert company.error("getLeads", where={}, fields=fields)["code"] == 205
 
 
-def test_a_lead_without_fields_has_all_columns_though_empty(company: Company) -> None:
+def test_a_lead_without_values_has_all_columns(company: Company) -> None:
     company.create({"emailAddress": new_email()})
 
     (lead,) = company.call("getLeads", where={})

@@ -94,7 +94,7 @@ def test_a_lead_that_was_created_and_never_updated_counts_as_updated_then(compan
     assert letters(company, "2016-11-02 10:00:00", "2016-11-02 10:00:00", "update") == "a"
 
 
-def test_inactive_and_deleted_leads_are_not_there(company: Company) -> None:
+def test_inactive_and_deleted_leads_are_not_returned(company: Company) -> None:
     kept, inactive, deleted = company.create({}, {}, {})
     company.call("updateLeads", objects=[{"id": inactive, "active": 0}])
     company.call("deleteLeads", objects=[{"id": deleted}])
@@ -110,7 +110,7 @@ def test_a_date_alone_is_its_first_second_as_a_start_and_its_last_one_as_an_end(
     assert letters(company, "2018-06-07", "2018-06-07") == "bc"
 
 
-def test_the_ends_of_the_calendar_are_right_bounds_in_every_zone(given_company: Callable[..., Company]) -> None:
+def test_the_ends_of_the_calendar_are_valid_bounds_in_every_zone(given_company: Callable[..., Company]) -> None:
     for zone in ("UTC", "America/New_York", "Pacific/Kiritimati"):
         company = given(given_company(time_zone=zone), a="2016-11-02 10:00:00")
         for version in ("v1", "v1.2"):
@@ -119,7 +119,7 @@ def test_the_ends_of_the_calendar_are_right_bounds_in_every_zone(given_company: 
             assert letters(company.at(version), "9999-12-31", "0001-01-01") == ""
 
 
-def test_another_companys_leads_are_not_there(company: Company, given_company: Callable[..., Company]) -> None:
+def test_another_companys_leads_are_not_returned(company: Company, given_company: Callable[..., Company]) -> None:
     given_company().create({})
 
     assert company.call("getLeadsDateRange", **EVER, timestamp="create") == []
@@ -147,7 +147,7 @@ def test_v1_speaks_the_companys_time_and_v1_2_utc(given_company: Callable[..., C
         assert caller.lead(int(row["id"]))["updateTimestamp"] == winter
 
 
-def test_an_hour_that_the_clock_shows_twice_is_there_twice_in_v1_and_apart_in_v1_2(
+def test_an_hour_that_the_clock_shows_twice_is_doubled_in_v1_and_distinct_in_v1_2(
     given_company: Callable[..., Company],
 ) -> None:
     """On 2 November 2025 New York's clocks went from 02:00 back to 01:00."""
@@ -309,7 +309,7 @@ def test_leads_of_one_second_are_neither_lost_nor_doubled_between_pieces(company
     assert len(set(lead_ids)) == len(lead_ids) == 1_200
 
 
-def test_a_field_made_while_a_long_answer_goes_out_does_not_cut_it_short(company: Company) -> None:
+def test_a_field_created_during_a_long_answer_does_not_cut_it_short(company: Company) -> None:
     """The answer is read slowly, so that the server still sends it when the field is created."""
     for _ in range(3):
         company.create(*[{"description": "x" * 20_000}] * 400)

@@ -50,12 +50,12 @@ def walked(company: Company) -> Company:
     return company
 
 
-def test_pages_are_the_same_the_second_time(walked: Company) -> None:
+def test_pages_are_the_same_when_read_again(walked: Company) -> None:
     assert walk(walked) == stored(walked)
     assert len(stored(walked)) == 30
 
 
-def test_a_page_with_a_remembered_start_can_have_another_length(walked: Company) -> None:
+def test_a_page_with_a_cached_start_can_have_another_length(walked: Company) -> None:
     ids = stored(walked)
 
     for limit in (1, 3, 9, 500):
@@ -96,7 +96,7 @@ def test_pages_are_exact_after_new_leads(walked: Company) -> None:
     assert walk(walked) == [*before, *(str(lead_id) for lead_id in sorted(made))]
 
 
-def test_pages_are_exact_after_the_last_ones_are_gone(walked: Company) -> None:
+def test_pages_are_exact_after_the_last_leads_were_deleted(walked: Company) -> None:
     ids = stored(walked)
 
     walked.call("deleteLeads", objects=[{"id": lead_id} for lead_id in ids[10:]])
@@ -106,7 +106,7 @@ def test_pages_are_exact_after_the_last_ones_are_gone(walked: Company) -> None:
     assert walked.call("getLeads", where={}, offset=30) == []
 
 
-def test_a_new_field_shows_on_a_page_with_a_remembered_start(walked: Company) -> None:
+def test_a_new_field_shows_on_a_page_with_a_cached_start(walked: Company) -> None:
     shoe = walked.field("Shoe size")
 
     leads = walked.call("getLeads", where={}, limit=PAGE, offset=PAGE)
@@ -114,7 +114,7 @@ def test_a_new_field_shows_on_a_page_with_a_remembered_start(walked: Company) ->
     assert {lead[shoe] for lead in leads} == {""}
 
 
-def test_leads_that_are_not_settled_are_not_remembered(company: Company) -> None:
+def test_starts_among_unsettled_leads_are_not_cached(company: Company) -> None:
     """A lead of a slower call can still appear before them."""
     company.create(*[{}] * 10)
     assert len(walk(company)) == 10

@@ -48,7 +48,7 @@ def test_rows_are_leads_with_their_custom_fields_as_getlead_gives_them(company: 
 @pytest.mark.parametrize(
     "address", ["ME@acme.test", " me@ACME.TEST ", "me@acme.test.", "stranger@acme.test", '"odd@one"@acme.test']
 )
-def test_case_does_not_matter_and_the_address_need_not_be_a_leads(address: str, company: Company) -> None:
+def test_case_does_not_matter_and_the_address_can_be_unknown(address: str, company: Company) -> None:
     (me,) = people(company, "Me@Acme.test")
 
     assert related(company, address) == [me]
@@ -61,7 +61,7 @@ def test_a_domain_of_letters_is_the_same_in_punycode(company: Company) -> None:
 
 
 @pytest.mark.parametrize("domain", ["gmail.com", "outlook.com", "yahoo.co.uk", "gmx.de", "163.com"])
-def test_a_public_mail_provider_relates_nobody(domain: str, company: Company) -> None:
+def test_the_domain_of_a_public_mail_provider_relates_no_leads(domain: str, company: Company) -> None:
     me, _, colleague = people(company, f"me@{domain}", f"you@{domain}", "they@acme.test")
     assert related(company, f"ME@{domain.upper()}") == [me]
 
@@ -81,7 +81,7 @@ def test_only_the_whole_domain_counts(company: Company) -> None:
     assert related(company, "No Address") == [bare]
 
 
-def test_inactive_leads_are_left_out_but_their_account_counts(company: Company) -> None:
+def test_inactive_leads_are_not_returned_but_their_account_counts(company: Company) -> None:
     acme = account(company)
     (me,) = people(company, "me@acme.test", active=0, accountID=acme)
     (colleague,) = people(company, "they@home.test", accountID=acme)
@@ -94,7 +94,7 @@ def test_inactive_leads_are_left_out_but_their_account_counts(company: Company) 
     assert related(company, "me@acme.test") == [me, colleague, neighbour]
 
 
-def test_limit_cuts_after_the_nearest_ones(company: Company) -> None:
+def test_limit_keeps_the_most_closely_related_leads(company: Company) -> None:
     acme = account(company)
     neighbours = people(company, "1@acme.test", "2@acme.test", "3@acme.test")
     (me,) = people(company, "me@acme.test", accountID=acme)
@@ -107,7 +107,7 @@ def test_limit_cuts_after_the_nearest_ones(company: Company) -> None:
     assert company.error("getRelatedLeadsByEmail", where={"emailAddress": "x"}, limit=-1)["code"] == 205
 
 
-def test_500_at_most_and_500_when_not_said(company: Company) -> None:
+def test_500_leads_at_most_and_by_default(company: Company) -> None:
     for batch in (0, 1):
         people(company, *(f"{batch}-{number}@acme.test" for number in range(300)))
 
@@ -133,14 +133,14 @@ def test_500_at_most_and_500_when_not_said(company: Company) -> None:
         ({"where": {"emailAddress": "me@acme.test"}, "limit": []}, 210),
     ],
 )
-def test_what_is_not_one_address_refuses_the_call(params: dict[str, Any], code: int, company: Company) -> None:
+def test_anything_but_one_address_refuses_the_call(params: dict[str, Any], code: int, company: Company) -> None:
     assert company.error("getRelatedLeadsByEmail", **params)["code"] == code
 
 
 @pytest.mark.parametrize(
     "address", ["' or 1=1 --@acme.test", "%@acme.test", "_e@acme.test", "\\@acme.test", "\u202e@x"]
 )
-def test_an_address_is_a_text_and_nothing_else(address: str, company: Company) -> None:
+def test_an_address_must_be_a_text(address: str, company: Company) -> None:
     people(company, "me@gmail.com", "you@home.test")
 
     assert related(company, address) == []

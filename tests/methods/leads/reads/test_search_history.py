@@ -69,12 +69,12 @@ def visitors(company: Company) -> Company:
         ("leadCreation", "abcd"),
     ],
 )
-def test_leads_are_found_by_what_happened_to_them(visitors: Company, event: Any, letters: str) -> None:
+def test_leads_are_found_by_their_events(visitors: Company, event: Any, letters: str) -> None:
     assert matching(visitors, {"event": event}) == letters
     assert matching(visitors, {"not": {"event": event}}) == "".join(sorted(set("abcd") - set(letters)))
 
 
-def test_events_go_together_with_all_else(visitors: Company) -> None:
+def test_conditions_on_events_combine_with_others(visitors: Company) -> None:
     both = {"or": [{"event": {"source": "pageVisit", "count": 3}}, {"event": "formSubmit"}], "not": {"city": "Rome"}}
     assert matching(visitors, both) == "ac"
     page = visitors.envelope("searchLeads", {"filter": both, "limit": 1, "total": 1, "fields": ["emailAddress"]})[
@@ -86,7 +86,7 @@ def test_events_go_together_with_all_else(visitors: Company) -> None:
     assert visitors.error("searchLeads", filter=other, cursor=page["cursor"])["code"] == 205
 
 
-def test_times_of_events_are_those_of_the_calls_zone(given_company: Any) -> None:
+def test_times_of_events_are_in_the_zone_of_the_call(given_company: Any) -> None:
     company = given_company(time_zone="America/New_York")
     (lead,) = company.create({"emailAddress": "a@example.com"})
     sql(company.dsn, EVENTS, company.id, lead, "pageVisit", "x", 1, company_id=company.id)  # 05:00 there
@@ -125,25 +125,25 @@ def test_times_of_events_are_those_of_the_calls_zone(given_company: Any) -> None
         ({"count": {">=": 1}}, ".count"),
     ],
 )
-def test_what_is_no_test_of_events_is_205_and_named(company: Company, event: Any, named: str) -> None:
+def test_a_wrong_condition_on_events_is_205_and_named(company: Company, event: Any, named: str) -> None:
     refused = company.error("searchLeads", filter={"event": event})
 
     assert refused["code"] == 205
     assert refused["data"]["params"][0]["param"] == f"filter.event{named}"
 
 
-def test_lists_do_not_follow_events_or_changes(company: Company) -> None:
+def test_lists_cannot_filter_by_events_or_changes(company: Company) -> None:
     for tests in ({"event": "pageVisit"}, {"city": {"changedSince": "2026-01-01"}}):
         assert company.error("createList", name="No", filter=tests)["code"] == 205
 
 
 @pytest.mark.parametrize("column", LEAD.writable_columns, ids=lambda column: column.name)
-def test_every_field_that_can_be_written_knows_since_when_it_has_changed(company: Company, column: Any) -> None:
+def test_every_writable_field_has_a_time_of_its_last_change(company: Company, column: Any) -> None:
     assert isinstance(company.call("searchLeads", filter={column.name: {"changedSince": "2026-01-01 00:00:00"}}), list)
     assert matching(company, {column.name: {"changedSince": "2999-01-01"}}) == ""
 
 
-def test_what_changed_since_is_found_field_by_field(company: Company) -> None:
+def test_changes_since_a_time_are_found_by_field(company: Company) -> None:
     size = company.field("Size")
     a, b, c, d, e = company.create(*({"emailAddress": f"{letter}@example.com", "city": "Rome"} for letter in "abcde"))
     sql(company.dsn, "update lead set create_timestamp = '2020-01-01'", company_id=company.id)
@@ -168,7 +168,7 @@ def test_what_changed_since_is_found_field_by_field(company: Company) -> None:
     assert f
 
 
-def test_what_nobody_writes_has_not_changed_since(company: Company) -> None:
+def test_fields_that_are_never_written_cannot_be_searched_by_change(company: Company) -> None:
     for name in ("id", "updateTimestamp", "isQualified", "list", "hasOpportunity"):
         refused = company.error("searchLeads", filter={name: {"changedSince": "2026-01-01"}})
         assert refused["data"]["params"][0]["param"] == f"filter.{name}.changedSince"

@@ -97,7 +97,7 @@ def test_every_field_takes_its_operators_and_sorts(company: Company, column: Any
         assert len({lead["id"] for lead in walk(company, sort=sort, limit=1)}) == 3
 
 
-def test_the_lists_of_a_lead_are_part_of_the_language(people: Company) -> None:
+def test_leads_can_be_filtered_by_their_lists(people: Company) -> None:
     ids = {lead["emailAddress"][0]: int(lead["id"]) for lead in people.call("searchLeads")}
     (first,) = people.call("createList", name="One")
     (second,) = people.call("createList", name="Two")
@@ -116,7 +116,7 @@ def test_the_lists_of_a_lead_are_part_of_the_language(people: Company) -> None:
     assert refused["code"] == 205, "the members of a list do not follow those of another"
 
 
-def test_custom_fields_are_searched_and_sorted_by(people: Company) -> None:
+def test_leads_can_be_filtered_and_sorted_by_custom_fields(people: Company) -> None:
     size, day = people.field("Size", "picklist", options=["s", "M", "l"]), people.field("Day", "date")
     ids = {lead["emailAddress"][0]: lead["id"] for lead in people.call("searchLeads")}
     values = {"a": ("s", "2026-01-02"), "b": ("M", ""), "c": ("l", "0999-01-01"), "d": ("s", "2026-01-01")}
@@ -131,7 +131,7 @@ def test_custom_fields_are_searched_and_sorted_by(people: Company) -> None:
     assert [row["emailAddress"][0] for row in walk(people, sort=[size, {"field": day}], limit=1)] == list("cbdae")
 
 
-def test_leads_are_sorted_by_up_to_three_fields_and_the_id_with_nothing_last(people: Company) -> None:
+def test_leads_are_sorted_by_up_to_three_fields_and_the_id_with_empty_values_last(people: Company) -> None:
     assert matching(people, sort="city") == "dabce"
     assert matching(people, sort={"field": "city", "direction": "desc"}) == "badce"
     assert matching(people, sort=[{"field": "leadScore", "direction": "desc"}, "city"]) == "bdace"
@@ -142,7 +142,7 @@ def test_leads_are_sorted_by_up_to_three_fields_and_the_id_with_nothing_last(peo
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_pages_of_any_size_make_the_whole(company: Company, seed: int) -> None:
+def test_pages_of_any_size_add_up_to_all_leads(company: Company, seed: int) -> None:
     chance = random.Random(seed)
     company.create(
         *(
@@ -163,7 +163,7 @@ def test_pages_of_any_size_make_the_whole(company: Company, seed: int) -> None:
     assert walk(company, sort=sort, limit=chance.choice([1, 7, 59, 60])) == at_once
 
 
-def test_a_walk_sees_whatever_stays_once_while_leads_come_go_and_change(company: Company) -> None:
+def test_reading_page_by_page_returns_every_unchanged_lead_once_while_others_change(company: Company) -> None:
     ids = [
         lead_id
         for _ in range(4)
@@ -193,14 +193,14 @@ def test_a_walk_sees_whatever_stays_once_while_leads_come_go_and_change(company:
     assert set(seen) >= set(ids) - set(ids[::40])
 
 
-def test_the_row_that_a_cursor_stands_on_may_be_gone(people: Company) -> None:
+def test_a_cursor_works_after_its_row_was_deleted(people: Company) -> None:
     result = whole(people, sort="city", limit=2)
     people.call("deleteLeads", objects=[{"id": result["lead"][-1]["id"]}])
 
     assert matching(people, sort="city", cursor=result["cursor"]) == "bce"
 
 
-def test_a_cursor_is_refused_that_is_not_of_this_search(people: Company) -> None:
+def test_a_cursor_of_another_search_is_refused(people: Company) -> None:
     cursor = whole(people, sort="city", limit=2)["cursor"]
     raw = json.loads(base64.urlsafe_b64decode(cursor + "=="))
     for params in (
@@ -224,7 +224,7 @@ def test_a_cursor_is_refused_that_is_not_of_this_search(people: Company) -> None
         assert people.error("searchLeads", sort="updateTimestamp", cursor=forged(raw, [value, 1]))["code"] == 205
 
 
-def test_a_forged_cursor_is_no_more_than_another_place(people: Company) -> None:
+def test_a_forged_cursor_only_selects_another_position(people: Company) -> None:
     for sort, values, letters in (
         ("leadScore", [2**60, 1], ""),
         ("leadScore", [-(2**60), 1], "eacdb"),
@@ -280,7 +280,7 @@ def test_words_are_found_in_texts_with_a_typo_when_nothing_else_is(people: Compa
     assert "".join(row["emailAddress"][0] for row in walk(people, text=text, limit=1, sort="id")) == letters
 
 
-def test_what_the_words_fit_best_comes_first(company: Company) -> None:
+def test_the_best_matches_of_a_text_come_first(company: Company) -> None:
     company.create(
         {"emailAddress": "a@example.com", "description": "knows Ann"},
         {"emailAddress": "b@example.com", "firstName": "Joanna"},
@@ -301,7 +301,7 @@ def test_what_the_words_fit_best_comes_first(company: Company) -> None:
         assert "".join(row["emailAddress"][0] for row in rows) == "dacfba"
 
 
-def test_among_many_the_best_come_first_in_blocks_and_each_is_seen_once(company: Company) -> None:
+def test_of_many_matches_the_best_come_first_in_blocks_and_each_once(company: Company) -> None:
     sql(company.dsn, LEADS, company.id, 1, 5_000, company_id=company.id)
     (best,) = company.create({"emailAddress": "late@example.com", "firstName": "Example"})
     (early,) = sql(
@@ -332,14 +332,14 @@ def test_among_many_the_best_come_first_in_blocks_and_each_is_seen_once(company:
     assert set(seen) >= left
 
 
-def test_words_filter_and_order_go_together(people: Company) -> None:
+def test_text_filter_and_order_can_be_combined(people: Company) -> None:
     result = whole(people, text="smtih", filter={"leadScore": {"atMost": 5}}, sort="leadScore", total=1)
 
     assert [lead["emailAddress"][0] for lead in result["lead"]] == ["e", "a"]
     assert (result["total"], result["totalIsExact"], result["cursor"]) == (2, True, None)
 
 
-def test_the_total_counts_all_and_only_when_asked(people: Company) -> None:
+def test_the_total_counts_all_matches_and_only_on_request(people: Company) -> None:
     result = whole(people, limit=2, total=1, fields=["id"])
 
     assert (len(result["lead"]), result["total"], result["totalIsExact"]) == (2, 5, True)
@@ -403,7 +403,7 @@ def test_a_search_that_takes_too_long_is_refused_and_says_what_to_do(company: Co
         ({"fields": "id"}, "fields"),
     ],
 )
-def test_what_is_wrong_is_refused_by_its_name(company: Company, params: dict[str, Any], named: str) -> None:
+def test_a_wrong_parameter_is_refused_by_name(company: Company, params: dict[str, Any], named: str) -> None:
     refused = company.error("searchLeads", **params)
 
     assert refused["code"] == 205
