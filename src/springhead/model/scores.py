@@ -221,10 +221,10 @@ def check_rule(
 
 def _field_problems(names: Sequence[str], columns: FilterFields) -> list[Problem]:
     known = completeness_fields(columns)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted({name for name in names if names.count(name) > 1})
     return [
         *(_problem("fields", f"{name}: rules cannot name this field") for name in names if name not in known),
-        *(_problem("fields", f"{name}: sent twice") for name in twice),
+        *(_problem("fields", f"{name}: sent twice") for name in repeated),
     ]
 
 

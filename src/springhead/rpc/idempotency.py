@@ -53,7 +53,7 @@ async def once(
                 if len(answer) <= ANSWER_MAX:
                     await store.store_answer(tx, company_id, key, answer.decode())
     except BaseException:
-        context.server.fields.forget(company_id)  # the cached fields may come from this transaction
+        context.server.fields.forget(company_id)  # the cached fields may come from this transaction, which is undone
         raise
     if jobs.seconds:
         await context.server.jobs.finish(company_id, jobs.seconds)

@@ -101,7 +101,8 @@ class ObjectSchema:
             valid = msgspec.convert(records, self._list_type, strict=False)
         except msgspec.ValidationError:
             valid = None
-        if valid is None:  # outside of the except, or else the refusals would keep the whole call as their context
+        # Not inside the except: its error would be the context of the refusals, and keep the whole call in memory.
+        if valid is None:
             return self._check_each(records)
         encoded = _encode(valid)
         if b"\\u0000" in encoded:

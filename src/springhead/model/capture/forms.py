@@ -128,9 +128,9 @@ def check_form(record: Any, fields: FieldSet) -> InvalidParameters | None:
 def _field_problems(given: Sequence[FormField], fields: FieldSet) -> list[Problem]:
     known = available_fields(fields)
     names = [field.system_name for field in given]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted({name for name in names if names.count(name) > 1})
     problems = [_problem("fields", f"{name}: forms cannot have this field") for name in names if name not in known]
-    problems += [_problem("fields", f"{name}: sent twice") for name in twice]
+    problems += [_problem("fields", f"{name}: sent twice") for name in repeated]
     if EMAIL not in names:
         problems.append(_problem("fields", f"{EMAIL} is missing: every form needs it"))
     return problems

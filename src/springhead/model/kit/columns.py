@@ -96,7 +96,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         if "\0" in value:
             message = "The character NUL (\\u0000) cannot be stored"
             raise ValueError(message)
-        right = {
+        is_valid = {
             "date": lambda: not value or (len(value) == 10 and times.parse(value) is not None),
             "datetime": lambda: not value or (len(value) == 19 and times.parse(value) is not None),
             "url": lambda: re.fullmatch(_URL, value, re.IGNORECASE) is not None,
@@ -104,7 +104,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             "bit": lambda: value in {"", "0", "1"},
             "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
         }.get(self.type, lambda: not self.options or value in self.options or (self.empty_allowed and not value))
-        if not right():
+        if not is_valid():
             raise ValueError(self.expected)
         return value
 
@@ -273,7 +273,7 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def unknown_references(columns: Iterable[Column]) -> UnknownReference:
-    """Returns a 303 for columns with an id that no object of the company has; it names each of them."""
+    """Returns the error 303 for columns that have ids of unknown objects. It names each of the columns."""
     problems: list[Problem] = []
     for column in columns:
         table = column.references if isinstance(column.references, str) else "such object"

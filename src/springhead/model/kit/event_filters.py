@@ -92,8 +92,8 @@ class EventTestParser:
 
     def _name(self, value: Json, path: str) -> dict[str, Any] | None:
         test = self._only(value, NAME_TESTS, path)
-        wanted = self._value("text", test[1], f"{path}.{test[0]}") if test else None
-        return None if test is None or wanted is None else {"name": (test[0], wanted)}
+        text = self._value("text", test[1], f"{path}.{test[0]}") if test else None
+        return None if test is None or text is None else {"name": (test[0], text)}
 
     def _count(self, value: Json, path: str) -> dict[str, Any] | None:
         test = self._only(value, COUNT_TESTS, path)

@@ -5,10 +5,10 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 SECOND = 1_000_000_000
-"""Nanoseconds; every time here is a number of nanoseconds on a clock that never goes back."""
+"""A second in nanoseconds. All times here are nanoseconds on a clock that never goes back."""
 
 KEYS_MAX = 20_000
-"""Keys that a KeyedRateLimit remembers; it forgets the key that was counted longest ago."""
+"""How many keys a KeyedRateLimit remembers. Beyond this it forgets the key that was counted longest ago."""
 
 
 class RateLimit:
@@ -25,16 +25,16 @@ class RateLimit:
         self.tolerance = self.interval * (burst - 1)
 
     def wait(self, due: int, now: int) -> int:
-        """Nanoseconds until the next event is allowed; 0 or less if it is allowed now."""
+        """Returns the nanoseconds until the next event is allowed: 0 or less if it is allowed now."""
         return due - now - self.tolerance
 
     def after_event(self, due: int, now: int) -> int:
-        """The new `due` after an event."""
+        """Returns the new `due` after an event."""
         return max(due, now) + self.interval
 
 
 class KeyedRateLimit:
-    """One RateLimit for each key, such as an address, in the memory of this process.
+    """A RateLimit for each key, such as an IP address, in the memory of this process.
 
     Refused events are not counted. With `count_refused` they are: a key that never pauses stays refused, and a key
     that pauses for two intervals is allowed again.
@@ -47,7 +47,7 @@ class KeyedRateLimit:
         self._due: OrderedDict[Hashable, int] = OrderedDict()
 
     def allows(self, key: Hashable, now: int) -> bool:
-        """Whether an event of this key is allowed now; counts it."""
+        """Counts an event of this key, and returns whether it is allowed now."""
         due = self._due.get(key, now)
         allowed = self._limit.wait(due, now) <= 0
         if allowed or self._count_refused:

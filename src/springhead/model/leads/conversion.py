@@ -77,11 +77,11 @@ def _opportunity_problems(given: AbstractSet[str]) -> Iterator[tuple[str, str]]:
                 yield name, "Belongs to an opportunity: expected opportunityName, too"
 
 
-def status_after(before: str, asked: str | None, *, opportunity: bool) -> str:
-    """Returns the status of a converted lead. `opportunity` says whether the conversion opened an opportunity.
+def status_after(status: str, requested: str | None, *, opportunity: bool) -> str:
+    """Returns the new status of a converted lead. `opportunity` says whether the conversion opened an opportunity.
 
     A customer stays a customer. A lead with an open opportunity is a `contactWithOpp`.
     """
-    if _SOLD in (before, asked):
+    if _SOLD in (status, requested):
         return _SOLD
-    return DERIVED_STATUS if opportunity or before == DERIVED_STATUS else "contact"
+    return DERIVED_STATUS if opportunity or status == DERIVED_STATUS else "contact"

@@ -80,27 +80,29 @@ def _problems(record: Any, fields: FieldSet) -> Iterator[Problem]:
             yield {"param": name, "message": "Expected the id of one of these leads"}
 
 
-def merged_lead(stays: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[str, Lead], fields: FieldSet) -> Lead:
-    """Returns the lead that stays, with its values after the merge.
+def merged_lead(
+    survivor: Lead, others: Sequence[Lead], rule: str, chosen: Mapping[str, Lead], fields: FieldSet
+) -> Lead:
+    """Returns the survivor, which is the lead that stays, with its values after the merge.
 
-    For each field, the first value that is not empty wins. The rule gives the order of the leads: `keep` has the lead
-    that stays, then the others from the last changed one; `newest` has all from the last changed one; `oldest` has all
-    from the first created one. With every rule, the lead that stays keeps its address and its `active`, and is
-    unsubscribed if any of the leads is. `chosen` maps system names to the leads whose values win, even empty values.
+    For each field, the first value that is not empty wins. The rule gives the order of the leads: `keep` has the
+    survivor, then the others from the last changed one; `newest` has all from the last changed one; `oldest` has all
+    from the first created one. With every rule, the survivor keeps its address and its `active`, and is unsubscribed
+    if any of the leads is. `chosen` maps system names to the leads whose values win, even empty values.
     """
     newest = sorted(others, key=_changed, reverse=True)
     order = {
-        "keep": [stays, *newest],
-        "newest": sorted([stays, *newest], key=_changed, reverse=True),
-        "oldest": sorted([stays, *newest], key=_created),
+        "keep": [survivor, *newest],
+        "newest": sorted([survivor, *newest], key=_changed, reverse=True),
+        "oldest": sorted([survivor, *newest], key=_created),
     }[rule]
-    lead = dict(stays)
+    lead = dict(survivor)
     for column in _BY_RULE:
         lead[column.sql] = _first(source.get(column.sql) for source in order)
     if any(source.get("is_unsubscribed") for source in order):
         lead["is_unsubscribed"] = True
     names = [column.name for column in fields.columns[LEAD.name]]
-    lead["custom"] = dict(stays["custom"]) | {
+    lead["custom"] = dict(survivor["custom"]) | {
         name: value for name in names if (value := _first(source["custom"].get(name) for source in order)) is not None
     }
     for name, source in chosen.items():

@@ -113,7 +113,7 @@ def typo_pattern(word: str) -> TypoPattern | None:
 
 
 class Cursor(NamedTuple):
-    """The cursor of a search: it continues after the row with these sort values. `typos` allows typos in the words."""
+    """The cursor of a search: it continues after the row with these sort values. `typos`: words may have typos."""
 
     typos: bool
     values: tuple[Json, ...]

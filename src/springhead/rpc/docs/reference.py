@@ -32,7 +32,7 @@ def pages() -> dict[str, str]:
 def _index() -> str:
     groups = [
         (noun, [method for method in REGISTRY.values() if samples.noun_name(method) == noun.name])
-        for noun in samples.nouns().values()
+        for noun in sorted(samples.nouns().values(), key=lambda noun: noun.name.lower())
     ]
     return render("index", groups=groups)
 
