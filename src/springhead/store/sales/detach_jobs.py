@@ -1,4 +1,4 @@
-"""The background jobs that remove a deleted account or campaign from leads and opportunities (references.py)."""
+"""Background jobs that remove a deleted account or campaign from leads and opportunities (references.py)."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -32,7 +32,7 @@ def _detachment(noun: Noun, name: str) -> Statement:
         changed as (
             update {noun.table} l set {column} = null,
                 version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-            where l.company_id = $1 and l.id = any(array(select id from named))  -- a join could be planned row by row
+            where l.company_id = $1 and l.id = any(array(select id from named))  -- a join could run row by row
             returning l.id
         ){expire_page_starts(noun, "changed") if name in noun.where_columns else ""}
         select id from changed order by id
@@ -60,7 +60,7 @@ async def _step(tx: Tx, company_id: int, subject_id: int, cursor: int, *, name: 
 
 
 def _event(lead_id: int, name: str, subject_id: int) -> Event:
-    """The same event as of a call that changes the column (event_clauses.py)."""
+    """The event that a call would write when it clears the column (`store/leads/event_clauses.py`)."""
     data: Mapping[str, Json] = {name: [str(subject_id), None]}
     return Event(lead_id=lead_id, source="leadUpdate", name=f"Lead changed: {name}", data=data)
 

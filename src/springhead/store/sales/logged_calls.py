@@ -1,4 +1,4 @@
-"""Events of logged calls."""
+"""Writes the events of logged calls."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from springhead.store.database.pool import Tx
 
 
 async def write_events(tx: Tx, company_id: int, ids: Sequence[int], sources: Mapping[str, str]) -> None:
-    """Write the event of each call with the time of the call; `sources` has the event source by direction."""
+    """Writes the event of each call with the time of the call; `sources` has the event source by direction."""
     await tx.rows(
         """
         insert into event

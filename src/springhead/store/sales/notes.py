@@ -1,4 +1,4 @@
-"""Notes and tasks: which leads, accounts and opportunities they are about, and what happens when one is deleted."""
+"""Notes and tasks about leads, accounts and opportunities: reads, events, and changes when one of these is deleted."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _ROLES = ("what", "who")
 
 
 def about_kind(word: str) -> str:
-    """The condition that a note `l` is about an object of this kind; each kind has an index."""
+    """Returns the condition that a note `l` is about an object of this kind. Each kind has an index."""
     return f"(l.what_type = {sql.literal(word)} or l.who_type = {sql.literal(word)})"
 
 
@@ -33,9 +33,9 @@ async def find_about(
     offset: int,
     pinned_first: bool,
 ) -> Rows:
-    """The notes about these leads, accounts or opportunities: by id, or pinned ones first and then the newest.
+    """The notes about these leads, accounts or opportunities: by id, or pinned notes first and then the newest.
 
-    The cost grows with the number of these notes. No rows can also mean that the field version has changed.
+    The cost grows with the number of these notes. Returns no rows also if the field version has changed.
     """
     order = "l.pinned desc, l.create_timestamp desc, l.id desc" if pinned_first else "l.id"
     query = statement(
@@ -52,10 +52,10 @@ async def find_about(
 
 
 def _ids(table: str, word: str, *, ids: str) -> str:
-    """The ids of the notes or tasks about these objects, as an array for `any`.
+    """Returns the ids of the notes or tasks about these objects, as an array for `any`.
 
-    A locking query must not join: if a row changes while the query waits for its lock, PostgreSQL joins it again, and
-    can lose it there.
+    A query that locks must not join: if a row changes while the query waits for its lock, PostgreSQL joins the row
+    again and can lose it.
     """
     parts = (
         f"""
@@ -67,10 +67,10 @@ def _ids(table: str, word: str, *, ids: str) -> str:
 
 
 async def detach(tx: Tx, company_id: int, word: str, ids: Sequence[int]) -> None:
-    """Take deleted leads, accounts or opportunities out of the notes and tasks about them.
+    """Removes deleted leads, accounts or opportunities from the notes and tasks about them.
 
-    Notes about nothing else are deleted; all tasks stay. Call it after the delete, in the same transaction: a write of
-    a note locks the objects that it is about, so these statements see every such note.
+    Deletes notes that are about no other object; all tasks stay. Call it after the delete, in the same transaction: a
+    write of a note locks the objects that it is about, so these statements see every such note.
     """
     for noun in (NOTE, TASK):
         await tx.rows(_DETACH[f"{noun.table} of {word}"], company_id, ids)
@@ -110,7 +110,7 @@ def _detach(noun: Noun, word: str) -> Statement:
 
 
 def _bin(noun: Noun, role: str) -> str:
-    """A CTE that puts into the recycle bin: that notes or tasks were about a deleted lead, and deleted notes."""
+    """Returns a CTE that copies into the recycle bin the references to deleted leads, and deleted notes."""
     part = "jsonb_build_object('note', case when alone then to_jsonb(locked) end)" if noun is NOTE else "'{}'::jsonb"
     return recycling.bin_parts(
         f"{noun.table}_{role}",
@@ -188,10 +188,10 @@ _TASK_EVENTS = _event_writing("task", "description", TASK_MADE, "Task made")
 
 
 async def write_note_events(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Write an event for each lead that one of these new notes is about."""
+    """Writes an event for each lead that a new note is about."""
     await tx.rows(_NOTE_EVENTS, company_id, ids)
 
 
 async def write_task_events(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Write an event for each lead that one of these new tasks is about."""
+    """Writes an event for each lead that a new task is about."""
     await tx.rows(_TASK_EVENTS, company_id, ids)

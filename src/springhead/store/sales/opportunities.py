@@ -1,8 +1,8 @@
-"""Opportunities, their linked leads, and what a change does to these leads: links, events, statuses.
+"""Opportunities, their linked leads, and the effects of a change on these leads: links, events, statuses.
 
 A writer of an opportunity or a link locks the opportunity first, then its leads, in two statements by id
-(docs/lock-order.md). While it holds the opportunity, nobody can link another lead. So what later statements read of the
-leads' opportunities stays true until the commit.
+(docs/lock-order.md). While it has the lock on the opportunity, no other transaction can link another lead. So the
+opportunities of the leads stay as later statements read them until the commit.
 """
 
 from collections import defaultdict
@@ -41,7 +41,7 @@ class OpportunityState(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> str | None:
-        """The source of the event that closed it; None while it is not closed."""
+        """The source of the event that closed the opportunity; None if it is not closed."""
         if self.is_won:
             return events.OPPORTUNITY_WON
         return events.OPPORTUNITY_LOST if self.is_closed else None
@@ -57,8 +57,8 @@ class Link(msgspec.Struct, frozen=True):
 async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> list[int]:
     """The deal stages that have opportunities.
 
-    Locks the stages first, in a statement of its own. A writer of an opportunity shares the lock on its stage, so no
-    opportunity can enter a stage before the caller commits, and all earlier ones are seen.
+    A statement of its own locks the stages first. A writer of an opportunity locks its stage too. So the second
+    statement sees all opportunities of the stages, and no other one enters a stage before the caller commits.
     """
     await tx.rows(
         "select id from deal_stage where company_id = $1 and id = any($2::bigint[]) order by id for update",
@@ -78,7 +78,7 @@ async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> li
 
 
 async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
-    """Lock opportunities by id, so that nobody else changes, links or unlinks them until the commit."""
+    """Locks opportunities by id, so that no other transaction changes, links or unlinks them before the commit."""
     await tx.rows(
         "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for update",
         company_id,
@@ -87,7 +87,7 @@ async def lock(tx: Tx, company_id: int, ids: Collection[int]) -> None:
 
 
 async def lock_shared(tx: Tx, company_id: int, ids: Collection[int]) -> None:
-    """Lock opportunities by id against deletion, until the commit; others can do the same."""
+    """Locks opportunities by id against deletion until the commit. Other transactions can take the same lock."""
     await tx.rows(
         "select id from opportunity where company_id = $1 and id = any($2::bigint[]) order by id for key share",
         company_id,
@@ -140,15 +140,15 @@ async def links_by_id(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]
 
 
 async def lock_with_leads(tx: Tx, company_id: int, ids: Collection[int], *, named: Iterable[int] = ()) -> list[Link]:
-    """Lock opportunities, then their linked leads and the leads `named`; returns the links."""
+    """Locks opportunities, then their linked leads and the leads `named`; returns the links."""
     await lock(tx, company_id, ids)
-    found = await links(tx, company_id, ids)
-    await lead_status.lock(tx, company_id, {link.lead_id for link in found} | set(named))
-    return found
+    current_links = await links(tx, company_id, ids)
+    await lead_status.lock(tx, company_id, {link.lead_id for link in current_links} | set(named))
+    return current_links
 
 
 async def link_named_leads(tx: Tx, company_id: int, ids: Sequence[int]) -> list[Link]:
-    """Link the primary and originating leads of opportunities; returns the new links."""
+    """Links the primary and originating leads of opportunities; returns the new links."""
     rows = await tx.rows(
         """
         insert into opportunity_lead (company_id, opportunity_id, lead_id, create_timestamp, update_timestamp)
@@ -167,14 +167,14 @@ async def link_named_leads(tx: Tx, company_id: int, ids: Sequence[int]) -> list[
 
 _UNLINK = statement(
     f"""
-    with gone as (
+    with deleted as (
         delete from opportunity_lead
         where company_id = $1 and (opportunity_id = any($2::bigint[]) or lead_id = any($3::bigint[]))
         returning id, version, create_timestamp, update_timestamp, opportunity_id, lead_id
-    ){expire_page_starts(OPPORTUNITY_LEAD, "gone")}{
+    ){expire_page_starts(OPPORTUNITY_LEAD, "deleted")}{
         bin_parts(
             "opportunity_lead",
-            "select lead_id, id, to_jsonb(gone) as part from gone where lead_id = any($3::bigint[])",
+            "select lead_id, id, to_jsonb(deleted) as part from deleted where lead_id = any($3::bigint[])",
         )
     }
     select
@@ -183,36 +183,36 @@ _UNLINK = statement(
 
 
 async def unlink(tx: Tx, company_id: int, *, opportunity_ids: Sequence[int] = (), lead_ids: Sequence[int] = ()) -> None:
-    """Delete all links of opportunities or leads that this transaction deletes."""
+    """Deletes all links of opportunities or leads that this transaction deletes."""
     await tx.rows(_UNLINK, company_id, opportunity_ids, lead_ids)
 
 
-async def clear_unlinked(tx: Tx, company_id: int, gone: Sequence[Link]) -> None:
-    """Clear the primary and originating lead of opportunities whose links to these leads were deleted."""
+async def clear_unlinked(tx: Tx, company_id: int, deleted_links: Sequence[Link]) -> None:
+    """Clears the primary and originating lead of opportunities whose links to these leads were deleted."""
     await tx.rows(
         """
-        with gone as materialized (
-            select g.opportunity_id as id, array_agg(g.lead_id) as leads
-            from unnest($2::bigint[], $3::bigint[]) as g (opportunity_id, lead_id)
-            group by g.opportunity_id
+        with unlinked as materialized (
+            select d.opportunity_id as id, array_agg(d.lead_id) as leads
+            from unnest($2::bigint[], $3::bigint[]) as d (opportunity_id, lead_id)
+            group by d.opportunity_id
         )
         update opportunity o set
-            primary_lead_id = case when o.primary_lead_id = any(g.leads) then null else o.primary_lead_id end,
+            primary_lead_id = case when o.primary_lead_id = any(u.leads) then null else o.primary_lead_id end,
             originating_lead_id =
-                case when o.originating_lead_id = any(g.leads) then null else o.originating_lead_id end,
+                case when o.originating_lead_id = any(u.leads) then null else o.originating_lead_id end,
             version = o.version + 1, update_timestamp = greatest(now(), o.update_timestamp)
-        from gone g
-        where o.company_id = $1 and o.id = g.id
-            and (o.primary_lead_id = any(g.leads) or o.originating_lead_id = any(g.leads))
+        from unlinked u
+        where o.company_id = $1 and o.id = u.id
+            and (o.primary_lead_id = any(u.leads) or o.originating_lead_id = any(u.leads))
         """,
         company_id,
-        [link.opportunity_id for link in gone],
-        [link.lead_id for link in gone],
+        [link.opportunity_id for link in deleted_links],
+        [link.lead_id for link in deleted_links],
     )
 
 
 _NAMED = "select {0}_lead_id as lead_id, id, '{{}}'::jsonb as part from named where {0}_lead_id = any($2::bigint[])"
-_UNNAME = statement(
+_CLEAR_NAMED = statement(
     f"""
     with named as materialized (
         select id, primary_lead_id, originating_lead_id from opportunity
@@ -231,23 +231,23 @@ _UNNAME = statement(
 
 
 async def clear_named_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Clear these leads as primary or originating leads of all opportunities. Call it before the leads are locked."""
-    await tx.rows(_UNNAME, company_id, lead_ids)
+    """Clears these leads as primary or originating leads of all opportunities. Call it before the leads are locked."""
+    await tx.rows(_CLEAR_NAMED, company_id, lead_ids)
 
 
 async def detach_leads(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Remove leads that the caller has locked and will delete from all opportunities, with their links."""
-    await tx.rows(_UNNAME, company_id, lead_ids)  # opportunities that named a lead before it was locked
+    """Removes leads from all opportunities, with their links. The caller has locked the leads and will delete them."""
+    await tx.rows(_CLEAR_NAMED, company_id, lead_ids)  # opportunities that named a lead before it was locked
     await unlink(tx, company_id, lead_ids=lead_ids)
 
 
 async def after_write(
     tx: Tx, company_id: int, fields: FieldSet, ids: Sequence[int], before: Mapping[int, OpportunityState] | None = None
 ) -> None:
-    """Link the named leads of written opportunities, write events, and correct the statuses of leads.
+    """Links the named leads of written opportunities, writes events, and updates the statuses of leads.
 
-    `before` has the values of changed opportunities before the call; new ones are not in it. The caller has locked the
-    opportunities and their leads.
+    `before` has the values of changed opportunities before the call, and lacks new opportunities. The caller has locked
+    the opportunities and their leads.
     """
     before = before or {}
     new = set(await link_named_leads(tx, company_id, ids))
@@ -271,7 +271,10 @@ async def after_write(
 
 
 async def after_link(tx: Tx, company_id: int, fields: FieldSet, new: Sequence[Link]) -> None:
-    """Write the events of links that a call created, and correct the statuses of their leads, which must be locked."""
+    """Writes the events of links that a call created, and updates the statuses of their leads.
+
+    The caller has locked the leads.
+    """
     now = await states(tx, company_id, [link.opportunity_id for link in new])
     await write(tx, company_id, [_linked(now[link.opportunity_id], link.lead_id) for link in new])
     won = {link.lead_id for link in new if now[link.opportunity_id].is_won}
@@ -302,7 +305,7 @@ def _events(was: OpportunityState | None, now: OpportunityState, lead_id: int, *
 
 
 def _linked(state: OpportunityState, lead_id: int) -> Event:
-    """The event of a lead that was linked to an existing opportunity."""
+    """The event of a new link to an existing opportunity."""
     return Event(
         lead_id=lead_id,
         source=events.OPPORTUNITY_LINKED,

@@ -1,8 +1,8 @@
 """References to a deleted account or campaign: background jobs remove them from leads and opportunities.
 
-The delete itself changes none of these rows, because there may be many (the steps of the jobs: detach_jobs.py). No new
-reference appears meanwhile: a writer of a reference locks the referenced row until it commits. So the delete waits for
-earlier writers, and later writers find no row to refer to.
+The delete itself changes none of these rows, because there may be many; detach_jobs.py has the steps of the jobs. No
+new reference appears meanwhile: a writer of a reference locks the referenced row until it commits. So the delete waits
+for earlier writers, and later writers find no row to refer to.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ COLUMNS = {"account": "accountID", "campaign": "campaignID"}
 _REFERENCED = {
     table: statement(
         f"""
-        select gone.id from unnest($2::bigint[]) as gone (id)
-        where exists (select from lead l where l.company_id = $1 and l.{LEAD.by_name[name].sql} = gone.id)
+        select d.id from unnest($2::bigint[]) as d (id)
+        where exists (select from lead l where l.company_id = $1 and l.{LEAD.by_name[name].sql} = d.id)
             or exists (
-                select from opportunity o where o.company_id = $1 and o.{OPPORTUNITY.by_name[name].sql} = gone.id
+                select from opportunity o where o.company_id = $1 and o.{OPPORTUNITY.by_name[name].sql} = d.id
             )
         """
     )
@@ -31,9 +31,9 @@ _REFERENCED = {
 
 
 async def detach(tx: Tx, company_id: int, table: str, ids: Sequence[int]) -> None:
-    """Starts the jobs that remove these deleted accounts, or campaigns, from leads and opportunities.
+    """Starts the jobs that remove these deleted accounts or campaigns from leads and opportunities.
 
-    Runs in the transaction of the delete; the jobs run after its commit.
+    Call it in the transaction of the delete. The jobs run after its commit.
     """
     referenced = await tx.rows(_REFERENCED[table], company_id, ids)
     await background_jobs.start(tx, company_id, job_kind(table), *(row["id"] for row in referenced))

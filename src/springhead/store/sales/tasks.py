@@ -6,7 +6,7 @@ from springhead.store.database.pool import Tx
 
 
 async def set_completion_times(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Set or clear the completion times of tasks that this transaction has written."""
+    """Sets or clears the completion times of tasks that this transaction has written."""
     await tx.rows(
         """
         update task l set completed_timestamp = case when l.status = 'completed' then now() end
