@@ -62,7 +62,7 @@ async def restore_leads(
         fields = await context.fields(tx)
         async with tx.atomic():
             restored = await restoring.restore(tx, context.company.id, fields, ids)
-    remaining, restored_ids = set(restored.found), set(restored.back)
+    remaining, restored_ids = set(restored.in_bin), set(restored.restored)
     outcomes: list[Outcome] = []
     for lead_id in ids_or_errors:
         if isinstance(lead_id, ApiError):

@@ -1,1 +1,1 @@
-"""How leads end: merged, deleted, restored, erased; and the list of all personal data."""
+"""Merging, recycling, restoring and erasing leads; and the list of all personal data."""

@@ -19,7 +19,7 @@ from springhead.store.lists import members
 from springhead.store.nouns.reads import Rows
 from springhead.store.sales import notes, opportunities
 
-_KIND = "erase"
+_JOB = "erase"
 
 
 class Erased(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ async def by_address(tx: Tx, company_id: int, email_keys: Sequence[str]) -> Mapp
 
 
 async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int | None) -> Erased:
-    """Erase leads, deleted ones too. Needs a transaction.
+    """Erases leads, including deleted leads. Needs a transaction.
 
     Locks opportunities, then leads, then lists (docs/lock-order.md).
     """
@@ -71,7 +71,7 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
         if done:
             await _finish(tx, company_id, known)
         else:
-            await background_jobs.start(tx, company_id, _KIND, *known)
+            await background_jobs.start(tx, company_id, _JOB, *known)
     rows = await tx.rows(
         """
         select lead_id, max(id) as id from erasure
@@ -92,11 +92,11 @@ async def erase(tx: Tx, company_id: int, lead_ids: Sequence[int], *, key_id: int
 
 
 async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
-    """Delete the leads and the first rows of their personal data; says whether no row is left."""
+    """Deletes the leads and the first rows of their personal data; returns whether no row is left."""
     await opportunities.detach_leads(tx, company_id, lead_ids)
     await members.delete_memberships(tx, company_id, lead_ids)
     await visitors.lock_of_leads(tx, company_id, lead_ids)
-    # All notes and tasks now: `notes.detach` takes the lead's id out of those that stay, and no job would find them.
+    # Deletes all notes and tasks now: `notes.detach` clears the lead's id in the rest, so no job could find them later.
     while not await personal_data.delete_rows(tx, company_id, lead_ids, only=(NOTE, TASK)):
         pass
     await notes.detach(tx, company_id, "lead", lead_ids)
@@ -110,7 +110,7 @@ async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
 
 
 async def _write_receipts(tx: Tx, company_id: int, counts: Sequence[personal_data.Count], key_id: int | None) -> None:
-    """Write the receipts. Must run before the leads are deleted: a receipt holds a hash of the address."""
+    """Writes the receipts. Must run before the leads are deleted: a receipt has a hash of the address."""
     site = await sites.of_company(tx, company_id)
     erased: dict[int, dict[str, str]] = defaultdict(dict)
     kept: dict[int, dict[str, str]] = defaultdict(dict)
@@ -146,7 +146,7 @@ async def _write_receipts(tx: Tx, company_id: int, counts: Sequence[personal_dat
 
 
 async def _finish(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Set the time on the receipts at which the erasure was complete."""
+    """Stores the time at which the erasure was complete on the receipts."""
     await tx.rows(
         """
         update erasure set done_timestamp = now()
@@ -164,7 +164,7 @@ async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | Non
     return None
 
 
-STEPS: Mapping[str, background_jobs.Step] = {_KIND: _step}
+STEPS: Mapping[str, background_jobs.Step] = {_JOB: _step}
 
 
 async def receipts(
@@ -177,7 +177,7 @@ async def receipts(
     limit: int,
     offset: int,
 ) -> Rows:
-    """Receipts, oldest first: all, those of some leads, or those of leads with an address."""
+    """Receipts, oldest first: all, or the receipts of some leads or of an address."""
     mark = None
     if email_key is not None:
         mark = address_hash((await sites.of_company(tx, company_id)).signing_key, email_key)

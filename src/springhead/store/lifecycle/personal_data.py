@@ -41,9 +41,9 @@ class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
     a row of the table, and `{ids}` stands for the parameter with the ids of the leads.
 
     - `condition`: whether the row is about one of the leads. `lead_id`: the id of that lead.
-    - `shared`: whether the row is about something else, too. Such a row stays, and no longer names the lead.
-    - `erasure`: how rows are erased. "in_steps": by `delete_rows`. "with_lead": by what every deletion of a lead
-      deletes. "never": they stay.
+    - `shared`: whether the row is about another object, too. Such a row stays, and no longer names the lead.
+    - `erasure`: how rows are erased. "in_steps": by `delete_rows`. "with_lead": by every deletion of a lead. "never":
+      they stay.
     - `key`: the columns that order and identify the rows. `page_size`: rows that an export reads at a time.
     - `source`: what an export reads from, if it is not the table alone.
     - `custom`: the relationship of the custom fields that an export shows.
@@ -64,7 +64,7 @@ class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its name in exports and receipts."""
+        """The name of the table in exports and receipts."""
         return self.noun.name
 
     @property
@@ -74,9 +74,9 @@ class PersonalData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _notes(noun: Noun) -> PersonalData:
-    """Notes or tasks. Those that are about something else, too, stay.
+    """Notes or tasks. If they are about another object too, they stay.
 
-    A deletion has taken the lead out of those that stay; the recycle bin still knows which these are.
+    A deletion of the lead cleared its id in the notes and tasks that stay. The recycle bin still names them.
     """
     kinds = f"('{noun.table}_who', '{noun.table}_what')"
     detached = f"""from deleted_lead_part p
@@ -190,15 +190,15 @@ NO_PERSONAL_DATA: Mapping[str, str] = {
     "lead_key_mark": "the progress of duplicate keys",
     "idempotency": "hashes of keys and calls, and outcomes with ids, for a day",
 }
-"""The tables without rows about leads, and what they hold."""
+"""The tables without rows about leads, and their contents."""
 
 
 @cache
 def tables() -> tuple[PersonalData, ...]:
     """Every table with rows about leads, in the order in which an export shows them.
 
-    These are PERSONAL_DATA and the tables of all other nouns that name leads: their rows go with the lead. To be called
-    when all methods are registered.
+    These are PERSONAL_DATA and the tables of all other nouns that name leads, whose rows are erased with the lead. Call
+    this when all methods are registered.
     """
     known = {data.noun.table for data in PERSONAL_DATA} | NO_PERSONAL_DATA.keys()
     nouns_of_leads = [noun for noun in WRITTEN_NOUNS.values() if noun.table not in known and noun.lead_columns]
@@ -206,7 +206,7 @@ def tables() -> tuple[PersonalData, ...]:
 
 
 def _naming_leads(noun: Noun) -> PersonalData:
-    """A noun whose objects belong to the lead that they name."""
+    """The personal data of a noun whose objects belong to the lead that they name."""
     tests: dict[str, str] = {}
     for column in noun.lead_columns:
         of_type = f" and l.{snake_case(column.reference_type)} = 'lead'" if column.reference_type else ""
@@ -263,12 +263,12 @@ _IDS = "$2::bigint[]"
 
 @cache
 def count_rows() -> Statement:
-    """Counts the rows of all tables about the leads $2."""
+    """Returns a statement that counts the rows of all tables about the leads `$2`."""
     return statement(" union all ".join(_count(data) for data in tables() if data.in_receipts))
 
 
 class Count(msgspec.Struct, frozen=True):
-    """The number of rows of a table that are about a lead alone, and of those that are about something else, too."""
+    """The number of rows of a table about a lead alone (`erased`), and about another object too (`shared`)."""
 
     part: str
     lead_id: int
@@ -282,10 +282,10 @@ async def counts(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list[Count
 
 
 def _deletion(data: PersonalData) -> Statement:
-    """Deletes the first $3 rows in the order of the key, and finds the last of them first.
+    """Returns a statement that deletes the first `$3` rows in the order of the key, up to the key of the last of them.
 
-    The table is never joined with the chosen rows: a plan that was made for a small table would later compare each row
-    with each chosen row.
+    It does not join the table with the rows to delete: a plan made for a small table would later compare each row of
+    the table with each of these rows.
     """
     table, key = data.noun.table, ", ".join(data.key)
     condition, shared = (text.replace("{ids}", _IDS) for text in (data.condition, data.shared))
@@ -307,12 +307,12 @@ def _deletion(data: PersonalData) -> Statement:
 
 @cache
 def deletions() -> Mapping[str, Statement]:
-    """Statements that delete up to $3 rows of a table about the leads $2, by the name of the table's noun."""
+    """The statements that delete up to `$3` rows of a table about the leads `$2`, by the name of the noun."""
     return {data.name: _deletion(data) for data in tables() if data.erasure == "in_steps"}
 
 
 async def delete_rows(tx: Tx, company_id: int, lead_ids: Sequence[int], *, only: Sequence[Noun] = ()) -> bool:
-    """Delete up to AT_ONCE rows about the leads from each table; says whether none are left."""
+    """Deletes up to AT_ONCE rows about the leads from each table; returns whether none are left."""
     queries = [deletions()[noun.name] for noun in only] or deletions().values()
     deleted = [await tx.value(query, company_id, lead_ids, AT_ONCE) for query in queries]
     return max(deleted) < AT_ONCE
@@ -328,18 +328,21 @@ async def read_page(
     zone: str,
     after: Sequence[object] | None,
 ) -> tuple[Rows, Sequence[object] | None]:
-    """Rows of a table about leads, as the API shows them, after the key `after`; and the last key, None at the end."""
+    """The rows of a table about leads, as the API shows them, after the key `after`; and the last key, None at the end.
+
+    Reads at most `data.page_size` rows.
+    """
     custom = fields.columns.get(data.custom, ())
     key = ", ".join(data.key)
     numbers = range(len(data.key))
-    marks = ", ".join(f'{name} as "#{number}"' for number, name in enumerate(data.key))
+    key_columns = ", ".join(f'{name} as "#{number}"' for number, name in enumerate(data.key))
     condition, source = (
         text.replace("{ids}", "$3::bigint[]") for text in (data.condition, data.source or f"{data.noun.table} l")
     )
     records = await tx.rows(
         statement(
             f"""
-            select {sql.select_list(data.columns, custom)}, {marks}
+            select {sql.select_list(data.columns, custom)}, {key_columns}
             from {source}
             where l.company_id = $1 and $2::text is not null and {condition}
                 and {f"({key}) > ({', '.join(f'${5 + number}' for number in numbers)})" if after else "true"}

@@ -1,7 +1,7 @@
-"""The recycle bin: keeps deleted leads, and what was deleted with them, for `recycle_days`.
+"""The recycle bin: keeps deleted leads, and the rows that were deleted with them, for `recycle_days`.
 
-Holds the CTEs by which deleting statements fill the bin, and the background job that empties it. restoring.py takes
-leads out of it.
+Has the CTEs by which deleting statements fill the bin, and the background job that empties it. restoring.py takes leads
+out of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def bin_leads(rows: str, *, merged_into: str = "null") -> str:
 
 
 def bin_parts(kind: str, rows: str) -> str:
-    """Returns a CTE (with leading comma) that copies what was deleted with leads into the recycle bin.
+    """Returns a CTE (with leading comma) that copies rows that were deleted with leads into the recycle bin.
 
     `rows` is a select of lead_id, id and part.
     """
@@ -80,12 +80,12 @@ _BIN_BELONGINGS = statement(
 
 
 async def bin_belongings(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Put the visitors, files and calls of leads into the bin. The caller has locked the leads and deletes them."""
+    """Puts the visitors, files and calls of leads into the bin. The caller has locked the leads and deletes them."""
     await tx.rows(_BIN_BELONGINGS, company_id, lead_ids)
 
 
 async def lock_recycling(tx: Tx, company_id: int) -> None:
-    """Wait for other merges, restores and erasures of the company. Each of them calls this first.
+    """Waits for other merges, restores and erasures of the company. Each of them calls this first.
 
     They read which rows to lock before they lock them. Without this lock, another one would often change the answer.
     """
@@ -99,7 +99,7 @@ async def lock_recycling(tx: Tx, company_id: int) -> None:
 
 
 async def schedule_purge(tx: Tx, company_id: int) -> None:
-    """Schedule the daily job that empties the bin, if none is scheduled. Call it after putting leads into the bin."""
+    """Schedules the daily job that empties the bin, if none is scheduled. Call it after putting leads into the bin."""
     await tx.rows(
         """
         insert into pass (company_id, kind, subject_id, due_at, created_at)
@@ -114,7 +114,7 @@ async def schedule_purge(tx: Tx, company_id: int) -> None:
 
 
 async def purge(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> int:
-    """Delete leads, and what was deleted with them, from the bin; returns the number of leads."""
+    """Deletes leads, and the rows that were deleted with them, from the bin; returns the number of leads."""
     return await tx.value(_PURGE, company_id, lead_ids)
 
 
@@ -146,7 +146,7 @@ _PURGE = statement(
 
 
 async def _purge_step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | None:
-    """Delete the oldest leads that can no longer be restored. If none are left, run again in a day."""
+    """Deletes the oldest leads that can no longer be restored. If none are left, runs again in a day."""
     rows = await tx.rows(
         statement(
             f"""

@@ -34,33 +34,33 @@ SOURCE = "deleted_lead d cross join lateral jsonb_populate_record(null::lead, d.
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What became of the ids: which were in the bin, and which of those are leads again.
+    """The outcome of a restore: the ids that were in the bin, and the ids of those that were restored.
 
-    The others are not, since another lead has their address by now, or their value of a unique field.
+    The others were not restored, because another lead has their address or their value of a unique field now.
     """
 
-    found: Collection[int]
-    back: Collection[int]
+    in_bin: Collection[int]
+    restored: Collection[int]
 
 
 async def restore(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> Restored:
-    """Restore leads, with everything about them that still exists. Needs a transaction."""
+    """Restores leads, with everything about them that still exists. Needs a transaction."""
     await lock_recycling(tx, company_id)
-    found = [row["id"] for row in await tx.rows(_CLAIM, company_id, lead_ids)]
-    if not found:
+    in_bin = [row["id"] for row in await tx.rows(_LOCK, company_id, lead_ids)]
+    if not in_bin:
         return Restored((), ())
-    free = await _free(tx, company_id, fields, found)
-    named = await tx.rows(_OPPORTUNITIES, company_id, free)
+    without_conflict = await _without_conflict(tx, company_id, fields, in_bin)
+    named = await tx.rows(_OPPORTUNITIES, company_id, without_conflict)
     await opportunities.lock(tx, company_id, {row["id"] for row in named})
-    back = [row["id"] for row in await tx.rows(_LEADS, company_id, free)]
-    if back:
+    restored = [row["id"] for row in await tx.rows(_RESTORE_LEADS, company_id, without_conflict)]
+    if restored:
         tx.changed = True
-        await _bring_back(tx, company_id, fields, sorted(back))
-    return Restored(found, back)
+        await _restore_parts(tx, company_id, fields, sorted(restored))
+    return Restored(in_bin, restored)
 
 
-async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[int]:
-    """The leads of the bin whose unique values no other lead has."""
+async def _without_conflict(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> list[int]:
+    """The leads of the bin whose values of unique fields no other lead has."""
     if not fields.unique_fields:
         return list(lead_ids)
     rows = await tx.rows(
@@ -74,23 +74,22 @@ async def _free(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[in
     )
     customs = {row["id"]: msgspec.json.decode(row["custom"], type=dict[str, Any]) for row in rows}
     taken = await unique_values.find_conflicts(tx, company_id, fields, customs, among={})
-    return [one for one in lead_ids if one not in taken]
+    return [lead_id for lead_id in lead_ids if lead_id not in taken]
 
 
-async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
-    """Restore everything about leads that exist again."""
+async def _restore_parts(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
+    """Restores everything about leads that exist again."""
     if await unique_values.store_values(tx, company_id, fields, lead_ids):  # another call took a value just now
         raise TryAgain
-    await tx.rows(_OPPORTUNITY_LEADS, company_id, lead_ids)
-    listed = await tx.rows(_LISTS, company_id, lead_ids)
-    await removals.lock(
-        tx, company_id, [*(row["id"] for row in listed), *(rule.list_id for rule in fields.list_filters)]
-    )
-    await tx.rows(_MEMBERS, company_id, lead_ids)
+    await tx.rows(_RESTORE_LINKS, company_id, lead_ids)
+    member_lists = await tx.rows(_LISTS, company_id, lead_ids)
+    list_ids = [*(row["id"] for row in member_lists), *(entry.list_id for entry in fields.list_filters)]
+    await removals.lock(tx, company_id, list_ids)
+    await tx.rows(_RESTORE_MEMBERS, company_id, lead_ids)
     links = await tx.rows(_VISITORS, company_id, lead_ids)
     await visitors.link_leads(tx, company_id, [(row["lead_id"], row["tracking_id"]) for row in links], only_free=True)
-    await tx.rows(_BELONGINGS, company_id, lead_ids)
-    for query in _NOTES.values():
+    await tx.rows(_RESTORE_BELONGINGS, company_id, lead_ids)
+    for query in _RESTORE_NOTES.values():
         await tx.rows(query, company_id, lead_ids)
     await tx.rows(
         "delete from deleted_lead_part where company_id = $1 and lead_id = any($2::bigint[])", company_id, lead_ids
@@ -99,7 +98,7 @@ async def _bring_back(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Seque
     await filtered_lists.update_members(tx, company_id, fields, lead_ids)
 
 
-_CLAIM = statement(
+_LOCK = statement(
     f"""
     select d.id from deleted_lead d
     where d.company_id = $1 and d.id = any($2::bigint[]) and {RESTORABLE}
@@ -126,7 +125,7 @@ _REFERENCES = {column.sql: str(column.references) for column in LEAD.reference_c
 _KEPT = ("email_key", "num_bounces", "hard_bounced", "create_timestamp")
 
 
-def _leads() -> str:
+def _lead_restoration() -> str:
     known = "".join(
         f"""
         known_{table} as materialized (
@@ -150,7 +149,7 @@ def _leads() -> str:
     fields as materialized (
         select f.system_name as name from field f where f.company_id = $1 and f.relationship = 'lead'
     ),
-    made as (
+    restored as (
         insert into lead (company_id, id, version, update_timestamp, custom, {", ".join(values)})
         select $1, b.id, b.version + 1, greatest(now(), b.update_timestamp), coalesce((
             select jsonb_object_agg(c.key, c.value) from jsonb_each(b.custom) c
@@ -161,28 +160,28 @@ def _leads() -> str:
         order by b.email_key collate "C"
         on conflict do nothing
         returning id
-    ){expire_page_starts(LEAD, "made")},
-    told as (
+    ){expire_page_starts(LEAD, "restored")},
+    events as (
         insert into event (company_id, lead_id, create_timestamp, event_source, event_name)
-        select $1, m.id, now(), '{RESTORED}', 'Lead restored' from made m order by m.id
+        select $1, r.id, now(), '{RESTORED}', 'Lead restored' from restored r order by r.id
         returning id
     ),
-    {event_entry("told")},
-    taken as (
-        delete from deleted_lead d where d.company_id = $1 and d.id in (select id from made)
+    {event_entry("events")},
+    unbinned as (
+        delete from deleted_lead d where d.company_id = $1 and d.id in (select id from restored)
     ),
-    own as (  -- an id that answered with another lead is this one's again
-        delete from merged_lead o where o.company_id = $1 and o.id in (select id from made)
+    own_ids as (  -- a merged id belongs to the restored lead again
+        delete from merged_lead o where o.company_id = $1 and o.id in (select id from restored)
     )
-    select id from made
+    select id from restored
     """
 
 
-_LEADS = statement(_leads())
+_RESTORE_LEADS = statement(_lead_restoration())
 
-_OPPORTUNITY_LEADS = statement(
+_RESTORE_LINKS = statement(
     f"""
-    with made as (
+    with restored as (
         insert into opportunity_lead as l
             (company_id, id, version, create_timestamp, update_timestamp, opportunity_id, lead_id)
         select $1, p.id, x.version + 1, x.create_timestamp, greatest(now(), x.update_timestamp), x.opportunity_id,
@@ -211,8 +210,8 @@ _OPPORTUNITY_LEADS = statement(
             (o.primary_lead_id is null and n.primary_id is not null)
             or (o.originating_lead_id is null and n.originating_id is not null)
         )
-    ){expire_page_starts(OPPORTUNITY_LEAD, "made")}
-    select count(*) from made
+    ){expire_page_starts(OPPORTUNITY_LEAD, "restored")}
+    select count(*) from restored
     """
 )
 
@@ -267,9 +266,9 @@ def _notes(noun: Noun) -> Statement:
     )
 
 
-_NOTES = {noun.table: _notes(noun) for noun in (NOTE, TASK)}
+_RESTORE_NOTES = {noun.table: _notes(noun) for noun in (NOTE, TASK)}
 
-_BELONGINGS = statement(
+_RESTORE_BELONGINGS = statement(
     """
     with uploads as (
         update upload u set lead_id = u.deleted_lead_id, deleted_lead_id = null
@@ -280,9 +279,9 @@ _BELONGINGS = statement(
     """
 )
 
-_MEMBERS = statement(
+_RESTORE_MEMBERS = statement(
     f"""
-    with made as (
+    with restored as (
         insert into list_member as m
             (company_id, id, list_id, lead_id, is_removed, create_timestamp, update_timestamp)
         select $1, p.id, x.list_id, p.lead_id, x.is_removed, x.create_timestamp, x.update_timestamp
@@ -293,10 +292,10 @@ _MEMBERS = statement(
         order by x.list_id, p.lead_id
         on conflict (company_id, list_id, lead_id) do nothing
         returning m.list_id, m.is_removed
-    ){update_counts("select list_id, (not is_removed)::int as active, is_removed::int as removed from made")}{
-        expire_page_starts(LIST_MEMBER, "made")
+    ){update_counts("select list_id, (not is_removed)::int as active, is_removed::int as removed from restored")}{
+        expire_page_starts(LIST_MEMBER, "restored")
     }
-    select count(*) from made
+    select count(*) from restored
     """
 )
 
@@ -321,9 +320,9 @@ async def find(
     limit: int,
     offset: int,
 ) -> Rows:
-    """The leads of the bin, those that were deleted last first: all, or those with these ids and email keys.
+    """The leads of the bin, the last deleted first: all leads, or the leads with these ids and email keys.
 
-    The select's source is SOURCE. No rows can also mean that the field version has changed.
+    The source of `select` is SOURCE. Returns no rows also if the field version has changed.
     """
     query = statement(
         f"""
