@@ -1,4 +1,4 @@
-"""The HTTP surface: the API, what the public reaches, the description, health and figures, and nothing else."""
+"""Puts the server together: the API, the public addresses, the API description, health checks, metrics and jobs."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -38,9 +38,9 @@ from springhead.wire.http.messages import SAFE_HEADERS, Answer
 from springhead.wire.metrics import Metrics
 
 VERSIONS = {"v1": False, "v1.2": True}
-"""The versions of the API, and whether each speaks UTC (docs/wire/times.md)."""
+"""The versions of the API, and whether the times of each are in UTC (docs/wire/times.md)."""
 
-assert methods.leads  # noqa: S101 - importing the package is what registers the methods
+assert methods.leads  # noqa: S101 - importing the package registers the methods
 
 
 def create_app(
@@ -50,10 +50,10 @@ def create_app(
     jobs: Sequence[Job] = (),
     wait: bool = True,
 ) -> ASGIApp:
-    """The server as an ASGI app.
+    """Returns the server as an ASGI app.
 
-    `connect` gives the DSN of a migrated database. With `wait` the app starts only when it has it; without,
-    it starts at once, answers Unavailable, and is ready when `connect` returns. `jobs` run besides the app's own.
+    `connect` returns the DSN of a migrated database. With `wait`, the app starts only when `connect` has returned.
+    Without it, the app starts at once and answers Unavailable until then. `jobs` run in addition to the app's own jobs.
     """
     database = Database(pool_size=settings.pool_size)
     alone = settings.database_url is None
@@ -64,7 +64,7 @@ def create_app(
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)
     capture = Capture(server, settings)
-    opening = [] if wait else [Job(name="open_database", turn=lambda: _open_when_there(database, connect))]
+    opening = [] if wait else [Job(name="open_database", turn=lambda: _open_database(database, connect))]
     runner = Runner([*jobs, *opening, *_jobs(database, capture, background_jobs, pushes)])
     figures = Metrics(
         database,
@@ -82,15 +82,15 @@ def create_app(
         runner.start()
         try:
             yield {"on_stop": [server.feed.close]}
-        except asyncio.CancelledError:  # a second signal: nothing is waited for
+        except asyncio.CancelledError:  # a second signal: end at once
             capture.intake.give_up()
             raise
-        async with AsyncExitStack() as closing:  # the last one first, and each whatever becomes of the others
+        async with AsyncExitStack() as closing:  # runs the callbacks in reverse order, each also after an error
             closing.push_async_callback(database.close)
             closing.push_async_callback(limits.close)
             closing.push_async_callback(runner.stop)
 
-    others = _others(database, figures, capture.routes, lifespan)
+    other_routes = _other_routes(database, figures, capture.routes, lifespan)
     addresses: dict[str, ASGIApp] = {
         path: PubApi(server, keys, limits, figures, settings, utc=utc)
         for version, utc in VERSIONS.items()
@@ -99,11 +99,13 @@ def create_app(
     addresses |= capture.addresses
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        # The API's own addresses, and those of page views, skip the layers that pages need: a fifth of a getLead.
+        # The API and the page views do not need Starlette's layers, which take a fifth of the time of a getLead.
         api = addresses.get(scope["path"]) if scope["type"] == "http" else None
-        if scope["type"] == "http" and b"%" in scope["raw_path"]:  # an address has one spelling, for proxies' rules too
+        if (
+            scope["type"] == "http" and b"%" in scope["raw_path"]
+        ):  # paths have one spelling, so that rules of a proxy match
             api = Answer(b"Not Found", status=404, content_type="text/plain; charset=utf-8")
-        await (api or others)(scope, receive, send)
+        await (api or other_routes)(scope, receive, send)
 
     if settings.trusted_proxies:
         return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(settings.trusted_proxies)))
@@ -111,10 +113,10 @@ def create_app(
 
 
 def _jobs(database: Database, capture: Capture, background_jobs: BackgroundJobs, pushes: Worker) -> Sequence[Job]:
-    """The app's own work beside the calls, closed in this order at shutdown.
+    """Returns the app's own jobs, in the order in which they are closed at shutdown.
 
-    Old data is swept by these jobs too: the recycle bin by a background job, old visitors with the page views, and old
-    deliveries with the pushes.
+    These jobs also delete old data: a background job empties the recycle bin, the job of page views deletes old
+    visitors, and the job of pushes deletes old deliveries.
     """
     intake, numbering, scorer = capture.intake, Numbering(database), Scorer(database)
     return [
@@ -127,8 +129,8 @@ def _jobs(database: Database, capture: Capture, background_jobs: BackgroundJobs,
     ]
 
 
-async def _open_when_there(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
-    """Open the pool, again and again should the database go away between the two."""
+async def _open_database(database: Database, connect: Callable[[], Awaitable[str]]) -> None:
+    """Opens the pool when `connect` has returned. Retries if the database has gone away in between."""
     dsn = await connect()
     while True:
         try:
@@ -139,15 +141,17 @@ async def _open_when_there(database: Database, connect: Callable[[], Awaitable[s
             return
 
 
-async def _nothing_here(_request: Request, error: Exception) -> Response:
-    """404 or 405 in a few words."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - it is what the handler is registered for
+async def _http_error(_request: Request, error: Exception) -> Response:
+    """Answers 404 or 405 as plain text."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - the handler is registered for it
     headers = {**(error.headers or {}), **SAFE_HEADERS}
     return Response(error.detail, error.status_code, media_type="text/plain", headers=headers)
 
 
-def _others(database: Database, figures: Metrics, routes: Sequence[Route], lifespan: Lifespan[Starlette]) -> Starlette:
-    """Everything but the API's own addresses."""
+def _other_routes(
+    database: Database, figures: Metrics, routes: Sequence[Route], lifespan: Lifespan[Starlette]
+) -> Starlette:
+    """Returns the app for all addresses that are not in `addresses` of `create_app`."""
 
     async def health(_request: Request) -> Response:
         return Response("ok\n", media_type="text/plain", headers=SAFE_HEADERS)
@@ -157,23 +161,23 @@ def _others(database: Database, figures: Metrics, routes: Sequence[Route], lifes
         text = "ready\n" if alive else "The database does not answer.\n"
         return Response(text, 200 if alive else 503, media_type="text/plain", headers=SAFE_HEADERS)
 
-    async def figures_text(request: Request) -> Response:
+    async def metrics_text(request: Request) -> Response:
         text = figures.text(getattr(request.state, "connections", None))
         return Response(text, media_type=metrics.CONTENT_TYPE, headers=SAFE_HEADERS)
 
     async def description(_request: Request) -> Response:
         return Response(openrpc(), media_type="application/json", headers=SAFE_HEADERS)
 
-    others = Starlette(
+    other_routes = Starlette(
         routes=[
             Route("/openrpc.json", description, methods=["GET"]),
             Route("/healthz", health, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
-            Route("/metrics", figures_text, methods=["GET"]),
+            Route("/metrics", metrics_text, methods=["GET"]),
             *routes,
         ],
-        exception_handlers={HTTPException: _nothing_here},
+        exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
-    others.router.redirect_slashes = False
-    return others
+    other_routes.router.redirect_slashes = False
+    return other_routes

@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Meta, inspect
 
 PREFIX = "SPRINGHEAD_"
-"""Prefix of environment variables: `port` is SPRINGHEAD_PORT."""
+"""The prefix of environment variables: the variable of `port` is SPRINGHEAD_PORT."""
 
 CONFIG = Path("springhead.toml")
-"""The settings file that is read if it exists and no other file is named."""
+"""The settings file that is read if it exists, unless another file is named."""
 
 _OTHER_VARIABLES = re.compile(
     # For a service named springhead, Kubernetes sets the first two kinds of variables, and SPRINGHEAD_PORT=tcp://….
@@ -161,7 +161,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def _custom(type_: type, value: object) -> Path | Network:
-    """Converts text to a path or a network, types that msgspec does not know. Raises ValueError for wrong text."""
+    """Converts text to a path or a network, which msgspec cannot do. Raises ValueError for invalid text."""
     if type_ is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value).expanduser()
     if type_ is Network and isinstance(value, str):
@@ -209,10 +209,10 @@ def declared() -> tuple[Setting, ...]:
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, config: Path | None = None) -> Loaded:
-    """Reads each setting from the flags, else the environment, else the file, else takes its default.
+    """Returns all settings. Flags take precedence over variables, variables over the file, the file over defaults.
 
-    A flag that is None or a variable that is empty counts as not given. The file is `config`, else the file that
-    SPRINGHEAD_CONFIG names, else springhead.toml if it exists. Raises SettingsError with all mistakes.
+    A flag that is None or a variable that is empty counts as not given. The file is `config`, or the file that
+    SPRINGHEAD_CONFIG names, or springhead.toml if it exists. Raises SettingsError with all mistakes.
     """
     known = {setting.name: setting for setting in declared()}
     mistakes: list[str] = []
@@ -229,9 +229,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, c
         try:
             values[setting.name], origins[setting.name] = setting.read(value), origin
         except ValueError as expected:
-            where = f"{setting.name} in {file}" if origin == str(file) else origin
-            got = "" if setting.secret else f", not {value!r}"
-            mistakes.append(f"{where} must be {expected}{got}.")
+            place = f"{setting.name} in {file}" if origin == str(file) else origin
+            wrong_value = "" if setting.secret else f", not {value!r}"
+            mistakes.append(f"{place} must be {expected}{wrong_value}.")
     if mistakes:
         raise SettingsError(mistakes)
     return Loaded(Settings(**values), origins)
@@ -283,7 +283,7 @@ def _similar(name: str, known: Mapping[str, Setting]) -> Setting | None:
 
 
 def password_of(url: str) -> str | None:
-    """Returns the password in the address of a database, from its user part or its query. None if it has none."""
+    """Returns the password in the URL of a database, from its user part or its query, or None."""
     try:
         password = urlsplit(url).password
     except ValueError:
@@ -293,6 +293,6 @@ def password_of(url: str) -> str | None:
 
 
 def without_password(url: str) -> str:
-    """Returns the address of a database with *** for its password."""
+    """Returns the URL of a database with *** instead of its password."""
     url = re.sub(r"(?<=://)([^/?#@]*?:)(.*)(?=@)", r"\1***", url)
     return re.sub(r"([?&](?:password|sslpassword|passfile)=)[^&]*", r"\1***", url)

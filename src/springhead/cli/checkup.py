@@ -27,21 +27,28 @@ from springhead.wire import logs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
 OLDEST_VERSION = 15
+"""The oldest version of PostgreSQL that Springhead works with."""
+
 LOW_DISK, NO_DISK = 1_000_000_000, 100_000_000
+"""Bytes of free disk space below which the check warns, and below which it fails."""
+
 CLOCK_SECONDS = 2.0
+"""The largest difference in seconds between the clocks of this machine and of the database."""
+
 LATE_SECONDS = 300
 """Seconds after which a job that should run every few seconds is late."""
+
 NOT_RUNNING = "embedded, not running; started for this check"
 SANE_YEARS = range(2025, 2100)
 _STYLES = {OK: "green", WARNING: "bold yellow", BROKEN: "bold red"}
 
 
 class Check(msgspec.Struct, frozen=True):
-    """The result of a check. `advice` says what to do; it is empty if there is nothing to do."""
+    """The result of a check: its state, what it found, and advice, which is empty if there is nothing to do."""
 
     name: str
     state: str
-    found: str
+    finding: str = msgspec.field(name="found")
     advice: str = ""
 
 
@@ -63,14 +70,14 @@ async def examine(loaded: Loaded) -> list[Check]:
         async with _connected(settings) as connection:
             checks.append(Check("database", OK, state))
             sent = datetime.now(UTC)
-            known = await health(connection)
-            here = sent + (datetime.now(UTC) - sent) / 2
+            facts = await health(connection)
+            local = sent + (datetime.now(UTC) - sent) / 2
             schema = await migrations(connection)
-            checks += [*_database(known), _migrations(schema), _clock(known.now, here)]
-            checks.append(_connections(known, settings.pool_size))
+            checks += [*_database(facts), _migrations(schema), _clock(facts.now, local)]
+            checks.append(_connections(facts, settings.pool_size))
             if not schema.pending:
                 checks.append(_background_jobs(await backlog(Tx(connection)), is_served=state != NOT_RUNNING))
-    except Exception as cause:  # noqa: BLE001 - every error is a finding
+    except Exception as cause:  # noqa: BLE001 - every error is a result of the check
         message = message_of(cause) or f"{type(cause).__name__}: {cause}"
         checks.append(Check("database", BROKEN, message))
     if state != NOT_RUNNING:
@@ -83,7 +90,7 @@ def show_checks(checks: Sequence[Check], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(check) for check in checks], indent=2, ensure_ascii=False))
         return
-    rows = [{"check": check.name, "state": check.state, "found": check.found} for check in checks]
+    rows = [{"check": check.name, "state": check.state, "found": check.finding} for check in checks]
     show(rows, as_json=False, styles=_STYLES)
     counts = {state: sum(check.state == state for check in checks) for state in _STYLES}
     for check in checks:
@@ -119,11 +126,11 @@ async def _connected(settings: Settings) -> AsyncGenerator["asyncpg.Connection[a
 
 def _settings(loaded: Loaded) -> Check:
     changed = [name for name, origin in loaded.origins.items() if origin != "default"]
-    found = f"{len(changed)} changed: {', '.join(changed)}" if changed else "all at their defaults"
+    finding = f"{len(changed)} changed: {', '.join(changed)}" if changed else "all at their defaults"
     if loaded.origins["database_url"].startswith("--") and password_of(loaded.settings.database_url or ""):
         advice = "Every user can see a password in a flag. Put it into SPRINGHEAD_DATABASE_URL or the settings file."
-        return Check("settings", WARNING, found, advice)
-    return Check("settings", OK, found)
+        return Check("settings", WARNING, finding, advice)
+    return Check("settings", OK, finding)
 
 
 def _existing(path: Path) -> Path:
@@ -144,51 +151,53 @@ def _folder(data: Path) -> Check:
 
 def _disk(data: Path) -> Check:
     free = shutil.disk_usage(_existing(data)).free
-    found = f"{free / 1e9:,.1f} GB free"
+    finding = f"{free / 1e9:,.1f} GB free"
     if free >= LOW_DISK:
-        return Check("disk", OK, found)
+        return Check("disk", OK, finding)
     advice = "Free some space. A full disk stops all writes."
-    return Check("disk", BROKEN if free < NO_DISK else WARNING, found, advice)
+    return Check("disk", BROKEN if free < NO_DISK else WARNING, finding, advice)
 
 
-def _database(known: Health) -> Iterable[Check]:
-    new_enough = known.version >= OLDEST_VERSION
+def _database(facts: Health) -> Iterable[Check]:
+    new_enough = facts.version >= OLDEST_VERSION
     yield Check(
         "version",
         OK if new_enough else BROKEN,
-        f"PostgreSQL {known.version_text}, {known.size / 1e6:,.1f} MB of data",
+        f"PostgreSQL {facts.version_text}, {facts.size / 1e6:,.1f} MB of data",
         "" if new_enough else f"Springhead needs PostgreSQL {OLDEST_VERSION} or later. Upgrade the database.",
     )
     advice = (
         "Row-level security, a check that separates companies, does not apply to this role. Use a plain role: "
         "create role springhead login password '...'; alter database ... owner to springhead;"
     )
-    yield Check("role", BROKEN if known.unbound else OK, known.role, advice if known.unbound else "")
-    yield _text(known)
-    unsafe = [name for name in ("fsync", "full_page_writes") if getattr(known, name) != "on"]
-    unsafe += ["synchronous_commit"] if known.synchronous_commit == "off" else []
-    found = ", ".join(f"{name} {getattr(known, name)}" for name in ("fsync", "synchronous_commit", "full_page_writes"))
+    yield Check("role", BROKEN if facts.unbound else OK, facts.role, advice if facts.unbound else "")
+    yield _text(facts)
+    unsafe = [name for name in ("fsync", "full_page_writes") if getattr(facts, name) != "on"]
+    unsafe += ["synchronous_commit"] if facts.synchronous_commit == "off" else []
+    finding = ", ".join(
+        f"{name} {getattr(facts, name)}" for name in ("fsync", "synchronous_commit", "full_page_writes")
+    )
     advice = f"A crash can lose writes that were answered. Set {' and '.join(unsafe)} to on in postgresql.conf."
-    yield Check("durability", WARNING if unsafe else OK, found, advice if unsafe else "")
-    if known.invalid_indexes:
-        names = ", ".join(known.invalid_indexes)
-        rebuild = " ".join(f"reindex index concurrently {name};" for name in known.invalid_indexes)
+    yield Check("durability", WARNING if unsafe else OK, finding, advice if unsafe else "")
+    if facts.invalid_indexes:
+        names = ", ".join(facts.invalid_indexes)
+        rebuild = " ".join(f"reindex index concurrently {name};" for name in facts.invalid_indexes)
         advice = f"PostgreSQL does not use them. Rebuild them: {rebuild}"
         yield Check("indexes", WARNING, f"invalid: {names}", advice)
     else:
         yield Check("indexes", OK, "all valid")
 
 
-def _text(known: Health) -> Check:
-    found = f"{known.encoding}, character type {known.ctype}"
+def _text(facts: Health) -> Check:
+    finding = f"{facts.encoding}, character type {facts.ctype}"
     advice = "Create the database again with: create database springhead template template0 encoding 'UTF8' "
     advice += "locale_provider icu icu_locale 'und' (from PostgreSQL 17: locale_provider builtin locale 'C.UTF-8')"
-    if known.encoding != "UTF8":
-        return Check("text", BROKEN, found, advice)
-    if not known.lowers:
-        found += "; upper and lower case work for A to Z only"
-        return Check("text", WARNING, found, f"Searches do not ignore the case of letters outside ASCII. {advice}")
-    return Check("text", OK, found)
+    if facts.encoding != "UTF8":
+        return Check("text", BROKEN, finding, advice)
+    if not facts.lowers:
+        finding += "; upper and lower case work for A to Z only"
+        return Check("text", WARNING, finding, f"Searches do not ignore the case of letters outside ASCII. {advice}")
+    return Check("text", OK, finding)
 
 
 def _migrations(state: Migrations) -> Check:
@@ -202,36 +211,43 @@ def _migrations(state: Migrations) -> Check:
     return Check("migrations", OK, "up to date")
 
 
-def _clock(database: datetime, here: datetime) -> Check:
-    difference = abs(database - here)
-    found = f"{here:%Y-%m-%d %H:%M:%S} UTC, {difference / timedelta(milliseconds=1):,.0f} ms from the database's clock"
-    if here.year not in SANE_YEARS or database.year not in SANE_YEARS:
-        return Check("clock", BROKEN, found, "The year is wrong. Set the clock, and keep it correct with NTP.")
+def _clock(database: datetime, local: datetime) -> Check:
+    difference = abs(database - local)
+    finding = (
+        f"{local:%Y-%m-%d %H:%M:%S} UTC, {difference / timedelta(milliseconds=1):,.0f} ms from the database's clock"
+    )
+    if local.year not in SANE_YEARS or database.year not in SANE_YEARS:
+        return Check("clock", BROKEN, finding, "The year is wrong. Set the clock, and keep it correct with NTP.")
     if difference > timedelta(seconds=CLOCK_SECONDS):
         return Check(
-            "clock", WARNING, found, "Keep both clocks correct with NTP. Rate limits and times depend on them."
+            "clock", WARNING, finding, "Keep both clocks correct with NTP. Rate limits and times depend on them."
         )
-    return Check("clock", OK, found)
+    return Check("clock", OK, finding)
 
 
-def _connections(known: Health, pool_size: int) -> Check:
-    found = f"{known.connections} of {known.max_connections} in use; the server uses up to {pool_size}"
-    if pool_size > known.max_connections:
-        advice = f"Set pool_size below {known.max_connections}, or raise max_connections in postgresql.conf."
-        return Check("connections", BROKEN, found, advice)
-    return Check("connections", OK, found)
+def _connections(facts: Health, pool_size: int) -> Check:
+    finding = f"{facts.connections} of {facts.max_connections} in use; the server uses up to {pool_size}"
+    if pool_size > facts.max_connections:
+        advice = f"Set pool_size below {facts.max_connections}, or raise max_connections in postgresql.conf."
+        return Check("connections", BROKEN, finding, advice)
+    return Check("connections", OK, finding)
 
 
 def _background_jobs(backlog: Backlog, *, is_served: bool) -> Check:
-    name, found = "background jobs", f"{backlog.due:,} due"
+    name, finding = "background jobs", f"{backlog.due:,} due"
     if backlog.failing:
-        found += f", failing: {', '.join(backlog.failing)} ({backlog.failures:,} times in a row at most)"
+        finding += f", failing: {', '.join(backlog.failing)} ({backlog.failures:,} times in a row at most)"
         advice = "They are retried every five minutes. See 'background job failed' in the server's log."
-        return Check(name, WARNING, found, advice)
+        return Check(name, WARNING, finding, advice)
     if is_served and backlog.late > LATE_SECONDS:
-        found += f", for up to {backlog.late / 60:,.0f} minutes"
-        return Check(name, WARNING, found, "A server runs them: start one, or see why its jobs do not run.")
-    return Check(name, OK, found)
+        finding += f", for up to {backlog.late / 60:,.0f} minutes"
+        return Check(
+            name,
+            WARNING,
+            finding,
+            "Only a server runs them. Start the server, or look for errors of its jobs in its log.",
+        )
+    return Check(name, OK, finding)
 
 
 def _jobs(jobs: Mapping[str, JobFigures] | None, url: str, now: float) -> Check:

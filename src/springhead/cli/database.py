@@ -66,7 +66,7 @@ async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenera
 
 
 def exists(settings: Settings) -> bool:
-    """Whether the data folder holds an embedded PostgreSQL."""
+    """Returns whether the data folder contains an embedded PostgreSQL."""
     return (settings.data / "postgres").is_dir()
 
 
@@ -100,7 +100,7 @@ async def company_of(database: Database, account: str | None) -> Company:
 
 
 async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Returns a connection. Raises Failure with the reason if there is none."""
+    """Returns a connection. Raises Failure with the reason if the database cannot be reached."""
     try:
         return await asyncpg.connect(dsn, timeout=5)
     except TimeoutError as cause:

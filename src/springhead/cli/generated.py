@@ -10,7 +10,7 @@ from springhead.rpc.docs import reference
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.rpc.docs.rendering import render
 
-assert methods.leads  # noqa: S101 - importing the package is what registers the methods
+assert methods.leads  # noqa: S101 - importing the package registers the methods
 
 FOLDER = "docs/reference"
 """A folder in which every file is generated. Files that are no longer generated are deleted."""
@@ -25,7 +25,7 @@ _GENERATED_PARTS = {
     "docs/compatibility.md": {"methods": reference.compatibility},
     "docs/settings.md": {"settings": _settings},
 }
-"""The generated parts of handwritten files. Each part stands between two marks."""
+"""The generated parts of handwritten files. Each part is between two marks."""
 
 
 def texts(top: Path) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""What a running server says about its jobs, read from its /metrics."""
+"""Reads the state of a running server's jobs from its /metrics."""
 
 import http.client
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from springhead.settings import Settings
 from springhead.wire.http.server import WILDCARDS
 
 SECONDS = 5.0
-"""Seconds that the server has to answer."""
+"""The longest time in seconds to wait for the server's answer."""
 
 _FIELDS = {
     "springhead_job_up": "up",
@@ -20,7 +20,7 @@ _FIELDS = {
 
 
 class JobFigures(msgspec.Struct, frozen=True):
-    """A job in the metrics: `up` is 0 from a death to the next success, `last_success` a Unix time."""
+    """The state of a job: `up` is 0 from a death until the next success, `last_success` is a Unix time."""
 
     up: float
     restarts: float
@@ -28,13 +28,13 @@ class JobFigures(msgspec.Struct, frozen=True):
 
 
 def url_of(settings: Settings) -> str:
-    """The address at which this machine reaches the server of these settings."""
+    """Returns the URL at which this machine reaches the server of these settings."""
     host = WILDCARDS.get(settings.host, settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def jobs_of(settings: Settings) -> Mapping[str, JobFigures] | None:
-    """The jobs of the server of these settings, by name; None if no Springhead answers there."""
+    """Returns the states of the server's jobs by name, or None if no Springhead answers at the address."""
     host = WILDCARDS.get(settings.host, settings.host)
     connection = http.client.HTTPConnection(host, settings.port, timeout=SECONDS)
     headers = {"Host": settings.allowed_hosts[0]} if settings.allowed_hosts else {}
@@ -49,10 +49,10 @@ def jobs_of(settings: Settings) -> Mapping[str, JobFigures] | None:
 
 
 def _jobs(text: str) -> Mapping[str, JobFigures] | None:
-    found: dict[str, dict[str, float]] = {}
+    fields_by_job: dict[str, dict[str, float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if field := _FIELDS.get(sample.name):
-                found.setdefault(sample.labels["job"], {})[field] = sample.value
-    jobs = {name: JobFigures(**fields) for name, fields in found.items() if len(fields) == len(_FIELDS)}
+                fields_by_job.setdefault(sample.labels["job"], {})[field] = sample.value
+    jobs = {name: JobFigures(**fields) for name, fields in fields_by_job.items() if len(fields) == len(_FIELDS)}
     return jobs or None

@@ -26,10 +26,12 @@ from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import PageStarts
 
 TRIES = 5
+"""The most attempts to create a batch."""
+
 LINE_SECONDS = 2.0
 """Seconds between two lines of progress, if standard error is not a terminal."""
 
-assert methods.leads  # noqa: S101 - importing the package is what registers the methods
+assert methods.leads  # noqa: S101 - importing the package registers the methods
 
 
 async def fill(database: Database, company: Company, leads: int) -> str:
@@ -38,12 +40,12 @@ async def fill(database: Database, company: Company, leads: int) -> str:
     Skips leads that exist. Raises Failure if a lead is refused for another reason.
     """
     server = Server(database, FieldCache(), PageStarts(), BackgroundJobs(database, STEPS), Feed(database))
-    call = Context(server=server, company=company, utc=True)
+    context = Context(server=server, company=company, utc=True)
     created, start_time = 0, time.monotonic()
     with _progress(leads) as advance:
         for start in range(0, leads, BATCH):
             batch = people(start, min(BATCH, leads - start))
-            created += await _create(call, batch)
+            created += await _create(context, batch)
             advance(len(batch))
     seconds = time.monotonic() - start_time
     skipped = f"; {leads - created:,} were there already" if created < leads else ""

@@ -29,6 +29,8 @@ from springhead.wire.http.server import serve
 log = structlog.get_logger()
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0
+"""Seconds between two attempts to reach the database: the first pause, and the longest."""
+
 REPEAT_SECONDS = 30
 """Seconds after which the log repeats that the database does not answer."""
 
@@ -49,7 +51,7 @@ _REFUSED = (
 
 
 def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
-    """Serves until SIGTERM or Ctrl-C. Raises an error for the operator if the server cannot startup."""
+    """Serves until SIGTERM or Ctrl-C. Raises an error for the operator if the server cannot start."""
     settings = loaded.settings
     startup = Startup(loaded, embedded, as_json=as_json)
     if any("database-url" in argument for argument in sys.argv) and password_of(settings.database_url or ""):
@@ -59,7 +61,7 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
     app = create_app(settings, startup.connect, jobs=jobs, wait=embedded is not None)
     logging.getLogger("uvicorn.error").addFilter(lambda _record: startup.failure is None)  # the command shows it
     gc.collect()
-    gc.freeze()  # imported modules stay in memory: the garbage collector need not scan them
+    gc.freeze()  # imported modules stay in memory, so the garbage collector need not scan them
     try:
         serve(cast("Any", app), settings, on_ready=startup.listening, outgoing=SOCKETS)
     except OSError as cause:
@@ -72,7 +74,7 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
 
 
 class Startup:
-    """Takes a launched server to the point where it answers calls."""
+    """Starts up the server: connects it to its database, and announces when it is ready."""
 
     def __init__(self, loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
         self.failure: BaseException | None = None
@@ -84,7 +86,7 @@ class Startup:
         self._companies: list[Company] = []
 
     async def connect(self) -> str:
-        """Waits for the database, migrates it, creates the first company. Returns the DSN."""
+        """Waits for the database, migrates it, and creates the first company if there is none. Returns the DSN."""
         try:
             if self._embedded:
                 dsn = await self._embedded.ready()
@@ -95,7 +97,7 @@ class Startup:
             self.failure = cause
             if self._embedded:
                 raise
-            signal.raise_signal(signal.SIGTERM)  # the server already answers requests: stop it in order
+            signal.raise_signal(signal.SIGTERM)  # the server answers requests already, so it must stop in order
             return await asyncio.Event().wait() and ""  # waits until the server cancels this job
 
     def listening(self, url: str) -> None:
@@ -106,7 +108,7 @@ class Startup:
 
     async def announce_when_ready(self) -> None:
         """Announces the server as soon as its /readyz answers 200."""
-        while not (self._url and await self._ready()):  # noqa: ASYNC110 - no event says so
+        while not (self._url and await self._ready()):  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.02)
         self._announce()
 
@@ -156,7 +158,7 @@ class Startup:
 
     def _announce(self) -> None:
         greet(self._loaded, self._url, self._first, self._companies, as_json=self._as_json)
-        self._first = None  # forget the secret: it was shown once
+        self._first = None  # the secret is shown only once
 
 
 def _listen_failure(settings: Settings, cause: OSError) -> Failure:
