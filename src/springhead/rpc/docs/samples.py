@@ -18,7 +18,7 @@ WIDE = 116
 STEP = 1024
 """The distance between two ids of a noun."""
 
-_FIRST_ID = {
+FIRST_IDS = {
     "lead": 100_000_000_000,
     "field": 400_000_000,
     "userProfile": 300_000_256,
@@ -61,19 +61,19 @@ _PLAUSIBLE: Mapping[str, Json] = {
     "openPixel": "https://crm.example.com/o/q3v8Zk1xT0yWm5cRb7NdLA.Hs0w….gif",
     "unsubscribeURL": "https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…",
     "listUnsubscribe": "<https://crm.example.com/u/q3v8Zk1xT0yWm5cRb7NdLA.Kd2e…>",
-    "authorID": str(_FIRST_ID["userProfile"]),
-    "whatID": str(_FIRST_ID["account"]),
-    "eventID": str(_FIRST_ID["event"]),
-    "whoID": str(_FIRST_ID["lead"]),
-    "leadID": str(_FIRST_ID["lead"]),
-    "memberID": str(_FIRST_ID["lead"]),
-    "listID": str(_FIRST_ID["activeList"]),
-    "otherID": str(_FIRST_ID["lead"] + STEP),
+    "authorID": str(FIRST_IDS["userProfile"]),
+    "whatID": str(FIRST_IDS["account"]),
+    "eventID": str(FIRST_IDS["event"]),
+    "whoID": str(FIRST_IDS["lead"]),
+    "leadID": str(FIRST_IDS["lead"]),
+    "memberID": str(FIRST_IDS["lead"]),
+    "listID": str(FIRST_IDS["activeList"]),
+    "otherID": str(FIRST_IDS["lead"] + STEP),
     "keyID": "1",
-    "receipts": [_FIRST_ID["erasure"]],
+    "receipts": [FIRST_IDS["erasure"]],
     "doneTimestamp": "2026-03-14 09:26:53",
-    "data": {"id": str(_FIRST_ID["lead"]), "…": "…"},
-    "listMemberID": str(_FIRST_ID["listMember"]),
+    "data": {"id": str(FIRST_IDS["lead"]), "…": "…"},
+    "listMemberID": str(FIRST_IDS["listMember"]),
     "secret": "whsec_q2c0ZG1mcG5rY3J5dGVzdHNlY3JldG5vdGFrZXkhISE=",
     "receiver": {"accepted": True, "status": 200, "durationMs": 41, "error": None, "answer": "ok"},
     "publicID": "Zc3tD0pYqk1vB7nR5sXw2g",
@@ -85,8 +85,8 @@ _PLAUSIBLE: Mapping[str, Json] = {
 
 def request(example: Example, method: Method[Any]) -> dict[str, Json]:
     """Returns the body of the example's call."""
-    name = example.method or method.name
-    return {"method": name, "params": cast("Json", _filled(example.params, method)), "id": REQUEST_ID}
+    params = cast("Json", _filled(example.params, _last_id(example, method)))
+    return {"method": example.method or method.name, "params": params, "id": REQUEST_ID}
 
 
 def answer(example: Example, method: Method[Any]) -> dict[str, Json]:
@@ -135,21 +135,28 @@ def _plausible(name: str, value: object, ids: "count[int]", *, reads: bool) -> J
         return cast("Json", value)
     if name == "id":
         return str(next(ids)) if reads else next(ids)
-    if name.endswith("ID") and (first := _FIRST_ID.get(name.removesuffix("ID"))):
+    if name.endswith("ID") and (first := FIRST_IDS.get(name.removesuffix("ID"))):
         return str(first) if reads else first
     return _PLAUSIBLE[name]  # after a KeyError here, add a value to _PLAUSIBLE
 
 
-def _filled(value: object, method: Method[Any]) -> object:
-    """Returns the parameters with ids in place of `{id}` (of the method's noun) and of nouns, as in `{lead}`."""
+def _last_id(example: Example, method: Method[Any]) -> int:
+    """Returns the id for `{id}`: that of the last object which an earlier call of the example creates."""
+    earlier = (REGISTRY[call.method] for call in reversed(example.given) if call.method in REGISTRY)
+    creates = (call for call in earlier if isinstance(call.result, Writes) and call.result.key == "creates")
+    return _first_id(next(creates, method))
+
+
+def _filled(value: object, last_id: int) -> object:
+    """Returns the parameters with ids in place of `{id}` and of names of nouns, as in `{lead}`."""
     if isinstance(value, str) and value.startswith("{other "):
-        return _FIRST_ID[value[len("{other ") : -1]] + STEP
+        return FIRST_IDS[value[len("{other ") : -1]] + STEP
     if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
-        return _FIRST_ID.get(value[1:-1]) or _first_id(method)
+        return FIRST_IDS.get(value[1:-1]) or last_id
     if isinstance(value, Mapping):
-        return {name: _filled(item, method) for name, item in cast("Mapping[str, object]", value).items()}
+        return {name: _filled(item, last_id) for name, item in cast("Mapping[str, object]", value).items()}
     if isinstance(value, list):
-        return [_filled(item, method) for item in cast("list[object]", value)]
+        return [_filled(item, last_id) for item in cast("list[object]", value)]
     return value
 
 
@@ -159,7 +166,7 @@ def _object_count(example: Example) -> int:
 
 
 def _first_id(method: Method[Any]) -> int:
-    return _FIRST_ID.get(noun_name(method), 100_000_000_000)
+    return FIRST_IDS.get(noun_name(method), 100_000_000_000)
 
 
 def noun_of(method: Method[Any]) -> Noun:
