@@ -1,4 +1,4 @@
-"""Measure the server at 1,000, 100,000 and 1,000,000 leads, and print tables of ratios."""
+"""Measures the server at 1,000, 100,000 and 1,000,000 leads, and prints tables of ratios."""
 
 import argparse
 import asyncio
@@ -74,7 +74,7 @@ class Bench:
             await self.bare.fetch(*self.insert_arguments([people.lead(number, self.custom) for number in numbers]))
             progress.advance(task, len(numbers))
         self.filled = size
-        # As old as leads of an earlier import, which nothing writes any more.
+        # Makes the leads as old as an earlier import, which is not written any more.
         await self.bare.execute("update lead set create_timestamp = now() - interval '1 day' where company_id = 1")
         await self.bare.execute("vacuum analyze lead")
         self.last_id = await self.bare.fetchval("select max(id) from lead where company_id = 1")
@@ -222,7 +222,7 @@ class Bench:
         return before, self.rig.resident(), int(size) if size.isdigit() else len(size)
 
 
-def judged(value: float, limit: float, *, least: bool) -> str:
+def with_limit(value: float, limit: float, *, least: bool) -> str:
     """Returns a figure with its limit: green if the figure is within the limit, else red."""
     good = value >= limit if least else value <= limit
     return f"[{'green' if good else 'red'}]{value:.2f}[/] ({'≥' if least else '≤'} {limit:g})"
@@ -238,13 +238,13 @@ def report(sizes: dict[int, dict[str, Pair]]) -> None:
     figures.add_column(f"time at {largest:,}\nto {smallest:,}", justify="right")
     for name, limit in RATIO_AT_LEAST.items():
         cells = [
-            f"{pair.ours:.2f} / {pair.bare:.2f}  {judged(pair.ratio, limit, least=True)}"
+            f"{pair.ours:.2f} / {pair.bare:.2f}  {with_limit(pair.ratio, limit, least=True)}"
             for pair in (pairs[name] for pairs in sizes.values())
         ]
         growth = sizes[largest][name].ours / sizes[smallest][name].ours
-        figures.add_row(name, *cells, judged(growth, GROWTH_AT_MOST, least=False))
+        figures.add_row(name, *cells, with_limit(growth, GROWTH_AT_MOST, least=False))
     deep = [
-        f"{pair.ours:.2f} / {pair.bare:.2f}  {judged(pair.ours / pair.bare, DEEP_PAGE_AT_MOST, least=False)}"
+        f"{pair.ours:.2f} / {pair.bare:.2f}  {with_limit(pair.ours / pair.bare, DEEP_PAGE_AT_MOST, least=False)}"
         for pair in (pairs["deep page"] for pairs in sizes.values())
     ]
     figures.add_row("last page to first page", *deep, "")
@@ -259,9 +259,9 @@ def report_neighbours(size: int, pairs: dict[str, Pair]) -> None:
     for name, pair in pairs.items():
         deep = name == neighbours.DEEP_PAGE
         ratio = (
-            judged(pair.ours / pair.bare, DEEP_PAGE_AT_MOST, least=False)
+            with_limit(pair.ours / pair.bare, DEEP_PAGE_AT_MOST, least=False)
             if deep
-            else judged(pair.ratio, neighbours.RATIO_AT_LEAST[name], least=True)
+            else with_limit(pair.ratio, neighbours.RATIO_AT_LEAST[name], least=True)
         )
         figures.add_row(name, f"{pair.ours:.2f} / {pair.bare:.2f}  {ratio}")
     console.print(figures)
@@ -275,17 +275,17 @@ def report_searches(size: int, pairs: dict[str, Pair]) -> None:
     for name, pair in pairs.items():
         ratio = f"{pair.ours / pair.bare:.2f} times"
         if name == search.DEEP_PAGE:
-            ratio = judged(pair.ours / pair.bare, DEEP_PAGE_AT_MOST, least=False)
+            ratio = with_limit(pair.ours / pair.bare, DEEP_PAGE_AT_MOST, least=False)
         elif name in search.RATIO_AT_LEAST:
-            ratio = judged(pair.ratio, search.RATIO_AT_LEAST[name], least=True)
+            ratio = with_limit(pair.ratio, search.RATIO_AT_LEAST[name], least=True)
         figures.add_row(name, f"{pair.ours:.2f} / {pair.bare:.2f}  {ratio}")
     console.print(figures)
 
 
 def report_views(views: events.PageViews) -> None:
-    """Prints page views per second, and how many of the acknowledged ones were stored."""
+    """Prints the page views per second, and how many of the acknowledged views were stored."""
     console.print(
-        f"page views: {judged(views.rate, events.VIEWS_AT_LEAST, least=True)} a second over HTTP, "
+        f"page views: {with_limit(views.rate, events.VIEWS_AT_LEAST, least=True)} a second over HTTP, "
         f"{views.bare_rate:,.0f} with the bare statement; {views.acknowledged:,} acknowledged, {views.stored:,} stored"
     )
 
@@ -296,13 +296,13 @@ def report_timelines(pairs: dict[int, Pair]) -> None:
     console.print(
         f"getLeadTimeline, first page: {small.ours:.2f} / {small.bare:.2f} ms among {few:,} events, "
         f"{large.ours:.2f} / {large.bare:.2f} ms among {many:,}: "
-        f"{judged(large.ours / small.ours, events.GROWTH_AT_MOST, least=False)} times"
+        f"{with_limit(large.ours / small.ours, events.GROWTH_AT_MOST, least=False)} times"
     )
 
 
 def report_feed(figures: feed.Figures) -> None:
     """Prints the times of the first and the last page of the change feed, and of a call that waits for a change."""
-    deep = judged(figures.deep.ours / figures.deep.bare, feed.DEEP_PAGE_AT_MOST, least=False)
+    deep = with_limit(figures.deep.ours / figures.deep.bare, feed.DEEP_PAGE_AT_MOST, least=False)
     console.print(
         f"getLeadChanges, 500 of {figures.changes:,} changes: {figures.page.ours:.2f} ms, {figures.page.bare:.2f} "
         f"the bare statement; the last page {deep} times the first; a waiting call is answered {figures.waited:.1f} ms "
@@ -315,26 +315,26 @@ def report_pushes(figures: pushes.Figures) -> None:
     idle, sustained, normal, beside_hanging = figures.idle, figures.sustained, figures.normal, figures.beside_hanging
     console.print(
         f"pushes, from the acknowledged update to the receiver: "
-        f"{judged(idle.median, pushes.MEDIAN_MS_AT_MOST, least=False)} ms in the median, "
-        f"{judged(idle.p99, pushes.P99_MS_AT_MOST, least=False)} ms p99"
+        f"{with_limit(idle.median, pushes.MEDIAN_MS_AT_MOST, least=False)} ms in the median, "
+        f"{with_limit(idle.p99, pushes.P99_MS_AT_MOST, least=False)} ms p99"
     )
     console.print(
         f"pushes to one receiver: {sustained.written:,.0f} changed leads a second written and pushed, the last "
         f"{sustained.lag * 1000:.0f} ms after its call; "
-        f"{judged(sustained.drained, pushes.LEADS_AT_LEAST, least=True)} a second when they had waited"
+        f"{with_limit(sustained.drained, pushes.LEADS_AT_LEAST, least=True)} a second when they had waited"
     )
     console.print(
         f"pushes to 500 receivers: median {normal.median:.1f} ms, p99 {normal.p99:.1f} ms; while "
         f"{figures.hanging} more hang {beside_hanging.median:.1f} and {beside_hanging.p99:.1f} ms, "
-        f"{judged(beside_hanging.median / normal.median, pushes.SLOWDOWN_AT_MOST, least=False)} and "
-        f"{judged(beside_hanging.p99 / normal.p99, pushes.SLOWDOWN_AT_MOST, least=False)} times"
+        f"{with_limit(beside_hanging.median / normal.median, pushes.SLOWDOWN_AT_MOST, least=False)} and "
+        f"{with_limit(beside_hanging.p99 / normal.p99, pushes.SLOWDOWN_AT_MOST, least=False)} times"
     )
 
 
 async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None:
     """Runs the whole benchmark."""
     for name, seconds in starts(data.parent / "starts").items():
-        console.print(f"{name} start: {judged(seconds, STARTS_AT_MOST[name], least=False)} s")
+        console.print(f"{name} start: {with_limit(seconds, STARTS_AT_MOST[name], least=False)} s")
     rig = Rig(data)
     try:
         fields = [{"relationship": "lead", "dataType": "string", "label": name} for name in ("Shoe size", "Hat size")]
@@ -366,14 +366,16 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
         report_timelines(lines)
         report_feed(await feed.measure(rig, bench.bare, runs=runs))
         for name, milliseconds in (await bench.scale()).items():
-            figure = judged(milliseconds, MILLISECONDS_AT_MOST[name], least=False)
+            figure = with_limit(milliseconds, MILLISECONDS_AT_MOST[name], least=False)
             console.print(f"{name} (10 text fields, one connection): {figure} ms")
         cost = await bench.limits()
         share = cost / 1000 / pairs[max(pairs)]["getLead by id"].ours * 100
-        console.print(f"the check of the call limits: {cost:.1f} us, {judged(share, 5, least=False)} % of a getLead")
+        console.print(
+            f"the check of the call limits: {cost:.1f} us, {with_limit(share, 5, least=False)} % of a getLead"
+        )
         before, after, size = bench.streamed()
         console.print(f"getLeadsDateRange, limit 100,000: {size / 1e6:.0f} MB sent; memory {before} → {after} MB")
-        console.print(f"resident memory after all of it: {judged(rig.resident(), RESIDENT_MB_AT_MOST, least=False)} MB")
+        console.print(f"resident memory at the end: {with_limit(rig.resident(), RESIDENT_MB_AT_MOST, least=False)} MB")
         console.print(f"Taken on {machine()}.")
         await bench.bare.close()
     finally:
@@ -385,9 +387,9 @@ def starts(data: Path) -> dict[str, float]:
     """Returns the seconds from the command to its ready line: on a new data folder, and on the same folder again."""
     seconds: dict[str, float] = {}
     for name in STARTS_AT_MOST:
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         rig = Rig(data)
-        seconds[name] = time.perf_counter() - begun
+        seconds[name] = time.perf_counter() - start_time
         rig.stop()
     return seconds
 

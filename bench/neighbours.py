@@ -23,7 +23,7 @@ RATIO_AT_LEAST = {"addListMembers, 500": 0.60, "removeListMembers, 500": 0.60, "
          "createOpportunities, 500": 0.60, "getListMembers, page of 500": 0.50}  # fmt: skip
 DEEP_PAGE = "getListMembers, last page to first"
 LISTED_AT_LEAST = 1_500
-"""Leads on the list, so that its last page is another one than the first."""
+"""The least number of leads on the list, so that its last page is not its first page."""
 
 
 class Neighbours:

@@ -243,7 +243,7 @@ def _beside_hanging_receivers(clients: Sequence[Client], receiver: Receiver) -> 
     while (
         hanging_now := sum(path.startswith("/hang") for path, _, _ in receiver.arrivals)
     ) < COMPANIES * SUBSCRIPTIONS // 2:
-        assert receiver.more(10), "not all of them hang"
+        assert receiver.more(10), "not all of these receivers hang"
     beside_hanging = _push_round(clients, receiver)
     return Delays.of(normal), Delays.of(beside_hanging), hanging_now
 

@@ -33,7 +33,7 @@ class Rig:
 
     @cached_property
     def client(self) -> "Client":
-        """A client for the first company. Only the first start on a data folder tells its key."""
+        """A client for the first company. Only the first start on a data folder shows its key."""
         return Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])
 
     async def connect(self) -> asyncpg.Connection:
@@ -102,7 +102,7 @@ class Client:
         return piece
 
     def _chunked(self, received: bytearray, start: int) -> bytes:
-        """Reads to the last chunk. Returns only the number of bytes, as text: long answers are not kept."""
+        """Reads to the last chunk. Returns only the number of bytes, as text, so that long answers need no memory."""
         size = len(received) - start
         tail = bytes(received[-16:])
         while not tail.endswith(b"0\r\n\r\n"):

@@ -1,4 +1,4 @@
-"""Draws docs/architecture.svg from the imports of the source: rooms as boxes, each above all that it imports.
+"""Draws docs/architecture.svg from the imports of the source: each room is a box above all rooms that it imports.
 
 `make generate` writes the picture, `make generated` (with --check) fails if the picture is stale.
 """
@@ -34,13 +34,13 @@ STYLE = """
 
 
 def room_of(path: Path) -> str:
-    """The room of a source file: a folder or a module directly under the package."""
+    """Returns the room of a source file: a folder or a module directly in the package."""
     first = path.relative_to(SOURCE).parts[0]
     return first.removesuffix(".py")
 
 
 def imported_rooms(path: Path) -> set[str]:
-    """The rooms that a source file imports, its own not among them."""
+    """Returns the rooms that a source file imports, without its own room."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -52,7 +52,7 @@ def imported_rooms(path: Path) -> set[str]:
 
 
 def arrows() -> dict[str, set[str]]:
-    """Every room with the rooms that it imports."""
+    """Returns every room with the rooms that it imports."""
     rooms: dict[str, set[str]] = defaultdict(set)
     for path in sorted(SOURCE.rglob("*.py")):
         if room_of(path) not in LEFT_OUT:
@@ -61,7 +61,7 @@ def arrows() -> dict[str, set[str]]:
 
 
 def floors(rooms: Mapping[str, set[str]]) -> dict[str, int]:
-    """The floor of each room: 0 imports no other room, and each room stands above all that it imports."""
+    """Returns the floor of each room: 0 if it imports no other room, otherwise above all rooms that it imports."""
 
     @cache
     def floor(room: str) -> int:
@@ -71,7 +71,7 @@ def floors(rooms: Mapping[str, set[str]]) -> dict[str, int]:
 
 
 def contents(room: str) -> list[str]:
-    """The lines of a room's box: its folders with their numbers of files, and its own files."""
+    """Returns the lines of a room's box: its folders with their numbers of files, and the number of its own files."""
     folder = SOURCE / room
     if not folder.is_dir():
         return ["1 file"]
@@ -88,7 +88,7 @@ def contents(room: str) -> list[str]:
 
 
 def about(room: str) -> list[str]:
-    """The first sentence of a room's docstring, in lines that fit into its box."""
+    """Returns the first line of a room's docstring, in lines that fit into its box."""
     path = SOURCE / room / "__init__.py" if (SOURCE / room).is_dir() else SOURCE / f"{room}.py"
     sentence = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
     lines, line = list[str](), ""
@@ -101,7 +101,7 @@ def about(room: str) -> list[str]:
 
 
 def direct(rooms: Mapping[str, set[str]]) -> list[tuple[str, str]]:
-    """The arrows to draw: those that no longer way through other rooms says as well."""
+    """Returns the arrows to draw: an import that also follows from other imports gets no arrow."""
 
     @cache
     def reached(room: str) -> frozenset[str]:
@@ -116,14 +116,15 @@ def direct(rooms: Mapping[str, set[str]]) -> list[tuple[str, str]]:
 
 
 class Picture:
-    """The places of all boxes, and the lines of the picture."""
+    """The positions of all boxes, and the lines of the picture."""
 
     def __init__(self) -> None:
         self.rooms = arrows()
         self.floors = floors(self.rooms)
         self.texts = {room: (about(room), contents(room)) for room in self.rooms}
         self.heights = {
-            room: PADDING * 2 + 28 + LINE * (len(said) + len(inside)) for room, (said, inside) in self.texts.items()
+            room: PADDING * 2 + 28 + LINE * (len(sentence) + len(files))
+            for room, (sentence, files) in self.texts.items()
         }
         drawn = direct(self.rooms)
         self.short = [pair for pair in drawn if self.floors[pair[0]] - self.floors[pair[1]] == 1]
@@ -134,18 +135,18 @@ class Picture:
             rows[floor].append(room)
         widest = max(len(row) for row in rows.values())
         self.width = self.lanes * 2 + widest * BOX_WIDTH + (widest - 1) * BOX_GAP
-        self.places: dict[str, tuple[float, float]] = {}
+        self.positions: dict[str, tuple[float, float]] = {}
         top = float(MARGIN)
         for floor in sorted(rows, reverse=True):
             row = rows[floor]
             left = (self.width - len(row) * BOX_WIDTH - (len(row) - 1) * BOX_GAP) / 2
             for index, room in enumerate(row):
-                self.places[room] = (left + index * (BOX_WIDTH + BOX_GAP), top)
+                self.positions[room] = (left + index * (BOX_WIDTH + BOX_GAP), top)
             top += max(self.heights[room] for room in row) + FLOOR_GAP
         self.height = top - FLOOR_GAP + MARGIN
 
     def lines(self) -> list[str]:
-        """The picture as lines of SVG."""
+        """Returns the picture as lines of SVG."""
         return [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} {self.height:.0f}" role="img">',
             "  <title>The rooms of Springhead: each stands above all that it imports</title>",
@@ -156,14 +157,14 @@ class Picture:
             ),
             *(self._short_arrow(room, target) for room, target in self.short),
             *(self._long_arrow(room, target, lane) for lane, (room, target) in enumerate(self.long)),
-            *(line for room in self.places for line in self._box(room)),
+            *(line for room in self.positions for line in self._box(room)),
             "</svg>",
             "",
         ]
 
     def _short_arrow(self, room: str, target: str) -> str:
-        """An arrow to the next floor: a curve from below one box to the top of the other."""
-        (x, y), (to_x, to_y) = self.places[room], self.places[target]
+        """Returns an arrow to the next floor: a curve from the bottom of a box to the top of the other box."""
+        (x, y), (to_x, to_y) = self.positions[room], self.positions[target]
         begin, end = (x + BOX_WIDTH / 2, y + self.heights[room]), (to_x + BOX_WIDTH / 2, to_y - 2)
         bend = (end[1] - begin[1]) / 2
         return (
@@ -172,8 +173,8 @@ class Picture:
         )
 
     def _long_arrow(self, room: str, target: str, lane: int) -> str:
-        """An arrow over several floors: beside the boxes, in a lane of its own."""
-        (x, y), (to_x, to_y) = self.places[room], self.places[target]
+        """Returns an arrow over several floors: a line beside the boxes, in a lane of its own."""
+        (x, y), (to_x, to_y) = self.positions[room], self.positions[target]
         right = to_x + BOX_WIDTH / 2 > self.width / 2
         offset = self.lanes - LANE * (lane + 1)
         lane_x = self.width - offset if right else offset
@@ -186,28 +187,28 @@ class Picture:
         )
 
     def _box(self, room: str) -> list[str]:
-        x, y = self.places[room]
-        said, inside = self.texts[room]
+        x, y = self.positions[room]
+        sentence, files = self.texts[room]
         lines = [
             (
                 f'  <rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{self.heights[room]}" rx="8"/>'
                 f'<text class="room" x="{x + PADDING:.0f}" y="{y + PADDING + 12:.0f}">{escape(room)}</text>'
             )
         ]
-        for index, text in enumerate([*said, *inside]):
-            line_y = y + PADDING + 34 + LINE * index + (6 if index >= len(said) else 0)
-            kind = ' class="about"' if index < len(said) else ""
+        for index, text in enumerate([*sentence, *files]):
+            line_y = y + PADDING + 34 + LINE * index + (6 if index >= len(sentence) else 0)
+            kind = ' class="about"' if index < len(sentence) else ""
             lines.append(f'  <text{kind} x="{x + PADDING:.0f}" y="{line_y:.0f}">{escape(text)}</text>')
         return lines
 
 
 def main() -> None:
-    """Writes the picture, or checks with --check that it is fresh."""
+    """Writes the picture. With --check, fails if the picture is stale."""
     picture = "\n".join(Picture().lines())
     if "--check" not in sys.argv:
         PICTURE.write_text(picture)
     elif not PICTURE.exists() or PICTURE.read_text() != picture:
-        sys.exit("docs/architecture.svg is not as the imports are. Run: make generate")
+        sys.exit("docs/architecture.svg does not match the imports. To draw it again, run: make generate")
 
 
 if __name__ == "__main__":
