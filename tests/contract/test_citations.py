@@ -103,7 +103,7 @@ def test_every_citation_leads_to_a_page_and_heading_or_a_decision() -> None:
 
 
 def test_every_module_that_is_named_exists() -> None:
-    """SQL files are left out: applied migrations and dumps of old versions are never edited."""
+    """SQL files are left out: migrations keep the names of their time, and dumps of old versions are never edited."""
     files = [path for path in _FILES if path.suffix != ".sql"]
     wrong = [f"{path.relative_to(TOP)}: {problem}" for path in files for problem in wrong_modules(text_of(path))]
     assert not wrong, "\n".join(wrong)

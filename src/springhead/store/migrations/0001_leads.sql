@@ -1,8 +1,8 @@
 -- Companies, keys, users, fields, leads and limits.
 --
--- company_id comes first in every key of company data, so that the tables can be spread over many
--- machines; ids step by 1024 as the vendor's do, and stay below 2^53 for clients that read numbers
--- as doubles. Ids are no clock: they become visible out of order.
+-- company_id comes first in every key of company data, so that the tables can be distributed over many
+-- machines. Ids step by 1024, as the vendor's do, and stay below 2^53 for clients that read numbers as
+-- doubles. Their order is not the order of commits.
 
 create table company (
     id bigint generated always as identity primary key,
@@ -15,7 +15,7 @@ create table company (
     field_version bigint not null default 0,
     created_at timestamptz not null default now()
 );
-comment on column company.field_version is 'Rises with every change of a custom field; statements check the version that they were built from.';
+comment on column company.field_version is 'Rises with every change of a custom field or list filter. Statements check the version that they were made for.';
 
 create table api_key (
     id bigint generated always as identity primary key,
@@ -107,7 +107,7 @@ create table lead (
     primary key (company_id, id),
     constraint lead_email unique (company_id, email_key)
 );
-comment on column lead.email_key is 'The normalised email that makes a lead unique; computed in Python (model/leads.py).';
+comment on column lead.email_key is 'The normalised email address, which is unique; computed in Python (model/leads/leads.py).';
 comment on column lead.custom is 'Values of custom fields by system name.';
 comment on column lead.version is 'Rises by one with every change of the lead.';
 create index lead_active on lead (company_id, id) where active;
@@ -118,7 +118,7 @@ create table lead_shift (
     company_id bigint primary key,
     generation bigint not null
 );
-comment on table lead_shift is 'Rises when an offset can come to mean another lead (delete, active); remembered page starts hold while it stands still.';
+comment on table lead_shift is 'The generation of remembered page starts. It rises if an offset can mean another lead: after a delete or a change of active. Page starts of an older generation are invalid.';
 
 create table call_budget (
     company_id bigint primary key,
@@ -128,13 +128,13 @@ create table call_budget (
     used bigint not null,
     granted bigint not null
 ) with (fillfactor = 50);
-comment on table call_budget is 'What a company has used of its calls, by the clock of the database (store/limits.py).';
-comment on column call_budget.at_us is 'When calls were last asked for, in microseconds since 1970.';
-comment on column call_budget.next_us is 'The theoretical arrival time of the next call, in microseconds since 1970.';
+comment on table call_budget is 'The counts of a company''s calls, by the clock of the database (store/companies/call_counts.py).';
+comment on column call_budget.at_us is 'The time of the last count, in microseconds since 1970.';
+comment on column call_budget.next_us is 'The theoretical arrival time of the next call (GCRA), in microseconds since 1970.';
 comment on column call_budget.used is 'The calls of the day (UTC).';
-comment on column call_budget.granted is 'How many calls the last asking got: returning cannot compute it.';
+comment on column call_budget.granted is 'The calls that the last count granted. A column, because returning cannot compute it.';
 
--- The second wall: whatever a statement forgets, a connection sees the company it is set to, or nothing.
+-- The second check beside company_id in each statement: a connection sees the rows of its company only, or none.
 alter table user_profile enable row level security, force row level security;
 alter table field enable row level security, force row level security;
 alter table lead enable row level security, force row level security;

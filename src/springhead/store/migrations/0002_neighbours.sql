@@ -1,4 +1,4 @@
--- A lead's neighbours: accounts, campaigns, opportunities, lists, notes, tasks, products; and the events of leads.
+-- Accounts, campaigns, opportunities, lists, notes, tasks, products, and the events of leads.
 
 create table account (
     company_id bigint not null,
@@ -29,7 +29,7 @@ create table account (
     account_key text collate "C" generated always as (lower(btrim(account_name, E' \t\r\n'))) stored,
     primary key (company_id, id)
 );
-comment on column account.account_key is 'A column, for no index over an expression is used under row-level security: its function could leak.';
+comment on column account.account_key is 'The name without case and white space around it. A column, because PostgreSQL uses no index over an expression under row-level security: its function could leak.';
 create index account_created on account (company_id, create_timestamp, id);
 create index account_updated on account (company_id, update_timestamp, id);
 create index account_owner on account (company_id, owner_id, id);
@@ -119,7 +119,7 @@ create table opportunity_lead (
     primary key (company_id, id),
     constraint opportunity_lead_pair unique (company_id, opportunity_id, lead_id)
 );
-comment on table opportunity_lead is 'Without foreign keys: whoever writes or deletes locks both ends first (store/opportunities.py), and their checks would double the cost of a link.';
+comment on table opportunity_lead is 'Has no foreign keys: their checks would double the cost of a link. Writers and deletes lock both ends first (store/sales/opportunities.py).';
 create index opportunity_lead_created on opportunity_lead (company_id, create_timestamp, id);
 create index opportunity_lead_updated on opportunity_lead (company_id, update_timestamp, id);
 create index opportunity_lead_of_lead on opportunity_lead (company_id, lead_id, id);
@@ -138,8 +138,8 @@ create table list (
     removed_count bigint not null default 0,
     primary key (company_id, id)
 ) with (fillfactor = 70);
-comment on column list.filter is 'Of a list whose members follow from it (model/filters.py); null when people are put on the list.';
-comment on column list.member_count is 'Changes in the transaction that changes a member; whoever changes members locks the list first. Without a check: PostgreSQL would make it on the row as it was before the wait for the lock.';
+comment on column list.filter is 'The filter from which the members follow (model/kit/filters.py); null if calls add the members.';
+comment on column list.member_count is 'Changes in the transaction that changes a member and has locked the list. Has no check: PostgreSQL would check the row as it was before the wait for the lock.';
 create index list_rules on list (company_id, id) where filter is not null;
 
 create table list_member (
@@ -154,7 +154,7 @@ create table list_member (
     constraint list_member_pair unique (company_id, list_id, lead_id),
     constraint list_member_lead foreign key (company_id, lead_id) references lead (company_id, id) on delete cascade
 );
-comment on table list_member is 'A list that is deleted leaves members behind, which nothing shows, until a pass (store/passes.py) has removed them.';
+comment on table list_member is 'Members of a deleted list stay until a background job deletes them (store/lists/removals.py). No read shows them.';
 create index list_member_active on list_member (company_id, list_id, id) where not is_removed;
 create index list_member_removed on list_member (company_id, list_id, id) where is_removed;
 create index list_member_of_lead on list_member (company_id, lead_id, list_id);
@@ -243,7 +243,7 @@ create table event (
     event_data jsonb,
     primary key (company_id, id)
 );
-comment on table event is 'What happened to a lead, written with the change itself; nothing in it is ever changed.';
+comment on table event is 'Events of leads, written with the change that they record. Nothing in them is ever changed.';
 create index event_of_lead on event (company_id, lead_id, create_timestamp, id);
 create index event_time on event (company_id, create_timestamp, id);
 create index event_source on event (company_id, event_source, create_timestamp, id);
@@ -261,7 +261,7 @@ create index lead_account on lead (company_id, account_id, id) where account_id 
 create index lead_campaign on lead (company_id, campaign_id, id) where campaign_id is not null;
 create index lead_domain on lead (company_id, email_domain, id) where active;
 
--- Forget what was known of company_id: see store/migrate.py, which keeps PostgreSQL from learning it again.
+-- Deletes the statistics of company_id; store/database/migrate.py keeps PostgreSQL from collecting them again.
 drop policy own on lead;
 drop policy own on field;
 drop policy own on user_profile;
@@ -272,17 +272,17 @@ create policy own on lead using (company_id = nullif(current_setting('app.compan
 create policy own on field using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 create policy own on user_profile using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 
--- Until now there was no account and no campaign that a lead could belong to, though any id was taken.
+-- Before this migration there were no accounts or campaigns, but leads could have any id of one.
 alter table lead no force row level security;
 update lead set account_id = null, campaign_id = null where account_id is not null or campaign_id is not null;
 alter table lead force row level security;
 
--- Page starts are remembered for every noun now.
+-- From now on, page starts are remembered for every noun.
 alter table lead_shift rename to shift;
 alter table shift add column noun text not null default 'lead';
 alter table shift alter column noun drop default;
 alter table shift drop constraint lead_shift_pkey, add primary key (company_id, noun);
-comment on table shift is 'Rises when an offset can come to mean another object (one is deleted, or changes what reads are filtered by); remembered page starts hold while it stands still.';
+comment on table shift is 'The generation of remembered page starts, by noun. It rises if an offset can mean another object: after a delete, or a change of a column that reads filter by. Page starts of an older generation are invalid.';
 
 create table pass (
     id bigint generated always as identity primary key,
@@ -294,7 +294,7 @@ create table pass (
     due_at timestamptz not null,
     created_at timestamptz not null
 );
-comment on table pass is 'Work that grows with a company, done in steps (store/passes.py): each step moves the cursor in the transaction that does it.';
+comment on table pass is 'Background jobs (store/database/background_jobs.py): work that grows with a company, done in steps. Each step moves the cursor in its own transaction.';
 create index pass_due on pass (due_at, id);
 create index pass_subject on pass (company_id, kind, subject_id, id);
 

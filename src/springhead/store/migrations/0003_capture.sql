@@ -1,4 +1,4 @@
--- What the public sends: page views of visitors, and the settings of the page script, links and forms.
+-- Page views of visitors, and the settings of the page script, links and forms.
 
 create table site (
     company_id bigint primary key references company,
@@ -8,11 +8,11 @@ create table site (
     keep_addresses text not null default 'none' check (keep_addresses in ('none', 'truncated')),
     respects_signals boolean not null default true
 );
-comment on table site is 'What a company is to the public, global since a request names it by its token: one row for each company.';
-comment on column site.token is 'Random, and no secret: it stands in every page with the script.';
-comment on column site.signing_key is 'Random, and never shown: it signs links and forms (model/signing.py).';
+comment on table site is 'The public settings of a company. Global, because a public request names the company by a token. One row for each company.';
+comment on column site.token is 'Random, but no secret: it is in every page with the script.';
+comment on column site.signing_key is 'Random, and never shown. It signs links and forms (model/capture/signing.py).';
 
--- gen_random_uuid has 122 random bits: two of them, hashed, make 128 and 256.
+-- gen_random_uuid has 122 random bits, so the hash of two has 128 and 244 random bits.
 insert into site (company_id, token, signing_key)
 select id,
     translate(encode(substr(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 1, 16), 'base64'), '+/=', '-_'),
@@ -31,7 +31,7 @@ create table visitor (
     constraint visitor_lead foreign key (company_id, lead_id) references lead (company_id, id) on delete cascade
 ) with (fillfactor = 80);
 comment on column visitor.tracking_id is 'The value of the cookie __ss_tk, which is the trackingID of a lead.';
-comment on column visitor.last_seen is 'To a day: an index holds it, and most views should not touch that.';
+comment on column visitor.last_seen is 'Exact to a day, so that most page views do not change the index with this column.';
 create index visitor_of_lead on visitor (company_id, lead_id) where lead_id is not null;
 create index visitor_unknown on visitor (company_id, last_seen) where lead_id is null;
 
@@ -45,7 +45,7 @@ create table page_view (
     event_data jsonb not null,
     primary key (company_id, visitor_id, id)
 );
-comment on table page_view is 'What visitors without a lead have seen: it becomes events of the lead once there is one (store/visitors.py).';
+comment on table page_view is 'The page views of visitors without a lead. They become events of the lead when the visitor is linked to one (store/capture/visitors.py).';
 
 alter table visitor enable row level security, force row level security;
 alter table page_view enable row level security, force row level security;

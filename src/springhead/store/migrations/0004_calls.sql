@@ -1,4 +1,4 @@
--- Logged calls, and how a key wants them answered.
+-- Logged calls, and the form in which logCalls answers, by API key.
 
 create table call (
     company_id bigint not null,
@@ -15,10 +15,10 @@ create table call (
     primary key (company_id, id),
     constraint call_lead foreign key (company_id, lead_id) references lead (company_id, id) on delete cascade
 );
-comment on column call.create_timestamp is 'When the call was, as its logger says; logged_at is when it was logged.';
+comment on column call.create_timestamp is 'The time of the call, as the caller of logCalls sent it; logged_at is the time of logging.';
 create index call_of_lead on call (company_id, lead_id, create_timestamp);
 alter table call enable row level security, force row level security;
 create policy own on call using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 
 alter table api_key add column captured_calls boolean not null default false;
-comment on column api_key.captured_calls is 'logCalls answers a list creates, as was captured, instead of success, as the vendor documents it.';
+comment on column api_key.captured_calls is 'logCalls answers a list creates, as captured from the vendor, instead of success, as the vendor documents it.';

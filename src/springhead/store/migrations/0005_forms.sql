@@ -1,4 +1,4 @@
--- Forms: what a company asks the public, what was sent with them, and the files that came along.
+-- Forms, their public addresses, the tokens of their pages, and uploaded files.
 
 create table form (
     company_id bigint not null,
@@ -21,7 +21,7 @@ create table form (
     primary key (company_id, id),
     constraint form_public_id unique (company_id, public_id)
 );
-comment on column form.public_id is 'Its name to the public, 128 random bits: gen_random_uuid has 122, so two of them, hashed.';
+comment on column form.public_id is 'The id of the form in public addresses: 128 random bits, hashed from two gen_random_uuid, which have 122 random bits each.';
 create index form_list on form (company_id, list_id) where list_id is not null;
 create index form_campaign on form (company_id, campaign_id) where campaign_id is not null;
 
@@ -30,7 +30,7 @@ create table form_address (
     company_id bigint not null references company,
     form_id bigint not null
 );
-comment on table form_address is 'Which company a form belongs to, global since a request names it by its public id alone.';
+comment on table form_address is 'The company of each form. Global, because a public request names a form by its public id alone.';
 create index form_address_company on form_address (company_id, form_id);
 
 create table form_token (
@@ -41,7 +41,7 @@ create table form_token (
     create_timestamp timestamptz not null,
     primary key (company_id, form_id, nonce)
 );
-comment on table form_token is 'The pages of a form that were sent, until their tokens end: one is taken once, and the same again changes nothing.';
+comment on table form_token is 'The used tokens of pages with a form, until the tokens expire. A token is used once; the same submission again changes nothing.';
 create index form_token_age on form_token (company_id, create_timestamp);
 
 create table upload (
@@ -61,7 +61,7 @@ create table upload (
     constraint upload_lead foreign key (company_id, lead_id) references lead (company_id, id) on delete cascade
 );
 alter table upload alter column data set storage external;
-comment on table upload is 'Files that came with forms; who knows the token, which stands in the field of the lead, can fetch one.';
+comment on table upload is 'Files that were uploaded with forms. Anyone who knows the token can fetch the file; the token is in a field of the lead.';
 create index upload_of_lead on upload (company_id, lead_id);
 
 alter table form enable row level security, force row level security;

@@ -1,4 +1,4 @@
--- Scores of leads: the rules that they come from, and how far each company's leads are scored.
+-- Scores of leads: the rules, and the progress of scoring in each company.
 
 create table score_rule (
     company_id bigint not null,
@@ -35,10 +35,10 @@ create table scoring (
     leads_done bigint not null default 0,
     leads_total bigint
 );
-comment on table scoring is 'Global since servers look here for companies with new events (store/scoring.py); a row from the first rule on.';
-comment on column scoring.is_active is 'Whether the company has a rule that is active.';
-comment on column scoring.seen_id is 'The leads of all events up to this id are scored, but for those that became visible out of order.';
-comment on column scoring.mark_id is 'What seen_id was at marked_at: when no write from before can be left, the events up to it are looked at once more.';
+comment on table scoring is 'Global, because servers search it for companies with new events (store/scores/scoring.py). A company has a row from its first rule on.';
+comment on column scoring.is_active is 'Whether the company has an active rule.';
+comment on column scoring.seen_id is 'The leads of all events up to this id are scored, except events that became visible later.';
+comment on column scoring.mark_id is 'The value of seen_id at marked_at. When every write from before that time has ended, the events up to mark_id are read once more.';
 comment on column scoring.settled_id is 'The leads of all events up to this id are scored.';
-comment on column scoring.started_at is 'When all leads were last begun to be scored, and ended_at when that was done.';
+comment on column scoring.started_at is 'The start of the last scoring of all leads; ended_at is its end.';
 create index scoring_due on scoring (due_at) where is_active;

@@ -1,4 +1,4 @@
--- Pushes: who asked for the changes of leads, how far each has them, and what was sent to them.
+-- Pushes: the subscriptions to changes of leads, their progress, and their deliveries.
 
 create table subscription (
     company_id bigint not null,
@@ -19,9 +19,9 @@ create table subscription (
     primary key (company_id, id),
     unique (company_id, url_key)
 );
-comment on column subscription.utc is 'Whether times in its pushes are in UTC, as those of v1.2, or in the zone of the company, as those of v1.';
-comment on column subscription.inactive_reason is 'Why it is off: paused by a call, or switched off after three days without a success.';
-comment on column subscription.previous_secret is 'Signs beside the new one until previous_until.';
+comment on column subscription.utc is 'Whether times in pushes are in UTC, as in v1.2, or in the time zone of the company, as in v1.';
+comment on column subscription.inactive_reason is 'Why the subscription is inactive: paused by a call, or switched off after three days without a success.';
+comment on column subscription.previous_secret is 'Signs pushes too, until previous_until.';
 alter table subscription enable row level security, force row level security;
 create policy own on subscription using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 
@@ -37,10 +37,10 @@ create table push (
     leased_until timestamptz,
     primary key (company_id, subscription_id)
 );
-comment on table push is 'How far each subscription is, and who works on it: global since servers look here for work (store/pushes.py); numbers and times, no data.';
+comment on table push is 'The progress and the worker of each subscription. Global, because servers search it for work (store/feed/pushes.py); only numbers and times.';
 comment on column push.sent is 'The number of the last change that the receiver has, or does not want.';
-comment on column push.waiting is 'Whether a delivery of it is in state waiting.';
-comment on column push.lease is 'Of the worker that has it, until leased_until; then anybody may take it.';
+comment on column push.waiting is 'Whether the subscription has a delivery in the state waiting.';
+comment on column push.lease is 'The lease of the worker that has claimed the subscription. After leased_until, any worker can claim it.';
 
 create table delivery (
     company_id bigint not null,
@@ -64,8 +64,8 @@ create table delivery (
     constraint delivery_subscription foreign key (company_id, subscription_id)
         references subscription (company_id, id) on delete cascade
 );
-comment on table delivery is 'A batch of changes on its way to one receiver: which numbers, and how it went. What was sent is not kept.';
-comment on column delivery.begun_at is 'When it was first tried; set anew when its subscription is switched on again.';
+comment on table delivery is 'A batch of changes for one receiver: its numbers and outcome. The payload is not stored.';
+comment on column delivery.begun_at is 'The time of the first attempt; null again if the subscription is switched on again.';
 create index delivery_of_subscription on delivery (company_id, subscription_id, id);
 create index delivery_waiting on delivery (company_id, subscription_id, id) where state = 'waiting';
 create index delivery_answered on delivery (company_id, id) where answer is not null;
@@ -77,4 +77,4 @@ create table push_home (
     system_identifier bigint not null,
     database_oid bigint not null
 );
-comment on table push_home is 'The database that pushes are sent from: a copy of it that is restored elsewhere is another one, and sends nothing until it is told to.';
+comment on table push_home is 'The database that sends pushes. A copy of it that is restored elsewhere is another database, and sends none until it is told to.';

@@ -1,7 +1,7 @@
--- The recycle bin: leads that were deleted, and what went with them; and the ids that merged leads had.
+-- The recycle bin: deleted leads, and the rows that were deleted with them; and the ids of merged leads.
 
 alter table company add column recycle_days integer not null default 30 check (recycle_days between 0 and 3650);
-comment on column company.recycle_days is 'How long a deleted lead can be restored; 0: it is gone at once.';
+comment on column company.recycle_days is 'Days in which a deleted lead can be restored; 0: it is deleted at once.';
 
 create table deleted_lead (
     company_id bigint not null,
@@ -12,8 +12,8 @@ create table deleted_lead (
     lead jsonb not null,
     primary key (company_id, id)
 );
-comment on table deleted_lead is 'Written by the statement that deletes the lead; a pass (store/recycling.py) removes what is too old.';
-comment on column deleted_lead.lead is 'The row as it was, by the names of its columns, without those that were null.';
+comment on table deleted_lead is 'The recycle bin: written by the statement that deletes the lead. A background job deletes old rows (store/lifecycle/recycling.py).';
+comment on column deleted_lead.lead is 'The row of the lead by the names of its columns, without null columns.';
 create index deleted_lead_time on deleted_lead (company_id, deleted_at, id);
 create index deleted_lead_email on deleted_lead (company_id, email_key, id);
 
@@ -25,7 +25,7 @@ create table deleted_lead_part (
     part jsonb not null,
     primary key (company_id, lead_id, kind, id)
 );
-comment on table deleted_lead_part is 'What a deleted lead had around it: memberships, links, notes, visitors; each written by the statement that took it away.';
+comment on table deleted_lead_part is 'What was deleted with a lead: memberships, links, notes, visitors. Written by the statement that deleted it.';
 
 create table merged_lead (
     company_id bigint not null,
@@ -34,12 +34,12 @@ create table merged_lead (
     create_timestamp timestamptz not null,
     primary key (company_id, id)
 );
-comment on table merged_lead is 'The ids of leads that were merged into others, which answer to them; never a chain: lead_id is no id of this table.';
+comment on table merged_lead is 'The ids of merged leads; each stands for the survivor lead_id. Never a chain: lead_id is no id of this table.';
 create index merged_lead_of_lead on merged_lead (company_id, lead_id);
 
-comment on table event is 'What happened to a lead, written with the change itself; nothing in it is ever changed but whose it is, by a merge.';
+comment on table event is 'Events of leads, written with the change that they record. Nothing in them is ever changed, except the lead, by a merge.';
 
--- What is large, or only ever shown with its lead, stays where it is: of a deleted lead, or of none.
+-- Files and calls of a deleted lead stay in their tables: files are large, and calls are shown with a lead only.
 alter table upload alter column lead_id drop not null, add column deleted_lead_id bigint;
 alter table call alter column lead_id drop not null, add column deleted_lead_id bigint;
 create index upload_of_deleted_lead on upload (company_id, deleted_lead_id) where deleted_lead_id is not null;

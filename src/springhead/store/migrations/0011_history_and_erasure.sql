@@ -12,21 +12,21 @@ create table erasure (
     done_timestamp timestamptz,
     primary key (company_id, id)
 );
-comment on table erasure is 'That a lead was erased: by whom, when, and how much of it there was; nothing of the person.';
-comment on column erasure.address_mark is 'HMAC-SHA256 of the normalised address with the company''s signing key, by which the same address is known again.';
-comment on column erasure.done_timestamp is 'When the last of it was gone: a long timeline goes in a pass.';
+comment on table erasure is 'The receipt of an erasure: the key that asked for it, the time, and the numbers of rows. Nothing about the person.';
+comment on column erasure.address_mark is 'HMAC-SHA256 of the normalised address with the company''s signing key, by which receipts of an address are found.';
+comment on column erasure.done_timestamp is 'The time at which the last row was deleted: a background job deletes a long timeline.';
 create index erasure_of_lead on erasure (company_id, lead_id);
 create index erasure_mark on erasure (company_id, address_mark);
 alter table erasure enable row level security, force row level security;
 create policy own on erasure using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 
--- What callers make keys of may be an address: from now on a key is kept as its hash.
+-- A caller's key may contain an email address, so from now on only its hash is stored.
 alter table idempotency no force row level security;
 update idempotency set key = encode(sha256(convert_to(key, 'UTF8')), 'hex');
 alter table idempotency force row level security;
 comment on column idempotency.key is 'SHA-256 of the caller''s key, in hex.';
 
--- By what leads are compared with each other, made when somebody asks for duplicates.
+-- Keys by which duplicates are found, made by the first search for duplicates.
 
 create table lead_key (
     company_id bigint not null,
@@ -35,7 +35,7 @@ create table lead_key (
     lead_id bigint not null,
     primary key (company_id, lead_id, kind, key)
 );
-comment on table lead_key is 'Leads that share a key may be one person; hashes, no data (model/duplicates.py).';
+comment on table lead_key is 'Leads that share a key may be the same person. Hashes only (model/leads/duplicates.py).';
 create index lead_key_shared on lead_key (company_id, kind, key) include (lead_id);
 
 create table lead_key_mark (
@@ -43,9 +43,9 @@ create table lead_key_mark (
     sequence bigint not null,
     filled_id bigint default 0
 );
-comment on table lead_key_mark is 'How far the keys of leads are made; a row from the first question on.';
-comment on column lead_key_mark.sequence is 'The number of the last change of the feed that the keys follow.';
-comment on column lead_key_mark.filled_id is 'The last lead that was read in the first round over all of them, null when that is done.';
+comment on table lead_key_mark is 'The progress of the keys of leads. A company has a row from its first search for duplicates on.';
+comment on column lead_key_mark.sequence is 'The number of the last change of the feed that the keys include.';
+comment on column lead_key_mark.filled_id is 'The last lead that the first scan of all leads has read; null when the scan is complete.';
 
 alter table lead_key enable row level security, force row level security;
 alter table lead_key_mark enable row level security, force row level security;
