@@ -118,7 +118,7 @@ async def convert_leads(
     return WriteResult.in_order(outcomes)
 
 
-class _Plan(msgspec.Struct):
+class _ConversionPlan(msgspec.Struct):
     """The conversion of one lead. `name` is the name of the account to find or create, `key` is its normalised form."""
 
     position: int
@@ -171,8 +171,10 @@ class _Conversion:
             self._outcomes[plan.position] = converted(plan.lead.id, plan.account_id, plan.opportunity_id)
         return self._outcomes
 
-    def _accept(self, plans: Sequence[_Plan], check: Callable[[_Plan], ApiError | None]) -> list[_Plan]:
-        accepted: list[_Plan] = []
+    def _accept(
+        self, plans: Sequence[_ConversionPlan], check: Callable[[_ConversionPlan], ApiError | None]
+    ) -> list[_ConversionPlan]:
+        accepted: list[_ConversionPlan] = []
         for plan in plans:
             error = check(plan)
             if error:
@@ -181,7 +183,7 @@ class _Conversion:
                 accepted.append(plan)
         return accepted
 
-    async def _plans(self, checked: CheckedObjects) -> list[_Plan]:
+    async def _plans(self, checked: CheckedObjects) -> list[_ConversionPlan]:
         """Returns a plan for each lead. Refuses unknown leads (404), and leads that an earlier object names (301)."""
         sent = [(record, email_key(record.emailAddress) if record.id is UNSET else "") for record in checked.valid]
         ids = [record.id for record, key in sent if not key]
@@ -189,7 +191,7 @@ class _Conversion:
         by_id = {lead.id: lead for lead in leads}
         await merged_ids.check_ids(self._tx, self._company_id, set(ids) - by_id.keys())
         by_key = {lead.email_key: lead for lead in leads}
-        plans: dict[int, _Plan] = {}
+        plans: dict[int, _ConversionPlan] = {}
         for (record, key), position in zip(sent, checked.positions, strict=True):
             lead = by_key.get(key) if key else by_id.get(record.id)
             if lead is None or lead.id in plans:
@@ -200,7 +202,7 @@ class _Conversion:
                 plans[lead.id] = _plan(position, record, lead)
         return list(plans.values())
 
-    async def _existing_references(self, plans: Sequence[_Plan]) -> ExistingIds:
+    async def _existing_references(self, plans: Sequence[_ConversionPlan]) -> ExistingIds:
         """Locks the objects to which the plans and their leads refer; returns the ids that exist."""
 
         def ids_of(name: str, own: Sequence[int | None]) -> set[int]:
@@ -216,7 +218,7 @@ class _Conversion:
             users=ids_of("ownerID", [plan.lead.owner_id for plan in plans]),
         )
 
-    def _check_references(self, plan: _Plan) -> UnknownReference | None:
+    def _check_references(self, plan: _ConversionPlan) -> UnknownReference | None:
         """Returns 303 if the plan names an object that the company does not have."""
         existing = {
             "accountID": self._existing.accounts,
@@ -231,7 +233,7 @@ class _Conversion:
         ]
         return unknown_references(unknown) if unknown else None
 
-    async def _name_accounts(self, plans: Sequence[_Plan]) -> None:
+    async def _name_accounts(self, plans: Sequence[_ConversionPlan]) -> None:
         """Looks up the accounts by name. A plan whose account does not exist gets the key of the name, but no id."""
         naming = [plan for plan in plans if plan.name is not None]
         names = list(dict.fromkeys(plan.name for plan in naming if plan.name is not None))
@@ -241,9 +243,9 @@ class _Conversion:
         for plan in naming:
             plan.key, plan.account_id = accounts[plan.name or ""]
 
-    async def _create_accounts(self, plans: Sequence[_Plan]) -> None:
+    async def _create_accounts(self, plans: Sequence[_ConversionPlan]) -> None:
         """Creates the missing accounts, one for each company name, with the owner of the first lead of that name."""
-        new: dict[str, _Plan] = {}
+        new: dict[str, _ConversionPlan] = {}
         for plan in plans:
             if plan.name is not None and plan.account_id is None:
                 new.setdefault(plan.key, plan)
@@ -261,7 +263,7 @@ class _Conversion:
         """Returns a reference of the lead if the object still exists, else None."""
         return reference if reference in existing_ids else None
 
-    async def _create_opportunities(self, plans: Sequence[_Plan]) -> None:
+    async def _create_opportunities(self, plans: Sequence[_ConversionPlan]) -> None:
         creating = [plan for plan in plans if plan.creates_opportunity]
         if not creating:
             return
@@ -274,7 +276,7 @@ class _Conversion:
         for plan, row in zip(creating, inserted, strict=True):
             plan.opportunity_id = row.id
 
-    def _opportunity(self, plan: _Plan) -> dict[str, Json]:
+    def _opportunity(self, plan: _ConversionPlan) -> dict[str, Json]:
         record, lead = plan.asked, plan.lead
         owner = self._if_exists(lead.owner_id, self._existing.users) if record.ownerID is UNSET else record.ownerID
         campaign = (
@@ -294,7 +296,7 @@ class _Conversion:
             "originatingLeadID": lead.id,
         }
 
-    async def _change_leads(self, plans: Sequence[_Plan]) -> None:
+    async def _change_leads(self, plans: Sequence[_ConversionPlan]) -> None:
         """Writes status and account of the leads, then updates links, events and filtered lists."""
         changes = [ConvertedLead(plan.lead.id, plan.account_id, plan.status) for plan in plans]
         changed = await conversion.update_leads(self._tx, self._company_id, changes)
@@ -305,10 +307,10 @@ class _Conversion:
         await filtered_lists.update_members(self._tx, self._company_id, self._fields, changed)
 
 
-def _plan(position: int, record: Any, lead: Candidate) -> _Plan:
+def _plan(position: int, record: Any, lead: Candidate) -> _ConversionPlan:
     asked = None if record.leadStatus is UNSET else record.leadStatus
     status = status_after(lead.status, asked, opportunity=record.opportunityName is not UNSET)
-    plan = _Plan(position, record, lead, status, lead.account_id)
+    plan = _ConversionPlan(position, record, lead, status, lead.account_id)
     if record.accountID is not UNSET:
         plan.account_id = record.accountID
     elif record.accountName is not UNSET:
@@ -318,18 +320,18 @@ def _plan(position: int, record: Any, lead: Candidate) -> _Plan:
     return plan
 
 
-def _check_company(plan: _Plan) -> InvalidParameters | None:
+def _check_company(plan: _ConversionPlan) -> InvalidParameters | None:
     if plan.name is None or plan.name:
         return None
     problem = CONVERSION.by_name["account"].problem("The lead has no companyName: send accountName or accountID")
     return InvalidParameters(problem)
 
 
-def _check_changes(plan: _Plan) -> NothingChanged | None:
+def _check_changes(plan: _ConversionPlan) -> NothingChanged | None:
     return None if plan.changes else NothingChanged()
 
 
-def _events(plan: _Plan) -> list[Event]:
+def _events(plan: _ConversionPlan) -> list[Event]:
     """Returns the event of the conversion, and an event for a new status."""
     lead, changed = plan.lead, dict[str, Json]()
     status_events: list[Event] = []

@@ -86,7 +86,9 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
         problems = {
             position: error for record, position in checked.with_positions() if (error := check_merge(record, fields))
         }
-        plans = [_Plan(position, record) for record, position in checked.with_positions() if position not in problems]
+        plans = [
+            _MergePlan(position, record) for record, position in checked.with_positions() if position not in problems
+        ]
         problems |= {plan.position: error for plan in plans if (error := plan.read_values(fields))}
         checked.refuse(problems)
         if checked.refusals:
@@ -104,7 +106,7 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
     return WriteResult.in_order(checked.refused_outcomes() | call_merges.outcomes)
 
 
-class _Plan:
+class _MergePlan:
     """The merge of one object: the surviving lead, the merged leads, and the leads whose values are taken."""
 
     def __init__(self, position: int, asked: Any) -> None:
@@ -154,15 +156,15 @@ class _Merging:
         self.outcomes: dict[int, Outcome] = {}
         self.jobs_pending = False
 
-    async def run(self, remaining: Sequence[_Plan]) -> None:
+    async def run(self, remaining: Sequence[_MergePlan]) -> None:
         """Merges in rounds. In each round, no lead belongs to two objects."""
         await recycling.lock_recycling(self._tx, self._company_id)
         while remaining:
             asked = {lead_id for plan in remaining for lead_id in (plan.asked.id, *plan.asked.mergeIDs)}
             survivors = await ids.resolve(self._tx, self._company_id, asked)
             seen: set[int] = set()
-            now: list[_Plan] = []
-            later: list[_Plan] = []
+            now: list[_MergePlan] = []
+            later: list[_MergePlan] = []
             for plan in remaining:
                 error = plan.resolve(survivors)
                 if error and not plan.leads & seen:
@@ -173,7 +175,7 @@ class _Merging:
             await self._round(now)
             remaining = later
 
-    async def _round(self, plans: Sequence[_Plan]) -> None:
+    async def _round(self, plans: Sequence[_MergePlan]) -> None:
         merged_leads = {lead_id for plan in plans for lead_id in plan.merged}
         leads = await merging.lock_leads(
             self._tx, self._company_id, merged_leads | {plan.survivor for plan in plans}, merged_leads
@@ -190,7 +192,7 @@ class _Merging:
             self.jobs_pending = await merge or self.jobs_pending
         self.outcomes |= {plan.position: succeeded(plan.survivor) for plan in accepted}
 
-    async def _existing(self, plans: Sequence[_Plan], leads: Mapping[int, Lead]) -> Mapping[str, set[int]]:
+    async def _existing(self, plans: Sequence[_MergePlan], leads: Mapping[int, Lead]) -> Mapping[str, set[int]]:
         """Locks the objects to which the merged leads and sent values refer; returns the ids that exist."""
         wanted = {
             column: {leads[lead_id][column] for plan in plans for lead_id in plan.merged} for column in REFERENCES
@@ -201,7 +203,7 @@ class _Merging:
             self._tx, self._company_id, {column: ids_of_column - {None} for column, ids_of_column in wanted.items()}
         )
 
-    def _merge(self, plan: _Plan, leads: Mapping[int, Lead], existing: Mapping[str, set[int]]) -> Merge:
+    def _merge(self, plan: _MergePlan, leads: Mapping[int, Lead], existing: Mapping[str, set[int]]) -> Merge:
         for lead_id in plan.merged:
             for column in REFERENCES:
                 if leads[lead_id][column] not in existing.get(column, ()):
@@ -215,7 +217,7 @@ class _Merging:
         return Merge(lead, plan.merged)
 
     async def _refusals(
-        self, plans: Sequence[_Plan], merges: Mapping[int, Merge], existing: Mapping[str, set[int]]
+        self, plans: Sequence[_MergePlan], merges: Mapping[int, Merge], existing: Mapping[str, set[int]]
     ) -> dict[int, ApiError]:
         """Returns 303 if a value names a missing object, and 301 if another lead has the address or a unique value."""
         keys = {plan.position: merges[plan.position].lead["email_key"] for plan in plans if self._changes_address(plan)}
@@ -243,5 +245,5 @@ class _Merging:
         return refusals
 
     @staticmethod
-    def _changes_address(plan: _Plan) -> bool:
+    def _changes_address(plan: _MergePlan) -> bool:
         return _ADDRESS.name in plan.values or plan.value_sources.get(_ADDRESS.name, plan.survivor) != plan.survivor
