@@ -1,4 +1,4 @@
-"""Parameters for keys, ids, texts and sort orders: those of reads that are not a filter over columns (Where)."""
+"""Parameters of reads: keys, ids, texts and sort orders. Filters by columns (Where) are in `params.py`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast

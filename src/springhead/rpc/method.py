@@ -116,7 +116,7 @@ class Reads(msgspec.Struct, frozen=True):
 
     @property
     def samples(self) -> Mapping[str, Json]:
-        """Examples of the members beside the rows."""
+        """Examples of the further members of the result."""
         return {name: schema.get("example") for name, schema in self.extra.items() if isinstance(schema, dict)}
 
 

@@ -11,7 +11,7 @@ CLICK, OPEN, UNSUBSCRIBE = "click", "open", "unsubscribe"
 """The purposes of signed links."""
 
 OPENED, CLICKED, VISITED = "emailOpened", "emailClick", "emailVisit"
-"""The event sources. The source of an unsubscription is that of the lead's change (model/leads/leads.py)."""
+"""The event sources. The event of an unsubscription has the source of the lead's change (model/leads/leads.py)."""
 
 LINK_LENGTH = 2_000
 

@@ -107,6 +107,6 @@ ERASURE = Noun(
 def address_hash(key: bytes, email_key: str) -> bytes:
     """Returns the hash of an email address for the receipt of its erasure.
 
-    Without the company's key nobody can check which address the hash is of.
+    Only somebody who has the company's key can check whether it is the hash of a certain address.
     """
     return hmac.digest(key, b"erasure\0" + email_key.encode(), "sha256")

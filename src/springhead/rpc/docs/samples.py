@@ -141,7 +141,7 @@ def _plausible(name: str, value: object, ids: "count[int]", *, reads: bool) -> J
 
 
 def _last_id(example: Example, method: Method[Any]) -> int:
-    """Returns the id for `{id}`: that of the last object which an earlier call of the example creates."""
+    """Returns the id for `{id}`: the id of the last object that the earlier calls of the example create."""
     earlier = (REGISTRY[call.method] for call in reversed(example.given) if call.method in REGISTRY)
     creates = (call for call in earlier if isinstance(call.result, Writes) and call.result.key == "creates")
     return _first_id(next(creates, method))
