@@ -1,7 +1,9 @@
 """searchLeads: finds leads by a filter and by words in their texts, sorted, with a cursor. Our addition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
+
+import msgspec
 
 from springhead.methods import reads
 from springhead.methods.examples import GIVEN_LEAD
@@ -17,6 +19,7 @@ from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, LimitOrOffset, Names
 from springhead.store.database.pool import TookTooLong
 from springhead.store.leads.search import SECONDS, Query, Search
+from springhead.store.nouns.reads import Rows
 
 DEFAULT = 50
 """The limit if the call does not send one."""
@@ -92,48 +95,90 @@ async def search_leads(
     leads are created, changed and deleted: a lead that keeps its position is returned once. With `total` 1, the answer
     has the number of leads, up to 10,000. A search that takes longer than three seconds is refused with 205.
     """
-    words = search.words(text)
-    if len(words) > search.WORDS_MAX:
-        raise InvalidParameters(Problem(param="text", message=f"Expected at most {search.WORDS_MAX} words"))
+    words = _words(text)
     async with context.tx() as tx:
         field_set = await context.fields(tx)
-        columns = search.search_fields(field_set)
         try:
-            lead_filter = filters.parse(filter, columns, zone=context.zone) if filter else None
-            keys = _keys(sort or [], field_set)
+            query = _query(context, field_set, filter, words, sort or [], only_active=not inactive)
         except InvalidParameters:
             await context.verify(tx, field_set)
             raise
         select = await reads.select(context, tx, LEAD, field_set, fields)
         fingerprint = search.fingerprint(
-            filters.to_json(lead_filter) if lead_filter else None, words, [list(key) for key in sort or []], inactive
+            filters.to_json(query.filter) if query.filter else None, words, [list(key) for key in sort or []], inactive
         )
-        ranked = bool(words) and not sort
-        start = _start(cursor, fingerprint, None if ranked else keys)
-        query = Query(
-            filter=lead_filter, columns=columns, words=words, keys=keys, only_active=not inactive, ranked=ranked
-        )
+        start = _start(cursor, fingerprint, None if query.ranked else query.keys)
         leads_search = Search(tx, context.company.id, select, query, zone=context.zone_name, version=field_set.version)
-        typos = start.typos if start else False
-        after = start.values if start else None
         try:
-            rows, positions = await leads_search.find(typos=typos, after=after, limit=limit + 1)
-            if not rows:
-                await context.verify(tx, field_set)
-            if not rows and not start and any(search.typo_pattern(word) for word in words):
-                typos = True
-                rows, positions = await leads_search.find(typos=True, after=None, limit=limit + 1)
-            count = await leads_search.count(typos=typos) if total else None
+            page = await _page(leads_search, query, start, limit, verify=lambda: context.verify(tx, field_set))
+            count = await leads_search.count(typos=page.typos) if total else None
         except TookTooLong:
             message = f"The search takes longer than {SECONDS:.0f} seconds: use a filter that matches fewer leads"
             raise InvalidParameters(Problem(param="filter", message=message)) from None
+    return ReadResult(page.rows, extra=_extra(page, fingerprint, count))
+
+
+def _words(text: str) -> Sequence[str]:
+    words = search.words(text)
+    if len(words) > search.WORDS_MAX:
+        raise InvalidParameters(Problem(param="text", message=f"Expected at most {search.WORDS_MAX} words"))
+    return words
+
+
+def _query(
+    context: Context,
+    field_set: FieldSet,
+    filter: Mapping[str, Json] | None,
+    words: Sequence[str],
+    sort: Sequence[tuple[str, bool]],
+    *,
+    only_active: bool,
+) -> Query:
+    """The parameters of the call as a query. Raises InvalidParameters, also for fields that have just been created."""
+    columns = search.search_fields(field_set)
+    return Query(
+        filter=filters.parse(filter, columns, zone=context.zone) if filter else None,
+        columns=columns,
+        words=words,
+        keys=_keys(sort, field_set),
+        only_active=only_active,
+        ranked=bool(words) and not sort,
+    )
+
+
+class _Page(msgspec.Struct, frozen=True):
+    """A page of a search. `end` is its last position if other leads follow; `typos` says that words may have typos."""
+
+    rows: Rows
+    end: Cursor | None
+    typos: bool
+
+
+async def _page(
+    leads_search: Search, query: Query, start: Cursor | None, limit: int, *, verify: Callable[[], Awaitable[None]]
+) -> _Page:
+    """Finds a page. If a new search finds nothing, searches again for words with typos.
+
+    `verify` starts the call again if the fields have changed, which is another reason to find nothing.
+    """
+    typos = start.typos if start else False
+    rows, positions = await leads_search.find(typos=typos, after=start.values if start else None, limit=limit + 1)
+    if not rows:
+        await verify()
+    if not rows and not start and any(search.typo_pattern(word) for word in query.words):
+        typos = True
+        rows, positions = await leads_search.find(typos=True, after=None, limit=limit + 1)
     more = limit > 0 and len(rows) > limit
-    extra: dict[str, Json] = {
-        "cursor": search.encode_cursor(Cursor(typos, tuple(positions[limit - 1])), fingerprint) if more else None,
+    return _Page(rows[:limit], Cursor(typos, tuple(positions[limit - 1])) if more else None, typos)
+
+
+def _extra(page: _Page, fingerprint: str, count: int | None) -> Mapping[str, Json]:
+    """The values of `_EXTRA`. The count of a search stops after TOTAL_MAX leads."""
+    return {
+        "cursor": search.encode_cursor(page.end, fingerprint) if page.end else None,
         "total": None if count is None else min(count, search.TOTAL_MAX),
         "totalIsExact": None if count is None else count <= search.TOTAL_MAX,
     }
-    return ReadResult(rows[:limit], extra=extra)
 
 
 def _keys(sort: Sequence[tuple[str, bool]], field_set: FieldSet) -> list[SortKey]:

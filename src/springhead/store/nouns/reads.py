@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
+import asyncpg
+
 from springhead.model.kit.columns import Column, Noun
 from springhead.model.kit.errors import Json
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
-from springhead.store.database.sql import statement
+from springhead.store.database.sql import Statement, statement
 from springhead.store.nouns import paging
 from springhead.store.nouns.paging import PageStarts
 from springhead.store.nouns.where import WhereClause
@@ -92,52 +94,49 @@ async def page(
     `condition` is further SQL on `l`, the same for all pages of a listing. With `ahead`, returns one row more if other
     rows follow the page.
     """
-    noun = select.noun
-    listing = paging.listing(company_id, noun.name, filters, condition)
+    listing = paging.listing(company_id, select.noun.name, filters, condition)
     start = page_starts.find(listing, offset) if offset else None
-    where = WhereClause(noun, filters, first=7)
-    matching = f"l.company_id = $1 and {select.active} and {condition} and {where.condition}"
-    generation = f"coalesce((select generation from shift where company_id = $1 and noun = '{noun.table}'), 0)"
-    begin = (
-        f"l.id > $5 and {generation} = $6"
-        if start
-        else f"""l.id >= (select l.id from {noun.table} l where {matching} order by l.id limit 1 offset $5)
+    where = WhereClause(select.noun, filters, first=7)
+    records: list[asyncpg.Record] = []
+
+    async def read(begin: str, *position: int | None) -> list[asyncpg.Record]:
+        query = _page_query(select, f"{condition} and {where.condition}", begin)
+        return await tx.rows(query, company_id, zone, version, limit + ahead, *position, *where.parameters)
+
+    if start:
+        records = await read(_AFTER_START, start.after, start.generation)
+        if not records:
+            page_starts.forget(listing, offset)
+    if not records:
+        records = await read(_AT_OFFSET if offset else _FIRST, offset, None)
+    rows = [dict(record) for record in records]
+    ids = [(row.pop("#id"), row.pop("#generation")) for row in rows]
+    _remember(page_starts, listing, offset, ids[:limit])
+    return rows
+
+
+_AFTER_START = "l.id > $5 and {generation} = $6"
+_AT_OFFSET = """l.id >= (select l.id from {table} l where {matching} order by l.id limit 1 offset $5)
             and $6::bigint is null"""
-        if offset
-        else "$5 = 0 and $6::bigint is null"
-    )
-    query = statement(
+_FIRST = "$5 = 0 and $6::bigint is null"
+"""Where a page begins: after a remembered start of the same generation, at an offset, or with the first row."""
+
+
+def _page_query(select: Select, condition: str, begin: str) -> Statement:
+    table = select.noun.table
+    matching = f"l.company_id = $1 and {select.active} and {condition}"
+    generation = f"coalesce((select generation from shift where company_id = $1 and noun = '{table}'), 0)"
+    return statement(
         f"""
         select {select.list},
             case when l.create_timestamp < now() - interval '{paging.SETTLED_SECONDS} seconds'
                 then {generation} end as "#generation", l.id as "#id"
         from {select.source}
-        where {select.guard} and {matching} and {begin}
+        where {select.guard} and {matching} and {begin.format(table=table, matching=matching, generation=generation)}
         order by l.id
         limit $4
         """
     )
-    position: tuple[int, int | None] = (start.after, start.generation) if start else (offset, None)
-    records = await tx.rows(query, company_id, zone, version, limit + ahead, *position, *where.parameters)
-    if start and not records:
-        page_starts.forget(listing, offset)
-        return await page(
-            tx,
-            company_id,
-            select,
-            filters,
-            page_starts,
-            zone=zone,
-            version=version,
-            limit=limit,
-            offset=offset,
-            condition=condition,
-            ahead=ahead,
-        )
-    rows = [dict(record) for record in records]
-    ids = [(row.pop("#id"), row.pop("#generation")) for row in rows]
-    _remember(page_starts, listing, offset, ids[:limit])
-    return rows
 
 
 def _remember(

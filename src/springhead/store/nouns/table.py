@@ -226,20 +226,6 @@ class Table:
         before, after = ", ".join(f"l.{name}" for name, _ in sets), ", ".join(value for _, value in sets)
         if keyed:
             sets.append((keyed.key_sql or "", f"coalesce(s.normal_key, l.{keyed.key_sql})"))
-        by_key = f"""
-                union all
-                select s.position, l.id from sent s
-                join {noun.table} l on l.company_id = $1 and l.{keyed.key_sql} = s.normal_key
-                    and l.{keyed.key_sql} = any(array(select normal_key from sent where id is null))
-                where s.id is null""" if keyed else ""  # fmt: skip
-        taken = (
-            f"""s.id is not null and s.normal_key is not null and exists (
-                    select from {noun.table} o
-                    where o.company_id = $1 and o.{keyed.key_sql} = s.normal_key and o.id <> s.id
-                )"""
-            if keyed
-            else "false"
-        )
         return statement(
             f"""
             with sent as materialized (
@@ -248,7 +234,9 @@ class Table:
             meant as materialized (  -- the row that each object means, by key when it has no id
                 select s.position, l.id from sent s
                 join {noun.table} l on l.company_id = $1 and l.id = s.id
-                    and l.id = any(array(select id from sent))  -- so that no plan reads all rows of the company{by_key}
+                    and l.id = any(array(select id from sent))  -- so that no plan reads all rows of the company{
+                self._meant_by_key()
+            }
             ),
             first as materialized (  -- a statement changes a row once; further objects for it wait for the next round
                 select distinct on (id) id, position from meant order by id, position
@@ -261,7 +249,7 @@ class Table:
             judged as materialized (
                 select s.position, f.id, f.position is not null as first, k.id is not null as locked,
                     {self._unknown()} as unknown,
-                    {taken} as taken
+                    {self._taken()} as taken
                 from sent s
                 left join first f on f.position = s.position
                 left join locked k on k.id = f.id
@@ -282,6 +270,24 @@ class Table:
             order by s.position
             """
         )
+
+    def _meant_by_key(self) -> str:
+        """Returns the rows that objects without an id mean by their key, if the noun has one, for a union."""
+        table, keyed = self.noun.table, self.noun.key_column
+        return f"""
+                union all
+                select s.position, l.id from sent s
+                join {table} l on l.company_id = $1 and l.{keyed.key_sql} = s.normal_key
+                    and l.{keyed.key_sql} = any(array(select normal_key from sent where id is null))
+                where s.id is null""" if keyed else ""  # fmt: skip
+
+    def _taken(self) -> str:
+        """Returns a condition: the object `s` gives its row the key of another row."""
+        table, keyed = self.noun.table, self.noun.key_column
+        return f"""s.id is not null and s.normal_key is not null and exists (
+                    select from {table} o
+                    where o.company_id = $1 and o.{keyed.key_sql} = s.normal_key and o.id <> s.id
+                )""" if keyed else "false"  # fmt: skip
 
     def _moves(self) -> str:
         """Returns a condition: the object may move its row from one page of a read to another."""
