@@ -427,5 +427,5 @@ def eventually(check: Callable[[], bool], *, seconds: float = 60.0) -> None:
     watch = Stopwatch()
     while not check():
         late = time.monotonic() - watch.begun > seconds
-        assert not late or watch.seconds < seconds, "it did not come true in time"
+        assert not late or watch.seconds < seconds, "the condition did not become true in time"
         time.sleep(0.02)

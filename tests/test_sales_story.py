@@ -96,7 +96,9 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     )
     lead = company.lead(ada)
     assert (lead["leadStatus"], lead["isContact"], lead["isCustomer"]) == ("contactWithOpp", "1", "0")
-    assert company.code("updateLeads", {"id": ada, "leadStatus": "qualified"}) == 302, "it follows from the opportunity"
+    assert company.code("updateLeads", {"id": ada, "leadStatus": "qualified"}) == 302, (
+        "the status follows from the opportunity"
+    )
     link = company.envelope("getOpportunityLeads", {"where": {"leadID": ada}})["result"]["getWhereopportunityLeads"]
     assert [row["opportunityID"] for row in link] == [str(sale)]
     done(company, "updateNotes", {"id": note, "whatID": sale, "whatType": "opportunity", "pinned": 1})

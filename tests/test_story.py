@@ -210,7 +210,7 @@ def test_the_first_company_has_the_vendors_limits_and_its_eleventh_call_in_a_sec
         assert (refusal["code"], refusal["message"]) == (107, "Exceeded per second method call limit")
         assert 0 < refusal["data"]["retryAfter"] <= 1
     time.sleep(1.05)
-    assert [_refusal(company) for _ in range(5)] == [None] * 5, "a second later it goes on"
+    assert [_refusal(company) for _ in range(5)] == [None] * 5, "a second later calls are allowed again"
     company.close()
 
 

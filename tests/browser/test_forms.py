@@ -122,7 +122,7 @@ def test_views_before_and_after_a_submit_are_on_one_timeline(
     }
     assert lead["firstName"] == "Ann <b>"
     assert len(company.call("getListMembers", where={"id": list_id})) == 1
-    assert errors(fresh) == [], "nothing that the site's policy forbids"
+    assert errors(fresh) == [], "no violation of the site's Content-Security-Policy"
 
 
 def test_an_embedded_form_shows_errors_at_their_fields_and_keeps_the_input(

@@ -101,7 +101,7 @@ def test_an_existing_cookie_is_kept(browser: webdriver.Chrome, site: Callable[..
     kept = cookie(browser)
     assert kept is not None
     assert kept["value"] == ANN.replace("|", "%7C")
-    assert "expiry" not in kept, "not prolonged either"
+    assert "expiry" not in kept, "its expiry is unchanged"
 
 
 def test_pages_that_change_their_url_by_script_are_reported(

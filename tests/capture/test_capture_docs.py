@@ -83,7 +83,7 @@ def test_the_numbers_of_the_page_are_the_servers() -> None:
     assert f"Up to {sites.PATTERNS_MAX} patterns of {sites.PATTERN_LENGTH} characters" in FLAT
     assert f"more than {background_jobs.STEP_ROWS:,} views" in FLAT
     assert intake.FLUSH_SECONDS <= 0.25
-    assert store_sites.KEPT_SECONDS == 2, "a changed setting holds for what comes two seconds later"
+    assert store_sites.KEPT_SECONDS == 2, "a changed setting applies two seconds later"
 
 
 def test_the_proxy_examples_of_the_guide_forward_all_public_paths() -> None:

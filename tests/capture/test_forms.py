@@ -72,7 +72,7 @@ def test_a_submit_never_resubscribes_a_lead_and_activates_an_inactive_one(public
     assert company.lead(away)["isUnsubscribed"] == "1"
     assert company.lead(gone)["active"] == "1"
     members = company.call("getListMembers", where={"id": list_id})
-    assert [member["leadID"] for member in members] == [str(gone)], "who is unsubscribed stays removed"
+    assert [member["leadID"] for member in members] == [str(gone)], "an unsubscribed member stays removed"
     assert len(form.submits()) == 2
 
 

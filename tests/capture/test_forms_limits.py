@@ -175,7 +175,7 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
     assert len(acknowledged) > 20
     assert acknowledged - stored.keys() == set()
     assert stored.keys() - asked == set()
-    assert set(stored.values()) == {1}, "a lead without its event, or with two, is a half"
+    assert set(stored.values()) == {1}, "every lead has exactly one event"
     print(f"{len(acknowledged)} acknowledged, {len(stored)} stored, 3 kills")
     public.close()
     company.close()

@@ -92,7 +92,7 @@ def test_all_servers_share_the_minute_of_a_click(public: Public) -> None:
     site = email_links.site_token(token)
     link = SignedLink(lead_id=message.lead, url=SPRING)
     twin = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
-    assert twin == token, "the same token, since the same is signed"
+    assert twin == token, "the same token for the same parts"
 
     async def again(database: Database) -> None:
         async with database.company(public.company.id) as tx, tx.atomic():

@@ -15,9 +15,9 @@ def test_the_script_is_small_and_loads_nothing_else(public: Public) -> None:
     assert script.headers["content-encoding"] == "gzip"
     assert len(script.body) < 4_096
     text = gzip.decompress(script.body).decode()
-    assert len(text) > 1_000, "what is delivered is the source, to be read by whoever wants to"
+    assert len(text) > 1_000, "the served script is the readable source"
     assert not re.search(r"\beval\b|new Function|innerHTML|document\.write|\.style\b|import\(", text), (
-        "CSP refuses these"
+        "a CSP forbids these"
     )
 
 

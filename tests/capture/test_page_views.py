@@ -129,7 +129,7 @@ def test_the_network_of_an_ip_address_is_stored_if_the_site_is_set_so(public: Pu
 
     eventually(lambda: len(public.views()) == 1)
     network = public.views()[0]["data"]["network"]
-    assert network == "127.0.0.0/24", "nobody but a trusted proxy may say whom it speaks for"
+    assert network == "127.0.0.0/24", "only a trusted proxy may give the visitor's address"
 
 
 def test_a_trusted_proxy_gives_the_address_of_the_visitor(tmp_path: Path) -> None:

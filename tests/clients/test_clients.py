@@ -1,7 +1,7 @@
 """Small clients, written as people write them for the vendor's API, against the running server.
 
-They are told the address and the credentials and nothing else; each does create, 301, getLeads by email, updateLeads,
-paging, getFields, deleteLeads, by what such clients rely on (docs/wire/clients.md), and prints ok.
+They get only the address and the credentials. Each does create, 301, getLeads by email, updateLeads,
+paging, getFields and deleteLeads as such clients do (docs/wire/clients.md), and prints ok.
 """
 
 import os

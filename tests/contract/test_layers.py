@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "methods": {"model", "store", "rpc"},
     "jobs": {"model", "store"},
     "delivery": {"model", "store"},
-    "wire.http": {"settings"},  # HTTP without the API: the API and the public pages stand on the same one
+    "wire.http": {"settings"},  # HTTP without the API: the API and the public pages share it
     "capture": {"model", "store", "rpc", "methods", "settings", "wire.http"},
     "wire": {"model", "store", "rpc", "jobs", "settings", "wire.http"},
     "app": {"model", "store", "rpc", "methods", "settings", "capture", "jobs", "delivery", "wire", "wire.http"},
@@ -48,7 +48,7 @@ def room(module: str) -> str:
 
 
 def imports(module: str, source: str, modules: AbstractSet[str], *, package: bool = False) -> set[str]:
-    """The modules of ours that this source imports, wherever in it the import stands."""
+    """The modules of springhead that this source imports, in any position and spelling."""
     imported: set[str] = set()
     here = module.split(".") if package else module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):

@@ -239,8 +239,8 @@ def test_a_method_declares_exactly_the_errors_that_occur(method: Method[Any], co
         seen |= codes(company.envelope(method.name, filled(params, made)))
 
     declared = {error.code for error in method.errors}
-    assert declared - seen == set(), "declared, and nothing here provokes it: say how in MORE"
-    assert seen - declared == set(), "it happens, and the method does not declare it"
+    assert declared - seen == set(), "declared, but no call here causes it: add one to MORE"
+    assert seen - declared == set(), "it occurs, but the method does not declare it"
 
 
 def codes(answer: dict[str, Any]) -> set[int]:

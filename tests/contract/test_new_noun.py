@@ -32,4 +32,4 @@ def test_a_noun_made_by_the_four_steps_is_tried_like_every_other() -> None:
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-2000:]
     passed = re.search(r"(\d+) passed", run.stdout)
     assert passed, run.stdout
-    assert int(passed[1]) > 60, "fewer than every noun has"
+    assert int(passed[1]) > 60, "fewer tests than every noun has"

@@ -1,4 +1,4 @@
-"""All personal data of a lead stands in one list (store/lifecycle/personal_data.py); nouns that name leads join it."""
+"""One list has all personal data of leads (store/lifecycle/personal_data.py), also of nouns that refer to leads."""
 
 import re
 
@@ -23,7 +23,7 @@ WITHOUT_LEADS = {*NO_PERSONAL_DATA, *WRITTEN_NOUNS} - {data.noun.table for data 
 
 
 def columns(server: Server) -> dict[str, set[str]]:
-    """The columns of every table that holds data of a company, and of the company itself."""
+    """The columns of the table company and of every table with data of a company."""
     rows = sql(
         server.dsn,
         """
@@ -48,7 +48,7 @@ def test_every_table_is_declared_with_or_without_personal_data(server: Server) -
 
 def test_a_table_without_personal_data_has_no_column_that_names_a_lead(server: Server) -> None:
     for table, names in columns(server).items():
-        if table in WITHOUT_LEADS and table != "change":  # whose ids are those of events that are gone
+        if table in WITHOUT_LEADS and table != "change":  # its ids are those of deleted events
             assert not {name for name in names if re.search("lead_ids?$|^wh[ao]t?_id$|^tracking_id$", name)}, table
 
 

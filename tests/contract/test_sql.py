@@ -110,7 +110,7 @@ def test_foreign_keys_of_company_data_begin_with_company_id_and_set_nothing_null
 
 def test_row_level_security_applies_to_every_table_of_company_data_and_its_owner(server: Server) -> None:
     for table in _data(server):
-        assert table["walled"], f"{table['name']} lacks row-level security, or its owner is let past it"
+        assert table["walled"], f"{table['name']} lacks row-level security, or its owner can bypass it"
         policies = sql(
             server.dsn,
             "select polpermissive, polcmd::text, pg_get_expr(polqual, polrelid) as uses from pg_policy"

@@ -41,7 +41,7 @@ def network(process: int | str) -> Path:
 
 @contextmanager
 def neighbour() -> Generator[None]:
-    """A receiver on a machine beside this one: another network, and a cable between the two."""
+    """A receiver on another machine: another network namespace, linked to this one."""
     process = subprocess.Popen(["unshare", "--net", sys.executable, "-c", NEIGHBOUR], cwd=Path(__file__).parents[1])
     try:
         until(lambda: network(process.pid) != network("self"))

@@ -90,7 +90,7 @@ def test_a_call_of_500_leads_is_one_post(mine: Callable[..., Company], receiver:
     assert sorted(int(lead["id"]) for lead in created.json()["leads"]) == ids
     assert len(created.json()["changes"]) == 500
     assert sorted(int(lead["id"]) for lead in updated.json()["leads"]) == ids
-    assert len(updated.json()["changes"]) == 1_000, "what was changed, and that they unsubscribed"
+    assert len(updated.json()["changes"]) == 1_000, "the change, and the unsubscription"
 
 
 def test_changes_during_a_push_are_sent_together_with_each_lead_once(
@@ -170,7 +170,7 @@ def test_only_the_kinds_asked_for_are_pushed(mine: Callable[..., Company], recei
     (lead,) = company.create({})
     company.call("updateLeads", objects=[{"id": lead, "title": "x"}])
     caught_up(company, made)
-    assert receiver.posts == [], "a batch in which nothing concerns the receiver is not sent"
+    assert receiver.posts == [], "a batch without a matching change is not sent"
     company.call("deleteLeads", objects=[{"id": lead}])
 
     receiver.wait(1)

@@ -120,7 +120,7 @@ class Client(threading.Thread):
                     return
                 connection.close()
                 time.sleep(0.02)
-        except Exception as cause:  # noqa: BLE001 - told by the check
+        except Exception as cause:  # noqa: BLE001 - the check reports it
             self._book.wrong.append(repr(cause))
         finally:
             connection.close()

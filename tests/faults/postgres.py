@@ -70,7 +70,7 @@ class Postgres:
         while True:
             try:
                 sql(self.admin, "select 1")
-            except Exception:  # noqa: BLE001 - whatever it says while it starts
+            except Exception:  # noqa: BLE001 - any error while it starts
                 assert time.monotonic() < end, self._log.read_text()[-3000:]
                 time.sleep(0.05)
             else:

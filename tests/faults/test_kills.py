@@ -50,9 +50,9 @@ def test_a_killed_server_loses_nothing_and_starts_again_by_itself(tmp_path: Path
         server = Server(data, "--no-limits")
         starts.append(time.monotonic() - begun)
         postmasters = [backend for backend in backends(data / "postgres") if backend.ppid() == server.process.pid]
-        assert len(postmasters) == 1, "the server's own"
+        assert len(postmasters) == 1, "one child of the server"
         families = {backend.ppid() for backend in backends(data / "postgres")}
-        assert families == {server.process.pid, postmasters[0].pid}, "and no orphan beside it"
+        assert families == {server.process.pid, postmasters[0].pid}, "and no orphan"
     (company,) = sql(server.dsn, "select id from company")
     book.check(server.dsn, company["id"])
     assert server.stop() == 0
@@ -91,7 +91,7 @@ def test_a_killed_postgresql_fails_calls_only_while_it_is_away(own: Server, vict
     apart = [began for began, end in book.failed if not any(begun <= end and began <= over for begun, over in away)]
     late = Counter(sum(over < began for _, over in away) for began in apart)
     assert not late[0]
-    assert max(late.values(), default=0) <= len(running), f"began and failed while PostgreSQL was there: {late}"
+    assert max(late.values(), default=0) <= len(running), f"calls that failed while PostgreSQL was running: {late}"
 
 
 def is_client(process: psutil.Process) -> bool:
@@ -106,7 +106,7 @@ def checkpointer(server: Server) -> int | None:
     dsn = (running_dsn(server.data) or "").replace("springhead@/springhead", "postgres@/postgres")
     try:
         (row,) = sql(dsn, "select pid from pg_stat_activity where backend_type = 'checkpointer'")
-    except Exception:  # noqa: BLE001 - whatever a PostgreSQL says that starts or ends
+    except Exception:  # noqa: BLE001 - any error of a PostgreSQL that starts or ends
         time.sleep(0.01)
         return None
     return row["pid"]
@@ -129,7 +129,7 @@ def test_sigterm_lets_calls_in_flight_finish(tmp_path: Path) -> None:
     (company,) = sql(server.dsn, "select id from company")
     book.check(server.dsn, company["id"])
     assert not [batch for batch in book.batches if batch.unknown and in_store(server, company["id"], batch.unknown)], (
-        "what was done was answered"
+        "every executed call was answered"
     )
     assert server.stop() == 0
 

@@ -133,7 +133,7 @@ def test_random_merges_deletions_and_restores_leave_everything_right(company: Co
 
     assert len(answers) == WORKERS * CALLS
     whole = [answer["error"] for answer in answers if answer["result"] is None]
-    assert whole == [], "no call is refused as a whole, whatever happens beside it"
+    assert whole == [], "no call is refused because of concurrent ones"
     codes = Counter(error["code"] for answer in answers for error in answer["error"])
     assert set(codes) <= {213, 214, 301, 302, 303, 404}, codes
     assert sum(len(answer["result"].get("merges", ())) for answer in answers) > 30
@@ -141,5 +141,5 @@ def test_random_merges_deletions_and_restores_leave_everything_right(company: Co
         assert rows(company, query) == [], what
     everyone = rows(company, "select id from lead union all select id from deleted_lead order by id")
     made = rows(company, "select distinct lead_id from event where event_source = 'leadCreation' order by lead_id")
-    assert everyone == made, "each lead that was ever made is there, or in the bin"
+    assert everyone == made, "each created lead exists or is in the recycle bin"
     assert len(rows(company, "select from merged_lead")) > 5

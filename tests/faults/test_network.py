@@ -192,7 +192,7 @@ def test_a_restart_of_the_database_fails_calls_only_while_it_lasts(
         back.append(time.monotonic())
         answered.wait(3)
         late = [began for began in failures if began > back[-1]]
-        assert len(late) <= 1, "a call takes at most one connection whose end was not noticed"
+        assert len(late) <= 1, "a call meets at most one connection whose end was not noticed"
     over.set()
     thread.join(20)
     assert not wrong, wrong[:3]

@@ -49,7 +49,7 @@ def test_views_that_come_while_the_database_is_away_are_written_when_it_is_back(
     setattr(line, fault, False)
     line.reset_all()
 
-    assert taken == 60, "the site was known: it is taken as it was"
+    assert taken == 60, "the cached site is used"
     eventually(lambda: written(public, f"{fault}.while") >= taken)
     # A statement without an answer is repeated, although it may have been executed.
     assert fault == "hole" or written(public, f"{fault}.while") == taken

@@ -60,7 +60,7 @@ def check(posts: list[Post], dsn: str, company_id: int) -> Counter[str]:
         upto = max(upto, sequences[-1])
         seen.update(sequences)
         newest |= {lead["id"]: lead for lead in body["leads"]}
-    assert upto == last, f"{last - upto} changes never came"
+    assert upto == last, f"{last - upto} changes never arrived"
     stored = {
         str(row["id"]): row["title"]
         for row in sql(dsn, "select id, title from lead where company_id = $1", company_id, company_id=company_id)

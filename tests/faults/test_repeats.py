@@ -64,7 +64,7 @@ def test_a_write_that_is_repeated_until_it_is_answered_is_done_once_despite_kill
     stored: dict[str, list[int]] = {}
     for row in rows:
         stored.setdefault(row["account_name"], []).append(row["id"])
-    assert stored == answers, "each call once, and as it was answered"
+    assert stored == answers, "each call is done once, as its answer says"
     assert repeated
     print(f"{KILLS} kills: {len(answers)} calls of 100 accounts, {len(repeated)} sent again, none lost, none doubled")
 

@@ -85,7 +85,7 @@ def test_readers_that_stop_reading_use_no_connections_of_the_pool(
             )
         for connection in stuck:
             connection.settimeout(60)
-            assert connection.recv(1, socket.MSG_PEEK), "it gets an answer, and reads nothing of it"
+            assert connection.recv(1, socket.MSG_PEEK), "it gets an answer and does not read it"
         assert company.create({}), "there are more stuck readers than connections to the database"
     finally:
         for connection in stuck:
@@ -127,7 +127,7 @@ def test_a_long_answer_survives_a_change_of_fields_and_ends_when_the_database_is
                         content += piece
                 except http.client.IncompleteRead:
                     continue
-                assert len(json.loads(content)["result"]["lead"]) == 20_000, "what looks whole is whole"
+                assert len(json.loads(content)["result"]["lead"]) == 20_000, "an answer that looks complete is complete"
     # The server may still use a connection that has just ended. Such a call fails with the retryable error.
     eventually(lambda: filled.envelope("getLead", {"id": 1})["error"] is None)
 
@@ -145,14 +145,14 @@ def test_a_server_out_of_file_descriptors_goes_on_and_recovers(tmp_path: Path) -
                     connection.connect((company.address.hostname, company.address.port))
             process = psutil.Process(server.process.pid)
             eventually(lambda: process.num_fds() >= 60)
-            assert company.create({}), "who is connected is served"
+            assert company.create({}), "existing connections are served"
             for connection in idle:
                 connection.close()
             eventually(lambda: answers(server))
             failed = in_parallel(server, 12)
             assert not failed, failed
         assert server.process.poll() is None
-        assert server.log.stat().st_size < 1_000_000, "it does not fill the log with the same complaint"
+        assert server.log.stat().st_size < 1_000_000, "it does not fill the log with the same error"
     finally:
         assert server.stop() == 0
 

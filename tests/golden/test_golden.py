@@ -50,7 +50,7 @@ def test_a_lead_is_as_captured(company: Company) -> None:
     lead = company.lead(lead_id)
 
     assert [key for key in lead if key in LEAD] == LEAD
-    assert list(lead)[: len(LEAD)] == LEAD, "ours come behind the captured ones"
+    assert list(lead)[: len(LEAD)] == LEAD, "our own columns follow the captured ones"
     assert list(lead)[-1] == name, "custom fields are the last"
     assert lead[name] == ""
     assert lead["firstName"] is None

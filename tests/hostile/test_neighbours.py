@@ -1,4 +1,4 @@
-"""Values that break programs, for every noun beside the lead: NUL, naughty texts, numbers, times (A20, A22 to A27)."""
+"""Values that break programs, for every noun but the lead: NUL, naughty texts, numbers, times (A20, A22 to A27)."""
 
 import json
 from collections.abc import Callable, Generator, Iterator
@@ -31,7 +31,7 @@ def shared(server: Server) -> Generator[Company]:
 
 
 def with_nul(method: Method[Any]) -> Iterator[dict[str, Any]]:
-    """Calls with a NUL in each place where a text can stand."""
+    """Calls with a NUL in each place where a text is possible."""
     for given_ in method.params:
         match given_.accepts:
             case Objects(noun=noun, creating=creating):

@@ -111,7 +111,7 @@ def test_a_naughty_text_can_be_a_label_and_an_option(company: Company) -> None:
 
 
 def nul() -> Iterator[tuple[str, dict[str, Any]]]:
-    """A NUL in each place that a text can stand."""
+    """Calls with a NUL in each place where a text is possible."""
     bad = "a\0b"
     for name in [*TEXTS, "leadStatus", "ownerID", "leadScore", "active", "FIELD"]:
         yield "createLeads", {"objects": [{"emailAddress": "a@example.com", name: bad}]}

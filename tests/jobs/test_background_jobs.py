@@ -176,14 +176,14 @@ def test_a_failed_step_is_rolled_back_logged_and_retried_with_growing_pauses(
         first = await asyncio.to_thread(waits)
         await asyncio.to_thread(hurry)
         await jobs.finish(company.id, 5)
-        assert tries == [0, 1, 1], "it is tried from where it was"
+        assert tries == [0, 1, 1], "the step starts at the same cursor again"
         assert 1.0 <= await asyncio.to_thread(waits) / first <= 4.0
         await asyncio.to_thread(hurry)
         await jobs.finish(company.id, 5)
 
     run(server, work)
     assert left(server, company) == []
-    assert accounts(company) == ["try 1", "try 4"], "what a failed step wrote is gone"
+    assert accounts(company) == ["try 1", "try 4"], "the writes of a failed step are rolled back"
     logged = capsys.readouterr()
     assert "background job failed" in logged.out + logged.err
 
@@ -217,7 +217,7 @@ def test_processes_share_jobs_and_none_runs_a_step_twice(
     @step
     async def _(_tx: Tx, _company_id: int, subject: int, cursor: int) -> int | None:
         nonlocal most
-        assert subject not in running, "two at one job"
+        assert subject not in running, "two processes at one job"
         running.add(subject)
         most = max(most, len(running))
         await asyncio.sleep(0.01)

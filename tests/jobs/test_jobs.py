@@ -221,7 +221,7 @@ def test_a_server_whose_jobs_are_dead_ends_in_order_and_closes_its_database(endi
 
 
 def test_a_server_whose_jobs_hang_ends_in_order_and_closes_its_database(ending: Server) -> None:
-    """Every job waits for a lock; the page views cannot be written any more, and the log says how many."""
+    """Every job waits for a lock. The page views cannot be written any more, and the log says how many."""
 
     async def stop_while_locked() -> int:
         connection = await asyncpg.connect(ending.dsn)

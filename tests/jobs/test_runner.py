@@ -21,7 +21,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Turns:
-    """A job whose turns end as the test says, one after the other; the last one is repeated."""
+    """A job whose turns have the outcomes that the test gives, in order. The last one is repeated."""
 
     def __init__(self, *ends: BaseException | float | None) -> None:
         self.ends = list(ends)
@@ -187,7 +187,7 @@ def test_stop_closes_each_job_and_returns_whatever_the_jobs_do(
     finally:
         loop.close()
     assert closed == ["last"]
-    assert took < 20, "it waits for none of them"
+    assert took < 20, "stopping waits for none of them"
     logged = capsys.readouterr()
     text = logged.out + logged.err
     assert "does not stop" in text

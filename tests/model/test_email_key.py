@@ -48,7 +48,7 @@ DIFFERENT = [
     ("\ufb01@example.com", "fi@example.com"),  # so are ligatures
     ("lead@b\u00fccher.example", "lead@bucher.example"),  # accents count
     ("\u0430dmin@example.com", "admin@example.com"),  # a Cyrillic a only looks like one (no lookalike folding)
-    ("lead@xn--zz--.example", "lead@zz.example"),  # what is no real punycode stands for itself
+    ("lead@xn--zz--.example", "lead@zz.example"),  # invalid punycode is kept as it is
     ("le ad@example.com", "lead@example.com"),  # white space inside stays
     ("xn--bcher-kva@example.com", "b\u00fccher@example.com"),  # punycode is for domains, not for names
 ]

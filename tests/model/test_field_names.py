@@ -15,9 +15,9 @@ from springhead.model.leads.leads import LEAD
     [
         ("Favorite color", "favorite_color"),  # as captured: favorite_color_5a0dd86e6e290
         ("API Big Text Area", "api_big_text_area"),  # as captured: api_big_text_area_57f6638adc5b8
-        ("  Shoe -- size?! ", "shoe_size"),  # what is no letter or digit parts words once
+        ("  Shoe -- size?! ", "shoe_size"),  # other characters separate words, several in a row once
         ("Gr\u00f6\u00dfe", "groe"),  # accents go, and letters that ASCII has not
-        ("\u9774\u306e\u30b5\u30a4\u30ba", "field"),  # nothing is left: a word stands in
+        ("\u9774\u306e\u30b5\u30a4\u30ba", "field"),  # a default word if nothing is left
         ("2nd phone", "field_2nd_phone"),  # a name begins with a letter
         ("\U0001f600", "field"),
     ],

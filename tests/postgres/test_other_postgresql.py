@@ -68,7 +68,7 @@ def test_the_main_calls_work(other: OtherPostgres, tmp_path: Path) -> None:
     made = json.loads(springhead(url, tmp_path / "cli", "company", "create", "Their company", "--json"))
     key = json.loads(springhead(url, tmp_path / "cli", "key", "create", made["accountID"], "--label", "sync", "--json"))
     server = serving(url, tmp_path / "data")
-    assert set(server.ready) == {"url"}, "there is a company, so none is made"
+    assert set(server.ready) == {"url"}, "a company exists, so none is created"
     company = Company(server.url, made["accountID"], key["secretKey"], version="v1.2")
 
     name = company.field("Größe", "picklist", options=["S", "M"])

@@ -135,7 +135,7 @@ class Leads:
         parameters: list[object] = [self.company.id]
         chosen = condition(filter, columns, parameters, first=1)
         rows = self.execute(f"select l.id, {chosen} as chosen from lead l where l.company_id = $1", *parameters)
-        assert {type(row["chosen"]) for row in rows} == {bool}, "null is neither"
+        assert {type(row["chosen"]) for row in rows} == {bool}, "null is neither true nor false"
         return {self.ids.index(row["id"]) for row in rows if row["chosen"]}
 
     def values(self, name: str) -> dict[int, Any]:
@@ -300,7 +300,7 @@ def test_a_filter_finds_what_plain_python_finds(leads: Leads) -> None:
         parsed = filters.parse(sent, leads.columns, zone=UTC_ZONE)
         assert leads.places(parsed, leads.columns) == expected
         stored = filters.from_json(filters.to_json(parsed), leads.columns)
-        assert leads.places(stored, leads.columns) == expected, "as a list keeps it"
+        assert leads.places(stored, leads.columns) == expected, "as lists store it"
 
     compare()
 

@@ -49,7 +49,7 @@ ANOTHER_DATABASE = "update push_home set database_oid = 1"
 def main() -> None:
     """Fills a database, stores the answers of all reads, and dumps it."""
     release = HERE / version("springhead")
-    assert not (release / "dump.sql").exists(), f"{release} has a dump, and a dump is never made anew"
+    assert not (release / "dump.sql").exists(), f"{release} has a dump, and a dump is never replaced"
     with tempfile.TemporaryDirectory() as folder, host(Path(folder)) as (server, dsn):
         answers = fill(Path(folder), dsn)
         text, empty = database.dump(dsn), database.empty_tables(dsn)
@@ -89,7 +89,7 @@ def fill(folder: Path, dsn: str) -> dict[str, Any]:
         before = answered(running, made)
         with unfinished_pass(running, dsn, made["acme"]):
             answers = answered(running, made)
-            assert len(answers["calls"]) < len(before["calls"]), "a list is gone"
+            assert len(answers["calls"]) < len(before["calls"]), "the list is deleted"
             running.kill()
     return {"companies": made, **answers}
 
@@ -158,7 +158,7 @@ def _answered(server: Server, made: dict[str, dict[str, Any]]) -> dict[str, Any]
         repeats[name] = repeat(company)
         company.close()
     missing = of_specification(HERE.parents[1] / "openrpc.json") - {call["method"] for call in calls}
-    assert not missing, f"read methods that are not read: {missing}"
+    assert not missing, f"read methods without a call: {missing}"
     (links, *_) = [call["result"] for call in calls if call["method"] == "getTrackedLinks"]
     link = {"url": SPRING, "address": links["trackedLink"][0]["links"][SPRING]}
     repeated = {"key": REPEAT_KEY, "body": REPEAT, "answers": repeats}

@@ -316,7 +316,7 @@ def test_a_killed_server_loses_at_most_one_slice_of_the_day_and_allows_no_extra_
 
     async def story(database: Database) -> None:
         used = (await row_of(database, company))["used"]
-        assert made <= used <= made + 200 + 4, "a call of each caller may be counted and not yet written"
+        assert made <= used <= made + 200 + 4, "one call of each caller may be counted but not yet stored"
 
     assert made > 200
     run(dsn, story)

@@ -21,7 +21,7 @@ ADMINISTRATOR = {
 
 @pytest.fixture
 def three(company: Company) -> Company:
-    """A company with two users beside the administrator, one of them no longer active."""
+    """A company with the administrator and two other users, one of them inactive."""
     sql(
         company.dsn,
         """

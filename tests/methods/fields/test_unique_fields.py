@@ -285,7 +285,7 @@ def test_two_leads_can_swap_their_values_over_a_third_one(company: Company, code
     straight = company.call("updateLeads", objects=[{"id": first, code: "a"}, {"id": second, code: "b"}])
 
     assert codes(outcomes) == [None] * 3
-    assert codes(straight) == [301, 301], "each is taken at its turn"
+    assert codes(straight) == [301, 301], "each value is taken at its turn"
     assert (company.lead(first)[code], company.lead(second)[code]) == ("b", "a")
     assert agrees(company)
 

@@ -305,7 +305,7 @@ def test_a_refused_lead_is_unchanged_and_the_others_are_converted(
     assert list(refused) == ["success", "error"]
     after = everything(company, lead)
     assert after[0] == before[0]
-    assert after[1] == (*before[1][:3], before[1][3] + 2), "nothing but the events of the other lead"
+    assert after[1] == (*before[1][:3], before[1][3] + 2), "only the events of the other lead are new"
 
 
 @pytest.mark.parametrize(

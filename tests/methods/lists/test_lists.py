@@ -35,7 +35,7 @@ def test_a_list_is_read_as_captured(company: Company) -> None:
     assert list(answer) == ["result", "error", "id"]
     assert answer["error"] is None
     (row,) = answer["result"]["activeList"]
-    assert list(row) == COLUMNS, "no filter where there is none"
+    assert list(row) == COLUMNS, "no key `filter` without a filter"
     assert len(row.pop("createTimestamp")) == 19
     assert row == {
         "id": str(list_id), "name": "API List", "memberCount": "0", "removedCount": "0", "description": "…"

@@ -139,7 +139,7 @@ def test_a_lead_joins_and_leaves_with_the_call_that_changes_it(company: Company)
 
     change(company, {"id": first, "city": "Bonn"}, {"id": other, "city": "berlin"})
     assert members(company, list_id) == [other]
-    assert counts(company, list_id) == (1, 0), "who leaves by the filter was not removed by anybody"
+    assert counts(company, list_id) == (1, 0), "a member who leaves by the filter does not count as removed"
 
     change(company, {"id": first, "city": "Berlin"})
     assert sorted(members(company, list_id)) == [first, other]

@@ -166,7 +166,7 @@ def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(word: s
             own.envelope("getLead", {"id": 1})
             start.wait(60)
             seen.update(work(own))
-        except BaseException as failure:  # noqa: BLE001 - told by the test itself
+        except BaseException as failure:  # noqa: BLE001 - the test reports it
             failures.append(failure)
         finally:
             own.close()
@@ -196,7 +196,7 @@ def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(word: s
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert {moved, kept} <= set(stored(company)), "a note about something else as well stays"
+        assert {moved, kept} <= set(stored(company)), "a note that is also about something else stays"
 
     assert failures == []
     assert seen <= {None, 302, 303}

@@ -92,7 +92,7 @@ def test_the_probability_is_the_stages_unless_it_is_given(company: Company) -> N
     assert [row(company, deal)["probability"] for deal in (first, second, third)] == ["12.5", "0", "33.5"]
 
     company.call("updateOpportunities", objects=[{"id": first, "dealStageID": sure}])
-    assert row(company, first)["probability"] == "12.5", "what is not given stays"
+    assert row(company, first)["probability"] == "12.5", "missing values stay"
 
 
 def test_the_close_date_is_a_time_in_the_zone_of_the_call(given_company: Callable[..., Company]) -> None:
@@ -257,7 +257,7 @@ def test_references_can_be_set_and_set_to_null(company: Company) -> None:
 
     assert company.code("updateOpportunities", {"id": made, **dict.fromkeys(references)}) is None
     assert {row(company, made)[name] for name in references} == {None}
-    assert linked(company) == {(made, lead)}, "named no more, linked still"
+    assert linked(company) == {(made, lead)}, "no longer referred to, but still linked"
 
 
 # Reads

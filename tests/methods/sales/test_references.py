@@ -187,7 +187,7 @@ def test_references_of_twelve_thousand_leads_become_null_while_calls_go_on(compa
     freed = f"select distinct version from lead where {column} is null and id <> $1"
     assert [row["version"] for row in sql(company.dsn, freed, own, company_id=company.id)] == [2]
     assert company.lead(own)[name] is None
-    assert failures == [], "calls waited for the pass"
+    assert failures == [], "calls waited for the background job"
 
 
 @pytest.mark.parametrize("name", NAMES)

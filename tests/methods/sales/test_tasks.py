@@ -171,7 +171,7 @@ def test_a_task_has_the_time_of_its_completion(company: Company) -> None:
     )
     earlier = task(company, done)["completedTimestamp"]
     assert company.refusal("updateTasks", {"id": done, "title": "Called"}) is None
-    assert task(company, done)["completedTimestamp"] == earlier != first, "it was completed then"
+    assert task(company, done)["completedTimestamp"] == earlier != first, "the time of the first completion stays"
     assert company.refusal("updateTasks", {"id": done, "status": "open"}) is None
     assert task(company, done)["completedTimestamp"] is None
     assert company.call("updateTasks", objects=[{"id": new, "status": status} for status in ("open", "completed")])

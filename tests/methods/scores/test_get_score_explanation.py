@@ -117,5 +117,5 @@ def test_explanations_add_up_to_the_stored_scores(company: Company, seed: int) -
         sums = [sum(Decimal(line[name]) for line in explained) for name in ("points", "pointsWeighted")]
         assert scores(company, lead) == tuple(sums)
         assert abs(stored[lead][0] - sums[0]) == 0
-        assert abs(stored[lead][1] - sums[1]) <= 1, "no more than what has decayed meanwhile"
+        assert abs(stored[lead][1] - sums[1]) <= 1, "no more than the decay since then"
     look(company)

@@ -266,7 +266,7 @@ def test_negative_points_are_subtracted_and_scores_stay_within_a_smallint(compan
     )
     assert scores(company, much) == (32767, 32767)
     assert scores(company, little) == (-32768, -32768)
-    assert scores(company, less) == (-3, -3), "halves go away from zero"
+    assert scores(company, less) == (-3, -3), "halves are rounded away from zero"
 
 
 # Which leads change

@@ -85,7 +85,7 @@ def test_an_event_that_became_visible_late_is_scored_by_a_second_look(company: C
     sql(company.dsn, "update scoring set settled_id = $2 where company_id = $1", company.id, seen["id"] - 2_048)
     sql(company.dsn, insert, company.id, seen["id"] - 1, early, company_id=company.id)
     look(company)
-    assert scores(company, early)[0] == 0, "it lies before what was seen, and not all are looked at each time"
+    assert scores(company, early)[0] == 0, "its id is lower than those seen, and a run does not read all events again"
 
     settle(company)
     look(company)
@@ -141,7 +141,7 @@ def test_two_servers_share_the_work_and_do_nothing_twice(company: Company, monke
             await other.close()
 
     with_database(company.dsn, both)
-    assert len(scored) in {0, 50}, "all by one of the two, or by the server itself"
+    assert len(scored) in {0, 50}, "one process scores all of them, ours or the server"
     eventually(lambda: [scores(company, lead)[0] for lead in leads] == [4] * 50)
 
 

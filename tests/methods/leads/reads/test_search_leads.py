@@ -113,7 +113,7 @@ def test_leads_can_be_filtered_by_their_lists(people: Company) -> None:
     assert matching(people, filter={"list": 1}) == ""
     assert people.error("searchLeads", filter={"list": {"greater": 1}})["code"] == 205
     refused = people.error("createList", name="No", filter={"list": first["id"]})
-    assert refused["code"] == 205, "the members of a list do not follow those of another"
+    assert refused["code"] == 205, "a filter of a list cannot depend on another list"
 
 
 def test_leads_can_be_filtered_and_sorted_by_custom_fields(people: Company) -> None:
