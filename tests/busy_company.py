@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from neighbours import about, user
+from related_objects import about, user
 from springhead.capture import submissions
 from springhead.capture.submissions import Submission
 from springhead.rpc.context import Context

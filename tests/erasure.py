@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from isolation import dump
-from neighbours import about, make_notes
+from related_objects import about, make_notes
 from support import Company, Server, sql
 
 CANARY = "kanarienvogel7"
@@ -18,7 +18,7 @@ def receipts(company: Company, **params: Any) -> list[dict[str, Any]]:
     return company.call("getErasures", **params)
 
 
-def hits(server: Server, company: Company) -> list[str]:
+def tables_with_canary(server: Server, company: Company) -> list[str]:
     """The tables that still contain the canary, as text or as bytes."""
     return [
         f"{table}: {row[:300]}"
@@ -34,7 +34,7 @@ def with_key(company: Company, key: str, method: str, **params: Any) -> Any:
     return json.loads(answer)["result"]
 
 
-def everywhere(company: Company) -> int:
+def lead_with_canary(company: Company) -> int:
     """Creates a lead with the canary in every text that can be stored about it."""
     address = f"{CANARY}@example.com"
     custom = company.field("Nickname", "textarea")

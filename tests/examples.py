@@ -10,12 +10,12 @@ Made = dict[str, int | str]
 """What was made last: under "{id}" of all, under "{lead}" and so on of each noun."""
 
 
-def filled(value: Any, made: Made) -> Any:
+def with_ids(value: Any, made: Made) -> Any:
     """The params of an example, with its placeholders replaced by created ids."""
     if isinstance(value, dict):
-        return {name: filled(item, made) for name, item in value.items()}
+        return {name: with_ids(item, made) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [filled(item, made) for item in value]
+        return [with_ids(item, made) for item in value]
     return made.get(value, value) if isinstance(value, str) else value
 
 
@@ -39,7 +39,7 @@ def prepare(company: Company, examples: tuple[Example, ...]) -> Made:
     (user,) = company.call("getUserProfiles")
     made: Made = {"{userProfile}": user["id"]}
     for example in examples:
-        result = company.call(example.method, **filled(example.params, made))
+        result = company.call(example.method, **with_ids(example.params, made))
         assert matches(example.result, result)
         for outcome in result:
             if "id" in outcome:

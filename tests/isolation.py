@@ -44,7 +44,7 @@ class Stranger(msgspec.Struct):
     @staticmethod
     def example() -> "Stranger":
         """Made-up ids and names, to see what the attacks send."""
-        others = {table: [10] for table in FURNITURE}
+        others = {table: [10] for table in RELATED_TABLES}
         return Stranger([1, 2, 3], ["a@a.aa", "b@a.aa"], [4, 5], ["name_1", "name_2"], [6], "c@a.aa", others)
 
     def ids(self, table: str) -> list[int]:
@@ -74,7 +74,7 @@ class Stranger(msgspec.Struct):
         return re.sub(r"\d{9,}", "<id>", answer)
 
 
-def move_in(server: Server, company: Company) -> Stranger:
+def fill_company(server: Server, company: Company) -> Stranger:
     """Fills a company with leads, fields, a user and an object of every other kind."""
     names = [company.field("Their field"), company.field("Their other field", "textarea", isUnique=1)]
     user_email = f"user{company.id}@example.com"
@@ -98,7 +98,7 @@ def move_in(server: Server, company: Company) -> Stranger:
     )
     fields = [int(company.call("getFields", where={"systemName": name})[0]["id"]) for name in names]
     gone, merged = company.create({"emailAddress": "deleted@example.com", **secret}, secret)
-    others = furnish(company, leads[0], user["id"], "Secret")
+    others = create_related_objects(company, leads[0], user["id"], "Secret")
     about = {"authorID": user["id"], "whoID": gone, "whoType": "lead", "note": "Secret"}
     assert company.call("createNotes", objects=[about])[0]["success"]
     assert company.call("deleteLeads", objects=[{"id": gone}])[0]["success"]  # so that `shift` has a row
@@ -107,15 +107,15 @@ def move_in(server: Server, company: Company) -> Stranger:
     return Stranger(leads, emails, fields, names, [user["id"]], user_email, others)
 
 
-FURNITURE = (
+RELATED_TABLES = (
     "account", "campaign", "deal_stage", "opportunity", "opportunity_lead", "list", "list_member", "note", "task",
     "product", "subscription", "delivery",
 )  # fmt: skip
-FURNITURE = (*FURNITURE, *(case.noun.table for case in nouns.CASES if case.noun.table not in FURNITURE))
+RELATED_TABLES = (*RELATED_TABLES, *(case.noun.table for case in nouns.CASES if case.noun.table not in RELATED_TABLES))
 """The tables of what stands around a lead: those of every noun that tests/nouns.py has a row for are among them."""
 
 
-def furnish(company: Company, lead: int, user: int, text: str) -> dict[str, list[int]]:
+def create_related_objects(company: Company, lead: int, user: int, text: str) -> dict[str, list[int]]:
     """Creates one of every object around a lead, all with the same text. Returns the ids by table."""
 
     def make(method: str, **values: Any) -> int:
@@ -208,7 +208,9 @@ class Attacker:
         self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
         self.unique = company.field("My code", "textarea", isUnique=1)
         (user,) = company.call("getUserProfiles")
-        self.others = furnish(company, self.lead, int(user["id"]), "Mine") | {"user_profile": [int(user["id"])]}
+        self.others = create_related_objects(company, self.lead, int(user["id"]), "Mine") | {
+            "user_profile": [int(user["id"])]
+        }
 
     def id(self, table: str) -> int:
         """The id of the company's own row in a table."""
@@ -230,7 +232,7 @@ class Attacker:
         """An attacker without a company, to see what the attacks send."""
         attacker = Attacker.__new__(Attacker)
         attacker.lead, attacker.field, attacker.spare, attacker.unique = 8, 9, 12, "mine"
-        attacker.others = {table: [11] for table in (*FURNITURE, "user_profile")}
+        attacker.others = {table: [11] for table in (*RELATED_TABLES, "user_profile")}
         return attacker
 
 

@@ -14,7 +14,7 @@ def new_list(company: Company, name: str = "A list", **more: Any) -> int:
     return made["id"]
 
 
-def put_on(company: Company, list_id: int, *leads: int) -> list[int]:
+def add_members(company: Company, list_id: int, *leads: int) -> list[int]:
     """Adds leads to a list. None may be a member yet. Returns the ids of the memberships."""
     return company.make("addListMembers", *({"listID": list_id, "memberID": lead} for lead in leads))
 
@@ -76,7 +76,7 @@ def fill(server: Server, company: Company, list_id: int, number: int) -> None:
     )
 
 
-def twin(company: Company, server: Server | None = None) -> Company:
+def another_client(company: Company, server: Server | None = None) -> Company:
     """A client of the same company with a connection of its own, also on another server."""
     other = Company(server.url if server else company.url, company.account_id, company.secret, id=company.id)
     other.dsn = company.dsn

@@ -94,12 +94,12 @@ def of_type(noun: Noun, sql_type: str) -> list[Column]:
     return [column for column in noun.writable_columns if column.kind.sql == sql_type and not column.references]
 
 
-def shown(case: Case) -> list[Column]:
+def shown_columns(case: Case) -> list[Column]:
     """The columns that a caller writes and every read shows."""
     return [column for column in case.noun.writable_columns if not column.on_request]
 
 
-def least(company: Company, case: Case) -> dict[str, Any]:
+def minimal_object(company: Company, case: Case) -> dict[str, Any]:
     """The minimal values of an object, by wire names."""
     needed = {column.name: value(company, column) for column in case.noun.writable_columns if column.required}
     return needed | dict(case.always)
@@ -115,9 +115,9 @@ def with_its_kin(case: Case, column: Column) -> set[str]:
     }
 
 
-def full(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
+def full_object(company: Company, case: Case, number: int = 0) -> dict[str, Any]:
     """A valid value for every column that reads show. Another `number` gives other values."""
-    values = {column.name: value(company, column, number) for column in shown(case)}
+    values = {column.name: value(company, column, number) for column in shown_columns(case)}
     for column in case.noun.writable_columns:
         if isinstance(column.references, Mapping):
             word = sorted(column.references)[number % len(column.references)]
@@ -152,7 +152,7 @@ def referred(company: Company, table: str, number: int = 0) -> str:
             return str(company.create({"emailAddress": new_email()})[0])
         case _:
             case = next(case for case in CASES if case.noun.table == table)
-            return str(company.make(case.create, least(company, case))[0])
+            return str(company.make(case.create, minimal_object(company, case))[0])
 
 
 def _user(company: Company, number: int) -> str:
@@ -185,17 +185,17 @@ def read(company: Company, case: Case, object_id: Any) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def made(company: Company, case: Case, **more: Any) -> int:
-    (object_id,) = company.make(case.create, least(company, case) | more)
+def create_object(company: Company, case: Case, **more: Any) -> int:
+    (object_id,) = company.make(case.create, minimal_object(company, case) | more)
     return object_id
 
 
-def changed(company: Company, case: Case, **values: Any) -> dict[str, Any] | None:
+def refusal_of_change(company: Company, case: Case, **values: Any) -> dict[str, Any] | None:
     """Changes an object. Returns the refusal, or None."""
     return company.refusal(case.update, values)
 
 
-def named(refusal: dict[str, Any] | None, code: int = 205) -> list[str]:
+def refused_columns(refusal: dict[str, Any] | None, code: int = 205) -> list[str]:
     """The columns that a refusal names."""
     assert refusal is not None
     assert refusal["code"] == code, refusal
@@ -207,6 +207,6 @@ def without(row: dict[str, Any] | None, *names: str) -> dict[str, Any]:
     return {name: field_value for name, field_value in row.items() if name not in {*names, "updateTimestamp"}}
 
 
-def settle(company: Company, case: Case) -> None:
+def make_old(company: Company, case: Case) -> None:
     """Makes all objects a day old: page starts are cached only among settled objects."""
     sql(company.dsn, f"update {case.noun.table} set create_timestamp = now() - interval '1 day'", company_id=company.id)

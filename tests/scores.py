@@ -9,7 +9,7 @@ from support import Company, sql, with_database
 CREATED = {"name": "Came", "part": "engagement", "points": 4, "eventSource": "leadCreation"}
 
 
-def happened(
+def add_events(
     company: Company,
     lead: int,
     source: str,
@@ -37,7 +37,7 @@ def happened(
     )
 
 
-def look(company: Company) -> None:
+def score_new_events(company: Company) -> None:
     """Scores the leads of new events now, as the server does every few seconds."""
     more = True
     while more:
@@ -56,6 +56,6 @@ def lines(company: Company, lead: int) -> list[dict[str, Any]]:
     return company.call("getScoreExplanation", leadID=lead)
 
 
-def settle(company: Company) -> None:
+def make_second_look_due(company: Company) -> None:
     """Makes the second look for events due: it finds events that became visible late."""
     sql(company.dsn, "update scoring set marked_at = now() - interval '1 minute' where company_id = $1", company.id)

@@ -96,7 +96,7 @@ def inputs(page: Answer) -> dict[str, str]:
     return {name: html.unescape(value) for name, value in [*pairs, *areas]}
 
 
-def told(page: Answer) -> dict[str, str]:
+def messages(page: Answer) -> dict[str, str]:
     """The error messages of a page by field. The message about the whole form has the key ""."""
     text = page.body.decode()
     values = {

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from capture.forms import EMAIL, FormOf, custom, inputs, told
+from capture.forms import EMAIL, FormOf, custom, inputs, messages
 from capture.public import ANN, Public
 from support import Company
 
@@ -233,7 +233,7 @@ def test_a_wrong_value_has_a_message_at_its_field_and_the_input_stays(
     page = form.post((name, sent), emailAddress="ann@example.com", firstName="Ann", description="one\ntwo")
 
     assert page.status == 422
-    assert told(page) == {name: message, "": "Please check the fields below."}
+    assert messages(page) == {name: message, "": "Please check the fields below."}
     assert inputs(page)["firstName"] == "Ann"
     assert inputs(page)["description"] == "one\ntwo"
     assert form.leads() == []
@@ -249,7 +249,7 @@ def test_a_wrong_email_address_has_a_message(public: Public, address: str) -> No
     form = FormOf(public)
     page = form.post(emailAddress=address)
     assert page.status == 422
-    assert list(told(page)) == ["emailAddress", ""]
+    assert list(messages(page)) == ["emailAddress", ""]
 
 
 @pytest.mark.parametrize("address", ["o'hara+tag@example.co.uk", "ann@exämple.example", "ännchen@example.com"])
@@ -268,7 +268,7 @@ def test_a_form_has_its_own_values_and_labels(public: Public) -> None:
     assert inputs(page)["persona"] == "Buyer"
     assert '<label for="firstName">Vorname</label>' in page.body.decode()
     assert 'placeholder="Anna"' in page.body.decode()
-    assert told(form.post(emailAddress="ann@example.com"))["firstName"] == "Please fill in this field."
+    assert messages(form.post(emailAddress="ann@example.com"))["firstName"] == "Please fill in this field."
 
 
 def test_several_options_can_be_preselected(public: Public) -> None:

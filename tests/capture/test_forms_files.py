@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from capture.forms import FormOf, custom, told
+from capture.forms import FormOf, custom, messages
 from capture.public import Public
 from support import Company
 
@@ -81,7 +81,7 @@ def test_an_empty_file_is_ignored(public: Public) -> None:
     form = FormOf(public, cv)
     page = form.files(("emailAddress", "a@example.com"), (cv, ("", b"")))
     assert page.status == 422
-    assert told(page)[cv] == "Please choose a file."
+    assert messages(page)[cv] == "Please choose a file."
 
 
 def test_a_file_that_is_too_large_has_a_message_at_its_field(public: Public) -> None:
@@ -89,7 +89,7 @@ def test_a_file_that_is_too_large_has_a_message_at_its_field(public: Public) -> 
     form = FormOf(public, cv)
     page = form.files(("emailAddress", "a@example.com"), (cv, ("cv.pdf", b"x" * (5 * 1024 * 1024 + 1))))
     assert page.status == 422
-    assert told(page)[cv] == "Please choose a file of at most 5 MB."
+    assert messages(page)[cv] == "Please choose a file of at most 5 MB."
     assert form.leads() == []
     assert form.files(("emailAddress", "a@example.com"), (cv, ("cv.pdf", b"x" * 5 * 1024 * 1024))).status == 303
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from capture.forms import BOUNDARY, EMAIL, FormOf, custom, inputs, multipart, told
+from capture.forms import BOUNDARY, EMAIL, FormOf, custom, inputs, messages, multipart
 from capture.public import Public
 from springhead.capture.form_bodies import plain_name
 from springhead.model.capture import signing
@@ -169,14 +169,16 @@ class TestTheToken:
         assert len(form.submits()) == 1
         page = form.post(token=token, emailAddress="b@example.com")
         assert page.status == 422
-        assert told(page) == {"": "This page was open for too long, or it was sent before. Please send the form again."}
+        assert messages(page) == {
+            "": "This page was open for too long, or it was sent before. Please send the form again."
+        }
         assert len(form.leads()) == 1
 
     def test_that_is_too_young_is_refused_and_the_input_stays(self, public: Public) -> None:
         form = FormOf(public)
         page = form.raw(f"emailAddress=a@example.com&_token={inputs(public.ask(form.path))['_token']}".encode())
         assert page.status == 422
-        assert told(page) == {"": "That was very fast. Please send the form again."}
+        assert messages(page) == {"": "That was very fast. Please send the form again."}
         assert inputs(page)["emailAddress"] == "a@example.com"
         assert form.post(token=form.token(age=2.5), emailAddress="a@example.com").status == 303
 
@@ -190,7 +192,7 @@ class TestTheToken:
         form = FormOf(public, allowPlainPosts=0)
         page = form.post(token=None, emailAddress="a@example.com")
         assert page.status == 422
-        assert told(page) == {"": "Please check your entries, and send the form once more."}
+        assert messages(page) == {"": "Please check your entries, and send the form once more."}
         assert inputs(page)["emailAddress"] == "a@example.com"
         assert form.leads() == []
         assert form.post(emailAddress="a@example.com").status == 303
@@ -201,7 +203,7 @@ def test_a_submit_with_the_hidden_field_filled_in_is_refused_politely(public: Pu
     for token in ("", None):
         page = form.post(("_confirm", "http://spam.example"), token=token, emailAddress="a@example.com")
         assert page.status == 422
-        assert told(page) == {"": 'Please clear the field that says "Leave this empty", and send the form again.'}
+        assert messages(page) == {"": 'Please clear the field that says "Leave this empty", and send the form again.'}
     assert form.leads() == []
     assert form.post(("_confirm", ""), emailAddress="a@example.com").status == 303
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from capture.forms import URLENCODED, FormOf, custom, told
+from capture.forms import URLENCODED, FormOf, custom, messages
 from capture.public import Public
 from faults.load import Progress
 from faults.postgres import kill, postmaster
@@ -59,7 +59,7 @@ def test_one_address_is_slowed_down_plain_posts_sooner_and_others_are_not(limite
 
     page = form.raw(b"email=kept@example.com", headers={"X-Forwarded-For": "198.51.100.1"})
     assert page.headers["retry-after"] == "30"
-    assert told(page) == {"": "Too many forms were sent just now. Please try again in a minute."}
+    assert messages(page) == {"": "Too many forms were sent just now. Please try again in a minute."}
     assert "kept@example.com" in page.body.decode()
 
     begun = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 
 import nouns
 from isolation import (
-    FURNITURE,
+    RELATED_TABLES,
     Attacker,
     OnWrongCompany,
     Stranger,
@@ -18,7 +18,7 @@ from isolation import (
     WithoutRowSecurity,
     absent_like,
     dump,
-    move_in,
+    fill_company,
 )
 from springhead.model.kit.columns import Column, Noun
 from springhead.rpc.method import REGISTRY, Method, Reads
@@ -209,7 +209,7 @@ def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger
                 yield {given.name: {key: values}}
         yield from ({given.name: {}, "offset": offset} for offset in (0, 1, 2))
     elif given.name in {"id", *TABLES}:
-        tables = [TABLES[given.name]] if given.name in TABLES else [*FURNITURE, "lead"]
+        tables = [TABLES[given.name]] if given.name in TABLES else [*RELATED_TABLES, "lead"]
         yield from (
             {given.name: their_id} for table in tables for their_id in (it.ids(table)[0], str(it.ids(table)[0]))
         )
@@ -226,7 +226,7 @@ def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger
 def _theirs(column: Column, it: Stranger) -> Iterator[list[Any]]:
     """Lists of the values that another company has in a column."""
     if column.name == "id":
-        yield from (it.ids(table) for table in (*FURNITURE, "lead", "deleted_lead", "user_profile"))
+        yield from (it.ids(table) for table in (*RELATED_TABLES, "lead", "deleted_lead", "user_profile"))
     elif column.name in TABLES:
         yield it.ids(TABLES[column.name])
         if TABLES[column.name] == "lead":
@@ -291,13 +291,13 @@ def ask(request: pytest.FixtureRequest, server: Server) -> Generator[Ask]:
     methods.close()
 
 
-class Neighbours:
+class Attack:
     """A company under attack, an attacker that reads, and fresh attackers that write."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self.other = new_company(server)
-        self.theirs = move_in(server, self.other)
+        self.theirs = fill_company(server, self.other)
         self.before = dump(server, self.other)
         self._pattern = Attacker(new_company(server))
         self._pattern.company.close()
@@ -312,23 +312,21 @@ class Neighbours:
 
 
 @pytest.fixture(scope="module")
-def neighbours(server: Server) -> Generator[Neighbours]:
-    made = Neighbours(server)
+def attack(server: Server) -> Generator[Attack]:
+    made = Attack(server)
     yield made
     made.reader.company.close()
     made.other.close()
 
 
 @pytest.mark.parametrize("method", sorted(REGISTRY))
-def test_rows_of_another_company_seem_not_to_exist(
-    method: str, ask: Ask, server: Server, neighbours: Neighbours
-) -> None:
+def test_rows_of_another_company_seem_not_to_exist(method: str, ask: Ask, server: Server, attack: Attack) -> None:
     reads = isinstance(REGISTRY[method].result, Reads)
-    theirs = neighbours.theirs
-    assert len(neighbours.before["lead"]) == 3
+    theirs = attack.theirs
+    assert len(attack.before["lead"]) == 3
 
     def answers(stranger: Stranger) -> list[str]:
-        me = neighbours.reader if reads else neighbours.writer()
+        me = attack.reader if reads else attack.writer()
         raw: list[str] = []
         for params in tries(method, me, stranger):
             answer = ask(me.company, method, params).decode()
@@ -341,7 +339,7 @@ def test_rows_of_another_company_seem_not_to_exist(
         return [stranger.scrub(answer) for answer in raw]
 
     assert answers(theirs) == answers(absent_like(theirs))
-    assert dump(server, neighbours.other) == neighbours.before
+    assert dump(server, attack.other) == attack.before
 
 
 def test_every_parameter_that_can_name_something_is_tried() -> None:
@@ -374,7 +372,7 @@ def _parts(value: Any) -> list[dict[str, Any]]:
 
 def test_a_connection_set_to_another_company_reads_and_writes_nothing(server: Server, company: Company) -> None:
     """The statements name one company, but the connection is set to another."""
-    theirs = move_in(server, company)
+    theirs = fill_company(server, company)
     me = Attacker(new_company(server))
     mine = dump(server, me.company), dump(server, company)
     on_wrong_company = OnWrongCompany(server.dsn, set_to=me.company.id)
@@ -397,10 +395,10 @@ def test_a_connection_set_to_another_company_reads_and_writes_nothing(server: Se
     me.company.close()
 
 
-def test_without_both_checks_these_tests_fail(server: Server, neighbours: Neighbours) -> None:
+def test_without_both_checks_these_tests_fail(server: Server, attack: Attack) -> None:
     bare = WithoutConditions(superuser(server.dsn))
 
-    answer = bare.ask(neighbours.reader.company, "getLead", {"id": neighbours.theirs.leads[0]})
+    answer = bare.ask(attack.reader.company, "getLead", {"id": attack.theirs.leads[0]})
 
     assert b"Secret" in answer
     bare.close()
@@ -435,7 +433,7 @@ def _tables(dsn: str) -> list[str]:
 
 
 def test_raw_sql_without_a_company_sees_nothing(server: Server, company: Company) -> None:
-    move_in(server, company)
+    fill_company(server, company)
     for table in _tables(server.dsn):
         assert sql(server.dsn, f"select * from {table}") == [], table
         assert sql(server.dsn, f"delete from {table} returning 1") == [], table
@@ -445,8 +443,8 @@ def test_raw_sql_with_a_company_sees_and_changes_that_company_only(
     server: Server, given_company: Callable[..., Company]
 ) -> None:
     mine, other = given_company(), given_company()
-    move_in(server, mine)
-    theirs = move_in(server, other)
+    fill_company(server, mine)
+    theirs = fill_company(server, other)
     before = dump(server, other)
 
     for table in _tables(server.dsn):
@@ -465,7 +463,7 @@ def test_raw_sql_with_a_company_cannot_put_rows_into_another(
     server: Server, given_company: Callable[..., Company]
 ) -> None:
     mine, other = given_company(), given_company()
-    move_in(server, mine)
+    fill_company(server, mine)
     before = dump(server, other)
     columns = "company_id, display_name, email_address, email_key"
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from busy_company import BusyCompany, let_time_pass, submit, visit, work_beside_the_calls
-from examples import filled, prepare
+from examples import prepare, with_ids
 from lock_log import KEY_SHARE, MODES, NO_KEY_UPDATE, SHARE, UPDATE, Lock
 from locks import Recorder
 from springhead.rpc.context import Context
@@ -157,7 +157,7 @@ def transactions(server: Server, recorder: Recorder) -> list[list[Lock]]:
     *companies, busy_company = new_companies(server, len(EXAMPLES) + 1)
     for (method, example), company in zip(EXAMPLES, companies, strict=True):
         inside = recorder.inside(company)
-        inside.envelope(method.name, filled(example.params, prepare(inside, example.given)))
+        inside.envelope(method.name, with_ids(example.params, prepare(inside, example.given)))
     busy = BusyCompany(recorder.inside(busy_company))
     recorder.run(busy_company, visit)
     busy.recognize()

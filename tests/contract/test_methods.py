@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from examples import filled, matches, prepare
+from examples import matches, prepare, with_ids
 from springhead import methods
 from springhead.model.kit import errors
 from springhead.model.kit.columns import Column
@@ -234,9 +234,9 @@ def test_a_method_declares_exactly_the_errors_that_occur(method: Method[Any], co
     seen: set[int] = set()
     for params in wrong_calls(method):
         if isinstance(params, tuple):
-            company.call(params[0], **filled(params[1], made))
+            company.call(params[0], **with_ids(params[1], made))
             continue
-        seen |= codes(company.envelope(method.name, filled(params, made)))
+        seen |= codes(company.envelope(method.name, with_ids(params, made)))
 
     declared = {error.code for error in method.errors}
     assert declared - seen == set(), "declared, but no call here causes it: add one to MORE"
@@ -261,7 +261,7 @@ EXAMPLES = [(method, example) for method in METHODS for example in method.exampl
 def test_an_example_is_answered_as_it_says(method: Method[Any], example: Example, company: Company) -> None:
     made = prepare(company, example.given)
 
-    answer = company.envelope(method.name, filled(example.params, made))
+    answer = company.envelope(method.name, with_ids(example.params, made))
 
     assert answer["result"] is not None, answer["error"]
     if isinstance(method.result, Writes) and method.result.only_success:

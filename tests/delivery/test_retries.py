@@ -13,7 +13,7 @@ from stopwatch import Stopwatch
 from support import Company, eventually, sql
 
 
-def hurry(company: Company) -> None:
+def make_due(company: Company) -> None:
     """Makes the next attempts due."""
     sql(company.dsn, "update push set due_at = now() where company_id = $1", company.id)
 
@@ -29,7 +29,7 @@ def failed(company: Company, made: Made, times: int) -> None:
     """
     for number in range(failures(company, made) + 1, times + 1):
         if number > 1:
-            hurry(company)
+            make_due(company)
         eventually(lambda number=number: failures(company, made) >= number)
 
 
@@ -110,7 +110,7 @@ def test_later_changes_wait_for_the_failed_push_and_arrive_in_order(
     assert len(receiver.posts) == 1
     receiver.answers[made["path"]] = "200"
 
-    hurry(company)
+    make_due(company)
 
     caught_up(company, made)
     came = [[int(change["sequence"]) for change in post.json()["changes"]] for post in receiver.posts]
@@ -207,7 +207,7 @@ def test_after_three_days_a_subscription_is_switched_off_with_a_reason_and_can_r
     assert (off["isActive"], off["inactiveReason"]) == ("0", "No success in 72 hours; the last attempt: status 500")
     assert company.call("getLeadDeliveries")[0]["state"] == "dead"
     company.call("updateLeads", objects=[{"id": lead, "title": "Later"}])
-    hurry(company)
+    make_due(company)
     time.sleep(1.2)
     assert len(receiver.posts) == 4, "nothing is sent to it any more"
 
@@ -233,7 +233,7 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     receiver.answers[made["path"]] = "200"
     before = len(receiver.posts)
 
-    hurry(company)
+    make_due(company)
 
     caught_up(company, made)
     came = [int(row["sequence"]) for post in receiver.posts[before:] for row in post.json()["changes"]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lists import at_once, twin
-from neighbours import about, make_notes, user
+from lists import another_client, at_once
 from recycling import rows
+from related_objects import about, make_notes, user
 from support import Company
 
 pytestmark = pytest.mark.timeout(180)
@@ -129,7 +129,9 @@ def test_random_merges_deletions_and_restores_leave_everything_right(company: Co
     world = World(company)
     answers: list[Any] = []
 
-    at_once([twin(company) for _ in range(WORKERS)], lambda own, worker: answers.extend(world.work(own, worker)))
+    at_once(
+        [another_client(company) for _ in range(WORKERS)], lambda own, worker: answers.extend(world.work(own, worker))
+    )
 
     assert len(answers) == WORKERS * CALLS
     whole = [answer["error"] for answer in answers if answer["result"] is None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scores import look, settle
+from scores import make_second_look_due, score_new_events
 from springhead.store.database.deadlines import LOCK_SECONDS
 from support import Company, eventually, new_email, sql
 
@@ -188,8 +188,8 @@ def test_a_mirror_stays_exact_through_random_concurrent_writes(company: Company)
     follower.join(30)
     assert failures == []
     for _ in range(2):  # events that became visible late are scored by a later run
-        settle(company)
-        look(company)
+        make_second_look_due(company)
+        score_new_events(company)
     eventually(lambda: not work_left(company))
     while mirror.cursor != utc.envelope("getLeadChanges", {"cursor": "now"})["result"]["cursor"]:
         mirror.follow(0)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(120)
 NONE_CHANGED = (302, "No table rows affected")
 
 
-def twin(company: Company) -> Company:
+def another_client(company: Company) -> Company:
     """The same company on a connection of its own."""
     return Company(company.url, company.account_id, company.secret, id=company.id)
 
@@ -30,7 +30,7 @@ def at_once(company: Company, number: int, work: Callable[[Company, int], Any]) 
     together = threading.Barrier(number)
 
     def run(worker: int) -> None:
-        own = twin(company)
+        own = another_client(company)
         own.envelope("getLead", {"id": 1})  # connected
         together.wait()
         try:
@@ -153,7 +153,7 @@ def test_a_row_that_somebody_keeps_locked_is_refused_alone(
 
     def bulk() -> None:
         watch = Stopwatch()
-        own = twin(company)
+        own = another_client(company)
         outcomes = own.call("updateLeads", objects=[{"id": lead_id, "title": "new"} for lead_id in ids])
         own.close()
         answers["bulk"] = (watch.seconds, outcomes)

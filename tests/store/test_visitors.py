@@ -27,7 +27,7 @@ def view(tracking_id: str, page: str, *, seen: float | None = None) -> View:
     )
 
 
-def look(company: Company, *views: View) -> None:
+def write_views(company: Company, *views: View) -> None:
     async def take(database: Database) -> None:
         async with database.company(company.id) as tx:
             await visitors.write_views(tx, company.id, views)
@@ -39,7 +39,7 @@ def rows(company: Company, statement: str, *arguments: object) -> list[dict[str,
     return [dict(row) for row in sql(company.dsn, statement, company.id, *arguments, company_id=company.id)]
 
 
-def story(company: Company, lead: int) -> list[str]:
+def page_views(company: Company, lead: int) -> list[str]:
     """The page views on a lead's timeline, oldest first."""
     events = rows(
         company,
@@ -56,12 +56,12 @@ def waiting(company: Company) -> int:
 
 def test_earlier_page_views_of_a_visitor_join_the_timeline_of_a_new_lead(company: Company) -> None:
     now = time.time()
-    look(company, view(ANN, "first", seen=now - 100), view(BEN, "other"), view(ANN, "second", seen=now - 50))
+    write_views(company, view(ANN, "first", seen=now - 100), view(BEN, "other"), view(ANN, "second", seen=now - 50))
     assert waiting(company) == 3
 
     (lead,) = company.create({"trackingID": ANN})
 
-    assert story(company, lead) == ["first", "second"]
+    assert page_views(company, lead) == ["first", "second"]
     assert waiting(company) == 1
     (row,) = rows(
         company,
@@ -74,50 +74,50 @@ def test_earlier_page_views_of_a_visitor_join_the_timeline_of_a_new_lead(company
 
 def test_later_page_views_of_a_visitor_are_on_the_timeline_at_once(company: Company) -> None:
     (lead,) = company.create({"trackingID": ANN})
-    look(company, view(ANN, "first"))
-    look(company, view(ANN, "second"), view(BEN, "other"), view(ANN, "third"))
+    write_views(company, view(ANN, "first"))
+    write_views(company, view(ANN, "second"), view(BEN, "other"), view(ANN, "third"))
 
-    assert story(company, lead) == ["first", "second", "third"]
+    assert page_views(company, lead) == ["first", "second", "third"]
     assert waiting(company) == 1
 
 
 def test_an_update_with_a_tracking_id_links_too(company: Company) -> None:
-    look(company, view(ANN, "first"))
+    write_views(company, view(ANN, "first"))
     (lead,) = company.create({})
-    assert story(company, lead) == []
+    assert page_views(company, lead) == []
 
     assert company.refusal("updateLeads", {"id": lead, "trackingID": ANN}) is None
 
-    assert story(company, lead) == ["first"]
+    assert page_views(company, lead) == ["first"]
 
 
 def test_of_two_leads_with_one_tracking_id_the_last_one_sent_gets_later_views(company: Company) -> None:
     (ann,) = company.create({"trackingID": ANN})
-    look(company, view(ANN, "first"))
+    write_views(company, view(ANN, "first"))
     (ben,) = company.create({"trackingID": ANN})
-    look(company, view(ANN, "second"))
-    assert (story(company, ann), story(company, ben)) == (["first"], ["second"])
+    write_views(company, view(ANN, "second"))
+    assert (page_views(company, ann), page_views(company, ben)) == (["first"], ["second"])
 
     assert company.refusal("updateLeads", {"id": ann, "title": "CEO"}) is None  # says nothing about the visitor
-    look(company, view(ANN, "third"))
-    assert (story(company, ann), story(company, ben)) == (["first"], ["second", "third"])
+    write_views(company, view(ANN, "third"))
+    assert (page_views(company, ann), page_views(company, ben)) == (["first"], ["second", "third"])
 
 
 def test_within_a_call_too_the_last_one_sent_wins(company: Company) -> None:
     ann, ben = company.create({}, {})
     changes = [{"id": ben, "trackingID": ANN}, {"id": ann, "trackingID": ANN}]
     assert all(outcome["success"] for outcome in company.call("updateLeads", objects=changes))
-    look(company, view(ANN, "first"))
-    assert (story(company, ann), story(company, ben)) == (["first"], [])
+    write_views(company, view(ANN, "first"))
+    assert (page_views(company, ann), page_views(company, ben)) == (["first"], [])
 
     first, second = company.create({"trackingID": BEN}, {"trackingID": BEN})
-    look(company, view(BEN, "second"))
-    assert (story(company, first), story(company, second)) == ([], ["second"])
+    write_views(company, view(BEN, "second"))
+    assert (page_views(company, first), page_views(company, second)) == ([], ["second"])
 
 
 @pytest.mark.parametrize("nothing", ["", None])
 def test_no_tracking_id_links_nothing(company: Company, nothing: str | None) -> None:
-    look(company, view(ANN, "first"))
+    write_views(company, view(ANN, "first"))
     company.call("createLeads", objects=[{"emailAddress": "a@example.com", "trackingID": nothing}])
 
     assert waiting(company) == 1
@@ -125,7 +125,7 @@ def test_no_tracking_id_links_nothing(company: Company, nothing: str | None) -> 
 
 
 def test_a_refused_lead_links_nothing(company: Company) -> None:
-    look(company, view(ANN, "first"))
+    write_views(company, view(ANN, "first"))
     company.create({"emailAddress": "taken@example.com"})
 
     assert company.code("createLeads", {"emailAddress": "taken@example.com", "trackingID": ANN}) == 301
@@ -136,23 +136,23 @@ def test_a_refused_lead_links_nothing(company: Company) -> None:
 
 def test_deleting_a_lead_deletes_its_visitors(company: Company) -> None:
     (lead,) = company.create({"trackingID": ANN})
-    look(company, view(ANN, "first"))
+    write_views(company, view(ANN, "first"))
 
     assert company.refusal("deleteLeads", {"id": lead}) is None
 
     assert rows(company, "select from visitor where company_id = $1") == []
-    look(company, view(ANN, "second"))
+    write_views(company, view(ANN, "second"))
     assert waiting(company) == 1
-    assert "second" not in story(company, lead)
+    assert "second" not in page_views(company, lead)
 
 
 def test_a_lead_can_be_several_visitors(company: Company) -> None:
-    look(company, view(ANN, "phone"), view(BEN, "laptop"))
+    write_views(company, view(ANN, "phone"), view(BEN, "laptop"))
     (lead,) = company.create({"trackingID": ANN})
     assert company.refusal("updateLeads", {"id": lead, "trackingID": BEN}) is None
-    look(company, view(ANN, "phone again"))
+    write_views(company, view(ANN, "phone again"))
 
-    assert story(company, lead) == ["phone", "laptop", "phone again"]
+    assert page_views(company, lead) == ["phone", "laptop", "phone again"]
 
 
 def test_a_visitor_of_one_company_is_unknown_to_another(
@@ -160,21 +160,21 @@ def test_a_visitor_of_one_company_is_unknown_to_another(
 ) -> None:
     other = given_company()
     (lead,) = other.create({"trackingID": ANN})
-    look(company, view(ANN, "first"))
+    write_views(company, view(ANN, "first"))
 
-    assert story(other, lead) == []
+    assert page_views(other, lead) == []
     (own,) = company.create({"trackingID": ANN})
-    assert story(company, own) == ["first"]
+    assert page_views(company, own) == ["first"]
 
 
 def test_very_many_views_join_the_timeline_in_a_background_job(company: Company) -> None:
     many = STEP_ROWS * 2 + 10
-    look(company, *(view(ANN, str(number)) for number in range(many)))
+    write_views(company, *(view(ANN, str(number)) for number in range(many)))
 
     (lead,) = company.create({"trackingID": ANN})
 
     eventually(lambda: waiting(company) == 0)
-    assert len(story(company, lead)) == many
+    assert len(page_views(company, lead)) == many
 
 
 def test_no_view_is_lost_while_its_visitor_is_linked(company: Company) -> None:
@@ -195,15 +195,17 @@ def test_no_view_is_lost_while_its_visitor_is_linked(company: Company) -> None:
 
     assert waiting(company) == 0
     (lead,) = [row["id"] for row in rows(company, "select id from lead where company_id = $1")]
-    assert sorted(story(company, lead)) == sorted(f"{batch}.{number}" for batch in range(40) for number in range(5))
+    assert sorted(page_views(company, lead)) == sorted(
+        f"{batch}.{number}" for batch in range(40) for number in range(5)
+    )
 
 
 def test_a_visitor_without_a_lead_who_does_not_return_is_deleted(company: Company) -> None:
     now = time.time()
     long_ago = now - 396 * 86_400
-    look(company, view(ANN, "old", seen=long_ago), view(BEN, "recent", seen=now - 390 * 86_400))
+    write_views(company, view(ANN, "old", seen=long_ago), view(BEN, "recent", seen=now - 390 * 86_400))
     (lead,) = company.create({"trackingID": "the-visitor-of-a-lead"})
-    look(company, view("the-visitor-of-a-lead", "of a lead", seen=long_ago))
+    write_views(company, view("the-visitor-of-a-lead", "of a lead", seen=long_ago))
     sql(company.dsn, "update visitor set last_seen = to_timestamp($2) where company_id = $1 and lead_id is not null",
         company.id, long_ago, company_id=company.id)  # fmt: skip
 
@@ -216,13 +218,13 @@ def test_a_visitor_without_a_lead_who_does_not_return_is_deleted(company: Compan
     left = rows(company, "select tracking_id from visitor where company_id = $1 order by tracking_id")
     assert [row["tracking_id"] for row in left] == [BEN, "the-visitor-of-a-lead"]
     assert waiting(company) == 1
-    assert story(company, lead) == ["of a lead"]
+    assert page_views(company, lead) == ["of a lead"]
 
 
 def test_a_visitor_has_the_times_of_the_first_and_the_last_visit(company: Company) -> None:
     now = time.time()
     for days in (300, 299.9, 10, 9.9, 20):
-        look(company, view(ANN, "page", seen=now - days * 86_400))
+        write_views(company, view(ANN, "page", seen=now - days * 86_400))
 
     (row,) = rows(
         company,

@@ -67,7 +67,7 @@ class Server:
         return self.process.communicate(timeout=60)[0].splitlines()
 
 
-def held(server: Server) -> socket.socket:
+def half_answered(server: Server) -> socket.socket:
     """Opens a connection with a call in progress: half of the answer has arrived."""
     sock = server.connect()
     sock.sendall(b"GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -542,7 +542,7 @@ def test_half_closed_inside_a_request_is_closed(server: Server, start: bytes) ->
 def test_full_server_closes_the_connection_that_was_idle_longest() -> None:
     """A45: with 20 connections allowed, the 21st gets in and the oldest idle one goes; busy ones stay."""
     with running(connections=20, header_timeout=300) as server:
-        busy = held(server)
+        busy = half_answered(server)
         idle = [server.connect() for _ in range(19)]
         assert quick(server)
         assert closed_after(idle[0])[1] == b""
@@ -559,7 +559,7 @@ def test_full_server_closes_the_connection_that_was_idle_longest() -> None:
 def test_server_full_of_busy_connections_closes_a_new_one() -> None:
     """A45: connections with a call in progress are not closed."""
     with running(connections=5) as server:
-        busy = [held(server) for _ in range(5)]
+        busy = [half_answered(server) for _ in range(5)]
         with server.connect() as newcomer:
             assert closed_after(newcomer)[1] == b""
         server.process.send_signal(signal.SIGUSR1)
@@ -590,7 +590,7 @@ def test_signal_finishes_calls_in_flight_and_returns(number: int) -> None:
     with running() as server:
         idle, half = server.connect(), server.connect()
         half.sendall(b"GET /x HT")
-        busy = held(server)
+        busy = half_answered(server)
         server.process.send_signal(number)
         assert closed_after(idle)[1] == closed_after(half)[1] == b""
         with pytest.raises(ConnectionError):
@@ -610,7 +610,7 @@ def ends_soon(server: Server, number: int) -> None:
 
 
 def test_second_signal_ends_at_once() -> None:
-    with running(shutdown_timeout=300) as server, server.connect() as idle, held(server):
+    with running(shutdown_timeout=300) as server, server.connect() as idle, half_answered(server):
         server.process.send_signal(signal.SIGTERM)
         assert closed_after(idle)[1] == b""
         assert server.process.poll() is None
@@ -624,7 +624,7 @@ def test_signal_while_starting_ends_at_once() -> None:
 
 
 def test_calls_beyond_the_shutdown_timeout_are_dropped() -> None:
-    with running(shutdown_timeout=1) as server, held(server):
+    with running(shutdown_timeout=1) as server, half_answered(server):
         began = time.monotonic()
         with within(3):
             server.process.send_signal(signal.SIGTERM)

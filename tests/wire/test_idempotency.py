@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from contract.test_methods import EXAMPLES
-from examples import filled, prepare
+from examples import prepare, with_ids
 from springhead.rpc.method import Example, Method, Writes
 from stopwatch import within
 from support import Company, Server, new_email, sql
@@ -217,7 +217,7 @@ def test_an_answer_that_was_too_long_to_be_stored_is_not_invented(company: Compa
     ("method", "example"), WRITES, ids=[f"{method.name}: {example.about}" for method, example in WRITES]
 )
 def test_every_write_accepts_a_key(method: Method[Any], example: Example, company: Company) -> None:
-    params = filled(example.params, prepare(company, example.given))
+    params = with_ids(example.params, prepare(company, example.given))
 
     first = ask(company, "k1", method.name, params)
     stored = everything(company)

@@ -111,12 +111,12 @@ def a_company(per_second: int = 10, per_day: int = 50_000, number: int | None = 
     )
 
 
-def run(dsn: str, story: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
+def run(dsn: str, scenario: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
     async def told() -> None:
         database = Database(pool_size=8)
         await database.open(dsn)
         try:
-            await story(database)
+            await scenario(database)
         finally:
             await database.close()
 
@@ -130,7 +130,7 @@ async def opened(database: Database, *, alone: bool) -> AsyncGenerator[CallLimit
     await limits.close()
 
 
-async def tried(call: Awaitable[None]) -> ApiError | None:
+async def error_of(call: Awaitable[None]) -> ApiError | None:
     try:
         await call
     except ApiError as error:
@@ -139,7 +139,7 @@ async def tried(call: Awaitable[None]) -> ApiError | None:
 
 
 async def burst(limits: CallLimits, company: Company, calls: int) -> list[ApiError | None]:
-    return await asyncio.gather(*(tried(limits.spend(company)) for _ in range(calls)))
+    return await asyncio.gather(*(error_of(limits.spend(company)) for _ in range(calls)))
 
 
 async def within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -240,7 +240,7 @@ def together(processes: list[Process], seconds: float) -> tuple[int, float, floa
 
 @both_modes
 def test_ten_calls_at_once_then_one_each_tenth_of_a_second(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
 
             async def eleven() -> tuple[float, Company, list[ApiError | None]]:
@@ -252,19 +252,19 @@ def test_ten_calls_at_once_then_one_each_tenth_of_a_second(dsn: str, alone: bool
             assert isinstance(answers[10], SecondLimit)
             allowed, refused = 10, False
             while (passed := time.monotonic() - start) < 0.5 or not refused:
-                refused = await tried(limits.spend(company)) is not None
+                refused = await error_of(limits.spend(company)) is not None
                 allowed += not refused
                 await asyncio.sleep(0.002)
             assert int(passed * 10) - 1 <= allowed - 10 <= passed * 10
             await asyncio.sleep(1.1)
             assert await a_second_is_free(limits, company)
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_200_parallel_calls_get_the_nine_that_are_left_of_ten(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             company = a_company()
             start = time.monotonic()
@@ -273,7 +273,7 @@ def test_200_parallel_calls_get_the_nine_that_are_left_of_ten(dsn: str, alone: b
             assert 9 <= answers.count(None) <= 9 + int((time.monotonic() - start) / 0.1)
             assert {type(answer) for answer in answers} == {type(None), SecondLimit}
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @pytest.mark.parametrize(("per_second", "slices"), [(10, 0), (200, 3 * 10)], ids=["exact", "in slices"])
@@ -293,17 +293,17 @@ def test_three_processes_share_the_calls_of_a_day_exactly(dsn: str) -> None:
 def test_the_calls_of_a_day_are_exact_over_a_restart(dsn: str, alone: bool) -> None:
     company = a_company(per_second=FASTER if alone else 99, per_day=2_500 if alone else 60)
 
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             assert await burst(limits, company, 33) == [None] * 33
         assert (await row_of(database, company))["used"] == 33
         async with opened(database, alone=alone) as limits:
-            answers = [await tried(limits.spend(company)) for _ in range(company.per_day)]
+            answers = [await error_of(limits.spend(company)) for _ in range(company.per_day)]
             assert answers.count(None) == company.per_day - 33
             assert isinstance(answers[company.per_day - 33], DailyLimit)
         assert (await row_of(database, company))["used"] == company.per_day
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 def test_a_killed_server_loses_at_most_one_slice_of_the_day_and_allows_no_extra_call(dsn: str) -> None:
@@ -314,17 +314,17 @@ def test_a_killed_server_loses_at_most_one_slice_of_the_day_and_allows_no_extra_
     process.process.send_signal(signal.SIGKILL)
     made += process.allowed()[0]
 
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         used = (await row_of(database, company))["used"]
         assert made <= used <= made + 200 + 4, "one call of each caller may be counted but not yet stored"
 
     assert made > 200
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_a_new_day_starts_a_new_count_and_yesterdays_slices_expire(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             spent, half = a_company(99, 40), a_company(99, 50_000)
             assert (await burst(limits, spent, 41)).count(None) == 40
@@ -333,16 +333,16 @@ def test_a_new_day_starts_a_new_count_and_yesterdays_slices_expire(dsn: str, alo
                 await change(database, company, "update call_budget set day = day - 1 where company_id = $1")
                 limits._meters[company.id].day_ends = limits._meters[company.id].leased_until = 0
             await asyncio.sleep(1.01)  # "no more today" is believed for a second
-            assert await tried(limits.spend(spent)) is None
+            assert await error_of(limits.spend(spent)) is None
             await limits.spend(half)
         assert (await row_of(database, spent))["used"] == 1
         assert (await row_of(database, half))["used"] == 1
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 def test_a_database_clock_that_was_set_back_costs_a_second_at_most_and_no_count(dsn: str) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=False) as limits:
             company = a_company()
             assert (await burst(limits, company, 5)) == [None] * 5
@@ -351,14 +351,14 @@ def test_a_database_clock_that_was_set_back_costs_a_second_at_most_and_no_count(
                 company,
                 "update call_budget set next_us = next_us + 86400000000, day = day + 1 where company_id = $1",
             )
-            assert isinstance(await tried(limits.spend(company)), SecondLimit)
+            assert isinstance(await error_of(limits.spend(company)), SecondLimit)
             await asyncio.sleep(1.1)
             start = time.monotonic()
             allowed = (await burst(limits, company, 20)).count(None)
             assert 10 <= allowed <= 10 + 10 * (time.monotonic() - start)
             assert (await row_of(database, company))["used"] == 5 + allowed
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
@@ -386,7 +386,7 @@ def test_a_server_whose_clock_jumps_allows_as_much_as_any(dsn: str, hours: int, 
 
 @both_modes
 def test_a_refused_call_changes_nothing_and_says_when_to_retry(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
 
             async def refusals() -> tuple[Company, list[ApiError | None]]:
@@ -401,14 +401,14 @@ def test_a_refused_call_changes_nothing_and_says_when_to_retry(dsn: str, alone: 
             company, refused = await within(0.5, refusals)
             assert all(isinstance(error, SecondLimit) and 0 < wait_of(error) <= 0.5 for error in refused)
             await asyncio.sleep(wait_of(refused[-1]))
-            assert await tried(limits.spend(company)) is None
+            assert await error_of(limits.spend(company)) is None
         assert (await row_of(database, company))["used"] == 3
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 def test_a_caller_that_waits_is_let_in_even_if_its_refusal_waited_for_a_connection(dsn: str) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         narrow = Database(pool_size=1)
         await narrow.open(dsn)
         async with opened(narrow, alone=False) as limits:
@@ -417,19 +417,19 @@ def test_a_caller_that_waits_is_let_in_even_if_its_refusal_waited_for_a_connecti
                 company = a_company(per_second=1)
                 await limits.spend(company)
                 async with narrow.everyone():
-                    call = asyncio.ensure_future(tried(limits.spend(company)))
+                    call = asyncio.ensure_future(error_of(limits.spend(company)))
                     await asyncio.sleep(0.3)
                 refused = await call
             await asyncio.sleep(wait_of(refused))
-            assert await tried(limits.spend(company)) is None
+            assert await error_of(limits.spend(company)) is None
         await narrow.close()
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_after_the_last_call_of_the_day_the_next_midnight_in_utc_is_named(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             company = a_company(per_day=3)
             before = left_of_the_day()
@@ -439,15 +439,15 @@ def test_after_the_last_call_of_the_day_the_next_midnight_in_utc_is_named(dsn: s
             for error in answers[3:]:
                 assert isinstance(error, DailyLimit)
                 assert after - 1 <= wait_of(error) <= before + 1 or after > before
-            assert isinstance(await tried(limits.spend(company)), DailyLimit)
+            assert isinstance(await error_of(limits.spend(company)), DailyLimit)
             assert (await row_of(database, company))["used"] == 3
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_new_limits_of_a_company_take_effect_with_its_next_call(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             company = a_company()
             assert (await burst(limits, company, 10)) == [None] * 10
@@ -460,27 +460,27 @@ def test_new_limits_of_a_company_take_effect_with_its_next_call(dsn: str, alone:
             assert answers.count(None) == 1
             assert isinstance(answers[1], DailyLimit)
             tomorrow = a_company(per_second=99, per_day=50_000, number=company.id)
-            assert await tried(limits.spend(tomorrow)) is None
+            assert await error_of(limits.spend(tomorrow)) is None
         assert (await row_of(database, company))["used"] == 16
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_one_company_at_its_limit_does_not_slow_another(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             assert await a_second_is_free(limits, a_company())
             assert (await burst(limits, a_company(), 10)) == [None] * 10
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_without_the_database_a_call_that_cannot_be_counted_is_unavailable_until_it_is_back(
     dsn: str, alone: bool
 ) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         database = Database(pool_size=2)
         limits = CallLimits(database, alone=alone)
         company = a_company()
@@ -491,30 +491,30 @@ def test_without_the_database_a_call_that_cannot_be_counted_is_unavailable_until
         await limits.close()
         await database.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @both_modes
 def test_a_call_waits_once_for_the_locked_row_of_its_company(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
 
             async def refused() -> ApiError | None:
                 company = a_company()
-                assert await tried(limits.spend(company)) is None
+                assert await error_of(limits.spend(company)) is None
                 other = a_company(per_second=99, number=company.id)  # other limits: the lease is returned
                 async with database.company(company.id) as tx, tx.atomic():
                     await tx.row("select from call_budget where company_id = $1 for update", company.id)
-                    return await tried(limits.spend(other))
+                    return await error_of(limits.spend(other))
 
             assert isinstance(await within(LOCK_SECONDS * 2, refused), Unavailable)
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 @both_modes
 def test_a_caller_that_disconnects_takes_no_call_from_other_waiting_callers(dsn: str, alone: bool) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=alone) as limits:
             company = a_company()
             callers = [asyncio.ensure_future(limits.spend(company)) for _ in range(4)]
@@ -526,21 +526,21 @@ def test_a_caller_that_disconnects_takes_no_call_from_other_waiting_callers(dsn:
             assert (await burst(limits, company, 7)) == [None] * 7
         assert (await row_of(database, company))["used"] == 10
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 def test_idle_companies_leave_the_cache_without_a_lost_or_extra_call(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire_limits, "METERS_MAX", 20)
 
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=True) as limits:
 
             async def calls() -> tuple[list[Company], list[Company], list[ApiError | None]]:
                 busy = [a_company(per_second=1) for _ in range(25)]
                 # So many calls a second that each company is idle again before the next one is checked.
                 idle = [a_company(per_second=9_999) for _ in range(30)]
-                assert [await tried(limits.spend(company)) for company in busy + idle] == [None] * 55
-                return busy, idle, [await tried(limits.spend(company)) for company in busy]
+                assert [await error_of(limits.spend(company)) for company in busy + idle] == [None] * 55
+                return busy, idle, [await error_of(limits.spend(company)) for company in busy]
 
             busy, idle, again = await within(1, calls)
             assert [type(error) for error in again] == [SecondLimit] * 25
@@ -551,22 +551,22 @@ def test_idle_companies_leave_the_cache_without_a_lost_or_extra_call(dsn: str, m
             assert len(limits._meters) <= 22
         assert [(await row_of(database, company))["used"] for company in busy + idle] == [1] * 25 + [2] * 30
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 def test_without_limits_every_call_is_allowed_and_none_counted(dsn: str) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         limits = CallLimits(database, alone=True, enabled=False)
         company = a_company(1, 1)
         assert (await burst(limits, company, 50)) == [None] * 50
         await limits.close()
         assert await row_of(database, company) == {}
 
-    run(dsn, story)
+    run(dsn, scenario)
 
 
 def test_counting_a_call_costs_at_most_a_tenth_of_a_database_query(dsn: str) -> None:
-    async def story(database: Database) -> None:
+    async def scenario(database: Database) -> None:
         async with opened(database, alone=True) as limits:
             company = a_company(FASTER, 2_000_000_000)
             await limits.spend(company)
@@ -588,4 +588,4 @@ def test_counting_a_call_costs_at_most_a_tenth_of_a_database_query(dsn: str) -> 
             spent = await cost(lambda: limits.spend(company), 5_000)
             assert spent < await cost(question, 200) / 10, spent
 
-    run(dsn, story)
+    run(dsn, scenario)

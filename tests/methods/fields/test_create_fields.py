@@ -12,7 +12,7 @@ from support import Company, Server
 NEW = {"relationship": "lead", "dataType": "string", "label": "Shoe size"}
 
 
-def made(company: Company, **new: Any) -> dict[str, Any]:
+def created_field(company: Company, **new: Any) -> dict[str, Any]:
     """The field that createFields makes."""
     (outcome,) = company.call("createFields", objects=[{**NEW, **new}])
     assert outcome["success"], outcome
@@ -37,7 +37,7 @@ def test_a_created_field_is_answered_with_its_id(company: Company) -> None:
 
 
 def test_relationship_type_and_label_are_enough(company: Company) -> None:
-    field = made(company)
+    field = created_field(company)
 
     assert re.fullmatch("shoe_size_[0-9a-f]{13}", field.pop("systemName"))
     assert int(field.pop("id")) > 0
@@ -62,7 +62,7 @@ def test_relationship_type_and_label_are_enough(company: Company) -> None:
 def test_a_field_of_every_type_of_every_relationship_can_be_made(
     company: Company, relationship: str, data_type: str
 ) -> None:
-    field = made(company, relationship=relationship, dataType=data_type)
+    field = created_field(company, relationship=relationship, dataType=data_type)
 
     assert (field["relationship"], field["dataType"]) == (relationship, data_type)
     assert field["dataLength"] == ("10000" if data_type == "textarea" else "255")
@@ -81,7 +81,7 @@ def test_a_type_that_the_relationship_does_not_have_is_205(company: Company, rel
 
 
 def test_the_vendors_sample_is_accepted_and_the_server_makes_the_system_name(company: Company) -> None:
-    field = made(
+    field = created_field(
         company, systemName="Lead Field", id="5", isCustom="0", source="sharpspring", dataLength="100", isRequired="1",
         isActive="1", isAvailableInContactManager="0", isEditableInContactManager="0", isAvailableInForms=True,
     )  # fmt: skip
@@ -94,7 +94,7 @@ def test_the_vendors_sample_is_accepted_and_the_server_makes_the_system_name(com
 
 
 def test_two_fields_can_have_one_label(company: Company) -> None:
-    assert made(company)["systemName"] != made(company)["systemName"]
+    assert created_field(company)["systemName"] != created_field(company)["systemName"]
 
 
 @pytest.mark.parametrize("name", ["relationship", "dataType", "label"])
@@ -156,7 +156,7 @@ def test_a_refused_field_does_not_stop_the_others(company: Company) -> None:
 
 @pytest.mark.parametrize("data_type", ["picklist", "radio", "checkbox"])
 def test_a_picklist_can_have_options(company: Company, data_type: str) -> None:
-    assert made(company, dataType=data_type, options=["S", "M", "\U0001f600" * 255])["options"] == [
+    assert created_field(company, dataType=data_type, options=["S", "M", "\U0001f600" * 255])["options"] == [
         "S",
         "M",
         "\U0001f600" * 255,
@@ -165,8 +165,8 @@ def test_a_picklist_can_have_options(company: Company, data_type: str) -> None:
 
 @pytest.mark.parametrize("none", [[], None])
 def test_empty_options_are_no_options(company: Company, none: Any) -> None:
-    assert "options" not in made(company, dataType="picklist", options=none)
-    assert "options" not in made(company, dataType="string", options=none)
+    assert "options" not in created_field(company, dataType="picklist", options=none)
+    assert "options" not in created_field(company, dataType="string", options=none)
 
 
 @pytest.mark.parametrize("data_type", ["string", "date", "country", "boolean"])
@@ -201,7 +201,7 @@ def test_wrong_options_are_205(company: Company, options: Any) -> None:
 
 def test_an_option_of_a_checkbox_has_no_comma_since_commas_separate_the_values(company: Company) -> None:
     assert company.code("createFields", {**NEW, "dataType": "checkbox", "options": ["a,b"]}) == 205
-    assert made(company, dataType="radio", options=["a,b"])["options"] == ["a,b"]
+    assert created_field(company, dataType="radio", options=["a,b"])["options"] == ["a,b"]
 
 
 # What a new field does
@@ -210,7 +210,7 @@ def test_an_option_of_a_checkbox_has_no_comma_since_commas_separate_the_values(c
 def test_a_new_field_is_on_every_lead_at_once(company: Company) -> None:
     (lead_id,) = company.create({})
 
-    name = made(company)["systemName"]
+    name = created_field(company)["systemName"]
 
     assert company.lead(lead_id)[name] == ""
     assert company.code("updateLeads", {"id": lead_id, name: "12"}) is None
@@ -220,7 +220,7 @@ def test_a_new_field_is_on_every_lead_at_once(company: Company) -> None:
 def test_a_field_of_an_opportunity_is_on_no_lead(company: Company) -> None:
     (lead_id,) = company.create({})
 
-    name = made(company, relationship="opportunity")["systemName"]
+    name = created_field(company, relationship="opportunity")["systemName"]
 
     assert name not in company.lead(lead_id)
 
@@ -231,15 +231,15 @@ def test_a_second_server_on_the_same_database_notices_a_field_at_once(company: C
     try:
         assert "shoe" not in str(other.lead(lead_id))  # its cache now says that there are no fields
 
-        first = made(company)["systemName"]
+        first = created_field(company)["systemName"]
         assert other.code("updateLeads", {"id": lead_id, first: "12"}) is None
-        second = made(other)["systemName"]
+        second = created_field(other)["systemName"]
         assert company.create({second: "7", "emailAddress": "a@example.com"})
-        third = made(company)["systemName"]
+        third = created_field(company)["systemName"]
         assert other.call("getLeads", where={"id": lead_id}, fields=[first, second, third]) == [
             {name: "12" if name == first else "" for name in sorted((first, second, third))}
         ]
-        four = made(other)["systemName"]
+        four = created_field(other)["systemName"]
         assert company.lead(lead_id)[four] == ""
         assert [field["systemName"] for field in other.call("getFields", where={"isCustom": 1})] == [
             first,
@@ -271,7 +271,7 @@ def test_a_company_can_have_many_fields_up_to_a_limit(company: Company) -> None:
 
 
 def test_another_companys_leads_do_not_have_the_field(company: Company, given_company: Callable[..., Company]) -> None:
-    name = made(company)["systemName"]
+    name = created_field(company)["systemName"]
     other = given_company()
 
     assert other.code("createLeads", {"emailAddress": "a@example.com", name: "x"}) == 205

@@ -27,16 +27,16 @@ def read(company: Company, name: str) -> dict[str, Any]:
     return field
 
 
-def mark(company: Company, name: str, unique: Any = 1) -> dict[str, Any] | None:
+def make_unique(company: Company, name: str, unique: Any = 1) -> dict[str, Any] | None:
     """Makes a field unique. Returns the refusal, or None."""
     return company.refusal("updateFields", {"id": read(company, name)["id"], "isUnique": unique})
 
 
-def held(company: Company) -> int:
+def number_of_values(company: Company) -> int:
     return len(sql(company.dsn, "select 1 from unique_value", company_id=company.id))
 
 
-def agrees(company: Company) -> bool:
+def values_agree(company: Company) -> bool:
     """Whether the table of unique values has exactly the values of the leads."""
     rows = sql(
         company.dsn,
@@ -81,11 +81,11 @@ def test_a_field_says_that_it_is_unique_only_where_it_is(company: Company, code:
 
     assert list(read(company, code).items())[-1] == ("isUnique", "1")
     assert "isUnique" not in read(company, plain)
-    assert mark(company, plain) is None
+    assert make_unique(company, plain) is None
     assert read(company, plain)["isUnique"] == "1"
-    assert mark(company, plain, "0") is None
+    assert make_unique(company, plain, "0") is None
     assert "isUnique" not in read(company, plain)
-    assert mark(company, plain, 0) is not None, "nothing to change"
+    assert make_unique(company, plain, 0) is not None, "nothing to change"
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_only_lead_fields_with_free_values_can_be_unique(company: Company, relat
 def test_existing_values_of_leads_are_recorded(company: Company) -> None:
     name = company.field("Code")
     lead, _ = company.create({name: "a"}, {name: ""})
-    assert held(company) == 0
+    assert number_of_values(company) == 0
 
-    assert mark(company, name) is None
+    assert make_unique(company, name) is None
 
-    assert agrees(company)
-    assert held(company) == 1
+    assert values_agree(company)
+    assert number_of_values(company) == 1
     refused = company.refusal("createLeads", {"emailAddress": new_email(), name: "a"})
     assert refused is not None
     assert (refused["code"], refused["message"]) == (301, "Entry already exists")
@@ -122,7 +122,7 @@ def test_a_field_with_duplicate_values_is_refused_and_one_value_is_named(company
     name = company.field("Code")
     company.create(*({name: value} for value in ("b", "a", "b ", " b", "c", "c", "A", "")))
 
-    refused = mark(company, name)
+    refused = make_unique(company, name)
 
     assert refused is not None
     assert refused["code"] == 205
@@ -146,7 +146,7 @@ def test_the_field_becomes_unique_after_concurrent_writes_have_ended(company: Co
                 "update lead set custom = jsonb_build_object($2::text, 'a') where id = $1", lead, name
             )
             other = company.at("v1.2")
-            thread = threading.Thread(target=lambda: mark(other, name))
+            thread = threading.Thread(target=lambda: make_unique(other, name))
             thread.start()
             eventually(lambda: read(company, name).get("isUnique") == "filling")
             refused = company.error("upsertLeads", objects=[{name: "a"}], key=name)
@@ -156,7 +156,7 @@ def test_the_field_becomes_unique_after_concurrent_writes_have_ended(company: Co
 
     asyncio.run(slow())
     eventually(lambda: read(company, name)["isUnique"] == "1")
-    assert agrees(company)
+    assert values_agree(company)
     assert company.code("createLeads", {"emailAddress": new_email(), name: "a"}) == 301
 
 
@@ -173,7 +173,7 @@ def test_a_duplicate_that_a_background_job_finds_makes_the_field_not_unique(comp
         company_id=company.id,
     )
 
-    eventually(lambda: "isUnique" not in read(company, name) and held(company) == 0)
+    eventually(lambda: "isUnique" not in read(company, name) and number_of_values(company) == 0)
     sql(company.dsn, "update company set field_version = field_version + 1 where id = $1", company.id)
     assert company.code("createLeads", {"emailAddress": new_email(), name: "a"}) is None
 
@@ -181,17 +181,17 @@ def test_a_duplicate_that_a_background_job_finds_makes_the_field_not_unique(comp
 def test_a_field_that_is_no_longer_unique_releases_its_values(company: Company, code: str) -> None:
     company.create({code: "a"})
 
-    assert mark(company, code, 0) is None
+    assert make_unique(company, code, 0) is None
 
-    eventually(lambda: held(company) == 0)
-    assert mark(company, code) is None
-    assert agrees(company)
+    eventually(lambda: number_of_values(company) == 0)
+    assert make_unique(company, code) is None
+    assert values_agree(company)
     company.call("updateFields", objects=[{"id": read(company, code)["id"], "isUnique": 0}])
     company.call("deleteFields", objects=[{"systemName": company.field("Other", isUnique=1)}])
     again = company.field("Code", isUnique=1)
     company.create({again: "a"})
     company.call("deleteFields", objects=[{"systemName": again}])
-    eventually(lambda: held(company) == 0)
+    eventually(lambda: number_of_values(company) == 0)
 
 
 # What writes do
@@ -214,7 +214,7 @@ def test_a_value_belongs_to_one_lead_and_other_objects_of_the_call_succeed(compa
     )
 
     assert codes(outcomes) == [301, None, None, 301, None, None]
-    assert agrees(company)
+    assert values_agree(company)
 
 
 def test_a_value_of_a_refused_object_is_free_for_the_next(company: Company, code: str) -> None:
@@ -231,7 +231,7 @@ def test_a_value_of_a_refused_object_is_free_for_the_next(company: Company, code
     )
 
     assert codes(outcomes) == [301, 303, None, 301]
-    assert agrees(company)
+    assert values_agree(company)
 
 
 def test_composed_and_decomposed_letters_are_equal(company: Company, code: str) -> None:
@@ -260,7 +260,7 @@ def test_a_change_to_a_value_of_another_lead_is_301(company: Company, code: str,
     )
 
     assert codes(outcomes) == [301, 301, None, None, None]
-    assert agrees(company)
+    assert values_agree(company)
     assert company.lead(second)["title"] is None
 
 
@@ -270,7 +270,7 @@ def test_deleted_and_emptied_values_are_free(company: Company, code: str) -> Non
     company.call("deleteLeads", objects=[{"id": first}])
     company.call("updateLeads", objects=[{"id": second, code: None}])
 
-    assert held(company) == 0
+    assert number_of_values(company) == 0
     assert (
         codes(company.call("createLeads", objects=[{"emailAddress": new_email(), code: x} for x in "ab"])) == [None] * 2
     )
@@ -287,7 +287,7 @@ def test_two_leads_can_swap_their_values_over_a_third_one(company: Company, code
     assert codes(outcomes) == [None] * 3
     assert codes(straight) == [301, 301], "each value is taken at its turn"
     assert (company.lead(first)[code], company.lead(second)[code]) == ("b", "a")
-    assert agrees(company)
+    assert values_agree(company)
 
 
 @pytest.mark.parametrize("first", [{}, {"title": "x"}])
@@ -302,7 +302,7 @@ def test_a_value_that_a_later_object_frees_is_taken_until_then(
 
     assert codes(outcomes) == [None if first else 302, 301, None]
     assert (company.lead(holder)[code], company.lead(other)[code]) == ("c", "")
-    assert agrees(company)
+    assert values_agree(company)
 
 
 VALUES = st.sampled_from(["a", "b", "c", "a ", ""])
@@ -345,7 +345,7 @@ def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, chan
     for lead_id, wanted in zip(ids, model, strict=True):
         lead = company.lead(lead_id)
         assert {k: lead[n] for k, n in names.items() if lead[n]} == wanted
-    assert agrees(company)
+    assert values_agree(company)
     for name in (names["code"], names["other"]):
         company.call("deleteFields", objects=[{"systemName": name}])
 
@@ -383,7 +383,7 @@ def test_leads_are_found_by_a_unique_field(company: Company, code: str) -> None:
     assert (company.lead(there)["city"], company.lead(there)["emailAddress"]) == ("Oslo", "there@example.com")
     made = company.lead(outcomes[1]["id"])
     assert (made["city"], made["emailAddress"], made[code]) == ("Rome", "newer@example.com", "C-2")
-    assert agrees(company)
+    assert values_agree(company)
 
 
 def test_a_key_that_is_not_unique_is_205_and_says_which_there_are(company: Company, code: str) -> None:
@@ -445,8 +445,8 @@ def test_calls_that_race_for_the_same_values_make_one_lead_each_and_none_fails(c
     outcomes = [outcome for answer in answers for outcome in answer]
     assert set(codes(outcomes)) == {None}, Counter(map(str, codes(outcomes)))
     assert sum(outcome["created"] for outcome in outcomes) == 60
-    assert held(company) == len(sql(company.dsn, "select 1 from lead", company_id=company.id)) == 60
-    assert agrees(company)
+    assert number_of_values(company) == len(sql(company.dsn, "select 1 from lead", company_id=company.id)) == 60
+    assert values_agree(company)
 
 
 @pytest.mark.timeout(120)
@@ -477,4 +477,4 @@ def test_concurrent_writes_of_all_kinds_leave_values_unique(company: Company, co
     answers = at_once(company, 4, work)
 
     assert set().union(*answers) <= {None, 301, 302, 205}, answers
-    assert agrees(company)
+    assert values_agree(company)

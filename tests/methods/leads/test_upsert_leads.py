@@ -21,7 +21,7 @@ def codes(outcomes: list[dict[str, Any]]) -> list[int | bool]:
     return [outcome["error"]["code"] if outcome["error"] else outcome["created"] for outcome in outcomes]
 
 
-def story(company: Company, lead_id: int) -> list[str]:
+def event_sources(company: Company, lead_id: int) -> list[str]:
     """The sources of a lead's events, the oldest first."""
     events = company.call("getLeadTimeline", where={"whoID": lead_id})
     return [event["eventSource"] for event in sorted(events, key=lambda event: int(event["id"]))]
@@ -92,7 +92,7 @@ def test_an_upsert_without_a_change_succeeds(company: Company, server: Server) -
     assert {outcome["id"] for outcome in again} == {first["id"]}
     (row,) = sql(server.dsn, "select version from lead", company_id=company.id)
     assert row["version"] == 1
-    assert story(company, first["id"]) == ["leadCreation"]
+    assert event_sources(company, first["id"]) == ["leadCreation"]
 
 
 def test_a_second_object_changes_the_lead_that_the_first_created(company: Company, server: Server) -> None:
@@ -231,7 +231,7 @@ def test_events_say_whether_a_lead_was_created_or_changed(company: Company) -> N
         {"emailAddress": "A@example.com", "city": "Paris"},
     )
 
-    events = story(company, made["id"])
+    events = event_sources(company, made["id"])
 
     assert Counter(events) == {"leadCreation": 1, "leadUpdate": 2, "changeLeadStatus": 1}
     assert events[0] == "leadCreation"

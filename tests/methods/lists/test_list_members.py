@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lists import at_once, counts, fill, members, new_list, put_on, true_counts, twin
+from lists import add_members, another_client, at_once, counts, fill, members, new_list, true_counts
 from support import Company, Server, eventually, new_email, sql
 
 ALREADY = {"code": 213, "message": "The lead you tried to add is already a member", "data": []}
@@ -15,7 +15,7 @@ NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 DONE = {"success": True, "error": None}
 
 
-def off(company: Company, list_id: int, *leads: int) -> list[Any]:
+def remove_members(company: Company, list_id: int, *leads: int) -> list[Any]:
     outcomes = company.call("removeListMembers", objects=[{"listID": list_id, "contactID": lead} for lead in leads])
     return [outcome["error"] for outcome in outcomes]
 
@@ -42,7 +42,7 @@ def test_a_lead_is_added_to_a_list_and_the_answer_is_as_captured(company: Compan
 def test_a_refusal_by_a_single_method_is_the_error_of_the_call(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({})
     address = company.lead(lead)["emailAddress"]
-    put_on(company, list_id, lead)
+    add_members(company, list_id, lead)
 
     assert company.error("addListMember", listID=list_id, memberID=lead) == ALREADY
     assert company.error("addListMember", listID=list_id, memberID=1) == NOBODY
@@ -133,7 +133,7 @@ def test_the_leads_and_lists_of_another_company_are_unknown(given_company: Calla
     company, other = given_company(), given_company()
     mine, theirs = new_list(company), new_list(other)
     (my_lead,), (their_lead,) = company.create({}), other.create({})
-    put_on(other, theirs, their_lead)
+    add_members(other, theirs, their_lead)
 
     assert company.error("addListMember", listID=mine, memberID=their_lead) == NOBODY
     assert company.error("addListMember", listID=theirs, memberID=my_lead)["code"] == 303
@@ -160,7 +160,7 @@ def test_one_call_can_add_members_to_several_lists(company: Company) -> None:
 def test_an_inactive_lead_can_be_a_member(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({"active": 0})
 
-    put_on(company, list_id, lead)
+    add_members(company, list_id, lead)
 
     assert members(company, list_id) == [lead]
 
@@ -170,7 +170,7 @@ def test_an_inactive_lead_can_be_a_member(company: Company) -> None:
 
 def test_a_removed_member_is_counted_and_read_as_removed_with_the_captured_keys(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({"firstName": "Person", "lastName": "1"})
-    (membership,) = put_on(company, list_id, lead)
+    (membership,) = add_members(company, list_id, lead)
 
     assert company.call("removeListMember", listID=list_id, contactID=lead) == [DONE]
 
@@ -196,8 +196,8 @@ def test_a_removed_member_is_counted_and_read_as_removed_with_the_captured_keys(
 
 def test_a_removed_lead_that_is_added_again_has_the_same_membership(company: Company) -> None:
     list_id, (lead, other) = new_list(company), company.create({}, {})
-    (membership, _) = put_on(company, list_id, lead, other)
-    off(company, list_id, lead)
+    (membership, _) = add_members(company, list_id, lead, other)
+    remove_members(company, list_id, lead)
 
     (outcome,) = company.call("addListMember", listID=list_id, memberID=lead)
 
@@ -209,16 +209,16 @@ def test_a_removed_lead_that_is_added_again_has_the_same_membership(company: Com
 
 def test_a_lead_that_is_not_a_member_cannot_be_removed(company: Company) -> None:
     list_id, (lead, other) = new_list(company), company.create({}, {})
-    put_on(company, list_id, lead)
+    add_members(company, list_id, lead)
 
-    assert off(company, list_id, lead, lead, other, 1) == [None, NOTHING, NOTHING, NOTHING]
-    assert off(company, list_id, lead) == [NOTHING]
+    assert remove_members(company, list_id, lead, lead, other, 1) == [None, NOTHING, NOTHING, NOTHING]
+    assert remove_members(company, list_id, lead) == [NOTHING]
     assert counts(company, list_id) == (0, 1)
 
 
 def test_the_lead_to_remove_can_be_named_member_id(company: Company) -> None:
     list_id, (lead,) = new_list(company), company.create({})
-    put_on(company, list_id, lead)
+    add_members(company, list_id, lead)
 
     assert company.call("removeListMember", listID=list_id, memberID=lead, contactID=str(lead)) == [DONE]
 
@@ -226,9 +226,9 @@ def test_the_lead_to_remove_can_be_named_member_id(company: Company) -> None:
 def test_all_members_are_removed_at_once(company: Company) -> None:
     list_id, other = new_list(company), new_list(company)
     leads = company.create(*({} for _ in range(30)))
-    put_on(company, list_id, *leads)
-    put_on(company, other, *leads)
-    off(company, list_id, leads[0])
+    add_members(company, list_id, *leads)
+    add_members(company, other, *leads)
+    remove_members(company, list_id, leads[0])
 
     answer = company.envelope("removeListMembersAll", {"listID": list_id})
 
@@ -245,7 +245,7 @@ def test_a_long_list_is_emptied_in_steps_and_members_added_meanwhile_stay(compan
     list_id, new = new_list(company), company.create(*({} for _ in range(3)))
     fill(server, company, list_id, 14_000)
     back = members(company, list_id)[-1]
-    off(company, list_id, back)
+    remove_members(company, list_id, back)
     # As after a call that leaves the work to a background job.
     sql(
         server.dsn,
@@ -256,7 +256,7 @@ def test_a_long_list_is_emptied_in_steps_and_members_added_meanwhile_stay(compan
         company.id,
         list_id,
     )
-    put_on(company, list_id, *new, back)
+    add_members(company, list_id, *new, back)
 
     eventually(lambda: counts(company, list_id)[0] <= 4, seconds=20)
 
@@ -270,7 +270,7 @@ def test_a_long_list_is_emptied_in_steps_and_members_added_meanwhile_stay(compan
 def test_members_are_read_as_captured(company: Company) -> None:
     list_id = new_list(company)
     (lead,) = company.create({"firstName": "Person", "lastName": "1", "emailAddress": "person.1@example.com"})
-    (membership,) = put_on(company, list_id, lead)
+    (membership,) = add_members(company, list_id, lead)
 
     answer = company.envelope("getListMembers", {"where": {"id": str(list_id)}, "limit": 500, "offset": 0})
 
@@ -291,7 +291,7 @@ def test_members_are_read_as_captured(company: Company) -> None:
 
 def test_pages_say_whether_there_is_more(company: Company) -> None:
     list_id, leads = new_list(company), company.create(*({} for _ in range(5)))
-    put_on(company, list_id, *leads)
+    add_members(company, list_id, *leads)
 
     def page(limit: int, offset: int) -> tuple[list[int], bool]:
         answer = company.envelope("getListMembers", {"where": {"id": list_id}, "limit": limit, "offset": offset})
@@ -316,7 +316,7 @@ def test_the_list_must_be_named_and_an_unknown_one_is_empty(company: Company, me
     assert company.call(method, where={"id": 1}) == []
 
 
-def settle(server: Server, company: Company) -> None:
+def make_members_old(server: Server, company: Company) -> None:
     """Makes the members old enough that the starts of their pages are cached."""
     sql(server.dsn, "update list_member set create_timestamp = now() - interval '1 hour'", company_id=company.id)
 
@@ -324,9 +324,9 @@ def settle(server: Server, company: Company) -> None:
 @pytest.mark.parametrize("change", ["remove", "bring back", "delete", "move nothing"])
 def test_a_page_begins_at_its_offset_after_changes_before_it(company: Company, server: Server, change: str) -> None:
     list_id, leads = new_list(company), company.create(*({} for _ in range(20)))
-    put_on(company, list_id, *leads)
-    off(company, list_id, leads[3])
-    settle(server, company)
+    add_members(company, list_id, *leads)
+    remove_members(company, list_id, leads[3])
+    make_members_old(server, company)
     left = [lead for lead in leads if lead != leads[3]]
 
     def page(offset: int) -> list[int]:
@@ -337,9 +337,9 @@ def test_a_page_begins_at_its_offset_after_changes_before_it(company: Company, s
         assert [page(offset) for offset in (0, 5, 10, 15)] == [left[start : start + 5] for start in (0, 5, 10, 15)]
     match change:
         case "remove":
-            off(company, list_id, left.pop(1))
+            remove_members(company, list_id, left.pop(1))
         case "bring back":
-            put_on(company, list_id, leads[3])
+            add_members(company, list_id, leads[3])
             left = leads
         case "delete":
             company.call("deleteLeads", objects=[left.pop(0)])
@@ -353,8 +353,8 @@ def test_flags_select_members_who_get_no_messages(company: Company, server: Serv
     plain, unsubscribed, removed, both, bounced = company.create(
         {}, {"isUnsubscribed": 1}, {}, {"isUnsubscribed": 1}, {}
     )
-    put_on(company, list_id, plain, unsubscribed, removed, both, bounced)
-    off(company, list_id, removed, both)
+    add_members(company, list_id, plain, unsubscribed, removed, both, bounced)
+    remove_members(company, list_id, removed, both)
     sql(server.dsn, "update lead set hard_bounced = true where id = $1", bounced, company_id=company.id)
 
     def flagged(**where: Any) -> list[tuple[int, str]]:
@@ -376,9 +376,9 @@ def test_flags_select_members_who_get_no_messages(company: Company, server: Serv
 def test_the_lists_of_a_lead_are_read_by_its_address(company: Company) -> None:
     first, other, _ = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
     (lead,) = company.create({})
-    put_on(company, other, lead)
-    put_on(company, first, lead)
-    off(company, other, lead)
+    add_members(company, other, lead)
+    add_members(company, first, lead)
+    remove_members(company, other, lead)
 
     rows = company.call("getListMemberships", emailAddress=str(company.lead(lead)["emailAddress"]).upper())
 
@@ -395,8 +395,8 @@ def test_the_lists_of_a_lead_are_read_by_its_address(company: Company) -> None:
 
 def test_the_memberships_of_a_lead_are_read_by_either_name_of_its_id(company: Company) -> None:
     list_id, (lead, other) = new_list(company), company.create({}, {})
-    (membership, _) = put_on(company, list_id, lead, other)
-    off(company, list_id, lead)
+    (membership, _) = add_members(company, list_id, lead, other)
+    remove_members(company, list_id, lead)
     expected = [
         {"id": str(membership), "listID": str(list_id), "memberID": str(lead), "isRemoved": "1"},
     ]
@@ -413,9 +413,9 @@ def test_the_memberships_of_a_lead_are_read_by_either_name_of_its_id(company: Co
 def test_the_lists_of_many_leads_are_read_as_pairs(company: Company) -> None:
     first, other = new_list(company), new_list(company)
     leads = company.create({}, {}, {})
-    put_on(company, other, *leads)
-    put_on(company, first, leads[1])
-    off(company, other, leads[2])
+    add_members(company, other, *leads)
+    add_members(company, first, leads[1])
+    remove_members(company, other, leads[2])
 
     answer = company.envelope("getLeadListMemberships", {"memberIDs": [str(leads[1]), leads[0], leads[2], 1]})
 
@@ -452,9 +452,9 @@ def test_invalid_ids_are_refused(company: Company, value: Any, code: int) -> Non
 def test_a_deleted_lead_is_on_no_list_and_the_counts_say_so(company: Company, server: Server) -> None:
     first, other = new_list(company), new_list(company)
     leads = company.create(*({} for _ in range(4)))
-    put_on(company, first, *leads)
-    put_on(company, other, *leads[:2])
-    off(company, first, leads[0], leads[3])
+    add_members(company, first, *leads)
+    add_members(company, other, *leads[:2])
+    remove_members(company, first, leads[0], leads[3])
 
     company.call("deleteLeads", objects=[leads[0], leads[1], leads[0], 1])
 
@@ -467,7 +467,7 @@ def test_fifty_concurrent_calls_add_a_lead_to_a_list_once(company: Company) -> N
     list_id, (lead,) = new_list(company), company.create({})
 
     answers = at_once(
-        [twin(company) for _ in range(50)],
+        [another_client(company) for _ in range(50)],
         lambda own, _: own.envelope("addListMember", {"listID": list_id, "memberID": lead}),
     )
 
@@ -495,7 +495,7 @@ def test_counts_are_exact_after_concurrent_changes_of_all_kinds(company: Company
                 case _:
                     own.envelope("removeListMembersAll", {"listID": dice.choice(lists)})
 
-    at_once([twin(company) for _ in range(8)], work)
+    at_once([another_client(company) for _ in range(8)], work)
 
     eventually(
         lambda: not sql(server.dsn, "select from pass where company_id = $1 and kind = 'empty_list'", company.id)
@@ -521,7 +521,7 @@ def test_leads_that_are_deleted_while_they_are_added_to_lists_leave_no_membershi
             for some in (dice.sample(leads, 50) for _ in range(10))
         ]
 
-    at_once([twin(company) for _ in range(6)], work)
+    at_once([another_client(company) for _ in range(6)], work)
 
     for list_id in lists:
         assert counts(company, list_id) == true_counts(server, company, list_id) == (0, 0)
@@ -537,7 +537,7 @@ def test_a_list_that_is_deleted_while_it_is_filled_keeps_no_member(company: Comp
                 return own.call("deleteList", id=list_id)
             return own.call("addListMembers", objects=[{"listID": list_id, "memberID": lead} for lead in leads])
 
-        at_once([twin(company) for _ in range(4)], work)
+        at_once([another_client(company) for _ in range(4)], work)
 
         eventually(lambda list_id=list_id: true_counts(server, company, list_id) == (0, 0))
         assert company.call("getActiveLists", where={"id": list_id}) == []

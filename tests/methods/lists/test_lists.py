@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lists import counts, fill, members, new_list, put_on, true_counts
+from lists import add_members, counts, fill, members, new_list, true_counts
 from support import Company, Server, eventually, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -102,7 +102,7 @@ def test_a_list_is_changed_by_its_id_and_missing_values_stay(company: Company) -
 
 def test_a_change_of_a_list_keeps_its_members_and_counts(company: Company) -> None:
     list_id, leads = new_list(company), company.create({}, {})
-    put_on(company, list_id, *leads)
+    add_members(company, list_id, *leads)
 
     company.call("updateList", id=list_id, name="x", memberCount=0)
 
@@ -122,7 +122,7 @@ def test_deleted_lists_are_gone_but_their_leads_stay(company: Company) -> None:
     first, other, third = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
     leads = company.create({}, {})
     for list_id in (first, other):
-        put_on(company, list_id, *leads)
+        add_members(company, list_id, *leads)
 
     answer = company.envelope("deleteList", {"objects": [{"id": first}, {"id": first}, {"id": 1}, str(third)]})
 
@@ -142,7 +142,7 @@ def test_a_list_is_deleted_by_a_flat_id_too(company: Company) -> None:
 
 def test_no_read_shows_members_of_a_deleted_list_while_their_rows_still_exist(company: Company, server: Server) -> None:
     list_id, (lead,) = new_list(company), company.create({})
-    put_on(company, list_id, lead)
+    add_members(company, list_id, lead)
     sql(server.dsn, "delete from list where id = $1", list_id, company_id=company.id)
 
     assert true_counts(server, company, list_id) == (1, 0)

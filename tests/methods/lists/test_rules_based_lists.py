@@ -11,14 +11,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from lists import at_once, counts, fill, members, new_list, put_on, true_counts, twin
+from lists import add_members, another_client, at_once, counts, fill, members, new_list, true_counts
 from springhead.store.database.deadlines import LAST_WRITE_SECONDS
 from support import Company, Server, eventually, new_email, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
 
 
-def kept(company: Company, list_id: int) -> Any:
+def shown_filter(company: Company, list_id: int) -> Any:
     """The filter that reads of the list show, or None."""
     (row,) = company.call("getActiveLists", where={"id": list_id})
     return row.get("filter")
@@ -29,7 +29,7 @@ def change(company: Company, *leads: dict[str, Any]) -> None:
     assert all(outcome["success"] for outcome in outcomes), outcomes
 
 
-def hurry(server: Server, company: Company) -> None:
+def finish_background_jobs(server: Server, company: Company) -> None:
     """Makes all delayed background jobs due and waits for their end, except the recycle bin's, which never ends."""
     sql(server.dsn, "update pass set due_at = now() where company_id = $1", company.id)
     left = "select from pass where company_id = $1 and kind <> 'recycle'"
@@ -64,9 +64,9 @@ def test_a_shown_filter_can_be_sent_again_with_the_same_meaning(company: Company
     wanted = {"or": [{"city": "berlin"}, {"not": {"leadScore": {"between": [0, 10]}}}], "title": {"empty": True}}
     list_id = new_list(company, filter=wanted)
 
-    other = new_list(company, filter=kept(company, list_id))
+    other = new_list(company, filter=shown_filter(company, list_id))
 
-    assert kept(company, list_id) == kept(company, other)
+    assert shown_filter(company, list_id) == shown_filter(company, other)
     assert members(company, list_id) == members(company, other) != []
     assert company.error("updateList", id=list_id, filter=wanted) == NOTHING
 
@@ -76,8 +76,8 @@ def test_times_are_in_the_zone_of_the_call(given_company: Callable[..., Company]
 
     list_id = new_list(company, filter={"createTimestamp": {"atLeast": "2030-05-01 12:00:00"}})
 
-    assert kept(company, list_id) == {"createTimestamp": {"atLeast": "2030-05-01 12:00:00"}}
-    assert kept(company.at("v1.2"), list_id) == {"createTimestamp": {"atLeast": "2030-05-01 03:00:00"}}
+    assert shown_filter(company, list_id) == {"createTimestamp": {"atLeast": "2030-05-01 12:00:00"}}
+    assert shown_filter(company.at("v1.2"), list_id) == {"createTimestamp": {"atLeast": "2030-05-01 03:00:00"}}
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_new_name_leaves_the_filter_and_the_members(company: Company) -> None:
 
     company.call("updateList", id=list_id, name="Another")
 
-    assert kept(company, list_id) == {"city": {"equals": "Berlin"}}
+    assert shown_filter(company, list_id) == {"city": {"equals": "Berlin"}}
     assert members(company, list_id) == [lead]
     (other,) = company.create({"city": "Berlin"})
     assert members(company, list_id) == [lead, other]
@@ -360,10 +360,10 @@ def test_a_list_whose_filter_is_removed_keeps_its_members_and_accepts_changes(co
 
     company.call("updateList", id=list_id, filter=None)
 
-    assert kept(company, list_id) is None
+    assert shown_filter(company, list_id) is None
     change(company, {"id": lead, "city": "Bonn"}, {"id": other, "city": "Berlin"})
     assert members(company, list_id) == [lead]
-    put_on(company, list_id, other)
+    add_members(company, list_id, other)
     company.call("removeListMember", listID=list_id, contactID=lead)
     assert (members(company, list_id), counts(company, list_id)) == ([other], (1, 1))
     assert company.error("updateList", id=list_id, filter=None) == NOTHING
@@ -376,7 +376,7 @@ def test_a_list_that_gets_a_filter_has_only_matching_members_and_no_removed_ones
     stays, back, goes, forgotten, joins = company.create(
         {"city": "Berlin"}, {"city": "Berlin"}, {}, {}, {"city": "Berlin"}
     )
-    put_on(company, list_id, stays, back, goes, forgotten)
+    add_members(company, list_id, stays, back, goes, forgotten)
     company.call(
         "removeListMembers", objects=[{"listID": list_id, "contactID": lead_id} for lead_id in (back, forgotten)]
     )
@@ -395,7 +395,7 @@ def test_a_deleted_list_no_longer_follows_leads(company: Company, server: Server
     company.call("deleteList", id=list_id)
 
     company.create({"city": "Berlin"})
-    hurry(server, company)
+    finish_background_jobs(server, company)
     assert true_counts(server, company, list_id) == (0, 0)
 
 
@@ -413,7 +413,7 @@ def test_a_deleted_custom_field_counts_as_empty_in_filters(company: Company) -> 
     assert sorted(members(company, no_size)) == [large_lead, small_lead]
     assert members(company, others) == [small_lead]
     assert counts(company, no_size) == (2, 0)
-    assert kept(company, big) == {size: {"equals": "XL"}}
+    assert shown_filter(company, big) == {size: {"equals": "XL"}}
     (three,) = company.create({})
     assert three in members(company, no_size)
 
@@ -461,7 +461,7 @@ def test_a_write_in_progress_while_the_filter_was_created_is_followed_a_little_l
     )
 
     assert members(company, made[0]) == []
-    hurry(server, company)
+    finish_background_jobs(server, company)
     assert members(company, made[0]) == [lead]
     assert counts(company, made[0]) == (1, 0)
 
@@ -481,7 +481,7 @@ def test_a_write_in_progress_that_removes_a_member_is_followed_a_little_later(
     )
 
     assert members(company, list_id) == [lead]
-    hurry(server, company)
+    finish_background_jobs(server, company)
     assert members(company, list_id) == []
     assert counts(company, list_id) == true_counts(server, company, list_id) == (0, 0)
 
@@ -516,7 +516,7 @@ def second(server: Server, tmp_path: Path) -> Generator[Server]:
 
 
 def test_a_filter_created_on_one_server_is_followed_by_the_other(company: Company, second: Server) -> None:
-    there = twin(company, second)
+    there = another_client(company, second)
     assert there.create({"city": "Berlin"})  # its cache has the company already
 
     list_id = new_list(company, filter={"city": "Berlin"})
@@ -530,7 +530,7 @@ def test_a_filter_created_on_one_server_is_followed_by_the_other(company: Compan
 
 
 def test_lists_follow_a_status_change_on_a_server_with_old_filters(company: Company, second: Server) -> None:
-    there = twin(company, second)
+    there = another_client(company, second)
     (lead,) = there.create({})
     (stage,) = there.make("createDealStages", {"dealStageName": "Offer"})
     (deal,) = there.make(
@@ -608,9 +608,9 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
                     )
                     assert answer["result"], answer
 
-    at_once([twin(company, where) for where in (server, second) for _ in range(3)], work)
+    at_once([another_client(company, where) for where in (server, second) for _ in range(3)], work)
 
-    hurry(server, company)
+    finish_background_jobs(server, company)
     leads: list[dict[str, Any]] = []
     while page := company.call("getLeads", where={}, offset=len(leads)):
         leads += page

@@ -2,7 +2,21 @@
 
 from collections.abc import Callable
 
-from nouns import NOTHING, Case, cases, changed, full, least, made, named, of_type, read, shown, with_its_kin, without
+from nouns import (
+    NOTHING,
+    Case,
+    cases,
+    create_object,
+    full_object,
+    minimal_object,
+    of_type,
+    read,
+    refusal_of_change,
+    refused_columns,
+    shown_columns,
+    with_its_kin,
+    without,
+)
 from springhead.rpc.method import REGISTRY
 from springhead.rpc.params import FlatOrObjects
 from support import Company
@@ -12,7 +26,7 @@ from support import Company
 
 @cases()
 def test_an_object_is_read_back_as_it_was_written_in_the_declared_order(company: Company, case: Case) -> None:
-    written = full(company, case)
+    written = full_object(company, case)
 
     (object_id,) = company.make(case.create, written)
 
@@ -26,12 +40,12 @@ def test_an_object_is_read_back_as_it_was_written_in_the_declared_order(company:
 
 @cases()
 def test_a_missing_value_is_the_default_or_null(company: Company, case: Case) -> None:
-    given = least(company, case)
+    given = minimal_object(company, case)
 
-    row = read(company, case, made(company, case))
+    row = read(company, case, create_object(company, case))
 
     assert row is not None
-    for column in shown(case):
+    for column in shown_columns(case):
         if column.name not in given and not column.default:
             assert row[column.name] is None
         elif column.name not in given:
@@ -40,7 +54,7 @@ def test_a_missing_value_is_the_default_or_null(company: Company, case: Case) ->
 
 @cases()
 def test_ids_are_integers_that_rise_by_1024_in_the_order_sent(company: Company, case: Case) -> None:
-    objects = [least(company, case) for _ in range(4)]
+    objects = [minimal_object(company, case) for _ in range(4)]
 
     answer = company.envelope(case.create, {"objects": objects})
 
@@ -55,7 +69,7 @@ def test_ids_are_integers_that_rise_by_1024_in_the_order_sent(company: Company, 
 def test_read_only_values_are_ignored_in_a_create(company: Company, case: Case) -> None:
     ignored = {column.name: "17" for column in case.noun.columns if not column.writable}
 
-    row = read(company, case, made(company, case, **ignored))
+    row = read(company, case, create_object(company, case, **ignored))
 
     assert row is not None
     assert all(row[name] != "17" for name in ignored if name in row)
@@ -63,7 +77,7 @@ def test_read_only_values_are_ignored_in_a_create(company: Company, case: Case) 
 
 @cases()
 def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order(company: Company, case: Case) -> None:
-    right = least(company, case)
+    right = minimal_object(company, case)
 
     answer = company.envelope(case.create, {"objects": [right, {**right, "nothing": 1}, right, 5, right]})
 
@@ -79,16 +93,16 @@ def test_a_refused_object_does_not_stop_the_others_and_outcomes_keep_their_order
 
 @cases()
 def test_required_values_must_be_present_and_not_empty(company: Company, case: Case) -> None:
-    right = least(company, case)
+    right = minimal_object(company, case)
     required = [column for column in case.noun.writable_columns if column.required]
 
-    assert set(named(company.refusal(case.create, dict(case.always)))) == {column.name for column in required}
+    assert set(refused_columns(company.refusal(case.create, dict(case.always)))) == {column.name for column in required}
     for column in required:
         without_it = {name: given for name, given in right.items() if name != column.name}
-        assert named(company.refusal(case.create, without_it)) == [column.name]
-        assert named(company.refusal(case.create, {**right, column.name: None})) == [column.name]
+        assert refused_columns(company.refusal(case.create, without_it)) == [column.name]
+        assert refused_columns(company.refusal(case.create, {**right, column.name: None})) == [column.name]
         for blank in ("", " \n\t "):
-            assert named(company.refusal(case.create, {**right, column.name: blank})) == [column.name]
+            assert refused_columns(company.refusal(case.create, {**right, column.name: blank})) == [column.name]
 
 
 @cases()
@@ -96,11 +110,11 @@ def test_an_unknown_name_is_205_and_the_valid_ones_are_listed(company: Company, 
     columns = [column.name for column in case.noun.writable_columns]
     wrong = columns[-1].upper()
 
-    on_create = company.refusal(case.create, {**least(company, case), wrong: 1})
-    on_update = changed(company, case, id=made(company, case), **{wrong: 1})
+    on_create = company.refusal(case.create, {**minimal_object(company, case), wrong: 1})
+    on_update = refusal_of_change(company, case, id=create_object(company, case), **{wrong: 1})
 
     for refusal, valid in ((on_create, columns), (on_update, ["id", *columns])):
-        assert named(refusal) == [wrong]
+        assert refused_columns(refusal) == [wrong]
         assert refusal is not None
         assert refusal["data"]["validParams"] == valid
 
@@ -123,15 +137,17 @@ def test_a_reference_to_an_unknown_object_is_303(
     company: Company, given_company: Callable[..., Company], case: Case
 ) -> None:
     other = given_company()
-    right, foreign = full(company, case), full(other, case)
-    object_id = made(company, case)
+    right, foreign = full_object(company, case), full_object(other, case)
+    object_id = create_object(company, case)
     before = read(company, case, object_id)
 
     for column in case.noun.reference_columns:
         for unknown in (foreign[column.name], 1, 2**63 - 1):
-            assert named(company.refusal(case.create, {**right, column.name: unknown}), 303) == [column.name]
+            assert refused_columns(company.refusal(case.create, {**right, column.name: unknown}), 303) == [column.name]
             about = {column.reference_type: right[column.reference_type]} if column.reference_type else {}
-            assert named(changed(company, case, id=object_id, **about, **{column.name: unknown}), 303) == [column.name]
+            assert refused_columns(
+                refusal_of_change(company, case, id=object_id, **about, **{column.name: unknown}), 303
+            ) == [column.name]
 
     assert read(company, case, object_id) == before
 
@@ -141,66 +157,68 @@ def test_a_reference_to_an_unknown_object_is_303(
 
 @cases()
 def test_an_update_changes_only_the_given_values(company: Company, case: Case) -> None:
-    (object_id,) = company.make(case.create, full(company, case))
-    other = full(company, case, 1)
+    (object_id,) = company.make(case.create, full_object(company, case))
+    other = full_object(company, case, 1)
 
     while other:
         before = read(company, case, object_id)
         names = with_its_kin(case, case.noun.by_name[next(iter(other))])
         change = {name: other.pop(name) for name in names}
 
-        assert changed(company, case, id=object_id, **change) is None
+        assert refusal_of_change(company, case, id=object_id, **change) is None
 
         assert without(read(company, case, object_id)) == without(before) | change
 
 
 @cases()
 def test_null_unsets_nullable_values_only(company: Company, case: Case) -> None:
-    (object_id,) = company.make(case.create, full(company, case))
+    (object_id,) = company.make(case.create, full_object(company, case))
 
-    nullable = {column.name for column in shown(case) if column.nullable}
+    nullable = {column.name for column in shown_columns(case) if column.nullable}
     while nullable:
         before = read(company, case, object_id)
         nulls = dict.fromkeys(with_its_kin(case, case.noun.by_name[nullable.pop()]))
         nullable -= nulls.keys()
-        assert changed(company, case, id=object_id, **nulls) is None
+        assert refusal_of_change(company, case, id=object_id, **nulls) is None
         assert without(read(company, case, object_id)) == without(before) | nulls
-        assert changed(company, case, id=object_id, **nulls) == NOTHING
+        assert refusal_of_change(company, case, id=object_id, **nulls) == NOTHING
 
     for column in case.noun.writable_columns:
         if not column.nullable:
-            assert named(changed(company, case, id=object_id, **{column.name: None})) == [column.name]
+            assert refused_columns(refusal_of_change(company, case, id=object_id, **{column.name: None})) == [
+                column.name
+            ]
 
 
 @cases()
 def test_an_update_that_changes_nothing_or_finds_nothing_is_302(company: Company, case: Case) -> None:
-    written = full(company, case)
+    written = full_object(company, case)
     (object_id,) = company.make(case.create, written)
     before = read(company, case, object_id)
 
-    assert changed(company, case, id=object_id, **written) == NOTHING
-    assert changed(company, case, id=object_id) == NOTHING
-    assert changed(company, case, **written) == NOTHING  # without an id no row is meant
+    assert refusal_of_change(company, case, id=object_id, **written) == NOTHING
+    assert refusal_of_change(company, case, id=object_id) == NOTHING
+    assert refusal_of_change(company, case, **written) == NOTHING  # without an id no row is meant
     for unknown in (1, "1", 2**63 - 1):
-        assert changed(company, case, id=unknown, **written) == NOTHING
+        assert refusal_of_change(company, case, id=unknown, **written) == NOTHING
     assert read(company, case, object_id) == before
 
 
 @cases()
 def test_an_invalid_id_is_205_or_210(company: Company, case: Case) -> None:
-    right = least(company, case)
+    right = minimal_object(company, case)
 
     for wrong in ("", "x", "1.5", True, -1, 2**63):
-        assert named(changed(company, case, **right | {"id": wrong})) == ["id"]
-        assert named(company.refusal(case.delete, {"id": wrong})) == ["id"]
-    assert named(changed(company, case, **right | {"id": [1]}), 210) == ["id"]
-    assert named(company.refusal(case.delete, {"id": [1]}), 210) == ["id"]
+        assert refused_columns(refusal_of_change(company, case, **right | {"id": wrong})) == ["id"]
+        assert refused_columns(company.refusal(case.delete, {"id": wrong})) == ["id"]
+    assert refused_columns(refusal_of_change(company, case, **right | {"id": [1]}), 210) == ["id"]
+    assert refused_columns(company.refusal(case.delete, {"id": [1]}), 210) == ["id"]
 
 
 @cases("text")
 def test_objects_of_one_row_are_applied_in_the_order_sent(company: Company, case: Case) -> None:
     column = of_type(case.noun, "text")[0]
-    first, second = made(company, case), made(company, case)
+    first, second = create_object(company, case), create_object(company, case)
 
     outcomes = company.call(
         case.update,
@@ -223,7 +241,7 @@ def test_objects_of_one_row_are_applied_in_the_order_sent(company: Company, case
 
 @cases()
 def test_deleted_objects_are_gone_and_others_stay(company: Company, case: Case) -> None:
-    ids = company.make(case.create, *(least(company, case) for _ in range(5)))
+    ids = company.make(case.create, *(minimal_object(company, case) for _ in range(5)))
 
     answer = company.envelope(
         case.delete, {"objects": [{"id": ids[0]}, {"id": str(ids[1])}, ids[2], {"id": ids[0]}, {"id": 1}, {}, "x"]}
@@ -234,5 +252,5 @@ def test_deleted_objects_are_gone_and_others_stay(company: Company, case: Case) 
     assert codes == [None, None, None, 302, 302, 205, 208]
     assert answer["error"] == [outcome["error"] for outcome in outcomes[3:]]
     assert [read(company, case, object_id) is not None for object_id in ids] == [False, False, False, True, True]
-    assert changed(company, case, **least(company, case) | {"id": ids[0]}) == NOTHING
+    assert refusal_of_change(company, case, **minimal_object(company, case) | {"id": ids[0]}) == NOTHING
     assert company.code(case.delete, ids[0]) == 302

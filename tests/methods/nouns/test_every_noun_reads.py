@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from nouns import NOTHING, Case, cases, changed, full, least, made, named, read, settle
+from nouns import (
+    NOTHING,
+    Case,
+    cases,
+    create_object,
+    full_object,
+    make_old,
+    minimal_object,
+    read,
+    refusal_of_change,
+    refused_columns,
+)
 from springhead.rpc.method import REGISTRY, Reads
 from support import Company, sql
 
@@ -15,7 +26,7 @@ EVER = {"startDate": "2000-01-01", "endDate": "2999-12-31"}
 
 def some(company: Company, case: Case, number: int) -> list[str]:
     """Creates objects. Returns their ids."""
-    minimal = least(company, case)
+    minimal = minimal_object(company, case)
     return [str(object_id) for object_id in company.make(case.create, *[minimal] * number)]
 
 
@@ -65,7 +76,7 @@ def test_an_empty_or_missing_where_returns_all_objects(company: Company, case: C
 
 @cases("listing")
 def test_each_filter_finds_exactly_the_matching_objects(company: Company, case: Case) -> None:
-    first, other = (full(company, case, number) for number in (0, 1))
+    first, other = (full_object(company, case, number) for number in (0, 1))
     matching, left = (str(object_id) for object_id in company.make(case.create, first, other))
 
     for name in case.filters:
@@ -83,7 +94,7 @@ def test_each_filter_finds_exactly_the_matching_objects(company: Company, case: 
 
 @cases("listing")
 def test_all_filters_must_match(company: Company, case: Case) -> None:
-    first, other = (full(company, case, number) for number in (0, 1))
+    first, other = (full_object(company, case, number) for number in (0, 1))
     matching, left = (str(object_id) for object_id in company.make(case.create, first, other))
     both = {name: matching if name == "id" else first[name] for name in case.filters}
 
@@ -100,7 +111,7 @@ def test_all_filters_must_match(company: Company, case: Case) -> None:
 def test_an_unknown_filter_is_205_and_never_ignored(company: Company, case: Case) -> None:
     for wrong in ("nothing", case.filters[-1].upper(), "companyID", "custom"):
         error = company.error(case.listing, where={wrong: 1})
-        assert named(error) == [wrong]
+        assert refused_columns(error) == [wrong]
         assert error["data"]["validParams"] == list(case.filters)
     assert company.error(case.listing, where=5)["code"] == 205
     assert company.error(case.listing, where={case.filters[0]: {}})["code"] == 210
@@ -126,7 +137,7 @@ def test_limit_and_offset_count_rows_in_the_order_of_ids(company: Company, case:
 
 @cases("listing")
 def test_a_page_has_500_rows_at_most(company: Company, case: Case) -> None:
-    minimal = least(company, case)
+    minimal = minimal_object(company, case)
     every = [str(object_id) for _ in range(2) for object_id in company.make(case.create, *[minimal] * 260)]
 
     assert ids(company, case.listing) == every[:500]
@@ -141,7 +152,7 @@ def test_deep_pages_stay_exact_while_objects_are_created_changed_and_deleted(
     company: Company, case: Case, seed: int
 ) -> None:
     chance = random.Random(seed)
-    first, other = (full(company, case, number) for number in (0, 1))
+    first, other = (full_object(company, case, number) for number in (0, 1))
     company.make(case.create, *[first, other] * 10)
     for name in ("", *case.filters[1:]):
         walk(company, case, first, name)
@@ -158,7 +169,7 @@ def test_deep_pages_stay_exact_while_objects_are_created_changed_and_deleted(
                 change = chance.choice([first, other])
                 company.call(case.update, objects=[{"id": object_id, **change} for object_id in chosen])
             case _:
-                settle(company, case)
+                make_old(company, case)
         for name in ("", *case.filters[1:]):
             walk(company, case, first, name)
 
@@ -235,7 +246,7 @@ def test_a_range_is_in_the_companys_zone_in_v1_and_in_utc_in_v1_2(
 
 @cases("ranged")
 def test_a_long_range_is_complete_and_in_order(company: Company, case: Case) -> None:
-    minimal = least(company, case)
+    minimal = minimal_object(company, case)
     every = [str(object_id) for _ in range(3) for object_id in company.make(case.create, *[minimal] * 400)]
 
     for timestamp in ("create", "update"):
@@ -262,8 +273,8 @@ def test_a_change_sets_the_update_time_and_not_the_create_time(company: Company,
     for object_id in (first, second):
         stamped(company, case, object_id, create="2016-01-01 00:00:00", update="2016-01-01 00:00:00")
 
-    assert changed(company, case, **full(company, case, 1) | {"id": first}) is None
-    assert changed(company, case, id=second) == NOTHING
+    assert refusal_of_change(company, case, **full_object(company, case, 1) | {"id": first}) is None
+    assert refusal_of_change(company, case, id=second) == NOTHING
 
     old = {"startDate": "2016-01-01", "endDate": "2016-01-01"}
     new = {"startDate": "2020-01-01", "endDate": "2999-01-01"}
@@ -281,29 +292,29 @@ def test_custom_fields_are_written_read_unset_and_deleted(company: Company, case
         return company.field(label, data_type, relationship=case.noun.name, **more)
 
     zebra, apple, mango = field("Zebra"), field("apple", "picklist", options=["red", "green"]), field("Mango", "phone")
-    object_id = made(company, case, **{zebra: "\u65e5 <b>", apple: "red"})
+    object_id = create_object(company, case, **{zebra: "\u65e5 <b>", apple: "red"})
 
     row = read(company, case, object_id)
     assert row is not None
     assert list(row)[-3:] == sorted([zebra, apple, mango])
     assert (row[zebra], row[apple], row[mango]) == ("\u65e5 <b>", "red", "")
 
-    assert changed(company, case, id=object_id, **{mango: 555, zebra: ""}) is None
-    assert changed(company, case, id=object_id, **{mango: "555"}) == NOTHING
-    assert changed(company, case, id=object_id, **{apple: None}) is None
+    assert refusal_of_change(company, case, id=object_id, **{mango: 555, zebra: ""}) is None
+    assert refusal_of_change(company, case, id=object_id, **{mango: "555"}) == NOTHING
+    assert refusal_of_change(company, case, id=object_id, **{apple: None}) is None
     row = read(company, case, object_id) or {}
     assert (row[zebra], row[apple], row[mango]) == ("", "", "555")
 
-    assert named(changed(company, case, id=object_id, **{apple: "blue"})) == [apple]
-    assert named(changed(company, case, id=object_id, **{zebra: "x" * 256})) == [zebra]
-    assert named(company.refusal(case.create, {**least(company, case), zebra: []}), 210) == [zebra]
+    assert refused_columns(refusal_of_change(company, case, id=object_id, **{apple: "blue"})) == [apple]
+    assert refused_columns(refusal_of_change(company, case, id=object_id, **{zebra: "x" * 256})) == [zebra]
+    assert refused_columns(company.refusal(case.create, {**minimal_object(company, case), zebra: []}), 210) == [zebra]
     for method in (case.listing, case.ranged):
         (listed,) = company.call(method, **({**EVER, "timestamp": "update"} if method == case.ranged else {}))
         assert listed == row
 
     company.call("deleteFields", objects=[{"systemName": mango}])
     assert mango not in (read(company, case, object_id) or {})
-    assert named(changed(company, case, id=object_id, **{mango: "1"})) == [mango]
+    assert refused_columns(refusal_of_change(company, case, id=object_id, **{mango: "1"})) == [mango]
     declared = REGISTRY[case.get].result
     assert isinstance(declared, Reads)
     assert [name for name in read(company, case, object_id) or {} if name in declared.noun.by_name] == [
@@ -315,5 +326,5 @@ def test_custom_fields_are_written_read_unset_and_deleted(company: Company, case
 def test_a_field_of_another_relationship_is_unknown(company: Company, case: Case) -> None:
     of_leads = company.field("Shoe size")
 
-    assert named(company.refusal(case.create, {**least(company, case), of_leads: "1"})) == [of_leads]
-    assert of_leads not in (read(company, case, made(company, case)) or {})
+    assert refused_columns(company.refusal(case.create, {**minimal_object(company, case), of_leads: "1"})) == [of_leads]
+    assert of_leads not in (read(company, case, create_object(company, case)) or {})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nouns import NOTHING, Case, cases, changed, least, made, named, of_type, read
+from nouns import NOTHING, Case, cases, create_object, minimal_object, of_type, read, refusal_of_change, refused_columns
 from support import Company
 
 WRONG: dict[str, list[Any]] = {
@@ -31,7 +31,7 @@ WRONG: dict[str, list[Any]] = {
 def test_a_value_of_the_wrong_type_is_205_for_its_object_and_names_the_right_type(
     company: Company, case: Case, sql_type: str
 ) -> None:
-    right = least(company, case)
+    right = minimal_object(company, case)
     columns = [column for column in case.noun.writable_columns if column.kind.sql == sql_type]
     wrong = [
         {**right, column.name: value}
@@ -46,9 +46,9 @@ def test_a_value_of_the_wrong_type_is_205_for_its_object_and_names_the_right_typ
             assert not outcome["success"], sent
             assert outcome["error"]["code"] in {205, 303}, sent
     for column in columns[:2]:
-        object_id = made(company, case)
-        refusal = changed(company, case, id=object_id, **{column.name: WRONG[sql_type][1]})
-        assert named(refusal) == [column.name]
+        object_id = create_object(company, case)
+        refusal = refusal_of_change(company, case, id=object_id, **{column.name: WRONG[sql_type][1]})
+        assert refused_columns(refusal) == [column.name]
         assert refusal is not None
         (problem,) = refusal["data"]["params"]
         assert problem["message"]
@@ -57,26 +57,28 @@ def test_a_value_of_the_wrong_type_is_205_for_its_object_and_names_the_right_typ
 
 @cases()
 def test_a_list_or_a_hash_instead_of_a_value_is_210(company: Company, case: Case) -> None:
-    right = least(company, case)
+    right = minimal_object(company, case)
 
     for column in case.noun.writable_columns:
         for wrong in ([], [1], {}, {"a": 1}) if column.kind.sql != "jsonb" else ():
-            assert named(company.refusal(case.create, {**right, column.name: wrong}), 210) == [column.name]
+            assert refused_columns(company.refusal(case.create, {**right, column.name: wrong}), 210) == [column.name]
 
 
 @cases("text")
 def test_the_length_of_a_text_is_limited_in_characters(company: Company, case: Case) -> None:
-    right = least(company, case)
+    right = minimal_object(company, case)
 
     for column in of_type(case.noun, "text"):
         if not column.kind.options:
             longest = "\U0001f600" * (column.kind.length or 0)
-            object_id = made(company, case, **{column.name: longest})
+            object_id = create_object(company, case, **{column.name: longest})
             row = read(company, case, object_id)
             assert row is not None
             assert row[column.name] == longest
-            assert named(company.refusal(case.create, {**right, column.name: longest + "x"})) == [column.name]
-            assert named(changed(company, case, id=object_id, **{column.name: longest + "x"})) == [column.name]
+            assert refused_columns(company.refusal(case.create, {**right, column.name: longest + "x"})) == [column.name]
+            assert refused_columns(refusal_of_change(company, case, id=object_id, **{column.name: longest + "x"})) == [
+                column.name
+            ]
 
 
 # Numbers and moments
@@ -96,14 +98,16 @@ def test_a_number_is_stored_exactly(company: Company, case: Case, sent: Any, sto
     column = of_type(case.noun, "numeric")[0]
 
     if stored is None:
-        assert named(company.refusal(case.create, {**least(company, case), column.name: sent})) == [column.name]
+        assert refused_columns(company.refusal(case.create, {**minimal_object(company, case), column.name: sent})) == [
+            column.name
+        ]
         return
-    object_id = made(company, case, **{column.name: sent})
+    object_id = create_object(company, case, **{column.name: sent})
 
     row = read(company, case, object_id)
     assert row is not None
     assert row[column.name] == stored
-    assert changed(company, case, id=object_id, **{column.name: stored}) == NOTHING
+    assert refusal_of_change(company, case, id=object_id, **{column.name: stored}) == NOTHING
 
 
 @cases("timestamptz")
@@ -117,11 +121,11 @@ def test_a_moment_is_the_companys_time_in_v1_and_utc_in_v1_2(given_company: Call
         ("2026-12-31 22:00:00", "2026-12-31 22:00:00", "2027-01-01 03:00:00"),
         ("2026-05-05", "2026-05-05 00:00:00", "2026-05-05 04:00:00"),
     ):
-        object_id = made(company, case, **{column.name: sent})
+        object_id = create_object(company, case, **{column.name: sent})
         rows = [read(caller, case, object_id) or {} for caller in (company, utc)]
         assert [row[column.name] for row in rows] == [local, universal]
-        assert changed(utc, case, id=object_id, **{column.name: universal}) == NOTHING
-        assert changed(utc, case, id=object_id, **{column.name: sent}) is None
+        assert refusal_of_change(utc, case, id=object_id, **{column.name: universal}) == NOTHING
+        assert refusal_of_change(utc, case, id=object_id, **{column.name: sent}) is None
         assert (read(utc, case, object_id) or {})[column.name] == (sent if len(sent) > 10 else local)
 
 
@@ -133,6 +137,6 @@ def test_the_edges_of_the_calendar_are_stored_in_every_zone(given_company: Calla
     for zone in ("Pacific/Kiritimati", "America/New_York", "UTC"):
         company = given_company(time_zone=zone)
         for edge in edges:
-            row = read(company, case, made(company, case, **{column.name: edge})) or {}
+            row = read(company, case, create_object(company, case, **{column.name: edge})) or {}
             assert row[column.name] == f"{edge} 00:00:00"[:19]
             assert read(company.at("v1.2"), case, row["id"])

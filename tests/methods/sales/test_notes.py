@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from neighbours import OTHER, ROLES, WORDS, about, ids_of, make_notes, notes_of, stored, target, user
+from related_objects import OTHER, ROLES, WORDS, about, create_target, ids_of, make_notes, notes_of, stored, user
 from support import Company
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -52,7 +52,7 @@ def test_a_note_has_its_columns_as_strings_in_order(company: Company) -> None:
 def test_a_note_is_about_a_lead_an_account_or_an_opportunity_in_either_role(
     word: str, role: str, company: Company
 ) -> None:
-    an_id = target(company, word)
+    an_id = create_target(company, word)
 
     (made,) = make_notes(company, about(role, word, an_id))
 
@@ -65,7 +65,7 @@ def test_a_note_is_about_a_lead_an_account_or_an_opportunity_in_either_role(
 
 def test_a_note_may_be_about_two_things_and_about_one_twice(company: Company) -> None:
     (lead,) = company.create({})
-    account = target(company, "account")
+    account = create_target(company, "account")
 
     both, twice = make_notes(
         company,
@@ -139,7 +139,7 @@ def test_only_the_documented_types_are_accepted(word: str, company: Company) -> 
 def test_an_association_with_an_unknown_object_is_303(
     word: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
-    mine, theirs = target(company, word), target(given_company(), word)
+    mine, theirs = create_target(company, word), create_target(given_company(), word)
     others = [other for other in WORDS if other != word]
     (note,) = make_notes(company, about(role, word, mine))
     for wrong in (
@@ -248,7 +248,7 @@ def test_an_unknown_note_and_a_change_without_effect_are_302(company: Company) -
 
 def test_an_association_can_change_and_a_second_one_can_be_added_and_removed(company: Company) -> None:
     first, second = company.create({}, {})
-    account = target(company, "account")
+    account = create_target(company, "account")
     (note,) = make_notes(company, about("who", "lead", first))
 
     assert company.refusal("updateNotes", {"id": note, **about("who", "lead", second)}) is None
@@ -262,7 +262,7 @@ def test_an_association_can_change_and_a_second_one_can_be_added_and_removed(com
 
 def test_an_update_cannot_leave_a_note_about_nothing(company: Company) -> None:
     (lead,) = company.create({})
-    account = target(company, "account")
+    account = create_target(company, "account")
     (note,) = make_notes(company, {**about("who", "lead", lead), **about("what", "account", account)})
     who, what = {"whoID": None, "whoType": None}, {"whatID": None, "whatType": None}
 

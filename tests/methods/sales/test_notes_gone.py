@@ -8,7 +8,20 @@ from typing import Any
 import asyncpg
 import pytest
 
-from neighbours import DELETES, OTHER, ROLES, WORDS, about, delete, ids_of, make_notes, notes_of, stored, target, user
+from related_objects import (
+    DELETES,
+    OTHER,
+    ROLES,
+    WORDS,
+    about,
+    create_target,
+    delete,
+    ids_of,
+    make_notes,
+    notes_of,
+    stored,
+    user,
+)
 from support import Company, sql, until_blocked
 
 
@@ -17,7 +30,7 @@ from support import Company, sql, until_blocked
 def test_a_deletion_also_deletes_notes_about_nothing_else(word: str, role: str, company: Company) -> None:
     (other,) = company.create({})
     other_role = OTHER[role]
-    gone, kept = target(company, word), target(company, word)
+    gone, kept = create_target(company, word), create_target(company, word)
     alone, both, twice, elsewhere = make_notes(
         company,
         about(role, word, gone),
@@ -127,7 +140,7 @@ def test_a_lead_that_is_being_deleted_gets_no_more_notes_and_tasks(method: str, 
 
 def test_notes_that_lose_both_targets_at_once_are_deleted(company: Company) -> None:
     """With many notes the planner once chose a join here. Rows changed meanwhile were then missed and left dangling."""
-    sale = target(company, "opportunity")
+    sale = create_target(company, "opportunity")
     leads = company.create(*[{}] * 5)
     notes = make_notes(
         company, *({**about("what", "opportunity", sale), **about("who", "lead", lead)} for lead in leads)
@@ -172,7 +185,7 @@ def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(word: s
             own.close()
 
     for _ in range(12):
-        targets = [target(company, word) for _ in range(3)]
+        targets = [create_target(company, word) for _ in range(3)]
         moved, kept = make_notes(company, *[about("who", "lead", other)] * 2)
         (task,) = company.make("createTasks", {"title": "t"})
         new = [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from neighbours import about, delete, ids_of, make_notes, notes_of, target
+from related_objects import about, create_target, delete, ids_of, make_notes, notes_of
 from support import Company, new_company, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -88,7 +88,7 @@ def test_times_are_the_companys_at_v1_and_utc_at_v1_2(company: Company, server: 
 
 def test_a_deep_page_is_right_after_notes_were_deleted_or_moved(company: Company) -> None:
     first, second, gone = company.create({}, {}, {})
-    account = target(company, "account")
+    account = create_target(company, "account")
     made = make_notes(company, *(about("who", "lead", gone if number in (2, 7) else first) for number in range(12)))
     sql(company.dsn, "update note set create_timestamp = now() - interval '1 day'", company_id=company.id)
 

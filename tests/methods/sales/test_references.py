@@ -35,7 +35,7 @@ def opportunity(company: Company, **more: Any) -> int:
     return company.make("createOpportunities", values)[0]
 
 
-def twin(company: Company) -> Company:
+def another_client(company: Company) -> Company:
     """A client of the same company with a connection of its own, for a thread."""
     return Company(company.url, company.account_id, company.secret, id=company.id)
 
@@ -158,7 +158,7 @@ def test_references_of_twelve_thousand_leads_become_null_while_calls_go_on(compa
     over = threading.Event()
 
     def go_on() -> None:
-        caller = twin(company)
+        caller = another_client(company)
         for number in range(1_000_000):
             if over.is_set():
                 break
@@ -199,7 +199,7 @@ def test_no_reference_dangles_after_concurrent_writes_and_deletes(company: Compa
     together = threading.Barrier(6)
 
     def work(number: int) -> None:
-        caller, chance = twin(company), random.Random(number)
+        caller, chance = another_client(company), random.Random(number)
         together.wait()
         for turn in range(12):
             named = [{name: chance.choice(targets[turn : turn + 2])} for _ in range(100)]
@@ -236,7 +236,7 @@ def test_no_reference_dangles_after_concurrent_writes_and_deletes(company: Compa
 def test_a_delete_waits_for_a_write_that_refers_to_its_object_and_then_unsets_the_reference(company: Company) -> None:
     account = target(company, "accountID")
     deleted: list[int | None] = []
-    caller = twin(company)
+    caller = another_client(company)
     deletion = threading.Thread(target=lambda: deleted.extend(delete(caller, "accountID", account)))
 
     async def write(database: Database) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from neighbours import DELETES, ROLES, WORDS, target, user
+from related_objects import DELETES, ROLES, WORDS, create_target, user
 from support import Company, new_company, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -119,7 +119,7 @@ def test_a_wrong_value_refuses_its_task_alone(name: str, value: Any, code: int, 
 def test_a_task_can_be_about_objects_of_the_company(
     word: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
-    mine, theirs = target(company, word), target(given_company(), word)
+    mine, theirs = create_target(company, word), create_target(given_company(), word)
 
     (made,) = make(company, {f"{role}ID": mine, f"{role}Type": word})
 
@@ -200,7 +200,7 @@ def test_a_deleted_task_is_gone_and_its_targets_stay(company: Company) -> None:
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("word", WORDS)
 def test_a_task_stays_when_its_targets_are_deleted(word: str, role: str, company: Company) -> None:
-    gone = target(company, word)
+    gone = create_target(company, word)
     other = company.make("createAccounts", {"accountName": "Other"})[0]
     other_role = {"what": "who", "who": "what"}[role]
     alone, both = make(
@@ -223,7 +223,7 @@ def test_a_task_stays_when_its_targets_are_deleted(word: str, role: str, company
 
 def test_all_filters_must_match_and_a_list_matches_any_of_its_values(company: Company) -> None:
     first, second = company.create({}, {})
-    account = target(company, "account")
+    account = create_target(company, "account")
     mine = {"ownerID": user(company)}
     a, b, c, d = make(
         company,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scores import CREATED, happened, lines, look, scores
+from scores import CREATED, add_events, lines, score_new_events, scores
 from support import Company, sql
 
 KNOWN = {"name": "Known", "part": "completeness", "points": 10, "fields": ["firstName", "city", "title"]}
@@ -17,7 +17,7 @@ FITS = {"name": "Boss", "part": "fit", "points": -7, "filter": {"title": {"conta
 
 def test_each_line_has_its_cause_time_points_and_decayed_points(company: Company) -> None:
     (lead,) = company.create({"firstName": "Ada", "title": "Chief"})
-    happened(company, lead, "formSubmit", days=30, name="Newsletter")
+    add_events(company, lead, "formSubmit", days=30, name="Newsletter")
     rules = company.make("createScoreRules", KNOWN, FORMS, PAGES, FITS)
 
     known, form, pages, fits, rounding = lines(company, lead)
@@ -39,7 +39,7 @@ def test_each_line_has_its_cause_time_points_and_decayed_points(company: Company
 def test_an_explanation_scores_the_lead_now(company: Company) -> None:
     (lead,) = company.create({})
     company.make("createScoreRules", {**FORMS, "points": 100})
-    happened(company, lead, "formSubmit")
+    add_events(company, lead, "formSubmit")
     (line,) = lines(company, lead)
     assert (line["pointsWeighted"], scores(company, lead)) == ("100", (100, 100))
 
@@ -94,7 +94,7 @@ def test_explanations_add_up_to_the_stored_scores(company: Company, seed: int) -
     for lead in leads:
         for _ in range(chance.randrange(12)):
             source, days = chance.choice(["formSubmit", "emailOpened", "pageVisit"]), chance.random() * 200 - 5
-            happened(
+            add_events(
                 company, lead, source, days=days, name=chance.choice("ab"), url=f"https://x.example/{chance.random()}"
             )
     made = [
@@ -118,4 +118,4 @@ def test_explanations_add_up_to_the_stored_scores(company: Company, seed: int) -
         assert scores(company, lead) == tuple(sums)
         assert abs(stored[lead][0] - sums[0]) == 0
         assert abs(stored[lead][1] - sums[1]) <= 1, "no more than the decay since then"
-    look(company)
+    score_new_events(company)

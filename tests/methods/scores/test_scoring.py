@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from pages import TOP
-from scores import CREATED, happened, lines, look, scores
+from scores import CREATED, add_events, lines, score_new_events, scores
 from support import Company, sql
 
 
@@ -50,7 +50,7 @@ def test_the_first_rule_scores_every_lead_within_the_call(company: Company) -> N
 def test_a_score_that_a_call_sets_holds_until_the_lead_is_scored_next(company: Company) -> None:
     company.make("createScoreRules", CREATED)
     (lead,) = company.create({"leadScore": 50})
-    look(company)
+    score_new_events(company)
 
     assert scores(company, lead) == (4, 4)
 
@@ -62,7 +62,7 @@ def test_after_the_last_rule_is_deleted_scores_are_0_and_calls_can_set_them(comp
     assert scores(company, lead) == (0, 0)
 
     company.call("updateLeads", objects=[{"id": lead, "leadScore": 50}])
-    look(company)
+    score_new_events(company)
     assert scores(company, lead) == (50, 0)
 
 
@@ -78,7 +78,7 @@ def test_completeness_divides_its_points_among_the_fields(company: Company) -> N
 
     assert [scores(company, lead) for lead in leads] == [(3, 3), (10, 10), (0, 0)]
     company.call("updateLeads", objects=[{"id": leads[0], custom: "7"}])
-    look(company)
+    score_new_events(company)
     assert scores(company, leads[0]) == (7, 7)
 
 
@@ -109,7 +109,7 @@ def test_fit_gives_its_points_to_matching_leads(company: Company) -> None:
 
     assert [scores(company, lead)[0] for lead in leads] == [15, 20, 0]
     company.call("updateLeads", objects=[{"id": leads[2], "city": "Rome"}])
-    look(company)
+    score_new_events(company)
     assert scores(company, leads[2])[0] == 20
 
 
@@ -120,7 +120,7 @@ def test_fit_follows_an_account_that_is_deleted(company: Company) -> None:
     assert scores(company, lead)[0] == 9
 
     company.call("deleteAccounts", objects=[account])
-    look(company)
+    score_new_events(company)
     assert scores(company, lead)[0] == 0
 
 
@@ -132,11 +132,11 @@ def test_engagement_counts_the_events_of_a_source_up_to_its_maximum(company: Com
         {"name": "y", "part": "engagement", "points": 1, "eventSource": "emailOpened"},
     )
     for number, source in enumerate(("formSubmit", "emailOpened", "formSubmit", "pageVisit", "formSubmit")):
-        happened(company, lead, source)
-        look(company)
+        add_events(company, lead, source)
+        score_new_events(company)
         assert scores(company, lead)[0] == (10, 11, 21, 21, 21)[number]
-    happened(company, lead, "emailOpened", times=150)
-    look(company)
+    add_events(company, lead, "emailOpened", times=150)
+    score_new_events(company)
     assert scores(company, lead)[0] == 20 + 100, "a hundred events at most"
 
 
@@ -152,7 +152,7 @@ def test_a_pattern_of_engagement_matches_the_name_of_the_event(
     company: Company, pattern: str, name: str, counts: bool
 ) -> None:
     (lead,) = company.create({})
-    happened(company, lead, "emailClick", name=name)
+    add_events(company, lead, "emailClick", name=name)
     company.make(
         "createScoreRules",
         {"name": "x", "part": "engagement", "points": 5, "eventSource": "emailClick", "pattern": pattern},
@@ -183,7 +183,7 @@ def test_a_pattern_of_engagement_matches_the_name_of_the_event(
 )
 def test_a_pattern_of_page_tracking_matches_the_path(company: Company, pattern: str, url: str, counts: bool) -> None:
     (lead,) = company.create({})
-    happened(company, lead, "pageVisit", url=url)
+    add_events(company, lead, "pageVisit", url=url)
     company.make("createScoreRules", {"name": "x", "part": "pageTracking", "points": 5, "pattern": pattern})
 
     assert scores(company, lead)[0] == (5 if counts else 0)
@@ -191,9 +191,9 @@ def test_a_pattern_of_page_tracking_matches_the_path(company: Company, pattern: 
 
 def test_page_tracking_counts_pages_of_both_kinds_or_of_one(company: Company) -> None:
     (lead,) = company.create({})
-    happened(company, lead, "pageVisit", url="https://example.com/a")
-    happened(company, lead, "importantPageVisit", url="https://example.com/b")
-    happened(company, lead, "formSubmit")
+    add_events(company, lead, "pageVisit", url="https://example.com/a")
+    add_events(company, lead, "importantPageVisit", url="https://example.com/b")
+    add_events(company, lead, "formSubmit")
     (rule,) = company.make("createScoreRules", {"name": "x", "part": "pageTracking", "points": 5})
     assert scores(company, lead)[0] == 10
 
@@ -208,8 +208,8 @@ def test_an_event_is_worth_half_after_a_half_life_and_a_quarter_after_two(compan
     company.make("createScoreRules", {"name": "x", "part": "engagement", "points": 100, "eventSource": "formSubmit"})
     leads = company.create({}, {}, {}, {}, {})
     for lead, days in zip(leads, (0, 30, 60, 3000, -5), strict=True):
-        happened(company, lead, "formSubmit", days=days)
-    look(company)
+        add_events(company, lead, "formSubmit", days=days)
+    score_new_events(company)
 
     assert [scores(company, lead) for lead in leads] == [(100, 100), (100, 50), (100, 25), (100, 0), (100, 100)]
     company.call("updateScoring", halfLifeDays=60)
@@ -224,7 +224,7 @@ def test_the_table_of_the_documentation_is_what_an_explanation_says(company: Com
     assert len(table) == 4
     (lead,) = company.create({})
     for age, _, _ in table:
-        happened(company, lead, "formSubmit", days=float(age.removesuffix(" days")) if age != "just sent" else 0)
+        add_events(company, lead, "formSubmit", days=float(age.removesuffix(" days")) if age != "just sent" else 0)
     company.make("createScoreRules", {"name": "x", "part": "engagement", "points": 20, "eventSource": "formSubmit"})
 
     assert [line["pointsWeighted"] for line in lines(company, lead)][:4] == [row[1] for row in table]
@@ -238,8 +238,8 @@ def test_of_capped_events_the_newest_count(company: Company) -> None:
         "createScoreRules", {"name": "x", "part": "engagement", "points": 100, "eventSource": "formSubmit", "most": 2}
     )
     for days in (90, 30, 60):
-        happened(company, lead, "formSubmit", days=days)
-    look(company)
+        add_events(company, lead, "formSubmit", days=days)
+    score_new_events(company)
 
     assert scores(company, lead) == (200, 75)
 
@@ -294,9 +294,9 @@ def test_lists_follow_the_score(company: Company) -> None:
         return [int(member["leadID"]) for member in company.call("getListMembers", where={"id": a_list})]
 
     assert on_it() == []
-    happened(company, hot, "formSubmit", times=2)
-    happened(company, cold, "formSubmit")
-    look(company)
+    add_events(company, hot, "formSubmit", times=2)
+    add_events(company, cold, "formSubmit")
+    score_new_events(company)
     assert on_it() == [hot]
     (rule,) = company.call("getScoreRules")
     company.call("updateScoreRules", objects=[{"id": rule["id"], "points": 10}])
@@ -319,5 +319,5 @@ def test_companies_have_independent_scores(given_company: Callable[..., Company]
     assert other.code("updateScoreRules", {"id": rule["id"], "points": 9}) == 302
     assert other.code("deleteScoreRules", {"id": rule["id"]}) == 302
     other.make("createScoreRules", {**CREATED, "points": 8})
-    look(first)
+    score_new_events(first)
     assert (scores(first, ours), scores(other, theirs)) == ((4, 4), (8, 8))

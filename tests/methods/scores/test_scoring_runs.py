@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scores import CREATED, happened, lines, look, scores, settle
+from scores import CREATED, add_events, lines, make_second_look_due, score_new_events, scores
 from springhead.jobs.scoring import Scorer
 from springhead.store.database.pool import Database, Tx
 from springhead.store.scores import scoring
@@ -70,25 +70,25 @@ def test_a_lead_is_scored_within_seconds_of_an_event(company: Company) -> None:
 def test_an_event_that_became_visible_late_is_scored_by_a_second_look(company: Company) -> None:
     early, late = company.create({}, {})
     company.make("createScoreRules", FORMS)
-    happened(company, late, "formSubmit")
+    add_events(company, late, "formSubmit")
     (seen,) = sql(company.dsn, "select max(id) as id from event", company_id=company.id)
-    look(company)
+    score_new_events(company)
     assert scores(company, late)[0] == 100
-    settle(company)
-    look(company)  # has cached how far it was
+    make_second_look_due(company)
+    score_new_events(company)  # has cached how far it was
     insert = """
         insert into event (company_id, id, lead_id, create_timestamp, event_source, event_name)
         values ($1, $2, $3, now(), 'formSubmit', 'late')
     """
-    happened(company, late, "formSubmit")
-    look(company)
+    add_events(company, late, "formSubmit")
+    score_new_events(company)
     sql(company.dsn, "update scoring set settled_id = $2 where company_id = $1", company.id, seen["id"] - 2_048)
     sql(company.dsn, insert, company.id, seen["id"] - 1, early, company_id=company.id)
-    look(company)
+    score_new_events(company)
     assert scores(company, early)[0] == 0, "its id is lower than those seen, and a run does not read all events again"
 
-    settle(company)
-    look(company)
+    make_second_look_due(company)
+    score_new_events(company)
     assert scores(company, early)[0] == 100
 
 
@@ -96,10 +96,10 @@ def test_an_event_with_a_past_time_counts_when_it_is_written(company: Company) -
     company.make("createScoreRules", {**FORMS, "eventSource": "outgoingCall"})
     (lead,) = company.create({})
     (user,) = company.call("getUserProfiles")
-    look(company)
+    score_new_events(company)
     logged = {"userID": user["id"], "leadID": lead, "direction": "outgoing", "createTimestamp": "2020-01-01 00:00:00"}
     company.envelope("logCalls", {"objects": [logged]})
-    look(company)
+    score_new_events(company)
 
     assert scores(company, lead) == (100, 0)
 
@@ -110,11 +110,11 @@ def test_more_events_than_one_run_takes_are_scored_in_several_runs(
     monkeypatch.setattr(scoring, "EVENTS", 7)
     company.make("createScoreRules", CREATED)
     leads = company.create(*[{}] * 20)
-    look(company)
+    score_new_events(company)
 
     assert [scores(company, lead)[0] for lead in leads] == [4] * 20
-    settle(company)
-    look(company)
+    make_second_look_due(company)
+    score_new_events(company)
     assert state(company)["settled_id"] == state(company)["seen_id"] or state(company)["mark_id"] > 0
 
 
@@ -149,8 +149,8 @@ def test_without_new_events_nothing_is_written(company: Company) -> None:
     company.make("createScoreRules", CREATED)
     company.create({})
     for _ in range(3):  # until no event can become visible late
-        settle(company)
-        look(company)
+        make_second_look_due(company)
+        score_new_events(company)
     read = "select xmin::text, seen_id = settled_id as settled from scoring where company_id = $1"
     sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
     before = sql(company.dsn, read, company.id)
@@ -187,7 +187,7 @@ def test_failed_scoring_is_retried_later_and_delays_no_other_company(
     assert scores(other, theirs)[0] == 4
     later = "select due_at > now() + interval '10 seconds' as later from scoring where company_id = $1"
     assert sql(company.dsn, later, company.id)[0]["later"]
-    look(company)
+    score_new_events(company)
     assert scores(company, lead)[0] == 4
 
 
@@ -283,8 +283,8 @@ def test_all_scores_sink_once_a_day_or_a_thirtieth_of_the_half_life(
     company.call("updateScoring", halfLifeDays=half_life) if half_life != 30 else None
     company.make("createScoreRules", FORMS)
     (lead,) = company.create({})
-    happened(company, lead, "formSubmit")
-    look(company)
+    add_events(company, lead, "formSubmit")
+    score_new_events(company)
     assert scores(company, lead) == (100, 100)
     assert state(company)["decays_in"].total_seconds() == pytest.approx(hours * 3600, abs=60)
 
@@ -294,10 +294,10 @@ def test_all_scores_sink_once_a_day_or_a_thirtieth_of_the_half_life(
         half_life,
         company_id=company.id,
     )
-    look(company)
+    score_new_events(company)
     assert scores(company, lead) == (100, 100), "not before its time"
     sql(company.dsn, "update scoring set decay_at = now() where company_id = $1", company.id)
-    look(company)
+    score_new_events(company)
     eventually(lambda: scores(company, lead) == (100, 50))
     assert state(company)["decays_in"].total_seconds() == pytest.approx(hours * 3600, abs=60)
 
@@ -306,7 +306,7 @@ def test_without_decay_no_lead_is_scored_daily(company: Company) -> None:
     company.make("createScoreRules", {"name": "x", "part": "completeness", "points": 9, "fields": ["city"]})
     begun = state(company)["started_at"]
     sql(company.dsn, "update scoring set decay_at = now() where company_id = $1", company.id)
-    look(company)
+    score_new_events(company)
 
     assert state(company)["started_at"] == begun
     assert state(company)["decays_in"].total_seconds() > 80_000
@@ -314,13 +314,13 @@ def test_without_decay_no_lead_is_scored_daily(company: Company) -> None:
 
 def test_a_lead_with_very_many_events_is_scored_by_its_newest_ones(company: Company) -> None:
     (lead,) = company.create({})
-    happened(company, lead, "formSubmit", days=1)
-    happened(company, lead, "leadUpdate", times=3_000)
+    add_events(company, lead, "formSubmit", days=1)
+    add_events(company, lead, "leadUpdate", times=3_000)
     company.make("createScoreRules", FORMS)
     assert scores(company, lead)[0] == 0
 
-    happened(company, lead, "formSubmit")
-    look(company)
+    add_events(company, lead, "formSubmit")
+    score_new_events(company)
     assert [line["points"] for line in lines(company, lead)] == ["100"]
 
 
@@ -344,7 +344,7 @@ def test_after_concurrent_changes_of_all_kinds_nothing_was_refused_and_all_score
             method = ("updateLeads", "updateScoreRules", "updateList", "updateLeads")[number % 4]
             answers = [client.envelope(method, {"objects": objects})]
             answers.append(client.envelope("getScoreExplanation", {"leadID": chance.choice(leads)}))
-            happened(company, chance.choice(leads), "formSubmit")
+            add_events(company, chance.choice(leads), "formSubmit")
             refused.extend(answer["error"] for answer in answers if isinstance(answer["error"], dict))
             refused.extend(error for answer in answers for error in answer["error"] or () if error["code"] != 302)
 
@@ -355,9 +355,9 @@ def test_after_concurrent_changes_of_all_kinds_nothing_was_refused_and_all_score
         thread.join()
     assert refused == []
     eventually(lambda: company.call("getScoring")[0]["isRunning"] == "0", seconds=30)
-    look(company)
-    settle(company)
-    look(company)
+    score_new_events(company)
+    make_second_look_due(company)
+    score_new_events(company)
 
     stored = {lead: scores(company, lead) for lead in leads}
     assert len(set(stored.values())) > 1

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from erasure import CANARY, erase, everywhere, hits, receipts
-from neighbours import about, make_notes, user
+from erasure import CANARY, erase, lead_with_canary, receipts, tables_with_canary
+from related_objects import about, make_notes, user
 from springhead.rpc.method import REGISTRY, Reads
 from support import Company, Server, eventually, new_company, sql
 
 
 def test_nothing_is_left_of_an_erased_lead_anywhere(server: Server, company: Company) -> None:
-    lead = everywhere(company)
-    tables = {line.partition(":")[0] for line in hits(server, company)}
+    lead = lead_with_canary(company)
+    tables = {line.partition(":")[0] for line in tables_with_canary(server, company)}
     assert tables == {"lead", "event", "note", "task", "call", "visitor", "page_view", "upload"}
 
     (outcome,) = erase(company, {"emailAddress": f"{CANARY.upper()}@Example.com"})
 
     assert outcome["success"], outcome
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
     assert [event["eventSource"] for event in company.call("getEvents", where={"leadID": lead})] == ["leadErasure"]
     (receipt,) = receipts(company, leadID=lead)
     assert receipt["erased"] == {
@@ -32,7 +32,7 @@ def test_nothing_is_left_of_an_erased_lead_anywhere(server: Server, company: Com
 
 
 def test_no_read_shows_anything_of_an_erased_lead(company: Company) -> None:
-    lead = everywhere(company)
+    lead = lead_with_canary(company)
     erase(company, lead)
     asked: dict[str, dict[str, Any]] = {
         "getLeadTimeline": {"where": {"whoID": lead}},
@@ -101,12 +101,12 @@ def test_a_deleted_lead_is_erased_by_its_id(server: Server, company: Company) ->
     (lead,) = company.create({"emailAddress": f"{CANARY}@example.com"})
     company.call("updateLeads", objects=[{"id": lead, "city": CANARY}])
     company.call("deleteLeads", objects=[lead])
-    assert hits(server, company)
+    assert tables_with_canary(server, company)
 
     (outcome,) = erase(company, lead)
 
     assert outcome["success"]
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
 
 
 def test_a_second_erasure_is_a_success_with_the_old_receipt_and_an_unknown_lead_is_404(company: Company) -> None:

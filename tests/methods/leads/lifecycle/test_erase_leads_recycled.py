@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from erasure import CANARY, erase, everywhere, hits, receipts
+from erasure import CANARY, erase, lead_with_canary, receipts, tables_with_canary
 from recycling import bin_of, deleted, restored
 from support import Company, Server, sql
 
@@ -13,7 +13,7 @@ def as_of(company: Company, lead: int, moment: str) -> list[dict[str, Any]]:
     return company.call("getLeadsAsOf", id=lead, at=moment)
 
 
-def ago(company: Company, lead: int, days: int) -> None:
+def move_events_back(company: Company, lead: int, days: int) -> None:
     """Moves all events of the lead so far some days into the past."""
     sql(
         company.dsn,
@@ -36,14 +36,18 @@ def ago(company: Company, lead: int, days: int) -> None:
 
 
 def test_nothing_is_left_of_a_lead_that_was_deleted_before_it_was_erased(server: Server, company: Company) -> None:
-    lead = everywhere(company)
+    lead = lead_with_canary(company)
     deleted(company, lead)
-    assert {line.partition(":")[0] for line in hits(server, company)} >= {"deleted_lead", "deleted_lead_part", "task"}
+    assert {line.partition(":")[0] for line in tables_with_canary(server, company)} >= {
+        "deleted_lead",
+        "deleted_lead_part",
+        "task",
+    }
 
     (outcome,) = erase(company, lead)
 
     assert outcome["success"]
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
     assert bin_of(company) == []
     assert len(receipts(company, emailAddress=f"{CANARY}@example.com")) == 1
 
@@ -59,7 +63,7 @@ def test_an_address_erases_all_deleted_leads_that_had_it(server: Server, company
     (outcome,) = erase(company, {"emailAddress": f"{CANARY}@example.com"})
 
     assert len(outcome["receipts"]) == 3
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
     assert {int(receipt["leadID"]) for receipt in receipts(company)} == set(leads)
 
 
@@ -67,7 +71,7 @@ def test_an_address_erases_all_deleted_leads_that_had_it(server: Server, company
 def test_a_merged_lead_is_erased_with_its_survivor_by_any_of_the_ids(
     asked: int, server: Server, company: Company
 ) -> None:
-    first = everywhere(company)
+    first = lead_with_canary(company)
     (second, third) = company.create({"emailAddress": "b@example.com", "city": CANARY}, {"city": CANARY})
     merged = {"id": third, "mergeIDs": [first, second]}
     assert company.call("mergeLeads", objects=[merged])[0]["success"]
@@ -75,7 +79,7 @@ def test_a_merged_lead_is_erased_with_its_survivor_by_any_of_the_ids(
     (outcome,) = erase(company, (first, second, third)[asked])
 
     assert len(outcome["receipts"]) == 3
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
     assert bin_of(company) == []
     assert company.call("getLead", id=first) == company.call("getLead", id=third) == []
 
@@ -93,9 +97,9 @@ def test_an_erased_lead_cannot_be_restored(company: Company) -> None:
 def test_past_states_of_a_deleted_lead_have_its_values_and_no_row_while_it_was_deleted(company: Company) -> None:
     field = company.field("Nickname")
     (lead,) = company.create({"city": "Oslo", field: "A"})
-    ago(company, lead, 10)
+    move_events_back(company, lead, 10)
     company.call("updateLeads", objects=[{"id": lead, "city": "Rome", field: ""}])
-    ago(company, lead, 10)
+    move_events_back(company, lead, 10)
     days = {row["d"]: row["t"] for row in sql(
         company.dsn,
         "select d, to_char(now() at time zone 'UTC' - make_interval(days => d), 'YYYY-MM-DD HH24:MI:SS') as t"

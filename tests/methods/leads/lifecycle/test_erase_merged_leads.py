@@ -2,7 +2,7 @@
 
 import pytest
 
-from erasure import CANARY, erase, everywhere, hits
+from erasure import CANARY, erase, lead_with_canary, tables_with_canary
 from support import Company, Server
 
 ADDRESS = f"{CANARY}@example.com"
@@ -10,7 +10,7 @@ ADDRESS = f"{CANARY}@example.com"
 
 def merged(company: Company) -> tuple[int, int]:
     """Merges a lead that has the canary everywhere into another. Returns both ids, the survivor first."""
-    other = everywhere(company)
+    other = lead_with_canary(company)
     (lead,) = company.create({"firstName": "Plain"})
     (outcome,) = company.call("mergeLeads", objects=[{"id": lead, "mergeIDs": [other]}])
     assert outcome["success"], outcome
@@ -19,14 +19,18 @@ def merged(company: Company) -> tuple[int, int]:
 
 @pytest.mark.parametrize("by", ["id", "address"])
 def test_a_lead_in_the_recycle_bin_is_erased(server: Server, company: Company, by: str) -> None:
-    lead = everywhere(company)
+    lead = lead_with_canary(company)
     company.call("deleteLeads", objects=[{"id": lead}])
-    assert {line.partition(":")[0] for line in hits(server, company)} >= {"deleted_lead", "deleted_lead_part", "event"}
+    assert {line.partition(":")[0] for line in tables_with_canary(server, company)} >= {
+        "deleted_lead",
+        "deleted_lead_part",
+        "event",
+    }
 
     (outcome,) = erase(company, {"id": lead} if by == "id" else {"emailAddress": ADDRESS})
 
     assert outcome["success"], outcome
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
     (refusal,) = company.call("restoreLeads", objects=[{"id": lead}])
     assert refusal["error"]["code"] == 404
 
@@ -34,13 +38,13 @@ def test_a_lead_in_the_recycle_bin_is_erased(server: Server, company: Company, b
 @pytest.mark.parametrize("by", ["the id that stays", "the id that went", "the address that went"])
 def test_merged_leads_are_erased_together(server: Server, company: Company, by: str) -> None:
     lead, other = merged(company)
-    assert hits(server, company) != []
+    assert tables_with_canary(server, company) != []
 
     wanted = {"the id that stays": {"id": lead}, "the id that went": {"id": other}}.get(by, {"emailAddress": ADDRESS})
     (outcome,) = erase(company, wanted)
 
     assert len(outcome["receipts"]) == 2
-    assert hits(server, company) == []
+    assert tables_with_canary(server, company) == []
     assert company.call("getLead", id=lead) == []
     assert company.call("getLead", id=other) == []
     changes = company.call("getLeadChanges", kinds=["erase"])

@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-from neighbours import about, make_notes, user
+from related_objects import about, make_notes, user
 from support import Company, sql
 
 

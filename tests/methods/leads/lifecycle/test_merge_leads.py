@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from neighbours import about, make_notes, notes_of, stored, user
 from recycling import bin_of, deleted, opportunity, restored, rows
+from related_objects import about, make_notes, notes_of, stored, user
 from support import Company, Server, eventually, new_company, sql
 
 
@@ -16,12 +16,12 @@ def merge(company: Company, stays: int, *others: int, **more: Any) -> None:
     assert outcome == {"success": True, "error": None, "id": stays}
 
 
-def story(company: Company, lead: int, *sources: str) -> list[str]:
+def event_sources(company: Company, lead: int, *sources: str) -> list[str]:
     events = company.call("getLeadTimeline", where={"whoID": lead})
     return [event["eventSource"] for event in events if not sources or event["eventSource"] in sources]
 
 
-def age(company: Company, *leads: int) -> None:
+def set_times(company: Company, *leads: int) -> None:
     """Sets the times of the leads: each was changed a day before the next, and created a day after it."""
     for days, lead in enumerate(reversed(leads)):
         sql(
@@ -49,7 +49,7 @@ def test_the_survivor_keeps_its_values_and_gets_missing_ones_from_the_lead_chang
         {"city": "Oslo", "title": "CEO", "firstName": "Old", field: "38"},
         {"city": "Bonn", "title": "", "firstName": "New", "ownerID": user(company)},
     )
-    age(company, stays, old, new)
+    set_times(company, stays, old, new)
 
     merge(company, stays, old, new)
 
@@ -62,7 +62,7 @@ def test_the_survivor_keeps_its_values_and_gets_missing_ones_from_the_lead_chang
 @pytest.mark.parametrize("rule", ["newest", "oldest"])
 def test_a_rule_chooses_the_value_changed_last_or_created_first(rule: str, company: Company) -> None:
     stays, second, third = company.create({"city": "Rome"}, {"title": "CEO"}, {"city": "Bonn"})
-    age(company, stays, second, third)
+    set_times(company, stays, second, third)
 
     merge(company, stays, second, third, rule=rule)
 
@@ -77,7 +77,7 @@ def test_under_every_rule_the_survivor_keeps_address_and_activity_and_is_never_r
         {"emailAddress": "a@example.com", "active": 0, "isUnsubscribed": 0},
         {"emailAddress": "b@example.com", "active": 1, "isUnsubscribed": 1},
     )
-    age(company, stays, other)
+    set_times(company, stays, other)
 
     merge(company, stays, other, rule="newest")
 
@@ -214,7 +214,7 @@ def test_a_won_opportunity_of_a_merged_lead_makes_a_customer(company: Company) -
     merge(company, stays, other)
 
     assert company.lead(stays)["leadStatus"] == "customer"
-    assert story(company, stays, "leadMerge", "changeLeadStatus") == ["leadMerge", "changeLeadStatus"]
+    assert event_sources(company, stays, "leadMerge", "changeLeadStatus") == ["leadMerge", "changeLeadStatus"]
 
 
 def test_notes_tasks_calls_and_visitors_move(company: Company) -> None:
@@ -232,7 +232,7 @@ def test_notes_tasks_calls_and_visitors_move(company: Company) -> None:
     assert [row["whatID"] for row in company.call("getTasks")] == [str(stays)]
     for table in ("call", "visitor"):
         assert rows(company, f"select lead_id from {table}") == [(stays,)]
-    assert story(company, stays) == ["incomingCall", "leadCreation", "noteCreate", "noteCreate", "noteCreate",
+    assert event_sources(company, stays) == ["incomingCall", "leadCreation", "noteCreate", "noteCreate", "noteCreate",
                                      "taskCreate", "leadMerge"]  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def test_the_events_of_the_merged_record_itself_stay_with_it(company: Company) -
 
     merge(company, stays, other)
 
-    assert story(company, stays) == ["leadCreation", "leadMerge"]
+    assert event_sources(company, stays) == ["leadCreation", "leadMerge"]
     events = [(row["leadID"], row["eventSource"]) for row in company.call("getEvents", where={})]
     assert [source for lead, source in events if lead == str(other)] == ["leadCreation", "leadUpdate", "leadDeletion"]
 
@@ -412,7 +412,7 @@ def test_reads_by_the_old_id_return_the_survivor(company: Company) -> None:
     assert company.call("getLeads", where={"id": [alone, other]}) == company.call("getLeads", where={})
     assert company.call("getLeads", where={"id": [alone, other]}, fields=["city"]) == [{"city": None}] * 2
     assert company.call("getLeads", where={"id": [stays, other]}) == [lead]
-    assert story(company, other) == story(company, stays)
+    assert event_sources(company, other) == event_sources(company, stays)
     assert company.call("getEvents", where={"leadID": other}) == company.call("getEvents", where={"leadID": stays})
     by_type = [
         company.envelope("getEventsByType", {"eventSource": "listJoin,leadMerge", "leadID": lead_id})["result"]
@@ -519,7 +519,7 @@ def test_a_merged_lead_can_be_restored_as_a_lead_of_its_own(company: Company) ->
     assert company.call("getContactListMemberships", where={"id": other}) == []
     assert len(company.call("getContactListMemberships", where={"id": stays})) == 1
     assert company.lead(stays)["city"] == "Oslo"
-    assert story(company, other) == ["leadCreation", "leadDeletion", "leadRestoration"]
+    assert event_sources(company, other) == ["leadCreation", "leadDeletion", "leadRestoration"]
 
 
 def test_250_pairs_are_merged_in_one_call(company: Company) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from neighbours import about, make_notes, stored, user
 from recycling import bin_of, deleted, opportunity, restored, rows
+from related_objects import about, make_notes, stored, user
 from support import Company, eventually, sql
 
 

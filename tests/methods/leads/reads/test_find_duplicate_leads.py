@@ -7,7 +7,7 @@ import pytest
 from support import Company, eventually, new_email, sql
 
 
-def whole(company: Company, **params: Any) -> dict[str, Any]:
+def result_of(company: Company, **params: Any) -> dict[str, Any]:
     answer = company.envelope("findDuplicateLeads", params)
     assert answer["error"] is None, answer
     return answer["result"]
@@ -158,7 +158,7 @@ def test_every_pair_comes_once_page_by_page(company: Company) -> None:
     seen: list[tuple[str, str]] = []
     cursor, answers = "", 0
     while cursor is not None:
-        result = whole(company, limit=7, cursor=cursor)
+        result = result_of(company, limit=7, cursor=cursor)
         seen += [(row["leadID"], row["otherID"]) for row in result["duplicate"]]
         cursor, answers = result["cursor"], answers + 1
         assert len(result["duplicate"]) <= 7
@@ -180,11 +180,11 @@ def test_many_leads_are_indexed_by_a_background_job_and_the_answer_says_so(compa
         company_id=company.id,
     )
 
-    eventually(lambda: whole(company)["isComplete"], seconds=30)
+    eventually(lambda: result_of(company)["isComplete"], seconds=30)
 
     total, cursor = 0, ""
     while cursor is not None:
-        result = whole(company, limit=500, cursor=cursor)
+        result = result_of(company, limit=500, cursor=cursor)
         total, cursor = total + len(result["duplicate"]), result["cursor"]
     assert total == 20_000
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from neighbours import user
+from related_objects import user
 from support import Company, new_email, sql
 
 BEGIN = datetime(2026, 1, 1)  # noqa: DTZ001 - in the zone of the call
@@ -20,7 +20,7 @@ def as_of(company: Company, lead: Any, moment: Any, **more: Any) -> list[dict[st
     return company.call("getLeadsAsOf", id=lead, at=str(moment), **more)
 
 
-def settle(company: Company, lead: int, moment: datetime) -> None:
+def set_time(company: Company, lead: int, moment: datetime) -> None:
     """Sets the time of the lead's latest events, and of the lead itself."""
     sql(
         company.dsn,
@@ -124,7 +124,7 @@ def test_every_past_state_is_returned_exactly(company: Company) -> None:
                 (done,) = company.call("updateLeads", objects=[change])
                 if not done["success"]:  # it was so already
                     continue
-            settle(company, lead, BEGIN + timedelta(minutes=step))
+            set_time(company, lead, BEGIN + timedelta(minutes=step))
         states.append([company.lead(lead) for lead in leads])
 
     for step, state in enumerate(states):
@@ -135,11 +135,11 @@ def test_every_past_state_is_returned_exactly(company: Company) -> None:
 
 def test_events_are_undone_in_the_order_of_their_commits(company: Company) -> None:
     (lead,) = company.create({"city": "first"})
-    settle(company, lead, BEGIN)
+    set_time(company, lead, BEGIN)
     company.call("updateLeads", objects=[{"id": lead, "city": "second"}])
-    settle(company, lead, BEGIN + timedelta(seconds=30))
+    set_time(company, lead, BEGIN + timedelta(seconds=30))
     company.call("updateLeads", objects=[{"id": lead, "city": "third"}])
-    settle(company, lead, BEGIN + timedelta(seconds=20))  # its transaction had waited for the other one
+    set_time(company, lead, BEGIN + timedelta(seconds=20))  # its transaction had waited for the other one
 
     assert [as_of(company, lead, BEGIN + timedelta(seconds=seconds))[0]["city"] for seconds in (10, 25, 30)] == [
         "first",
@@ -151,9 +151,9 @@ def test_events_are_undone_in_the_order_of_their_commits(company: Company) -> No
 def test_a_past_state_is_of_a_time_in_the_zone_of_the_call(given_company: Any) -> None:
     company: Company = given_company(time_zone="America/New_York")
     (lead,) = company.create({"city": "first"})
-    settle(company, lead, BEGIN)
+    set_time(company, lead, BEGIN)
     company.call("updateLeads", objects=[{"id": lead, "city": "second"}])
-    settle(company, lead, BEGIN + timedelta(hours=2))
+    set_time(company, lead, BEGIN + timedelta(hours=2))
 
     assert as_of(company, lead, "2025-12-31 20:00:00")[0]["city"] == "first"
     assert as_of(company, lead, "2025-12-31 21:00:00")[0]["city"] == "second"
@@ -165,7 +165,7 @@ def test_a_past_state_is_of_a_time_in_the_zone_of_the_call(given_company: Any) -
 def test_a_deleted_account_is_still_in_past_states(company: Company) -> None:
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
     (lead,) = company.create({"accountID": account})
-    settle(company, lead, BEGIN)
+    set_time(company, lead, BEGIN)
     company.call("deleteAccounts", objects=[account])
     assert company.lead(lead)["accountID"] is None
 
@@ -174,7 +174,7 @@ def test_a_deleted_account_is_still_in_past_states(company: Company) -> None:
 
 def test_past_states_have_the_status_before_an_opportunity_or_a_conversion(company: Company) -> None:
     (lead,) = company.create({"companyName": "Acme"})
-    settle(company, lead, BEGIN)
+    set_time(company, lead, BEGIN)
     before = company.lead(lead)
     (done,) = company.call("convertLeads", objects=[{"id": lead, "opportunity": {"opportunityName": "A roof"}}])
     if not done["success"]:

@@ -17,7 +17,7 @@ def matching(company: Company, **params: Any) -> str:
     return "".join(lead["emailAddress"][0] for lead in company.call("searchLeads", **params))
 
 
-def whole(company: Company, **params: Any) -> dict[str, Any]:
+def result_of(company: Company, **params: Any) -> dict[str, Any]:
     result: dict[str, Any] = company.envelope("searchLeads", params)["result"]
     return result
 
@@ -27,7 +27,7 @@ def walk(company: Company, **params: Any) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     cursor = None
     while True:
-        result = whole(company, **params, **({"cursor": cursor} if cursor else {}))
+        result = result_of(company, **params, **({"cursor": cursor} if cursor else {}))
         rows += result["lead"]
         cursor = result["cursor"]
         if cursor is None:
@@ -178,7 +178,7 @@ def test_reading_page_by_page_returns_every_unchanged_lead_once_while_others_cha
     seen: list[int] = []
     cursor = None
     while True:
-        result = whole(company, **params, **({"cursor": cursor} if cursor else {}))
+        result = result_of(company, **params, **({"cursor": cursor} if cursor else {}))
         seen += [int(lead["id"]) for lead in result["lead"]]
         cursor = result["cursor"]
         if not cursor:
@@ -194,14 +194,14 @@ def test_reading_page_by_page_returns_every_unchanged_lead_once_while_others_cha
 
 
 def test_a_cursor_works_after_its_row_was_deleted(people: Company) -> None:
-    result = whole(people, sort="city", limit=2)
+    result = result_of(people, sort="city", limit=2)
     people.call("deleteLeads", objects=[{"id": result["lead"][-1]["id"]}])
 
     assert matching(people, sort="city", cursor=result["cursor"]) == "bce"
 
 
 def test_a_cursor_of_another_search_is_refused(people: Company) -> None:
-    cursor = whole(people, sort="city", limit=2)["cursor"]
+    cursor = result_of(people, sort="city", limit=2)["cursor"]
     raw = json.loads(base64.urlsafe_b64decode(cursor + "=="))
     for params in (
         {"cursor": "x"}, {"cursor": "é"}, {"cursor": cursor}, {"cursor": cursor, "sort": "firstName"},
@@ -213,12 +213,12 @@ def test_a_cursor_of_another_search_is_refused(people: Company) -> None:
     ):  # fmt: skip
         refused = people.error("searchLeads", **params)
         assert (refused["code"], refused["data"]["params"][0]["param"]) == (205, "cursor"), params
-    ranked = json.loads(base64.urlsafe_b64decode(whole(people, text="example", limit=1)["cursor"] + "=="))
+    ranked = json.loads(base64.urlsafe_b64decode(result_of(people, text="example", limit=1)["cursor"] + "=="))
     for values in ([0, 1, 1], [0, "x", 1, 1], [None, 1, 1, 1], [0, None, 2**63, 1], [0, None, 1, 1.5], {}):
         assert people.error("searchLeads", text="example", cursor=forged(ranked, values))["code"] == 205
     for values, letters in (([0, None, 99, 1], "abcde"), ([2**62, None, 1, 1], ""), ([0, -5, 1, 1], "abcde")):
         assert matching(people, text="example", cursor=forged(ranked, values)) == letters
-    time = whole(people, sort="updateTimestamp", limit=1)["cursor"]
+    time = result_of(people, sort="updateTimestamp", limit=1)["cursor"]
     raw = json.loads(base64.urlsafe_b64decode(time + "=="))
     for value in ("now", "infinity", "2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:00", None, 5):
         assert people.error("searchLeads", sort="updateTimestamp", cursor=forged(raw, [value, 1]))["code"] == 205
@@ -233,7 +233,7 @@ def test_a_forged_cursor_only_selects_another_position(people: Company) -> None:
         ("updateTimestamp", ["9999-12-31T23:59:59.999999+00:00", 1], ""),
         ("id", [-1], "abcde"),
     ):
-        raw = json.loads(base64.urlsafe_b64decode(whole(people, sort=sort, limit=1)["cursor"] + "=="))
+        raw = json.loads(base64.urlsafe_b64decode(result_of(people, sort=sort, limit=1)["cursor"] + "=="))
         assert matching(people, sort=sort, cursor=forged(raw, values)) == letters, sort
 
 
@@ -313,7 +313,7 @@ def test_of_many_matches_the_best_come_first_in_blocks_and_each_once(company: Co
     seen: list[int] = []
     cursor = None
     while cursor is not None or not seen:
-        result = whole(company, text="example", limit=450, fields=["id"], **({"cursor": cursor} if cursor else {}))
+        result = result_of(company, text="example", limit=450, fields=["id"], **({"cursor": cursor} if cursor else {}))
         seen += [int(lead["id"]) for lead in result["lead"]]
         cursor = result["cursor"]
         gone = sql(
@@ -333,20 +333,20 @@ def test_of_many_matches_the_best_come_first_in_blocks_and_each_once(company: Co
 
 
 def test_text_filter_and_order_can_be_combined(people: Company) -> None:
-    result = whole(people, text="smtih", filter={"leadScore": {"atMost": 5}}, sort="leadScore", total=1)
+    result = result_of(people, text="smtih", filter={"leadScore": {"atMost": 5}}, sort="leadScore", total=1)
 
     assert [lead["emailAddress"][0] for lead in result["lead"]] == ["e", "a"]
     assert (result["total"], result["totalIsExact"], result["cursor"]) == (2, True, None)
 
 
 def test_the_total_counts_all_matches_and_only_on_request(people: Company) -> None:
-    result = whole(people, limit=2, total=1, fields=["id"])
+    result = result_of(people, limit=2, total=1, fields=["id"])
 
     assert (len(result["lead"]), result["total"], result["totalIsExact"]) == (2, 5, True)
     assert list(result["lead"][0]) == ["id"]
-    again = whole(people, limit=2, cursor=result["cursor"])
+    again = result_of(people, limit=2, cursor=result["cursor"])
     assert (again["total"], again["totalIsExact"], len(again["lead"])) == (None, None, 2)
-    assert whole(people, limit=0, total=1) == {"lead": [], "cursor": None, "total": 5, "totalIsExact": True}
+    assert result_of(people, limit=0, total=1) == {"lead": [], "cursor": None, "total": 5, "totalIsExact": True}
 
 
 LEADS = """
@@ -360,7 +360,7 @@ from generate_series(1, $3) i
 def test_more_than_ten_thousand_are_not_counted(company: Company) -> None:
     sql(company.dsn, LEADS, company.id, 1, 10_001, company_id=company.id)
 
-    result = whole(company, total=1, limit=1)
+    result = result_of(company, total=1, limit=1)
 
     assert (result["total"], result["totalIsExact"]) == (10_000, False)
 
@@ -422,7 +422,7 @@ def test_a_page_has_fifty_leads_and_at_most_five_hundred(company: Company) -> No
 def test_a_company_finds_nothing_of_another(people: Company, given_company: Any) -> None:
     other = given_company()
     other.create({"emailAddress": "z@example.com"})
-    cursor = whole(people, limit=1)["cursor"]
+    cursor = result_of(people, limit=1)["cursor"]
 
     assert matching(other, text="example.com") == "z"
     assert matching(other, filter={"list": {"empty": True}}) == "z"

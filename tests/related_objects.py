@@ -17,7 +17,7 @@ def user(company: Company) -> str:
     return user_row["id"]
 
 
-def target(company: Company, word: str) -> int:
+def create_target(company: Company, word: str) -> int:
     """Creates a lead, account or opportunity. Returns its id."""
     if word == "lead":
         return company.create({})[0]

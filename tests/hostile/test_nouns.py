@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hostile.ask import answer, call, code, examples
 from hostile.corpus import NAUGHTY
-from nouns import CASES, Case, cases, least, made, of_type, read, shown
+from nouns import CASES, Case, cases, create_object, minimal_object, of_type, read, shown_columns
 from springhead.model.kit.columns import DECIMAL_DIGITS, WHOLE_DIGITS, Column
 from springhead.rpc.method import REGISTRY, Method
 from springhead.rpc.params import FlatOrObjects, Objects, Where
@@ -78,7 +78,7 @@ def test_a_naughty_text_is_stored_and_returned_equal_in_every_field(company: Com
     names = [column.name for column in of_type(case.noun, "text") if not column.kind.options]
     shortest = min(column.kind.length or 0 for column in of_type(case.noun, "text") if not column.kind.options)
     texts = [text for text in NAUGHTY if text.strip() and len(text) <= shortest]
-    minimal = least(company, case)
+    minimal = minimal_object(company, case)
     sent = [minimal | dict.fromkeys(names, text) for text in texts]
     ids = [
         made_id
@@ -113,7 +113,7 @@ NOTHING_MUCH = {b"1e-400", b"1e-999999999999", b"0e999999999999999999999"}
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.noun.name)
 def test_a_wrong_or_too_large_number_is_refused_at_once(company: Company, case: Case, sql_type: str) -> None:
     for column in of_type(case.noun, sql_type)[:1]:
-        object_id = made(company, case)
+        object_id = create_object(company, case)
         before = read(company, case, object_id)
         for text in NUMBERS:
             if sql_type == "bigint" and text in NOTHING_MUCH:
@@ -139,7 +139,7 @@ MOMENTS = [
 def test_a_time_that_only_postgresql_accepts_is_refused(given_company: Callable[..., Company], case: Case) -> None:
     for zone in ("UTC", "America/New_York"):
         company = given_company(time_zone=zone)
-        minimal = least(company, case)
+        minimal = minimal_object(company, case)
         for column in of_type(case.noun, "timestamptz"):
             outcomes = company.call(case.create, objects=[{**minimal, column.name: moment} for moment in MOMENTS])
             assert {outcome["error"] and outcome["error"]["code"] for outcome in outcomes} == {205}
@@ -155,7 +155,7 @@ def test_the_first_and_the_last_second_are_read_and_written_in_the_farthest_zone
         for moment in ("0001-01-01 00:00:00", "0001-01-01 23:59:59", "9999-12-31 23:59:59", "9999-12-31 00:00:00"):
             for version in ("v1", "v1.2"):
                 caller = company.at(version)
-                object_id = made(caller, case, **{column.name: moment})
+                object_id = create_object(caller, case, **{column.name: moment})
                 assert (read(caller, case, object_id) or {})[column.name] == moment
                 shown = (read(company.at("v1.2" if version == "v1" else "v1"), case, object_id) or {})[column.name]
                 assert isinstance(shown, str)
@@ -192,7 +192,7 @@ def as_read(column: Column, sent: Any) -> str:
 
 def plain(case: Case) -> list[Column]:
     """The columns that neither refer to other rows nor depend on other columns."""
-    return [column for column in shown(case) if not column.references and column.name not in case.together]
+    return [column for column in shown_columns(case) if not column.references and column.name not in case.together]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_valid_objects_are_stored_changed_and_returned_equal(shared: Company, ca
     columns = {column.name: column for column in plain(case)}
     values = st.fixed_dictionaries({}, optional={name: right(column) for name, column in columns.items()})
     new, change = data.draw(values), data.draw(values)
-    object_id = made(shared, case, **new)
+    object_id = create_object(shared, case, **new)
     row = read(shared, case, object_id) or {}
     assert {name: row[name] for name in new} == {name: as_read(columns[name], sent) for name, sent in new.items()}
 
