@@ -349,8 +349,10 @@ def test_only_the_addresses_of_this_machine_are_local() -> None:
     assert not is_own(ip_address("2001:db8::1"))
 
 
-@pytest.mark.usefixtures("impatient")
-def test_names_that_do_not_resolve_or_time_out_are_named_in_the_error(receiver: Receiver) -> None:
+def test_names_that_do_not_resolve_or_time_out_are_named_in_the_error(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.5)
     with Names(hangs_example=[]) as names:
 
         async def work(sender: Sender) -> tuple[ReceiverAnswer, ReceiverAnswer, list[ReceiverAnswer]]:
