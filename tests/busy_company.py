@@ -253,5 +253,5 @@ async def work_beside_the_calls(context: Context) -> None:
     company_id = context.company.id
     async with context.tx() as tx:
         await changes.number(tx, company_id)
-    await scoring.look(context.server.database, company_id)
+    await scoring.score_new_events(context.server.database, company_id)
     await context.server.jobs.finish(company_id)

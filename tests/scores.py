@@ -42,7 +42,7 @@ def score_new_events(company: Company) -> None:
     more = True
     while more:
         sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
-        more = with_database(company.dsn, lambda database: scoring.look(database, company.id))
+        more = with_database(company.dsn, lambda database: scoring.score_new_events(database, company.id))
 
 
 def scores(company: Company, lead: int) -> tuple[int, int]:

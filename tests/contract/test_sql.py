@@ -152,7 +152,7 @@ def test_the_reference_shows_the_ids_that_a_new_database_gives_first(server: Ser
         )
     }
     known = nouns()
-    shown = {name: first for name, first in samples._FIRST_ID.items() if name in known and "id" in known[name].by_name}
+    shown = {name: first for name, first in samples.FIRST_IDS.items() if name in known and "id" in known[name].by_name}
     assert len(shown) > 10
     assert shown == {name: starts[known[name].table] for name in shown}
 

@@ -8,7 +8,7 @@ import structlog
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.pool import Database
 from springhead.store.scores import scoring
-from springhead.store.scores.scoring import LOOK_EVERY, POLL
+from springhead.store.scores.scoring import POLL, SCAN_EVERY
 
 log = structlog.get_logger()
 
@@ -32,12 +32,12 @@ class Scorer:
             started = time.monotonic()
             more = await self._score(company_id) or more
             await asyncio.sleep(min(time.monotonic() - started, POLL))
-        return 0.0 if more else max(POLL, LOOK_EVERY - (time.monotonic() - turn_start))
+        return 0.0 if more else max(POLL, SCAN_EVERY - (time.monotonic() - turn_start))
 
     async def _score(self, company_id: int) -> bool:
         """Scores one company; returns whether it has more events. A failure delays only this company."""
         try:
-            return await scoring.look(self._database, company_id)
+            return await scoring.score_new_events(self._database, company_id)
         except Exception as cause:
             if isinstance(cause, Unavailable):
                 log.warning("scoring delayed", company=company_id, error=type(cause).__name__)

@@ -136,7 +136,7 @@ def test_two_servers_share_the_work_and_do_nothing_twice(company: Company, monke
         try:
             async with first.everyone() as tx:
                 await tx.rows("update scoring set due_at = now() where company_id = $1", company.id)
-            await asyncio.gather(*(scoring.look(database, company.id) for database in (first, other) * 3))
+            await asyncio.gather(*(scoring.score_new_events(database, company.id) for database in (first, other) * 3))
         finally:
             await other.close()
 
@@ -154,7 +154,7 @@ def test_without_new_events_nothing_is_written(company: Company) -> None:
     read = "select xmin::text, seen_id = settled_id as settled from scoring where company_id = $1"
     sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
     before = sql(company.dsn, read, company.id)
-    with_database(company.dsn, lambda database: scoring.look(database, company.id))
+    with_database(company.dsn, lambda database: scoring.score_new_events(database, company.id))
 
     assert before[0]["settled"]
     assert sql(company.dsn, read, company.id) == before

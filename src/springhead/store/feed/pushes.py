@@ -304,7 +304,7 @@ _FAILED: Statement = statement(
 
 
 async def delivered(tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result) -> bool:
-    """Marks a batch as delivered, unless the lease is lost. Returns whether more is to be sent: the lease is kept."""
+    """Marks a batch as delivered, unless the lease is lost. Returns whether more is to be sent with this lease."""
     return bool(await tx.value(_DELIVERED, *_arguments(company_id, claim, delivery_id, result)))
 
 

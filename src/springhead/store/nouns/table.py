@@ -231,22 +231,22 @@ class Table:
             with sent as materialized (
                 select s.* from {self._sent([self._id, *written])}
             ),{self._known()}
-            meant as materialized (  -- the row that each object means, by key when it has no id
+            targets as materialized (  -- the row of each object: by id, or by key if it has no id
                 select s.position, l.id from sent s
                 join {noun.table} l on l.company_id = $1 and l.id = s.id
-                    and l.id = any(array(select id from sent))  -- so that no plan reads all rows of the company{
-                self._meant_by_key()
+                    and l.id = any(array(select id from sent))  -- no plan can read all rows of the company{
+                self._targets_by_key()
             }
             ),
-            first as materialized (  -- a statement changes a row once; further objects for it wait for the next round
-                select distinct on (id) id, position from meant order by id, position
+            first as materialized (  -- a statement changes a row once; further objects wait for the next round
+                select distinct on (id) id, position from targets order by id, position
             ),
             locked as materialized (  -- in the order of ids, so that two calls never wait for each other
                 select {"l.*" if noun.events else "l.id"} from {noun.table} l
                 where l.company_id = $1 and l.id = any(array(select id from first)){self._after_known()}
                 order by l.id {lock}
             ),
-            judged as materialized (
+            outcomes as materialized (
                 select s.position, f.id, f.position is not null as first, k.id is not null as locked,
                     {self._unknown()} as unknown,
                     {self._taken()} as taken
@@ -257,22 +257,22 @@ class Table:
             changed as (
                 update {noun.table} l set {", ".join(f"{name} = {value}" for name, value in sets)},
                     version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
-                from sent s join judged j on j.position = s.position
-                where l.company_id = $1 and l.id = j.id and j.locked and j.unknown = 0 and not j.taken
+                from sent s join outcomes r on r.position = s.position
+                where l.company_id = $1 and l.id = r.id and r.locked and r.unknown = 0 and not r.taken
                     and ({before}) is distinct from ({after})
                 returning s.position, {self._moves()} as moves{", l.*" if noun.events else ""}
             ){expire_page_starts(noun, "changed where moves")}{event_clauses.of_update(noun)}
-            select s.position, m.id, j.first, j.locked, j.unknown, j.taken, c.position is not null as changed
+            select s.position, t.id, r.first, r.locked, r.unknown, r.taken, c.position is not null as changed
             from sent s
-            join judged j on j.position = s.position
-            left join meant m on m.position = s.position
+            join outcomes r on r.position = s.position
+            left join targets t on t.position = s.position
             left join changed c on c.position = s.position
             order by s.position
             """
         )
 
-    def _meant_by_key(self) -> str:
-        """Returns the rows that objects without an id mean by their key, if the noun has one, for a union."""
+    def _targets_by_key(self) -> str:
+        """Returns a `union all` with the rows of the objects that have no id, by key; "" if the noun has no key."""
         table, keyed = self.noun.table, self.noun.key_column
         return f"""
                 union all

@@ -23,11 +23,11 @@ from springhead.store.lists import filtered_lists
 from springhead.store.scores import scorecards
 from springhead.store.scores.scorecards import Scorecard
 
-LOOK_EVERY = 5.0
-"""Seconds between two looks at the events of a company."""
+SCAN_EVERY = 5.0
+"""Seconds between two scans for new events of a company."""
 
 EVENTS = 2_000
-"""The most events of one look. Their leads are locked until it ends."""
+"""The most events that one transaction reads. Their leads are locked until it ends."""
 
 SETTLED_AFTER = 20
 """Seconds after which every transaction that has drawn the id of an event has ended."""
@@ -172,25 +172,27 @@ async def score_again(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
 
 
 async def due(tx: Tx) -> list[int]:
-    """The companies whose events are due for a look, the company that has waited longest first."""
+    """The companies that are due for a scan of their events, the company that has waited longest first."""
     rows = await tx.rows("select company_id from scoring where is_active and due_at <= now() order by due_at")
     return [row["company_id"] for row in rows]
 
 
 async def delay(tx: Tx, company_id: int) -> None:
-    """Postpones the next look at a company by DELAY seconds, after a look has failed."""
+    """Postpones the next scan of a company by DELAY seconds, after a scan has failed."""
     await tx.rows(
         "update scoring set due_at = now() + make_interval(secs => $2) where company_id = $1", company_id, DELAY
     )
 
 
-async def look(database: Database, company_id: int) -> bool:
+async def score_new_events(database: Database, company_id: int) -> bool:
     """Scores the leads of a company's new events, at most EVENTS; returns whether there are more events."""
-    return await _is_needed(database, company_id) and await retry(lambda _attempt: _look(database, company_id))
+    if not await _is_needed(database, company_id):
+        return False
+    return await retry(lambda _attempt: _score_new_events(database, company_id))
 
 
 async def _is_needed(database: Database, company_id: int) -> bool:
-    """Whether a look would find something to do. If not, the look is over and has written nothing."""
+    """Whether the company has new events, events to read once more, or decay due. Writes nothing."""
     async with database.company(company_id) as tx:
         return await tx.value(
             """
@@ -204,7 +206,7 @@ async def _is_needed(database: Database, company_id: int) -> bool:
         )
 
 
-async def _look(database: Database, company_id: int) -> bool:
+async def _score_new_events(database: Database, company_id: int) -> bool:
     async with database.company(company_id) as tx, tx.atomic():
         fields = await _fields(tx, company_id)
         state = await tx.row(
@@ -240,7 +242,7 @@ async def _look(database: Database, company_id: int) -> bool:
             mark,
             settled,
             state["settled"] and len(again) < EVENTS,
-            0.0 if more else LOOK_EVERY - POLL,  # due again at the next turn of this server
+            0.0 if more else SCAN_EVERY - POLL,  # due again at the next turn of this server
         )
         if state["decays"] and state["idle"]:
             await _start(tx, company_id, is_active=True, needed=card.decays)
