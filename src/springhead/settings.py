@@ -214,17 +214,17 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, c
     A flag that is None or a variable that is empty counts as not given. The file is `config`, or the file that
     SPRINGHEAD_CONFIG names, or springhead.toml if it exists. Raises SettingsError with all mistakes.
     """
-    known = {setting.name: setting for setting in declared()}
+    by_name = {setting.name: setting for setting in declared()}
     mistakes: list[str] = []
-    named = config or (Path(environ[PREFIX + "CONFIG"]) if environ.get(PREFIX + "CONFIG") else None)
-    file = named or CONFIG
+    named_file = config or (Path(environ[PREFIX + "CONFIG"]) if environ.get(PREFIX + "CONFIG") else None)
+    file = named_file or CONFIG
     given = [
-        *((known[name], str(file), value) for name, value in _from_file(file, known, mistakes, named).items()),
-        *((setting, setting.variable, value) for setting, value in _from_environment(environ, known, mistakes)),
-        *((known[name], known[name].flag, value) for name, value in flags.items() if value is not None),
+        *((by_name[name], str(file), value) for name, value in _from_file(file, by_name, mistakes, named_file).items()),
+        *((setting, setting.variable, value) for setting, value in _from_environment(environ, by_name, mistakes)),
+        *((by_name[name], by_name[name].flag, value) for name, value in flags.items() if value is not None),
     ]
     values: dict[str, Any] = {}
-    origins = dict.fromkeys(known, "default")
+    origins = dict.fromkeys(by_name, "default")
     for setting, origin, value in given:  # later values take precedence
         try:
             values[setting.name], origins[setting.name] = setting.read(value), origin
@@ -238,48 +238,50 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, c
 
 
 def _from_environment(
-    environ: Mapping[str, str], known: Mapping[str, Setting], mistakes: list[str]
+    environ: Mapping[str, str], by_name: Mapping[str, Setting], mistakes: list[str]
 ) -> list[tuple[Setting, str]]:
     values: list[tuple[Setting, str]] = []
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower()
         if not variable.startswith(PREFIX) or name == "config" or not value or _OTHER_VARIABLES.fullmatch(variable):
             continue
-        if name not in known:
-            similar = _similar(name, known)
+        if name not in by_name:
+            similar = _similar(name, by_name)
             hint = f"; did you mean {similar.variable}?" if similar else "."
             mistakes.append(f"{variable} in the environment is not a setting{hint}")
         elif not (name == "port" and value.startswith("tcp://")):
-            values.append((known[name], value))
+            values.append((by_name[name], value))
     return values
 
 
-def _from_file(file: Path, known: Mapping[str, Setting], mistakes: list[str], named: Path | None) -> dict[str, Any]:
+def _from_file(
+    file: Path, by_name: Mapping[str, Setting], mistakes: list[str], named_file: Path | None
+) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
             values = tomllib.load(opened)
             mode = os.fstat(opened.fileno()).st_mode
     except FileNotFoundError:
-        if named:
+        if named_file:
             mistakes.append(f"The settings file {file} does not exist.")
         return {}
     except (OSError, ValueError) as cause:  # not TOML, or not UTF-8
         mistakes.append(f"The settings file {file} cannot be read: {cause}.")
         return {}
-    for name in sorted(values.keys() - known.keys()):
-        similar = _similar(name, known)
+    for name in sorted(values.keys() - by_name.keys()):
+        similar = _similar(name, by_name)
         hint = f"; did you mean {similar.name}?" if similar else "."
         mistakes.append(f"{name} in {file} is not a setting{hint}")
     if password_of(str(values.get("database_url", ""))) and mode & 0o006:
         mistakes.append(f"{file} holds a password and every user can read it; run: chmod 600 {file}")
-    return {name: value for name, value in values.items() if name in known}
+    return {name: value for name, value in values.items() if name in by_name}
 
 
-def _similar(name: str, known: Mapping[str, Setting]) -> Setting | None:
+def _similar(name: str, by_name: Mapping[str, Setting]) -> Setting | None:
     from difflib import get_close_matches  # noqa: PLC0415 - slow to import, needed for mistakes only
 
-    names = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
-    return known[names[0]] if names else None
+    names = get_close_matches(name.lower().replace("-", "_"), by_name, n=1, cutoff=0.6)
+    return by_name[names[0]] if names else None
 
 
 def password_of(url: str) -> str | None:

@@ -163,7 +163,7 @@ class Forms:
     # Submissions
 
     async def _post(self, request: Request) -> Response:
-        begun = time.monotonic()
+        start_time = time.monotonic()
         by_script = "application/json" in request.headers.get("accept", "")
         loaded = await self._load(request)
         if loaded is None:
@@ -181,7 +181,7 @@ class Forms:
             company=loaded.site.company.account_id,
             outcome=outcome,
             status=status,
-            duration_ms=round((time.monotonic() - begun) * 1000, 2),
+            duration_ms=round((time.monotonic() - start_time) * 1000, 2),
         )
         return answer
 

@@ -119,15 +119,15 @@ class Intake:
 
     async def _flush(self) -> bool:
         """Writes the buffered views. Returns False if some could not be written."""
-        left = list(self._waiting)
+        remaining = list(self._waiting)
 
         async def write() -> bool:
             done = True
-            while left:
-                done = await self._flush_company(left.pop()) and done
+            while remaining:
+                done = await self._flush_company(remaining.pop()) and done
             return done
 
-        outcomes = await asyncio.gather(*(write() for _ in left[:WRITERS]), return_exceptions=True)
+        outcomes = await asyncio.gather(*(write() for _ in remaining[:WRITERS]), return_exceptions=True)
         for outcome in outcomes:  # raised only when all writers have ended, so that none overlaps with the next turn
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -135,9 +135,9 @@ class Intake:
 
     async def _flush_company(self, company_id: int) -> bool:
         waiting = self._waiting[company_id]
-        left = len(waiting)  # views that arrive from now on are for the next turn
-        while left > 0:
-            batch = waiting[: min(left, BATCH)]
+        remaining = len(waiting)  # views that arrive from now on are for the next turn
+        while remaining > 0:
+            batch = waiting[: min(remaining, BATCH)]
             try:
                 async with self._database.company(company_id) as tx:
                     await visitors.write_views(tx, company_id, _events(batch))
@@ -149,7 +149,7 @@ class Intake:
                 log.error("page views lost", views=len(batch), company=company_id, error=error)  # noqa: TRY400
                 self.lost += len(batch)
             del waiting[: len(batch)]
-            left -= len(batch)
+            remaining -= len(batch)
             self._views -= len(batch)
             self._characters -= sum(view.size for view in batch)
         if not waiting:

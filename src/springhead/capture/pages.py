@@ -61,14 +61,14 @@ def form_page(
     form: Form, inputs: Sequence[FormInput], values: FormValues, token: str, *, status: int = 200
 ) -> Response:
     """Returns the hosted page. It works without a script, and other sites may show it in a frame."""
-    shown = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
+    values_by_name = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
         style=Markup(_STYLE),  # noqa: S704 - our own files
         action=f"/f/{form.public_id}",
         inputs=inputs,
         has_files=any(item.type == "file" for item in inputs),
-        values=shown,
+        values=values_by_name,
         errors=values.errors,
         message=values.message,
         token=token,

@@ -125,9 +125,9 @@ async def _write(
     outcome = _only(await write(context, LEAD, [lead]))
     error = outcome["error"]
     if error and error["code"] == EntryExists.code and isinstance(error["data"], dict):
-        taken = {problem["param"] for problem in error["data"]["params"]}
-        rest = {name: value for name, value in lead.items() if name not in taken}
-        outcome = _only(await write(context, LEAD, [rest]))
+        taken_names = {problem["param"] for problem in error["data"]["params"]}
+        other_values = {name: value for name, value in lead.items() if name not in taken_names}
+        outcome = _only(await write(context, LEAD, [other_values]))
     return _checked(outcome)
 
 

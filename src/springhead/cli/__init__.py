@@ -36,8 +36,8 @@ class _Commands(click.Group):
             raise
 
 
-def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
+def _version(ctx: click.Context, _parameter: click.Parameter, requested: bool) -> None:
+    if requested:
         from springhead import __version__  # noqa: PLC0415 - slow to read
 
         click.echo(f"springhead {__version__}")

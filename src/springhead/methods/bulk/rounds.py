@@ -193,19 +193,19 @@ class Rounds:
 
         Keys move in the order sent: an object that may move a key waits if an earlier such object waits.
         """
-        seen: set[object] = set()
+        used_keys: set[object] = set()
         now: list[Placed] = []
         later: list[Placed] = []
         waiting = False
         for record, position in placed:
-            own = identities(self._noun, record)
-            moves_key = len(own) == 2
-            if seen & own or (moves_key and waiting):
+            row_keys = identities(self._noun, record)
+            moves_key = len(row_keys) == 2
+            if used_keys & row_keys or (moves_key and waiting):
                 later.append((record, position))
                 waiting = waiting or moves_key
             else:
                 now.append((record, position))
-            seen |= own
+            used_keys |= row_keys
         return now, later
 
     def _maybe_free(self, rows: Sequence[Updated], records: Sequence[Any]) -> set[int]:
@@ -269,7 +269,7 @@ class Upserts(Rounds):
         """Creates the leads that do not exist, if leads are looked up by a unique field instead of the address."""
         if not self._unique_fields.by:
             return await super()._round(tx, placed, outcomes)
-        known = [(record, position) for record, position in placed if record.id is not msgspec.UNSET]
+        existing = [(record, position) for record, position in placed if record.id is not msgspec.UNSET]
         new = [(record, position) for record, position in placed if record.id is msgspec.UNSET]
         keyed = self._noun.key_column
         keyless = [position for record, position in new if keyed and getattr(record, keyed.name) is msgspec.UNSET]
@@ -277,7 +277,7 @@ class Upserts(Rounds):
         outcomes.update(await self._create(tx, [pair for pair in new if pair[1] not in outcomes]))
         taken = [pair for pair in new if pair[1] not in outcomes]
         self._unique_fields.address_taken |= {position for _, position in taken}
-        return taken + (await super()._round(tx, known, outcomes) if known else [])
+        return taken + (await super()._round(tx, existing, outcomes) if existing else [])
 
     async def _absent(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         """Returns 404 for an unknown id. A key freed by an earlier object of the same call can be used.

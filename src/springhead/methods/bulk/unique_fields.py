@@ -117,20 +117,20 @@ class UniqueFields:
         for record, position in remaining:
             rows = rows_by_position.get(position, [])
             lead_id = self._lead_of(record, rows)
-            own = identities(self._noun, record) | {(row.unique_id, row.key) for row in rows if row.key}
+            row_keys = identities(self._noun, record) | {(row.unique_id, row.key) for row in rows if row.key}
             taken = [row for row in rows if row.holder_id not in {None, lead_id}]
             becomes_free = any((row.unique_id, row.holder_id) in freed for row in taken)
             frees_too_early = any((row.unique_id, lead_id) in awaited for row in rows)
-            if own & (used if rows else used_by_waiting) or becomes_free or frees_too_early:
+            if row_keys & (used if rows else used_by_waiting) or becomes_free or frees_too_early:
                 turn.waiting.append((record, position))
                 awaited |= {(row.unique_id, row.holder_id) for row in taken}
-                used_by_waiting |= own
+                used_by_waiting |= row_keys
             elif taken or (position in self.address_taken and lead_id is None):
                 turn.outcomes[position] = refused(self._taken_error(taken))
                 continue
             else:
                 turn.ready.append((record, position))
-            used |= own
+            used |= row_keys
             freed |= {(row.unique_id, lead_id) for row in rows if lead_id is not None}
 
     def _wanted_values(self, placed: Placed, *, creating: bool) -> list[WantedValue]:

@@ -103,9 +103,9 @@ async def get_fields(
 
 
 def _matches(field: Field, where: Mapping[str, Json]) -> bool:
-    for name, wanted in where.items():
+    for name, expected in where.items():
         value = getattr(field, _COLUMNS[name].sql)
-        if value not in wanted if isinstance(wanted, list) else value != wanted:
+        if value not in expected if isinstance(expected, list) else value != expected:
             return False
     return True
 

@@ -55,10 +55,10 @@ async def begin(context: Context, tx: Tx, before: FieldSet, numbers: Mapping[int
         if unique_id is not None and earlier[field_id] is None
     }
     await unique_values.fill(tx, context.company.id, list(marked.values()))
-    lost = [
+    removed = [
         old for field_id, unique_id in numbers.items() if unique_id is None and (old := earlier[field_id]) is not None
     ]
-    await unique_values.clear(tx, context.company.id, lost)
+    await unique_values.clear(tx, context.company.id, removed)
     return marked
 
 

@@ -122,7 +122,7 @@ class _ConversionPlan(msgspec.Struct):
     """The conversion of one lead. `name` is the name of the account to find or create, `key` is its normalised form."""
 
     position: int
-    asked: Any
+    record: Any
     lead: Candidate
     status: str
     account_id: int | None
@@ -133,7 +133,7 @@ class _ConversionPlan(msgspec.Struct):
     @property
     def creates_opportunity(self) -> bool:
         """Whether the conversion creates an opportunity."""
-        return self.asked.opportunityName is not UNSET
+        return self.record.opportunityName is not UNSET
 
     @property
     def changes(self) -> bool:
@@ -205,9 +205,9 @@ class _Conversion:
     async def _existing_references(self, plans: Sequence[_ConversionPlan]) -> ExistingIds:
         """Locks the objects to which the plans and their leads refer; returns the ids that exist."""
 
-        def ids_of(name: str, own: Sequence[int | None]) -> set[int]:
-            sent = (getattr(plan.asked, name) for plan in plans)
-            return {object_id for object_id in (*sent, *own) if isinstance(object_id, int)}
+        def ids_of(name: str, lead_references: Sequence[int | None]) -> set[int]:
+            sent = (getattr(plan.record, name) for plan in plans)
+            return {object_id for object_id in (*sent, *lead_references) if isinstance(object_id, int)}
 
         return await conversion.lock_existing_ids(
             self._tx,
@@ -229,7 +229,7 @@ class _Conversion:
         unknown = [
             CONVERSION.by_name[name]
             for name, ids in existing.items()
-            if (value := getattr(plan.asked, name)) is not UNSET and value not in ids
+            if (value := getattr(plan.record, name)) is not UNSET and value not in ids
         ]
         return unknown_references(unknown) if unknown else None
 
@@ -277,7 +277,7 @@ class _Conversion:
             plan.opportunity_id = row.id
 
     def _opportunity(self, plan: _ConversionPlan) -> dict[str, Json]:
-        record, lead = plan.asked, plan.lead
+        record, lead = plan.record, plan.lead
         owner = self._if_exists(lead.owner_id, self._existing.users) if record.ownerID is UNSET else record.ownerID
         campaign = (
             self._if_exists(lead.campaign_id, self._existing.campaigns)
@@ -308,8 +308,8 @@ class _Conversion:
 
 
 def _plan(position: int, record: Any, lead: Candidate) -> _ConversionPlan:
-    asked = None if record.leadStatus is UNSET else record.leadStatus
-    status = status_after(lead.status, asked, opportunity=record.opportunityName is not UNSET)
+    requested_status = None if record.leadStatus is UNSET else record.leadStatus
+    status = status_after(lead.status, requested_status, opportunity=record.opportunityName is not UNSET)
     plan = _ConversionPlan(position, record, lead, status, lead.account_id)
     if record.accountID is not UNSET:
         plan.account_id = record.accountID

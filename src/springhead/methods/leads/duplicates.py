@@ -118,9 +118,9 @@ async def _matches_of(context: Context, tx: Tx, ids: Sequence[int]) -> list[Matc
     compared = await duplicates.compared_leads(
         tx, context.company.id, sorted({lead_id for group in groups for lead_id in group.lead_ids})
     )
-    asked = set(ids)
-    pairs = {(a, b) for group in groups for a in group.lead_ids if a in asked for b in group.lead_ids if b != a}
-    pairs = {(a, b) for a, b in pairs if a < b or b not in asked}
+    requested_ids = set(ids)
+    pairs = {(a, b) for group in groups for a in group.lead_ids if a in requested_ids for b in group.lead_ids if b != a}
+    pairs = {(a, b) for a, b in pairs if a < b or b not in requested_ids}
     return list(_compared(pairs, compared))
 
 

@@ -94,7 +94,7 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
         if checked.refusals:
             await context.verify(tx, fields)
         plans = [plan for plan in plans if plan.position not in problems]
-        if (merge_count := sum(len(plan.asked.mergeIDs) for plan in plans)) > PAGE:
+        if (merge_count := sum(len(plan.record.mergeIDs) for plan in plans)) > PAGE:
             problem = MERGE.by_name["mergeIDs"].problem(f"Expected at most {PAGE} leads in all, got {merge_count}")
             raise TooManyObjects(problem, limit=PAGE)
         call_merges = _Merging(context, tx, fields)
@@ -109,8 +109,8 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
 class _MergePlan:
     """The merge of one object: the surviving lead, the merged leads, and the leads whose values are taken."""
 
-    def __init__(self, position: int, asked: Any) -> None:
-        self.position, self.asked = position, asked
+    def __init__(self, position: int, record: Any) -> None:
+        self.position, self.record = position, record
         self.survivor = 0
         self.merged: list[int] = []
         self.value_sources: dict[str, int] = {}
@@ -123,28 +123,28 @@ class _MergePlan:
 
     def read_values(self, fields: FieldSet) -> ApiError | None:
         """Checks the sent `values` as an update does, and sets them in the plan. Returns the error, or None."""
-        if self.asked.values is UNSET:
+        if self.record.values is UNSET:
             return None
-        given = {name: value for name, value in self.asked.values.items() if name != "id"}
-        checked = object_schema(LEAD, fields, creating=False).check([given])
+        sent_values = {name: value for name, value in self.record.values.items() if name != "id"}
+        checked = object_schema(LEAD, fields, creating=False).check([sent_values])
         if checked.refusals:
             return checked.refusals[0]
         (record,) = checked.valid
-        self.values = {name: value for name in given if (value := getattr(record, name, UNSET)) is not UNSET}
+        self.values = {name: value for name in sent_values if (value := getattr(record, name, UNSET)) is not UNSET}
         if not self.values.get(_ADDRESS.name, "x").strip():
             return InvalidParameters(_ADDRESS.problem("Expected an email address, not an empty text"))
         return None
 
     def resolve(self, survivors: Mapping[int, int]) -> ApiError | None:
         """Replaces merged ids by survivors. Returns 404 for an unknown lead, 302 if there is nothing to merge."""
-        for lead_id in (self.asked.id, *self.asked.mergeIDs):
+        for lead_id in (self.record.id, *self.record.mergeIDs):
             if lead_id not in survivors:
-                column = MERGE.by_name["id" if lead_id == self.asked.id else "mergeIDs"]
+                column = MERGE.by_name["id" if lead_id == self.record.id else "mergeIDs"]
                 return NoSuchRecord({"params": [column.problem(f"Your company has no lead {lead_id}")]})
-        self.survivor = survivors[self.asked.id]
-        self.merged = sorted({survivors[lead_id] for lead_id in self.asked.mergeIDs} - {self.survivor})
-        if self.asked.valuesFrom is not UNSET:
-            self.value_sources = {name: survivors[lead_id] for name, lead_id in self.asked.valuesFrom.items()}
+        self.survivor = survivors[self.record.id]
+        self.merged = sorted({survivors[lead_id] for lead_id in self.record.mergeIDs} - {self.survivor})
+        if self.record.valuesFrom is not UNSET:
+            self.value_sources = {name: survivors[lead_id] for name, lead_id in self.record.valuesFrom.items()}
         return None if self.merged else NothingChanged()
 
 
@@ -160,18 +160,18 @@ class _Merging:
         """Merges in rounds. In each round, no lead belongs to two objects."""
         await recycling.lock_recycling(self._tx, self._company_id)
         while remaining:
-            asked = {lead_id for plan in remaining for lead_id in (plan.asked.id, *plan.asked.mergeIDs)}
-            survivors = await ids.resolve(self._tx, self._company_id, asked)
-            seen: set[int] = set()
+            sent_ids = {lead_id for plan in remaining for lead_id in (plan.record.id, *plan.record.mergeIDs)}
+            survivors = await ids.resolve(self._tx, self._company_id, sent_ids)
+            used_leads: set[int] = set()
             now: list[_MergePlan] = []
             later: list[_MergePlan] = []
             for plan in remaining:
                 error = plan.resolve(survivors)
-                if error and not plan.leads & seen:
+                if error and not plan.leads & used_leads:
                     self.outcomes[plan.position] = refused(error)
                     continue
-                (later if plan.leads & seen else now).append(plan)
-                seen |= plan.leads
+                (later if plan.leads & used_leads else now).append(plan)
+                used_leads |= plan.leads
             await self._round(now)
             remaining = later
 
@@ -194,13 +194,15 @@ class _Merging:
 
     async def _existing(self, plans: Sequence[_MergePlan], leads: Mapping[int, Lead]) -> Mapping[str, set[int]]:
         """Locks the objects to which the merged leads and sent values refer; returns the ids that exist."""
-        wanted = {
+        ids_by_column = {
             column: {leads[lead_id][column] for plan in plans for lead_id in plan.merged} for column in REFERENCES
         }
         for column in LEAD.reference_columns:
-            wanted[column.sql] |= {plan.values.get(column.name) for plan in plans}
+            ids_by_column[column.sql] |= {plan.values.get(column.name) for plan in plans}
         return await merging.lock_references(
-            self._tx, self._company_id, {column: ids_of_column - {None} for column, ids_of_column in wanted.items()}
+            self._tx,
+            self._company_id,
+            {column: ids_of_column - {None} for column, ids_of_column in ids_by_column.items()},
         )
 
     def _merge(self, plan: _MergePlan, leads: Mapping[int, Lead], existing: Mapping[str, set[int]]) -> Merge:
@@ -208,7 +210,7 @@ class _Merging:
             for column in REFERENCES:
                 if leads[lead_id][column] not in existing.get(column, ()):
                     leads[lead_id][column] = None
-        rule = MERGE_RULES[0] if plan.asked.rule is UNSET else plan.asked.rule
+        rule = MERGE_RULES[0] if plan.record.rule is UNSET else plan.record.rule
         value_sources = {name: leads[lead_id] for name, lead_id in plan.value_sources.items()}
         lead = merged_lead(
             leads[plan.survivor], [leads[lead_id] for lead_id in plan.merged], rule, value_sources, self._fields
