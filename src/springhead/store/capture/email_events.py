@@ -1,4 +1,4 @@
-"""Events of email messages (opens, clicks, unsubscribes) on the timelines of leads."""
+"""Events of email messages, such as opens and clicks, on the timelines of leads."""
 
 from collections.abc import Sequence
 

@@ -62,6 +62,7 @@ _LOST = (
     OSError,
     TimeoutError,
 )
+"""Errors of the database or of the network to it, not of a statement."""
 _LOST_STATES = ("08", "53", "57", "58", "XX")
 """SQLSTATE classes of trouble with the server, not with a statement: connection, resources, shutdown, files, faults."""
 _RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)

@@ -222,7 +222,7 @@ async def clear(tx: Tx, company_id: int, unique_ids: Sequence[int]) -> None:
 
 
 async def _wait_for_writers(tx: Tx, cursor: int) -> int:
-    """Waits until no transaction can be left that uses the fields as they were before the job; returns the next cursor.
+    """Waits for transactions that may use the fields as they were before the job; returns the next cursor.
 
     The cursor 0 starts the wait. A negative cursor is the start time in microseconds, negated. The cursor 1 ends the
     wait: every transaction from before the start has ended.

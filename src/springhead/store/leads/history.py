@@ -110,6 +110,8 @@ _AS_OF = f"""(
             order by e.id desc limit 1
         ), true)
 ) as l"""
+"""Leads as of `$5`. `p` is the current lead or its row in the recycle bin, `c` the first event to undo, and `u` has the
+old values of the fields that changed since."""
 
 
 async def leads_as_of(

@@ -87,7 +87,7 @@ async def bin_belongings(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> No
 async def lock_recycling(tx: Tx, company_id: int) -> None:
     """Waits for other merges, restores and erasures of the company. Each of them calls this first.
 
-    They read which rows to lock before they lock them. Without this lock, another one would often change the answer.
+    They read which rows to lock before they lock them. Without this lock, another one would often change these rows.
     """
     await tx.rows(
         """

@@ -78,7 +78,7 @@ async def _without_conflict(tx: Tx, company_id: int, fields: FieldSet, lead_ids:
 
 
 async def _restore_parts(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Sequence[int]) -> None:
-    """Restores everything about leads that exist again."""
+    """Restores the rows that were deleted with these leads, which exist again."""
     if await unique_values.store_values(tx, company_id, fields, lead_ids):  # another call took a value just now
         raise TryAgain
     await tx.rows(_RESTORE_LINKS, company_id, lead_ids)

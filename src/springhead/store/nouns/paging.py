@@ -23,7 +23,7 @@ SETTLED_SECONDS = 60
 """Seconds after which an object is settled: no running write can still add an object before it."""
 
 Listing = tuple[int, str, str]
-"""All pages of one read: a company, the noun, and the filters. Their order does not matter."""
+"""All pages of one read: the company, the noun and the filters, in any order."""
 
 
 def listing(company_id: int, noun: str, filters: Mapping[str, Json], condition: str) -> Listing:

@@ -53,9 +53,9 @@ class Updated(msgspec.Struct, frozen=True):
     """The outcome of one object of an update; `position` is its place in the call, from 1.
 
     `id`: the row that the object means, None if there is none. `first`: the object is the first of the call for that
-    row. Further objects for the same row change nothing; the caller runs them in another round. `locked`: the row was
-    locked. `unknown`: as in `Inserted`. `taken`: another row has the object's unique value. `changed`: the row was
-    changed.
+    row. Further objects for the same row change nothing; the caller runs them in another round. `locked`: this
+    statement locked the row, and did not skip it. `unknown`: as in `Inserted`. `taken`: another row has the object's
+    unique value. `changed`: the row was changed.
     """
 
     position: int

@@ -159,7 +159,7 @@ _REPOINT = {noun.table: _repoint(noun) for noun in (NOTE, TASK)}
 
 
 async def repoint_leads(tx: Tx, company_id: int, merged_ids: Sequence[int], survivor_ids: Sequence[int]) -> None:
-    """Re-point notes and tasks from merged leads to their survivors, pair by pair. The caller has locked the leads."""
+    """Re-points notes and tasks from merged leads to their survivors, pair by pair. The caller has locked the leads."""
     for query in _REPOINT.values():
         await tx.rows(query, company_id, merged_ids, survivor_ids)
 

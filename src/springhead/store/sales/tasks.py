@@ -1,4 +1,4 @@
-"""The times at which tasks were completed."""
+"""Completion times of tasks."""
 
 from collections.abc import Sequence
 
