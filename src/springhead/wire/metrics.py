@@ -94,7 +94,7 @@ class _PageViews(Collector):
 
     def collect(self) -> "Iterable[Metric]":
         """Yields the number of page views by outcome."""
-        views = CounterMetricFamily("springhead_page_views", "Page views by what became of them.", labels=["what"])
+        views = CounterMetricFamily("springhead_page_views", "Page views by outcome.", labels=["what"])
         for outcome, count in self._page_views().items():
             views.add_metric([outcome], count)
         yield views
@@ -110,7 +110,7 @@ class _Pushes(Collector):
         waiting = GaugeMetricFamily("springhead_pushes_waiting", "Pushes that wait for an attempt, of all processes.")
         waiting.add_metric([], counts.pop("waiting", 0))
         yield waiting
-        pushes = CounterMetricFamily("springhead_pushes", "Attempts to push by what became of them.", labels=["what"])
+        pushes = CounterMetricFamily("springhead_pushes", "Attempts to push by outcome.", labels=["what"])
         for outcome, count in counts.items():
             pushes.add_metric([outcome], count)
         yield pushes
@@ -136,7 +136,9 @@ class _Jobs(Collector):
 
     def collect(self) -> "Iterable[Metric]":
         """Yields the states of the server's jobs, and the number of failed steps of background jobs so far."""
-        up = GaugeMetricFamily("springhead_job_up", "1: the job runs. 0: it died and waits.", labels=["job"])
+        up = GaugeMetricFamily(
+            "springhead_job_up", "1: the job runs. 0: it died and waits for its restart.", labels=["job"]
+        )
         restarts = CounterMetricFamily("springhead_job_restarts", "Restarts of jobs that died.", labels=["job"])
         success = GaugeMetricFamily(
             "springhead_job_last_success_timestamp_seconds", "When the job last succeeded.", labels=["job"]
@@ -165,7 +167,7 @@ class _Http(Collector):
         current.add_metric(["open"], len(register.open))
         current.add_metric(["idle"], len(register.idle))
         yield current
-        outcomes = CounterMetricFamily("springhead_http", "HTTP connections by what became of them.", labels=["what"])
+        outcomes = CounterMetricFamily("springhead_http", "HTTP connections by outcome.", labels=["what"])
         for outcome in ("accepted", "evicted", "refused", "bad_requests"):
             outcomes.add_metric([outcome], getattr(register, outcome))
         for deadline, count in register.deadlines.items():

@@ -68,10 +68,10 @@ async def find_duplicate_leads(
     """Finds pairs of active leads that are probably the same person, surest first, with the reasons.
 
     `score` is from 0.5 to 1. `reasons`: `email`, the same mailbox (`a+fair@` is `a@`; googlemail.com is gmail.com; dots
-    do not count, which is surer at Google); `mobilePhone`, or `phone` for any other phone number, with or without the
-    country code; `name`, a similar first and last name, in any order, at a similar company (or email domain, if there
-    is no company). Accents, case and legal forms of companies do not count. If the names are those of two different
-    people, the score is halved. A value that more than 20 leads share is ignored.
+    do not count, but lower the score unless it is Google); `mobilePhone`, or `phone` for any other phone number, with
+    or without the country code; `name`, a similar first and last name, in any order, at a similar company (or email
+    domain, if there is no company). Accents, case and legal forms of companies do not count. If the names are those of
+    two different people, the score is halved. A value that more than 20 leads share is ignored.
 
     Without `id`, all leads are compared with each other: pairs with the same address come first, then pairs with the
     same phone number, then pairs with similar names; each answer is sorted by score. An answer takes at most three

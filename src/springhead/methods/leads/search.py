@@ -134,7 +134,7 @@ def _query(
     *,
     only_active: bool,
 ) -> Query:
-    """The parameters of the call as a query. Raises InvalidParameters, also for fields that have just been created."""
+    """Returns the parameters as a query. Raises InvalidParameters, also if the cached fields lack a new field."""
     columns = search.search_fields(field_set)
     return Query(
         filter=filters.parse(filter, columns, zone=context.zone) if filter else None,
@@ -147,7 +147,7 @@ def _query(
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """A page of a search. `end` is its last position if other leads follow; `typos` says that words may have typos."""
+    """A page of a search. `end` is the position of its last lead if more follow. `typos`: words may have typos."""
 
     rows: Rows
     end: Cursor | None
@@ -157,9 +157,9 @@ class _Page(msgspec.Struct, frozen=True):
 async def _page(
     leads_search: Search, query: Query, start: Cursor | None, limit: int, *, verify: Callable[[], Awaitable[None]]
 ) -> _Page:
-    """Finds a page. If a new search finds nothing, searches again for words with typos.
+    """Returns a page. If a new search finds nothing, searches again for words with typos.
 
-    `verify` starts the call again if the fields have changed, which is another reason to find nothing.
+    A search also finds nothing if the fields have changed. Then `verify` raises an error, and the call is retried.
     """
     typos = start.typos if start else False
     rows, positions = await leads_search.find(typos=typos, after=start.values if start else None, limit=limit + 1)
@@ -173,7 +173,7 @@ async def _page(
 
 
 def _extra(page: _Page, fingerprint: str, count: int | None) -> Mapping[str, Json]:
-    """The values of `_EXTRA`. The count of a search stops after TOTAL_MAX leads."""
+    """Returns the values of `_EXTRA`. A count above TOTAL_MAX is not exact."""
     return {
         "cursor": search.encode_cursor(page.end, fingerprint) if page.end else None,
         "total": None if count is None else min(count, search.TOTAL_MAX),

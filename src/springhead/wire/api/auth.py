@@ -81,7 +81,7 @@ class Keys:
 
 
 def credentials(request: HttpRequest) -> tuple[str | None, str | None]:
-    """Returns accountID and secretKey. The query string takes precedence over headers. Repeated values are ignored."""
+    """Returns accountID and secretKey, from the query string or else the headers. Returns None for repeated values."""
     try:
         parameters = (
             parse_qsl(

@@ -54,7 +54,7 @@ async def read_body(request: HttpRequest, limit: int) -> bytes:
 
 def parse(body: bytes) -> Envelope:
     """Reads the envelope of a body. Never raises, because the answer needs the `id` even if the rest is invalid."""
-    gc.disable()  # with it, a body of a million small lists takes 2 s instead of 0.4 s
+    gc.disable()  # with the garbage collector, a body of a million small lists takes 2 s instead of 0.4 s
     try:
         return _parse(body)
     finally:

@@ -59,8 +59,8 @@ def check_head(
 
     `maybe_large` is False if the caller knows that the headers have fewer than HEADER_BYTES; then they are not counted.
     Raises RequestRefused if the head is too long, if the Host header is missing (HTTP/1.0 needs none) or repeated, if
-    `serves` returns False for the host, or if the target is neither a path nor an http URL. Clients that believe to
-    talk to a proxy send an http URL.
+    `serves` returns False for the host, or if the target is neither a path nor an http URL. Clients that take the
+    server for a proxy send an http URL.
     """
     if len(url) > URI_BYTES or len(headers) > HEADERS or (maybe_large and _size(headers) > HEADER_BYTES):
         raise head_too_large(url)
