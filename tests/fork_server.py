@@ -93,11 +93,11 @@ def run(arguments: Sequence[str], *, env: dict[str, str], cwd: Path | None = Non
     """Runs a `springhead` command to its end."""
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         code = Forked(arguments, stdout=stdout, stderr=stderr, env=env, cwd=cwd).wait(60)
-        said: list[str] = []
+        outputs: list[str] = []
         for file in (stdout, stderr):
             file.seek(0)
-            said.append(file.read().decode())
-    return subprocess.CompletedProcess(["springhead", *arguments], code, *said)
+            outputs.append(file.read().decode())
+    return subprocess.CompletedProcess(["springhead", *arguments], code, *outputs)
 
 
 @lru_cache(maxsize=1)
@@ -170,9 +170,9 @@ if __name__ == "__main__":
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # a collection in a fork would copy every page
-    asked = _serve(socket.socket(fileno=int(sys.argv[1])))
-    os.chdir(asked["cwd"])
+    start_request = _serve(socket.socket(fileno=int(sys.argv[1])))
+    os.chdir(start_request["cwd"])
     os.environ.clear()
-    os.environ.update(asked["env"])
-    sys.argv[:] = ["springhead", *asked["arguments"]]
+    os.environ.update(start_request["env"])
+    sys.argv[:] = ["springhead", *start_request["arguments"]]
     springhead.cli.main()

@@ -113,10 +113,10 @@ class Reading:
         blocks = {int(number): (int(file), int(block)) for number, file, block in _BLOCK.findall(record["block_ref"])}
         if 0 not in blocks:
             return
-        (file, block), told, place = blocks[0], record["description"], record["place"]
+        (file, block), description, place = blocks[0], record["description"], record["place"]
         match record["record_type"].removesuffix("+INIT"):
             case "INSERT":
-                offset = _number("off", told)
+                offset = _number("off", description)
                 row = self._rows[file, block, offset] = (
                     file,
                     block,
@@ -128,13 +128,13 @@ class Reading:
                     yield _Taken(place, file, row, UPDATE, inserts=True)
                 return
             case "UPDATE" | "HOT_UPDATE":
-                row = self._row(file, blocks.get(1, blocks[0])[1], _number("old_off", told))
-                self._rows[file, block, _number("new_off", told)] = row
-                mode = UPDATE if "KEYS_UPDATED" in _flags("old_infobits", told) else NO_KEY_UPDATE
+                row = self._row(file, blocks.get(1, blocks[0])[1], _number("old_off", description))
+                self._rows[file, block, _number("new_off", description)] = row
+                mode = UPDATE if "KEYS_UPDATED" in _flags("old_infobits", description) else NO_KEY_UPDATE
             case "DELETE":
-                row, mode = self._row(file, block, _number("off", told)), UPDATE
+                row, mode = self._row(file, block, _number("off", description)), UPDATE
             case "LOCK":
-                row, mode = self._row(file, block, _number("off", told)), _mode(_flags("infobits", told))
+                row, mode = self._row(file, block, _number("off", description)), _mode(_flags("infobits", description))
             case _:
                 return
         if self._inserted_by.get(row) != transaction:

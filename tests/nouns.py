@@ -79,12 +79,12 @@ CASES = [
 def cases(*wanted: str) -> pytest.MarkDecorator:
     """Runs a test for each noun that has these methods, columns of these types, or custom fields."""
 
-    def has(case: Case, what: str) -> bool:
-        if what == "custom fields":
+    def has_feature(case: Case, feature: str) -> bool:
+        if feature == "custom fields":
             return case.noun.custom
-        return bool(getattr(case, what)) if what in Case._fields else bool(of_type(case.noun, what))
+        return bool(getattr(case, feature)) if feature in Case._fields else bool(of_type(case.noun, feature))
 
-    chosen = [case for case in CASES if all(has(case, what) for what in wanted)]
+    chosen = [case for case in CASES if all(has_feature(case, feature) for feature in wanted)]
     assert chosen
     return pytest.mark.parametrize("case", chosen, ids=[case.noun.name for case in chosen])
 

@@ -248,7 +248,7 @@ def test_the_limit_of_a_day_is_106_and_other_companies_are_not_affected(limited:
         return [refusal["code"] if refusal else 0 for refusal in refusals]
 
     with ThreadPoolExecutor(5) as pool:
-        seen = [code for some in pool.map(codes, range(5)) for code in some]
+        seen = [code for answers in pool.map(codes, range(5)) for code in answers]
 
     assert sorted(seen) == [0] * 30 + [106] * 20
     refusal = _refusal(company)

@@ -101,12 +101,12 @@ def test_views_before_and_after_a_submit_are_on_one_timeline(
         order by create_timestamp, id
     """
 
-    def told() -> list[tuple[str, str]]:
+    def form_events() -> list[tuple[str, str]]:
         rows = [(row["event_source"], json.loads(row["data"])) for row in public.rows(story, int(lead["id"]))]
         return [(source, data.get("url", "").removeprefix(origin)) for source, data in rows]
 
-    eventually(lambda: len(told()) == 4)
-    assert told() == [
+    eventually(lambda: len(form_events()) == 4)
+    assert form_events() == [
         ("pageVisit", "/pricing.html?from=ad"),
         ("pageVisit", "/contact.html"),
         ("formSubmit", ""),
@@ -179,8 +179,8 @@ def test_the_hosted_page_works_without_a_script(
             lambda driver: driver.current_url != hosted or driver.find_elements(By.CSS_SELECTOR, ".message")
         )
         if fresh.current_url == hosted:  # on a busy machine the submit may be slow enough for a person's
-            told = fresh.find_element(By.CSS_SELECTOR, ".message")
-            assert told.text == "That was very fast. Please send the form again."
+            message = fresh.find_element(By.CSS_SELECTOR, ".message")
+            assert message.text == "That was very fast. Please send the form again."
             assert fresh.find_element(By.ID, "description").get_property("value") == "one\ntwo"
         eventually(lambda: _sent(fresh, hosted), seconds=15)
     finally:

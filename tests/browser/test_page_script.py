@@ -46,8 +46,8 @@ def cookie(browser: webdriver.Chrome) -> dict[str, Any] | None:
 
 def complaints(browser: webdriver.Chrome) -> list[str]:
     """The messages of the browser's console, without those about the missing favicon."""
-    said = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
-    return [message for message in said if "favicon" not in message]
+    messages = [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
+    return [message for message in messages if "favicon" not in message]
 
 
 def names(public: Public) -> list[str]:

@@ -22,8 +22,8 @@ class FormOf:
 
     def __init__(self, public: Public, *fields: str | dict[str, Any], **more: Any) -> None:
         self.public, self.company = public, public.company
-        asked = [{"systemName": field} if isinstance(field, str) else field for field in fields]
-        new = {"name": "Contact", "fields": [EMAIL, *asked], **more}
+        form_fields = [{"systemName": field} if isinstance(field, str) else field for field in fields]
+        new = {"name": "Contact", "fields": [EMAIL, *form_fields], **more}
         (self.id,) = self.company.make("createForms", new)
         (row,) = self.company.call("getForms", where={"id": self.id})
         self.path: str = row["hostedURL"]
@@ -100,10 +100,11 @@ def messages(page: Answer) -> dict[str, str]:
     """The error messages of a page by field. The message about the whole form has the key ""."""
     text = page.body.decode()
     values = {
-        name: html.unescape(said) for name, said in re.findall(r'<p class="error" id="(.*?)-error">(.*?)</p>', text)
+        name: html.unescape(message)
+        for name, message in re.findall(r'<p class="error" id="(.*?)-error">(.*?)</p>', text)
     }
-    whole = re.search(r'<p class="message" role="alert">(.*?)</p>', text)
-    return values | ({"": html.unescape(whole[1])} if whole else {})
+    whole_form = re.search(r'<p class="message" role="alert">(.*?)</p>', text)
+    return values | ({"": html.unescape(whole_form[1])} if whole_form else {})
 
 
 def custom(company: Company, label: str, data_type: str, **more: Any) -> str:

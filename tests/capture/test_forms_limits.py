@@ -131,7 +131,7 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
     key = public.site("signing_key")
     acknowledged: set[str] = set()
     progress = Progress()
-    asked: set[str] = set()
+    tried: set[str] = set()
     for round_ in range(3):
         address = urlsplit(server.url)
 
@@ -143,7 +143,7 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
             try:
                 while True:
                     email = f"a{round_}.{worker}.{number}@example.com"
-                    asked.add(email)
+                    tried.add(email)
                     body = urlencode({"email": email, "firstName": "Ann", "_token": form.token(key=key)})
                     connection.request("POST", form.path, body, {"Content-Type": URLENCODED})
                     answer = connection.getresponse()
@@ -174,7 +174,7 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
     stored = {row["email_address"]: row["submits"] for row in rows}
     assert len(acknowledged) > 20
     assert acknowledged - stored.keys() == set()
-    assert stored.keys() - asked == set()
+    assert stored.keys() - tried == set()
     assert set(stored.values()) == {1}, "every lead has exactly one event"
     print(f"{len(acknowledged)} acknowledged, {len(stored)} stored, 3 kills")
     public.close()

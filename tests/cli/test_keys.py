@@ -70,7 +70,7 @@ def test_a_companys_name_zone_and_limits_can_be_set(server: Server) -> None:
 
 def test_wrong_arguments_are_explained_and_change_nothing(server: Server, tmp_path: Path) -> None:
     before = run(server, "company", "list")
-    for words, told in (
+    for words, message in (
         (("company", "create", "X", "--time-zone", "Mars/Olympus"), "'Mars/Olympus' is not a time zone"),
         (("company", "create", "a\x1b[2J"), "a name must have 1 to 255 printable characters"),
         (("company", "create", "X", "--administrator", "nobody"), "'nobody' is not an email address"),
@@ -81,7 +81,7 @@ def test_wrong_arguments_are_explained_and_change_nothing(server: Server, tmp_pa
     ):
         done = springhead(*words, "--data", server.data)
         assert done.returncode in {1, 2}, words
-        assert told in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert run(server, "company", "list") == before
 

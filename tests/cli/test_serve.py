@@ -54,12 +54,12 @@ def greeting(data: Path, folder: Path) -> tuple[str, str]:
         command, cwd=folder, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout
-        said = ""
-        while "Ctrl-C" not in said:
+        output = ""
+        while "Ctrl-C" not in output:
             line = server.stdout.readline()
             assert line, server.stderr and server.stderr.read()
-            said += line
-        curl = re.search(r"^curl .*$", said, re.MULTILINE)
+            output += line
+        curl = re.search(r"^curl .*$", output, re.MULTILINE)
         answer = ""
         if curl:
             pasted = subprocess.run(["bash", "-c", curl[0]], capture_output=True, text=True, check=True, timeout=30)
@@ -71,7 +71,7 @@ def greeting(data: Path, folder: Path) -> tuple[str, str]:
         assert left == []
         assert server.stderr
         server.stderr.read()
-    return said, answer
+    return output, answer
 
 
 class FirstStart(NamedTuple):
@@ -96,10 +96,10 @@ def test_a_first_start_shows_credentials_and_a_curl_line_that_works_and_a_later_
     (created,) = json.loads(first_start.answer)["result"]["creates"]
     assert created["success"] is True
 
-    said, answer = greeting(first_start.data, first_start.data.parent)
+    output, answer = greeting(first_start.data, first_start.data.parent)
     assert answer == ""
-    assert "5EAD" not in said
-    assert re.search(r"key create [0-9A-F]{32} --data '.*my data'", said)
+    assert "5EAD" not in output
+    assert re.search(r"key create [0-9A-F]{32} --data '.*my data'", output)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
@@ -245,7 +245,7 @@ def test_the_server_waits_for_its_database_and_answers_health_checks_meanwhile(t
 
 
 @pytest.mark.parametrize(
-    ("role", "database", "password", "told"),
+    ("role", "database", "password", "message"),
     [
         ("boss", "postgres", PASSWORD, "is a superuser or bypasses row-level security"),
         ("springhead", "springhead", "wrong", "password authentication failed"),
@@ -253,14 +253,14 @@ def test_the_server_waits_for_its_database_and_answers_health_checks_meanwhile(t
     ],
 )
 def test_a_wrong_database_is_explained_in_a_sentence(  # noqa: PLR0917
-    tmp_path: Path, postgres: str, role: str, database: str, password: str, told: str
+    tmp_path: Path, postgres: str, role: str, database: str, password: str, message: str
 ) -> None:
     url = address(role, urlsplit(postgres).port or 0, database)
     url = url.replace(PASSWORD.replace(" ", "%20"), password.replace(" ", "%20"))
     done = springhead("serve", "--port", "0", "--json", cwd=tmp_path, env={"SPRINGHEAD_DATABASE_URL": url})
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert told in line
+    assert message in line
     assert "Traceback" not in done.stderr
 
 
@@ -268,10 +268,10 @@ def test_the_command_and_each_of_its_commands_start_as_programs(tmp_path: Path) 
     """The other tests run commands in forks of a process that has imported all modules."""
     program = [sys.executable, "-m", "springhead"]
     commands = ("serve", "company", "key", "seed", "doctor", "settings", "db")
-    asked = [["--help"], ["--version"], *([command, "--help"] for command in commands)]
+    command_lines = [["--help"], ["--version"], *([command, "--help"] for command in commands)]
     running = [
         subprocess.Popen([*program, *words], cwd=tmp_path, env=clean_environment(), stdout=subprocess.PIPE, text=True)
-        for words in asked
+        for words in command_lines
     ]
     shown = [process.communicate(timeout=60)[0] for process in running]
     assert [process.returncode for process in running] == [0] * len(running)

@@ -71,8 +71,8 @@ def test_every_setting_can_come_from_the_environment() -> None:
 def test_all_mistakes_are_listed_at_once_each_in_a_sentence_with_its_place(tmp_path: Path) -> None:
     file = write(tmp_path / "s.toml", "prot = 1\nlimits = 'maybe'\nkeep_alive = nan\n")
     environ = {"SPRINGHEAD_POOLSIZE": "4", "SPRINGHEAD_PORT": "99999", "SPRINGHEAD_DATABASE_URL": "mysql://u:hunter2@h"}
-    told = mistakes({"log_level": "loud", "data": ""}, environ, config=file)
-    assert told == [
+    messages = mistakes({"log_level": "loud", "data": ""}, environ, config=file)
+    assert messages == [
         f"prot in {file} is not a setting; did you mean port?",
         "SPRINGHEAD_POOLSIZE in the environment is not a setting; did you mean SPRINGHEAD_POOL_SIZE?",
         f"limits in {file} must be true or false, not 'maybe'.",
@@ -82,15 +82,15 @@ def test_all_mistakes_are_listed_at_once_each_in_a_sentence_with_its_place(tmp_p
         "--log-level must be one of debug, error, info, warning, not 'loud'.",
         "--data must be a path, not ''.",
     ]
-    assert "hunter2" not in " ".join(told)
+    assert "hunter2" not in " ".join(messages)
 
 
 @pytest.mark.parametrize("content", [b"port = ", b"\xff\xfe", b"port = 1\nport = 2"], ids=["half", "bytes", "twice"])
 def test_a_file_that_is_not_toml_is_explained_in_one_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "s.toml"
     file.write_bytes(content)
-    (told,) = mistakes({}, {}, config=file)
-    assert told.startswith(f"The settings file {file} cannot be read: ")
+    (message,) = mistakes({}, {}, config=file)
+    assert message.startswith(f"The settings file {file} cannot be read: ")
 
 
 def test_a_file_with_a_password_must_not_be_readable_by_everybody(tmp_path: Path) -> None:

@@ -69,29 +69,29 @@ class Same:
             return int(self.known.get(str(value), value))
         return self.known.get(value, value) if isinstance(value, str) else value
 
-    def check(self, theirs: Any, got: Any, where: str) -> None:
+    def check(self, theirs: Any, actual: Any, where: str) -> None:
         """Compares an answer with the page's, including the order of keys."""
-        assert type(theirs) is type(got), where
+        assert type(theirs) is type(actual), where
         if isinstance(theirs, dict):
-            assert [self._name(name) for name in theirs] == [self._name(name) for name in got], where
-            for (name, value), (our_name, ours) in zip(theirs.items(), got.items(), strict=True):
+            assert [self._name(name) for name in theirs] == [self._name(name) for name in actual], where
+            for (name, value), (our_name, ours) in zip(theirs.items(), actual.items(), strict=True):
                 if name == "keyID":
                     continue
                 self._value(name, our_name, where)
                 self.check(value, ours, f"{where}.{name}")
         elif isinstance(theirs, list):
-            assert len(theirs) == len(got), where
-            for index, (value, ours) in enumerate(zip(theirs, got, strict=True)):
+            assert len(theirs) == len(actual), where
+            for index, (value, ours) in enumerate(zip(theirs, actual, strict=True)):
                 self.check(value, ours, f"{where}[{index}]")
         else:
-            self._value(theirs, got, where)
+            self._value(theirs, actual, where)
 
-    def _value(self, theirs: Any, got: Any, where: str) -> None:
-        if self._name(theirs) != theirs and self._name(theirs) == self._name(got):
+    def _value(self, theirs: Any, actual: Any, where: str) -> None:
+        if self._name(theirs) != theirs and self._name(theirs) == self._name(actual):
             if self._name(theirs) != "TIME":
-                assert self.known.setdefault(str(theirs), str(got)) == str(got), where
+                assert self.known.setdefault(str(theirs), str(actual)) == str(actual), where
         else:
-            assert self._inside(theirs) == got, where
+            assert self._inside(theirs) == actual, where
 
     def _inside(self, theirs: Any) -> Any:
         """A text with its ids replaced by ours, as in the data of an event."""

@@ -29,115 +29,123 @@ EVER = {"startDate": "1990-01-01 00:00:00", "endDate": "2990-01-01 00:00:00"}
 RIGHT = EVER | {"at": "2990-01-01 00:00:00"}
 
 
-def _update(me: Attacker, it: Stranger) -> list[dict[str, Any]]:
+def _update(me: Attacker, theirs: Stranger) -> list[dict[str, Any]]:
     """The attacks on updateLeads and updateLeadsV2."""
     return [
-        {"objects": [{"id": it.leads[0], "firstName": "Hacked"}, {"id": str(it.leads[1]), "active": 0}]},
-        {"objects": [{"id": it.leads[0], "emailAddress": "new@example.com"}]},
-        {"objects": [{"emailAddress": it.emails[0], "firstName": "Hacked"}, {"id": me.lead, "title": "Mine"}]},
-        {"objects": [{"id": me.lead, "ownerID": it.users[0]}, {"id": me.lead, "ownerID": str(it.users[0])}]},
-        {"objects": [{"id": me.lead, "accountID": it.leads[0], "campaignID": it.leads[1]}]},
-        {"objects": [{"id": me.lead, it.names[0]: "Hacked"}]},
-        {"objects": {"a": {"id": it.leads[2], "description": ""}, "b": {"id": it.leads[2], "description": "x"}}},
-        {"objects": [{"id": me.lead, "emailAddress": it.emails[1]}]},  # free in my company: it becomes mine
-        {"objects": [{"emailAddress": it.emails[1], "city": "Mine"}]},
+        {"objects": [{"id": theirs.leads[0], "firstName": "Hacked"}, {"id": str(theirs.leads[1]), "active": 0}]},
+        {"objects": [{"id": theirs.leads[0], "emailAddress": "new@example.com"}]},
+        {"objects": [{"emailAddress": theirs.emails[0], "firstName": "Hacked"}, {"id": me.lead, "title": "Mine"}]},
+        {"objects": [{"id": me.lead, "ownerID": theirs.users[0]}, {"id": me.lead, "ownerID": str(theirs.users[0])}]},
+        {"objects": [{"id": me.lead, "accountID": theirs.leads[0], "campaignID": theirs.leads[1]}]},
+        {"objects": [{"id": me.lead, theirs.names[0]: "Hacked"}]},
+        {
+            "objects": {
+                "a": {"id": theirs.leads[2], "description": ""},
+                "b": {"id": theirs.leads[2], "description": "x"},
+            }
+        },
+        {"objects": [{"id": me.lead, "emailAddress": theirs.emails[1]}]},  # free in my company: it becomes mine
+        {"objects": [{"emailAddress": theirs.emails[1], "city": "Mine"}]},
     ]
 
 
 CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
-    "getLead": lambda me, it: [
-        *({"id": object_id} for object_id in (it.leads[0], str(it.leads[1]), it.fields[0], it.users[0])),
-        {"id": me.lead, "where": {"id": it.leads[0]}},
+    "getLead": lambda me, theirs: [
+        *(
+            {"id": object_id}
+            for object_id in (theirs.leads[0], str(theirs.leads[1]), theirs.fields[0], theirs.users[0])
+        ),
+        {"id": me.lead, "where": {"id": theirs.leads[0]}},
     ],
-    "getLeads": lambda me, it: [
-        {"where": {"id": it.leads[0]}},
-        {"where": {"id": str(it.leads[0]), "emailAddress": it.emails[0]}},
-        {"where": {"id": [me.lead, *it.leads]}},
-        {"where": {"emailAddress": it.emails[0].upper()}},
-        {"where": {"emailAddress": [*it.emails, "own@example.com"]}},
-        {"where": {"id": it.leads, "emailAddress": it.emails}},
-        {"where": {"id": me.lead, "emailAddress": it.emails[0]}},
-        {"where": {}, "fields": ["id", it.names[0]]},
+    "getLeads": lambda me, theirs: [
+        {"where": {"id": theirs.leads[0]}},
+        {"where": {"id": str(theirs.leads[0]), "emailAddress": theirs.emails[0]}},
+        {"where": {"id": [me.lead, *theirs.leads]}},
+        {"where": {"emailAddress": theirs.emails[0].upper()}},
+        {"where": {"emailAddress": [*theirs.emails, "own@example.com"]}},
+        {"where": {"id": theirs.leads, "emailAddress": theirs.emails}},
+        {"where": {"id": me.lead, "emailAddress": theirs.emails[0]}},
+        {"where": {}, "fields": ["id", theirs.names[0]]},
         *({"where": [], "limit": limit, "offset": offset} for limit in (1, 500) for offset in (0, 1, 2, 3, 500)),
     ],
-    "getLeadsDateRange": lambda me, it: [
+    "getLeadsDateRange": lambda me, theirs: [
         *({**EVER, "timestamp": by} for by in ("create", "update")),
         *({**EVER, "timestamp": "update", "limit": 10_000, "offset": offset} for offset in (0, 1, 2)),
-        {**EVER, "timestamp": "create", "fields": ["emailAddress", it.names[1]]},
+        {**EVER, "timestamp": "create", "fields": ["emailAddress", theirs.names[1]]},
     ],
-    "createLeads": lambda me, it: [
-        {"objects": [{"emailAddress": "a@example.com", "ownerID": it.users[0]}]},
-        {"objects": [{"emailAddress": "b@example.com", "accountID": it.leads[0], "campaignID": it.leads[0]}]},
-        {"objects": [{"emailAddress": "c@example.com", it.names[0]: "Hacked"}]},
-        {"objects": [{"emailAddress": it.emails[0], "id": it.leads[0], "firstName": "Hacked"}]},
-        {"objects": [{"emailAddress": it.emails[1].upper(), "id": str(it.leads[1])}]},
+    "createLeads": lambda me, theirs: [
+        {"objects": [{"emailAddress": "a@example.com", "ownerID": theirs.users[0]}]},
+        {"objects": [{"emailAddress": "b@example.com", "accountID": theirs.leads[0], "campaignID": theirs.leads[0]}]},
+        {"objects": [{"emailAddress": "c@example.com", theirs.names[0]: "Hacked"}]},
+        {"objects": [{"emailAddress": theirs.emails[0], "id": theirs.leads[0], "firstName": "Hacked"}]},
+        {"objects": [{"emailAddress": theirs.emails[1].upper(), "id": str(theirs.leads[1])}]},
     ],
     "updateLeads": _update,
     "updateLeadsV2": _update,
-    "upsertLeads": lambda me, it: [
-        *_update(me, it),
+    "upsertLeads": lambda me, theirs: [
+        *_update(me, theirs),
         {"objects": [{"emailAddress": "u@example.com", me.unique: "Secret 0"}]},  # free in my company
         {"objects": [{"emailAddress": "v@example.com", me.unique: "Secret 1"}], "key": me.unique},
         {"objects": [{me.unique: "Secret 2", "title": "Hacked"}], "key": me.unique},
-        {"objects": [{"emailAddress": "w@example.com", it.names[1]: "Secret 0"}], "key": it.names[1]},
+        {"objects": [{"emailAddress": "w@example.com", theirs.names[1]: "Secret 0"}], "key": theirs.names[1]},
     ],
-    "searchLeads": lambda me, it: [
+    "searchLeads": lambda me, theirs: [
         *({"text": text} for text in ("Secret", "secrte", "their")),
-        *({"filter": {"list": list_ids}} for list_ids in (it.ids("list")[0], it.ids("list"))),
+        *({"filter": {"list": list_ids}} for list_ids in (theirs.ids("list")[0], theirs.ids("list"))),
         *({"filter": {"firstName": condition}} for condition in ("Secret", {"contains": "ecre"})),
-        {"filter": {"id": it.leads}, "inactive": 1},
-        {"filter": {"emailAddress": it.emails[0]}},
-        {"filter": {it.names[0]: "Secret"}},
+        {"filter": {"id": theirs.leads}, "inactive": 1},
+        {"filter": {"emailAddress": theirs.emails[0]}},
+        {"filter": {theirs.names[0]: "Secret"}},
         {"filter": {"hasOpportunity": 1}, "sort": "emailAddress"},
-        {"sort": it.names[0]},
-        {"fields": it.names},
+        {"sort": theirs.names[0]},
+        {"fields": theirs.names},
         {"limit": 1, "total": 1},
         {"text": "Secret", "cursor": "WyJ4IixmYWxzZSxbMCxudWxsLDEsMV1d"},
         {"filter": {"event": {"source": "leadCreation", "name": {"contains": "ead"}}}},
         {"filter": {"city": {"changedSince": "2000-01-01"}}},
     ],
-    "deleteLeads": lambda me, it: [
-        {"objects": [{"id": it.leads[0]}, {"id": str(it.leads[1])}, it.leads[2]]},
-        {"objects": [{"emailAddress": it.emails[0]}, {"id": it.leads[0], "emailAddress": it.emails[0]}]},
-        {"objects": {"0": {"id": it.leads[0]}}},
-        {"objects": [{"id": it.users[0]}, {"id": it.fields[0]}, {"id": me.lead}]},
+    "deleteLeads": lambda me, theirs: [
+        {"objects": [{"id": theirs.leads[0]}, {"id": str(theirs.leads[1])}, theirs.leads[2]]},
+        {"objects": [{"emailAddress": theirs.emails[0]}, {"id": theirs.leads[0], "emailAddress": theirs.emails[0]}]},
+        {"objects": {"0": {"id": theirs.leads[0]}}},
+        {"objects": [{"id": theirs.users[0]}, {"id": theirs.fields[0]}, {"id": me.lead}]},
     ],
-    "restoreLeads": lambda me, it: [
-        {"objects": [*it.ids("deleted_lead"), {"id": str(it.ids("deleted_lead")[0])}, {"id": it.leads[0]}]},
+    "restoreLeads": lambda me, theirs: [
+        {"objects": [*theirs.ids("deleted_lead"), {"id": str(theirs.ids("deleted_lead")[0])}, {"id": theirs.leads[0]}]},
     ],
-    "mergeLeads": lambda me, it: (
+    "mergeLeads": lambda me, theirs: (
         [
             {"objects": [{"id": me.lead, "mergeIDs": [lead]}]}
-            for lead in (*it.leads, *it.ids("deleted_lead"), it.users[0])
+            for lead in (*theirs.leads, *theirs.ids("deleted_lead"), theirs.users[0])
         ]
-        + [{"objects": [{"id": lead, "mergeIDs": [me.spare]}]} for lead in (*it.leads, *it.ids("deleted_lead"))]
+        + [{"objects": [{"id": lead, "mergeIDs": [me.spare]}]} for lead in (*theirs.leads, *theirs.ids("deleted_lead"))]
         + [
             {"objects": [{"id": me.lead, "mergeIDs": [me.spare], **more}]}
             for more in (
-                {"valuesFrom": {"city": it.leads[0]}},
-                {"valuesFrom": {it.names[0]: me.spare}},
-                {"values": {"ownerID": it.users[0]}},
-                {"values": {"accountID": it.ids("account")[0]}},
-                {"values": {it.names[0]: "Mine"}},
-                {"values": {"emailAddress": it.emails[0]}},  # free in my company: it becomes mine
+                {"valuesFrom": {"city": theirs.leads[0]}},
+                {"valuesFrom": {theirs.names[0]: me.spare}},
+                {"values": {"ownerID": theirs.users[0]}},
+                {"values": {"accountID": theirs.ids("account")[0]}},
+                {"values": {theirs.names[0]: "Mine"}},
+                {"values": {"emailAddress": theirs.emails[0]}},  # free in my company: it becomes mine
             )
         ]
     ),
-    "getFields": lambda me, it: [
-        {"where": {"id": it.fields[0]}},
-        {"where": {"id": [*it.fields, me.field]}},
-        {"where": {"systemName": it.names[0]}},
-        {"where": {"systemName": it.names, "isCustom": 1}},
+    "getFields": lambda me, theirs: [
+        {"where": {"id": theirs.fields[0]}},
+        {"where": {"id": [*theirs.fields, me.field]}},
+        {"where": {"systemName": theirs.names[0]}},
+        {"where": {"systemName": theirs.names, "isCustom": 1}},
         {"where": {"label": "Their field"}},
         {"where": {"isCustom": "1", "relationship": "lead", "dataType": "string", "isActive": 1}},
         {"where": {}, "limit": 500, "offset": 30},
     ],
-    "createFields": lambda me, it: [
+    "createFields": lambda me, theirs: [
         {
             "objects": [
                 {
-                    "id": it.fields[0],
-                    "systemName": it.names[0],
+                    "id": theirs.fields[0],
+                    "systemName": theirs.names[0],
                     "relationship": "lead",
                     "dataType": "string",
                     "label": "Their field",
@@ -145,20 +153,20 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
             ]
         },
     ],
-    "updateFields": lambda me, it: [
-        {"objects": [{"id": it.fields[0], "label": "Hacked"}, {"id": str(it.fields[1]), "isActive": 0}]},
-        {"objects": [{"id": me.field, "systemName": it.names[0], "label": "Mine"}]},
-        {"objects": [{"systemName": it.names[0], "label": "Hacked"}]},
+    "updateFields": lambda me, theirs: [
+        {"objects": [{"id": theirs.fields[0], "label": "Hacked"}, {"id": str(theirs.fields[1]), "isActive": 0}]},
+        {"objects": [{"id": me.field, "systemName": theirs.names[0], "label": "Mine"}]},
+        {"objects": [{"systemName": theirs.names[0], "label": "Hacked"}]},
     ],
-    "deleteFields": lambda me, it: [
-        {"objects": [{"systemName": it.names[0]}, {"id": it.fields[1]}]},
-        {"objects": [{"systemName": it.names[0], "id": me.field}, {"id": str(it.fields[0])}]},
+    "deleteFields": lambda me, theirs: [
+        {"objects": [{"systemName": theirs.names[0]}, {"id": theirs.fields[1]}]},
+        {"objects": [{"systemName": theirs.names[0], "id": me.field}, {"id": str(theirs.fields[0])}]},
     ],
-    "getUserProfiles": lambda me, it: [
-        {"where": {"id": it.users[0]}},
-        {"where": {"id": it.users}},
-        {"where": {"emailAddress": it.user_email}},
-        {"where": {"emailAddress": [it.user_email, "admin@example.com"]}},
+    "getUserProfiles": lambda me, theirs: [
+        {"where": {"id": theirs.users[0]}},
+        {"where": {"id": theirs.users}},
+        {"where": {"emailAddress": theirs.user_email}},
+        {"where": {"emailAddress": [theirs.user_email, "admin@example.com"]}},
         {"where": {"firstName": "Their"}},
         {"where": {"lastName": ["User"], "isActive": 1}},
         {"where": {"displayName": "Their user"}},
@@ -185,59 +193,59 @@ TABLES = {f"{case.noun.name}ID": case.noun.table for case in nouns.CASES} | TABL
 """The table of which a column or parameter holds an id."""
 
 
-def tries(name: str, me: Attacker, it: Stranger) -> list[dict[str, Any]]:
+def tries(name: str, me: Attacker, theirs: Stranger) -> list[dict[str, Any]]:
     """The attacks on a method: another company's ids, addresses and names in every parameter that takes some."""
     if name in CASES:
-        return CASES[name](me, it)
+        return CASES[name](me, theirs)
     method = REGISTRY[name]
     right = {given.name: RIGHT.get(given.name, "update") for given in method.params if given.required}
-    return [right | more for given in method.params for more in _tried(method, given, me, it)]
+    return [right | more for given in method.params for more in _tried(method, given, me, theirs)]
 
 
-def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, it: Stranger) -> Iterator[dict[str, Any]]:
+def _tried(method: Method[Any], given: DeclaredParam, me: Attacker, theirs: Stranger) -> Iterator[dict[str, Any]]:
     accepts = given.accepts
     if isinstance(accepts, Objects):
-        objects = list(_objects(method, accepts.noun, me, it))
+        objects = list(_objects(method, accepts.noun, me, theirs))
         yield {given.name: objects}
         yield {given.name: {str(index): element for index, element in enumerate(objects)}}
         if isinstance(accepts, FlatOrObjects):
             yield from objects
     elif isinstance(accepts, Where):
         for key in accepts.keys:
-            for values in _theirs(accepts.columns[key], it):
+            for values in _theirs(accepts.columns[key], theirs):
                 yield {given.name: {key: values[0]}}
                 yield {given.name: {key: values}}
         yield from ({given.name: {}, "offset": offset} for offset in (0, 1, 2))
     elif given.name in {"id", *TABLES}:
         tables = [TABLES[given.name]] if given.name in TABLES else [*RELATED_TABLES, "lead"]
         yield from (
-            {given.name: their_id} for table in tables for their_id in (it.ids(table)[0], str(it.ids(table)[0]))
+            {given.name: their_id} for table in tables for their_id in (theirs.ids(table)[0], str(theirs.ids(table)[0]))
         )
     elif given.name == "memberIDs":
-        yield from ({given.name: ids} for ids in (it.leads, [str(it.leads[0]), me.lead]))
+        yield from ({given.name: ids} for ids in (theirs.leads, [str(theirs.leads[0]), me.lead]))
     elif given.name == "emailAddress":
-        yield from ({given.name: address} for address in (it.emails[0], it.emails[0].upper()))
+        yield from ({given.name: address} for address in (theirs.emails[0], theirs.emails[0].upper()))
     else:
         yield {
             given.name: {"limit": 500, "offset": 1, "flag": "removed"}.get(given.name, EVER.get(given.name, "update"))
         }
 
 
-def _theirs(column: Column, it: Stranger) -> Iterator[list[Any]]:
+def _theirs(column: Column, theirs: Stranger) -> Iterator[list[Any]]:
     """Lists of the values that another company has in a column."""
     if column.name == "id":
-        yield from (it.ids(table) for table in (*RELATED_TABLES, "lead", "deleted_lead", "user_profile"))
+        yield from (theirs.ids(table) for table in (*RELATED_TABLES, "lead", "deleted_lead", "user_profile"))
     elif column.name in TABLES:
-        yield it.ids(TABLES[column.name])
+        yield theirs.ids(TABLES[column.name])
         if TABLES[column.name] == "lead":
-            yield it.ids("deleted_lead")
+            yield theirs.ids("deleted_lead")
     elif column.name == "emailAddress":
-        yield it.emails
+        yield theirs.emails
     else:
         yield list(column.kind.options) or [1 if column.kind.sql == "boolean" else "Secret"]
 
 
-def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Iterator[dict[str, Any]]:
+def _objects(method: Method[Any], noun: Noun, me: Attacker, theirs: Stranger) -> Iterator[dict[str, Any]]:
     """Objects that each name one id or address of another company. All other values are right or the attacker's own."""
     named = [column for column in noun.writable_columns if column.name in TABLES or column.name == "emailAddress"]
     own = {column.name: _own(column, me) for column in noun.writable_columns if column.required}
@@ -247,14 +255,14 @@ def _objects(method: Method[Any], noun: Noun, me: Attacker, it: Stranger) -> Ite
     )
     if "id" in noun.by_name:
         table = "lead" if method.name == "convertLeads" else noun.table
-        for their_id in (*it.ids(table), *(it.ids("deleted_lead") if table == "lead" else ())):
+        for their_id in (*theirs.ids(table), *(theirs.ids("deleted_lead") if table == "lead" else ())):
             yield {**(own if new else {}), "id": their_id, **({text: "Mine"} if text else {})}
-        yield {**(own if new else {}), "id": str(it.ids(table)[0])}
+        yield {**(own if new else {}), "id": str(theirs.ids(table)[0])}
     for column in named:
         for tables in (
             column.references.values() if isinstance(column.references, Mapping) else [TABLES.get(column.name)]
         ):
-            value = it.ids(tables)[0] if tables else it.emails[0]
+            value = theirs.ids(tables)[0] if tables else theirs.emails[0]
             word = {column.reference_type: tables} if column.reference_type else {}
             for their_id in (value, str(value)):
                 yield {**(own if new else {"id": me.id(noun.table)}), column.name: their_id, **word}
@@ -343,9 +351,9 @@ def test_rows_of_another_company_seem_not_to_exist(method: str, ask: Ask, server
 
 
 def test_every_parameter_that_can_name_something_is_tried() -> None:
-    me, it = Attacker.example(), Stranger.example()
+    me, theirs = Attacker.example(), Stranger.example()
     for name, method in REGISTRY.items():
-        cases = tries(name, me, it)
+        cases = tries(name, me, theirs)
         for given in method.params:
             tried = [case[given.name] for case in cases if given.name in case]
             assert tried, f"{name}: nothing tries {given.name}"
@@ -387,10 +395,10 @@ def test_a_connection_set_to_another_company_reads_and_writes_nothing(server: Se
                 assert b"Secret" not in answer
 
     after = dump(server, me.company), dump(server, company)
-    for had, has in zip(mine, after, strict=True):
-        had.pop("company")  # its counter of field versions is no data
-        has.pop("company")
-        assert has == had
+    for rows_before, rows_after in zip(mine, after, strict=True):
+        rows_before.pop("company")  # its counter of field versions is no data
+        rows_after.pop("company")
+        assert rows_after == rows_before
     on_wrong_company.close()
     me.company.close()
 

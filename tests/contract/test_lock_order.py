@@ -102,14 +102,14 @@ def circle(steps: Steps) -> list[Step]:
         for step in steps
     }
     for first in steps:
-        ways, seen = [[first]], {first}
-        while ways:
-            way = ways.pop(0)
-            if first in followed_by[way[-1]]:
-                return way
-            following = [step for step in followed_by[way[-1]] if step not in seen]
+        paths, seen = [[first]], {first}
+        while paths:
+            path = paths.pop(0)
+            if first in followed_by[path[-1]]:
+                return path
+            following = [step for step in followed_by[path[-1]] if step not in seen]
             seen.update(following)
-            ways += [[*way, step] for step in following]
+            paths += [[*path, step] for step in following]
     return []
 
 

@@ -130,14 +130,16 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "getLeadListMemberships": [{"memberIDs": [1] * 101}, {"memberIDs": [[]]}],
     **{
         f"addListMember{several}{by}": [
-            {"objects": [{"listID": on, name: lead}] * 2} for on in ("{activeList}", 1) for name, lead in NAMED
+            {"objects": [{"listID": list_id, name: lead}] * 2}
+            for list_id in ("{activeList}", 1)
+            for name, lead in NAMED
         ]
         for several in ("", "s")
         for by in ("", "EmailAddress")
     },
     **{
         f"removeListMember{several}{by}": [
-            {"objects": [{"listID": on, name: lead}]} for on in ("{activeList}", 1) for name, lead in NAMED
+            {"objects": [{"listID": list_id, name: lead}]} for list_id in ("{activeList}", 1) for name, lead in NAMED
         ]
         for several in ("", "s")
         for by in ("", "EmailAddress")

@@ -288,8 +288,8 @@ class TestEveryStatement:
     def test_every_alias_of_company_data_has_a_condition_on_the_company(self, place: str, text: str) -> None:
         aliases = [alias for table, alias in _ALIAS.findall(text) if table in _names_of_data()]
         for alias in aliases:
-            held = len(re.findall(rf"\b{alias}\.company_id = |\{{select\.guard\}}", text))
-            assert held >= aliases.count(alias), f"{place}: {alias} is held to the company {held} times"
+            conditions = len(re.findall(rf"\b{alias}\.company_id = |\{{select\.guard\}}", text))
+            assert conditions >= aliases.count(alias), f"{place}: {alias} has {conditions} conditions on company_id"
 
     def test_has_nothing_volatile_in_do_update_set_or_in_update_set(self, place: str, text: str) -> None:
         plain = text.lower()

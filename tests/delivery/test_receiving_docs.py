@@ -222,7 +222,7 @@ def test_the_numbers_of_the_page_are_ours() -> None:
     )
     assert schedule in PAGE.replace("\n", " ")
     assert (backoff.HOURLY, backoff.SPREAD) == (3_600, 0.2)
-    for said in (
+    for sentence in (
         f"After {RETRY_HOURS} hours without success",
         f"for {SECRET_HOURS} hours each push is signed with both",
         f"{SUBSCRIPTIONS_MAX} for each company",
@@ -234,4 +234,4 @@ def test_the_numbers_of_the_page_are_ours() -> None:
         f"`{payloads.TEST_BODY.decode()}`",
         *(f"`{kind}`" for kind in (*DEFAULT_KINDS, "score")),
     ):
-        assert said in PAGE, said
+        assert sentence in PAGE, sentence

@@ -113,8 +113,8 @@ def test_later_changes_wait_for_the_failed_push_and_arrive_in_order(
     make_due(company)
 
     caught_up(company, made)
-    came = [[int(change["sequence"]) for change in post.json()["changes"]] for post in receiver.posts]
-    assert came == [[1], [1], [2, 3, 4, 5, 6]]
+    sequences = [[int(change["sequence"]) for change in post.json()["changes"]] for post in receiver.posts]
+    assert sequences == [[1], [1], [2, 3, 4, 5, 6]]
     assert receiver.posts[1].json()["leads"][0]["title"] == "T4", "a later attempt has the current lead"
 
 
@@ -180,13 +180,13 @@ def test_no_receiver_harms_the_server(mine: Callable[..., Company], receiver: Re
 
     caught_up(company, good, seconds=5)
 
-    def told() -> dict[str, Any]:
+    def last_delivery() -> dict[str, Any]:
         deliveries = company.call("getLeadDeliveries", where={"subscriptionID": bad["id"]})
         return deliveries[0] if deliveries else {"attempts": "0"}
 
-    eventually(lambda: told()["attempts"] == "1", seconds=30)
-    assert len((told()["answer"] or "").encode()) <= 2_048
-    assert "\0" not in (told()["answer"] or "")
+    eventually(lambda: last_delivery()["attempts"] == "1", seconds=30)
+    assert len((last_delivery()["answer"] or "").encode()) <= 2_048
+    assert "\0" not in (last_delivery()["answer"] or "")
 
 
 def test_after_three_days_a_subscription_is_switched_off_with_a_reason_and_can_resume(
@@ -236,8 +236,8 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     make_due(company)
 
     caught_up(company, made)
-    came = [int(row["sequence"]) for post in receiver.posts[before:] for row in post.json()["changes"]]
-    assert came == list(range(1, 400 + 5 * 400 + 10 + 1))
+    sequences = [int(row["sequence"]) for post in receiver.posts[before:] for row in post.json()["changes"]]
+    assert sequences == list(range(1, 400 + 5 * 400 + 10 + 1))
     mirror = {row["id"]: row for post in receiver.posts[before:] for row in post.json()["leads"]}
     for change in changes(receiver, made):
         if change["kind"] == "delete":

@@ -65,14 +65,14 @@ def test_a_push_arrives_unchanged_and_its_answer_is_returned(receiver: Receiver)
 
     answer = post(receiver.url("/201?a=b%20c"), body)
 
-    (got,) = receiver.posts
-    assert (got.path, got.body) == ("/201?a=b%20c", body)
-    assert got.headers["content-type"] == "application/json"
-    assert got.headers["content-length"] == str(len(body))
-    assert got.headers["webhook-id"] == "msg_1"
-    assert got.headers["user-agent"].startswith("Springhead/")
-    assert got.headers["host"] == f"127.0.0.1:{receiver.port}"
-    assert got.headers.keys().isdisjoint({"cookie", "authorization", "transfer-encoding", "expect"})
+    (received,) = receiver.posts
+    assert (received.path, received.body) == ("/201?a=b%20c", body)
+    assert received.headers["content-type"] == "application/json"
+    assert received.headers["content-length"] == str(len(body))
+    assert received.headers["webhook-id"] == "msg_1"
+    assert received.headers["user-agent"].startswith("Springhead/")
+    assert received.headers["host"] == f"127.0.0.1:{receiver.port}"
+    assert received.headers.keys().isdisjoint({"cookie", "authorization", "transfer-encoding", "expect"})
     assert (answer.status, answer.error, answer.body, answer.accepted) == (201, None, "ok", True)
     assert 0 < answer.duration < 5
 
@@ -104,7 +104,7 @@ def test_a_connection_is_used_for_many_pushes(receiver: Receiver) -> None:
 
     seconds = using(work)
 
-    assert {got.connection for got in receiver.posts} == {1}
+    assert {received.connection for received in receiver.posts} == {1}
     assert seconds < 0.005  # 0.0004 when nothing else runs
 
 
@@ -128,7 +128,7 @@ def test_cookies_of_an_answer_are_not_stored(receiver: Receiver) -> None:
 
     using(work)
 
-    assert ["cookie" in got.headers for got in receiver.posts] == [False, False]
+    assert ["cookie" in received.headers for received in receiver.posts] == [False, False]
 
 
 def test_proxy_settings_of_the_environment_are_ignored(

@@ -150,12 +150,12 @@ def test_the_order_of_changes_is_kept_under_many_writers(mine: Callable[..., Com
         list(pool.map(write, others))
     caught_up(company, made)
 
-    came = changes(receiver, made)
-    assert [int(change["sequence"]) for change in came] == list(range(1, len(came) + 1))
+    pushed = changes(receiver, made)
+    assert [int(change["sequence"]) for change in pushed] == list(range(1, len(pushed) + 1))
     for lead in leads:
         titles = [
             change["changed"]["title"]
-            for change in came
+            for change in pushed
             if change["leadID"] == str(lead) and change["kind"] == "update"
         ]
         assert [before for before, _ in titles] == [None, *(after for _, after in titles[:-1])]

@@ -85,13 +85,17 @@ class Proxy:
             self._reset(writer)
             return
         self._open |= {writer, back}
-        for way, source, sink in ((0, reader, back), (1, there, writer)):
-            task = asyncio.ensure_future(self._pump(way, source, sink, (writer, back)))
+        for direction, source, sink in ((0, reader, back), (1, there, writer)):
+            task = asyncio.ensure_future(self._pump(direction, source, sink, (writer, back)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(
-        self, way: int, source: asyncio.StreamReader, sink: asyncio.StreamWriter, both: tuple[asyncio.StreamWriter, ...]
+        self,
+        direction: int,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        both: tuple[asyncio.StreamWriter, ...],
     ) -> None:
         try:
             while data := await source.read(65_536):
@@ -101,8 +105,10 @@ class Proxy:
                     await asyncio.sleep(0.02)
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                left = self._cut[1] - self.passed[way] if self._cut and self._cut[0] == way else len(data) + 1
-                self.passed[way] += len(data)
+                left = (
+                    self._cut[1] - self.passed[direction] if self._cut and self._cut[0] == direction else len(data) + 1
+                )
+                self.passed[direction] += len(data)
                 for piece in _pieces(data[: max(0, left)], 1 if self.drip else len(data)):
                     sink.write(piece)
                     await sink.drain()

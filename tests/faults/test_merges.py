@@ -53,27 +53,27 @@ class World:
         ]
 
     def _call(self, dice: random.Random) -> tuple[str, list[Any]]:
-        some = dice.sample(self.leads, 6)
-        new = {"authorID": self.user, "note": "n", **about("what", "lead", some[0])}
+        chosen = dice.sample(self.leads, 6)
+        new = {"authorID": self.user, "note": "n", **about("what", "lead", chosen[0])}
         rule = dice.choice(["keep", "newest", "oldest"])
-        merges = [{"id": group[0], "mergeIDs": group[1:], "rule": rule} for group in (some[:3], some[3:5])]
-        pairs = [{"listID": dice.choice(self.lists), "memberID": lead} for lead in some]
+        merges = [{"id": group[0], "mergeIDs": group[1:], "rule": rule} for group in (chosen[:3], chosen[3:5])]
+        pairs = [{"listID": dice.choice(self.lists), "memberID": lead} for lead in chosen]
         opportunity, closed, city = dice.choice(self.opportunities), dice.choice([0, 1]), dice.choice(CITIES)
-        changes = {"isClosed": closed, "originatingLeadID": some[0]}
+        changes = {"isClosed": closed, "originatingLeadID": chosen[0]}
         return dice.choice(
             [
                 ("mergeLeads", merges),
                 ("mergeLeads", merges),
-                ("deleteLeads", some[:3]),
-                ("restoreLeads", some),
-                ("restoreLeads", some),
-                ("updateLeads", [{"id": lead, "city": city} for lead in some]),
+                ("deleteLeads", chosen[:3]),
+                ("restoreLeads", chosen),
+                ("restoreLeads", chosen),
+                ("updateLeads", [{"id": lead, "city": city} for lead in chosen]),
                 ("upsertLeads", [{"emailAddress": email, "city": city} for email in dice.sample(self.emails, 4)]),
                 ("addListMembers", pairs),
                 ("removeListMembers", pairs),
-                ("createOpportunityLeads", [{"opportunityID": opportunity, "leadID": lead} for lead in some[:3]]),
+                ("createOpportunityLeads", [{"opportunityID": opportunity, "leadID": lead} for lead in chosen[:3]]),
                 ("updateOpportunities", [{"id": deal, **changes} for deal in dice.sample(self.opportunities, 3)]),
-                ("createNotes", [{**new, **about("who", "lead", lead)} for lead in some[1:3]]),
+                ("createNotes", [{**new, **about("who", "lead", lead)} for lead in chosen[1:3]]),
             ]
         )
 
@@ -134,13 +134,13 @@ def test_random_merges_deletions_and_restores_leave_everything_right(company: Co
     )
 
     assert len(answers) == WORKERS * CALLS
-    whole = [answer["error"] for answer in answers if answer["result"] is None]
-    assert whole == [], "no call is refused because of concurrent ones"
+    refused = [answer["error"] for answer in answers if answer["result"] is None]
+    assert refused == [], "no call is refused because of concurrent ones"
     codes = Counter(error["code"] for answer in answers for error in answer["error"])
     assert set(codes) <= {213, 214, 301, 302, 303, 404}, codes
     assert sum(len(answer["result"].get("merges", ())) for answer in answers) > 30
-    for what, query in ORPHANS.items():
-        assert rows(company, query) == [], what
+    for problem, query in ORPHANS.items():
+        assert rows(company, query) == [], problem
     everyone = rows(company, "select id from lead union all select id from deleted_lead order by id")
     made = rows(company, "select distinct lead_id from event where event_source = 'leadCreation' order by lead_id")
     assert everyone == made, "each created lead exists or is in the recycle bin"

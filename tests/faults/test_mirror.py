@@ -92,7 +92,7 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
 
     for _ in range(WRITES):
         everyone = [int(row["id"]) for row in call(company, "getLeads", where={}, limit=30, fields=["id"])]
-        some = dice.sample(everyone, min(len(everyone), dice.randint(0, 8))) + own[-2:]
+        chosen = dice.sample(everyone, min(len(everyone), dice.randint(0, 8))) + own[-2:]
         match dice.randrange(9):
             case 0 | 1:
                 made = call(
@@ -102,7 +102,7 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
                 )
                 own += [outcome["id"] for outcome in made if outcome["success"]]
             case 2 | 3:
-                call(company, "updateLeads", objects=[{"id": lead, **values()} for lead in some])
+                call(company, "updateLeads", objects=[{"id": lead, **values()} for lead in chosen])
             case 4:
                 call(
                     company,
@@ -110,19 +110,19 @@ def write(company: Company, seed: int, fields: list[str], campaigns: list[int]) 
                     objects=[{"emailAddress": f"shared{dice.randrange(9)}@example.com", **values()}] * 2,
                 )
             case 5:
-                call(company, "deleteLeads", objects=[{"id": lead} for lead in some[:2]])
-            case 6 if len(some) > 2:
+                call(company, "deleteLeads", objects=[{"id": lead} for lead in chosen[:2]])
+            case 6 if len(chosen) > 2:
                 rule = dice.choice(["keep", "newest", "oldest"])
-                call(company, "mergeLeads", objects=[{"id": some[0], "mergeIDs": some[1:3], "rule": rule}])
+                call(company, "mergeLeads", objects=[{"id": chosen[0], "mergeIDs": chosen[1:3], "rule": rule}])
             case 7:
                 gone = [int(row["id"]) for row in call(company, "getDeletedLeads", limit=5)]
                 call(company, "restoreLeads", objects=gone)
             case _:
-                call(company, "convertLeads", objects=[{"id": lead, "account": 1} for lead in some[:3]])
+                call(company, "convertLeads", objects=[{"id": lead, "account": 1} for lead in chosen[:3]])
                 call(
                     company,
                     "updateLeads",
-                    objects=[{"id": lead, "campaignID": dice.choice(campaigns)} for lead in some],
+                    objects=[{"id": lead, "campaignID": dice.choice(campaigns)} for lead in chosen],
                 )
 
 

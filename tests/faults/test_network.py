@@ -64,20 +64,20 @@ def is_retryable(answer: dict[str, Any]) -> bool:
     return answer["result"] is None and (answer["error"]["code"], answer["error"]["message"]) == (999, AWAY)
 
 
-@pytest.mark.parametrize("way", ["towards", "back"])
+@pytest.mark.parametrize("direction", ["towards", "back"])
 def test_a_connection_that_is_cut_at_any_byte_leaves_the_call_whole_or_absent(
-    client: Company, line: Proxy, postgres: Postgres, way: str
+    client: Company, line: Proxy, postgres: Postgres, direction: str
 ) -> None:
     client.create({})
     line.arm()
-    client.call("createLeads", objects=leads(f"whole{way}"))
-    size = line.passed[0 if way == "towards" else 1]
+    client.call("createLeads", objects=leads(f"whole{direction}"))
+    size = line.passed[0 if direction == "towards" else 1]
     assert size > 5000
     whole = 0
     places = [1, 2, size // 2, size - 1, size, *random.sample(range(1, size), 8)]
     for place in places:
-        mark = f"{way}{place}"
-        line.arm(**{way: place})
+        mark = f"{direction}{place}"
+        line.arm(**{direction: place})
         answer = client.envelope("createLeads", {"objects": leads(mark)})
         line.arm()
         stored = created(postgres.dsn(), mark)
@@ -92,7 +92,7 @@ def test_a_connection_that_is_cut_at_any_byte_leaves_the_call_whole_or_absent(
         else:
             assert stored == SIZE
         whole += stored == SIZE
-    print(f"{len(places)} cuts {way}: {whole} calls whole, {len(places) - whole} absent, 0 in part")
+    print(f"{len(places)} cuts {direction}: {whole} calls whole, {len(places) - whole} absent, 0 in part")
 
 
 def no_backend_at_work(postgres: Postgres) -> bool:
@@ -265,10 +265,10 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
 
     async def fill() -> tuple[float, set[int]]:
         admin = await asyncpg.connect(postgres.admin)
-        held: list[asyncpg.Connection[Any]] = []
+        connections: list[asyncpg.Connection[Any]] = []
         try:
             for _ in range(30):  # background work of the server may connect in between
-                ours = [connection.get_server_pid() for connection in held]
+                ours = [connection.get_server_pid() for connection in connections]
                 ended = await admin.fetch(
                     """
                     select pg_terminate_backend(pid) from pg_stat_activity
@@ -278,15 +278,15 @@ def call_while_full(postgres: Postgres, own: Company) -> tuple[float, set[int]]:
                 )
                 with suppress(asyncpg.TooManyConnectionsError):
                     while True:
-                        held.append(await asyncpg.connect(postgres.dsn()))
-                if not ended and held:
+                        connections.append(await asyncpg.connect(postgres.dsn()))
+                if not ended and connections:
                     break
                 await asyncio.sleep(0.1)  # terminated backends need a moment to exit
             begun = time.monotonic()
             answers = [await asyncio.to_thread(own.envelope, "getLead", {"id": 1}) for _ in range(3)]
             took = (time.monotonic() - begun) / 3
         finally:
-            for connection in held:
+            for connection in connections:
                 await connection.close()
             await admin.close()
         assert all(is_retryable(answer) for answer in answers), answers

@@ -42,9 +42,9 @@ def test_views_that_come_while_the_database_is_away_are_written_when_it_is_back(
     setattr(line, fault, True)
     if fault == "refuse":
         line.reset_all()
-    told = remote.log.read_text().count(AWAY)
+    failures = remote.log.read_text().count(AWAY)
     taken = sum(public.report(f"{fault}.while") == 204 for _ in range(30))
-    eventually(lambda: remote.log.read_text().count(AWAY) > told)  # an attempt to write them has failed
+    eventually(lambda: remote.log.read_text().count(AWAY) > failures)  # an attempt to write them has failed
     taken += sum(public.report(f"{fault}.while") == 204 for _ in range(30))
     setattr(line, fault, False)
     line.reset_all()

@@ -50,17 +50,17 @@ def behind(dsn: str, company_id: int) -> bool:
 def check(posts: list[Post], dsn: str, company_id: int) -> Counter[str]:
     """Checks the pushes of a receiver: no change is missing or out of order, and the last lead is the stored one."""
     last = last_change(dsn, company_id)
-    upto, newest, seen = 0, dict[str, dict[str, Any]](), Counter[int]()
+    pushed, newest, seen = 0, dict[str, dict[str, Any]](), Counter[int]()
     ids = Counter(post.headers["webhook-id"] for post in posts)
     for post in posts:
         body = post.json()
         sequences = [int(change["sequence"]) for change in body["changes"]]
         assert sequences == list(range(sequences[0], sequences[-1] + 1)), "a gap within a push"
-        assert sequences[0] <= upto + 1, f"{upto + 1} to {sequences[0] - 1} skipped"
-        upto = max(upto, sequences[-1])
+        assert sequences[0] <= pushed + 1, f"{pushed + 1} to {sequences[0] - 1} skipped"
+        pushed = max(pushed, sequences[-1])
         seen.update(sequences)
         newest |= {lead["id"]: lead for lead in body["leads"]}
-    assert upto == last, f"{last - upto} changes never arrived"
+    assert pushed == last, f"{last - pushed} changes never arrived"
     stored = {
         str(row["id"]): row["title"]
         for row in sql(dsn, "select id, title from lead where company_id = $1", company_id, company_id=company_id)

@@ -122,19 +122,19 @@ def test_overlapping_bulk_writes_show_no_deadlock_to_anyone(company: Company, se
 
 def some_work(emails: list[str], known: dict[str, int], mark: str) -> tuple[str, list[dict[str, Any]]]:
     """A random write: creates, changes or deletes a hundred of these leads in any order, or exchanges addresses."""
-    some = random.sample(emails, 100)
+    chosen = random.sample(emails, 100)
     match random.randrange(5):
         case 0:
-            return "createLeads", [{"emailAddress": email, "firstName": "x"} for email in some]
+            return "createLeads", [{"emailAddress": email, "firstName": "x"} for email in chosen]
         case 1:
-            return "deleteLeads", [{"id": known.get(email, 1)} for email in some]
+            return "deleteLeads", [{"id": known.get(email, 1)} for email in chosen]
         case 2 if len(known) > 10:
             ids = random.sample(list(known.values()), 10)
             return "updateLeads", [
-                {"id": lead_id, "emailAddress": email} for lead_id, email in zip(ids, some[:10], strict=True)
+                {"id": lead_id, "emailAddress": email} for lead_id, email in zip(ids, chosen[:10], strict=True)
             ]
         case _:
-            return "updateLeads", [{"emailAddress": email, "title": mark, "active": len(email) % 2} for email in some]
+            return "updateLeads", [{"emailAddress": email, "title": mark, "active": len(email) % 2} for email in chosen]
 
 
 def deadlocks(server: Server) -> int:

@@ -21,11 +21,11 @@ def head(company: Company, length: int) -> bytes:
 
 
 def rest(sock: socket.socket) -> bytes:
-    got = b""
+    received = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := sock.recv(65_536):
-            got += piece
-    return got
+            received += piece
+    return received
 
 
 def test_100_mb_are_refused_before_they_are_read(server: Server, company: Company) -> None:

@@ -173,7 +173,7 @@ def right(column: Column) -> st.SearchStrategy[Any]:
             max_size=min(column.kind.length or 0, 300),
         ).filter(lambda text: not column.required or bool(text.strip())),
         "bigint": st.integers(0, 2**63 - 1) | st.integers(0, 2**63 - 1).map(str),
-        "numeric": st.integers(-limit, limit).map(lambda whole: f"{Decimal(whole).scaleb(-DECIMAL_DIGITS):f}"),
+        "numeric": st.integers(-limit, limit).map(lambda digits: f"{Decimal(digits).scaleb(-DECIMAL_DIGITS):f}"),
         "boolean": st.sampled_from([0, 1, "0", "1", True, False]),
         "timestamptz": st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)).map(  # noqa: DTZ001 - the wire has no zone
             lambda moment: f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0")

@@ -3,12 +3,12 @@ import secrets
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as some
+from hypothesis import strategies as st
 
 from springhead.model.capture.signing import TOKEN_LENGTH, sign, verify
 
 KEY = secrets.token_bytes(32)
-PARTS = some.lists(some.none() | some.text(max_size=50) | some.integers(-(2**63), 2**63 - 1), max_size=6)
+PARTS = st.lists(st.none() | st.text(max_size=50) | st.integers(-(2**63), 2**63 - 1), max_size=6)
 
 
 @given(PARTS)

@@ -104,10 +104,10 @@ def test_the_main_calls_work(other: OtherPostgres, tmp_path: Path) -> None:
 def test_a_superusers_address_is_refused_with_a_sentence(newest: OtherPostgres, tmp_path: Path) -> None:
     url = newest.empty_database("root")
 
-    said = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
+    output = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
 
-    assert "The database role root is a superuser or bypasses row-level security" in said
-    assert "create role springhead login" in said
+    assert "The database role root is a superuser or bypasses row-level security" in output
+    assert "create role springhead login" in output
     assert newest.run("select 1 from pg_class where relname = 'lead'", url) == []
 
 
@@ -116,18 +116,18 @@ def test_a_role_that_bypasses_row_level_security_is_refused_too(newest: OtherPos
     newest.run(f"create role sly login bypassrls password '{PASSWORD}'")
     name = newest.empty_database("sly")
 
-    said = springhead(name, tmp_path / "data", "serve", "--port", "0", fails=True)
+    output = springhead(name, tmp_path / "data", "serve", "--port", "0", fails=True)
 
-    assert "The database role sly is a superuser or bypasses row-level security" in said
+    assert "The database role sly is a superuser or bypasses row-level security" in output
 
 
 def test_a_wrong_password_is_explained_without_showing_it(newest: OtherPostgres, tmp_path: Path) -> None:
     url = newest.empty_database().replace(QUOTED, "not-this-one")
 
-    said = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
+    output = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
 
-    assert "The database refuses the connection" in said
-    assert "not-this-one" not in said
+    assert "The database refuses the connection" in output
+    assert "not-this-one" not in output
 
 
 def test_a_database_of_a_newer_version_is_refused_and_unchanged(newest: OtherPostgres, tmp_path: Path) -> None:
@@ -135,15 +135,15 @@ def test_a_database_of_a_newer_version_is_refused_and_unchanged(newest: OtherPos
     springhead(url, tmp_path / "data", "db", "migrate")
     newest.run("insert into migration (number, name) values (999, '0999_future.sql')", url)
 
-    said = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
+    output = springhead(url, tmp_path / "data", "serve", "--port", "0", fails=True)
 
-    assert "The database was changed by a newer Springhead (migration 999). Install that version." in said
+    assert "The database was changed by a newer Springhead (migration 999). Install that version." in output
 
 
 def test_commands_on_an_empty_database_say_what_to_do(newest: OtherPostgres, tmp_path: Path) -> None:
-    said = springhead(newest.empty_database(), tmp_path / "data", "company", "list", fails=True)
+    output = springhead(newest.empty_database(), tmp_path / "data", "company", "list", fails=True)
 
-    assert "springhead db migrate" in said
+    assert "springhead db migrate" in output
 
 
 class Pair:

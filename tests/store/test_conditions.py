@@ -183,39 +183,41 @@ class Plain:
         tests = value if isinstance(value, dict) else {"in" if isinstance(value, list) else "equals": value}
         return all(self._test(key, operator, wanted, row[key]) for operator, wanted in tests.items())
 
-    def _test(self, name: str, operator: str, wanted: Any, has: str | None) -> bool:
+    def _test(self, name: str, operator: str, wanted: Any, stored: str | None) -> bool:
         if operator == "empty":
-            return bool(wanted) != bool(has)
-        if not has:
+            return bool(wanted) != bool(stored)
+        if not stored:
             return False
         if operator == "in":
-            return any(self._test(name, "equals", value, has) for value in wanted)
+            return any(self._test(name, "equals", value, stored) for value in wanted)
         if operator == "between":
-            return self._test(name, "atLeast", wanted[0], has) and self._test(name, "atMost", wanted[1], has)
+            return self._test(name, "atLeast", wanted[0], stored) and self._test(name, "atMost", wanted[1], stored)
         kind = self._kinds.get(name) or LEAD.by_name[name].kind.sql
         if operator == "equals":
-            return self._equal(name, kind, wanted, has)
+            return self._equal(name, kind, wanted, stored)
         return (
-            self._ordered(kind, operator, wanted, has) if operator in ORDER else LIKE[operator](fold(has), fold(wanted))
+            self._ordered(kind, operator, wanted, stored)
+            if operator in ORDER
+            else LIKE[operator](fold(stored), fold(wanted))
         )
 
-    def _ordered(self, kind: str, operator: str, wanted: Any, has: str) -> bool:
+    def _ordered(self, kind: str, operator: str, wanted: Any, stored: str) -> bool:
         if kind in {"bigint", "smallint"}:
-            return ORDER[operator](int(has), int(wanted))
+            return ORDER[operator](int(stored), int(wanted))
         if kind != "date" and len(wanted) == 10:
             wanted += " 23:59:59" if operator in {"greater", "atMost"} else " 00:00:00"
-        return ORDER[operator](has, wanted)
+        return ORDER[operator](stored, wanted)
 
-    def _equal(self, name: str, kind: str, wanted: Any, has: str) -> bool:
+    def _equal(self, name: str, kind: str, wanted: Any, stored: str) -> bool:
         if name == "emailAddress":
-            return email_key(wanted) == email_key(has)
+            return email_key(wanted) == email_key(stored)
         if kind in {"boolean", "bit", "bigint", "smallint"}:
-            return int(has) == int(wanted)
+            return int(stored) == int(wanted)
         if kind == "checkbox":
-            return fold(wanted) in fold(has).split(",")
+            return fold(wanted) in fold(stored).split(",")
         if kind in {"timestamptz", "datetime"}:
-            return has.startswith(wanted)
-        return fold(has) == fold(wanted)
+            return stored.startswith(wanted)
+        return fold(stored) == fold(wanted)
 
 
 def ordered(values: list[Any]) -> Any:
@@ -345,11 +347,11 @@ def test_a_lead_without_a_value_passes_no_test_but_empty_and_the_negations(leads
         leads.fields["datetime"]: {"atLeast": "0001-01-01"},
         leads.fields["bit"]: 0,
     }.items():
-        has = set(leads.values(name))
-        assert leads.matching({name: {"empty": True}}) == everybody - has
-        assert leads.matching({name: {"empty": False}}) == has
-        assert leads.matching({name: value}) <= has
-        assert leads.matching({"not": {name: value}}) >= everybody - has
+        with_value = set(leads.values(name))
+        assert leads.matching({name: {"empty": True}}) == everybody - with_value
+        assert leads.matching({name: {"empty": False}}) == with_value
+        assert leads.matching({name: value}) <= with_value
+        assert leads.matching({"not": {name: value}}) >= everybody - with_value
         assert leads.matching({"not": {"not": {"not": {name: value}}}}) == everybody - leads.matching({name: value})
         assert leads.matching({"or": [{name: value}, {"not": {name: value}}]}) == everybody
 
@@ -386,17 +388,17 @@ def test_an_address_is_found_however_it_is_written(leads: Leads) -> None:
 
 def test_a_checkbox_field_has_each_of_its_values(leads: Leads) -> None:
     field = leads.fields["checkbox"]
-    has = leads.values(field)
+    stored = leads.values(field)
 
-    assert leads.matching({field: "Red"}) == {place for place, value in has.items() if "red" in value.split(",")}
+    assert leads.matching({field: "Red"}) == {place for place, value in stored.items() if "red" in value.split(",")}
     assert leads.matching({field: ["green", "dark red"]}) == {
-        place for place, value in has.items() if {"green", "dark red"} & set(value.lower().split(","))
+        place for place, value in stored.items() if {"green", "dark red"} & set(value.lower().split(","))
     }
     assert leads.matching({"and": [{field: "red"}, {field: "blue"}]}) == {
-        place for place, value in has.items() if value == "red,,blue"
+        place for place, value in stored.items() if value == "red,,blue"
     }
     assert leads.matching({field: {"contains": "d,g"}}) == {
-        place for place, value in has.items() if value == "red,green"
+        place for place, value in stored.items() if value == "red,green"
     }
 
 
@@ -421,13 +423,13 @@ def test_a_time_is_compared_as_it_is_read_to_the_second(leads: Leads) -> None:
 
 
 def test_a_date_is_a_day_of_the_zone_of_the_call(leads: Leads) -> None:
-    has = leads.values("createTimestamp")
+    stored = leads.values("createTimestamp")
 
     matching = leads.matching({"createTimestamp": "2024-05-31"}, zone=ZoneInfo("America/New_York"))
 
     assert (
         matching
-        == {place for place, stamp in has.items() if "2024-05-31 04:00:00" <= stamp <= "2024-06-01 03:59:59"}
+        == {place for place, stamp in stored.items() if "2024-05-31 04:00:00" <= stamp <= "2024-06-01 03:59:59"}
         != set()
     )
 

@@ -86,11 +86,11 @@ def test_only_a_few_invented_tokens_are_looked_up_at_a_time_and_a_real_one_is_al
     async def flood(database: Database) -> tuple[int, int]:
         known = Sites(database)
         assert await known.find(token)
-        asked = [asyncio.create_task(known.find(new_token())) for _ in range(LOOKUPS_WAITING * 3)]
+        lookups = [asyncio.create_task(known.find(new_token())) for _ in range(LOOKUPS_WAITING * 3)]
         await asyncio.sleep(0)
         assert database.connections[0] <= sites.LOOKUPS + 1
         assert (await known.find(token)) is not None
-        ended = await asyncio.gather(*asked, return_exceptions=True)
+        ended = await asyncio.gather(*lookups, return_exceptions=True)
         refused = sum(isinstance(outcome, Unavailable) for outcome in ended)
         assert all(outcome is None or isinstance(outcome, Unavailable) for outcome in ended)
         assert await known.find(new_token()) is None

@@ -257,13 +257,13 @@ class Filling:
         assert visitor.get(links["links"][SPRING]).status == 302
         assert visitor.get(links["openPixel"]).status == 200
         assert visitor.post(links["unsubscribeURL"], b"List-Unsubscribe=One-Click").status == 200
-        asked = ["firstName", *(self.fields[name] for name in ("upload", "checkbox"))]
+        names = ["firstName", *(self.fields[name] for name in ("upload", "checkbox"))]
         form = self.make(
             "form",
             "createForms",
             name="Kontakt",
             fields=[{"systemName": "emailAddress", "label": "E-Mail", "required": True, "placeholder": "ü@example.com"}]
-            + [{"systemName": name} for name in asked],
+            + [{"systemName": name} for name in names],
             listID=self.ids["list"],
             campaignID=self.ids["campaign"],
             thankYouText="Danke & ☺",

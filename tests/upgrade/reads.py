@@ -61,8 +61,8 @@ def reads(company: Company) -> Generator[Read]:
     yield "getLeadChanges", {"leads": 0}
     yield "getLeadChanges", {"fields": ["emailAddress", "leadStatus"]}
     yield "getEventsByType", {"eventSource": "formSubmit,leadMerge,pageVisit", "createTimestamp": "1900-01-01"}
-    some = {"fields": ["id", "emailAddress", "hasOpportunity", "numBounces", "hardBounced", "crmID"]}
-    yield "searchLeads", {"inactive": 1, "sort": ["lastName", "createTimestamp"], "limit": 500, "total": 1, **some}
+    selection = {"fields": ["id", "emailAddress", "hasOpportunity", "numBounces", "hardBounced", "crmID"]}
+    yield "searchLeads", {"inactive": 1, "sort": ["lastName", "createTimestamp"], "limit": 500, "total": 1, **selection}
     for words in ("lovelace chief", "lovelase", "zoë", "世界"):
         yield "searchLeads", {"text": words, "fields": ["id", "emailAddress"], "limit": 500}
     yield from reads_of_leads(company)

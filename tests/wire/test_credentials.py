@@ -222,7 +222,7 @@ def test_a_secret_is_in_no_log_metric_error_or_table(tmp_path: Path) -> None:
     server = Server.on_copy(data, "--no-limits", env={"SPRINGHEAD_LOG_LEVEL": "debug"})
     company = new_company(server)
     a, s = company.account_id, company.secret
-    said: list[bytes] = []
+    outputs: list[bytes] = []
     bodies = [
         CALL,
         b"",
@@ -240,9 +240,11 @@ def test_a_secret_is_in_no_log_metric_error_or_table(tmp_path: Path) -> None:
             (f"/{secret}", {"Cookie": secret, "Referer": f"http://h/?secretKey={secret}", "User-Agent": secret}),
         ):
             for body in bodies:
-                said += [content for _, _, content in (ask(company, path, headers, body),)]
-            said += [ask(company, path, headers, b"", verb)[2] for verb in ("GET", "PUT", "OPTIONS", "TRACE", "DELETE")]
-    said.append(ask(company, "/metrics", {}, b"", "GET")[2])
+                outputs += [content for _, _, content in (ask(company, path, headers, body),)]
+            outputs += [
+                ask(company, path, headers, b"", verb)[2] for verb in ("GET", "PUT", "OPTIONS", "TRACE", "DELETE")
+            ]
+    outputs.append(ask(company, "/metrics", {}, b"", "GET")[2])
     activity = "".join(str(dict(row)) for row in sql(server.dsn, "select * from pg_stat_activity"))
     stored = dump(server, company)
     arguments = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
@@ -251,7 +253,9 @@ def test_a_secret_is_in_no_log_metric_error_or_table(tmp_path: Path) -> None:
     files = "".join(
         path.read_bytes().decode("latin-1") for path in data.rglob("*") if path.is_file() and "base" not in path.parts
     )
-    answers = b"".join(piece for piece in said if piece != TEXT).decode().replace(f'"id":"{s}"', "")  # an id is echoed
+    answers = (
+        b"".join(piece for piece in outputs if piece != TEXT).decode().replace(f'"id":"{s}"', "")
+    )  # an id is echoed
     places = {"log": server.log.read_text(), "answers": answers, "activity": activity, "tables": stored, "files": files,
               "arguments": arguments}  # fmt: skip
     leaks = {(place, secret[:9]) for place, text in places.items() for secret in (s, CANARY) if secret in text}

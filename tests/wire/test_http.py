@@ -77,12 +77,12 @@ def half_answered(server: Server) -> socket.socket:
 
 def until(sock: socket.socket, end: bytes) -> bytes:
     """Reads until these bytes have arrived."""
-    got = b""
-    while not got.endswith(end):
+    received = b""
+    while not received.endswith(end):
         piece = sock.recv(1)
-        assert piece, got
-        got += piece
-    return got
+        assert piece, received
+        received += piece
+    return received
 
 
 def one_answer(sock: socket.socket) -> bytes:
@@ -106,11 +106,11 @@ def closed_after(sock: socket.socket, limit: float = 60) -> tuple[float, bytes]:
     """The seconds until the server closed this connection, and the bytes it sent."""
     began = time.monotonic()
     sock.settimeout(limit)
-    got = b""
+    received = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := sock.recv(65536):
-            got += piece
-    return time.monotonic() - began, got
+            received += piece
+    return time.monotonic() - began, received
 
 
 @contextlib.contextmanager
@@ -485,11 +485,11 @@ def test_slow_reader_that_goes_on_reading_gets_all(hasty: Server) -> None:
     """A45: 5 MB in about 1.7 s, more than write_timeout in all."""
     with hasty.connect() as sock:
         sock.sendall(b"GET /big HTTP/1.0\r\n\r\n")
-        got = 0
+        received = 0
         while piece := sock.recv(65536):
-            got += len(piece)
+            received += len(piece)
             time.sleep(0.02)
-    assert got > 5_242_880
+    assert received > 5_242_880
 
 
 def quick(server: Server) -> bool:

@@ -112,7 +112,7 @@ def a_company(per_second: int = 10, per_day: int = 50_000, number: int | None = 
 
 
 def run(dsn: str, scenario: Callable[[Database], Coroutine[Any, Any, None]]) -> None:
-    async def told() -> None:
+    async def scenario_with_database() -> None:
         database = Database(pool_size=8)
         await database.open(dsn)
         try:
@@ -120,7 +120,7 @@ def run(dsn: str, scenario: Callable[[Database], Coroutine[Any, Any, None]]) -> 
         finally:
             await database.close()
 
-    asyncio.run(told())
+    asyncio.run(scenario_with_database())
 
 
 @asynccontextmanager
@@ -575,13 +575,13 @@ def test_counting_a_call_costs_at_most_a_tenth_of_a_database_query(dsn: str) -> 
                 async with database.company(company.id) as tx:
                     await tx.row("select 1 as one")
 
-            async def cost(what: Callable[[], Awaitable[None]], times: int) -> float:
+            async def cost(call: Callable[[], Awaitable[None]], times: int) -> float:
                 """The CPU seconds of this process for one call, in the best of five rounds."""
                 rounds: list[float] = []
                 for _ in range(5):
                     start = time.process_time()
                     for _ in range(times):
-                        await what()
+                        await call()
                     rounds.append((time.process_time() - start) / times)
                 return min(rounds)
 

@@ -87,8 +87,8 @@ def test_a_field_that_forms_cannot_have_is_refused_by_name(company: Company, fie
     ],
 )  # fmt: skip
 def test_fields_of_another_shape_are_refused(company: Company, fields: Any) -> None:
-    (told,) = refused(company, fields=fields)
-    assert told.startswith("fields: Expected ")
+    (message,) = refused(company, fields=fields)
+    assert message.startswith("fields: Expected ")
 
 
 def test_a_custom_field_can_be_asked_for_when_it_is_available_in_forms_and_active(company: Company) -> None:
@@ -114,8 +114,8 @@ def test_a_custom_field_can_be_asked_for_when_it_is_available_in_forms_and_activ
     ],
 )  # fmt: skip
 def test_only_a_web_address_can_be_the_redirect_target(company: Company, address: str) -> None:
-    (told,) = refused(company, redirectURL=address)
-    assert told.startswith("redirectURL: Expected ")
+    (message,) = refused(company, redirectURL=address)
+    assert message.startswith("redirectURL: Expected ")
 
 
 @pytest.mark.parametrize(

@@ -456,9 +456,9 @@ def test_concurrent_writes_of_all_kinds_leave_values_unique(company: Company, co
     def work(own: Company, worker: int) -> set[int | None]:
         seen: set[int | None] = set()
         for number in range(10):
-            some = random.sample(ids, 8)
-            values = [random.choice("abcdefgh") for _ in some]
-            pairs = list(zip(some, values, strict=True))
+            chosen = random.sample(ids, 8)
+            values = [random.choice("abcdefgh") for _ in chosen]
+            pairs = list(zip(chosen, values, strict=True))
             if worker == 0:
                 leads = [{"emailAddress": new_email(), code: value} for value in values[:3]]
                 made = own.call("createLeads", objects=leads)
@@ -468,7 +468,7 @@ def test_concurrent_writes_of_all_kinds_leave_values_unique(company: Company, co
             elif worker == 1:
                 seen |= set(codes(own.call("updateLeads", objects=[{"id": i, code: v} for i, v in pairs])))
             elif worker == 2:
-                seen |= set(codes(own.call("upsertLeads", objects=[{"id": i, code: ""} for i in some])))
+                seen |= set(codes(own.call("upsertLeads", objects=[{"id": i, code: ""} for i in chosen])))
             else:
                 leads = [{code: v, "title": str(number)} for v in values]
                 seen |= set(codes(own.call("upsertLeads", key=code, objects=leads)))

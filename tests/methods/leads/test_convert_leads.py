@@ -86,16 +86,16 @@ def test_a_lead_becomes_a_contact_by_id_or_by_address(company: Company) -> None:
 
 
 @pytest.mark.parametrize("before", ["unqualified", "open", "qualified"])
-@pytest.mark.parametrize("asked", ["contact", "customer"])
-def test_any_status_becomes_what_is_asked_for(company: Company, before: str, asked: str) -> None:
+@pytest.mark.parametrize("requested", ["contact", "customer"])
+def test_any_status_becomes_the_requested_one(company: Company, before: str, requested: str) -> None:
     (lead,) = company.create({"leadStatus": before})
 
-    converted(company, {"id": lead, "leadStatus": asked})
+    converted(company, {"id": lead, "leadStatus": requested})
 
-    assert company.lead(lead)["leadStatus"] == asked
+    assert company.lead(lead)["leadStatus"] == requested
     assert events(company, lead) == [
-        ("leadConversion", {"leadStatus": [before, asked]}),
-        ("changeLeadStatus", {"leadStatus": [before, asked]}),
+        ("leadConversion", {"leadStatus": [before, requested]}),
+        ("changeLeadStatus", {"leadStatus": [before, requested]}),
     ]
 
 
@@ -215,9 +215,9 @@ def test_an_opportunity_is_created_with_its_links_and_events(company: Company) -
     (link,) = company.call("getOpportunityLeads", where={"leadID": lead})
     assert link["opportunityID"] == row["id"]
     assert company.lead(lead)["leadStatus"] == "contactWithOpp"
-    told = dict(events(company, lead))
-    assert list(told) == ["leadConversion", "changeLeadStatus", "oppCreate"]
-    assert told["leadConversion"] == {
+    data_by_source = dict(events(company, lead))
+    assert list(data_by_source) == ["leadConversion", "changeLeadStatus", "oppCreate"]
+    assert data_by_source["leadConversion"] == {
         "leadStatus": ["unqualified", "contactWithOpp"],
         "accountID": [None, str(outcome["accountID"])],
         "opportunityID": [None, row["id"]],

@@ -315,16 +315,18 @@ def test_upserts_never_fail_during_creates_updates_and_deletes(company: Company,
     def work(own: Company, worker: int) -> list[int | bool]:
         seen: list[int | bool] = []
         for number in range(12):
-            some = random.sample(emails, 40)
+            chosen = random.sample(emails, 40)
             if worker == 0:
-                gone = own.call("getLeads", where={"emailAddress": some}, fields=["id"])
+                gone = own.call("getLeads", where={"emailAddress": chosen}, fields=["id"])
                 own.call("deleteLeads", objects=[{"id": row["id"]} for row in gone])
             elif worker == 1:
-                own.call("createLeads", objects=[{"emailAddress": email} for email in some])
+                own.call("createLeads", objects=[{"emailAddress": email} for email in chosen])
             elif worker == 2:
-                own.call("updateLeads", objects=[{"emailAddress": email, "city": str(number)} for email in some])
+                own.call("updateLeads", objects=[{"emailAddress": email, "city": str(number)} for email in chosen])
             else:
-                seen += codes(upsert(own, *({"emailAddress": email, "title": f"{worker}.{number}"} for email in some)))
+                seen += codes(
+                    upsert(own, *({"emailAddress": email, "title": f"{worker}.{number}"} for email in chosen))
+                )
         return seen
 
     answers = at_once(company, 6, work)

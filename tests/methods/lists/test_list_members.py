@@ -86,7 +86,7 @@ def test_addresses_are_found_whatever_their_case(company: Company) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "who"),
+    ("method", "lead"),
     [
         ("addListMembers", {"memberID": 1}),
         ("addListMembersEmailAddress", {"emailAddress": "x@example.com"}),
@@ -95,9 +95,9 @@ def test_addresses_are_found_whatever_their_case(company: Company) -> None:
     ],
 )
 def test_an_unknown_list_is_303_and_comes_before_an_unknown_lead(
-    company: Company, method: str, who: dict[str, Any]
+    company: Company, method: str, lead: dict[str, Any]
 ) -> None:
-    refusal = company.refusal(method, {"listID": 1, **who})
+    refusal = company.refusal(method, {"listID": 1, **lead})
 
     assert refusal is not None
     assert refusal["code"] == 303
@@ -151,7 +151,9 @@ def test_one_call_can_add_members_to_several_lists(company: Company) -> None:
     first, other = new_list(company, "one"), new_list(company, "other")
     leads = company.create({}, {}, {})
 
-    company.make("addListMembers", *({"listID": on, "memberID": lead} for lead in leads for on in (other, first)))
+    company.make(
+        "addListMembers", *({"listID": list_id, "memberID": lead} for lead in leads for list_id in (other, first))
+    )
 
     assert members(company, first) == members(company, other) == leads
     assert counts(company, first) == counts(company, other) == (3, 0)
@@ -420,7 +422,7 @@ def test_the_lists_of_many_leads_are_read_as_pairs(company: Company) -> None:
     answer = company.envelope("getLeadListMemberships", {"memberIDs": [str(leads[1]), leads[0], leads[2], 1]})
 
     pairs = [(leads[0], other), (leads[1], first), (leads[1], other)]
-    rows = [{"memberID": str(lead), "listID": str(on)} for lead, on in pairs]
+    rows = [{"memberID": str(lead), "listID": str(list_id)} for lead, list_id in pairs]
     assert answer == {
         "hasMore": False,
         "result": {"getWhereIns": rows, "hasMore": False},
@@ -514,11 +516,11 @@ def test_leads_that_are_deleted_while_they_are_added_to_lists_leave_no_membershi
     def work(own: Company, worker: int) -> list[Any]:
         dice = random.Random(worker)
         if worker % 2:
-            some = dice.sample(leads, 200)
-            return [own.call("deleteLeads", objects=some[begin : begin + 20]) for begin in range(0, 200, 20)]
+            chosen = dice.sample(leads, 200)
+            return [own.call("deleteLeads", objects=chosen[begin : begin + 20]) for begin in range(0, 200, 20)]
         return [
-            own.call("addListMembers", objects=[{"listID": dice.choice(lists), "memberID": lead} for lead in some])
-            for some in (dice.sample(leads, 50) for _ in range(10))
+            own.call("addListMembers", objects=[{"listID": dice.choice(lists), "memberID": lead} for lead in batch])
+            for batch in (dice.sample(leads, 50) for _ in range(10))
         ]
 
     at_once([another_client(company) for _ in range(6)], work)

@@ -405,7 +405,7 @@ def test_a_deleted_custom_field_counts_as_empty_in_filters(company: Company) -> 
     big = new_list(company, filter={size: "XL"})
     no_size = new_list(company, filter={size: {"empty": True}})
     others = new_list(company, filter={other: "x"})
-    assert [members(company, on) for on in (big, no_size, others)] == [[large_lead], [], [small_lead]]
+    assert [members(company, list_id) for list_id in (big, no_size, others)] == [[large_lead], [], [small_lead]]
 
     company.call("deleteFields", objects=[{"systemName": size}])
 
@@ -585,7 +585,7 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
     def work(own: Company, worker: int) -> None:
         dice = random.Random(worker)
         for _ in range(25):
-            some = dice.sample(known, 30)
+            chosen = dice.sample(known, 30)
             match dice.randrange(8):
                 case 0:
                     new = [{"emailAddress": new_email(), **some_lead(dice, field)} for _ in range(20)]
@@ -593,7 +593,7 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
                         outcome["id"] for outcome in own.call("createLeads", objects=new) if outcome["success"]
                     )
                 case 1:
-                    own.call("deleteLeads", objects=some[:3])
+                    own.call("deleteLeads", objects=chosen[:3])
                 case 2 if worker < 3:
                     with lock:
                         which, what = dice.randrange(len(lists)), dice.randrange(len(texts))
@@ -604,7 +604,7 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
                     own.call("createFields", objects=[{"relationship": "lead", "dataType": "string", "label": "x"}])
                 case _:
                     answer = own.envelope(
-                        "updateLeads", {"objects": [{"id": lead, **some_lead(dice, field)} for lead in some]}
+                        "updateLeads", {"objects": [{"id": lead, **some_lead(dice, field)} for lead in chosen]}
                     )
                     assert answer["result"], answer
 

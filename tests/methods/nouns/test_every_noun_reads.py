@@ -24,7 +24,7 @@ from support import Company, sql
 EVER = {"startDate": "2000-01-01", "endDate": "2999-12-31"}
 
 
-def some(company: Company, case: Case, number: int) -> list[str]:
+def make_objects(company: Company, case: Case, number: int) -> list[str]:
     """Creates objects. Returns their ids."""
     minimal = minimal_object(company, case)
     return [str(object_id) for object_id in company.make(case.create, *[minimal] * number)]
@@ -39,7 +39,7 @@ def ids(company: Company, method: str, **params: Any) -> list[str]:
 
 @cases("get")
 def test_get_returns_a_list_with_one_object_or_none_under_the_nouns_name(company: Company, case: Case) -> None:
-    (object_id,) = some(company, case, 1)
+    (object_id,) = make_objects(company, case, 1)
 
     answer = company.envelope(case.get, {"id": int(object_id)})
 
@@ -66,7 +66,7 @@ def test_an_invalid_id_is_205_a_missing_one_206_and_a_list_210(company: Company,
 
 @cases("listing")
 def test_an_empty_or_missing_where_returns_all_objects(company: Company, case: Case) -> None:
-    made_ids = some(company, case, 3)
+    made_ids = make_objects(company, case, 3)
 
     for where in ({"where": []}, {"where": {}}, {"where": None}, {"where": ""}, {}):
         answer = company.envelope(case.listing, where)
@@ -123,7 +123,7 @@ def test_an_unknown_filter_is_205_and_never_ignored(company: Company, case: Case
 
 @cases("listing")
 def test_limit_and_offset_count_rows_in_the_order_of_ids(company: Company, case: Case) -> None:
-    every = some(company, case, 7)
+    every = make_objects(company, case, 7)
 
     for limit, offset in ((3, 0), (3, 3), (3, 6), ("2", "5"), (500, 0), (501, 1), (1, 7), (0, 0), (2**62, 2), (5, 9)):
         expected = every[int(offset) :][: int(limit)]
@@ -179,14 +179,14 @@ def walk(company: Company, case: Case, values: Mapping[str, Any], name: str) -> 
     where = {name: values[name]} if name else {}
     every = company.call(case.listing)
     assert [row["id"] for row in every] == stored(company, case)
-    whole = [row["id"] for row in every if not name or row[name] == values[name]]
+    expected = [row["id"] for row in every if not name or row[name] == values[name]]
     back: list[str] = []
-    for offset in range(len(whole) // 5 * 5, -1, -5):
+    for offset in range(len(expected) // 5 * 5, -1, -5):
         back[:0] = ids(company, case.listing, where=where, limit=5, offset=offset)
     forward: list[str] = []
     while page := ids(company, case.listing, where=where, limit=5, offset=len(forward)):
         forward += page
-    assert (back, forward) == (whole, whole)
+    assert (back, forward) == (expected, expected)
 
 
 def stored(company: Company, case: Case) -> list[str]:
@@ -208,7 +208,7 @@ def stamped(company: Company, case: Case, object_id: str, *, create: str, update
 
 @cases("ranged")
 def test_a_range_includes_both_bounds_oldest_first(company: Company, case: Case) -> None:
-    late, early, last, out = some(company, case, 4)
+    late, early, last, out = make_objects(company, case, 4)
     for object_id, create, update in (
         (late, "2016-11-02 10:00:05.999999", "2020-01-02 00:00:00"),
         (early, "2016-11-02 10:00:00", "2020-01-02 23:59:59"),
@@ -234,7 +234,7 @@ def test_a_range_is_in_the_companys_zone_in_v1_and_in_utc_in_v1_2(
     given_company: Callable[..., Company], case: Case
 ) -> None:
     company = given_company(time_zone="America/New_York")
-    (object_id,) = some(company, case, 1)
+    (object_id,) = make_objects(company, case, 1)
     stamped(company, case, object_id, create="2016-07-01 03:59:59", update="2016-12-01 04:59:59")
 
     for version, summer, winter in (("v1", "2016-06-30", "2016-11-30"), ("v1.2", "2016-07-01", "2016-12-01")):
@@ -269,7 +269,7 @@ def test_a_wrong_range_is_refused(company: Company, case: Case) -> None:
 
 @cases("ranged")
 def test_a_change_sets_the_update_time_and_not_the_create_time(company: Company, case: Case) -> None:
-    first, second = some(company, case, 2)
+    first, second = make_objects(company, case, 2)
     for object_id in (first, second):
         stamped(company, case, object_id, create="2016-01-01 00:00:00", update="2016-01-01 00:00:00")
 

@@ -40,9 +40,9 @@ def test_a_value_of_the_wrong_type_is_205_for_its_object_and_names_the_right_typ
         if not (value is None and column.nullable)
     ]
     for start in range(0, len(wrong), 500):
-        some = wrong[start : start + 500]
-        outcomes = company.call(case.create, objects=some)
-        for sent, outcome in zip(some, outcomes, strict=True):
+        batch = wrong[start : start + 500]
+        outcomes = company.call(case.create, objects=batch)
+        for sent, outcome in zip(batch, outcomes, strict=True):
             assert not outcome["success"], sent
             assert outcome["error"]["code"] in {205, 303}, sent
     for column in columns[:2]:

@@ -145,7 +145,7 @@ def test_a_stage_is_never_deleted_while_an_opportunity_is_created_in_it(company:
     def call(method: str, values: dict[str, Any]) -> None:
         answers[method] = own.code(method, values)
 
-    async def held() -> None:
+    async def hold_transaction() -> None:
         connection = await asyncpg.connect(company.dsn)
         try:
             await connection.execute("select set_config('app.company_id', $1, false)", str(company.id))
@@ -158,7 +158,7 @@ def test_a_stage_is_never_deleted_while_an_opportunity_is_created_in_it(company:
         finally:
             await connection.close()
 
-    asyncio.run(held())
+    asyncio.run(hold_transaction())
 
     assert answers == ({"deleteDealStages": 303} if first == "opportunity" else {"createOpportunities": 303})
     stages = len(company.call("getDealStages"))

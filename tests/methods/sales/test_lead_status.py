@@ -44,8 +44,8 @@ def test_leads_are_contact_with_opp_while_an_opportunity_is_open_and_contacts_af
     row = company.lead(lead)
     assert (row["leadStatus"], row["status"]) == ("contactWithOpp", "contactWithOpp")
     assert (row["isContact"], row["isCustomer"], row["isQualified"]) == ("1", "0", "0")
-    (asked,) = company.call("getLeads", where={"id": lead}, fields=["hasOpportunity"])
-    assert asked == {"hasOpportunity": "1"}
+    (selected,) = company.call("getLeads", where={"id": lead}, fields=["hasOpportunity"])
+    assert selected == {"hasOpportunity": "1"}
 
     change(company, made, isClosed=1)
     assert status(company, lead) == "contact"
@@ -173,18 +173,18 @@ def test_lists_follow_the_status_at_once(company: Company) -> None:
     )
     lead, other = company.create({}, {})
 
-    def on(list_id: int) -> list[str]:
+    def member_ids(list_id: int) -> list[str]:
         return [row["leadID"] for row in company.call("getListMembers", where={"id": list_id})]
 
     made = opportunity(company, stage_id, primaryLeadID=lead)
     sale = {"opportunityName": "A roof", "dealStageID": stage_id, "closeDate": "2030-01-31"}
     company.call("convertLeads", objects=[{"id": other, **sale}])
-    assert (on(busy), on(buyers)) == ([str(lead), str(other)], [])
+    assert (member_ids(busy), member_ids(buyers)) == ([str(lead), str(other)], [])
 
     change(company, made, isWon=1)
-    assert (on(busy), on(buyers)) == ([str(other)], [str(lead)])
+    assert (member_ids(busy), member_ids(buyers)) == ([str(other)], [str(lead)])
     company.call("convertLeads", objects=[{"id": other, "leadStatus": "customer"}])
-    assert (on(busy), on(buyers)) == ([], [str(lead), str(other)])
+    assert (member_ids(busy), member_ids(buyers)) == ([], [str(lead), str(other)])
 
 
 def test_another_companys_leads_do_not_change(company: Company, given_company: Callable[..., Company]) -> None:
@@ -265,19 +265,19 @@ def test_after_concurrent_changes_every_status_agrees_with_its_opportunities(com
     def storm(own: Company) -> list[int | None]:
         codes: list[int | None] = []
         for _ in range(12):
-            some = random.sample(made, 4)
+            chosen = random.sample(made, 4)
             match random.randrange(6):
                 case 0:
-                    objects = [{"id": deal, "isClosed": random.randrange(2)} for deal in some]
+                    objects = [{"id": deal, "isClosed": random.randrange(2)} for deal in chosen]
                     outcomes = own.call("updateOpportunities", objects=objects)
                 case 1:
-                    objects = [{"id": deal, "isActive": random.randrange(2)} for deal in some]
+                    objects = [{"id": deal, "isActive": random.randrange(2)} for deal in chosen]
                     outcomes = own.call("updateOpportunities", objects=objects)
                 case 2:
-                    objects = [{"id": deal, "primaryLeadID": random.choice(leads)} for deal in some]
+                    objects = [{"id": deal, "primaryLeadID": random.choice(leads)} for deal in chosen]
                     outcomes = own.call("updateOpportunities", objects=objects)
                 case 3:
-                    objects = [{"opportunityID": deal, "leadID": random.choice(leads)} for deal in some]
+                    objects = [{"opportunityID": deal, "leadID": random.choice(leads)} for deal in chosen]
                     outcomes = own.call("createOpportunityLeads", objects=objects)
                 case 4:
                     links = [row["id"] for row in own.call("getOpportunityLeads")]

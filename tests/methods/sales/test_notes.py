@@ -264,9 +264,9 @@ def test_an_update_cannot_leave_a_note_about_nothing(company: Company) -> None:
     (lead,) = company.create({})
     account = create_target(company, "account")
     (note,) = make_notes(company, {**about("who", "lead", lead), **about("what", "account", account)})
-    who, what = {"whoID": None, "whoType": None}, {"whatID": None, "whatType": None}
+    no_who, no_what = {"whoID": None, "whoType": None}, {"whatID": None, "whatType": None}
 
-    for more in (who, what, {**who, **what}):
+    for more in (no_who, no_what, {**no_who, **no_what}):
         assert company.code("updateNotes", {"id": note, **more}) == 205
 
     assert stored(company)[note] == ("account", account, "lead", lead)

@@ -107,9 +107,9 @@ TASK = """
 def test_a_note_that_is_being_written_is_deleted_with_its_lead(company: Company) -> None:
     """createNotes locks the lead before it writes, so the delete waits and then sees the note."""
     (lead,) = company.create({})
-    what = (company.id, lead)
+    arguments = (company.id, lead)
 
-    meanwhile(company, [(LOCK, what), (NOTE, what), (TASK, what)], lambda: delete(company, "lead", lead))
+    meanwhile(company, [(LOCK, arguments), (NOTE, arguments), (TASK, arguments)], lambda: delete(company, "lead", lead))
 
     assert stored(company) == {}
     assert [task["whoID"] for task in company.call("getTasks")] == [None]

@@ -34,7 +34,7 @@ def test_nothing_is_left_of_an_erased_lead_anywhere(server: Server, company: Com
 def test_no_read_shows_anything_of_an_erased_lead(company: Company) -> None:
     lead = lead_with_canary(company)
     erase(company, lead)
-    asked: dict[str, dict[str, Any]] = {
+    params_of: dict[str, dict[str, Any]] = {
         "getLeadTimeline": {"where": {"whoID": lead}},
         "getEventsByType": {"eventSource": "leadUpdate,formSubmit,noteCreate", "leadID": lead},
         "getLeadsDateRange": {"startDate": "2000-01-01", "endDate": "2999-01-01", "timestamp": "update"},
@@ -51,7 +51,7 @@ def test_no_read_shows_anything_of_an_erased_lead(company: Company) -> None:
     for name, method in REGISTRY.items():
         if not isinstance(method.result, Reads):
             continue
-        for params in (asked.get(name), {"id": lead}, {"where": {}}, {"where": {"id": lead}}, {}):
+        for params in (params_of.get(name), {"id": lead}, {"where": {}}, {"where": {"id": lead}}, {}):
             if params is not None:
                 answer = company.envelope(name, params)
                 tried += answer["result"] is not None

@@ -67,16 +67,16 @@ def test_an_address_erases_all_deleted_leads_that_had_it(server: Server, company
     assert {int(receipt["leadID"]) for receipt in receipts(company)} == set(leads)
 
 
-@pytest.mark.parametrize("asked", range(3))
+@pytest.mark.parametrize("position", range(3))
 def test_a_merged_lead_is_erased_with_its_survivor_by_any_of_the_ids(
-    asked: int, server: Server, company: Company
+    position: int, server: Server, company: Company
 ) -> None:
     first = lead_with_canary(company)
     (second, third) = company.create({"emailAddress": "b@example.com", "city": CANARY}, {"city": CANARY})
     merged = {"id": third, "mergeIDs": [first, second]}
     assert company.call("mergeLeads", objects=[merged])[0]["success"]
 
-    (outcome,) = erase(company, (first, second, third)[asked])
+    (outcome,) = erase(company, (first, second, third)[position])
 
     assert len(outcome["receipts"]) == 3
     assert tables_with_canary(server, company) == []

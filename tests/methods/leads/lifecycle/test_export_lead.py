@@ -21,9 +21,9 @@ def test_an_export_shows_the_same_rows_as_other_reads(company: Company) -> None:
     (lead, other) = company.create({"firstName": "Ada", size: "42"}, {})
     company.call("updateLeads", objects=[{"id": lead, "city": "Rome"}, {"id": other, "city": "Oslo"}])
     (made_list,) = company.call("createList", name="Fair")
-    on = {"listID": made_list["id"], "memberID": lead}
-    company.call("addListMembers", objects=[on, {**on, "memberID": other}])
-    company.call("removeListMembers", objects=[on])
+    membership = {"listID": made_list["id"], "memberID": lead}
+    company.call("addListMembers", objects=[membership, {**membership, "memberID": other}])
+    company.call("removeListMembers", objects=[membership])
     (note,) = make_notes(company, about("who", "lead", lead))
     make_notes(company, about("who", "lead", other))
     (task,) = company.make("createTasks", {"title": "Call", **about("what", "lead", lead)})
@@ -36,9 +36,9 @@ def test_an_export_shows_the_same_rows_as_other_reads(company: Company) -> None:
 
     rows = export(company, lead)
 
-    (whole,) = part(rows, "lead")
-    assert whole.items() >= company.lead(lead).items()
-    assert whole["hasOpportunity"] == "1"
+    (exported,) = part(rows, "lead")
+    assert exported.items() >= company.lead(lead).items()
+    assert exported["hasOpportunity"] == "1"
     (field,) = part(rows, "field")
     assert (field["systemName"], field["label"]) == (size, "Shoe size")
     assert [row["id"] for row in part(rows, "note")] == [str(note)]

@@ -161,9 +161,9 @@ def test_memberships_move_and_none_is_doubled(company: Company) -> None:
         (theirs, second),
         (gone, second),
     ]
-    company.make("addListMembers", *({"listID": on, "memberID": lead} for on, lead in pairs))
+    company.make("addListMembers", *({"listID": list_id, "memberID": lead} for list_id, lead in pairs))
     company.call("removeListMembers", objects=[
-        {"listID": on, "contactID": lead} for on, lead in ((his, stays), (theirs, first), (gone, second))
+        {"listID": list_id, "contactID": lead} for list_id, lead in ((his, stays), (theirs, first), (gone, second))
     ])  # fmt: skip
 
     merge(company, stays, first, second)

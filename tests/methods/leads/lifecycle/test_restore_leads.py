@@ -56,8 +56,11 @@ def test_the_bin_shows_deleted_leads_with_their_values_last_deleted_first(compan
     assert bin_of(company, emailAddress="ONE@example.com") == [str(first)]
     assert bin_of(company, emailAddress="one@example.com", id=second) == []
     assert [row["id"] for row in company.call("getDeletedLeads", limit=1, offset=1)] == [str(first)]
-    some = company.call("getDeletedLeads", fields=["city", field, "mergedInto"])
-    assert some == [{"city": "Rome", "mergedInto": None, field: ""}, {"city": None, "mergedInto": None, field: "38"}]
+    selected = company.call("getDeletedLeads", fields=["city", field, "mergedInto"])
+    assert selected == [
+        {"city": "Rome", "mergedInto": None, field: ""},
+        {"city": None, "mergedInto": None, field: "38"},
+    ]
     assert company.error("getDeletedLeads", fields=["x"])["code"] == 205
 
 

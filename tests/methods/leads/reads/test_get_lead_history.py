@@ -187,11 +187,11 @@ def test_past_states_have_the_status_before_an_opportunity_or_a_conversion(compa
     assert as_of(company, lead, "2999-01-01") == [after]
 
 
-@pytest.mark.parametrize(("asked", "columns"), [(["id", "city"], ["id", "city"]), ([], None)])
-def test_only_requested_fields_are_returned(company: Company, asked: list[str], columns: list[str] | None) -> None:
+@pytest.mark.parametrize(("fields", "columns"), [(["id", "city"], ["id", "city"]), ([], None)])
+def test_only_requested_fields_are_returned(company: Company, fields: list[str], columns: list[str] | None) -> None:
     (lead,) = company.create({})
 
-    (row,) = as_of(company, lead, "2999-01-01", fields=asked)
+    (row,) = as_of(company, lead, "2999-01-01", fields=fields)
 
     assert list(row) == (columns or list(company.lead(lead)))
 

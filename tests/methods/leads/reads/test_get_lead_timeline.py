@@ -77,8 +77,8 @@ def test_every_change_of_a_lead_is_an_event_with_the_old_and_the_new_values(comp
     )
 
     _, *changes = timeline(company, lead)
-    told = [(event["eventSource"], json.loads(event["eventData"])) for event in changes]
-    assert sorted(told, key=str) == sorted(
+    sources_and_data = [(event["eventSource"], json.loads(event["eventData"])) for event in changes]
+    assert sorted(sources_and_data, key=str) == sorted(
         [
             ("changeLeadStatus", {"leadStatus": ["unqualified", "open"]}),
             ("leadOwnerChange", {"ownerID": [None, user(company)]}),
@@ -181,12 +181,12 @@ def test_pages_follow_one_another(company: Company) -> None:
     (lead,) = company.create({})
     for number in range(6):
         company.call("updateLeads", objects=[{"id": lead, "city": str(number)}])
-    whole = timeline(company, lead)
+    every_event = timeline(company, lead)
 
     pages = [company.call("getLeadTimeline", where={"whoID": lead}, limit=3, offset=offset) for offset in (0, 3, 6, 9)]
 
-    assert [event for page in pages for event in page] == whole
-    assert len(whole) == 7
+    assert [event for page in pages for event in page] == every_event
+    assert len(every_event) == 7
 
 
 def test_joining_and_leaving_a_list_are_events_of_the_lead(company: Company) -> None:

@@ -245,8 +245,8 @@ def test_fields_are_returned_as_asked_for_in_the_order_of_the_table(company: Com
     shoe, hat = company.field("Shoe size"), company.field("Hat size")
     (lead_id,) = company.create({"emailAddress": "a@example.com", shoe: "12"})
 
-    asked = [shoe, "leadStatus", "emailAddress", "crmID", "hasOpportunity", "emailAddress"]
-    (lead,) = company.call("getLeads", where={"id": lead_id}, fields=asked)
+    fields = [shoe, "leadStatus", "emailAddress", "crmID", "hasOpportunity", "emailAddress"]
+    (lead,) = company.call("getLeads", where={"id": lead_id}, fields=fields)
 
     assert list(lead.items()) == [
         ("emailAddress", "a@example.com"),

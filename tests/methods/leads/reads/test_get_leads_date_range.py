@@ -48,10 +48,10 @@ def test_a_lead_has_the_columns_of_get_leads_but_for_the_weighted_score(company:
     (lead,) = company.call("getLeads", where={})
 
     (row,) = company.call("getLeadsDateRange", **EVER, timestamp="create")
-    (asked,) = company.call("getLeadsDateRange", **EVER, timestamp="create", fields=["leadScoreWeighted", "id"])
+    (selected,) = company.call("getLeadsDateRange", **EVER, timestamp="create", fields=["leadScoreWeighted", "id"])
 
     assert list(row.items()) == [item for item in lead.items() if item[0] != "leadScoreWeighted"]
-    assert asked == {"id": lead["id"], "leadScoreWeighted": "5"}
+    assert selected == {"id": lead["id"], "leadScoreWeighted": "5"}
 
 
 # The range
@@ -292,10 +292,10 @@ def test_a_long_answer_is_its_pages_one_after_the_other(many: Company) -> None:
 
 
 def test_a_long_answer_is_as_well_formed_as_a_short_one(many: Company) -> None:
-    whole = many.envelope("getLeadsDateRange", {**EVER, "timestamp": "create", "limit": 2_000})
+    answer = many.envelope("getLeadsDateRange", {**EVER, "timestamp": "create", "limit": 2_000})
 
-    assert list(whole) == ["result", "error", "id"]
-    assert whole["result"]["lead"][:3] == many.call("getLeadsDateRange", **EVER, timestamp="create", limit=3)
+    assert list(answer) == ["result", "error", "id"]
+    assert answer["result"]["lead"][:3] == many.call("getLeadsDateRange", **EVER, timestamp="create", limit=3)
 
 
 def test_leads_of_one_second_are_neither_lost_nor_doubled_between_pieces(company: Company) -> None:

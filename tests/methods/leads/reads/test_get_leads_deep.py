@@ -136,18 +136,20 @@ def test_pages_stay_exact_through_any_mix_of_changes(walked: Company, seed: int)
 
     for _ in range(8):
         ids = [row["id"] for row in sql(walked.dsn, "select id from lead order by id", company_id=walked.id)]
-        some: list[Any] = chance.sample(ids, min(len(ids), chance.randint(1, 4)))
+        chosen: list[Any] = chance.sample(ids, min(len(ids), chance.randint(1, 4)))
         match chance.choice(["create", "delete", "deactivate", "activate", "change", "age"]):
             case "create":
                 walked.create(*[{}] * chance.randint(1, 4))
             case "delete":
-                walked.call("deleteLeads", objects=[{"id": lead_id} for lead_id in some])
+                walked.call("deleteLeads", objects=[{"id": lead_id} for lead_id in chosen])
             case "deactivate":
-                walked.call("updateLeads", objects=[{"id": lead_id, "active": 0} for lead_id in some])
+                walked.call("updateLeads", objects=[{"id": lead_id, "active": 0} for lead_id in chosen])
             case "activate":
-                walked.call("updateLeads", objects=[{"id": lead_id, "active": 1} for lead_id in some])
+                walked.call("updateLeads", objects=[{"id": lead_id, "active": 1} for lead_id in chosen])
             case "change":
-                walked.call("updateLeads", objects=[{"id": lead_id, "title": str(chance.random())} for lead_id in some])
+                walked.call(
+                    "updateLeads", objects=[{"id": lead_id, "title": str(chance.random())} for lead_id in chosen]
+                )
             case _:
                 aged(walked)
         expected = stored(walked)

@@ -101,8 +101,8 @@ def test_leads_can_be_filtered_by_their_lists(people: Company) -> None:
     ids = {lead["emailAddress"][0]: int(lead["id"]) for lead in people.call("searchLeads")}
     (first,) = people.call("createList", name="One")
     (second,) = people.call("createList", name="Two")
-    for on, letter in ((first, "a"), (first, "b"), (second, "b"), (second, "d")):
-        people.call("addListMember", listID=on["id"], memberID=ids[letter])
+    for new_list, letter in ((first, "a"), (first, "b"), (second, "b"), (second, "d")):
+        people.call("addListMember", listID=new_list["id"], memberID=ids[letter])
     people.call("removeListMember", listID=second["id"], memberID=ids["d"])
 
     assert matching(people, filter={"list": first["id"]}) == "ab"
