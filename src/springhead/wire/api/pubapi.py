@@ -1,6 +1,5 @@
 """The endpoint of the API: checks credentials and limits, reads the envelope, performs the call, and answers."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -77,12 +76,8 @@ class PubApi:
         try:
             body = await envelope.read_body(request, self._body_limit)
             end = call_end()
-            async with asyncio.timeout_at(end):
-                await self._limits.spend(caller.company)
+            await self._limits.spend(caller.company, end=end)
         except ApiError as error:
-            return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
-        except TimeoutError:
-            error = Unavailable()
             return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
         content, more = await self._perform(caller, request, body, facts["request_id"], end)
         return Answer(content), facts | more

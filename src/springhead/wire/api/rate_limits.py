@@ -97,11 +97,12 @@ class CallLimits:
         self._meters: dict[int, Meter] = {}
         self._returning: set[asyncio.Task[None]] = set()
 
-    async def spend(self, company: Company) -> None:
+    async def spend(self, company: Company, *, end: float | None = None) -> None:
         """Counts one call of the company.
 
         Raises SecondLimit or DailyLimit, with `data.retryAfter` in seconds, if the call is beyond a limit. A refused
-        call is not counted. Raises Unavailable if the database must count the call and does not answer.
+        call is not counted. Raises Unavailable if the database must count the call and does not answer until `end`, the
+        deadline of the call on the event loop's clock.
         """
         if not self._enabled:
             return
@@ -122,9 +123,12 @@ class CallLimits:
                 self._start_leasing(meter)  # before the lease is used up, so that no call waits for the database
             return
         try:
-            await self._leased_call(meter)
-        except BaseException:
+            async with asyncio.timeout_at(end):
+                await self._leased_call(meter)
+        except BaseException as cause:
             meter.due -= meter.limit.interval
+            if isinstance(cause, TimeoutError):
+                raise Unavailable from cause
             raise
 
     async def close(self) -> None:
