@@ -104,7 +104,7 @@ SLOW = (
     "browser/",
     "wire/test_http",
     "wire/test_limits",
-    "test_story",
+    "scenarios/test_companies",
     "capture/",
     "delivery/",
     "store/",

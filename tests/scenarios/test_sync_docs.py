@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from pages import TOP
 from support import Company, eventually
 
-PAGE = Path(__file__).parents[1] / "docs" / "sync.md"
+PAGE = TOP / "docs" / "sync.md"
 
 
 def test_the_copy_of_the_guide_stays_exact(company: Company, tmp_path: Path) -> None:
