@@ -65,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections: Annotated[int, Meta(ge=1, le=1_000_000), _about("Maximum number of open connections")] = 2_000
     allowed_hosts: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
-        _about("Host names that requests may name; an empty list allows all", expects="names such as crm.example.com"),
+        _about("Host names that requests may use; an empty list allows all", expects="names such as crm.example.com"),
     ] = ()
     public_url: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")] | None,

@@ -18,7 +18,7 @@ class Numbering:
         self.woken = asyncio.Event()
         self._database = database
         self._changed: set[int] = set()
-        self._next_look = 0.0
+        self._next_scan = 0.0
         database.on_change.append(self._note_change)
 
     def _note_change(self, company_id: int) -> None:
@@ -28,8 +28,8 @@ class Numbering:
     async def turn(self) -> float:
         """Numbers the changes of this process, and from time to time those of others; returns the seconds to rest."""
         await asyncio.sleep(GATHER)
-        if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + POLL
+        if time.monotonic() >= self._next_scan:
+            self._next_scan = time.monotonic() + POLL
             async with self._database.everyone() as tx:
                 self._changed |= set(await changes.pending(tx))
         while self._changed:
