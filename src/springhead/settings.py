@@ -273,7 +273,7 @@ def _from_file(
         hint = f"; did you mean {similar.name}?" if similar else "."
         mistakes.append(f"{name} in {file} is not a setting{hint}")
     if password_of(str(values.get("database_url", ""))) and mode & 0o006:
-        mistakes.append(f"{file} holds a password and every user can read it; run: chmod 600 {file}")
+        mistakes.append(f"{file} contains a password, and every user can read it; run: chmod 600 {file}")
     return {name: value for name, value in values.items() if name in by_name}
 
 

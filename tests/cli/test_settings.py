@@ -98,7 +98,7 @@ def test_a_file_with_a_password_must_not_be_readable_by_everybody(tmp_path: Path
     assert load({}, {}, config=file).settings.database_url == URL
     file.chmod(0o644)
     assert mistakes({}, {}, config=file) == [
-        f"{file} holds a password and every user can read it; run: chmod 600 {file}"
+        f"{file} contains a password, and every user can read it; run: chmod 600 {file}"
     ]
     write(file, "database_url = 'postgresql://db.example/springhead'").chmod(0o644)
     load({}, {}, config=file)
