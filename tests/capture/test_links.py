@@ -29,9 +29,9 @@ class Message:
         (row,) = company.call("getTrackedLinks", leadID=self.lead, urls=[SPRING], **named)
         self.link: str = row["links"][SPRING]
         self.pixel: str = row["openPixel"]
-        self.out: str = row["unsubscribeURL"]
+        self.unsubscribe_path: str = row["unsubscribeURL"]
 
-    def told(self) -> list[str]:
+    def events(self) -> list[str]:
         return [event["event_source"] for event in self.public.events(self.lead)]
 
     def unsubscribed(self) -> str | None:
@@ -70,7 +70,7 @@ def test_a_mailbox_that_fetches_pictures_for_its_reader_opens_the_message(public
     public.user_agent = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
     public.ask(message.pixel)
 
-    assert message.told() == ["emailOpened"]
+    assert message.events() == ["emailOpened"]
 
 
 def test_repeated_clicks_are_one_event_a_minute(public: Public) -> None:
@@ -81,7 +81,7 @@ def test_repeated_clicks_are_one_event_a_minute(public: Public) -> None:
     (again,) = public.company.call("getTrackedLinks", leadID=message.lead, urls=[SPRING, "https://example.com/other"])
     public.ask(again["links"]["https://example.com/other"])
 
-    assert message.told() == ["emailClick", "emailVisit", "emailOpened", "emailClick", "emailVisit"]
+    assert message.events() == ["emailClick", "emailVisit", "emailOpened", "emailClick", "emailVisit"]
 
 
 def test_all_servers_share_the_minute_of_a_click(public: Public) -> None:
@@ -91,8 +91,8 @@ def test_all_servers_share_the_minute_of_a_click(public: Public) -> None:
     token = message.link.removeprefix("/e/")
     site = email_links.site_token(token)
     link = SignedLink(lead_id=message.lead, url=SPRING)
-    twin = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
-    assert twin == token, "the same token for the same parts"
+    same_token = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
+    assert same_token == token, "the same token for the same parts"
 
     async def again(database: Database) -> None:
         async with database.company(public.company.id) as tx, tx.atomic():
@@ -100,7 +100,7 @@ def test_all_servers_share_the_minute_of_a_click(public: Public) -> None:
             assert await store.write_once(tx, public.company.id, message.lead, [event])
 
     with_database(public.company.dsn, again)
-    assert message.told() == ["emailClick", "emailVisit"]
+    assert message.events() == ["emailClick", "emailVisit"]
 
 
 @pytest.mark.parametrize("headers", [{"DNT": "1"}, {"Sec-GPC": "1"}, {"User-Agent": "curl/8.5.0"}, {"User-Agent": ""}])
@@ -111,7 +111,7 @@ def test_clicks_of_bots_and_of_visitors_who_object_redirect_without_an_event(
 
     assert public.ask(message.link, headers=headers).headers["location"] == SPRING
     assert public.ask(message.pixel, headers=headers).status == 200
-    assert message.told() == []
+    assert message.events() == []
 
 
 def test_a_head_request_makes_no_event(public: Public) -> None:
@@ -119,16 +119,16 @@ def test_a_head_request_makes_no_event(public: Public) -> None:
 
     assert public.ask(message.link, verb="HEAD").headers["location"] == SPRING
     assert public.ask(message.pixel, verb="HEAD").status == 200
-    assert public.ask(message.out, verb="HEAD").status == 200
-    assert (message.told(), message.unsubscribed()) == ([], None)
+    assert public.ask(message.unsubscribe_path, verb="HEAD").status == 200
+    assert (message.events(), message.unsubscribed()) == ([], None)
 
 
-# The way out
+# The unsubscribe page
 
 
 def test_opening_the_unsubscribe_page_unsubscribes_nobody(public: Public) -> None:
     message = Message(public)
-    page = public.ask(message.out)
+    page = public.ask(message.unsubscribe_path)
 
     assert page.status == 200
     assert b'<form method="post"' in page.body
@@ -144,7 +144,7 @@ def test_the_name_of_the_company_stands_on_the_page_as_text(
 ) -> None:
 
     sql(public.company.dsn, "update company set name = '<b>\"Ann''s\" & co' where id = $1", public.company.id)
-    page = public.ask(Message(public).out)
+    page = public.ask(Message(public).unsubscribe_path)
 
     assert b"&lt;b&gt;" in page.body
     assert b"<b>" not in page.body
@@ -154,7 +154,7 @@ def test_the_name_of_the_company_stands_on_the_page_as_text(
 def test_a_post_unsubscribes_in_one_step(public: Public, body: str) -> None:
     message = Message(public)
     answer = public.ask(
-        message.out,
+        message.unsubscribe_path,
         verb="POST",
         body=body,
         headers={"Content-Type": "application/x-www-form-urlencoded", "User-Agent": ""},
@@ -163,30 +163,30 @@ def test_a_post_unsubscribes_in_one_step(public: Public, body: str) -> None:
     assert answer.status == 200
     assert b"Unsubscribed" in answer.body
     assert message.unsubscribed() == "1"
-    assert message.told().count("emailUnsubscribe") == 1
+    assert message.events().count("emailUnsubscribe") == 1
 
 
 def test_unsubscribing_twice_is_one_event(public: Public) -> None:
     message = Message(public)
     for _ in range(2):
-        assert public.ask(message.out, verb="POST").status == 200
+        assert public.ask(message.unsubscribe_path, verb="POST").status == 200
 
     assert message.unsubscribed() == "1"
-    assert message.told().count("emailUnsubscribe") == 1
+    assert message.events().count("emailUnsubscribe") == 1
 
 
 def test_repeated_requests_of_the_unsubscribe_page_are_slowed_down(public: Public) -> None:
     message = Message(public)
 
-    assert [public.ask(message.out, verb="POST").status for _ in range(7)] == [200] * 5 + [429] * 2
-    assert public.ask(Message(public).out, verb="POST").status == 200
+    assert [public.ask(message.unsubscribe_path, verb="POST").status for _ in range(7)] == [200] * 5 + [429] * 2
+    assert public.ask(Message(public).unsubscribe_path, verb="POST").status == 200
 
 
 def test_lists_and_other_rules_follow_an_unsubscription(public: Public) -> None:
     company = public.company
     (made,) = company.call("createList", name="Out", filter={"isUnsubscribed": "1"})
     message = Message(public)
-    assert public.ask(message.out, verb="POST").status == 200
+    assert public.ask(message.unsubscribe_path, verb="POST").status == 200
 
     members = company.call("getActiveLists", where={"id": made["id"]})
     assert members[0]["memberCount"] == "1"
@@ -195,7 +195,7 @@ def test_lists_and_other_rules_follow_an_unsubscription(public: Public) -> None:
 def test_a_huge_body_is_refused(public: Public) -> None:
     message = Message(public)
 
-    assert public.ask(message.out, verb="POST", body=b"x" * 70_000).status == 413
+    assert public.ask(message.unsubscribe_path, verb="POST", body=b"x" * 70_000).status == 413
     assert message.unsubscribed() is None
 
 
@@ -206,7 +206,7 @@ def test_the_links_of_a_deleted_lead_still_redirect_and_make_no_event(public: Pu
 
     assert public.ask(message.link).status == 302
     assert public.ask(message.pixel).status == 200
-    assert public.ask(message.out, verb="POST").status == 200
+    assert public.ask(message.unsubscribe_path, verb="POST").status == 200
     assert len(public.events(message.lead)) == before
 
 
@@ -255,13 +255,13 @@ def test_links_cannot_be_forged(public: Public, given_company: Callable[..., Com
                 assert answer.status == (200 if purpose == OPEN and token else 404), token
                 assert "location" not in answer.headers
                 assert "x" not in answer.headers
-    assert (message.told(), message.unsubscribed()) == ([], None)
+    assert (message.events(), message.unsubscribed()) == ([], None)
     other.close()
 
 
 def test_a_token_works_for_its_own_purpose_only(public: Public) -> None:
     message = Message(public)
-    click, pixel, out = message.link[3:], message.pixel[3:-4], message.out[3:]
+    click, pixel, out = message.link[3:], message.pixel[3:-4], message.unsubscribe_path[3:]
 
     for token in (pixel, out):
         assert public.ask(f"/e/{token}").status == 404
@@ -269,7 +269,7 @@ def test_a_token_works_for_its_own_purpose_only(public: Public) -> None:
         assert public.ask(f"/u/{token}", verb="POST").status == 404
     for token in (click, out):
         assert public.ask(f"/o/{token}.gif").status == 200
-    assert (message.told(), message.unsubscribed()) == ([], None)
+    assert (message.events(), message.unsubscribed()) == ([], None)
 
 
 @pytest.mark.parametrize(

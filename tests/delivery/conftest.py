@@ -22,7 +22,7 @@ def pushing(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 
 
 @pytest.fixture
-def mine(pushing: Server) -> Generator[Callable[..., Company]]:
+def pushing_company(pushing: Server) -> Generator[Callable[..., Company]]:
     """Creates companies on that server."""
     made: list[Company] = []
 

@@ -94,9 +94,9 @@ def _listens(receiver: Running) -> bool:
 
 @pytest.mark.parametrize("language", RECEIVERS)
 def test_a_receiver_of_the_page_is_told_of_every_change(
-    language: str, mine: Callable[..., Company], tmp_path: Path
+    language: str, pushing_company: Callable[..., Company], tmp_path: Path
 ) -> None:
-    company, port = mine(), free_port()
+    company, port = pushing_company(), free_port()
     url = f"http://127.0.0.1:{port}/pushes"
     (made,) = company.call("createLeadSubscriptions", objects=[{"url": url}])
 
@@ -185,8 +185,8 @@ def test_the_push_that_the_page_shows_is_signed_with_the_secret_that_it_shows() 
     assert known["push"] == json.loads(body)
 
 
-def test_a_push_looks_as_the_page_shows(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_push_looks_as_the_page_shows(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     headers, body = example()
     request, answer = (json.loads(block) for block in blocks("json"))
     chosen = request["params"]["objects"][0]

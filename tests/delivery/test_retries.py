@@ -64,8 +64,8 @@ def test_the_pauses_grow_to_an_hour_with_20_percent_jitter() -> None:
     assert pause(3, 1.0) >= 0.8 * EARLY[2]
 
 
-def test_a_failed_push_is_retried_with_the_same_id(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_failed_push_is_retried_with_the_same_id(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "500"
     company.create({})
@@ -82,8 +82,8 @@ def test_a_failed_push_is_retried_with_the_same_id(mine: Callable[..., Company],
     assert (delivery["state"], delivery["attempts"], delivery["status"]) == ("delivered", "2", "204")
 
 
-def test_the_schedule_is_stored_in_the_database(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_the_schedule_is_stored_in_the_database(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver, "/500")
     company.create({})
 
@@ -98,9 +98,9 @@ def test_the_schedule_is_stored_in_the_database(mine: Callable[..., Company], re
 
 
 def test_later_changes_wait_for_the_failed_push_and_arrive_in_order(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "503 Retry-After: 3600"
     (lead,) = company.create({})
@@ -129,9 +129,9 @@ def test_later_changes_wait_for_the_failed_push_and_arrive_in_order(
     ],
 )
 def test_retry_after_of_a_receiver_is_respected(
-    mine: Callable[..., Company], receiver: Receiver, answer: str, low: float, high: float
+    pushing_company: Callable[..., Company], receiver: Receiver, answer: str, low: float, high: float
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = answer
 
@@ -141,8 +141,8 @@ def test_retry_after_of_a_receiver_is_respected(
     assert low < wait(company, made) <= high
 
 
-def test_410_removes_the_subscription(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_410_removes_the_subscription(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     gone, other = subscribe(company, receiver, "/410"), subscribe(company, receiver)
 
     company.create({})
@@ -156,9 +156,9 @@ def test_410_removes_the_subscription(mine: Callable[..., Company], receiver: Re
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_a_failure_and_not_followed(
-    mine: Callable[..., Company], receiver: Receiver, status: int
+    pushing_company: Callable[..., Company], receiver: Receiver, status: int
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = f"{status} Location: {receiver.url('/200/elsewhere')}"
 
@@ -172,8 +172,10 @@ def test_a_redirect_is_a_failure_and_not_followed(
 @pytest.mark.parametrize(
     "behaviour", ["reset", "close", "half", "nonsense", "headers", "long-header", "dirty", "huge", "bomb", "endless"]
 )
-def test_no_receiver_harms_the_server(mine: Callable[..., Company], receiver: Receiver, behaviour: str) -> None:
-    company = mine()
+def test_no_receiver_harms_the_server(
+    pushing_company: Callable[..., Company], receiver: Receiver, behaviour: str
+) -> None:
+    company = pushing_company()
     bad, good = subscribe(company, receiver, f"/{behaviour}"), subscribe(company, receiver)
 
     company.create({})
@@ -190,9 +192,9 @@ def test_no_receiver_harms_the_server(mine: Callable[..., Company], receiver: Re
 
 
 def test_after_three_days_a_subscription_is_switched_off_with_a_reason_and_can_resume(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "500"
     (lead,) = company.create({})
@@ -220,8 +222,10 @@ def test_after_three_days_a_subscription_is_switched_off_with_a_reason_and_can_r
     assert [delivery["state"] for delivery in company.call("getLeadDeliveries")] == ["delivered", "dead"]
 
 
-def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_receiver_that_was_away_for_a_day_gets_everything(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "reset"
     leads = company.create(*({} for _ in range(400)))
@@ -245,8 +249,8 @@ def test_a_receiver_that_was_away_for_a_day_gets_everything(mine: Callable[..., 
     assert mirror == {row["id"]: row for row in company.call("getLeads", where={}, limit=500)}
 
 
-def test_a_new_url_is_tried_at_once(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_new_url_is_tried_at_once(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver, "/500")
     company.create({})
     failed(company, made, 3)
@@ -256,8 +260,10 @@ def test_a_new_url_is_tried_at_once(mine: Callable[..., Company], receiver: Rece
     receiver.wait(1, path="/200/moved", seconds=5)
 
 
-def test_a_server_that_lost_its_lease_records_nothing(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_server_that_lost_its_lease_records_nothing(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver, "/slow")
     company.create({})
     receiver.wait(1)
@@ -270,8 +276,8 @@ def test_a_server_that_lost_its_lease_records_nothing(mine: Callable[..., Compan
     assert [delivery["attempts"] for delivery in company.call("getLeadDeliveries")] == ["1"]
 
 
-def test_receivers_that_hang_do_not_delay_others(mine: Callable[..., Company], receiver: Receiver) -> None:
-    companies = [mine() for _ in range(6)]
+def test_receivers_that_hang_do_not_delay_others(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    companies = [pushing_company() for _ in range(6)]
     for company in companies:
         for _ in range(9):
             subscribe(company, receiver, f"/hang/{company.id}/{_}")

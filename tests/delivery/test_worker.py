@@ -15,8 +15,10 @@ from springhead.store.feed import deliveries
 from support import Company, eventually, new_email, sql, with_database
 
 
-def test_a_change_is_pushed_signed_with_the_lead_as_it_is_now(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_change_is_pushed_signed_with_the_lead_as_it_is_now(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
 
     (lead,) = company.create({"emailAddress": "ada@example.com", "firstName": "Ada"})
@@ -34,8 +36,10 @@ def test_a_change_is_pushed_signed_with_the_lead_as_it_is_now(mine: Callable[...
     assert post.headers["content-type"] == "application/json"
 
 
-def test_a_subscription_by_the_vendors_call_gets_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_subscription_by_the_vendors_call_gets_pushes(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     assert company.call("subscribeToLeadUpdates", url=receiver.url("/200")) is True
     (made,) = company.call("getLeadSubscriptions")
     (rotated,) = company.call("rotateLeadSubscriptionSecrets", objects=[{"id": made["id"]}])
@@ -46,8 +50,10 @@ def test_a_subscription_by_the_vendors_call_gets_pushes(mine: Callable[..., Comp
     Webhook(rotated["secret"]).verify(post.body, post.headers)
 
 
-def test_changes_before_the_subscription_are_not_pushed(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_changes_before_the_subscription_are_not_pushed(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     company.create({}, {}, {})
     made = subscribe(company, receiver)
 
@@ -58,9 +64,9 @@ def test_changes_before_the_subscription_are_not_pushed(mine: Callable[..., Comp
 
 
 def test_an_update_says_what_was_changed_and_a_deletion_has_no_lead(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     (lead,) = company.create({"firstName": "Ada"})
     made = subscribe(company, receiver)
 
@@ -77,8 +83,8 @@ def test_an_update_says_what_was_changed_and_a_deletion_has_no_lead(
     caught_up(company, made)
 
 
-def test_a_call_of_500_leads_is_one_post(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_call_of_500_leads_is_one_post(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
 
     ids = company.create(*({} for _ in range(500)))
@@ -94,9 +100,9 @@ def test_a_call_of_500_leads_is_one_post(mine: Callable[..., Company], receiver:
 
 
 def test_changes_during_a_push_are_sent_together_with_each_lead_once(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver, "/slow")
     (lead,) = company.create({})
     receiver.wait(1)
@@ -111,8 +117,8 @@ def test_changes_during_a_push_are_sent_together_with_each_lead_once(
     assert len(receiver.posts) == 2
 
 
-def test_a_push_has_500_leads_at_most(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_push_has_500_leads_at_most(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver, isActive=0)
     for _ in range(3):
         company.create(*({} for _ in range(400)))
@@ -124,8 +130,8 @@ def test_a_push_has_500_leads_at_most(mine: Callable[..., Company], receiver: Re
     assert [int(change["sequence"]) for change in changes(receiver, made)] == list(range(1, 1_201))
 
 
-def test_a_push_ends_before_it_becomes_too_large(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_push_ends_before_it_becomes_too_large(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
 
     company.create(*({"description": "x" * 60_000} for _ in range(100)))
@@ -136,8 +142,10 @@ def test_a_push_ends_before_it_becomes_too_large(mine: Callable[..., Company], r
     assert [int(change["sequence"]) for change in changes(receiver, made)] == list(range(1, 101))
 
 
-def test_the_order_of_changes_is_kept_under_many_writers(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_the_order_of_changes_is_kept_under_many_writers(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     leads = company.create(*({} for _ in range(5)))
     others = [company.at("v1") for _ in range(8)]
@@ -163,8 +171,8 @@ def test_the_order_of_changes_is_kept_under_many_writers(mine: Callable[..., Com
     assert last == {row["id"]: row["title"] for row in company.call("getLeads", where={"id": leads})}
 
 
-def test_only_the_kinds_asked_for_are_pushed(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_only_the_kinds_asked_for_are_pushed(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver, kinds=["delete"])
 
     (lead,) = company.create({})
@@ -177,8 +185,10 @@ def test_only_the_kinds_asked_for_are_pushed(mine: Callable[..., Company], recei
     assert [change["kind"] for change in changes(receiver, made)] == ["delete"]
 
 
-def test_scores_are_pushed_to_those_who_ask_for_them(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_scores_are_pushed_to_those_who_ask_for_them(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     usual, scores = subscribe(company, receiver), subscribe(company, receiver, kinds=["score"])
     (lead,) = company.create({"firstName": "Ada"})
     rule = {"name": "Known", "part": "completeness", "points": 10, "fields": ["firstName"]}
@@ -193,8 +203,10 @@ def test_scores_are_pushed_to_those_who_ask_for_them(mine: Callable[..., Company
     assert [row["kind"] for row in changes(receiver, usual)] == ["create"]
 
 
-def test_a_subscription_with_fields_gets_only_these(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_subscription_with_fields_gets_only_these(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     name = company.field("Shoe size")
     (lead,) = company.create({"firstName": "Ada", name: "40"})
     made = subscribe(company, receiver, fields=["city", name])
@@ -220,9 +232,9 @@ def test_a_subscription_with_fields_gets_only_these(mine: Callable[..., Company]
 
 @pytest.mark.parametrize(("version", "hour"), [("v1", "02"), ("v1.2", "00")])
 def test_times_are_in_the_zone_of_the_version_that_subscribed(
-    mine: Callable[..., Company], receiver: Receiver, version: str, hour: str
+    pushing_company: Callable[..., Company], receiver: Receiver, version: str, hour: str
 ) -> None:
-    company = mine(time_zone="Africa/Johannesburg").at(version)
+    company = pushing_company(time_zone="Africa/Johannesburg").at(version)
     made = subscribe(company, receiver)
     (lead,) = company.create({})
 
@@ -236,8 +248,10 @@ def test_times_are_in_the_zone_of_the_version_that_subscribed(
     assert (int(at_call[0]["createTimestamp"][11:13]) - int(utc[11:13])) % 24 == int(hour)
 
 
-def test_a_test_push_is_signed_and_its_answer_is_returned(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_test_push_is_signed_and_its_answer_is_returned(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made, broken = subscribe(company, receiver), subscribe(company, receiver, "/500")
 
     good, bad = company.call("testLeadSubscriptions", objects=[made["id"], {"id": broken["id"]}])
@@ -249,8 +263,10 @@ def test_a_test_push_is_signed_and_its_answer_is_returned(mine: Callable[..., Co
     assert company.call("getLeadDeliveries") == []
 
 
-def test_while_a_secret_is_replaced_both_verify_the_push(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_while_a_secret_is_replaced_both_verify_the_push(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     (rotated,) = company.call("rotateLeadSubscriptionSecrets", objects=[made["id"]])
 
@@ -267,8 +283,8 @@ def test_while_a_secret_is_replaced_both_verify_the_push(mine: Callable[..., Com
     assert len(later.headers["webhook-signature"].split(" ")) == 1
 
 
-def test_a_pause_delays_pushes_and_loses_none(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_pause_delays_pushes_and_loses_none(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 0}])
     leads = company.create({}, {})
@@ -284,8 +300,10 @@ def test_a_pause_delays_pushes_and_loses_none(mine: Callable[..., Company], rece
     assert [int(change["sequence"]) for change in changes(receiver, made)] == [1, 2, 3, 4]
 
 
-def test_a_deleted_subscription_gets_no_more_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_a_deleted_subscription_gets_no_more_pushes(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made, other = subscribe(company, receiver), subscribe(company, receiver)
     company.call("deleteLeadSubscriptions", objects=[made["id"]])
 
@@ -295,8 +313,8 @@ def test_a_deleted_subscription_gets_no_more_pushes(mine: Callable[..., Company]
     assert receiver.of(made["path"]) == []
 
 
-def test_a_company_is_pushed_its_own_leads_only(mine: Callable[..., Company], receiver: Receiver) -> None:
-    companies = [mine() for _ in range(3)]
+def test_a_company_is_pushed_its_own_leads_only(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    companies = [pushing_company() for _ in range(3)]
     made = [subscribe(company, receiver) for company in companies]
     leads = [company.create({}, {}) for company in companies]
 
@@ -311,9 +329,9 @@ def test_a_company_is_pushed_its_own_leads_only(mine: Callable[..., Company], re
 
 
 def test_deliveries_are_listed_newest_first_with_the_receivers_answers(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     company.create({}, {})
     caught_up(company, made)
@@ -334,9 +352,9 @@ def test_deliveries_are_listed_newest_first_with_the_receivers_answers(
 
 
 def test_one_delivery_is_pushed_again_with_the_leads_as_they_are_now(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     (lead,) = company.create({"title": "Old"})
     caught_up(company, made)
@@ -355,8 +373,10 @@ def test_one_delivery_is_pushed_again_with_the_leads_as_they_are_now(
     assert state(company, made)["sentSequence"] == "2"
 
 
-def test_everything_since_a_time_is_pushed_again_in_order(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine().at("v1.2")
+def test_everything_since_a_time_is_pushed_again_in_order(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company().at("v1.2")
     made, other = subscribe(company, receiver), subscribe(company, receiver)
     for _ in range(3):
         company.create({})
@@ -375,9 +395,9 @@ def test_everything_since_a_time_is_pushed_again_in_order(mine: Callable[..., Co
 
 
 def test_pushing_everything_since_a_time_replaces_waiting_changes(
-    mine: Callable[..., Company], receiver: Receiver
+    pushing_company: Callable[..., Company], receiver: Receiver
 ) -> None:
-    company = mine()
+    company = pushing_company()
     made = subscribe(company, receiver)
     receiver.answers[made["path"]] = "500"
     company.create({})
@@ -390,8 +410,10 @@ def test_pushing_everything_since_a_time_replaces_waiting_changes(
     assert [delivery["state"] for delivery in company.call("getLeadDeliveries")] == ["delivered", "replaced"]
 
 
-def test_an_answer_that_repeats_a_lead_can_be_erased(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_an_answer_that_repeats_a_lead_can_be_erased(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     (lead,) = company.create({})
     caught_up(company, made)
@@ -406,8 +428,8 @@ def test_an_answer_that_repeats_a_lead_can_be_erased(mine: Callable[..., Company
     assert company.call("getLeadDeliveries")[0]["answer"] is None
 
 
-def test_stored_deliveries_have_no_personal_data(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_stored_deliveries_have_no_personal_data(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     company.create({"emailAddress": new_email(), "firstName": "Canary", "description": "Canary"})
     caught_up(company, made)
@@ -418,8 +440,10 @@ def test_stored_deliveries_have_no_personal_data(mine: Callable[..., Company], r
         assert not [row for row in rows if "Canary" in row["row"] or "@example.com" in row["row"]]
 
 
-def test_old_deliveries_are_deleted_with_the_next_ones(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_old_deliveries_are_deleted_with_the_next_ones(
+    pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver)
     company.create({})
     caught_up(company, made)
@@ -436,8 +460,8 @@ def test_old_deliveries_are_deleted_with_the_next_ones(mine: Callable[..., Compa
     assert [delivery["firstSequence"] for delivery in company.call("getLeadDeliveries")] == ["2"]
 
 
-def test_metrics_count_pushes(mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_metrics_count_pushes(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
+    company = pushing_company()
     made, broken = subscribe(company, receiver), subscribe(company, receiver, "/500")
     company.create({})
     caught_up(company, made)
@@ -451,8 +475,10 @@ def test_metrics_count_pushes(mine: Callable[..., Company], receiver: Receiver) 
     assert 'springhead_pushes_total{what="failed"}' in text()
 
 
-def test_no_secret_and_no_lead_is_in_the_log(pushing: Any, mine: Callable[..., Company], receiver: Receiver) -> None:
-    company = mine()
+def test_no_secret_and_no_lead_is_in_the_log(
+    pushing: Any, pushing_company: Callable[..., Company], receiver: Receiver
+) -> None:
+    company = pushing_company()
     made = subscribe(company, receiver, "/500/path-of-a-hook")
     company.create({"firstName": "Canary"})
     eventually(lambda: state(company, made)["failures"] == "1")

@@ -74,7 +74,7 @@ def jobs_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def mine(jobs_server: Server) -> Generator[Company]:
+def jobs_company(jobs_server: Server) -> Generator[Company]:
     """A company of the test's own on that server."""
     with closing(new_company(jobs_server)) as company:
         yield company
@@ -114,36 +114,36 @@ def doctor(url: str, *words: str | Path, env: dict[str, str] | None = None) -> d
     return {check["name"]: check for check in json.loads(done.stdout)}
 
 
-def test_all_jobs_of_a_healthy_server_run(postgres: Postgres, mine: Company) -> None:
-    eventually(lambda: metric(mine, "springhead_job_up", job="warm_up") is None, seconds=60)
+def test_all_jobs_of_a_healthy_server_run(postgres: Postgres, jobs_company: Company) -> None:
+    eventually(lambda: metric(jobs_company, "springhead_job_up", job="warm_up") is None, seconds=60)
     for job in TABLES:
-        assert metric(mine, "springhead_job_up", job=job) == 1
-        success = metric(mine, "springhead_job_last_success_timestamp_seconds", job=job)
+        assert metric(jobs_company, "springhead_job_up", job=job) == 1
+        success = metric(jobs_company, "springhead_job_last_success_timestamp_seconds", job=job)
         assert success is not None
         assert abs(time.time() - success) < 600
-    checks = doctor(mine.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})
+    checks = doctor(jobs_company.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})
     assert (checks["jobs"]["state"], checks["jobs"]["found"]) == ("ok", f"all {len(TABLES)} run")
     assert checks["background jobs"]["state"] == "ok"
 
 
 @pytest.mark.parametrize(("job", "table"), TABLES.items())
 def test_a_job_that_dies_is_restarted_counted_and_shown(
-    postgres: Postgres, jobs_server: Server, mine: Company, job: str, table: str
+    postgres: Postgres, jobs_server: Server, jobs_company: Company, job: str, table: str
 ) -> None:
-    before = restarts(mine, job)
-    public = Public(mine)
+    before = restarts(jobs_company, job)
+    public = Public(jobs_company)
     with without_table(postgres.dsn(), table):
         if job == "page_views":
             assert public.report() == 204
-        eventually(lambda: has_died(mine, job, since=before), seconds=60)
-        check = doctor(mine.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})["jobs"]
+        eventually(lambda: has_died(jobs_company, job, since=before), seconds=60)
+        check = doctor(jobs_company.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})["jobs"]
         assert check["state"] == "warning"
         assert f"{job} died" in check["found"]
         assert "server's log" in check["advice"]
 
-    eventually(lambda: metric(mine, "springhead_job_up", job=job) == 1, seconds=60)
-    assert restarts(mine, job) > before
-    does_its_work(mine, public)
+    eventually(lambda: metric(jobs_company, "springhead_job_up", job=job) == 1, seconds=60)
+    assert restarts(jobs_company, job) > before
+    does_its_work(jobs_company, public)
     public.close()
     lines = [json.loads(line) for line in jobs_server.log.read_text().splitlines()]
     death = next(line for line in lines if line["event"].startswith("job died") and line["job"] == job)
@@ -163,32 +163,34 @@ def does_its_work(company: Company, public: Public) -> None:
     eventually(lambda: sql(company.dsn, "select from change where first is null") == [], seconds=60)
 
 
-def test_a_background_job_that_fails_is_counted_and_shown(postgres: Postgres, mine: Company) -> None:
+def test_a_background_job_that_fails_is_counted_and_shown(postgres: Postgres, jobs_company: Company) -> None:
     insert = """
         insert into pass (company_id, kind, subject_id, cursor, failures, due_at, created_at)
         values ($1, 'merge', 1, 0, $2, now(), now())
         """
     with without_table(postgres.dsn(), "merged_lead"):
-        sql(mine.dsn, insert, mine.id, 2)
-        eventually(lambda: bool(metric(mine, "springhead_background_job_failures_total", kind="merge")), seconds=60)
-        eventually(lambda: sql(mine.dsn, "select max(failures) as n from pass")[0]["n"] >= 3, seconds=60)
-        check = doctor(mine.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})["background jobs"]
+        sql(jobs_company.dsn, insert, jobs_company.id, 2)
+        eventually(
+            lambda: bool(metric(jobs_company, "springhead_background_job_failures_total", kind="merge")), seconds=60
+        )
+        eventually(lambda: sql(jobs_company.dsn, "select max(failures) as n from pass")[0]["n"] >= 3, seconds=60)
+        check = doctor(jobs_company.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})["background jobs"]
         assert check["state"] == "warning"
         assert "failing: merge" in check["found"]
-    sql(mine.dsn, "update pass set due_at = now()")
-    eventually(lambda: sql(mine.dsn, "select from pass where kind = 'merge'") == [], seconds=60)
+    sql(jobs_company.dsn, "update pass set due_at = now()")
+    eventually(lambda: sql(jobs_company.dsn, "select from pass where kind = 'merge'") == [], seconds=60)
 
 
-def test_background_jobs_that_nobody_runs_are_shown(postgres: Postgres, mine: Company) -> None:
+def test_background_jobs_that_nobody_runs_are_shown(postgres: Postgres, jobs_company: Company) -> None:
     insert = """
         insert into pass (company_id, kind, subject_id, cursor, due_at, created_at)
         values ($1, 'of a later version', 1, 0, now() - interval '1 hour', now())
         """
-    sql(mine.dsn, insert, mine.id)
+    sql(jobs_company.dsn, insert, jobs_company.id)
     try:
-        check = doctor(mine.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})["background jobs"]
+        check = doctor(jobs_company.url, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()})["background jobs"]
     finally:
-        sql(mine.dsn, "delete from pass where kind = 'of a later version'")
+        sql(jobs_company.dsn, "delete from pass where kind = 'of a later version'")
     assert check["state"] == "warning"
     assert "1 due, for up to 60 minutes" in check["found"]
 

@@ -58,10 +58,10 @@ def performed(server: Server, company: Company, name: str, params: dict[str, Any
 def test_a_call_that_names_a_merged_lead_starts_again_from_the_same_parameters(
     server: Server, company: Company
 ) -> None:
-    stays, goes = company.create({"emailAddress": new_email()}, {"emailAddress": new_email()})
-    (merged,) = company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
+    survivor, goes = company.create({"emailAddress": new_email()}, {"emailAddress": new_email()})
+    (merged,) = company.call("mergeLeads", objects=[{"id": survivor, "mergeIDs": [goes]}])
     assert merged["success"]
-    params: dict[str, Any] = {"objects": [{"id": goes, "firstName": "Ann"}, {"id": stays, "lastName": "Lee"}]}
+    params: dict[str, Any] = {"objects": [{"id": goes, "firstName": "Ann"}, {"id": survivor, "lastName": "Lee"}]}
     sent = copy.deepcopy(params)
     attempts: list[Any] = []
 
@@ -74,8 +74,8 @@ def test_a_call_that_names_a_merged_lead_starts_again_from_the_same_parameters(
     assert isinstance(outcomes, WriteResult)
     assert [outcome["success"] for outcome in outcomes.outcomes] == [True, True]
     assert params == sent
-    assert [dict(known.merged) for known in attempts] == [{}, {goes: stays}]
-    (lead,) = company.call("getLead", id=stays)
+    assert [dict(known.merged) for known in attempts] == [{}, {goes: survivor}]
+    (lead,) = company.call("getLead", id=survivor)
     assert (lead["firstName"], lead["lastName"]) == ("Ann", "Lee")
 
 

@@ -170,9 +170,7 @@ def test_a_write_answers_bytes_of_the_wire(company: Company) -> None:
     assert gone == '{"result":{"deletes":[{"success":true,"error":null}]},"error":[],"id":"1"}'
 
 
-def test_a_key_for_the_vendors_documents_gets_null_for_successful_writes(
-    given_company: Callable[..., Company],
-) -> None:
+def test_a_key_for_the_vendors_documents_gets_null_for_successful_writes(given_company: Callable[..., Company]) -> None:
     company = given_company(plain_success=True)
     answer = raw(company, '{"method":"createLeads","params":{"objects":[]},"id":"1"}')
     assert answer == '{"result":{"creates":[]},"error":null,"id":"1"}'

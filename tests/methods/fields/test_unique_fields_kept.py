@@ -20,20 +20,20 @@ def refused(company: Company, method: str, values: dict[str, Any]) -> int:
 
 
 def test_the_survivor_of_a_merge_takes_the_value_of_a_merged_lead(company: Company, code: str) -> None:
-    stays, goes = company.create({}, {code: "A"})
+    survivor, goes = company.create({}, {code: "A"})
 
-    company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
+    company.call("mergeLeads", objects=[{"id": survivor, "mergeIDs": [goes]}])
 
-    assert company.lead(stays)[code] == "A"
+    assert company.lead(survivor)[code] == "A"
     assert company.code("createLeads", {"emailAddress": "new@example.com", code: "A"}) == 301
     (outcome,) = company.call("upsertLeads", objects=[{code: "A", "city": "Rome"}], key=code)
-    assert (outcome["id"], outcome["created"]) == (stays, False)
+    assert (outcome["id"], outcome["created"]) == (survivor, False)
 
 
 def test_a_value_of_a_third_lead_is_301_and_nothing_is_merged(company: Company, code: str) -> None:
-    stays, goes, _ = company.create({}, {"firstName": "Goes"}, {code: "A"})
+    survivor, goes, _ = company.create({}, {"firstName": "Goes"}, {code: "A"})
 
-    (outcome,) = company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes], "values": {code: "A"}}])
+    (outcome,) = company.call("mergeLeads", objects=[{"id": survivor, "mergeIDs": [goes], "values": {code: "A"}}])
 
     assert outcome["error"]["code"] == 301
     assert outcome["error"]["data"]["params"][0]["param"] == code
@@ -41,11 +41,11 @@ def test_a_value_of_a_third_lead_is_301_and_nothing_is_merged(company: Company, 
 
 
 def test_the_value_that_the_merge_dropped_is_free(company: Company, code: str) -> None:
-    stays, goes = company.create({code: "A"}, {code: "B"})
+    survivor, goes = company.create({code: "A"}, {code: "B"})
 
-    company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])
+    company.call("mergeLeads", objects=[{"id": survivor, "mergeIDs": [goes]}])
 
-    assert company.lead(stays)[code] == "A"
+    assert company.lead(survivor)[code] == "A"
     assert company.code("createLeads", {"emailAddress": "new@example.com", code: "B"}) is None
 
 

@@ -334,9 +334,7 @@ def test_an_element_that_names_no_lead_is_refused_alone(company: Company, wrong:
     assert (refused["error"]["code"], through["success"]) == (code, True)
 
 
-def test_the_second_object_of_a_lead_in_one_call_is_301_even_if_the_first_was_refused(
-    company: Company,
-) -> None:
+def test_the_second_object_of_a_lead_in_one_call_is_301_even_if_the_first_was_refused(company: Company) -> None:
     first, second = company.create({"emailAddress": "one@example.com"}, {})
 
     outcomes = convert(

@@ -52,9 +52,7 @@ def test_a_refusal_by_a_single_method_is_the_error_of_the_call(company: Company)
     assert counts(company, list_id) == (1, 0)
 
 
-def test_a_refusal_by_a_bulk_method_concerns_its_object_and_is_repeated_in_the_error_list(
-    company: Company,
-) -> None:
+def test_a_refusal_by_a_bulk_method_concerns_its_object_and_is_repeated_in_the_error_list(company: Company) -> None:
     list_id, (first, other) = new_list(company), company.create({}, {})
     objects = [{"listID": list_id, "memberID": lead} for lead in (first, first, 1, str(other))]
 

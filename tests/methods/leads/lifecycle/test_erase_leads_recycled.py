@@ -121,14 +121,14 @@ def test_past_states_of_a_deleted_lead_have_its_values_and_no_row_while_it_was_d
 
 
 def test_an_export_has_the_data_in_the_recycle_bin_and_of_merged_ids(company: Company) -> None:
-    (stays, goes) = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO"})
-    assert company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": [goes]}])[0]["success"]
+    (survivor, goes) = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO"})
+    assert company.call("mergeLeads", objects=[{"id": survivor, "mergeIDs": [goes]}])[0]["success"]
 
     rows = company.call("exportLead", id=goes)
 
-    assert rows == company.call("exportLead", id=stays)
+    assert rows == company.call("exportLead", id=survivor)
     parts = {row["part"]: row["data"] for row in rows}
-    assert parts["lead"]["id"] == str(stays)
-    assert (parts["deletedLead"]["city"], parts["deletedLead"]["mergedInto"]) == ("Oslo", str(stays))
+    assert parts["lead"]["id"] == str(survivor)
+    assert (parts["deletedLead"]["city"], parts["deletedLead"]["mergedInto"]) == ("Oslo", str(survivor))
     assert parts["mergedID"]["id"] == str(goes)
-    assert {row["data"]["leadID"] for row in rows if row["part"] == "event"} == {str(stays), str(goes)}
+    assert {row["data"]["leadID"] for row in rows if row["part"] == "event"} == {str(survivor), str(goes)}

@@ -11,9 +11,9 @@ from related_objects import about, make_notes, notes_of, stored, user
 from support import Company, Server, eventually, new_company, sql
 
 
-def merge(company: Company, stays: int, *others: int, **more: Any) -> None:
-    (outcome,) = company.call("mergeLeads", objects=[{"id": stays, "mergeIDs": list(others), **more}])
-    assert outcome == {"success": True, "error": None, "id": stays}
+def merge(company: Company, survivor: int, *others: int, **more: Any) -> None:
+    (outcome,) = company.call("mergeLeads", objects=[{"id": survivor, "mergeIDs": list(others), **more}])
+    assert outcome == {"success": True, "error": None, "id": survivor}
 
 
 def event_sources(company: Company, lead: int, *sources: str) -> list[str]:
@@ -40,67 +40,63 @@ def set_times(company: Company, *leads: int) -> None:
 # Which value wins
 
 
-def test_the_survivor_keeps_its_values_and_gets_missing_ones_from_the_lead_changed_last(
-    company: Company,
-) -> None:
+def test_the_survivor_keeps_its_values_and_gets_missing_ones_from_the_lead_changed_last(company: Company) -> None:
     field = company.field("Shoe size")
-    stays, old, new = company.create(
+    survivor, old, new = company.create(
         {"city": "Rome", "title": ""},
         {"city": "Oslo", "title": "CEO", "firstName": "Old", field: "38"},
         {"city": "Bonn", "title": "", "firstName": "New", "ownerID": user(company)},
     )
-    set_times(company, stays, old, new)
+    set_times(company, survivor, old, new)
 
-    merge(company, stays, old, new)
+    merge(company, survivor, old, new)
 
-    lead = company.lead(stays)
+    lead = company.lead(survivor)
     assert [lead[name] for name in ("city", "title", "firstName", field)] == ["Rome", "CEO", "New", "38"]
     assert lead["ownerID"] == user(company)
-    assert [row["id"] for row in company.call("getLeads", where={})] == [str(stays)]
+    assert [row["id"] for row in company.call("getLeads", where={})] == [str(survivor)]
 
 
 @pytest.mark.parametrize("rule", ["newest", "oldest"])
 def test_a_rule_chooses_the_value_changed_last_or_created_first(rule: str, company: Company) -> None:
-    stays, second, third = company.create({"city": "Rome"}, {"title": "CEO"}, {"city": "Bonn"})
-    set_times(company, stays, second, third)
+    survivor, second, third = company.create({"city": "Rome"}, {"title": "CEO"}, {"city": "Bonn"})
+    set_times(company, survivor, second, third)
 
-    merge(company, stays, second, third, rule=rule)
+    merge(company, survivor, second, third, rule=rule)
 
-    lead = company.lead(stays)
+    lead = company.lead(survivor)
     assert (lead["city"], lead["title"]) == ("Bonn", "CEO")
 
 
-def test_under_every_rule_the_survivor_keeps_address_and_activity_and_is_never_resubscribed(
-    company: Company,
-) -> None:
-    stays, other = company.create(
+def test_under_every_rule_the_survivor_keeps_address_and_activity_and_is_never_resubscribed(company: Company) -> None:
+    survivor, other = company.create(
         {"emailAddress": "a@example.com", "active": 0, "isUnsubscribed": 0},
         {"emailAddress": "b@example.com", "active": 1, "isUnsubscribed": 1},
     )
-    set_times(company, stays, other)
+    set_times(company, survivor, other)
 
-    merge(company, stays, other, rule="newest")
+    merge(company, survivor, other, rule="newest")
 
-    lead = company.lead(stays)
+    lead = company.lead(survivor)
     assert (lead["emailAddress"], lead["active"], lead["isUnsubscribed"]) == ("a@example.com", "0", "1")
 
 
 def test_single_fields_take_the_value_of_a_lead_or_a_given_value(company: Company) -> None:
     field = company.field("Shoe size")
-    stays, other = company.create(
+    survivor, other = company.create(
         {"city": "Rome", "title": "CEO", field: "38", "isUnsubscribed": 1},
         {"emailAddress": "B@example.com", "city": "", "isUnsubscribed": 0},
     )
 
     merge(
         company,
-        stays,
+        survivor,
         other,
         valuesFrom={"city": other, "emailAddress": str(other), field: other, "isUnsubscribed": other},
         values={"title": "CFO", "leadScore": "7", "ownerID": None, "id": 5},
     )
 
-    lead = company.lead(stays)
+    lead = company.lead(survivor)
     values = [lead[name] for name in ("city", "emailAddress", field, "title", "leadScore", "isUnsubscribed")]
     assert values == ["", "B@example.com", "", "CFO", "7", "0"]
     assert company.call("getLeads", where={"emailAddress": "b@EXAMPLE.com"}) == [lead]
@@ -109,23 +105,22 @@ def test_single_fields_take_the_value_of_a_lead_or_a_given_value(company: Compan
 
 def test_a_reference_to_a_deleted_object_is_not_taken(company: Company) -> None:
     (account,) = company.make("createAccounts", {"accountName": "Acme"})
-    stays, other = company.create({}, {"accountID": account})
-    sql(
-        company.dsn, "delete from account", company_id=company.id
-    )  # as after the deletion and before its background job
+    survivor, other = company.create({}, {"accountID": account})
+    # As after the deletion and before its background job.
+    sql(company.dsn, "delete from account", company_id=company.id)
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
-    assert company.lead(stays)["accountID"] is None
+    assert company.lead(survivor)["accountID"] is None
 
 
 def test_the_event_has_the_ids_and_every_value_that_changed(company: Company) -> None:
     field = company.field("Shoe size")
-    stays, other = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO", field: "38"})
+    survivor, other = company.create({"city": "Rome"}, {"city": "Oslo", "title": "CEO", field: "38"})
 
-    merge(company, stays, other, valuesFrom={"city": other})
+    merge(company, survivor, other, valuesFrom={"city": other})
 
-    event = company.call("getLeadTimeline", where={"whoID": stays, "eventSource": "leadMerge"})[0]
+    event = company.call("getLeadTimeline", where={"whoID": survivor, "eventSource": "leadMerge"})[0]
     assert json.loads(event["eventData"]) == {
         "merged": [None, [str(other)]], "city": ["Rome", "Oslo"], "title": [None, "CEO"], field: [None, "38"]
     }  # fmt: skip
@@ -133,14 +128,14 @@ def test_the_event_has_the_ids_and_every_value_that_changed(company: Company) ->
 
 
 def test_the_feed_has_the_deletions_and_then_the_merge(company: Company) -> None:
-    stays, other = company.create({}, {"title": "CEO"})
+    survivor, other = company.create({}, {"title": "CEO"})
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
     changes = company.call("getLeadChanges")[2:]
     assert [(change["kind"], change["leadID"], change["changed"]) for change in changes] == [
-        ("delete", str(other), {"mergedInto": [None, str(stays)]}),
-        ("merge", str(stays), {"merged": [None, [str(other)]], "title": [None, "CEO"]}),
+        ("delete", str(other), {"mergedInto": [None, str(survivor)]}),
+        ("merge", str(survivor), {"merged": [None, [str(other)]], "title": [None, "CEO"]}),
     ]
 
 
@@ -148,14 +143,14 @@ def test_the_feed_has_the_deletions_and_then_the_merge(company: Company) -> None
 
 
 def test_memberships_move_and_none_is_doubled(company: Company) -> None:
-    stays, first, second = company.create({}, {}, {})
+    survivor, first, second = company.create({}, {}, {})
     both, his, theirs, gone = (
         made["id"] for made in company.call("createList", objects=[{"name": name} for name in "abcd"])
     )
     pairs = [
-        (both, stays),
+        (both, survivor),
         (both, first),
-        (his, stays),
+        (his, survivor),
         (his, first),
         (theirs, first),
         (theirs, second),
@@ -163,13 +158,13 @@ def test_memberships_move_and_none_is_doubled(company: Company) -> None:
     ]
     company.make("addListMembers", *({"listID": list_id, "memberID": lead} for list_id, lead in pairs))
     company.call("removeListMembers", objects=[
-        {"listID": list_id, "contactID": lead} for list_id, lead in ((his, stays), (theirs, first), (gone, second))
+        {"listID": list_id, "contactID": lead} for list_id, lead in ((his, survivor), (theirs, first), (gone, second))
     ])  # fmt: skip
 
-    merge(company, stays, first, second)
+    merge(company, survivor, first, second)
 
     memberships = {
-        (row["listID"], row["isRemoved"]) for row in company.call("getContactListMemberships", where={"id": stays})
+        (row["listID"], row["isRemoved"]) for row in company.call("getContactListMemberships", where={"id": survivor})
     }
     assert memberships == {(str(both), "0"), (str(his), "1"), (str(theirs), "0"), (str(gone), "1")}
     counts = [(row["memberCount"], row["removedCount"]) for row in company.call("getActiveLists")]
@@ -177,18 +172,18 @@ def test_memberships_move_and_none_is_doubled(company: Company) -> None:
 
 
 def test_lists_with_a_filter_follow_the_merged_values(company: Company) -> None:
-    stays, other = company.create({"city": "Rome"}, {"city": "Oslo"})
+    survivor, other = company.create({"city": "Rome"}, {"city": "Oslo"})
     for city in ("Rome", "Oslo"):
         company.call("createList", name=city, filter={"city": city})
 
-    merge(company, stays, other, valuesFrom={"city": other})
+    merge(company, survivor, other, valuesFrom={"city": other})
 
     assert [row["memberCount"] for row in company.call("getActiveLists")] == ["0", "1"]
 
 
 def test_opportunities_move_and_the_status_follows(company: Company) -> None:
-    stays, first, second = company.create({"leadStatus": "open"}, {}, {})
-    shared, theirs = opportunity(company, primaryLeadID=stays), opportunity(company, primaryLeadID=first)
+    survivor, first, second = company.create({"leadStatus": "open"}, {}, {})
+    shared, theirs = opportunity(company, primaryLeadID=survivor), opportunity(company, primaryLeadID=first)
     company.make(
         "createOpportunityLeads",
         {"opportunityID": shared, "leadID": first},
@@ -196,53 +191,54 @@ def test_opportunities_move_and_the_status_follows(company: Company) -> None:
     )
     company.call("updateOpportunities", objects=[{"id": shared, "originatingLeadID": second}])
 
-    merge(company, stays, first, second)
+    merge(company, survivor, first, second)
 
-    links = company.call("getOpportunityLeads", where={"leadID": stays})
+    links = company.call("getOpportunityLeads", where={"leadID": survivor})
     assert sorted(link["opportunityID"] for link in links) == sorted([str(shared), str(theirs)])
     assert len(company.call("getOpportunityLeads")) == 2
     deals = {row["id"]: row for row in company.call("getOpportunities", where={})}
-    assert {(row["primaryLeadID"]) for row in deals.values()} == {str(stays)}
-    assert deals[str(shared)]["originatingLeadID"] == str(stays)
-    assert company.lead(stays)["leadStatus"] == "contactWithOpp"
+    assert {(row["primaryLeadID"]) for row in deals.values()} == {str(survivor)}
+    assert deals[str(shared)]["originatingLeadID"] == str(survivor)
+    assert company.lead(survivor)["leadStatus"] == "contactWithOpp"
 
 
 def test_a_won_opportunity_of_a_merged_lead_makes_a_customer(company: Company) -> None:
-    stays, other = company.create({}, {})
+    survivor, other = company.create({}, {})
     opportunity(company, primaryLeadID=other, isWon=1)
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
-    assert company.lead(stays)["leadStatus"] == "customer"
-    assert event_sources(company, stays, "leadMerge", "changeLeadStatus") == ["leadMerge", "changeLeadStatus"]
+    assert company.lead(survivor)["leadStatus"] == "customer"
+    assert event_sources(company, survivor, "leadMerge", "changeLeadStatus") == ["leadMerge", "changeLeadStatus"]
 
 
 def test_notes_tasks_calls_and_visitors_move(company: Company) -> None:
-    stays, other = company.create({}, {"trackingID": "visitor-1"})
+    survivor, other = company.create({}, {"trackingID": "visitor-1"})
     notes = make_notes(
-        company, about("who", "lead", other), {**about("who", "lead", other), **about("what", "lead", stays)}
+        company, about("who", "lead", other), {**about("who", "lead", other), **about("what", "lead", survivor)}
     )
     company.make("createTasks", {"title": "Call", **about("what", "lead", other)})
     call = {"userID": user(company), "leadID": other, "direction": "incoming", "createTimestamp": "2020-01-01 10:00:00"}
     company.call("logCalls", objects=[call])
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
-    assert stored(company) == {notes[0]: (None, None, "lead", stays), notes[1]: ("lead", stays, "lead", stays)}
-    assert [row["whatID"] for row in company.call("getTasks")] == [str(stays)]
+    assert stored(company) == {notes[0]: (None, None, "lead", survivor), notes[1]: ("lead", survivor, "lead", survivor)}
+    assert [row["whatID"] for row in company.call("getTasks")] == [str(survivor)]
     for table in ("call", "visitor"):
-        assert rows(company, f"select lead_id from {table}") == [(stays,)]
-    assert event_sources(company, stays) == ["incomingCall", "leadCreation", "noteCreate", "noteCreate", "noteCreate",
-                                     "taskCreate", "leadMerge"]  # fmt: skip
+        assert rows(company, f"select lead_id from {table}") == [(survivor,)]
+    assert event_sources(company, survivor) == [
+        "incomingCall", "leadCreation", "noteCreate", "noteCreate", "noteCreate", "taskCreate", "leadMerge"
+    ]  # fmt: skip
 
 
 def test_the_events_of_the_merged_record_itself_stay_with_it(company: Company) -> None:
-    stays, other = company.create({}, {})
+    survivor, other = company.create({}, {})
     company.call("updateLeads", objects=[{"id": other, "city": "Rome"}])
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
-    assert event_sources(company, stays) == ["leadCreation", "leadMerge"]
+    assert event_sources(company, survivor) == ["leadCreation", "leadMerge"]
     events = [(row["leadID"], row["eventSource"]) for row in company.call("getEvents", where={})]
     assert [source for lead, source in events if lead == str(other)] == ["leadCreation", "leadUpdate", "leadDeletion"]
 
@@ -268,12 +264,12 @@ def moved(company: Company, lead: int) -> bool:
 
 
 def test_a_background_job_moves_many_events(company: Company) -> None:
-    stays, other = company.create({}, {})
+    survivor, other = company.create({}, {})
     views(company, other)
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
-    eventually(lambda: moved(company, stays))
+    eventually(lambda: moved(company, survivor))
 
 
 def test_many_events_move_although_the_server_knows_only_small_tables(tmp_path: Path) -> None:
@@ -281,9 +277,9 @@ def test_many_events_move_although_the_server_knows_only_small_tables(tmp_path: 
     server = Server.on_copy(tmp_path / "data", "--no-limits")
     company = new_company(server)
     sql(server.dsn, "analyze")
-    stays, *others = company.create(*({} for _ in range(13)))
+    survivor, *others = company.create(*({} for _ in range(13)))
     for other in others:
-        merge(company, stays, other)
+        merge(company, survivor, other)
     lead, other = company.create({}, {})
     views(company, other)
 
@@ -297,28 +293,28 @@ def test_many_events_move_although_the_server_knows_only_small_tables(tmp_path: 
 def test_scores_follow_the_events_that_moved(company: Company) -> None:
     rule = {"name": "Call", "part": "engagement", "points": 9, "eventSource": "incomingCall"}
     company.make("createScoreRules", rule)
-    stays, other = company.create({}, {})
+    survivor, other = company.create({}, {})
     call = {"userID": user(company), "leadID": other, "direction": "incoming", "createTimestamp": "2026-01-01 10:00:00"}
     company.call("logCalls", objects=[call])
 
-    merge(company, stays, other)
+    merge(company, survivor, other)
 
-    eventually(lambda: company.lead(stays)["leadScore"] == "9", seconds=20)
+    eventually(lambda: company.lead(survivor)["leadScore"] == "9", seconds=20)
 
 
 # Refusals
 
 
 def test_an_object_that_cannot_be_merged_is_refused_alone(company: Company) -> None:
-    stays, other, third = company.create({"emailAddress": "a@example.com"}, {}, {"emailAddress": "c@example.com"})
+    survivor, other, third = company.create({"emailAddress": "a@example.com"}, {}, {"emailAddress": "c@example.com"})
     before = company.call("getLeads", where={})
 
     def code(**values: Any) -> int | None:
-        return company.code("mergeLeads", {"id": stays, "mergeIDs": [other], **values})
+        return company.code("mergeLeads", {"id": survivor, "mergeIDs": [other], **values})
 
     assert code(id=1) == 404
     assert code(mergeIDs=[other, 1]) == 404
-    assert code(mergeIDs=[other, stays]) == 205
+    assert code(mergeIDs=[other, survivor]) == 205
     assert code(mergeIDs=[]) == 205
     assert code(mergeIDs=["x"]) == 205
     assert code(mergeIDs=other) == 205
@@ -336,7 +332,7 @@ def test_an_object_that_cannot_be_merged_is_refused_alone(company: Company) -> N
     assert company.call("getLeads", where={}) == before
     assert bin_of(company) == []
     assert code(values={"emailAddress": "A@example.com"}) is None
-    assert company.lead(stays)["emailAddress"] == "A@example.com"
+    assert company.lead(survivor)["emailAddress"] == "A@example.com"
 
 
 def test_more_leads_than_a_call_can_merge_refuse_it(company: Company) -> None:
@@ -348,12 +344,12 @@ def test_more_leads_than_a_call_can_merge_refuse_it(company: Company) -> None:
 
 
 def test_merging_again_changes_nothing(company: Company) -> None:
-    stays, other = company.create({}, {})
-    merge(company, stays, other)
+    survivor, other = company.create({}, {})
+    merge(company, survivor, other)
     version = rows(company, "select version from lead")
 
-    assert company.code("mergeLeads", {"id": stays, "mergeIDs": [other]}) == 302
-    assert company.code("mergeLeads", {"id": other, "mergeIDs": [stays]}) == 302
+    assert company.code("mergeLeads", {"id": survivor, "mergeIDs": [other]}) == 302
+    assert company.code("mergeLeads", {"id": other, "mergeIDs": [survivor]}) == 302
     assert rows(company, "select version from lead") == version
 
 
@@ -397,26 +393,26 @@ def test_two_objects_cannot_take_one_address(company: Company) -> None:
 
 
 def test_reads_by_the_old_id_return_the_survivor(company: Company) -> None:
-    stays, other, alone = company.create({}, {"trackingID": "v"}, {})
+    survivor, other, alone = company.create({}, {"trackingID": "v"}, {})
     make_notes(company, about("who", "lead", other))
     company.make("createTasks", {"title": "Call", **about("who", "lead", other)})
     opportunity(company, primaryLeadID=other)
     (made,) = company.call("createList", name="All")
     company.make("addListMembers", {"listID": made["id"], "memberID": other})
-    merge(company, stays, other)
-    lead = company.lead(stays)
+    merge(company, survivor, other)
+    lead = company.lead(survivor)
 
     assert company.call("getLead", id=other) == [lead]
     assert company.call("getLeads", where={"id": other}) == [lead]
     assert company.call("getLeads", where={"id": other}, fields=["firstName"]) == [{"firstName": None}]
     assert company.call("getLeads", where={"id": [alone, other]}) == company.call("getLeads", where={})
     assert company.call("getLeads", where={"id": [alone, other]}, fields=["city"]) == [{"city": None}] * 2
-    assert company.call("getLeads", where={"id": [stays, other]}) == [lead]
-    assert event_sources(company, other) == event_sources(company, stays)
-    assert company.call("getEvents", where={"leadID": other}) == company.call("getEvents", where={"leadID": stays})
+    assert company.call("getLeads", where={"id": [survivor, other]}) == [lead]
+    assert event_sources(company, other) == event_sources(company, survivor)
+    assert company.call("getEvents", where={"leadID": other}) == company.call("getEvents", where={"leadID": survivor})
     by_type = [
         company.envelope("getEventsByType", {"eventSource": "listJoin,leadMerge", "leadID": lead_id})["result"]
-        for lead_id in (other, stays)
+        for lead_id in (other, survivor)
     ]
     assert by_type[0] == by_type[1]
     assert [len(events) for events in by_type[0].values()] == [1, 1]
@@ -425,44 +421,49 @@ def test_reads_by_the_old_id_return_the_survivor(company: Company) -> None:
     assert len(company.call("getTasks", where={"whoID": other})) == 1
     assert len(company.call("getOpportunityLeads", where={"leadID": other})) == 1
     assert len(company.call("getContactListMemberships", where={"contactID": other})) == 1
-    assert [row["memberID"] for row in company.call("getLeadListMemberships", memberIDs=[alone, other])] == [str(stays)]
-    assert [row["leadID"] for row in company.call("getTrackedLinks", leadID=[other, alone])] == [str(stays), str(alone)]
+    assert [row["memberID"] for row in company.call("getLeadListMemberships", memberIDs=[alone, other])] == [
+        str(survivor)
+    ]
+    assert [row["leadID"] for row in company.call("getTrackedLinks", leadID=[other, alone])] == [
+        str(survivor),
+        str(alone),
+    ]
     assert [row["part"] for row in company.call("getScoreExplanation", leadID=other)] == ["set"]
 
 
 def test_writes_by_the_old_id_change_the_survivor(company: Company) -> None:
-    stays, other = company.create({}, {})
-    merge(company, stays, other)
+    survivor, other = company.create({}, {})
+    merge(company, survivor, other)
     (made,) = company.call("createList", name="All")
 
     for method in ("updateLeads", "updateLeadsV2", "upsertLeads"):
         assert company.code(method, {"id": other, "city": method}) is None
-        assert company.lead(stays)["city"] == method
-    both = [{"id": other, "title": "CEO"}, {"id": stays, "title": "CFO"}, {"id": other, "title": "CTO"}]
+        assert company.lead(survivor)["city"] == method
+    both = [{"id": other, "title": "CEO"}, {"id": survivor, "title": "CFO"}, {"id": other, "title": "CTO"}]
     assert all(outcome["success"] for outcome in company.call("updateLeads", objects=both))
-    assert company.lead(stays)["title"] == "CTO"
+    assert company.lead(survivor)["title"] == "CTO"
     company.call("addListMember", listID=made["id"], memberID=other)
-    assert company.code("addListMembers", {"listID": made["id"], "memberID": stays}) == 213
+    assert company.code("addListMembers", {"listID": made["id"], "memberID": survivor}) == 213
     assert company.code("addListMembers", {"listID": made["id"], "memberID": other}) == 213
     company.call("removeListMember", listID=made["id"], contactID=other)
     assert company.call("getActiveLists")[0]["removedCount"] == "1"
     roof = opportunity(company, primaryLeadID=other)
-    assert company.lead(stays)["leadStatus"] == "contactWithOpp"
+    assert company.lead(survivor)["leadStatus"] == "contactWithOpp"
     wall = opportunity(company)
     company.make("createOpportunityLeads", {"opportunityID": wall, "leadID": other})
     assert company.code("updateOpportunities", {"id": wall, "originatingLeadID": other}) is None
-    links = company.call("getOpportunityLeads", where={"leadID": stays})
+    links = company.call("getOpportunityLeads", where={"leadID": survivor})
     assert sorted(link["opportunityID"] for link in links) == sorted([str(roof), str(wall)])
     (note,) = make_notes(company, about("who", "lead", other))
     assert company.code("updateNotes", {"id": note, **about("what", "lead", other)}) is None
-    assert stored(company) == {note: ("lead", stays, "lead", stays)}
+    assert stored(company) == {note: ("lead", survivor, "lead", survivor)}
     company.make("createTasks", {"title": "Call", **about("what", "lead", other)})
     call = {"userID": user(company), "leadID": other, "direction": "incoming", "createTimestamp": "2026-01-01 10:00:00"}
     assert company.call("logCalls", objects=[call]) is True
-    assert rows(company, "select lead_id from call") == [(stays,)]
+    assert rows(company, "select lead_id from call") == [(survivor,)]
     (converted,) = company.call("convertLeads", objects=[{"id": other, "leadStatus": "customer"}])
-    assert converted["leadID"] == stays
-    assert company.lead(stays)["leadStatus"] == "customer"
+    assert converted["leadID"] == survivor
+    assert company.lead(survivor)["leadStatus"] == "customer"
 
 
 def test_the_first_id_of_a_chain_of_merges_returns_the_last_survivor(company: Company) -> None:
@@ -475,50 +476,50 @@ def test_the_first_id_of_a_chain_of_merges_returns_the_last_survivor(company: Co
 
 
 def test_an_old_id_cannot_be_deleted(company: Company) -> None:
-    stays, other = company.create({}, {})
-    merge(company, stays, other)
+    survivor, other = company.create({}, {})
+    merge(company, survivor, other)
 
     assert company.code("deleteLeads", {"id": other}) == 302
-    assert company.call("getLead", id=other) == [company.lead(stays)]
+    assert company.call("getLead", id=other) == [company.lead(survivor)]
 
 
 def test_old_ids_work_as_long_as_the_survivor_exists(company: Company) -> None:
-    stays, other = company.create({}, {})
-    merge(company, stays, other)
+    survivor, other = company.create({}, {})
+    merge(company, survivor, other)
 
-    deleted(company, stays)
+    deleted(company, survivor)
     assert company.call("getLead", id=other) == []
     assert company.code("updateLeadsV2", {"id": other, "city": "Rome"}) == 404
 
-    restored(company, stays)
-    assert company.call("getLead", id=other) == [company.lead(stays)]
+    restored(company, survivor)
+    assert company.call("getLead", id=other) == [company.lead(survivor)]
 
 
 def test_old_ids_of_a_permanently_deleted_lead_are_deleted(company: Company) -> None:
-    stays, other = company.create({}, {})
-    merge(company, stays, other)
+    survivor, other = company.create({}, {})
+    merge(company, survivor, other)
     sql(company.dsn, "update company set recycle_days = 0 where id = $1", company.id)
 
-    deleted(company, stays)
+    deleted(company, survivor)
 
     assert rows(company, "select * from merged_lead") == []
 
 
 def test_a_merged_lead_can_be_restored_as_a_lead_of_its_own(company: Company) -> None:
-    stays, other = company.create({}, {"emailAddress": "b@example.com", "city": "Oslo"})
+    survivor, other = company.create({}, {"emailAddress": "b@example.com", "city": "Oslo"})
     (made,) = company.call("createList", name="All")
     company.make("addListMembers", {"listID": made["id"], "memberID": other})
     before = company.lead(other)
-    merge(company, stays, other)
-    assert company.call("getDeletedLeads")[0]["mergedInto"] == str(stays)
+    merge(company, survivor, other)
+    assert company.call("getDeletedLeads")[0]["mergedInto"] == str(survivor)
 
     restored(company, other)
 
     after = company.lead(other)
     assert {**after, "updateTimestamp": ""} == {**before, "updateTimestamp": ""}
     assert company.call("getContactListMemberships", where={"id": other}) == []
-    assert len(company.call("getContactListMemberships", where={"id": stays})) == 1
-    assert company.lead(stays)["city"] == "Oslo"
+    assert len(company.call("getContactListMemberships", where={"id": survivor})) == 1
+    assert company.lead(survivor)["city"] == "Oslo"
     assert event_sources(company, other) == ["leadCreation", "leadDeletion", "leadRestoration"]
 
 

@@ -191,9 +191,7 @@ def test_a_note_that_was_deleted_since_stays_deleted(company: Company) -> None:
     assert stored(company) == {}
 
 
-def test_a_note_about_two_deleted_leads_returns_with_the_first_and_is_about_both_again(
-    company: Company,
-) -> None:
+def test_a_note_about_two_deleted_leads_returns_with_the_first_and_is_about_both_again(company: Company) -> None:
     first, second = company.create({}, {})
     (note,) = make_notes(company, {**about("who", "lead", first), **about("what", "lead", second)})
     before = stored(company)
