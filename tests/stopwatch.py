@@ -44,6 +44,13 @@ class Stopwatch:
         return time.monotonic() - self.begun - self.waited
 
 
+def pause(seconds: float) -> None:
+    """Waits until processes had so many seconds, on a busy machine longer."""
+    watch = Stopwatch()
+    while (left := seconds - watch.seconds) > 0:
+        time.sleep(max(left, 0.01))
+
+
 _latest = [Stopwatch()]
 
 

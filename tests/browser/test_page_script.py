@@ -110,16 +110,15 @@ def test_pages_that_change_their_url_by_script_are_reported(
     address = site(policy(public), app=page(public, "App"))
     browser.get(f"{address}/app.html")
     eventually(lambda: len(public.views()) == 1)
-    for step in (
-        "history.pushState({}, '', '/products'); document.title = 'Products'",
-        "history.replaceState({scroll: 5}, '', '/products'); location.hash = 'part'",
-        "history.pushState({}, '', '/products/1'); document.title = 'Product 1'",
-        "history.go(-1); addEventListener('popstate', () => document.title = 'Back')",
+    for views, step in (
+        (2, "history.pushState({}, '', '/products'); document.title = 'Products'"),
+        (2, "history.replaceState({scroll: 5}, '', '/products'); location.hash = 'part'"),
+        (3, "history.pushState({}, '', '/products/1'); document.title = 'Product 1'"),
+        (4, "history.go(-1); addEventListener('popstate', () => document.title = 'Back')"),
     ):
         browser.execute_script(step)
-        time.sleep(0.4)
+        eventually(lambda views=views: len(public.views()) == views)
 
-    eventually(lambda: len(public.views()) == 4)
     urls = [view["data"]["url"].removeprefix(address) for view in public.views()]
     assert urls == ["/app.html", "/products", "/products/1", "/products"]
     assert names(public) == ["App", "Products", "Product 1", "Back"]

@@ -15,6 +15,7 @@ import pytest
 from capture.public import ANN, BEN, Public
 from hostile.corpus import NAUGHTY
 from springhead.capture.views import BODY_BYTES, BURST, PER_SECOND
+from stopwatch import pause
 from support import Company, Server, eventually, new_company, sql
 
 
@@ -338,7 +339,7 @@ def test_a_killed_server_loses_no_view_that_is_older_than_a_second(tmp_path: Pat
     public = Public(company)
     for count in range(100):
         assert public.report(str(count)) == 204
-    time.sleep(1)
+    pause(1)
     public.close()
     company.close()
     server.kill()
