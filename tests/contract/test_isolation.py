@@ -263,9 +263,9 @@ def _objects(method: Method[Any], noun: Noun, me: Attacker, theirs: Stranger) ->
             column.references.values() if isinstance(column.references, Mapping) else [TABLES.get(column.name)]
         ):
             value = theirs.ids(tables)[0] if tables else theirs.emails[0]
-            word = {column.reference_type: tables} if column.reference_type else {}
+            object_type = {column.reference_type: tables} if column.reference_type else {}
             for their_id in (value, str(value)):
-                yield {**(own if new else {"id": me.id(noun.table)}), column.name: their_id, **word}
+                yield {**(own if new else {"id": me.id(noun.table)}), column.name: their_id, **object_type}
 
 
 def _own(column: Column, me: Attacker) -> Any:

@@ -169,7 +169,7 @@ def files_of_leads(company: Company) -> list[dict[str, Any]]:
     """The files of form submits: address and bytes, in hex."""
     visitor = Visitor(company.url, "", PUBLIC_URL)
     leads = json.dumps(company.call("searchLeads", inactive=1, limit=500))
-    addresses = sorted({word for word in leads.split('"') if word.startswith(PUBLIC_URL)})
+    addresses = sorted({text for text in leads.split('"') if text.startswith(PUBLIC_URL)})
     assert addresses
     bodies = [visitor.get(address).body.hex() for address in addresses]
     visitor.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from related_objects import OTHER, ROLES, WORDS, about, create_target, ids_of, make_notes, notes_of, stored, user
+from related_objects import OBJECT_TYPES, OTHER, ROLES, about, create_target, ids_of, make_notes, notes_of, stored, user
 from support import Company
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -48,17 +48,17 @@ def test_a_note_has_its_columns_as_strings_in_order(company: Company) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("object_type", OBJECT_TYPES)
 def test_a_note_is_about_a_lead_an_account_or_an_opportunity_in_either_role(
-    word: str, role: str, company: Company
+    object_type: str, role: str, company: Company
 ) -> None:
-    an_id = create_target(company, word)
+    an_id = create_target(company, object_type)
 
-    (made,) = make_notes(company, about(role, word, an_id))
+    (made,) = make_notes(company, about(role, object_type, an_id))
 
-    assert [note["id"] for note in notes_of(company, word, an_id)] == [str(made)]
-    assert ids_of(company, word) == ids_of(company, word, where={"id": an_id}) == [made]
-    others = [other for other in WORDS if other != word]
+    assert [note["id"] for note in notes_of(company, object_type, an_id)] == [str(made)]
+    assert ids_of(company, object_type) == ids_of(company, object_type, where={"id": an_id}) == [made]
+    others = [other for other in OBJECT_TYPES if other != object_type]
     assert [notes_of(company, other, an_id) for other in others] == [[], []]
     assert [ids_of(company, other) for other in others] == [[], []]
 
@@ -123,11 +123,11 @@ def test_an_id_without_its_type_and_a_type_without_its_id_are_205(role: str, com
             assert (refusal["code"], names(refusal)) == (205, [absent]), (method, half)
 
 
-@pytest.mark.parametrize("word", ["contact", "Lead", "leads", "", "note", "task", "user", "lead ", "1"])
-def test_only_the_documented_types_are_accepted(word: str, company: Company) -> None:
+@pytest.mark.parametrize("object_type", ["contact", "Lead", "leads", "", "note", "task", "user", "lead ", "1"])
+def test_only_the_documented_types_are_accepted(object_type: str, company: Company) -> None:
     (lead,) = company.create({})
 
-    refusal = company.refusal("createNotes", new(company, **about("who", word, lead)))
+    refusal = company.refusal("createNotes", new(company, **about("who", object_type, lead)))
 
     assert refusal
     assert (refusal["code"], names(refusal)) == (205, ["whoType"])
@@ -135,16 +135,16 @@ def test_only_the_documented_types_are_accepted(word: str, company: Company) -> 
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("object_type", OBJECT_TYPES)
 def test_an_association_with_an_unknown_object_is_303(
-    word: str, role: str, company: Company, given_company: Callable[..., Company]
+    object_type: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
-    mine, theirs = create_target(company, word), create_target(given_company(), word)
-    others = [other for other in WORDS if other != word]
-    (note,) = make_notes(company, about(role, word, mine))
+    mine, theirs = create_target(company, object_type), create_target(given_company(), object_type)
+    others = [other for other in OBJECT_TYPES if other != object_type]
+    (note,) = make_notes(company, about(role, object_type, mine))
     for wrong in (
-        about(role, word, theirs),
-        about(role, word, 1),
+        about(role, object_type, theirs),
+        about(role, object_type, 1),
         *(about(role, other_word, mine) for other_word in others),
     ):
         for method, values in (("createNotes", new(company, **wrong)), ("updateNotes", {"id": note, **wrong})):

@@ -10,9 +10,9 @@ import pytest
 
 from related_objects import (
     DELETES,
+    OBJECT_TYPES,
     OTHER,
     ROLES,
-    WORDS,
     about,
     create_target,
     delete,
@@ -26,27 +26,27 @@ from support import Company, sql, until_blocked
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("word", WORDS)
-def test_a_deletion_also_deletes_notes_about_nothing_else(word: str, role: str, company: Company) -> None:
+@pytest.mark.parametrize("object_type", OBJECT_TYPES)
+def test_a_deletion_also_deletes_notes_about_nothing_else(object_type: str, role: str, company: Company) -> None:
     (other,) = company.create({})
     other_role = OTHER[role]
-    gone, kept = create_target(company, word), create_target(company, word)
+    gone, kept = create_target(company, object_type), create_target(company, object_type)
     alone, both, twice, elsewhere = make_notes(
         company,
-        about(role, word, gone),
-        {**about(role, word, gone), **about(other_role, "lead", other)},
-        {**about(role, word, gone), **about(other_role, word, gone)},
-        about(role, word, kept),
+        about(role, object_type, gone),
+        {**about(role, object_type, gone), **about(other_role, "lead", other)},
+        {**about(role, object_type, gone), **about(other_role, object_type, gone)},
+        about(role, object_type, kept),
     )
     before = stored(company)
 
-    delete(company, word, gone)
+    delete(company, object_type, gone)
 
     left = stored(company)
     assert {alone, twice} & set(left) == set()
     assert left[elsewhere] == before[elsewhere]
     assert left[both] == (("lead", other, None, None) if other_role == "what" else (None, None, "lead", other))
-    assert ids_of(company, word) == sorted([elsewhere, *([both] if word == "lead" else [])])
+    assert ids_of(company, object_type) == sorted([elsewhere, *([both] if object_type == "lead" else [])])
     assert [note["id"] for note in notes_of(company, "lead", other)] == [str(both)]
 
 
@@ -165,8 +165,8 @@ def test_notes_that_lose_both_targets_at_once_are_deleted(company: Company) -> N
     assert [left.get(note) for note in notes] == [None] * 3 + [(None, None, "lead", lead) for lead in leads[3:]]
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(word: str, company: Company) -> None:
+@pytest.mark.parametrize("object_type", OBJECT_TYPES)
+def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(object_type: str, company: Company) -> None:
     """Creates and updates of notes and tasks race with deletes, many times."""
     (other,) = company.create({})
     author = user(company)
@@ -185,23 +185,25 @@ def test_no_note_and_no_task_dangles_after_concurrent_writes_and_deletes(word: s
             own.close()
 
     for _ in range(12):
-        targets = [create_target(company, word) for _ in range(3)]
+        targets = [create_target(company, object_type) for _ in range(3)]
         moved, kept = make_notes(company, *[about("who", "lead", other)] * 2)
         (task,) = company.make("createTasks", {"title": "t"})
         new = [
-            {"authorID": author, "note": "n", **about(role, word, target_id)} for target_id in targets for role in ROLES
+            {"authorID": author, "note": "n", **about(role, object_type, target_id)}
+            for target_id in targets
+            for role in ROLES
         ]
-        todo = [{"title": "t", **about(role, word, target_id)} for target_id in targets for role in ROLES]
-        move = [{"id": moved, **about("what", word, target_id)} for target_id in targets]
-        give = [{"id": task, **about("who", word, target_id)} for target_id in targets]
+        todo = [{"title": "t", **about(role, object_type, target_id)} for target_id in targets for role in ROLES]
+        move = [{"id": moved, **about("what", object_type, target_id)} for target_id in targets]
+        give = [{"id": task, **about("who", object_type, target_id)} for target_id in targets]
         work: list[Callable[[Company], list[int | None]]] = [
             lambda own, new=new: codes_of(own, "createNotes", new),
             lambda own, new=new: codes_of(own, "createNotes", new[::-1]),
             lambda own, todo=todo: codes_of(own, "createTasks", todo),
             lambda own, move=move: codes_of(own, "updateNotes", move),
             lambda own, give=give: codes_of(own, "updateTasks", give),
-            lambda own, targets=targets: codes_of(own, DELETES[word], targets),
-            lambda own, targets=targets: codes_of(own, DELETES[word], targets[::-1]),
+            lambda own, targets=targets: codes_of(own, DELETES[object_type], targets),
+            lambda own, targets=targets: codes_of(own, DELETES[object_type], targets[::-1]),
         ]
         start = threading.Barrier(len(work))
         threads = [threading.Thread(target=attack, args=(job, start)) for job in work]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from related_objects import DELETES, ROLES, WORDS, create_target, user
+from related_objects import DELETES, OBJECT_TYPES, ROLES, create_target, user
 from support import Company, new_company, sql
 
 NOTHING = {"code": 302, "message": "No table rows affected", "data": []}
@@ -115,21 +115,21 @@ def test_a_wrong_value_refuses_its_task_alone(name: str, value: Any, code: int, 
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("object_type", OBJECT_TYPES)
 def test_a_task_can_be_about_objects_of_the_company(
-    word: str, role: str, company: Company, given_company: Callable[..., Company]
+    object_type: str, role: str, company: Company, given_company: Callable[..., Company]
 ) -> None:
-    mine, theirs = create_target(company, word), create_target(given_company(), word)
+    mine, theirs = create_target(company, object_type), create_target(given_company(), object_type)
 
-    (made,) = make(company, {f"{role}ID": mine, f"{role}Type": word})
+    (made,) = make(company, {f"{role}ID": mine, f"{role}Type": object_type})
 
-    assert (task(company, made)[f"{role}ID"], task(company, made)[f"{role}Type"]) == (str(mine), word)
+    assert (task(company, made)[f"{role}ID"], task(company, made)[f"{role}Type"]) == (str(mine), object_type)
     for wrong in (theirs, 1):
         for method, values in (("createTasks", {"title": "x"}), ("updateTasks", {"id": made})):
-            refusal = company.refusal(method, {**values, f"{role}ID": wrong, f"{role}Type": word})
+            refusal = company.refusal(method, {**values, f"{role}ID": wrong, f"{role}Type": object_type})
             assert refusal
             assert (refusal["code"], names(refusal)) == (303, [f"{role}ID"])
-    other = "account" if word == "lead" else "lead"
+    other = "account" if object_type == "lead" else "lead"
     assert company.code("createTasks", {"title": "x", f"{role}ID": mine, f"{role}Type": other}) == 303
 
 
@@ -198,18 +198,18 @@ def test_a_deleted_task_is_gone_and_its_targets_stay(company: Company) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("word", WORDS)
-def test_a_task_stays_when_its_targets_are_deleted(word: str, role: str, company: Company) -> None:
-    gone = create_target(company, word)
+@pytest.mark.parametrize("object_type", OBJECT_TYPES)
+def test_a_task_stays_when_its_targets_are_deleted(object_type: str, role: str, company: Company) -> None:
+    gone = create_target(company, object_type)
     other = company.make("createAccounts", {"accountName": "Other"})[0]
     other_role = {"what": "who", "who": "what"}[role]
     alone, both = make(
         company,
-        {f"{role}ID": gone, f"{role}Type": word},
-        {f"{role}ID": gone, f"{role}Type": word, f"{other_role}ID": other, f"{other_role}Type": "account"},
+        {f"{role}ID": gone, f"{role}Type": object_type},
+        {f"{role}ID": gone, f"{role}Type": object_type, f"{other_role}ID": other, f"{other_role}Type": "account"},
     )
 
-    assert company.refusal(DELETES[word], gone) is None
+    assert company.refusal(DELETES[object_type], gone) is None
 
     assert ids(company) == [alone, both]
     for task_id in (alone, both):
