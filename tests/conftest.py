@@ -149,7 +149,7 @@ def plain_companies() -> dict[str, list[Company]]:
 
 @pytest.fixture
 def given_company(server: Server, plain_companies: dict[str, list[Company]]) -> Generator[Callable[..., Company]]:
-    """Makes companies on the shared server."""
+    """Creates companies on the shared server."""
     made: list[Company] = []
 
     def make(**settings: Any) -> Company:

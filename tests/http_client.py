@@ -95,7 +95,7 @@ class Client:
         raise http.client.RemoteDisconnected("the server closed the connection without an answer")
 
     def close(self) -> None:
-        """Close the connection; the next request opens another one."""
+        """Closes the connection. The next request opens another one."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

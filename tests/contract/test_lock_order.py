@@ -65,7 +65,7 @@ Steps = Mapping[Step, tuple[str, str]]
 
 
 def name(lock: Lock) -> str:
-    """The table, or of a table with a row for each noun, the row."""
+    """The table. For `shift`, which has a row for each noun, with the key of the row."""
     return f"{lock.table} ({lock.key})" if lock.table == "shift" else lock.table
 
 

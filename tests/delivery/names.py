@@ -13,7 +13,7 @@ A, CNAME, AAAA = 1, 5, 28
 class Names:
     """Answers UDP questions until the `with` block ends.
 
-    `answers` gives for each name the addresses of its first question, of its second, and so on; the last ones
+    `answers` has for each name the answers to its first question, to its second, and so on; the last ones
     stay. An address can be another name (CNAME). A name without an entry does not exist. A name with no
     answers at all is never answered.
     """

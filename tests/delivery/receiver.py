@@ -151,7 +151,7 @@ async def _slow(writer: Writer) -> bool:
 
 
 async def _drip(writer: Writer) -> None:
-    """A byte of the headers every tenth of a second, without end."""
+    """Sends a byte of the headers every tenth of a second, without end."""
     writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
     while True:
         writer.write(b"a")
@@ -168,7 +168,7 @@ async def _drip_body(writer: Writer) -> None:
 
 
 async def _continue(writer: Writer) -> None:
-    """Interim answers without end."""
+    """Sends interim answers without end."""
     while True:
         writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
         await writer.drain()
@@ -226,7 +226,7 @@ async def _bomb(writer: Writer) -> bool:
 
 
 async def _headers(writer: Writer) -> None:
-    """A hundred thousand headers."""
+    """Sends a hundred thousand headers."""
     writer.write(b"HTTP/1.1 200 OK\r\n")
     for number in range(100_000):
         writer.write(f"X-{number}: {number}\r\n".encode())
@@ -235,7 +235,7 @@ async def _headers(writer: Writer) -> None:
 
 
 async def _long_header(writer: Writer) -> None:
-    """A header of a hundred megabytes."""
+    """Sends a header of 100 MB."""
     writer.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
     for _ in range(100):
         writer.write(b"a" * 1_048_576)
@@ -244,7 +244,7 @@ async def _long_header(writer: Writer) -> None:
 
 
 async def _dirty(writer: Writer) -> bool:
-    """An answer with NUL, wrong UTF-8, half of a pair of surrogates, and control characters."""
+    """Sends an answer with NUL, wrong UTF-8, half of a pair of surrogates, and control characters."""
     body = b"a\0b\xff\xfe\xed\xa0\x80c\x1b[31m\r\n\xc3"
     writer.write(f"HTTP/1.1 500 \xff\xfe\r\nContent-Length: {len(body)}\r\n\r\n".encode("latin-1") + body)
     return True
@@ -255,7 +255,7 @@ async def _nonsense(writer: Writer) -> None:
 
 
 async def _two(writer: Writer) -> None:
-    """Two answers to one push: the second must not become the next push's."""
+    """Sends two answers to one push: the second must not become the next push's."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n")
     await asyncio.sleep(1)
 

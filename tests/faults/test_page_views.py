@@ -17,7 +17,7 @@ AWAY = '"database unavailable"'
 
 @pytest.fixture
 def public(remote: Server, postgres: Postgres) -> Generator[Public]:
-    """The public of the server's first company."""
+    """A visitor of the site of the server's first company."""
     with closing(Company(remote.url, remote.ready["accountID"], remote.ready["secretKey"])) as company:
         company.dsn = postgres.dsn()
         (row,) = sql(company.dsn, "select id from company where account_id = $1", company.account_id)

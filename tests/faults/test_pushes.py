@@ -127,7 +127,7 @@ def pushing(postgres: Postgres, data: Path) -> Server:
 
 
 def new_company_at(server: Server, dsn: str) -> Company:
-    """A fresh company on a server whose database is not its own."""
+    """A fresh company on a server with an outside database."""
     return new_company(cast("Server", SimpleNamespace(url=server.url, dsn=dsn)))
 
 

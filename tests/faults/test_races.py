@@ -20,7 +20,7 @@ NONE_CHANGED = (302, "No table rows affected")
 
 
 def another_client(company: Company) -> Company:
-    """The same company on a connection of its own."""
+    """A client of the same company with a connection of its own."""
     return Company(company.url, company.account_id, company.secret, id=company.id)
 
 

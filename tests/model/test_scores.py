@@ -1,4 +1,4 @@
-"""Scores without a database: rounding, hundredths in words, patterns, and how often scores sink."""
+"""Scores without a database: rounding, hundredths as text, patterns, and how often scores decay."""
 
 from datetime import timedelta
 

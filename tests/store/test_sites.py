@@ -21,7 +21,7 @@ def token_of(company: Company) -> str:
 
 
 def test_existing_companies_get_a_site_each(company: Company) -> None:
-    """The migrations one by one, in a schema of their own, with companies made in between."""
+    """Runs the migrations one by one in a schema of their own, and creates companies in between."""
 
     async def run() -> list[asyncpg.Record]:
         connection = await asyncpg.connect(company.dsn)

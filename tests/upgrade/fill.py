@@ -302,7 +302,7 @@ class Filling:
         eventually(lambda: self.company.lead(self.ids["full"])["leadScore"] == "43", seconds=30)
 
     def pushes(self, receiver: str) -> None:
-        """Subscriptions whose receivers take it, are broken, and are gone; one that is paused; rotated secrets."""
+        """Subscriptions with working, broken and deleted receivers, a paused subscription, and rotated secrets."""
         for name in ("200", "500", "410"):
             (made,) = self.write("createLeadSubscriptions", {"url": f"{receiver}/{name}/of"})
             self.ids[name], self.secrets[name] = made["id"], made["secret"]

@@ -70,7 +70,7 @@ async def early(send: Any) -> None:
 
 
 async def big(send: Any) -> None:
-    """5 MB."""
+    """Answers with 5 MB."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5242880")]})
     for left in range(79, -1, -1):
         await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": left > 0})
@@ -101,7 +101,7 @@ async def lifespan(receive: Any, send: Any) -> None:
 
 
 async def answer(send: Any, body: object) -> None:
-    """One JSON answer."""
+    """Sends an answer in JSON."""
     content = json.dumps(body).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -568,7 +568,7 @@ def test_server_full_of_busy_connections_closes_a_new_one() -> None:
 
 
 def test_few_file_descriptors() -> None:
-    """64 descriptors: the limit of connections shrinks, and 200 connections neither busy nor block the server."""
+    """64 descriptors: the limit of connections shrinks. 200 connections neither keep the server busy nor block it."""
     with running(descriptors=64, header_timeout=300) as server:
         assert server.counters()["cap"] == 24
         for _ in range(200):
