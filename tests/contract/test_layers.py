@@ -100,6 +100,13 @@ def test_every_import_follows_the_direction() -> None:
     assert against_the_direction(our_graph()) == []
 
 
+def test_no_room_lets_the_store_call_it_after_a_change() -> None:
+    """A write of the store wakes a ChangeSignal, for which other rooms wait."""
+    users = {room(f"springhead.{path.relative_to(SOURCE).with_suffix('').as_posix().replace('/', '.')}")
+             for path in SOURCE.rglob("*.py") if "on_change" in path.read_text()}  # fmt: skip
+    assert users == {"store"}
+
+
 def test_no_circle_of_imports() -> None:
     assert circle(our_graph()) == []
 

@@ -75,27 +75,20 @@ class Worker:
         self._capacities = (Capacity(POSTS, BYTES), Capacity(LATE_POSTS, LATE_BYTES))
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._subscribed: set[int] = set()
-        self._changed: set[int] = set()
+        # Most companies have no receiver: their writes must wake nothing. A subscription that was created in another
+        # process is found by the next scan.
+        self._signal = changes.ChangeSignal(database, only=self._subscribed)
+        self.woken, self._changed = self._signal.woken, self._signal.companies
         self._busy: set[int] = set()
-        self._change_counts: Counter[int] = Counter()
+        self._claims: Counter[int] = Counter()
         self._is_ready, self._is_home, self._closing = False, True, False
         self._next_scan = 0.0
-        self.woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        database.on_change.append(self._note_change)
 
     def wake(self, company_id: int) -> None:
         """Looks for due pushes of a company now: it has a new subscription, or a subscription changed."""
         self._subscribed.add(company_id)
-        self._note_change(company_id)
-
-    def _note_change(self, company_id: int) -> None:
-        # Most companies have no receiver: their writes must cost nothing here. A subscription that was created in
-        # another process is found by the next scan.
-        if company_id in self._subscribed:
-            self._change_counts[company_id] += 1
-            self._changed.add(company_id)
-            self.woken.set()
+        self._signal.note(company_id)
 
     async def turn(self) -> float:
         """Starts the due pushes of companies with new changes, and scans the others; returns the seconds to rest."""
@@ -160,6 +153,7 @@ class Worker:
         try:
             while company_id in self._changed:
                 self._changed.discard(company_id)
+                self._claims[company_id] += 1
                 async with self._connections, self._database.company(company_id) as tx, tx.atomic():
                     last = await changes.number(tx, company_id)
                     claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
@@ -182,15 +176,15 @@ class Worker:
         usable_until = time.monotonic() + pushes.LEASE / 4  # afterwards the order is read again, to renew the lease
         try:
             while True:
-                change_count = self._change_counts[company_id]
+                claims = self._claims[company_id]
                 async with self._capacities[claim.failures > 0].post():
                     more = await self._push(company_id, claim, order if time.monotonic() < usable_until else None)
                 if not more:
                     break
                 claim, order = Claim(claim.subscription_id, claim.lease, 0), None
-            # While this task had the lease, the claim for a new change skipped this subscription: claim again.
-            if self._change_counts[company_id] != change_count:
-                self._note_change(company_id)
+            # While this task had the lease, a claim for a new change skipped this subscription: claim again.
+            if self._claims[company_id] != claims:
+                self._signal.note(company_id)
         except (Unavailable, TryAgain) as cause:
             log.warning("push delayed", company=company_id, subscription=claim.subscription_id, error=str(cause))
         except Exception:

@@ -5,7 +5,7 @@ import time
 
 from springhead.store.database.pool import Database
 from springhead.store.feed import changes
-from springhead.store.feed.changes import POLL
+from springhead.store.feed.changes import POLL, ChangeSignal
 
 GATHER = 0.05
 """Seconds that a turn waits before it numbers changes, so that writes close together share one statement."""
@@ -15,15 +15,10 @@ class Numbering:
     """Numbers changes soon after they were committed, so that a reader has few changes to number itself."""
 
     def __init__(self, database: Database) -> None:
-        self.woken = asyncio.Event()
+        signal = ChangeSignal(database)
+        self.woken, self._changed = signal.woken, signal.companies
         self._database = database
-        self._changed: set[int] = set()
         self._next_scan = 0.0
-        database.on_change.append(self._note_change)
-
-    def _note_change(self, company_id: int) -> None:
-        self._changed.add(company_id)
-        self.woken.set()
 
     async def turn(self) -> float:
         """Numbers the changes of this process, and from time to time those of others; returns the seconds to rest."""

@@ -167,7 +167,11 @@ class Database:
         self._waiting = 0
         self.distributed = False
         self.on_change: list[Callable[[int], None]] = []
-        """Listeners, called with a company id when this process may have changed leads. They must return at once."""
+        """Listeners of the store, called with a company id when this process may have changed leads.
+
+        They return at once. Other rooms wait for a ChangeSignal instead (store/feed/changes.py): the store calls no
+        other room.
+        """
 
     async def open(self, dsn: str) -> None:
         """Connects. Raises asyncpg's error if the database cannot be reached or refuses the connection.

@@ -7,7 +7,7 @@ saw misses nothing. The changes of one lead are numbered in their order, because
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -178,6 +178,26 @@ class Watch(msgspec.Struct, frozen=True):
             async with asyncio.timeout(min(seconds, POLL)):
                 await self.changed.wait()
         return True
+
+
+class ChangeSignal:
+    """The companies whose leads this process may have changed, for a job that works on their changes.
+
+    The job waits for `woken`, and takes companies out of `companies`. With `only`, other companies are left out, and
+    their writes wake nothing.
+    """
+
+    def __init__(self, database: Database, *, only: Collection[int] | None = None) -> None:
+        self.woken = asyncio.Event()
+        self.companies: set[int] = set()
+        self._only = only
+        database.on_change.append(self.note)
+
+    def note(self, company_id: int) -> None:
+        """Notes that the company may have changes, and wakes the job."""
+        if self._only is None or company_id in self._only:
+            self.companies.add(company_id)
+            self.woken.set()
 
 
 class Feed:
