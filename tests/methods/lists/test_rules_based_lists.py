@@ -577,10 +577,10 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
 ) -> None:
     field = company.field("Field")
     known = company.create(*(some_lead(random.Random(number), field) for number in range(150)))
-    texts = [json.loads(json.dumps(condition).replace("FIELD", field)) for condition, _ in FILTERS]
-    lists = [new_list(company, filter=text) for text in texts]
+    sent_filters = [json.loads(json.dumps(condition).replace("FIELD", field)) for condition, _ in FILTERS]
+    lists = [new_list(company, filter=sent) for sent in sent_filters]
     lock = threading.Lock()
-    now = list(range(len(lists)))
+    filter_of_list = list(range(len(lists)))
 
     def work(own: Company, worker: int) -> None:
         dice = random.Random(worker)
@@ -596,10 +596,10 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
                     own.call("deleteLeads", objects=chosen[:3])
                 case 2 if worker < 3:
                     with lock:
-                        which, what = dice.randrange(len(lists)), dice.randrange(len(texts))
-                        answer = own.envelope("updateList", {"id": lists[which], "filter": texts[what]})
+                        changed, number = dice.randrange(len(lists)), dice.randrange(len(sent_filters))
+                        answer = own.envelope("updateList", {"id": lists[changed], "filter": sent_filters[number]})
                         assert answer["result"] or answer["error"]["code"] == 302, answer
-                        now[which] = what
+                        filter_of_list[changed] = number
                 case 3 if worker == 3:
                     own.call("createFields", objects=[{"relationship": "lead", "dataType": "string", "label": "x"}])
                 case _:
@@ -615,12 +615,12 @@ def test_random_writes_on_two_servers_end_as_a_full_evaluation(
     while page := company.call("getLeads", where={}, offset=len(leads)):
         leads += page
     assert len(leads) > 100
-    for list_id, which in zip(lists, now, strict=True):
-        matches = FILTERS[which][1]
+    for list_id, number in zip(lists, filter_of_list, strict=True):
+        matches = FILTERS[number][1]
         right = {
             int(lead["id"]) for lead in leads if matches({**lead, "FIELD": lead[field], "city": lead["city"] or ""})
         }
         on_list = members(company, list_id)
         assert len(on_list) == len(set(on_list))
-        assert set(on_list) == right, texts[which]
+        assert set(on_list) == right, sent_filters[number]
         assert counts(company, list_id) == true_counts(server, company, list_id) == (len(right), 0)

@@ -1,4 +1,4 @@
-"""Notes, rule by rule (docs/wire/notes-and-tasks.md#notes); more in test_notes_read.py and test_notes_gone.py."""
+"""Notes, rule by rule (docs/wire/notes-and-tasks.md#notes); more in the other files test_notes_*.py."""
 
 from collections.abc import Callable
 from typing import Any
