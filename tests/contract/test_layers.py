@@ -35,6 +35,7 @@ JOBLESS = {"utils", "util", "helpers", "helper", "common", "core", "service", "s
 """Names of rooms that have no job yet."""
 
 MOST_LINES = 400
+MOST_LINES_OF_A_FUNCTION = 60
 MOST_FILES = 15
 
 
@@ -114,6 +115,16 @@ def test_no_circle_of_imports() -> None:
 def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
     assert {str(path): lines for path, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    lengths = {
+        f"{path}:{node.lineno} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert {place: lines for place, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
 
 
 def test_no_folder_holds_more_than_can_be_seen_at_once() -> None:
