@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import Any
 
+import uvloop
+
 from springhead.settings import Settings
 from springhead.wire.http.server import serve
 
@@ -108,7 +110,21 @@ async def answer(send: Any, body: object) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
+def signal_before_loop() -> None:
+    """Lets SIGTERM arrive right before the event loop is made, with a handler of the caller that raises SystemExit."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    make = uvloop.new_event_loop
+
+    def interrupted() -> uvloop.Loop:
+        signal.raise_signal(signal.SIGTERM)
+        return make()
+
+    uvloop.new_event_loop = interrupted
+
+
 if __name__ == "__main__":
+    if "SIGNAL_BEFORE_LOOP" in os.environ:
+        signal_before_loop()
     given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     short = {"port": 0, "header_timeout": 1.0, "body_timeout": 1.0, "write_timeout": 1.0, "keep_alive": 1.5}
     settings = Settings(**{**short, "shutdown_timeout": 5.0, **given})

@@ -623,6 +623,13 @@ def test_signal_while_starting_ends_at_once() -> None:
     ends_soon(server, signal.SIGTERM)
 
 
+def test_signal_before_the_event_loop_ends_in_order() -> None:
+    """The handler of the caller may raise, and inside uvloop's C code an exception gets lost or breaks the loop."""
+    server = Server(env={"SIGNAL_BEFORE_LOOP": "1"})
+    assert server.end() == ["returned"]
+    assert server.process.returncode == 0
+
+
 def test_calls_beyond_the_shutdown_timeout_are_dropped() -> None:
     with running(shutdown_timeout=1) as server, half_answered(server):
         began = time.monotonic()

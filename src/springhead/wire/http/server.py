@@ -67,11 +67,18 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
         self._cancel_serve: Callable[[], object] = bool
 
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before the event loop starts: an exception of the caller's handler would end up inside the loop's C code.
+        with self._handle_signals():
+            super().run(sockets)
+
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is not None:
             self._cancel_serve = lambda: loop.call_soon_threadsafe(task.cancel)
+        if self.should_exit:  # a signal came before
+            return
         try:
             await super().serve(sockets)
         except asyncio.CancelledError:
@@ -92,6 +99,10 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
+        yield  # `run` handles them
+
+    @contextlib.contextmanager
+    def _handle_signals(self) -> Generator[None, None, None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
