@@ -18,9 +18,16 @@ RECORDS = """
     select (start_lsn - '0/0'::pg_lsn)::bigint as place, xid::text::bigint as transaction, resource_manager,
         record_type, coalesce(description, '') as description, coalesce(block_ref, '') as block_ref
     from pg_get_wal_records_info($1, $2)
-    where resource_manager in ('Heap', 'Transaction')
+    where resource_manager in ('Heap', 'Transaction', 'MultiXact')
     order by start_lsn
 """
+
+_MEMBER = re.compile(r"(\d+) \((\w+)\)")
+_MEMBER_MODES = {
+    "keysh": KEY_SHARE, "sh": SHARE, "fornokeyupd": NO_KEY_UPDATE, "nokeyupd": NO_KEY_UPDATE,
+    "forupd": UPDATE, "upd": UPDATE,
+}  # fmt: skip
+"""The modes of the members of a lock that several transactions have together, as the log names them."""
 
 _BLOCK = re.compile(r"blkref #(\d+): rel \d+/\d+/(\d+) fork main blk (\d+)")
 
@@ -83,6 +90,8 @@ class Reading:
         self._rows: dict[tuple[int, int, int], Row] = {}
         self._keys: dict[Row, int | str] = {}
         self._inserted_by: dict[Row, int] = {}
+        self._together: dict[tuple[int, int], str] = {}
+        """The mode of each member of a lock that several transactions have together."""
 
     def locks(self, records: Sequence[asyncpg.Record]) -> list[list[Lock]]:
         """The locks of each transaction with known statements, in their order."""
@@ -90,6 +99,8 @@ class Reading:
         taken: dict[int, list[_Taken]] = defaultdict(list)
         for record in records:
             self._see_rows(record["place"])
+            if record["record_type"] == "CREATE_ID":
+                self._together |= _members(record["description"])
             own: int = record["transaction"]
             transaction = parents.get(own, own)
             for lock in self._taken(record, transaction):
@@ -134,7 +145,10 @@ class Reading:
             case "DELETE":
                 row, mode = self._row(file, block, _number("off", description)), UPDATE
             case "LOCK":
-                row, mode = self._row(file, block, _number("off", description)), _mode(_flags("infobits", description))
+                row, flags = self._row(file, block, _number("off", description)), _flags("infobits", description)
+                mode = _mode(flags)
+                if "IS_MULTI" in flags:
+                    mode = self._together[_number("xmax", description), record["transaction"]]
             case _:
                 return
         if self._inserted_by.get(row) != transaction:
@@ -169,8 +183,14 @@ def _flags(name: str, text: str) -> str:
     return match[1]
 
 
+def _members(description: str) -> dict[tuple[int, int], str]:
+    """The modes of a lock that several transactions have together, by its number and the transaction."""
+    number, _, members = description.partition(" ")
+    return {(int(number), int(xid)): _MEMBER_MODES[mode] for xid, mode in _MEMBER.findall(members)}
+
+
 def _mode(flags: str) -> str:
-    """The mode of a lock. For a lock that several transactions share the log has no mode: it counts as strongest."""
+    """The mode of a lock that one transaction has."""
     if "KEYSHR_LOCK" in flags:
         return SHARE if "EXCL_LOCK" in flags else KEY_SHARE
     return UPDATE if "KEYS_UPDATED" in flags or "EXCL_LOCK" not in flags else NO_KEY_UPDATE

@@ -229,6 +229,26 @@ def test_opposite_orders_of_two_transactions_are_found(
     assert [line.partition(" ")[0] for line in unsorted(both)] == ["lead", "lead"]
 
 
+def test_a_lock_has_its_own_mode_if_another_transaction_locks_the_row_too(
+    recorder: Recorder, transactions: list[list[Lock]], company: Company
+) -> None:
+    inside = recorder.inside(company)
+    inside.create({})
+
+    async def lock_twice(context: Context) -> None:
+        async with context.tx() as first, first.atomic(), context.tx() as second, second.atomic():
+            await first.rows("select id from lead where company_id = $1 order by id for share", context.company.id)
+            await second.rows("select id from lead where company_id = $1 order by id for key share", context.company.id)
+
+    recorder.run(company, lock_twice)
+
+    assert transactions
+    assert [[(lock.table, lock.mode) for lock in locks] for locks in recorder.transactions()[-2:]] == [
+        [("lead", SHARE)],
+        [("lead", KEY_SHARE)],
+    ]
+
+
 def test_shared_locks_and_repeated_locks_of_a_row_make_no_circle() -> None:
     def locks(*several: tuple[str, str]) -> list[Lock]:
         return [Lock(table, (len(table),), None, mode, False, 0, "") for table, mode in several]
