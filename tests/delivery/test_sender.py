@@ -208,12 +208,21 @@ def test_a_push_that_the_receiver_does_not_read_frees_its_memory(receiver: Recei
     assert post_unread(receiver, "/deaf").error == "no answer within 1 seconds"
 
 
-@pytest.mark.parametrize("behaviour", ["early", "early-and-gone"])
 @pytest.mark.usefixtures("impatient")
-def test_an_answer_before_the_end_of_the_push_counts(behaviour: str, receiver: Receiver) -> None:
-    answer = post_unread(receiver, f"/{behaviour}")
+def test_an_answer_before_the_end_of_the_push_counts(receiver: Receiver) -> None:
+    answer = post_unread(receiver, "/early")
 
     assert (answer.status, answer.body) == (413, "no")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_before_the_end_of_the_push_counts_if_it_is_read_before_the_connection_is_reset(
+    receiver: Receiver,
+) -> None:
+    """A receiver that closes with unread bytes resets the connection, which can come first on a busy machine."""
+    answers = (post_unread(receiver, "/early-and-gone") for _ in range(10))
+
+    assert any((answer.status, answer.body) == (413, "no") for answer in answers)
 
 
 def test_extra_bytes_after_an_answer_are_not_the_answer_to_the_next_push(receiver: Receiver) -> None:
