@@ -7,6 +7,7 @@ most of a start's time; here each pytest worker pays for it once.
 import atexit
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -135,8 +136,14 @@ def _serve(line: socket.socket) -> dict[str, Any]:
 
 
 def _keep(line: int, out: int, err: int) -> dict[str, Any]:
-    """Forks the command and tells the worker its process id and its exit code. Returns only in the fork."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    """Forks the command and tells the worker its process id and its exit code. Returns only in the fork.
+
+    Ends the command if the worker has ended, so that no server outlives a test run that was killed.
+    """
+    ended, wakeup = socket.socketpair()
+    wakeup.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the end of the command wakes `select`
+    signal.set_wakeup_fd(wakeup.fileno())
     with socket.socket(fileno=line) as worker:
         with worker.makefile("rb") as lines:
             request: dict[str, Any] = json.loads(lines.readline())
@@ -145,9 +152,15 @@ def _keep(line: int, out: int, err: int) -> dict[str, Any]:
             os.close(err)
             with suppress(OSError):  # the worker has ended
                 worker.sendall(NUMBER.pack(command))
+                if worker in select.select([worker, ended], [], [])[0]:
+                    os.kill(command, signal.SIGTERM)
                 _, status = os.waitpid(command, 0)
                 worker.sendall(NUMBER.pack(os.waitstatus_to_exitcode(status)))
             os._exit(0)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    ended.close()
+    wakeup.close()
     os.setsid()
     os.dup2(out, 1)
     os.dup2(err, 2)
