@@ -322,3 +322,19 @@ def test_links_begin_with_the_public_url_of_the_server(tmp_path: Any) -> None:
     finally:
         company.close()
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("url", ["https://shop.example/", "HTTPS://Kiosk.example/KISS?isk=ISK", "http://i.s.k/i/s/k"])
+def test_a_click_on_any_ascii_address_redirects(public: Public, url: str) -> None:
+    (lead,) = public.company.create({"firstName": "Ann"})
+    (row,) = public.company.call("getTrackedLinks", leadID=lead, urls=[url])
+    answer = public.ask(row["links"][url])
+
+    assert (answer.status, answer.headers["location"]) == (302, url)
+
+
+@pytest.mark.parametrize("character", "\u0130\u0131\u017f\u212a")
+def test_a_character_that_is_folded_into_a_letter_is_refused(public: Public, character: str) -> None:
+    (lead,) = public.company.create({"firstName": "Ann"})
+    for url in (f"https://a.com/{character}", f"https://{character}.com/", f"http{character}://a.com/"):
+        assert public.company.error("getTrackedLinks", leadID=lead, urls=[url])["code"] == 205

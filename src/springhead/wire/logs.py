@@ -20,7 +20,7 @@ TRACEBACK_LINES = 200
 """The most lines of a traceback; the last lines stay."""
 
 _SECRET_NAME = re.compile(
-    r"(?i)(?:.*_)?(?:secret|secret_?key|(?:proxy_)?authorization|password|passwd|token|api_?key|cookie|set_cookie)"
+    r"(?ai)(?:.*_)?(?:secret|secret_?key|(?:proxy_)?authorization|password|passwd|token|api_?key|cookie|set_cookie)"
 )
 _SECRET = re.compile(
     r"5EAD[0-9A-F]{48}"  # our own secretKeys (model/companies/companies.py)
@@ -28,7 +28,7 @@ _SECRET = re.compile(
     r"|(?<=secretkey=)[^&\s\"']+"  # in a query string
     r"|(?<=bearer )[^\s\"',]+"
     r"|(?<=://)[^\s/?#@:]*:\S*(?=@)",  # the password in the address of a database
-    re.IGNORECASE,
+    re.ASCII | re.IGNORECASE,
 )
 # Control characters (terminals obey them, CR and LF forge lines), line separators, direction marks, surrogates.
 _HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

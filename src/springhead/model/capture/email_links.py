@@ -15,7 +15,7 @@ OPENED, CLICKED, VISITED = "emailOpened", "emailClick", "emailVisit"
 
 LINK_LENGTH = 2_000
 
-_LINK = re.compile(r"(?i)https?://(?:[^\x00-\x20\x7f-\U0010ffff/?#@\\\"'<>]+|\[[0-9a-f:.]+\])(?:[/?#][!-~]*)?")
+_LINK = re.compile(r"(?ai)https?://(?:[^\x00-\x20\x7f-\U0010ffff/?#@\\\"'<>]+|\[[0-9a-f:.]+\])(?:[/?#][!-~]*)?")
 
 
 class SignedLink(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,12 +140,12 @@ def _problem(name: str, message: str) -> Problem:
     return FORM.by_name[name].problem(message)
 
 
-_AUTHORITY = re.compile(r"(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?", re.IGNORECASE)
+_AUTHORITY = re.compile(r"(?ai)(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 
 
 def is_web_address(address: str) -> bool:
     """Whether every browser opens a web page for this address: http or https, a host, and no unusual characters."""
-    if not re.fullmatch(r"https?://[!-~]+", address, re.IGNORECASE) or set(address) & set('\\"<>^`{|}'):
+    if not re.fullmatch(r"(?ai)https?://[!-~]+", address) or set(address) & set('\\"<>^`{|}'):
         return False
     try:
         parts = urlsplit(address)

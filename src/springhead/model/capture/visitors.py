@@ -23,7 +23,7 @@ URL_LENGTH, TITLE_LENGTH = 2_000, 300
 PAGE, IMPORTANT_PAGE = "pageVisit", "importantPageVisit"
 
 _TRACKING_ID = re.compile(rf"[!-~]{{{TRACKING_SHORTEST},{TRACKING_LONGEST}}}")
-_URL = re.compile(r"(?i)https?://(?:[^\s/?#@\\\"'<>]+|\[[0-9a-f:.]+\])(?:[/?#].*)?", re.DOTALL)
+_URL = re.compile(r"(?ai:https?)://(?:[^\s/?#@\\\"'<>]+|\[[0-9A-Fa-f:.]+\])(?:[/?#].*)?", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\0-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]+")
 
 

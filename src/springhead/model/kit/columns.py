@@ -99,7 +99,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         is_valid = {
             "date": lambda: not value or (len(value) == 10 and times.parse(value) is not None),
             "datetime": lambda: not value or (len(value) == 19 and times.parse(value) is not None),
-            "url": lambda: re.fullmatch(_URL, value, re.IGNORECASE) is not None,
+            "url": lambda: re.fullmatch(_URL, value) is not None,
             "boolean": lambda: value in {"", "0", "1"},
             "bit": lambda: value in {"", "0", "1"},
             "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
@@ -114,7 +114,7 @@ def _joined(items: list[object]) -> str | None:
     return ",".join(str(item) for item in items) if {type(item) for item in items} <= {str, int} else None
 
 
-_URL = r"(?:(?:https?|ftp)://)?[^\s:/?#@]+(?::[0-9]{1,5})?(?:[/?#]\S*)?|"
+_URL = r"(?:(?ai:https?|ftp)://)?[^\s:/?#@]+(?::[0-9]{1,5})?(?:[/?#]\S*)?|"
 
 
 def text(length: int, *, type: str = "varchar") -> Kind:
