@@ -1,13 +1,18 @@
-"""Calls are fast for a company without current statistics: one that is new, or has grown since the last ANALYZE."""
+"""Calls read no more rows of a large company than of a small one.
+
+Also without current statistics: of a company that is new, or has grown since the last ANALYZE.
+"""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
+from examples import Made, with_ids
+from plans import Planner
 from stopwatch import within
-from support import Company, new_email, sql
+from support import Company, Server, new_companies, new_email, sql
 
 LEADS = 20_000
 FILL = """
@@ -61,3 +66,70 @@ def test_bulk_calls_for_a_company_that_has_just_grown_are_quick(grown: tuple[Com
         with within(2.5):  # row by row it took more than ten seconds
             answer = company.envelope(method, params)
         assert len(next(iter(answer["result"].values()))) == 500
+
+
+PEOPLE = 3_000
+ROWS_MOST = 600
+"""The most rows of a table that a call of CALLS may read; the company has five times as many leads."""
+
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "the timeline of a lead": ("getLeadTimeline", {"where": {"whoID": "{lead}"}}),
+    "the newer timeline of a lead": (
+        "getLeadTimeline",
+        {"where": {"whoID": "{lead}", "createTimestamp": "2020-01-01 00:00:00"}},
+    ),
+    "the events of a lead": ("getEvents", {"where": {"leadID": "{lead}"}}),
+    "the events of a lead by source": (
+        "getEventsByType",
+        {"leadID": "{lead}", "eventSource": "leadCreation,leadUpdate"},
+    ),
+    "the new events of a rare source": (
+        "getEventsByType",
+        {"createTimestamp": "2020-01-01 00:00:00", "eventSource": "leadMerge,formSubmit"},
+    ),
+    "the events of a merged id": ("getEvents", {"where": {"leadID": "{merged}"}}),
+}
+"""Calls by what they return; `{lead}` and the like are replaced by ids."""
+
+
+class Crowd:
+    """A company that was filled by calls, and the ids in it by name."""
+
+    def __init__(self, company: Company) -> None:
+        self.company = company
+        leads = [lead for _ in range(PEOPLE // 500) for lead in company.create(*[{"title": "A"}] * 500)]
+        for start in range(0, PEOPLE, 500):
+            company.call("updateLeads", objects=[{"id": lead, "title": "B"} for lead in leads[start : start + 500]])
+        company.make("mergeLeads", {"id": leads[1], "mergeIDs": [leads[2]]})
+        self.ids: Made = {"{lead}": leads[PEOPLE // 2], "{merged}": leads[2]}
+
+    def with_ids(self, params: Any) -> Any:
+        """The parameters with the ids of this company."""
+        return with_ids(params, self.ids)
+
+
+@pytest.fixture(scope="module")
+def crowd(server: Server) -> Generator[Crowd]:
+    (company,) = new_companies(server, 1)
+    yield Crowd(company)
+    company.close()
+
+
+@pytest.fixture(scope="module")
+def planner(server: Server) -> Generator[Planner]:
+    planner = Planner(server)
+    yield planner
+    planner.close()
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("analyzed", [False, True], ids=["grown since the last analyze", "analyzed"])
+def test_a_call_about_few_rows_reads_few_rows(planner: Planner, crowd: Crowd, call: str, analyzed: bool) -> None:
+    if analyzed:
+        sql(crowd.company.dsn, "analyze")
+    method, params = CALLS[call]
+
+    readings = planner.call(crowd.company, method, crowd.with_ids(params))
+
+    assert readings
+    assert [str(reading) for reading in readings if reading.rows > ROWS_MOST] == []

@@ -11,8 +11,17 @@ from springhead.store.database.sql import statement
 
 Rows = list[dict[str, Json]]
 
-_OF_LEAD = "l.lead_id = coalesce((select m.lead_id from merged_lead m where m.company_id = $1 and m.id = {0}), {0})"
-"""A condition on an event `l`: it belongs to the lead or, if the id was merged, to the survivor."""
+
+def _scope(parameter: str, lead_id: int | None) -> str:
+    """Returns the condition on an event `l` that it belongs to a lead, or to any lead if `lead_id` is None.
+
+    If the id was merged, the lead is its survivor. `coalesce` is inside the sub-select: under row-level security,
+    PostgreSQL uses no index for a comparison with `coalesce`.
+    """
+    if lead_id is None:
+        return f"{parameter}::bigint is null"
+    survivor = f"select m.lead_id from merged_lead m where m.company_id = $1 and m.id = {parameter}"
+    return f"l.lead_id = (select coalesce(({survivor}), {parameter}))"
 
 
 async def find(
@@ -33,7 +42,7 @@ async def find(
 
     Uses an index for the events of a lead, so the number of the company's events does not matter.
     """
-    scope = _OF_LEAD.format("$3") if lead_id is not None else "$3::bigint is null"
+    scope = _scope("$3", lead_id)
     rows = await tx.rows(
         statement(
             f"""
@@ -71,7 +80,13 @@ async def by_source(
     after: datetime | None,
     limit: int,
 ) -> Mapping[str, Rows]:
-    """The first `limit` events of each source, in the order of their times."""
+    """The first `limit` events of each source, in the order of their times.
+
+    For a lead, the cost grows with the number of events of the lead.
+    """
+    scope = _scope("$4", lead_id)
+    # `is true` keeps PostgreSQL from reading all events of a source by an index, to find the few of a lead.
+    of_source = "l.event_source = q.source" if lead_id is None else "(l.event_source = q.source) is true"
     rows = await tx.rows(
         statement(
             f"""
@@ -79,8 +94,8 @@ async def by_source(
             from unnest($3::text[]) with ordinality as q (source, position)
             cross join lateral (
                 select {sql.select_list(noun.columns)} from event l
-                where l.company_id = $1 and $2::text is not null and l.event_source = q.source
-                    and {_OF_LEAD.format("$4") if lead_id is not None else "$4::bigint is null"}
+                where l.company_id = $1 and $2::text is not null and {of_source}
+                    and {scope}
                     and {"l.create_timestamp > $5" if after else "$5::timestamptz is null"}
                 order by l.create_timestamp, l.id
                 limit $6
