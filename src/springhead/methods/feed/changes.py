@@ -1,7 +1,7 @@
 """getLeadChanges: the change feed. Our addition."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
 from springhead.methods import reads
@@ -111,7 +111,8 @@ async def get_lead_changes(
         if page.changes or page.upto < page.last or not await watch.wait(end - time.monotonic()):
             break
     current = await _leads(context, page.changes if leads else [], fields)
-    rows = [_row(context, change, current, fields, leads=bool(leads)) for change in page.changes]
+    shown = None if fields is None else frozenset(fields)
+    rows = [_row(context, change, current, shown, leads=bool(leads)) for change in page.changes]
     return ReadResult(rows, extra={"cursor": str(page.upto), "more": page.upto < page.last})
 
 
@@ -153,14 +154,16 @@ def _row(
     context: Context,
     change: Change,
     current: Mapping[str, Mapping[str, Json]],
-    names: Sequence[str] | None,
+    names: Collection[str] | None,
     *,
     leads: bool,
 ) -> Mapping[str, Json]:
     row = change.row(context.zone, lambda name: names is None or name in names)
-    lead = current.get(str(change.lead_id), {})
-    shown = {name: value for name, value in lead.items() if names is None or name in names}
-    return {**row, "lead": shown or None} if leads else row
+    if not leads:
+        return row
+    lead = current.get(str(change.lead_id))
+    shown = lead and {name: value for name, value in lead.items() if names is None or name in names}
+    return {**row, "lead": shown}
 
 
 def _cursor_problem(message: str) -> Problem:

@@ -18,7 +18,7 @@ def statement(*parts: str) -> Statement:
 
 
 def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
+    """A declared name as an SQL identifier. PostgreSQL cuts identifiers to 63 bytes."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -55,12 +55,12 @@ def expression(column: Column, *, table: str = "l") -> str:
             return f"({value})::text"
 
 
-def select_list(columns: Iterable[Column], custom: Iterable[Column] = ()) -> str:
-    """Returns the select list of a row as the API shows it: standard columns, then custom fields ("" if unset)."""
-    return ",\n    ".join(
-        [f"{expression(column)} as {quoted(column.name)}" for column in columns]
-        + [f"coalesce(l.custom->>{literal(column.name)}, '') as {quoted(column.name)}" for column in custom]
-    )
+def select_list(columns: Iterable[Column]) -> str:
+    """Returns the select list of declared columns as the API shows them.
+
+    Custom fields are read with `store/nouns/custom_values.py`, because their names must not become identifiers.
+    """
+    return ",\n    ".join(f"{expression(column)} as {quoted(column.name)}" for column in columns)
 
 
 def shown(noun: Noun, names: Sequence[str] | None, *, leaving_out: Iterable[str] = ()) -> list[Column]:

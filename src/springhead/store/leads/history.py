@@ -76,7 +76,7 @@ _STORED = ", ".join(
     ]
 )
 _AS_OF = f"""(
-    select p.company_id, p.id, {_STORED}, p.custom || u.old as custom,
+    select p.company_id, p.id, {_STORED}, jsonb_strip_nulls(p.custom || u.old) as custom,
         case when c.id is null then p.update_timestamp else greatest(p.create_timestamp, (
             select max(e.create_timestamp) from event e
             where e.company_id = $1 and e.lead_id = p.id and e.event_source = any($6::text[]) and e.id < c.id
@@ -132,4 +132,4 @@ async def leads_as_of(
         list(CREATION_SOURCES),
         list(REMOVAL_SOURCES),
     )
-    return [dict(row) for row in rows]
+    return select.rows(rows)

@@ -55,4 +55,4 @@ async def related(
         """
     )
     rows = await tx.rows(query, company_id, zone, version, limit, key, domain)
-    return [dict(row) for row in rows]
+    return select.rows(rows)

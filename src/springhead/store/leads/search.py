@@ -81,7 +81,7 @@ class Search:
             f" where {select.guard} and {where} and {begin} order by {order} limit $4"
         )
         records = await self._rows(query, self._company_id, self._zone, self._version, limit, *parameters)
-        rows = [dict(record) for record in records]
+        rows = select.rows(records)
         return rows, [tuple(row.pop(f"#{number}") for number in range(len(keys))) for row in rows]
 
     async def _best(self, *, typos: bool, start: RankPosition | None, limit: int) -> tuple[Rows, list[RankPosition]]:
@@ -110,7 +110,7 @@ class Search:
             f'select {select.list}, l.id as "#" from lead l where {select.guard} and l.id = any($4::bigint[])'
         )
         records = await self._rows(query, self._company_id, self._zone, self._version, ids)
-        rows = {record["#"]: {name: value for name, value in record.items() if name != "#"} for record in records}
+        rows = {row.pop("#"): row for row in select.rows(records)}
         existing = [position for position in positions[:limit] if position.id in rows]
         return [rows[position.id] for position in existing], existing
 

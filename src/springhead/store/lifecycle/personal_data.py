@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 
 from springhead.model.kit.columns import WRITTEN_NOUNS, Column, Noun, snake_case
-from springhead.model.kit.errors import Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import personal_data as nouns
 from springhead.model.leads.duplicates import LEAD_KEY
@@ -24,7 +23,7 @@ from springhead.model.sales.opportunities import OPPORTUNITY, OPPORTUNITY_LEAD
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
-from springhead.store.nouns.reads import Rows
+from springhead.store.nouns.custom_values import CustomValues, Rows
 from springhead.store.nouns.table import expire_page_starts
 
 AT_ONCE = 5_000
@@ -332,7 +331,7 @@ async def read_page(
 
     Reads at most `data.page_size` rows.
     """
-    custom = fields.columns.get(data.custom, ())
+    custom = CustomValues(column.name for column in fields.columns.get(data.custom, ()))
     key = ", ".join(data.key)
     numbers = range(len(data.key))
     key_columns = ", ".join(f'{name} as "#{number}"' for number, name in enumerate(data.key))
@@ -342,7 +341,7 @@ async def read_page(
     records = await tx.rows(
         statement(
             f"""
-            select {sql.select_list(data.columns, custom)}, {key_columns}
+            select {custom.add_to(sql.select_list(data.columns))}, {key_columns}
             from {source}
             where l.company_id = $1 and $2::text is not null and {condition}
                 and {f"({key}) > ({', '.join(f'${5 + number}' for number in numbers)})" if after else "true"}
@@ -356,6 +355,6 @@ async def read_page(
         data.page_size,
         *(after or ()),
     )
-    rows: list[dict[str, Json]] = [dict(record) for record in records]
+    rows = custom.rows(records)
     keys = [tuple(row.pop(f"#{number}") for number in numbers) for row in rows]
     return rows, keys[-1] if len(rows) == data.page_size else None

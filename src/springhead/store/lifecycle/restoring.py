@@ -334,4 +334,4 @@ async def find(
         """
     )
     rows = await tx.rows(query, company_id, zone, version, limit, offset, ids, keys)
-    return [dict(row) for row in rows]
+    return select.rows(rows)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from springhead.model.kit.errors import Json
 from springhead.model.leads.events import LIST_JOINED, LIST_LEFT, NAME_LENGTH
 from springhead.model.leads.leads import LEAD
 from springhead.model.lists import LIST_MEMBER
@@ -294,7 +293,7 @@ async def find_by_flag(
         limit $5 offset $6
         """
     )
-    return [dict(row) for row in await tx.rows(query, company_id, zone, version, list_id, limit, offset)]
+    return select.rows(await tx.rows(query, company_id, zone, version, list_id, limit, offset))
 
 
 async def find_by_lead(
@@ -322,4 +321,4 @@ async def find_by_lead(
         order by l.lead_id, l.list_id
         """
     )
-    return [dict[str, Json](row) for row in await tx.rows(query, company_id, zone, version, leads)]
+    return select.rows(await tx.rows(query, company_id, zone, version, leads))

@@ -1,8 +1,8 @@
 """Reads of any noun: objects by filters, a page at any offset, or the objects of a range of time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import asyncpg
 
@@ -12,12 +12,11 @@ from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.nouns import paging
+from springhead.store.nouns.custom_values import CustomValues, Rows
 from springhead.store.nouns.paging import PageStarts
 from springhead.store.nouns.where import WhereClause
 
 _STAMP = {"create": "create_timestamp", "update": "update_timestamp"}
-
-Rows = list[dict[str, Json]]
 
 
 class Select:
@@ -40,13 +39,15 @@ class Select:
         wanted = set(names) if names is not None else None
         self.noun = noun
         self.source = source or f"{noun.table} l"
-        self.list = sql.select_list(
-            sql.shown(noun, names, leaving_out=leaving_out),
-            [column for column in custom if wanted is None or column.name in wanted],
-        )
+        self.custom = CustomValues(column.name for column in custom if wanted is None or column.name in wanted)
+        self.list = self.custom.add_to(sql.select_list(sql.shown(noun, names, leaving_out=leaving_out)))
         self.scope = "l.company_id = $1 and $2::text is not null and $3::bigint is not null"
         self.guard = f"{self.scope} and $3 = (select field_version from company where id = $1)"
         self.active = f"l.{noun.by_name[noun.active_flag].sql}" if noun.active_flag else "true"
+
+    def rows(self, records: Iterable[asyncpg.Record]) -> list[dict[str, Any]]:
+        """The records as the API shows them. Columns that a statement adds after `list` come last."""
+        return self.custom.rows(records)
 
 
 async def find(
@@ -71,7 +72,7 @@ async def find(
         f" order by {where.order} limit $4 offset $5"
     )
     rows = await tx.rows(query, company_id, zone, version, limit, offset, *where.parameters)
-    return [dict(row) for row in rows]
+    return select.rows(rows)
 
 
 async def page(
@@ -109,7 +110,7 @@ async def page(
             page_starts.forget(listing, offset)
     if not records:
         records = await read(_AT_OFFSET if offset else _FIRST, offset, None)
-    rows = [dict(record) for record in records]
+    rows = select.rows(records)
     ids = [(row.pop("#id"), row.pop("#generation")) for row in rows]
     _remember(page_starts, listing, offset, ids[:limit])
     return rows
@@ -189,7 +190,7 @@ async def in_range(
     )
     records = await tx.rows(query, company_id, zone, version, *between, limit, offset, *(after or ()))
     last = (records[-1]["#stamp"], records[-1]["#id"]) if records else None
-    rows = [dict(record) for record in records]
+    rows = select.rows(records)
     for row in rows:
         del row["#stamp"], row["#id"]
     return rows, last

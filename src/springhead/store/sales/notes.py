@@ -48,7 +48,7 @@ async def find_about(
         """
     )
     rows = await tx.rows(query, company_id, zone, version, limit, offset, ids)
-    return [dict(row) for row in rows]
+    return select.rows(rows)
 
 
 def _ids(table: str, word: str, *, ids: str) -> str:
