@@ -1,11 +1,14 @@
 """The queue of page views for the database is bounded, and no accepted view is lost."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 
+import pytest
+
 from capture.public import Public
-from springhead.capture.intake import BATCH, CHARACTERS_MAX, VIEWS_MAX, Intake, PageView
+from springhead.capture.intake import BATCH, BYTES_MAX, VIEWS_MAX, Intake, PageView
 from springhead.model.capture.sites import Site
 from springhead.store.capture import sites, visitors
 from springhead.store.capture.visitors import View
@@ -51,16 +54,22 @@ def test_a_burst_beyond_the_capacity_is_refused_and_no_accepted_view_is_lost(pub
     assert public.rows("select count(*) from page_view where company_id = $1")[0]["count"] == taken
 
 
-def test_the_capacity_in_characters_is_bounded(public: Public, given_company: Callable[..., Company]) -> None:
-    long = "https://example.com/" + "x" * 1_980
+@pytest.mark.parametrize("character", ["x", "\u00e9", "\u4e16", "\U0001f600"])
+def test_the_capacity_in_bytes_is_bounded(
+    public: Public, given_company: Callable[..., Company], character: str
+) -> None:
+    """A character takes one to four bytes of memory."""
+    long = "https://example.com/" + character * 1_980
 
-    async def fill(database: Database) -> int:
+    async def fill(database: Database) -> tuple[int, int]:
         ours, theirs = [await site_of(database, company) for company in (public.company, given_company())]
         intake = Intake(database)
-        return sum(intake.put(seen(site, number, url=long)) for number in range(25_000) for site in (ours, theirs))
+        taken = sum(intake.put(seen(site, number, url=long)) for number in range(25_000) for site in (ours, theirs))
+        return taken, seen(ours, 0, url=long).size
 
-    taken = with_database(public.company.dsn, fill)
-    assert taken == -(-CHARACTERS_MAX // (100 + len("visitor-0000000000") + len(long)))
+    taken, size = with_database(public.company.dsn, fill)
+    assert size > sys.getsizeof(long)
+    assert taken == -(-BYTES_MAX // size)
 
 
 def test_views_of_several_companies_are_written_to_each(public: Public, given_company: Callable[..., Company]) -> None:

@@ -154,6 +154,16 @@ def test_a_trusted_proxy_gives_the_address_of_the_visitor(tmp_path: Path) -> Non
         assert statuses.keys() <= {204, 429}
         assert min(BURST - 1, 700) <= statuses[204] <= allowed
         assert public.report("other", headers={"X-Forwarded-For": "203.0.113.78"}) == 204
+
+        # Bots are counted too, before the check for bots, and the /64 network of an IPv6 address counts as one.
+        begun = time.monotonic()
+        statuses = Counter(
+            public.report(headers={"X-Forwarded-For": f"2001:db8:9:9::{n:x}", "User-Agent": f"curl/{n}"})
+            for n in range(700)
+        )
+        assert statuses.keys() <= {204, 429}
+        assert statuses[204] <= BURST + PER_SECOND * (time.monotonic() - begun) + 1
+        assert public.report("other", headers={"X-Forwarded-For": "2001:db8:9:a::1"}) == 204
     finally:
         public.close()
         company.close()

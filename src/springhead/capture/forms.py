@@ -32,6 +32,7 @@ from springhead.store.capture import forms, sites
 from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.pool import TryAgain
 from springhead.wire.http.messages import SAFE_HEADERS
+from springhead.wire.http.peers import client_network
 
 log = structlog.get_logger()
 
@@ -301,5 +302,5 @@ def _thanks_answer(form: Form, *, by_script: bool) -> Response:
 
 
 def _address(request: Request) -> str:
-    """Returns the IP address that rate limits count: the client's, also behind a trusted proxy."""
-    return request.client.host if request.client else "-"
+    """Returns the address or network that rate limits count: the client's, also behind a trusted proxy."""
+    return client_network(request.client.host) if request.client else "-"

@@ -5,6 +5,7 @@ is killed loses the views of the last moments (docs/capture.md says how many).
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,8 +31,8 @@ BATCH = 2_000
 VIEWS_MAX = 50_000
 """The most buffered views, at most half of them of one company: 10 seconds of 5,000 views per second."""
 
-CHARACTERS_MAX = 64 * 1024 * 1024
-"""The most characters of all buffered views."""
+BYTES_MAX = 64 * 1024 * 1024
+"""The most bytes of memory of all buffered views."""
 
 WRITERS = 4
 """The most companies whose views are written at the same time."""
@@ -59,8 +60,9 @@ class PageView(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> int:
-        """The approximate number of characters."""
-        return 100 + len(self.tracking_id) + len(self.url) + len(self.title) + len(self.referrer)
+        """The bytes of memory: a character takes up to four."""
+        texts = (self.tracking_id, self.url, self.title, self.referrer, self.address)
+        return sys.getsizeof(self) + sum(map(sys.getsizeof, texts))
 
 
 class Intake:
@@ -70,7 +72,7 @@ class Intake:
         self._database = database
         self._waiting: dict[int, list[PageView]] = {}
         self._views = 0
-        self._characters = 0
+        self._bytes = 0
         self._forget_at: dict[int, float] = {}
         self.woken = asyncio.Event()
         self._closing = False
@@ -83,12 +85,12 @@ class Intake:
     def put(self, view: PageView) -> bool:
         """Buffers a view. Returns False if the buffer is full, or if the server is stopping."""
         views = self._waiting.setdefault(view.site.company.id, [])
-        full = self._views >= VIEWS_MAX or self._characters >= CHARACTERS_MAX or len(views) >= VIEWS_MAX // 2
+        full = self._views >= VIEWS_MAX or self._bytes >= BYTES_MAX or len(views) >= VIEWS_MAX // 2
         if full or self._closing:
             return False
         views.append(view)
         self._views += 1
-        self._characters += view.size
+        self._bytes += view.size
         if len(views) == BATCH:
             self.woken.set()
         return True
@@ -151,7 +153,7 @@ class Intake:
             del waiting[: len(batch)]
             remaining -= len(batch)
             self._views -= len(batch)
-            self._characters -= sum(view.size for view in batch)
+            self._bytes -= sum(view.size for view in batch)
         if not waiting:
             del self._waiting[company_id]
         await self._forget(company_id)

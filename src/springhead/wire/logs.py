@@ -16,6 +16,9 @@ MASK = "***"
 LONGEST = 4_000
 """The most characters of a value. Longer values are cut, so that no client can make the log large."""
 
+LONGEST_NAME = 100
+"""The most characters of a name that is remembered as a secret's or not."""
+
 TRACEBACK_LINES = 200
 """The most lines of a traceback; the last lines stay."""
 
@@ -74,8 +77,13 @@ def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 @lru_cache(maxsize=1_000)
-def _names_a_secret(name: str) -> bool:
+def _known_name_of_a_secret(name: str) -> bool:
     return _SECRET_NAME.fullmatch(name) is not None
+
+
+def _names_a_secret(name: str) -> bool:
+    # Long names are texts of callers. They are not remembered, so that the cache stays small.
+    return _known_name_of_a_secret(name) if len(name) <= LONGEST_NAME else _SECRET_NAME.fullmatch(name) is not None
 
 
 def _safe(value: Any, depth: int = 0) -> Any:

@@ -65,7 +65,7 @@ def _plain(path: str) -> str:
     return unquote(path).removesuffix("/")
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=32)  # each of up to PATTERNS_MAX patterns
 def _pieces(patterns: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Returns the pieces of each pattern between its stars."""
     return tuple(tuple(_plain(pattern).split("*")) for pattern in patterns)

@@ -1,14 +1,17 @@
 """Rate limits by GCRA, the generic cell rate algorithm. Pure arithmetic: the caller passes the time."""
 
+import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Hashable
 
 SECOND = 1_000_000_000
 """A second in nanoseconds. All times here are nanoseconds on a clock that never goes back."""
 
 KEYS_MAX = 20_000
 """How many keys a KeyedRateLimit remembers. Beyond this it forgets the key that was counted longest ago."""
+
+KEY_LENGTH = 64
+"""The longest key that is remembered as it is. Of a longer key, only a hash is remembered."""
 
 
 class RateLimit:
@@ -44,10 +47,12 @@ class KeyedRateLimit:
         self._limit = RateLimit(per_second, burst)
         self._count_refused = count_refused
         self._latest_due = self._limit.tolerance + 2 * self._limit.interval
-        self._due: OrderedDict[Hashable, int] = OrderedDict()
+        self._due: OrderedDict[str, int] = OrderedDict()
 
-    def allows(self, key: Hashable, now: int) -> bool:
+    def allows(self, key: str, now: int) -> bool:
         """Counts an event of this key, and returns whether it is allowed now."""
+        if len(key) > KEY_LENGTH:
+            key = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         due = self._due.get(key, now)
         allowed = self._limit.wait(due, now) <= 0
         if allowed or self._count_refused:

@@ -15,6 +15,9 @@ from springhead.model.kit.errors import Json
 
 KEPT_LISTINGS = 4_000
 KEPT_OFFSETS = 4_096
+KEPT_STARTS = 100_000
+"""The most page starts of all listings: about 20 MB."""
+
 KEPT_SECONDS = 600.0
 NAMED_UP_TO = 200
 """Filters with fewer characters are kept as text in a Listing; longer filters are hashed."""
@@ -48,6 +51,7 @@ class PageStarts:
 
     def __init__(self) -> None:
         self._listings: OrderedDict[Listing, OrderedDict[int, PageStart]] = OrderedDict()
+        self._count = 0
 
     def find(self, listing: Listing, offset: int) -> PageStart | None:
         """The start of the page at `offset`, None if it is not remembered."""
@@ -59,14 +63,16 @@ class PageStarts:
         """Remembers that the page at `offset` begins after the object with the id `after`."""
         starts = self._listings.setdefault(listing, OrderedDict())
         self._listings.move_to_end(listing)
+        self._count += offset not in starts
         starts[offset] = PageStart(after, generation)
         starts.move_to_end(offset)
         if len(starts) > KEPT_OFFSETS:
             starts.popitem(last=False)
-        if len(self._listings) > KEPT_LISTINGS:
-            self._listings.popitem(last=False)
+            self._count -= 1
+        while len(self._listings) > KEPT_LISTINGS or self._count > KEPT_STARTS:
+            self._count -= len(self._listings.popitem(last=False)[1])
 
     def forget(self, listing: Listing, offset: int) -> None:
         """Removes a start that is no longer valid."""
         if starts := self._listings.get(listing):
-            starts.pop(offset, None)
+            self._count -= starts.pop(offset, None) is not None

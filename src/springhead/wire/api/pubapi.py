@@ -69,7 +69,7 @@ class PubApi:
             return await self._unavailable(request, error), facts | {"code": error.code}
         if caller is None:
             self._metrics.unauthorized()
-            await self._wrong_keys.wrong_key(request.peer)
+            await self._wrong_keys.wrong_key(request.client)
             return Answer(UNAUTHORIZED, status=401, headers=_CHALLENGE), facts | {"status": 401}
         facts |= {"company": caller.company.account_id, "key": caller.key.id}
         body = b""

@@ -315,9 +315,9 @@ class WrongKeyLimit:
         self._limit = KeyedRateLimit(per_second=self.PER_SECOND, burst=self.BURST, count_refused=True)
         self._delayed = 0
 
-    async def wrong_key(self, address: str) -> None:
-        """Counts wrong credentials from an IP address. Waits for DELAY if the address is beyond the limit."""
-        if self._limit.allows(address, monotonic_ns()) or self._delayed >= self.DELAYED_MAX:
+    async def wrong_key(self, client: str) -> None:
+        """Counts wrong credentials of a client (`HttpRequest.client`). Waits for DELAY if it is beyond the limit."""
+        if self._limit.allows(client, monotonic_ns()) or self._delayed >= self.DELAYED_MAX:
             return
         self._delayed += 1
         try:

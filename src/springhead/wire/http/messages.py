@@ -9,6 +9,8 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from springhead.wire.http.peers import client_network
+
 HEADERS = 100
 """The most header lines of a request (431)."""
 
@@ -176,6 +178,11 @@ class HttpRequest:
         """The IP address of the client, also if the request came through a trusted proxy."""
         client = self._scope.get("client")
         return client[0] if client else "-"
+
+    @property
+    def client(self) -> str:
+        """The key under which limits by address count the client (peers.py)."""
+        return client_network(self.peer)
 
     def header(self, name: bytes) -> list[str]:
         """Returns all values of a header. `name` is in lower case."""

@@ -1,0 +1,144 @@
+"""Whatever the server remembers by a text of its callers is bounded in bytes. Each test fills one memory."""
+
+import gc
+import tracemalloc
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from itertools import count
+
+import pytest
+
+from springhead.capture import bots
+from springhead.model.capture.sites import PATTERN_LENGTH, PATTERNS_MAX, is_important
+from springhead.model.kit.rate_limits import KEYS_MAX, KeyedRateLimit
+from springhead.store.nouns import paging
+from springhead.store.nouns.paging import PageStarts, listing
+from springhead.wire import logs
+from springhead.wire.http.connections import Connections
+from springhead.wire.http.messages import LONGEST_HOST
+from springhead.wire.http.peers import TrustedPeers, client_network
+
+LONG = "x" * 30_000
+
+
+@contextmanager
+def grows_by_at_most(megabytes: float) -> Generator[None]:
+    """Fails if the objects that are alive afterwards take more memory."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < megabytes * 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_user_agents_of_any_length_are_remembered_up_to_a_bound() -> None:
+    bots.is_bot(b"-")  # loads the list
+    with grows_by_at_most(3):
+        for number in range(bots.REMEMBERED + 500):
+            bots.is_bot(f"{number} {LONG}".encode())
+
+
+def test_a_user_agent_is_a_bot_by_its_first_bytes() -> None:
+    assert bots.is_bot(b"curl/8.5.0" + LONG.encode())
+    assert bots.is_bot(b"")
+    assert not bots.is_bot(b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
+
+
+@pytest.mark.parametrize("key", ["{}.{}", "{}{}\ud800"])
+def test_keys_of_any_length_are_counted_in_a_bounded_memory(key: str) -> None:
+    limit = KeyedRateLimit(per_second=0.001, burst=1)
+    with grows_by_at_most(8):
+        for number in range(KEYS_MAX + 1_000):
+            assert limit.allows(key.format(number, LONG[:2_000]), 0)
+        assert not limit.allows(key.format(KEYS_MAX, LONG[:2_000]), 0), "a long key is limited like a short one"
+
+
+def test_page_starts_of_all_listings_together_are_bounded() -> None:
+    starts, numbers = PageStarts(), count()
+    listings = [listing(1, "lead", {"emailAddress": f"{number}{LONG}"}, "") for number in range(400)]
+    with grows_by_at_most(40):
+        for one in listings:
+            for offset in range(400):
+                starts.keep(one, offset, next(numbers), 1)
+        assert starts.find(listings[-1], 399) is not None
+        assert starts.find(listings[0], 0) is None, "the listing that was used longest ago is forgotten"
+
+
+def test_page_starts_that_were_forgotten_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "KEPT_STARTS", 10)
+    starts, old, new = PageStarts(), listing(1, "lead", {}, "old"), listing(1, "lead", {}, "new")
+    starts.keep(old, 0, 1, 1)
+    for offset in range(50):
+        starts.keep(new, offset, 1, 1)
+        starts.keep(new, offset, 2, 1)
+        starts.forget(new, offset)
+        starts.forget(new, offset)
+    for offset in range(9):
+        starts.keep(new, offset, 1, 1)
+    assert starts.find(old, 0) is not None
+    starts.keep(new, 9, 1, 1)
+    assert starts.find(old, 0) is None
+
+
+def test_hosts_are_remembered_up_to_a_bound() -> None:
+    register = Connections(1)
+    with grows_by_at_most(1):
+        for number in range(5_000):
+            assert register.serves_host(f"{number}.example".encode().ljust(LONGEST_HOST, b"x"))
+
+
+def test_long_names_in_the_log_are_not_remembered() -> None:
+    with grows_by_at_most(1):
+        for number in range(2_000):
+            shown = logs.safe(None, "info", {"params": {f"{LONG}{number}_token": "s", f"{number}": "v"}})["params"]
+            assert list(shown.values()) == ["***", "v"]
+
+
+def test_patterns_of_important_pages_are_remembered_up_to_a_bound() -> None:
+    with grows_by_at_most(20):
+        for number in range(100):
+            patterns = tuple(f"/{number}/{index}".ljust(PATTERN_LENGTH, "x") for index in range(PATTERNS_MAX))
+            assert not is_important(patterns, "/")
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2:0:0:0:9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("-", "-"),
+        ("unknown", "unknown"),
+        (":" + LONG, ":" + "x" * 44),
+        (LONG, "x" * 45),
+    ],
+)
+def test_limits_count_an_ipv6_address_by_its_network(address: str, key: str) -> None:
+    assert client_network(address) == key
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::ffff:127.0.0.1", "10.1.2.3", "fd00::1", "fd00::1%eth0"])
+def test_a_trusted_proxy_is_known_by_address_and_network(address: str) -> None:
+    trusted = TrustedPeers(("127.0.0.1", "10.0.0.0/8", "fd00::/8"))
+    assert address in trusted
+    assert address not in TrustedPeers(())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2", "11.0.0.1", "2001:db8::1", "-", "", LONG])
+def test_no_other_address_is_a_trusted_proxy(address: str) -> None:
+    assert address not in TrustedPeers(("127.0.0.1", "10.0.0.0/8", "fd00::/8"))
+
+
+def test_every_address_of_a_network_shares_a_limit() -> None:
+    limit = KeyedRateLimit(per_second=0.001, burst=2)
+    allows: Callable[[str], bool] = lambda address: limit.allows(client_network(address), 0)  # noqa: E731
+    assert [allows(f"2001:db8:1:2::{number:x}") for number in range(4)] == [True, True, False, False]
+    assert allows("2001:db8:1:3::1")
