@@ -87,6 +87,11 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         "getEventsByType",
         {"createTimestamp": "2020-01-01 00:00:00", "eventSource": "leadMerge,formSubmit"},
     ),
+    "the first members of a long list": ("getListMembers", {"where": {"id": "{list}"}, "limit": 100}),
+    "the unsubscribed members of a long list": (
+        "getRemovedListMembers",
+        {"where": {"id": "{list}", "flag": "unsubscribed"}, "limit": 100},
+    ),
     "the events of a merged id": ("getEvents", {"where": {"leadID": "{merged}"}}),
 }
 """Calls by what they return; `{lead}` and the like are replaced by ids."""
@@ -99,9 +104,19 @@ class Crowd:
         self.company = company
         leads = [lead for _ in range(PEOPLE // 500) for lead in company.create(*[{"title": "A"}] * 500)]
         for start in range(0, PEOPLE, 500):
-            company.call("updateLeads", objects=[{"id": lead, "title": "B"} for lead in leads[start : start + 500]])
+            company.call("updateLeads", objects=[self._changed(lead) for lead in leads[start : start + 500]])
         company.make("mergeLeads", {"id": leads[1], "mergeIDs": [leads[2]]})
-        self.ids: Made = {"{lead}": leads[PEOPLE // 2], "{merged}": leads[2]}
+        (listed,) = company.make("createList", {"name": "Half"})
+        for start in range(0, PEOPLE // 2, 500):
+            company.call(
+                "addListMembers", objects=[{"listID": listed, "memberID": lead} for lead in leads[start : start + 500]]
+            )
+        self.ids: Made = {"{lead}": leads[PEOPLE // 2], "{merged}": leads[2], "{list}": listed}
+
+    @staticmethod
+    def _changed(lead: int) -> dict[str, Any]:
+        """A change of the lead; every second lead unsubscribes."""
+        return {"id": lead, "title": "B", "isUnsubscribed": int(lead // 1024 % 2 == 0)}
 
     def with_ids(self, params: Any) -> Any:
         """The parameters with the ids of this company."""
