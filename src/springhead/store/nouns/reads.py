@@ -1,6 +1,6 @@
 """Reads of any noun: objects by filters, a page at any offset, or the objects of a range of time."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -45,8 +45,8 @@ class Select:
         self.guard = f"{self.scope} and $3 = (select field_version from company where id = $1)"
         self.active = f"l.{noun.by_name[noun.active_flag].sql}" if noun.active_flag else "true"
 
-    def rows(self, records: Iterable[asyncpg.Record]) -> list[dict[str, Any]]:
-        """The records as the API shows them. Columns that a statement adds after `list` come last."""
+    def rows(self, records: Sequence[asyncpg.Record]) -> list[dict[str, Any]]:
+        """The records as the API shows them, with the columns that a statement adds after `list`."""
         return self.custom.rows(records)
 
 
