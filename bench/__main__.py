@@ -18,12 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import events, feed, neighbours, people, pushes, search
+from bench import events, feed, neighbours, people, pushes, search, wide
 from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
 from bench.search import Searches
 from springhead.model.kit.columns import Column, text
+from springhead.model.kit.fields import CUSTOM_FIELDS_MAX
 from springhead.model.leads.leads import LEAD, email_key
 from springhead.store.companies import companies
 from springhead.store.database.pool import Database
@@ -331,6 +332,13 @@ def report_pushes(figures: pushes.Figures) -> None:
     )
 
 
+def report_wide(pair: Pair) -> None:
+    """Prints the time of a page of leads with all custom fields, and the time that `json.dumps` takes for it."""
+    ratio = with_limit(pair.ours / pair.bare, wide.RATIO_AT_MOST, least=False)
+    leads = f"{wide.LEADS} leads of {CUSTOM_FIELDS_MAX} custom fields"
+    console.print(f"getLeads, {leads}: {pair.ours:.0f} ms, {ratio} times json.dumps of the answer")
+
+
 async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None:
     """Runs the whole benchmark."""
     for name, seconds in starts(data.parent / "starts").items():
@@ -380,6 +388,7 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
         await bench.bare.close()
     finally:
         rig.stop()
+    report_wide(await wide.measure(data.parent / "wide", runs=runs))
     report_pushes(await asyncio.to_thread(pushes.measure, data.parent / "pushes"))
 
 
