@@ -34,7 +34,7 @@ from springhead.wire import metrics
 from springhead.wire.api.auth import Keys
 from springhead.wire.api.pubapi import PubApi
 from springhead.wire.api.rate_limits import CallLimits
-from springhead.wire.http.messages import SAFE_HEADERS, Answer
+from springhead.wire.http.messages import SAFE_HEADERS, Answer, InChunks
 from springhead.wire.metrics import Metrics
 
 VERSIONS = {"v1": False, "v1.2": True}
@@ -96,7 +96,7 @@ def create_app(
         for version, utc in VERSIONS.items()
         for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
     }
-    app = _by_address({**addresses, **capture.addresses}, other_routes)
+    app = _by_address({**addresses, **capture.addresses}, InChunks(other_routes))
     if settings.trusted_proxies:
         return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(settings.trusted_proxies)))
     return app

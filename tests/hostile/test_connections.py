@@ -10,8 +10,8 @@ from stopwatch import within
 from support import Company, Server
 
 
-def connect(company: Company) -> socket.socket:
-    return socket.create_connection((company.address.hostname or "", company.address.port or 0), 60)
+def connect(company: Company, source: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection((company.address.hostname or "", company.address.port or 0), 60, (source, 0))
 
 
 def head(company: Company, length: int) -> bytes:
@@ -48,7 +48,7 @@ def test_a_body_that_drips_and_a_thousand_idle_connections_stop_nobody(server: S
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))
     body = call("getLeads", {"where": {}})
     with contextlib.ExitStack() as all_of_them:
-        idle = [all_of_them.enter_context(connect(company)) for _ in range(1_000)]
+        idle = [all_of_them.enter_context(connect(company, f"127.0.0.{2 + n % 4}")) for n in range(1_000)]
         for sock in idle[::3]:
             sock.sendall(head(company, len(body)))
         dripping = all_of_them.enter_context(connect(company))

@@ -43,8 +43,8 @@ class Server:
         self.port = int(self.url.rpartition(":")[2])
         return self
 
-    def connect(self) -> socket.socket:
-        self.socks.append(socket.create_connection(("127.0.0.1", self.port), 60))
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        self.socks.append(socket.create_connection(("127.0.0.1", self.port), 60, (source, 0)))
         return self.socks[-1]
 
     def ask(self, data: bytes) -> bytes:
@@ -67,9 +67,9 @@ class Server:
         return self.process.communicate(timeout=60)[0].splitlines()
 
 
-def half_answered(server: Server) -> socket.socket:
+def half_answered(server: Server, source: str = "127.0.0.1") -> socket.socket:
     """Opens a connection with a call in progress: half of the answer has arrived."""
-    sock = server.connect()
+    sock = server.connect(source)
     sock.sendall(b"GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
     assert until(sock, b"held").startswith(b"HTTP/1.1 200 OK\r\n")
     return sock
@@ -504,7 +504,7 @@ def test_a_thousand_idle_or_dripping_connections_stop_nobody() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     with running(header_timeout=300, body_timeout=300) as server:
         starts = [b"", b"GET /x HTTP/1.1\r\nX: ", post(b"Content-Length: 9999\r\n")]
-        socks = [server.connect() for _ in range(1000)]
+        socks = [server.connect(f"127.0.0.{2 + number % 4}") for number in range(1000)]
         for number, sock in enumerate(socks):
             sock.sendall(starts[number % 3])
         assert server.counters()["open"] == 1001
@@ -565,6 +565,38 @@ def test_server_full_of_busy_connections_closes_a_new_one() -> None:
         server.process.send_signal(signal.SIGUSR1)
         assert all(until(sock, b"over") == b"over" for sock in busy)
         assert server.counters()["refused"] == 1
+
+
+def test_an_address_may_have_a_quarter_of_all_connections() -> None:
+    """A45: an address that holds connections loses its own idle ones first, and takes none from other addresses."""
+    with running(connections=400, header_timeout=300) as server:
+        greedy = "127.0.0.2"
+        busy = [half_answered(server, greedy) for _ in range(98)]
+        idle = [server.connect(greedy) for _ in range(2)]
+        assert server.counters()["evicted"] == 0
+        half_answered(server, greedy)
+        assert closed_after(idle[0])[1] == b"", "the connection that it opened first of its idle ones"
+        half_answered(server, greedy)
+        assert closed_after(idle[1])[1] == b""
+        assert closed_after(server.connect(greedy))[1] == b"", "it has a hundred busy connections"
+        counters = server.counters()
+        assert (counters["evicted"], counters["refused"]) == (2, 1)
+        assert quick(server), "others are served"
+        server.process.send_signal(signal.SIGUSR1)
+        assert all(until(sock, b"over") == b"over" for sock in busy)
+        with server.connect(greedy) as sock:
+            sock.sendall(OK)
+            assert sock.recv(1000).startswith(b"HTTP/1.1 200 "), "its idle connections make room again"
+
+
+def test_a_trusted_proxy_may_have_all_connections() -> None:
+    """Its connections belong to many clients."""
+    with running(connections=150, header_timeout=300, trusted_proxies=["127.0.0.0/24"]) as server:
+        for _ in range(120):
+            half_answered(server)
+        assert quick(server)
+        counters = server.counters()
+        assert (counters["evicted"], counters["refused"]) == (0, 0)
 
 
 def test_few_file_descriptors() -> None:

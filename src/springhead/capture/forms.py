@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import nullcontext
 from enum import Enum
 from urllib.parse import quote
@@ -14,6 +14,7 @@ import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from springhead.capture import form_bodies, pages, submissions
 from springhead.capture.form_bodies import UnreadableBody
@@ -31,7 +32,7 @@ from springhead.settings import Settings
 from springhead.store.capture import forms, sites
 from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.pool import TryAgain
-from springhead.wire.http.messages import SAFE_HEADERS
+from springhead.wire.http.messages import SAFE_HEADERS, Answer
 from springhead.wire.http.peers import client_network
 
 log = structlog.get_logger()
@@ -65,6 +66,9 @@ class Limit(Enum):
     """Submissions of one form without a token, from all IP addresses."""
 
 
+PART_BYTES = 256 * 1024
+"""A file is read from the database in parts of this many bytes, so that a client that does not read holds one part."""
+
 UPLOADS = 4
 """The most submissions with files that are stored at a time: each can be as large as the body limit."""
 
@@ -87,8 +91,8 @@ class Forms:
             Route("/files/{site}/{token}", self._guarded(self._download), methods=["GET"]),
         ]
 
-    def _guarded(self, handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        async def guarded(request: Request) -> Response:
+    def _guarded(self, handler: Callable[[Request], Awaitable[ASGIApp]]) -> Callable[[Request], Awaitable[ASGIApp]]:
+        async def guarded(request: Request) -> ASGIApp:
             try:
                 if request.method != "POST" and not self._allowed((Limit.VIEWS_OF_ADDRESS, _address(request))):
                     return pages.text_page("One moment", _TOO_MANY, status=429)
@@ -123,7 +127,7 @@ class Forms:
             return _not_found()
         return pages.text_page(loaded.form.name, loaded.form.thank_you_text or pages.THANKS)
 
-    async def _download(self, request: Request) -> Response:
+    async def _download(self, request: Request) -> ASGIApp:
         """Answers a file to everybody who has its address. Browsers save the file and never show it as our page."""
         async with self._server.database.everyone() as tx:
             site = await sites.of_token(tx, request.path_params["site"])
@@ -141,7 +145,20 @@ class Forms:
             "content-disposition": f"attachment; {names}",
             "content-security-policy": "default-src 'none'; sandbox",
         }
-        return Response(upload.data, 200, headers, media_type="application/octet-stream")
+        headers["content-length"] = str(upload.size)
+        size = 0 if request.method == "HEAD" else upload.size
+        return _File(
+            self._parts(site.company.id, token, size), content_type="application/octet-stream", headers=headers
+        )
+
+    async def _parts(self, company_id: int, token: str, size: int) -> AsyncGenerator[bytes]:
+        """Yields the bytes of a file. Reads each part when the client has taken the part before it."""
+        for start in range(0, size, PART_BYTES):
+            async with self._server.database.company(company_id) as tx:
+                part = await forms.read_upload(tx, company_id, token, start, PART_BYTES)
+            if not part:  # deleted meanwhile
+                raise Unavailable
+            yield part
 
     async def _load(self, request: Request) -> LoadedForm | None:
         """Returns the active form with the public id in the path, or None."""
@@ -239,6 +256,19 @@ class Forms:
             raise _refusal(inputs, _OUTDATED_PAGE)
         elif page.age < TOO_FAST_SECONDS:
             raise _refusal(inputs, _TOO_FAST)
+
+
+class _File(Answer):
+    """The answer with a file. If the file cannot be read to its end, the connection closes before the end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the file."""
+        try:
+            await super().__call__(scope, receive, send)
+        except ClientDisconnect:
+            pass
+        except (Unavailable, TryAgain) as cause:
+            log.warning("file cut", error=type(cause).__name__)
 
 
 class SignedPage(msgspec.Struct, frozen=True):

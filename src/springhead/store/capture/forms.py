@@ -14,6 +14,13 @@ _OLD_TOKENS = 100
 """The most expired tokens that a submission deletes. It adds one, so expired tokens never pile up."""
 
 
+class StoredUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """The name of a stored file, and its size in bytes."""
+
+    name: str
+    size: int
+
+
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was uploaded with a form."""
 
@@ -188,14 +195,32 @@ async def store_upload(tx: Tx, company_id: int, form_id: int, lead_id: int, uplo
     )
 
 
-async def find_upload(tx: Tx, company_id: int, token: str) -> Upload | None:
-    """The file with this token, or None. Files of deleted leads are not returned."""
+async def find_upload(tx: Tx, company_id: int, token: str) -> StoredUpload | None:
+    """The name and size of the file with this token, or None. Files of deleted leads are not returned."""
     row = await tx.row(
         """
-        select token, name, content_type, sha256, data from upload
+        select name, size from upload
         where company_id = $1 and token = $2 and lead_id is not null
         """,
         company_id,
         token,
     )
-    return Upload(**dict(row)) if row else None
+    return StoredUpload(**dict(row)) if row else None
+
+
+async def read_upload(tx: Tx, company_id: int, token: str, start: int, length: int) -> bytes:
+    """The bytes of a file from `start` on, at most `length`. Returns b"" if the file was deleted meanwhile.
+
+    The column is stored uncompressed, so PostgreSQL reads only these bytes.
+    """
+    row = await tx.row(
+        """
+        select substring(data from $3::int + 1 for $4::int) as data from upload
+        where company_id = $1 and token = $2 and lead_id is not null
+        """,
+        company_id,
+        token,
+        start,
+        length,
+    )
+    return row["data"] if row else b""

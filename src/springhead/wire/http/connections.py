@@ -2,12 +2,18 @@
 
 import asyncio
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 from typing import Protocol
 
+from springhead.wire.http.peers import TrustedPeers, client_network
+
 SWEEP_SECONDS = 0.25
 """Seconds between two checks of all deadlines. A missed deadline is noticed at most so much later."""
+
+ADDRESS_SHARE, ADDRESS_LEAST = 4, 100
+"""An address may have a quarter of all connections, or 100 if that is more. An IPv6 address counts as its /64."""
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d{0,5})?")
 
@@ -18,6 +24,7 @@ class RegisteredConnection(Protocol):
     transport: asyncio.Transport
     deadline: float
     write_deadline: float
+    counted_as: str | None  # the address or network whose limit counts the connection
 
     def late(self, now: float) -> None:
         """Handles a missed deadline. `now` is the time of the event loop."""
@@ -30,8 +37,11 @@ class Connections:
     Apps find it in `scope["state"]["connections"]`.
     """
 
-    def __init__(self, cap: int, allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(self, cap: int, allowed_hosts: tuple[str, ...] = (), trusted: TrustedPeers | None = None) -> None:
         self.cap = cap
+        self.address_cap = max(ADDRESS_LEAST, cap // ADDRESS_SHARE)
+        self._trusted = trusted or TrustedPeers(())
+        self._by_address: dict[str, dict[RegisteredConnection, None]] = {}
         self.open: set[RegisteredConnection] = set()
         self.idle: dict[RegisteredConnection, None] = {}
         """The connections without a request, longest idle first."""
@@ -47,15 +57,22 @@ class Connections:
         self._hosts: frozenset[bytes | None] = frozenset(_host_name(host.encode("idna")) for host in allowed_hosts)
         self.serves_host = lru_cache(maxsize=1024)(self._serves_host)
 
-    def admit(self, connection: RegisteredConnection) -> bool:
-        """Registers a new connection. Returns False if the server is full; then the caller closes the connection.
+    def admit(self, connection: RegisteredConnection, address: str | None) -> bool:
+        """Registers a new connection from an address. Returns False if it must be closed, because the server is full.
 
-        A full server first closes the connection that is idle for longest.
+        A full server first closes the connection that is idle for longest. An address with `address_cap` connections
+        first loses one of its own idle connections. Trusted proxies have no such cap, as many clients share them.
         """
         self.accepted += 1
-        if len(self.open) >= self.cap and not self._evict():
+        counted_as = None if address is None or address in self._trusted else client_network(address)
+        own = self._by_address.get(counted_as, {}) if counted_as else {}
+        own_is_full = len(own) >= self.address_cap and not self._evict([other for other in own if other in self.idle])
+        if own_is_full or (len(self.open) >= self.cap and not self._evict(self.idle)):
             self.refused += 1
             return False
+        connection.counted_as = counted_as
+        if counted_as:
+            self._by_address.setdefault(counted_as, {})[connection] = None
         self.open.add(connection)
         self.idle[connection] = None
         return True
@@ -64,6 +81,9 @@ class Connections:
         """Removes a closed connection."""
         self.open.discard(connection)
         self.idle.pop(connection, None)
+        own = self._by_address.get(connection.counted_as or "")
+        if own and own.pop(connection, 0) is None and not own:
+            del self._by_address[connection.counted_as or ""]
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Checks all deadlines now, and again every SWEEP_SECONDS, on this event loop."""
@@ -72,9 +92,9 @@ class Connections:
         for connection in [conn for conn in self.open if conn.deadline <= now or conn.write_deadline <= now]:
             connection.late(now)
 
-    def _evict(self) -> bool:
+    def _evict(self, idle: Iterable[RegisteredConnection]) -> bool:
         # Skips connections whose last answer is not sent yet. Tries only 16, to bound the cost of a new connection.
-        for candidate in islice(self.idle, 16):
+        for candidate in islice(idle, 16):
             if candidate.transport.get_write_buffer_size() == 0:
                 self.evicted += 1
                 self.drop(candidate)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from springhead.wire.http.peers import client_network
 
@@ -266,6 +266,31 @@ async def _send_whole(body: bytes, send: Send) -> None:
     for start in range(0, len(body) or 1, CHUNK_BYTES):
         end = start + CHUNK_BYTES
         await send({"type": "http.response.body", "body": body[start:end], "more_body": end < len(body)})
+
+
+class InChunks:
+    """An ASGI app that sends the bodies of another app in chunks of CHUNK_BYTES, however long its parts are.
+
+    Each chunk waits until the connection accepts it, so a client that does not read costs one chunk.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+
+        async def send_chunks(message: Message) -> None:
+            body: bytes = message.get("body", b"")
+            if len(body) <= CHUNK_BYTES:
+                await send(message)
+                return
+            for start in range(0, len(body), CHUNK_BYTES):
+                end = start + CHUNK_BYTES
+                more = end < len(body) or message.get("more_body", False)
+                await send({**message, "body": body[start:end], "more_body": more})
+
+        await self._app(scope, receive, send_chunks)
 
 
 class ResponseStream:

@@ -16,6 +16,7 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from springhead.settings import Settings
@@ -69,6 +70,7 @@ class Connection(HttpToolsProtocol):
         self.phase = HEAD
         self.deadline = inf
         self.write_deadline = inf
+        self.counted_as: str | None = None
         self.unsent_bytes = 0  # bytes in the write buffer when write_deadline was set
         self.head_started = False  # whether a part of a request's head has arrived
         self.client_keeps_alive = True  # whether the connection can stay open after the request being read
@@ -85,7 +87,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Sets the deadline for the first request. Aborts the connection if the server is full."""
-        if not self.register.admit(self):
+        client = get_remote_addr(transport)
+        if not self.register.admit(self, client[0] if client else None):
             self.transport = transport
             transport.abort()
             return

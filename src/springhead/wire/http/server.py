@@ -16,10 +16,14 @@ from uvicorn._types import ASGIApplication
 
 from springhead.settings import Settings
 from springhead.wire.http.connections import Connections
+from springhead.wire.http.peers import TrustedPeers
 from springhead.wire.http.protocol import Connection
 
 SPARE_DESCRIPTORS = 24
 """File descriptors for everything but clients and the database pool: logs, event loop, listening socket."""
+
+SEND_BUFFER_BYTES = 128 * 1024
+"""The send buffer of a connection in the kernel. Linux doubles it. By itself it would grow to 4 MB for each client."""
 
 WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - shown, not bound
 
@@ -39,7 +43,8 @@ def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str],
     The app must bound the bodies that it reads (BoundedBody), and send long answers in chunks of at most 64 KiB, each
     after the previous `send` has returned (Answer). Otherwise slow clients cost memory.
     """
-    register = Connections(_fit_descriptors(settings.connections, settings.pool_size, outgoing), settings.allowed_hosts)
+    cap = _fit_descriptors(settings.connections, settings.pool_size, outgoing)
+    register = Connections(cap, settings.allowed_hosts, TrustedPeers(settings.trusted_proxies))
     with _bind(settings.host, settings.port) as listener:
         config = uvicorn.Config(
             cast("Any", app),
@@ -129,6 +134,7 @@ def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # connections inherit it
         listener.bind(address)
     except OSError:
         listener.close()
