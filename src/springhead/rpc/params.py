@@ -34,7 +34,7 @@ VALUES_MAX = 10_000
 """How many values a list in `where` can have."""
 
 NAMES_MAX = 2_000
-_NUMBER = re.compile(r"-?\d{1,30}", re.ASCII)
+_NUMBER = re.compile(r"(-?[0-9]{1,30})(?:\.0{1,30})?")
 
 
 class Param:
@@ -334,12 +334,16 @@ class FlatOrObjects(Objects):
 
 
 def whole_number(value: str | int | bool) -> int | None:
-    """Returns the whole number of a number or a numeric string, or None for any other value."""
+    """Returns the whole number of a number or a numeric string, or None for any other value.
+
+    7.0 is a whole number too, as in objects. It arrives as text, as every number with a point does.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
-    return int(value) if _NUMBER.fullmatch(value) else None
+    match = _NUMBER.fullmatch(value)
+    return int(match[1]) if match else None
 
 
 def kind_schema(kind: Kind) -> dict[str, Json]:

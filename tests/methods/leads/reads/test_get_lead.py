@@ -1,5 +1,6 @@
 """getLead, rule by rule (docs/wire/leads.md#getlead)."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -67,7 +68,9 @@ def test_ids_beyond_64_bits_are_refused_and_those_within_are_looked_up(company: 
     assert company.error("getLead", id=str(2**64))["code"] == 205
 
 
-@pytest.mark.parametrize("wrong", ["", " 5", "5.0", 1.5, True, "1e3", "\u0665", "5; drop table lead", "\0", "-"])
+@pytest.mark.parametrize(
+    "wrong", ["", " 5", "5.", "5.01", ".0", 1.5, True, "1e3", "\u0665", "5; drop table lead", "\0", "-"]
+)
 def test_an_id_that_is_not_a_whole_number_is_205(company: Company, wrong: Any) -> None:
     error = company.error("getLead", id=wrong)
 
@@ -137,3 +140,22 @@ def test_flags_are_0_and_1_or_null(company: Company, stored: str | None) -> None
     (lead_id,) = company.create({"isUnsubscribed": stored})
 
     assert company.lead(lead_id)["isUnsubscribed"] == stored
+
+
+@pytest.mark.parametrize("form", ["ID.0", "ID.000", '"ID.0"'])
+def test_a_whole_number_with_a_point_is_the_number_as_in_objects(company: Company, form: str) -> None:
+    """Programs whose numbers are all floats send an id as 100000000000.0."""
+    (lead,) = company.create({"firstName": "Ann"})
+    for method, params in (
+        ("getLead", f'{{"id": {form}}}'),
+        ("getLeads", f'{{"where": {{"id": {form}}}}}'),
+        ("getLeads", f'{{"where": {{"id": [{form}]}}}}'),
+        ("getLeads", '{"where": {}, "limit": 1.0, "offset": 0.0}'),
+        ("deleteLeads", f'{{"objects": [{{"id": {form}}}]}}'),
+    ):
+        body = f'{{"method": "{method}", "params": {params.replace("ID", str(lead))}, "id": "1"}}'
+        answer = json.loads(company.send(body.encode())[1])
+        assert answer["error"] in (None, []), (body, answer)
+        rows = next(iter(answer["result"].values()))
+        assert len(rows) == 1
+        assert rows[0].get("id", str(lead)) == str(lead)
