@@ -338,3 +338,18 @@ def test_a_character_that_is_folded_into_a_letter_is_refused(public: Public, cha
     (lead,) = public.company.create({"firstName": "Ann"})
     for url in (f"https://a.com/{character}", f"https://{character}.com/", f"http{character}://a.com/"):
         assert public.company.error("getTrackedLinks", leadID=lead, urls=[url])["code"] == 205
+
+
+def test_the_error_names_each_wrong_address(public: Public) -> None:
+    (lead,) = public.company.create({"firstName": "Ann"})
+    urls = ["https://a.com/", "https://a.com/#gr\u00fcn", "ftp://a.com/", 7, "https://a.com/" + "x" * 2_000]
+    error = public.company.error("getTrackedLinks", leadID=lead, urls=urls)
+
+    assert error["code"] == 205
+    assert [problem["param"] for problem in error["data"]["params"]] == ["urls"] * 4
+    assert [problem["message"].partition(": expected")[0] for problem in error["data"]["params"]] == [
+        "Address 2 (https://a.com/#gr\u00fcn)",
+        "Address 3 (ftp://a.com/)",
+        "Address 4",
+        f"Address 5 (https://a.com/{'x' * 186}\u2026)",
+    ]

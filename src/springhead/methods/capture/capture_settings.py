@@ -120,6 +120,10 @@ def _sent(value: Any) -> Any:
     return None if value is UNSET else value
 
 
+URL_SHOWN = 200
+"""How many characters of a wrong address its error shows."""
+
+
 class _Urls(Param):
     """The URLs of the links of a message."""
 
@@ -131,14 +135,13 @@ class _Urls(Param):
         if not isinstance(value, list) or len(value) > URLS_MAX:
             message = f"Expected a list of at most {URLS_MAX} addresses"
             raise InvalidParameters(self.problem(name, message, required=required))
-        urls = [url for url in value if isinstance(url, str) and is_link(url)]
-        if len(urls) < len(value):
-            message = (
-                "Expected http or https addresses without a password, percent-encoded where they are not ASCII, of at "
-                f"most {LINK_LENGTH:,} characters"
+        urls = {url: None for url in value if isinstance(url, str) and is_link(url)}
+        wrong = [(place, url) for place, url in enumerate(value, 1) if not isinstance(url, str) or url not in urls]
+        if wrong:
+            raise InvalidParameters(
+                *(self.problem(name, _wrong_url(place, url), required=required) for place, url in wrong)
             )
-            raise InvalidParameters(self.problem(name, message, required=required))
-        return list(dict.fromkeys(urls))
+        return list(urls)
 
     def schema(self) -> dict[str, Json]:
         """Returns the JSON schema of a list of URLs."""
@@ -147,6 +150,14 @@ class _Urls(Param):
     def empty(self, value: Json) -> bool:
         """Returns whether no URL was sent; a message without links is valid."""
         return value in (None, "", [], {})
+
+
+def _wrong_url(place: int, url: object) -> str:
+    shown = f" ({url[:URL_SHOWN]}{'…' * (len(url) > URL_SHOWN)})" if isinstance(url, str) else ""
+    return (
+        f"Address {place}{shown}: expected an http or https address without a password, percent-encoded where it is "
+        f"not ASCII, of at most {LINK_LENGTH:,} characters"
+    )
 
 
 _ROW: Mapping[str, Any] = {
