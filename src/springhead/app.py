@@ -94,7 +94,8 @@ def create_app(
     addresses = {
         path: PubApi(server, keys, limits, figures, settings, utc=utc)
         for version, utc in VERSIONS.items()
-        for path in (f"/pubapi/{version}", f"/pubapi/{version}/")
+        for slash in ("/", "//")  # an address with a slash at its end, joined with /pubapi
+        for path in (f"{slash}pubapi/{version}", f"{slash}pubapi/{version}/")
     }
     app = _by_address({**addresses, **capture.addresses}, InChunks(other_routes))
     if settings.trusted_proxies:

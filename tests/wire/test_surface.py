@@ -20,7 +20,8 @@ PAGES = {
 ELSEWHERE = [
     "/", "//", "/pubapi", "/pubapi/", "/pubapi/v0", "/pubapi/v0/", "/pubapi/v2",
     "/pubapi/v2/", "/pubapi/v1.1", "/pubapi/v1.2.0",
-    "/pubapi/v1//", "//pubapi/v1/", "/pubapi//v1/", "/pubapi/v1/x", "/pubapi/v1.2/x", "/PUBAPI/V1/", "/pubapi/V1",
+    "/pubapi/v1//", "///pubapi/v1/", "/pubapi//v1/", "//pubapi/v2/", "//healthz", "//pubapi//v1/",
+    "/pubapi/v1/x", "/pubapi/v1.2/x", "/PUBAPI/V1/", "/pubapi/V1",
     "/pubapi/v1/uploadFiles/x", "/pubapi/v1/..", "/pubapi/v1/../v1/", "/api/../pubapi/v1/",
     "/./pubapi/v1/", "/pubapi/v1/.",
     "/pubapi/v1%2f", "/pubapi%2fv1", "/pubapi/v1/%2e%2e/v1/", "/%70ubapi/v1/", "/pubapi/v%31",
@@ -50,7 +51,10 @@ def credentials(company: Company) -> str:
     return company.path.partition("?")[2]
 
 
-@pytest.mark.parametrize("path", ["/pubapi/v1", "/pubapi/v1/", "/pubapi/v1.2", "/pubapi/v1.2/"])
+@pytest.mark.parametrize(
+    "path",
+    [f"{slash}pubapi/{version}{end}" for slash in ("/", "//") for version in ("v1", "v1.2") for end in ("", "/")],
+)
 def test_both_versions_answer_with_and_without_the_slash_and_without_a_redirect(company: Company, path: str) -> None:
     status, headers, content = ask(company, "POST", f"{path}?{credentials(company)}", CALL)
     assert (status, content) == (200, NOTHING)
