@@ -1,7 +1,7 @@
 """Runs calls in this process, and counts the rows that PostgreSQL reads of each table for each of their statements.
 
-Every statement is planned as the server's role, so that row-level security counts, and in every way that serves it: as
-`plan_cache_mode` says, or both with its values and generic, as PostgreSQL plans the first executions and later ones.
+Every statement is planned as the server's role, so that row-level security counts, and in both ways: with its values,
+as PostgreSQL plans the first executions, and generic, as it plans later ones.
 """
 
 import asyncio

@@ -83,7 +83,6 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         "getEventsByType",
         {"leadID": "{lead}", "eventSource": "leadCreation,leadUpdate"},
     ),
-    "the new events": ("getEvents", {"where": {"createTimestamp": "2020-01-01 00:00:00"}, "limit": 100}),
     "the new events of a rare source": (
         "getEventsByType",
         {"createTimestamp": "2020-01-01 00:00:00", "eventSource": "leadMerge,formSubmit"},
@@ -149,10 +148,3 @@ def test_a_call_about_few_rows_reads_few_rows(planner: Planner, crowd: Crowd, ca
 
     assert readings
     assert [str(reading) for reading in readings if reading.rows > ROWS_MOST] == []
-
-
-def test_a_statement_has_one_plan_whatever_its_values_and_number_of_executions(planner: Planner, crowd: Crowd) -> None:
-    for method, params in CALLS.values():
-        readings = planner.call(crowd.company, method, crowd.with_ids(params))
-
-        assert {reading.mode for reading in readings} == {"force_generic_plan"}

@@ -33,7 +33,6 @@ SERVER_SETTINGS = {
     "tcp_user_timeout": "10000",
     "timezone": "UTC",
     "jit": "off",
-    "plan_cache_mode": "force_generic_plan",  # docs/decisions/0031-generic-plans.md
 }
 
 
@@ -103,12 +102,11 @@ class Tx:
         return await self._connection.fetchval(sql, *arguments)
 
     async def replan(self) -> None:
-        """Until the transaction ends, plan every statement for its values and the tables as they are now.
+        """Until the transaction ends, plan every statement for the tables as they are now.
 
-        PostgreSQL keeps the generic plan of a statement, and makes a new one when it has analysed a table. A plan that
-        was made for a table with a handful of rows can join thousands of rows by comparing each with each. So
-        transactions whose statements change thousands of rows begin with this; for others, a plan each time would cost
-        too much.
+        PostgreSQL keeps a plan after five executions, and makes a new one when it has analysed a table. A plan that was
+        made for a table with a handful of rows can join thousands of rows by comparing each with each. So transactions
+        whose statements change thousands of rows begin with this; for others, a plan each time would cost too much.
         """
         await self._connection.execute("set local plan_cache_mode = force_custom_plan")
 
@@ -123,18 +121,13 @@ class Tx:
 
     @asynccontextmanager
     async def within(self, seconds: float) -> AsyncGenerator[None]:
-        """Like `atomic`, with a time limit for each statement inside, which is planned for its values.
-
-        Raises TookTooLong.
-        """
+        """Like `atomic`, with a time limit for each statement inside. Raises TookTooLong."""
         left = int(seconds * 1000)
         if left < 1:
             raise TookTooLong
         try:
             async with self.atomic():
-                await self._connection.execute(
-                    f"set local statement_timeout = {left}; set local plan_cache_mode = force_custom_plan"
-                )
+                await self._connection.execute(f"set local statement_timeout = {left}")
                 yield
         except asyncpg.QueryCanceledError as cause:
             raise TookTooLong from cause
