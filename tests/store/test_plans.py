@@ -92,6 +92,10 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
         "getRemovedListMembers",
         {"where": {"id": "{list}", "flag": "unsubscribed"}, "limit": 100},
     ),
+    "the bounced members of a long list": (
+        "getRemovedListMembers",
+        {"where": {"id": "{list}", "flag": "hardbounced"}, "limit": 100},
+    ),
     "the events of a merged id": ("getEvents", {"where": {"leadID": "{merged}"}}),
 }
 """Calls by what they return; `{lead}` and the like are replaced by ids."""
@@ -115,8 +119,8 @@ class Crowd:
 
     @staticmethod
     def _changed(lead: int) -> dict[str, Any]:
-        """A change of the lead; every second lead unsubscribes."""
-        return {"id": lead, "title": "B", "isUnsubscribed": int(lead // 1024 % 2 == 0)}
+        """A change of the lead; every tenth lead unsubscribes."""
+        return {"id": lead, "title": "B", "isUnsubscribed": int(lead // 1024 % 10 == 0)}
 
     def with_ids(self, params: Any) -> Any:
         """The parameters with the ids of this company."""

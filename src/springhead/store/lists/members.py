@@ -18,16 +18,20 @@ from springhead.store.lifecycle.recycling import bin_parts
 from springhead.store.nouns.reads import Rows, Select
 from springhead.store.nouns.table import expire_page_starts
 
-_LEADS = """cross join lateral (
+WITH_LEADS = """list_member l cross join lateral (
             select p.* from lead p where p.company_id = $1 and p.id = l.lead_id offset 0
         ) as p"""
-
-WITH_LEADS = f"list_member l {_LEADS}"
 """The source of a Select that shows members with columns of their leads `p`.
 
 `offset 0` makes PostgreSQL find the lead of each member by its id, so that a page stops at its limit. It would plan a
 join as a scan of all leads, because it takes each company for 0.5 % of its tables (store/database/migrate.py).
 """
+
+_FLAGGED = """lead p cross join lateral (
+            select l.* from list_member l
+            where l.company_id = $1 and l.list_id = $4 and l.lead_id = p.id offset 0
+        ) as l"""
+"""Like WITH_LEADS, for a condition that few leads meet: PostgreSQL finds each of these leads in the list `$4`."""
 
 WITH_LISTS = "list_member l join list t on t.company_id = l.company_id and t.id = l.list_id"
 """The source of a Select that shows members with columns of their lists, without those of deleted lists."""
@@ -288,32 +292,16 @@ async def find_by_flag(
 ) -> Rows:
     """The members of a list with a flag of REMOVED_FLAGS, by id.
 
-    Removed members have an index of their own. For the other two flags, members are read in their order until the limit
-    is reached. `select` is on the columns of WITH_LEADS. Returns no rows also if the field version has changed.
+    Removed members have an index, and so have leads with each of the other two flags. Returns no rows also if the field
+    version has changed.
     """
     flagged = {"unsubscribed": "p.is_unsubscribed", "hardbounced": "p.hard_bounced"}.get(flag)
-    states = ["l.is_removed"] if flagged is None else ["l.is_removed", "not l.is_removed"]
-    lead = (
-        "true"
-        if flagged is None
-        else f"""exists (
-                    select from lead p where p.company_id = $1 and p.id = l.lead_id and {flagged} offset 0
-                )"""
-    )
-    # Active and removed members have an index each, in the order of ids.
-    chosen = " union all ".join(
-        f"""(
-                select l.company_id, l.id, l.list_id, l.lead_id, l.is_removed from list_member l
-                where l.company_id = $1 and l.list_id = $4 and {state} and {lead}
-                order by l.id limit $5::bigint + $6::bigint
-            )"""
-        for state in states
-    )
+    source, condition = (_FLAGGED, f"p.company_id = $1 and {flagged}") if flagged else (WITH_LEADS, "l.is_removed")
     query = statement(
         f"""
         select {select.list}
-        from ({chosen}) as l {_LEADS}
-        where {select.guard} and {OF_A_LIST}
+        from {source}
+        where {select.guard} and l.list_id = $4 and {condition} and {OF_A_LIST}
         order by l.id
         limit $5 offset $6
         """
