@@ -36,6 +36,7 @@ IMPORTS = {
         "uvicorn.protocols.http.flow_control.HIGH_WATER_LIMIT",
         "uvicorn.protocols.http.httptools_impl.HttpToolsProtocol",
         "uvicorn.protocols.http.httptools_impl.RequestResponseCycle",
+        "uvicorn.protocols.utils.get_remote_addr",
         "uvicorn.server.ServerState",
     },
     "wire/http/server.py": {"uvicorn", "uvicorn._types.ASGIApplication"},
