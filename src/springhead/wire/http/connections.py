@@ -66,7 +66,7 @@ class Connections:
         self.accepted += 1
         counted_as = None if address is None or address in self._trusted else client_network(address)
         own = self._by_address.get(counted_as, {}) if counted_as else {}
-        own_is_full = len(own) >= self.address_cap and not self._evict([other for other in own if other in self.idle])
+        own_is_full = len(own) >= self.address_cap and not self._evict(other for other in own if other in self.idle)
         if own_is_full or (len(self.open) >= self.cap and not self._evict(self.idle)):
             self.refused += 1
             return False
@@ -81,9 +81,12 @@ class Connections:
         """Removes a closed connection."""
         self.open.discard(connection)
         self.idle.pop(connection, None)
-        own = self._by_address.get(connection.counted_as or "")
-        if own and own.pop(connection, 0) is None and not own:
-            del self._by_address[connection.counted_as or ""]
+        if connection.counted_as is None:
+            return
+        own = self._by_address.get(connection.counted_as, {})
+        own.pop(connection, None)
+        if not own:
+            self._by_address.pop(connection.counted_as, None)
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Checks all deadlines now, and again every SWEEP_SECONDS, on this event loop."""

@@ -240,7 +240,7 @@ class Answer:
             headers.append((b"content-length", str(len(self.body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         if isinstance(self.body, bytes):
-            await _send_whole(self.body, send)
+            await _send_in_chunks(self.body, send)
             return
         disconnected = asyncio.ensure_future(_disconnect(receive))
         try:
@@ -262,10 +262,11 @@ async def _disconnect(receive: Receive) -> None:
         pass
 
 
-async def _send_whole(body: bytes, send: Send) -> None:
-    for start in range(0, len(body) or 1, CHUNK_BYTES):
+async def _send_in_chunks(part: bytes, send: Send, *, more: bool = False) -> None:
+    """Sends a part of a body. `more` says whether further parts follow."""
+    for start in range(0, len(part) or 1, CHUNK_BYTES):
         end = start + CHUNK_BYTES
-        await send({"type": "http.response.body", "body": body[start:end], "more_body": end < len(body)})
+        await send({"type": "http.response.body", "body": part[start:end], "more_body": more or end < len(part)})
 
 
 class InChunks:
@@ -281,14 +282,10 @@ class InChunks:
         """Answers one request."""
 
         async def send_chunks(message: Message) -> None:
-            body: bytes = message.get("body", b"")
-            if len(body) <= CHUNK_BYTES:
+            if message["type"] == "http.response.body":
+                await _send_in_chunks(message.get("body", b""), send, more=message.get("more_body", False))
+            else:
                 await send(message)
-                return
-            for start in range(0, len(body), CHUNK_BYTES):
-                end = start + CHUNK_BYTES
-                more = end < len(body) or message.get("more_body", False)
-                await send({**message, "body": body[start:end], "more_body": more})
 
         await self._app(scope, receive, send_chunks)
 
