@@ -1,7 +1,5 @@
 """Creates, fills and reads lists."""
 
-import threading
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from support import Company, Server, sql
@@ -74,36 +72,3 @@ def fill(server: Server, company: Company, list_id: int, number: int) -> None:
         number,
         company_id=company.id,
     )
-
-
-def another_client(company: Company, server: Server | None = None) -> Company:
-    """A client of the same company with a connection of its own, also on another server."""
-    other = Company(server.url if server else company.url, company.account_id, company.secret, id=company.id)
-    other.dsn = company.dsn
-    return other
-
-
-def at_once(companies: Sequence[Company], work: Callable[[Company, int], Any]) -> list[Any]:
-    """Runs `work` with each client at the same moment. Returns each result or exception."""
-    results: list[Any] = [None] * len(companies)
-    together = threading.Barrier(len(companies))
-
-    def run(worker: int) -> None:
-        try:
-            companies[worker].envelope("getLead", {"id": 1})  # connected
-            together.wait()
-            results[worker] = work(companies[worker], worker)
-        except Exception as cause:  # noqa: BLE001 - for the test to see
-            results[worker] = cause
-        finally:
-            companies[worker].close()
-
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(len(companies))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results

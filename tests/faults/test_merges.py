@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lists import another_client, at_once
+from callers import at_once, clients
 from recycling import rows
 from related_objects import about, make_notes, user
 from support import Company
@@ -129,9 +129,7 @@ def test_random_merges_deletions_and_restores_leave_everything_right(company: Co
     world = World(company)
     answers: list[Any] = []
 
-    at_once(
-        [another_client(company) for _ in range(WORKERS)], lambda own, worker: answers.extend(world.work(own, worker))
-    )
+    at_once(clients(company, WORKERS), lambda own, worker: answers.extend(world.work(own, worker)))
 
     assert len(answers) == WORKERS * CALLS
     refused = [answer["error"] for answer in answers if answer["result"] is None]

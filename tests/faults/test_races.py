@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from callers import another_client, at_once, clients
 from faults.load import AWAY
 from stopwatch import Stopwatch
 from support import Company, Server, new_email, sql
@@ -19,36 +20,9 @@ pytestmark = pytest.mark.timeout(120)
 NONE_CHANGED = (302, "No table rows affected")
 
 
-def another_client(company: Company) -> Company:
-    """A client of the same company with a connection of its own."""
-    return Company(company.url, company.account_id, company.secret, id=company.id)
-
-
-def at_once(company: Company, number: int, work: Callable[[Company, int], Any]) -> list[Any]:
-    """Runs `work` `number` times at the same moment, each on a connection of its own."""
-    results: list[Any] = [None] * number
-    together = threading.Barrier(number)
-
-    def run(worker: int) -> None:
-        own = another_client(company)
-        own.envelope("getLead", {"id": 1})  # connected
-        together.wait()
-        try:
-            results[worker] = work(own, worker)
-        finally:
-            own.close()
-
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
-
-
 def test_fifty_copies_of_one_create_make_one_lead(company: Company, server: Server) -> None:
     new = {"emailAddress": new_email(), "firstName": "Once"}
-    outcomes = at_once(company, 50, lambda own, _: own.call("createLeads", objects=[new])[0])
+    outcomes = at_once(clients(company, 50), lambda own, _: own.call("createLeads", objects=[new])[0])
     codes = Counter(outcome["error"]["code"] if outcome["error"] else 0 for outcome in outcomes)
     assert codes == {0: 1, 301: 49}
     assert len(sql(server.dsn, "select from lead", company_id=company.id)) == 1
@@ -57,7 +31,8 @@ def test_fifty_copies_of_one_create_make_one_lead(company: Company, server: Serv
 def test_fifty_updates_of_one_lead_all_count(company: Company, server: Server) -> None:
     (lead_id,) = company.create({})
     outcomes = at_once(
-        company, 50, lambda own, worker: own.call("updateLeads", objects=[{"id": lead_id, "title": f"t{worker}"}])[0]
+        clients(company, 50),
+        lambda own, worker: own.call("updateLeads", objects=[{"id": lead_id, "title": f"t{worker}"}])[0],
     )
     assert all(outcome["success"] for outcome in outcomes), Counter(map(str, outcomes))
     (row,) = sql(server.dsn, "select version, title from lead", company_id=company.id)
@@ -77,7 +52,7 @@ def test_an_update_never_brings_a_deleted_lead_back(company: Company, server: Se
             by = [{"emailAddress": email, "title": f"t{worker}"} for email in random.sample(emails, 20)]
         return own.call("updateLeadsV2", objects=by)
 
-    answers = at_once(company, 16, work)
+    answers = at_once(clients(company, 16), work)
     deleted = sum(outcome["success"] for worker in (0, 4, 8, 12) for outcome in answers[worker])
     assert deleted == 20, "each lead is deleted once"
     codes = {outcome["error"]["code"] for answer in answers for outcome in answer if outcome["error"]}
@@ -111,7 +86,7 @@ def test_overlapping_bulk_writes_show_no_deadlock_to_anyone(company: Company, se
             failures.append(str(cause)[:300])
 
     begun = time.monotonic()
-    at_once(company, 8, guarded)
+    at_once(clients(company, 8), guarded)
     print(f"{time.monotonic() - begun:.1f} s, {dict(codes)}, {deadlocks(server) - before} deadlocks inside")
     assert not failures, failures[:3]
     assert {code for _, code in codes} <= {0, 301, 302}

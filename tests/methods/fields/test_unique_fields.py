@@ -4,8 +4,6 @@ import asyncio
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from callers import at_once, clients
 from support import Company, Server, eventually, new_email, sql
 
 TAKEN = "Another lead has this value, and the field is unique"
@@ -58,19 +57,6 @@ def values_agree(company: Company) -> bool:
 def code(company: Company) -> str:
     """A field that was created unique."""
     return company.field("Code", isUnique=1)
-
-
-def at_once(company: Company, count: int, work: Callable[[Company, int], Any]) -> list[Any]:
-    """The results of callers that start at the same moment."""
-    start = threading.Barrier(count)
-
-    def run(worker: int) -> Any:
-        own = company.at("v1.2")
-        start.wait()
-        return work(own, worker)
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
 
 
 # How a field becomes unique
@@ -440,7 +426,7 @@ def test_calls_that_race_for_the_same_values_make_one_lead_each_and_none_fails(c
         leads = [{code: value, "emailAddress": f"{value}.{worker}@example.com", "title": str(worker)} for value in mine]
         return own.call("upsertLeads", key=code, objects=leads)
 
-    answers = at_once(company, 5, work)
+    answers = at_once(clients(company, 5), work)
 
     outcomes = [outcome for answer in answers for outcome in answer]
     assert set(codes(outcomes)) == {None}, Counter(map(str, codes(outcomes)))
@@ -474,7 +460,7 @@ def test_concurrent_writes_of_all_kinds_leave_values_unique(company: Company, co
                 seen |= set(codes(own.call("upsertLeads", key=code, objects=leads)))
         return seen
 
-    answers = at_once(company, 4, work)
+    answers = at_once(clients(company, 4), work)
 
     assert set().union(*answers) <= {None, 301, 302, 205}, answers
     assert values_agree(company)

@@ -1,12 +1,12 @@
 """upsertLeads, rule by rule: by id or by address (our own)."""
 
 import random
-import threading
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from callers import at_once, clients
 from lists import members, new_list
 from support import Company, Server, new_email, sql
 
@@ -25,28 +25,6 @@ def event_sources(company: Company, lead_id: int) -> list[str]:
     """The sources of a lead's events, the oldest first."""
     events = company.call("getLeadTimeline", where={"whoID": lead_id})
     return [event["eventSource"] for event in sorted(events, key=lambda event: int(event["id"]))]
-
-
-def at_once(company: Company, number: int, work: Any) -> list[Any]:
-    """Runs `work` `number` times at the same moment, each on a connection of its own."""
-    results: list[Any] = [None] * number
-    together = threading.Barrier(number)
-
-    def run(worker: int) -> None:
-        own = Company(company.url, company.account_id, company.secret, id=company.id)
-        own.envelope("getLead", {"id": 1})  # connected
-        together.wait()
-        try:
-            results[worker] = work(own, worker)
-        finally:
-            own.close()
-
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 # One after the other
@@ -296,7 +274,7 @@ def test_calls_that_race_for_the_same_addresses_make_one_lead_each_and_none_fail
         outcomes = upsert(own, *({"emailAddress": email, "title": f"t{worker}"} for email in shuffled))
         return [outcome | {"emailAddress": email} for email, outcome in zip(shuffled, outcomes, strict=True)]
 
-    answers = at_once(company, 8, work)
+    answers = at_once(clients(company, 8), work)
 
     outcomes = [outcome for answer in answers for outcome in answer]
     assert all(outcome["success"] for outcome in outcomes), Counter(map(str, codes(outcomes)))
@@ -329,7 +307,7 @@ def test_upserts_never_fail_during_creates_updates_and_deletes(company: Company,
                 )
         return seen
 
-    answers = at_once(company, 6, work)
+    answers = at_once(clients(company, 6), work)
 
     assert set().union(*map(set, answers)) <= {True, False}
     keys = [row["email_key"] for row in sql(server.dsn, "select email_key from lead", company_id=company.id)]

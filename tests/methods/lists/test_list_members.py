@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lists import add_members, another_client, at_once, counts, fill, members, new_list, true_counts
+from callers import at_once, clients
+from lists import add_members, counts, fill, members, new_list, true_counts
 from support import Company, Server, eventually, new_email, sql
 
 ALREADY = {"code": 213, "message": "The lead you tried to add is already a member", "data": []}
@@ -467,7 +468,7 @@ def test_fifty_concurrent_calls_add_a_lead_to_a_list_once(company: Company) -> N
     list_id, (lead,) = new_list(company), company.create({})
 
     answers = at_once(
-        [another_client(company) for _ in range(50)],
+        clients(company, 50),
         lambda own, _: own.envelope("addListMember", {"listID": list_id, "memberID": lead}),
     )
 
@@ -495,7 +496,7 @@ def test_counts_are_exact_after_concurrent_changes_of_all_kinds(company: Company
                 case _:
                     own.envelope("removeListMembersAll", {"listID": dice.choice(lists)})
 
-    at_once([another_client(company) for _ in range(8)], work)
+    at_once(clients(company, 8), work)
 
     eventually(
         lambda: not sql(server.dsn, "select from pass where company_id = $1 and kind = 'empty_list'", company.id)
@@ -521,7 +522,7 @@ def test_leads_that_are_deleted_while_they_are_added_to_lists_leave_no_membershi
             for batch in (dice.sample(leads, 50) for _ in range(10))
         ]
 
-    at_once([another_client(company) for _ in range(6)], work)
+    at_once(clients(company, 6), work)
 
     for list_id in lists:
         assert counts(company, list_id) == true_counts(server, company, list_id) == (0, 0)
@@ -537,7 +538,7 @@ def test_a_list_that_is_deleted_while_it_is_filled_keeps_no_member(company: Comp
                 return own.call("deleteList", id=list_id)
             return own.call("addListMembers", objects=[{"listID": list_id, "memberID": lead} for lead in leads])
 
-        at_once([another_client(company) for _ in range(4)], work)
+        at_once(clients(company, 4), work)
 
         eventually(lambda list_id=list_id: true_counts(server, company, list_id) == (0, 0))
         assert company.call("getActiveLists", where={"id": list_id}) == []

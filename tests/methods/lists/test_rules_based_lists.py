@@ -11,7 +11,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from lists import add_members, another_client, at_once, counts, fill, members, new_list, true_counts
+from callers import another_client, at_once
+from lists import add_members, counts, fill, members, new_list, true_counts
 from springhead.store.database.deadlines import LAST_WRITE_SECONDS
 from support import Company, Server, eventually, new_email, sql
 

@@ -1,12 +1,12 @@
 """The effects of opportunities on the status of their leads (docs/wire/leads.md#leadstatus)."""
 
 import random
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from callers import at_once, clients
 from support import Company, sql
 
 
@@ -198,24 +198,9 @@ def test_another_companys_leads_do_not_change(company: Company, given_company: C
 # Many at once
 
 
-def at_once(company: Company, works: list[Callable[[Company], Any]]) -> list[Any]:
+def run_at_once(company: Company, works: list[Callable[[Company], Any]]) -> list[Any]:
     """Runs all `works` at the same moment, each on a connection of its own."""
-    together = threading.Barrier(len(works))
-    results: list[Any] = [None] * len(works)
-
-    def run(worker: int) -> None:
-        own = Company(company.url, company.account_id, company.secret, id=company.id)
-        own.call("getLead", id=1)  # connected
-        together.wait()
-        results[worker] = works[worker](own)
-        own.close()
-
-    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(len(works))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
+    return at_once(clients(company, len(works)), lambda own, worker: works[worker](own))
 
 
 def test_the_last_two_opportunities_of_a_lead_closed_at_once_leave_a_contact(company: Company) -> None:
@@ -232,7 +217,7 @@ def test_the_last_two_opportunities_of_a_lead_closed_at_once_leave_a_contact(com
             lambda own, deal=made[2]: own.code("deleteOpportunities", deal),
             lambda own, linked=link_id: own.code("deleteOpportunityLeads", linked),
         ]
-        assert at_once(company, works) == [None] * 4
+        assert run_at_once(company, works) == [None] * 4
 
         assert status(company, lead) == "contact"
 
@@ -244,7 +229,7 @@ def test_a_link_created_while_its_opportunity_ends_leaves_no_wrong_status(compan
         closed, deleted = opportunity(company, stage_id), opportunity(company, stage_id)
         pairs = [{"opportunityID": deal, "leadID": lead} for deal in (closed, deleted)]
 
-        at_once(
+        run_at_once(
             company,
             [
                 lambda own, pair=pairs[0]: own.code("createOpportunityLeads", pair),
@@ -288,7 +273,7 @@ def test_after_concurrent_changes_every_status_agrees_with_its_opportunities(com
             codes += [outcome["error"] and outcome["error"]["code"] for outcome in outcomes]
         return codes
 
-    answers = at_once(company, [storm] * 6)
+    answers = run_at_once(company, [storm] * 6)
 
     assert {code for codes in answers for code in codes} <= {None, 301, 302}
     wrong = sql(

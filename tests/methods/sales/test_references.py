@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from callers import another_client
 from springhead.model.leads.leads import LEAD
 from springhead.store.database.pool import Database
 from springhead.store.nouns.table import RecordBatch, table
@@ -33,11 +34,6 @@ def opportunity(company: Company, **more: Any) -> int:
     (stage,) = company.make("createDealStages", {"dealStageName": "Offer"})
     values = {"opportunityName": "A roof", "dealStageID": stage, "closeDate": "2030-01-31", **more}
     return company.make("createOpportunities", values)[0]
-
-
-def another_client(company: Company) -> Company:
-    """A client of the same company with a connection of its own, for a thread."""
-    return Company(company.url, company.account_id, company.secret, id=company.id)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "ownerID"])

@@ -1,0 +1,48 @@
+"""Several callers of one company at the same moment."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from support import Company, Server
+
+
+def another_client(company: Company, server: Server | None = None) -> Company:
+    """A client of the same company with a connection of its own, also on another server."""
+    other = Company(server.url if server else company.url, company.account_id, company.secret, id=company.id)
+    other.dsn = company.dsn
+    return other
+
+
+def clients(company: Company, number: int) -> list[Company]:
+    """Clients of the same company, each with a connection of its own."""
+    return [another_client(company) for _ in range(number)]
+
+
+def at_once(companies: Sequence[Company], work: Callable[[Company, int], Any]) -> list[Any]:
+    """Runs `work` with each client and its number at the same moment, and closes the clients. Returns the results.
+
+    Raises the first exception of a caller, when all have ended.
+    """
+    results: list[Any] = [None] * len(companies)
+    together = threading.Barrier(len(companies))
+
+    def run(worker: int) -> None:
+        try:
+            companies[worker].envelope("getLead", {"id": 1})  # connected
+            together.wait()
+            results[worker] = work(companies[worker], worker)
+        except Exception as cause:  # noqa: BLE001 - for the test to see
+            results[worker] = cause
+        finally:
+            companies[worker].close()
+
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in range(len(companies))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
