@@ -1,27 +1,18 @@
 """Runs calls in this process, on the database of a server, and records the row locks of their transactions."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
 
+from in_process import answer, context_of, shared_parts
 from isolation import superuser
 from lock_log import RECORDS, Ended, Lock, Reading, Seen
-from springhead.jobs.background_jobs import BackgroundJobs
-from springhead.jobs.steps import STEPS
 from springhead.rpc.context import Context
-from springhead.rpc.context import Server as Shared
-from springhead.rpc.perform import perform
-from springhead.store.companies import companies
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql
-from springhead.store.feed.changes import Feed
-from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import PageStarts
-from springhead.wire.api import envelope
 from support import Company, Server
 
 T = TypeVar("T")
@@ -116,9 +107,7 @@ class Recorder:
 
     def __init__(self, server: Server) -> None:
         self.database = _RecordingDatabase()
-        self._shared = Shared(
-            self.database, FieldCache(), PageStarts(), BackgroundJobs(self.database, STEPS), Feed(self.database)
-        )
+        self._shared = shared_parts(self.database)
         self._runner = asyncio.Runner()
         self._seen: list[Seen] = []
         self._calls = 0
@@ -159,10 +148,7 @@ class Recorder:
         """Runs work for a company, and records the keys of all its rows."""
 
         async def run() -> T:
-            async with self.database.everyone() as tx:
-                access = await companies.access(tx, company.account_id)
-            assert access is not None
-            result = await work(Context(server=self._shared, company=access.company, utc=False))
+            result = await work(await context_of(self._shared, company))
             place = await self._data.fetchval(f"select {_PLACE}")
             for file, query in self._rows.items():
                 self._seen += [Seen(place, file, *row.values()) for row in await self._data.fetch(query, company.id)]
@@ -173,15 +159,7 @@ class Recorder:
     async def answer(self, context: Context, method: str, params: Any) -> dict[str, Any]:
         """The answer to a call. A write gets an Idempotency-Key, so that it is a single transaction."""
         self._calls += 1
-        performed = await perform(
-            context,
-            method,
-            params,
-            idempotency_keys=[f"call {self._calls}"],
-            encode=lambda declared, result: envelope.success(declared.result, result, b'"1"', plain_success=False),
-        )
-        content = envelope.failure(performed.error, b'"1"') if performed.error else performed.answer
-        return json.loads(content if isinstance(content, bytes) else b"".join([piece async for piece in content]))
+        return await answer(context, method, params, idempotency_keys=[f"call {self._calls}"])
 
     def transactions(self) -> list[list[Lock]]:
         """The locks of each transaction so far, in the order it took them."""

@@ -14,18 +14,10 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from springhead.jobs.background_jobs import BackgroundJobs
-from springhead.jobs.steps import STEPS
+from in_process import answer, context_of, shared_parts
 from springhead.rpc.context import Context
-from springhead.rpc.context import Server as Shared
-from springhead.rpc.perform import perform
-from springhead.store.companies import companies
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql
-from springhead.store.feed.changes import Feed
-from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import PageStarts
-from springhead.wire.api import envelope
 from support import Company, Server
 
 MODES = ("force_custom_plan", "force_generic_plan")
@@ -149,9 +141,7 @@ class Planner:
 
     def __init__(self, server: Server) -> None:
         self._database = _ExplainingDatabase()
-        self._shared = Shared(
-            self._database, FieldCache(), PageStarts(), BackgroundJobs(self._database, STEPS), Feed(self._database)
-        )
+        self._shared = shared_parts(self._database)
         self._runner = asyncio.Runner()
         self._runner.run(self._database.open(server.dsn))
 
@@ -162,20 +152,8 @@ class Planner:
 
     def call(self, company: Company, method: str, params: Any) -> list[Reading]:
         """Makes a call, which must not be refused. Returns the rows that its statements read."""
-
-        async def answer(context: Context) -> dict[str, Any]:
-            performed = await perform(
-                context,
-                method,
-                params,
-                idempotency_keys=[],
-                encode=lambda declared, result: envelope.success(declared.result, result, b'"1"', plain_success=False),
-            )
-            content = envelope.failure(performed.error, b'"1"') if performed.error else performed.answer
-            return json.loads(content if isinstance(content, bytes) else b"".join([piece async for piece in content]))
-
         self._database.readings.clear()
-        result = self.run(company, answer)
+        result = self.run(company, lambda context: answer(context, method, params))
         assert result["result"] is not None, result
         return list(self._database.readings)
 
@@ -183,9 +161,6 @@ class Planner:
         """Runs work for a company."""
 
         async def run() -> Any:
-            async with self._database.everyone() as tx:
-                access = await companies.access(tx, company.account_id)
-            assert access is not None
-            return await work(Context(server=self._shared, company=access.company, utc=False))
+            return await work(await context_of(self._shared, company))
 
         return self._runner.run(run())

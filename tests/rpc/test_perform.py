@@ -8,30 +8,19 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+from in_process import context_of, shared_parts
 from springhead import methods
-from springhead.jobs.background_jobs import BackgroundJobs
-from springhead.jobs.steps import STEPS
 from springhead.model.kit.errors import EntryExists, Unavailable, Unexpected, UnknownMethod
 from springhead.rpc.context import Context
-from springhead.rpc.context import Server as Shared
 from springhead.rpc.method import REGISTRY, WriteResult
 from springhead.rpc.perform import Performed, attempt, perform
-from springhead.store.companies import companies
 from springhead.store.database.pool import Database
 from springhead.store.database.retry import MergedIds
-from springhead.store.feed.changes import Feed
-from springhead.store.fields.fields import FieldCache
-from springhead.store.nouns.paging import PageStarts
 from support import Company, Server, new_email
 
 assert methods.leads, "importing the methods registers them"
 
 T = TypeVar("T")
-
-
-def _shared(database: Database) -> Shared:
-    jobs = BackgroundJobs(database, STEPS)
-    return Shared(database, FieldCache(), PageStarts(), jobs, Feed(database))
 
 
 def within(server: Server, company: Company, work: Callable[[Context], Awaitable[T]]) -> T:
@@ -41,10 +30,7 @@ def within(server: Server, company: Company, work: Callable[[Context], Awaitable
         database = Database(pool_size=2)
         await database.open(server.dsn)
         try:
-            async with database.everyone() as tx:
-                access = await companies.access(tx, company.account_id)
-            assert access
-            return await work(Context(server=_shared(database), company=access.company, utc=True, request_id="r-1"))
+            return await work(await context_of(shared_parts(database), company, utc=True, request_id="r-1"))
         finally:
             await database.close()
 

@@ -6,18 +6,10 @@ from typing import Any
 import pytest
 
 from support import Company, sql
+from updates import UNKNOWN, outcomes
 
 NO_CHANGE = {"code": 302, "message": "No table rows affected", "data": []}
 TAKEN = {"code": 301, "message": "Entry already exists", "data": []}
-UNKNOWN = 777
-
-
-def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> list[int | None]:
-    """The error codes of a call's outcomes, None for a success."""
-    answer = company.envelope(method, {"objects": list(objects)})
-    errors = [outcome["error"] for outcome in answer["result"]["updates"]]
-    assert answer["error"] == [error for error in errors if error]
-    return [error and error["code"] for error in errors]
 
 
 def test_the_example_of_the_reference_is_answered_to_the_letter(company: Company) -> None:

@@ -6,16 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import Company, new_email
-
-UNKNOWN = 777
-
-
-def outcomes(company: Company, *objects: Any, method: str = "updateLeads") -> list[int | None]:
-    """The error codes of a call's outcomes, None for a success."""
-    answer = company.envelope(method, {"objects": list(objects)})
-    errors = [outcome["error"] for outcome in answer["result"]["updates"]]
-    assert answer["error"] == [error for error in errors if error]
-    return [error and error["code"] for error in errors]
+from updates import UNKNOWN, outcomes
 
 
 def test_objects_of_one_lead_are_applied_in_the_order_sent(company: Company) -> None:

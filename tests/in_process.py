@@ -1,0 +1,51 @@
+"""Calls that run in the process of the test, on the database of a server, without HTTP."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from springhead.jobs.background_jobs import BackgroundJobs
+from springhead.jobs.steps import STEPS
+from springhead.rpc.context import Context
+from springhead.rpc.context import Server as Shared
+from springhead.rpc.perform import perform
+from springhead.store.companies import companies
+from springhead.store.database.pool import Database
+from springhead.store.feed.changes import Feed
+from springhead.store.fields.fields import FieldCache
+from springhead.store.nouns.paging import PageStarts
+from springhead.wire.api import envelope
+from support import Company
+
+
+def shared_parts(database: Database) -> Shared:
+    """The parts of a server that its calls share."""
+    return Shared(database, FieldCache(), PageStarts(), BackgroundJobs(database, STEPS), Feed(database))
+
+
+async def context_of(shared: Shared, company: Company, **more: Any) -> Context:
+    """The context of a call of the company. `more` replaces attributes of the context."""
+    async with shared.database.everyone() as tx:
+        access = await companies.access(tx, company.account_id)
+    assert access is not None
+    return msgspec.structs.replace(Context(server=shared, company=access.company, utc=False), **more)
+
+
+async def body_of(content: Any) -> bytes:
+    """The body of an answer, which is bytes or a generator of bytes."""
+    return content if isinstance(content, bytes) else b"".join([part async for part in content])
+
+
+async def answer(context: Context, method: str, params: Any, *, idempotency_keys: Sequence[str] = ()) -> dict[str, Any]:
+    """The answer to a call with the id "1"."""
+    performed = await perform(
+        context,
+        method,
+        params,
+        idempotency_keys=idempotency_keys,
+        encode=lambda declared, result: envelope.success(declared.result, result, b'"1"', plain_success=False),
+    )
+    content = envelope.failure(performed.error, b'"1"') if performed.error else performed.answer
+    return json.loads(await body_of(content))
