@@ -90,7 +90,7 @@ def contents(room: str) -> list[str]:
 def about(room: str) -> list[str]:
     """Returns the first line of a room's docstring, in lines that fit into its box."""
     path = SOURCE / room / "__init__.py" if (SOURCE / room).is_dir() else SOURCE / f"{room}.py"
-    sentence = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0]
+    sentence = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()[0].replace("`", "")
     lines, line = list[str](), ""
     for word in sentence.split():
         if len(line) + len(word) > 35:
