@@ -19,8 +19,8 @@ from springhead.cli import springhead
 from springhead.rpc.docs import reference
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.rpc.docs.rendering import render
-from springhead.rpc.docs.vendor_methods import VENDOR_METHODS
 from springhead.rpc.method import ALIASES, REGISTRY, Reads
+from springhead.rpc.vendor_methods import VENDOR_METHODS
 from springhead.settings import Setting
 from support import Server
 

@@ -510,8 +510,6 @@ def test_no_other_name_reaches_a_method(company: Company, name: Any) -> None:
     status, answer = company.send(json.dumps(body).encode())
 
     assert status == 200
-    assert json.loads(answer) == {
-        "result": None,
-        "error": {"code": 204, "message": "Invalid method signature", "data": []},
-        "id": "1",
-    }
+    decoded = json.loads(answer)
+    assert (decoded["result"], decoded["id"]) == (None, "1")
+    assert (decoded["error"]["code"], decoded["error"]["message"]) == (204, "Invalid method signature")

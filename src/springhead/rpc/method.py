@@ -10,6 +10,7 @@ import msgspec
 from springhead.model.kit.columns import WRITTEN_NOUNS, Noun
 from springhead.model.kit.errors import ApiError, ErrorBody, InvalidParameters, Json, SingleObjectRefused, UnknownMethod
 from springhead.rpc.params import DeclaredParam, FlatOrObjects, Objects, Param
+from springhead.rpc.unknown_methods import hint
 
 
 class Outcome(TypedDict):
@@ -252,10 +253,10 @@ def _wire_name(python: str) -> str:
 
 
 def find(name: Json) -> Method[Any]:
-    """Returns the method with this name. Raises UnknownMethod (204) if there is none."""
+    """Returns the method with this name. Raises UnknownMethod (204) with a hint if there is none."""
     known = REGISTRY.get(ALIASES.get(name, name)) if isinstance(name, str) else None
     if known is None:
-        raise UnknownMethod
+        raise UnknownMethod({"param": "method", "message": hint(name, {**REGISTRY, **ALIASES})})
     return known
 
 

@@ -118,8 +118,8 @@ class MissingParams(ApiError):
     message = "Missing params array"
 
 
-class UnknownMethod(ApiError):
-    """There is no method with this name. Names are case-sensitive."""
+class UnknownMethod(WrongParameters):
+    """There is no method with this name. `data.params` says what was probably meant. Names are case-sensitive."""
 
     code = 204
     message = "Invalid method signature"

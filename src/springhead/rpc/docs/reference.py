@@ -8,9 +8,9 @@ from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import ApiError, Json
 from springhead.rpc.docs import openrpc, samples
 from springhead.rpc.docs.rendering import file_name, render
-from springhead.rpc.docs.vendor_methods import UPLOAD, VENDOR_METHODS
 from springhead.rpc.method import ALIASES, REGISTRY, Example, Method, Reads
 from springhead.rpc.params import Names
+from springhead.rpc.vendor_methods import UPLOAD, VENDOR_METHODS
 
 _WHOLE_CALL = (errors.MissingParameters, errors.MissingObjects, errors.TooManyObjects, errors.WrongValue)
 """Errors that always refuse the whole call, even of a bulk write."""

@@ -1,4 +1,4 @@
-"""All methods of the vendor's API by group, for the compatibility table (docs/wire/methods.md)."""
+"""All methods of the vendor's API by group (docs/wire/methods.md). The compatibility table and error 204 use them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
