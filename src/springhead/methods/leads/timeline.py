@@ -1,7 +1,7 @@
 """Events of leads: getLeadTimeline, getEvents, getEventsByType (docs/wire/events.md)."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from springhead.methods.examples import GIVEN_LEAD, row
@@ -13,7 +13,9 @@ from springhead.model.leads.events import EVENT, SOURCES, TIMELINE_EVENT
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, Moment, Param, Where, whole_number
+from springhead.store.database.pool import Tx
 from springhead.store.leads import timeline
+from springhead.store.leads.settled_events import settled_until
 
 _CREATION: Mapping[str, Json] = {"eventName": "Lead created", "eventSource": "leadCreation"}
 _ROW = row(EVENT, leadID=..., **_CREATION)
@@ -57,13 +59,20 @@ def _values(value: Json) -> list[str] | None:
     return None if value is None else [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def _after(context: Context, where: Mapping[str, Json], column: Column) -> datetime | None:
+def _time(where: Mapping[str, Json], column: Column) -> datetime | None:
     """Returns the time of the filter `createTimestamp`, or None if it was not sent."""
     value = where.get("createTimestamp")
     if isinstance(value, list):
         raise UnexpectedArray(column.problem("Expected a single value"))
-    parsed = times.parse(value) if isinstance(value, str) else None
-    return times.to_utc(parsed, context.zone) if parsed else None
+    return times.parse(value) if isinstance(value, str) else None
+
+
+async def _between(context: Context, tx: Tx, second: datetime | None) -> tuple[datetime | None, datetime | None]:
+    """Returns the moments between which events are read: after a second, and before the first incomplete second."""
+    if second is None:
+        return None, None
+    last_moment = times.one_second_later(times.to_utc(second, context.zone)) - timedelta(microseconds=1)
+    return last_moment, await settled_until(tx)
 
 
 @method(
@@ -102,20 +111,23 @@ async def get_lead_timeline(
 ) -> ReadResult:
     """Returns the events of one lead, oldest first.
 
-    `whoID` is the id of the lead and is required. With `createTimestamp`, only later events are returned. All filters
-    must match. `eventData` is JSON as text: for a change of the lead, it has each changed field with its old and new
-    value, as in `{"city": [null, "Rome"]}`.
+    `whoID` is the id of the lead and is required. With `createTimestamp`, only events of later seconds are returned,
+    once their second is complete (getEvents). All filters must match. `eventData` is JSON as text: for a change of the
+    lead, it has each changed field with its old and new value, as in `{"city": [null, "Rome"]}`.
     """
     sources = _values(where.get("eventSource"))
     _check_sources(sources or [])
+    second = _time(where, TIMELINE_EVENT.by_name["createTimestamp"])
     async with context.tx() as tx:
+        after, until = await _between(context, tx, second)
         rows = await timeline.find(
             tx,
             context.company.id,
             TIMELINE_EVENT,
             zone=context.zone_name,
             lead_id=whole_number(str(where["whoID"])),
-            after=_after(context, where, TIMELINE_EVENT.by_name["createTimestamp"]),
+            after=after,
+            until=until,
             sources=sources,
             names=_values(where.get("eventName")),
             about=_values(where.get("whatType")),
@@ -147,18 +159,26 @@ async def get_events(
     limit: Limit = PAGE,
     offset: Offset = 0,
 ) -> ReadResult:
-    """Returns the events of a lead, or of all leads after a time, oldest first."""
+    """Returns the events of a lead, or of all leads after a time, oldest first.
+
+    With `createTimestamp`, only events of later seconds are returned, once their second is complete: one to two seconds
+    later, or when the last write that began in it has ended. To poll, read all pages, and send the last time that you
+    saw in the next call: each event is returned exactly once.
+    """
     lead = where.get("leadID")
     if isinstance(lead, list):
         raise UnexpectedArray(EVENT.by_name["leadID"].problem("Expected a single value"))
+    second = _time(where, EVENT.by_name["createTimestamp"])
     async with context.tx() as tx:
+        after, until = await _between(context, tx, second)
         rows = await timeline.find(
             tx,
             context.company.id,
             EVENT,
             zone=context.zone_name,
             lead_id=None if lead is None else whole_number(str(lead)),
-            after=_after(context, where, EVENT.by_name["createTimestamp"]),
+            after=after,
+            until=until,
             limit=limit,
             offset=offset,
         )
@@ -187,7 +207,7 @@ async def get_events_by_type(
     *,
     event_source: Annotated[list[str], _Sources()],
     lead_id: Annotated[int | None, Integer("The lead; all leads by default.", length=18)] = None,
-    create_timestamp: Annotated[datetime | None, Moment("Only events after this time.")] = None,
+    create_timestamp: Annotated[datetime | None, Moment("Only events of complete seconds after this second.")] = None,
     limit: Limit = PAGE,
 ) -> ReadResult:
     """Returns the events of some sources, grouped by source, oldest first.
@@ -199,6 +219,7 @@ async def get_events_by_type(
             *(EVENT.by_name[name].problem("One of the two is required") for name in ("leadID", "createTimestamp"))
         )
     async with context.tx() as tx:
+        after, until = await _between(context, tx, create_timestamp)
         groups = await timeline.by_source(
             tx,
             context.company.id,
@@ -206,7 +227,8 @@ async def get_events_by_type(
             event_source,
             zone=context.zone_name,
             lead_id=lead_id,
-            after=times.to_utc(create_timestamp, context.zone) if create_timestamp else None,
+            after=after,
+            until=until,
             limit=limit,
         )
     return ReadResult(groups=groups)

@@ -33,6 +33,10 @@ def _any_of(column: str, parameter: str, values: Sequence[str] | None) -> str:
     return f"{parameter}::text[] is null" if values is None else f"{column} = any({parameter}::text[])"
 
 
+def _before(parameter: str, until: datetime | None) -> str:
+    return f"l.create_timestamp < {parameter}" if until else f"{parameter}::timestamptz is null"
+
+
 async def find(
     tx: Tx,
     company_id: int,
@@ -41,17 +45,20 @@ async def find(
     zone: str,
     lead_id: int | None = None,
     after: datetime | None = None,
+    until: datetime | None = None,
     sources: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     about: Sequence[str] | None = None,
     limit: int,
     offset: int,
 ) -> Rows:
-    """The events of a lead, or of all leads after a moment, in the order of their times. All given filters must match.
+    """The events of a lead or of all leads, in the order of their times. All given filters must match.
+
+    With `after` and `until`, only events after the first moment and before the second.
 
     Uses an index for the events of a lead, so the number of the company's events does not matter.
     """
-    scope = _scope("$3", lead_id)
+    scope = f"{_scope('$3', lead_id)} and {_before('$10', until)}"
     rows = await tx.rows(
         statement(
             f"""
@@ -74,6 +81,7 @@ async def find(
         about,
         limit,
         offset,
+        until,
     )
     return [dict(row) for row in rows]
 
@@ -87,13 +95,14 @@ async def by_source(
     zone: str,
     lead_id: int | None,
     after: datetime | None,
+    until: datetime | None,
     limit: int,
 ) -> Mapping[str, Rows]:
     """The first `limit` events of each source, in the order of their times.
 
     For a lead, the cost grows with the number of events of the lead.
     """
-    scope = _scope("$4", lead_id)
+    scope = f"{_scope('$4', lead_id)} and {_before('$7', until)}"
     # `is true` keeps PostgreSQL from reading all events of a source by an index, to find the few of a lead.
     of_source = "l.event_source = q.source" if lead_id is None else "(l.event_source = q.source) is true"
     rows = await tx.rows(
@@ -118,6 +127,7 @@ async def by_source(
         lead_id,
         after,
         limit,
+        until,
     )
     groups: dict[str, Rows] = {source: [] for source in sources}
     for row in rows:
