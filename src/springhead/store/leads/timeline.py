@@ -13,15 +13,37 @@ Rows = list[dict[str, Json]]
 
 
 def _scope(parameter: str, lead_id: int | None) -> str:
-    """Returns the condition on an event `l` that it belongs to a lead, or to any lead if `lead_id` is None.
+    """Returns the condition on an event `l` that it belongs to a lead, or to any lead if `lead_id` is None."""
+    return f"{parameter}::bigint is null" if lead_id is None else f"l.lead_id = {_survivor(parameter)}"
 
-    If the id was merged, the lead is its survivor. `coalesce` is inside the sub-select: under row-level security,
-    PostgreSQL uses no index for a comparison with `coalesce`.
+
+def _survivor(parameter: str) -> str:
+    """Returns an expression of the id of a lead, or of its survivor if it was merged.
+
+    `coalesce` is inside the sub-select: under row-level security, PostgreSQL uses no index for a comparison with
+    `coalesce`.
     """
-    if lead_id is None:
-        return f"{parameter}::bigint is null"
-    survivor = f"select m.lead_id from merged_lead m where m.company_id = $1 and m.id = {parameter}"
-    return f"l.lead_id = (select coalesce(({survivor}), {parameter}))"
+    merged = f"select m.lead_id from merged_lead m where m.company_id = $1 and m.id = {parameter}"
+    return f"(select coalesce(({merged}), {parameter}))"
+
+
+def _between(
+    lead_id: int | None, lead: str, after: tuple[str, datetime | None], until: tuple[str, datetime | None]
+) -> str:
+    """Returns the condition on the time of an event `l`: after a moment and before another. None sets no bound.
+
+    The times of a lead's events are conditions that only the index of the lead's events can use. Otherwise PostgreSQL
+    takes few events for newer than `after`, and reads those of all leads.
+    """
+    (after_parameter, first), (until_parameter, last) = after, until
+    if first is None:
+        newer = f"{after_parameter}::timestamptz is null"
+    elif lead_id is None:
+        newer = f"l.create_timestamp > {after_parameter}"
+    else:
+        newer = f"(l.lead_id, l.create_timestamp) > ({_survivor(lead)}, {after_parameter})"
+    older = f"(l.create_timestamp < {until_parameter}) is true" if last else f"{until_parameter}::timestamptz is null"
+    return f"{newer} and {older}"
 
 
 def _any_of(column: str, parameter: str, values: Sequence[str] | None) -> str:
@@ -31,10 +53,6 @@ def _any_of(column: str, parameter: str, values: Sequence[str] | None) -> str:
     reading a page in the order of an index.
     """
     return f"{parameter}::text[] is null" if values is None else f"{column} = any({parameter}::text[])"
-
-
-def _before(parameter: str, until: datetime | None) -> str:
-    return f"l.create_timestamp < {parameter}" if until else f"{parameter}::timestamptz is null"
 
 
 async def find(
@@ -58,13 +76,12 @@ async def find(
 
     Uses an index for the events of a lead, so the number of the company's events does not matter.
     """
-    scope = f"{_scope('$3', lead_id)} and {_before('$10', until)}"
+    times = _between(lead_id, "$3", ("$4", after), ("$10", until))
     rows = await tx.rows(
         statement(
             f"""
             select {sql.select_list(noun.columns)} from event l
-            where l.company_id = $1 and $2::text is not null and {scope}
-                and {"l.create_timestamp > $4" if after else "$4::timestamptz is null"}
+            where l.company_id = $1 and $2::text is not null and {_scope("$3", lead_id)} and {times}
                 and {_any_of("l.event_source", "$5", sources)}
                 and {_any_of("l.event_name", "$6", names)}
                 and {_any_of("l.what_type", "$7", about)}
@@ -102,7 +119,7 @@ async def by_source(
 
     For a lead, the cost grows with the number of events of the lead.
     """
-    scope = f"{_scope('$4', lead_id)} and {_before('$7', until)}"
+    times = _between(lead_id, "$4", ("$5", after), ("$7", until))
     # `is true` keeps PostgreSQL from reading all events of a source by an index, to find the few of a lead.
     of_source = "l.event_source = q.source" if lead_id is None else "(l.event_source = q.source) is true"
     rows = await tx.rows(
@@ -113,8 +130,7 @@ async def by_source(
             cross join lateral (
                 select {sql.select_list(noun.columns)} from event l
                 where l.company_id = $1 and $2::text is not null and {of_source}
-                    and {scope}
-                    and {"l.create_timestamp > $5" if after else "$5::timestamptz is null"}
+                    and {_scope("$4", lead_id)} and {times}
                 order by l.create_timestamp, l.id
                 limit $6
             ) as oldest
