@@ -49,7 +49,7 @@ _FIELDS = Kind(
 DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != SCORE)
 """The kinds of changes that a subscription gets by default: all but scores, which change without a call."""
 
-_PUSH = "(select p.{} from push p where p.company_id = l.company_id and p.subscription_id = l.id)"
+_PUSH = "(select p.{} from push p where p.company_id = $1 and p.subscription_id = l.id)"
 
 SUBSCRIPTION = Noun(
     name="leadSubscription",

@@ -94,7 +94,7 @@ LEAD = Noun(
             writable=False,
             on_request=True,
             read="""(exists (
-                select from opportunity_lead o where o.company_id = l.company_id and o.lead_id = l.id
+                select from opportunity_lead o where o.company_id = $1 and o.lead_id = l.id
             ))""",
         ),
     ),

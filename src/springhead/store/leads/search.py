@@ -146,7 +146,7 @@ class Search:
         named = _NAMED if typos else ""
         query = statement(
             "select count(*) as total from"
-            f" (select from lead l {named} where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as hits"
+            f" (select 1 from lead l {named} where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as hits"
         )
         (row,) = await self._rows(query, self._company_id, *parameters)
         return row["total"]

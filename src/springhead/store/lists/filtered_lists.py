@@ -195,7 +195,7 @@ _MOVE = statement(
         ''')
     },
     moved as (
-        select from joined where back union all select from gone
+        select 1 from joined where back union all select 1 from gone
     ){expire_page_starts(LIST_MEMBER, "moved")}{
         membership_events('''
             select list_id, lead_id, true as joins from joined

@@ -36,7 +36,7 @@ _FLAGGED = """lead p cross join lateral (
 WITH_LISTS = "list_member l join list t on t.company_id = l.company_id and t.id = l.list_id"
 """The source of a Select that shows members with columns of their lists, without those of deleted lists."""
 
-OF_A_LIST = "exists (select from list t where t.company_id = l.company_id and t.id = l.list_id)"
+OF_A_LIST = "exists (select from list t where t.company_id = $1 and t.id = l.list_id)"
 """The condition that the list of a member `l` exists: a background job deletes the members of deleted lists."""
 
 
@@ -84,6 +84,7 @@ def membership_events(changes: str) -> str:
                     ), {NAME_LENGTH}), 'list', c.list_id
                 from ({changes}) as c
                 order by c.lead_id, c.list_id
+                returning id
             )"""
 
 

@@ -89,7 +89,7 @@ def _comparison(test: Comparison, columns: FilterFields, put: _Put) -> str:
     return "true" if test.operator == "empty" and test.values[0] else "false"
 
 
-_EVENT = "select from event e where e.company_id = l.company_id and e.lead_id = l.id"
+_EVENT = "select from event e where e.company_id = $1 and e.lead_id = l.id"
 
 
 def _event_test(test: EventTest, put: _Put) -> str:
@@ -162,7 +162,7 @@ def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -
 
 def _membership(operator: str, values: Sequence[Value], put: _Put) -> str:
     """Whether a lead is on one of the lists (`in`), or on any list (`empty`). Removed members do not count."""
-    members = "select from list_member m where m.company_id = l.company_id and m.lead_id = l.id and not m.is_removed"
+    members = "select from list_member m where m.company_id = $1 and m.lead_id = l.id and not m.is_removed"
     if operator == "empty":
         return f"({'not ' * bool(values[0])}exists ({members}))"
     return f"exists ({members} and m.list_id = any({put(list(values), 'bigint')}))"
