@@ -55,18 +55,25 @@ async def write_once(tx: Tx, company_id: int, lead_id: int, events: Sequence[Eve
         return bool(survivors) and await write_once(tx, company_id, survivors[lead_id], events)
     await tx.rows(
         """
+        with sent as materialized (
+            select s.* from rows from (
+                jsonb_to_recordset($3::jsonb) as (name text, source text, what_type text, what_id bigint, data jsonb)
+            ) with ordinality as s (name, source, what_type, what_id, data, position)
+        ),
+        latest as materialized (
+            select e.event_source, e.event_name, e.what_id from event e
+            where e.company_id = $1 and e.lead_id = $2 and e.create_timestamp > now() - interval '1 minute'
+        )
         insert into event
             (company_id, lead_id, create_timestamp, event_name, event_source, what_type, what_id, event_data)
         select $1, $2, now(), s.name, s.source, s.what_type, s.what_id, nullif(s.data, 'null'::jsonb)
-        from rows from (
-            jsonb_to_recordset($3::jsonb) as (name text, source text, what_type text, what_id bigint, data jsonb)
-        ) with ordinality as s (name, source, what_type, what_id, data, position)
+        from sent s
         where not exists (
-            select from event e
-            where e.company_id = $1 and e.lead_id = $2 and e.create_timestamp > now() - interval '1 minute'
-                and e.event_source = s.source and e.event_name = s.name and e.what_id is not distinct from s.what_id
+            select from latest e
+            where e.event_source = s.source and e.event_name = s.name and e.what_id is not distinct from s.what_id
         )
         order by s.position
+        returning id
         """,
         company_id,
         lead_id,

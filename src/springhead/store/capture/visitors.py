@@ -5,6 +5,7 @@ linked to a lead. Writers of page views and of links lock the visitor first, so 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import LiteralString
 
 import msgspec
 
@@ -51,7 +52,7 @@ async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
             group by s.tracking_id
             order by s.tracking_id collate "C"
             on conflict (company_id, tracking_id) do update set last_seen = case
-                when excluded.last_seen > p.last_seen + interval '1 day' then excluded.last_seen else p.last_seen
+                when excluded.last_seen - p.last_seen > interval '1 day' then excluded.last_seen else p.last_seen
             end
             returning id, tracking_id, lead_id
         ),
@@ -61,12 +62,14 @@ async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
             from sent s join seen_visitors p on p.tracking_id = s.tracking_id
             where p.lead_id is not null
             order by s.position
+            returning id
         )
         insert into page_view (company_id, visitor_id, create_timestamp, event_source, event_name, event_data)
         select $1, p.id, s.seen, s.source, s.name, s.data
         from sent s join seen_visitors p on p.tracking_id = s.tracking_id
         where p.lead_id is null
         order by s.position
+        returning id
         """,
         company_id,
         msgspec.json.encode(views).decode(),
@@ -102,6 +105,22 @@ async def delete_old(tx: Tx, company_id: int) -> bool:
     return deleted == DELETED_AT_ONCE
 
 
+def _linking(condition: LiteralString) -> LiteralString:
+    """Returns the statement that links visitors to leads: new visitors, and the visitors `p` that fit a condition."""
+    return f"""
+        insert into visitor as p (company_id, tracking_id, lead_id, first_seen, last_seen)
+        select $1, s.tracking_id, s.lead_id, now(), now()
+        from unnest($2::text[], $3::bigint[]) as s (tracking_id, lead_id)
+        order by s.tracking_id collate "C"
+        on conflict (company_id, tracking_id) do update set lead_id = excluded.lead_id where {condition}
+        returning id
+    """
+
+
+_LINK = _linking("p.lead_id is distinct from excluded.lead_id")
+_LINK_FREE = _linking("p.lead_id is null")
+
+
 async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], *, only_free: bool = False) -> None:
     """Links visitors to leads. `links` has pairs of lead id and tracking id; the last link of a visitor counts.
 
@@ -112,21 +131,7 @@ async def link_leads(tx: Tx, company_id: int, links: Sequence[tuple[int, str]], 
     lead_ids = {tracking_id: lead_id for lead_id, tracking_id in links if tracking_id}
     if not lead_ids:
         return
-    linked = await tx.rows(
-        """
-        insert into visitor as p (company_id, tracking_id, lead_id, first_seen, last_seen)
-        select $1, s.tracking_id, s.lead_id, now(), now()
-        from unnest($2::text[], $3::bigint[]) as s (tracking_id, lead_id)
-        order by s.tracking_id collate "C"
-        on conflict (company_id, tracking_id) do update set lead_id = excluded.lead_id
-        where p.lead_id is distinct from excluded.lead_id and (p.lead_id is null or not $4)
-        returning id
-        """,
-        company_id,
-        list(lead_ids),
-        list(lead_ids.values()),
-        only_free,
-    )
+    linked = await tx.rows(_LINK_FREE if only_free else _LINK, company_id, list(lead_ids), list(lead_ids.values()))
     visitors = [row["id"] for row in linked]
     if not visitors:
         return
@@ -171,6 +176,7 @@ async def _move(tx: Tx, company_id: int, visitors: Sequence[int]) -> int:
             from moved m join visitor p on p.company_id = $1 and p.id = m.visitor_id
             where p.lead_id is not null
             order by m.id
+            returning id
         )
         select count(*) from moved
         """,

@@ -56,6 +56,7 @@ async def repeat(tx: Tx, company_id: int, delivery_ids: Sequence[int], message_i
                 (company_id, id, subscription_id, message_id, first_sequence, last_sequence, state, leads)
             select $1, new_id, subscription_id, message_id, first_sequence, last_sequence, 'waiting', leads
             from repeats order by new_id
+            returning id
         ),
         woken as (
             update push p set waiting = true

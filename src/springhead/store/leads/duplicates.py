@@ -131,6 +131,7 @@ async def _replace_keys(tx: Tx, company_id: int, keys: set[tuple[int, int, int]]
             select $1, n.lead_id, n.kind, n.key
             from unnest($2::bigint[], $3::smallint[], $4::bigint[]) as n (lead_id, kind, key)
             order by n.lead_id, n.kind, n.key
+            returning lead_id
             """,
             company_id,
             *(list(column) for column in zip(*new, strict=True)),

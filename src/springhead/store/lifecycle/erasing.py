@@ -135,6 +135,7 @@ async def _write_receipts(tx: Tx, company_id: int, counts: Sequence[personal_dat
         insert into erasure (company_id, lead_id, key_id, address_mark, erased, kept)
         select $1, r.lead_id, $2, r.mark, r.erased, r.kept
         from unnest($3::bigint[], $4::bytea[], $5::jsonb[], $6::jsonb[]) as r (lead_id, mark, erased, kept)
+        returning id
         """,
         company_id,
         key_id,

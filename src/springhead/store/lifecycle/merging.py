@@ -272,6 +272,7 @@ _DELETE_MERGED = statement(
     )
     insert into merged_lead (company_id, id, lead_id, create_timestamp)
     select $1, g.id, g.merged_into, now() from deleted g order by g.id
+    returning id
     """
 )
 

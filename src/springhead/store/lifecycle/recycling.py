@@ -40,6 +40,7 @@ def bin_leads(rows: str, *, merged_into: str = "null") -> str:
                 select $1, d.id, now(), d.email_key, {merged_into}::bigint,
                     jsonb_strip_nulls(to_jsonb(d) - '{{email_domain,merged_into}}'::text[])
                 from {rows} d where {BIN_IN_USE} order by d.id
+                returning id
             )"""
 
 
@@ -106,6 +107,7 @@ async def schedule_purge(tx: Tx, company_id: int) -> None:
         select $1, $2, 0, now() + make_interval(secs => $3), now()
         where exists (select from company b where b.id = $1 and b.recycle_days > 0)
             and not exists (select from pass where company_id = $1 and kind = $2)
+        returning id
         """,
         company_id,
         KIND,

@@ -20,6 +20,7 @@ async def write_events(tx: Tx, company_id: int, ids: Sequence[int], sources: Map
         from call c
         where c.company_id = $1 and c.id = any($2::bigint[])
         order by c.id
+        returning id
         """,
         company_id,
         ids,

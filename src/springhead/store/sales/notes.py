@@ -172,13 +172,13 @@ def _event_writing(table: str, text: str, source: str, sentence: str) -> Stateme
         select $1, a.lead_id, now(), {sql.literal(source)}, {sql.literal(sentence)}, '{table}', n.id,
             jsonb_build_object('title', n.title, '{text}', n.{text})
         from {table} n
-        cross join lateral (
-            select n.who_id as lead_id where n.who_type = 'lead'
-            union
-            select n.what_id where n.what_type = 'lead'
-        ) as a
-        where n.company_id = $1 and n.id = any($2::bigint[])
+        cross join lateral (values
+            (n.who_id, n.who_type = 'lead'),
+            (n.what_id, n.what_type = 'lead' and (n.who_type is distinct from 'lead' or n.who_id <> n.what_id))
+        ) as a (lead_id, is_named)
+        where n.company_id = $1 and n.id = any($2::bigint[]) and a.is_named
         order by n.id, a.lead_id
+        returning id
         """
     )
 
