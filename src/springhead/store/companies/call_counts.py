@@ -50,13 +50,13 @@ _GRANTED: LiteralString = f"""
     ))
 """
 # Citus refuses volatile functions after `do update set`, so the clock is read into the new row. If next_us is more than
-# a burst ahead of the clock, the clock was set back; next_us then counts as one burst ahead.
+# a burst ahead of the clock, the clock was set back; next_us then counts as one burst ahead. Citus also refuses
+# parameters after `do update` of an `insert … select`: so this inserts values, and a value calls set_config.
+_NOW: LiteralString = "(extract(epoch from statement_timestamp()) * 1000000)::bigint"
 _TAKE: LiteralString = f"""
     insert into call_budget as b (company_id, at_us, next_us, day, used, granted)
-    select $1, clock.at_us, clock.at_us + $2::bigint * $3::bigint,
-        date '1970-01-01' + (clock.at_us / 86400000000)::int, $2, $2
-    from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as at_us) clock,
-        set_config('synchronous_commit', coalesce($8, current_setting('synchronous_commit')), true)
+    values ($1, {_NOW}, {_NOW} + $2::bigint * $3::bigint, date '1970-01-01' + ({_NOW} / 86400000000)::int, $2,
+        $2 + 0 * length(set_config('synchronous_commit', coalesce($8, current_setting('synchronous_commit')), true)))
     on conflict (company_id) do update set
         at_us = excluded.at_us,
         next_us = greatest(excluded.at_us, least(b.next_us, excluded.at_us + $4)) + {_GRANTED} * $3,

@@ -32,7 +32,7 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
         values ($1, $2, $3, now())
         on conflict (company_id, key) do update
             set fingerprint = excluded.fingerprint, created_at = excluded.created_at, answer = null
-            where i.created_at < excluded.created_at - interval '1 day'
+            where excluded.created_at - i.created_at > interval '1 day'
         returning true
         """,
         company_id,

@@ -56,6 +56,7 @@ async def start(tx: Tx, company_id: int, kind: str, *subject_ids: int, delay: fl
         """
         insert into pass (company_id, kind, subject_id, cursor, due_at, created_at)
         select $1, $2, subject_id, $5, now() + make_interval(secs => $4), now() from unnest($3::bigint[]) as subject_id
+        returning id
         """,
         company_id,
         kind,
@@ -96,13 +97,13 @@ async def claim(tx: Tx, company_id: int, job_id: int) -> Claimed | None:
         """
         select p.kind, p.subject_id, p.cursor, exists (
             select from pass o
-            where o.company_id = p.company_id and o.kind = p.kind and o.subject_id = p.subject_id
+            where o.company_id = $1 and o.kind = p.kind and o.subject_id = p.subject_id
                 and o.id > p.id
         ) as is_replaced
         from pass p
         where p.company_id = $1 and p.id = $2 and p.due_at <= now()
         order by p.id
-        for update of p skip locked
+        for update skip locked
         """,
         company_id,
         job_id,
@@ -157,9 +158,13 @@ async def delay(tx: Tx, job_id: int) -> None:
     """Counts a failure of a job and postpones its next step."""
     await tx.rows(
         """
-        update pass set failures = failures + 1,
-            due_at = now() + make_interval(secs => least($2 * power(2, least(failures, 30)), $3))
-        where id = $1
+        update pass p set failures = d.failures + 1, due_at = d.due_at
+        from (
+            select o.id, o.failures,
+                now() + make_interval(secs => least($2 * power(2, least(o.failures, 30)), $3)) as due_at
+            from pass o where o.id = $1
+        ) as d
+        where p.id = d.id
         """,
         job_id,
         RETRY,

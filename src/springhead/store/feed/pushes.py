@@ -237,19 +237,19 @@ async def create_delivery(
     )
 
 
-_LEASED = """
+_LEASED = f"""
     with leased as materialized (
-        select p.subscription_id from push p
+        select p.subscription_id, now() as moment, now() + interval '{LEASE} seconds' as leased_until from push p
         where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3
         order by p.subscription_id for update
     )"""
 
 _DELIVERED: Statement = statement(
     _LEASED,
-    f""",
+    """,
     delivered as (
         update delivery d set state = 'delivered', attempts = d.attempts + 1,
-            begun_at = coalesce(d.begun_at, now()), tried_at = now(), next_at = null,
+            begun_at = coalesce(d.begun_at, l.moment), tried_at = l.moment, next_at = null,
             status = $5, duration_ms = $6, error = $7, answer = $8
         from leased l
         where d.company_id = $1 and d.subscription_id = $2 and d.id = $4
@@ -259,13 +259,13 @@ _DELIVERED: Statement = statement(
         select greatest(p.sent, coalesce((select last_sequence from delivered), 0)) as sent, exists (
                 select from delivery d
                 where d.company_id = $1 and d.subscription_id = $2 and d.state = 'waiting' and d.id <> $4
-            ) as waiting, coalesce((select last from feed where company_id = $1), 0) as last
+            ) as waiting, coalesce((select last from feed where company_id = $1), 0) as last, l.leased_until
         from push p join leased l on l.subscription_id = p.subscription_id
         where p.company_id = $1
     )
     update push p set sent = n.sent, waiting = n.waiting, failures = 0, due_at = now(),
         lease = case when n.waiting or n.sent < n.last then p.lease end,
-        leased_until = case when n.waiting or n.sent < n.last then now() + interval '{LEASE} seconds' end
+        leased_until = case when n.waiting or n.sent < n.last then n.leased_until end
     from now_sent n
     where p.company_id = $1 and p.subscription_id = $2
     returning p.lease is not null as more
@@ -276,12 +276,12 @@ _FAILED: Statement = statement(
     _LEASED,
     f""",
     tried as (
-        update delivery d set attempts = d.attempts + 1, begun_at = coalesce(d.begun_at, now()), tried_at = now(),
-            state = case when d.begun_at <= now() - interval '{RETRY_HOURS} hours' then 'dead' else 'waiting' end,
-            next_at = case when d.begun_at <= now() - interval '{RETRY_HOURS} hours' then null
-                else now() + make_interval(secs => $9) end,
+        update delivery d set attempts = d.attempts + 1, begun_at = coalesce(d.begun_at, l.moment),
+            tried_at = l.moment,
+            state = case when l.moment - d.begun_at >= interval '{RETRY_HOURS} hours' then 'dead' else 'waiting' end,
+            next_at = case when l.moment - d.begun_at >= interval '{RETRY_HOURS} hours' then null else l.next_at end,
             status = $5, duration_ms = $6, error = $7, answer = $8
-        from leased l
+        from (select *, moment + make_interval(secs => $9) as next_at from leased) l
         where d.company_id = $1 and d.subscription_id = $2 and d.id = $4
         returning d.state = 'dead' as dead
     ),

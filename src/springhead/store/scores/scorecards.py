@@ -22,7 +22,7 @@ from springhead.model.scores import (
     to_score,
 )
 from springhead.store.database.pool import Tx
-from springhead.store.database.sql import Statement, literal, statement
+from springhead.store.database.sql import Statement, after, literal, statement
 from springhead.store.feed.changes import score_entry
 from springhead.store.nouns.filters import condition
 
@@ -192,16 +192,20 @@ class Scorecard:
                 select w.id, {_whole("w.points + c.points")} as points, {_whole("w.points + c.weighted")} as weighted
                 from leads w {counted if self.decays else none}
             ),
-            locked as materialized (  -- the leads whose score has changed
+            changed as materialized (
                 select l.id, s.points, s.weighted
                 from scores s join lead l on l.company_id = $1 and l.id = s.id
                 where (l.lead_score, l.lead_score_weighted) is distinct from (s.points, s.weighted)
-                order by l.id for no key update of l
+            ),
+            locked as materialized (
+                select l.id from lead l
+                where l.company_id = $1 and l.id = any(array(select id from changed))
+                order by l.id for no key update
             ),
             rescored as (
-                update lead l set lead_score = k.points, lead_score_weighted = k.weighted
-                from locked k
-                where l.company_id = $1 and l.id = k.id
+                update lead l set lead_score = c.points, lead_score_weighted = c.weighted
+                from changed c
+                where l.company_id = $1 and l.id = c.id and {after("locked")}
                 returning l.id
             ),
             {score_entry("rescored")}

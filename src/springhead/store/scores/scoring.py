@@ -233,9 +233,11 @@ async def _score_new_events(database: Database, company_id: int) -> bool:
         more = EVENTS in {len(fresh), len(again)}
         await tx.rows(
             """
-            update scoring set seen_id = $2, mark_id = $3, settled_id = $4,
-                marked_at = case when $5 then now() else marked_at end, due_at = now() + make_interval(secs => $6)
-            where company_id = $1
+            update scoring s set seen_id = $2, mark_id = $3, settled_id = $4,
+                marked_at = case when $5 then n.moment else s.marked_at end,
+                due_at = now() + make_interval(secs => $6)
+            from (select now() as moment) n
+            where s.company_id = $1
             """,
             company_id,
             seen,
@@ -342,9 +344,10 @@ async def _step(tx: Tx, company_id: int, _subject: int, cursor: int) -> int | No
     await filtered_lists.update_members(tx, company_id, fields, changed)
     await tx.rows(
         """
-        update scoring set leads_done = leads_done + $2, leads_total = greatest(leads_total, leads_done + $2),
-            ended_at = case when $3 then null else now() end
-        where company_id = $1
+        update scoring s set leads_done = s.leads_done + $2, leads_total = greatest(s.leads_total, s.leads_done + $2),
+            ended_at = case when $3 then null else n.moment end
+        from (select now() as moment) n
+        where s.company_id = $1
         """,
         company_id,
         done,
