@@ -48,7 +48,8 @@ def wrong(a: str, s: str, other: Company) -> dict[str, tuple[str, dict[str, str]
         "a secretKey in lower case": (query(a, s.lower()), {}),
         "a secretKey cut": (query(a, s[:-1]), {}),
         "a secretKey and more": (query(a, s + "0"), {}),
-        "a space after": (query(a, s + " "), {}),
+        "a space inside": (query(a, f"{s[:9]} {s[9:]}"), {}),
+        "a space alone": (query(a, " "), {}),
         "a NUL after the secretKey": (query(a, s + "\0"), {}),
         "a NUL after the accountID": (query(a + "\0", s), {}),
         "a NUL alone": (query("\0", "\0"), {}),
@@ -128,6 +129,16 @@ def test_right_credentials_in_the_query_or_the_headers_are_accepted(company: Com
     ]
     for path, headers in right:
         assert ask(company, path, headers)[::2] == (200, NOTHING), path
+
+
+@pytest.mark.parametrize("space", [" ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u2003"], ids=ascii)
+def test_white_space_around_credentials_is_ignored(company: Company, space: str) -> None:
+    a, s = company.account_id, company.secret
+    for path in (query(a, s + space), query(a, space + s), query(a + space, s), query(space + a + space, space + s)):
+        assert ask(company, path, {})[::2] == (200, NOTHING), path
+    if space.isascii() and "\n" not in space:
+        headers = {"X-Account-Id": f"{space}{a}{space}", "Authorization": f"Bearer {space}{s}{space}"}
+        assert ask(company, "/pubapi/v1/", headers)[::2] == (200, NOTHING)
 
 
 def test_the_query_wins_over_the_headers(given_company: Callable[..., Company]) -> None:

@@ -128,7 +128,10 @@ def test_the_description_names_every_method_and_the_figures_no_company(company: 
 def test_a_method_of_another_name_is_unknown(company: Company, name: str) -> None:
     body = json.dumps({"method": name, "params": {"id": 1}, "id": "1"}).encode()
     error = json.loads(company.send(body)[1])["error"]
-    assert error == {"code": 204, "message": "Invalid method signature", "data": []} if name else error["code"] == 201
+    if name:
+        assert (error["code"], error["message"]) == (204, "Invalid method signature")
+    else:
+        assert error["code"] == 201
 
 
 @pytest.mark.parametrize("name", [1, True, ["getLead"], {"getLead": 1}, 1.5])

@@ -8,6 +8,7 @@ the wire's error.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
@@ -34,7 +35,7 @@ VALUES_MAX = 10_000
 """How many values a list in `where` can have."""
 
 NAMES_MAX = 2_000
-_NUMBER = re.compile(r"(-?[0-9]{1,30})(?:\.0{1,30})?")
+_NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,2})?")
 
 
 class Param:
@@ -336,14 +337,14 @@ class FlatOrObjects(Objects):
 def whole_number(value: str | int | bool) -> int | None:
     """Returns the whole number of a number or a numeric string, or None for any other value.
 
-    7.0 is a whole number too, as in objects. It arrives as text, as every number with a point does.
+    7.0 and 1e3 are whole numbers too, as in objects. They arrive as text, as every number with a point does.
     """
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
         return value
-    match = _NUMBER.fullmatch(value)
-    return int(match[1]) if match else None
+    number = Decimal(value) if _NUMBER.fullmatch(value) else None
+    return int(number) if number is not None and number == int(number) else None
 
 
 def kind_schema(kind: Kind) -> dict[str, Json]:

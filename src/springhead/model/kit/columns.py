@@ -67,8 +67,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
             return self._number(value)
         if self.sql == "timestamptz" and isinstance(value, str) and (time := times.parse(value)) is not None:
             return time.strftime("%Y-%m-%d %H:%M:%S").rjust(19, "0")
-        if self.type in {"boolean", "bit"} and isinstance(value, int) and value in {0, 1}:
-            value = str(int(value))
+        if self.type in {"tinyint", "boolean", "bit"} and (number := _zero_or_one(value)) is not None:
+            return bool(number) if self.type == "tinyint" else str(number)
         if self.type == "checkbox" and isinstance(value, list):
             value = _joined(cast("list[object]", value))
         if not isinstance(value, str):
@@ -107,6 +107,14 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         if not is_valid():
             raise ValueError(self.expected)
         return value
+
+
+def _zero_or_one(value: object) -> int | None:
+    """Returns the value of a flag, which may be written as 1.0, or None for any other value."""
+    with suppress(msgspec.ValidationError):
+        number = int(value) if isinstance(value, bool) else msgspec.convert(value, int, strict=False)
+        return number if number in {0, 1} else None
+    return None
 
 
 def _joined(items: list[object]) -> str | None:

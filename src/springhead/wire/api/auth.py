@@ -49,9 +49,10 @@ class Keys:
     async def caller(self, request: HttpRequest) -> Caller | None:
         """Returns the caller of a request, or None unless the request has exactly one valid pair of credentials.
 
+        White space around a credential is ignored: it comes from copying, and no credential begins or ends with it.
         Raises Unavailable if the database does not answer.
         """
-        account_id, secret = credentials(request)
+        account_id, secret = (value.strip() if value else None for value in credentials(request))
         if not account_id or not secret or max(len(account_id), len(secret)) > CREDENTIAL_MAX or "\0" in account_id:
             return None
         access = await self._access(account_id)
@@ -103,4 +104,4 @@ def credentials(request: HttpRequest) -> tuple[str | None, str | None]:
     if len(account_ids) != 1 or len(authorizations) != 1:
         return None, None
     scheme, _, token = authorizations[0].partition(" ")
-    return (account_ids[0], token.strip()) if scheme.lower() == "bearer" else (None, None)
+    return (account_ids[0], token) if scheme.lower() == "bearer" else (None, None)
