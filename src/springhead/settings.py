@@ -100,6 +100,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
+NO_PUBLIC_URL = "the addresses of forms, the page script and links in emails are paths without a host"
+"""What it means for the public that `public_url` is not set."""
+
+_LOCAL_HOSTS = ("127.", "::1", "localhost")
+
+
+def lacks_public_url(settings: Settings) -> bool:
+    """Returns whether `public_url` is not set although other machines can reach the server, perhaps by a proxy."""
+    is_local = settings.host.startswith(_LOCAL_HOSTS) and not settings.allowed_hosts and not settings.trusted_proxies
+    return settings.public_url is None and not is_local
+
+
 class Setting(msgspec.Struct, frozen=True):
     """A setting, read from its declaration in `Settings`."""
 

@@ -58,6 +58,15 @@ def test_the_calls_of_the_page_work_as_it_says(public: Public) -> None:
     assert set(named) == set(tracked) - {"leadID", "campaignID"}
 
 
+def test_a_headless_browser_is_recorded_only_with_the_user_agent_of_another(public: Public) -> None:
+    window = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+    assert "`HeadlessChrome`" in PAGE
+    for agent, title in ((window.replace("Chrome/", "HeadlessChrome/"), "Headless"), (window, "Window")):
+        assert public.report(title.lower(), visitor=BEN, title=title, headers={"User-Agent": agent}) == 204
+    eventually(lambda: len(public.views()) > 0)
+    assert [view["event_name"] for view in public.views()] == ["Window"]
+
+
 def test_the_snippets_of_the_page_are_those_of_the_server(public: Public) -> None:
     async def site_of(database: Database) -> sites.Site:
         async with database.everyone() as tx:

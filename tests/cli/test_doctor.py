@@ -9,7 +9,7 @@ import pytest
 
 from cli.command import PASSWORD, free_port, outside_postgres, run_sql, springhead
 from springhead.cli import checkup
-from support import Server
+from support import Server, sql
 
 
 def examined(*words: str | Path, env: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
@@ -25,8 +25,19 @@ def test_a_healthy_server_is_in_order(server: Server) -> None:
     assert code == 0
     assert {name: check["state"] for name, check in checks.items() if check["state"] != "ok"} == {}
     assert list(checks) == [
-        *("settings", "data folder", "disk", "database", "version", "role", "text", "durability", "indexes"),
-        *("migrations", "clock", "connections", "background jobs", "jobs"),
+        *(
+            "settings",
+            "public URL",
+            "data folder",
+            "disk",
+            "database",
+            "version",
+            "role",
+            "text",
+            "durability",
+            "indexes",
+        ),
+        *("migrations", "clock", "connections", "background jobs", "pushes", "jobs"),
     ]
     assert checks["database"]["found"] == "embedded, running"
     shown = springhead("doctor", *where)
@@ -40,6 +51,7 @@ def test_a_problem_of_the_database_is_shown_with_a_remedy(tmp_path: Path) -> Non
         assert code == 1
         assert {name: check["state"] for name, check in checks.items()} == {
             "settings": "ok",
+            "public URL": "ok",
             "database": "ok",
             "version": "ok",
             "role": "broken",
@@ -77,6 +89,62 @@ def test_a_database_that_is_not_there_is_broken_and_a_fresh_folder_is_not(tmp_pa
     code, checks = examined("--data", tmp_path / "file")
     assert code == 1
     assert checks["data folder"]["state"] == "broken"
+
+
+def test_a_refused_connection_is_told_with_its_reason_and_never_sends_back_to_the_doctor(tmp_path: Path) -> None:
+    with outside_postgres(tmp_path) as superuser:
+        for url, reason in {
+            superuser.replace("battery", "staple"): "password authentication failed",
+            superuser.replace("/postgres", "/nowhere"): 'database "nowhere" does not exist',
+        }.items():
+            code, checks = examined(env={"SPRINGHEAD_DATABASE_URL": url})
+            assert code == 1
+            assert reason in checks["database"]["found"]
+            assert "Correct database_url, or the rights of the role." in checks["database"]["found"]
+            assert "springhead doctor" not in json.dumps(checks)
+    code, checks = examined(env={"SPRINGHEAD_DATABASE_URL": superuser})
+    assert f"{urlsplit(superuser).port}/postgres cannot be reached: Connection refused." in checks["database"]["found"]
+    assert "springhead doctor" not in json.dumps(checks)
+
+
+def test_a_restored_copy_that_pushes_nothing_is_a_warning_until_it_is_adopted(tmp_path: Path) -> None:
+    server = Server.on_copy(tmp_path / "data")
+    where = ("--data", server.data, "--port", str(urlsplit(server.url).port))
+    assert examined(*where)[1]["pushes"]["state"] == "ok"
+    sql(
+        server.dsn,
+        "insert into push_home (system_identifier, database_oid) values (1, 1)"
+        " on conflict (single) do update set system_identifier = 1",
+    )  # as in a dump of another database
+
+    code, checks = examined(*where)
+
+    assert code == 0
+    assert checks["pushes"]["state"] == "warning"
+    assert "a copy of another one" in checks["pushes"]["found"]
+    assert checks["pushes"]["advice"].endswith("springhead db adopt")
+    assert springhead("db", "adopt", "--data", server.data).returncode == 0
+    assert examined(*where)[1]["pushes"]["state"] == "ok"
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [
+        ({}, "ok"),
+        ({"HOST": "0.0.0.0"}, "warning"),
+        ({"ALLOWED_HOSTS": "crm.example.com"}, "warning"),
+        ({"TRUSTED_PROXIES": "127.0.0.1"}, "warning"),
+        ({"HOST": "0.0.0.0", "PUBLIC_URL": "https://crm.example.com"}, "ok"),
+    ],
+)
+def test_a_public_server_without_a_public_url_is_a_warning(
+    settings: dict[str, str], state: str, tmp_path: Path
+) -> None:
+    env = {f"SPRINGHEAD_{name}": value for name, value in settings.items()}
+    _, checks = examined("--data", tmp_path / "fresh", env=env)
+    assert checks["public URL"]["state"] == state
+    assert ("https://crm.example.com" in checks["public URL"]["advice"]) == ("PUBLIC_URL" not in settings)
 
 
 def test_wrong_settings_are_shown() -> None:

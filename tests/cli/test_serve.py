@@ -226,11 +226,14 @@ def test_the_server_waits_for_its_database_and_answers_health_checks_meanwhile(t
         assert get(here, "/readyz")[0] == 503
         assert server.stderr
         assert server.stdout
-        text = ""
+        text = line = ""
         while "the database does not answer; trying again" not in text:
             line = server.stderr.readline().decode()
             assert line, "the server has ended"
             text += line
+        waiting = json.loads(line)
+        assert waiting["database"] == f"postgresql://springhead:***@127.0.0.1:{port}/springhead"
+        assert waiting["reason"] == "Connection refused"
         with running_postgres(folder, port):
             ready = json.loads(server.stdout.readline())
             assert get(here, "/readyz")[0] == 200
@@ -242,6 +245,38 @@ def test_the_server_waits_for_its_database_and_answers_health_checks_meanwhile(t
         text += server.stderr.read().decode()
     assert PASSWORD not in text
     assert "battery" not in text
+
+
+def test_the_first_log_line_says_which_database_the_server_waits_for(tmp_path: Path) -> None:
+    """A database whose host swallows all packets, as behind a firewall, gives no sign for seconds."""
+    deaf = socket.create_server(("127.0.0.1", 0))  # never accepts, and never answers
+    url = address("springhead", deaf.getsockname()[1], "springhead")
+    command = [sys.executable, "-m", "springhead", "serve", "--port", "0"]
+    environment = clean_environment() | {"SPRINGHEAD_DATABASE_URL": url}
+    with deaf, subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr
+        first = json.loads(server.stderr.readline())
+        server.terminate()
+        assert server.wait(40) == 0
+        server.stderr.read()
+    assert first["event"] == "connecting to the database"
+    assert first["database"] == url.replace(PASSWORD.replace(" ", "%20"), "***")
+
+
+def test_a_public_server_without_a_public_url_warns_at_its_start_and_a_local_one_at_the_first_such_answer(
+    tmp_path: Path,
+) -> None:
+    public = Server.on_copy(tmp_path / "public", "--allowed-hosts", "127.0.0.1")
+    assert '"public_url is not set","meaning":"the addresses of forms,' in public.log.read_text()
+    local = Server.on_copy(tmp_path / "local")
+    company = Company(local.url, local.ready["accountID"], local.ready["secretKey"])
+    company.create({})
+    assert "public_url" not in local.log.read_text()
+    for _ in range(2):
+        company.call("getCaptureSettings")
+    assert local.log.read_text().count("public_url is not set: a call was answered with addresses that") == 1
+    company.close()
+    assert [server.stop() for server in (public, local)] == [0, 0]
 
 
 @pytest.mark.parametrize(

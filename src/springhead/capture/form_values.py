@@ -111,7 +111,7 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
         typed: Sequence[str] = () if item.type == "file" else inputs.typed.get(item.name, ())
         if _has_file(item, inputs):
             token = inputs.files[item.name].token
-            typed = (f"{loaded.context.server.public_url}/files/{loaded.site.token}/{token}",)
+            typed = (f"{loaded.context.public_url}/files/{loaded.site.token}/{token}",)
         try:
             if item.name in inputs.too_large:
                 raise InvalidInput(_TOO_LARGE)

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import click
 
 from springhead.cli.failure import message_of
+from springhead.cli.groups import Group
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Imports a command when it is called or described, so that `serve` starts without the other commands."""
 
     names: ClassVar = ("serve", "company", "key", "seed", "doctor", "settings", "db", "generate")
@@ -30,6 +31,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except KeyboardInterrupt:
+            message = "Ctrl-C stopped the command before it finished. What it had done until then stays done."
+            raise click.ClickException(message) from None
         except Exception as cause:
             if message := message_of(cause):
                 raise click.ClickException(message) from cause

@@ -19,10 +19,11 @@ from springhead.cli.failure import message_of
 from springhead.cli.running_server import JobFigures, jobs_of, url_of
 from springhead.cli.tables import printable, show
 from springhead.postgres.socket_path import running_dsn
-from springhead.settings import Loaded, Settings, password_of, without_password
+from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, password_of, without_password
 from springhead.store.database.background_jobs import Backlog, backlog
 from springhead.store.database.health import Health, Migrations, health, migrations
 from springhead.store.database.pool import Tx
+from springhead.store.feed.pushes import is_copy
 from springhead.wire import logs
 
 OK, WARNING, BROKEN = "ok", "warning", "broken"
@@ -56,10 +57,10 @@ async def examine(loaded: Loaded) -> list[Check]:
     """Runs all checks. Leaves out checks that an earlier broken check makes impossible."""
     settings = loaded.settings
     logs.configure("error", settings.log_format)
-    checks = [_settings(loaded)]
+    checks = [_settings(loaded), _public_url(settings)]
     if settings.database_url is None:
         checks += [_folder(settings.data), _disk(settings.data)]
-        running = running_dsn(settings.data) if checks[1].state == OK else None
+        running = running_dsn(settings.data) if checks[2].state == OK else None
         if running is None and not exists(settings):
             advice = "The first start of the server creates it. Run: springhead serve"
             return [*checks, Check("database", OK, "not created yet", advice)]
@@ -77,8 +78,9 @@ async def examine(loaded: Loaded) -> list[Check]:
             checks.append(_connections(facts, settings.pool_size))
             if not schema.pending:
                 checks.append(_background_jobs(await backlog(Tx(connection)), is_served=state != NOT_RUNNING))
+                checks.append(_pushes(is_copy=await is_copy(Tx(connection))))
     except Exception as cause:  # noqa: BLE001 - every error is a result of the check
-        message = message_of(cause) or f"{type(cause).__name__}: {cause}"
+        message = message_of(cause, advice="Correct this, then check again.") or f"{type(cause).__name__}: {cause}"
         checks.append(Check("database", BROKEN, message))
     if state != NOT_RUNNING:
         checks.append(_jobs(await asyncio.to_thread(jobs_of, settings), url_of(settings), time.time()))
@@ -131,6 +133,12 @@ def _settings(loaded: Loaded) -> Check:
         advice = "Every user can see a password in a flag. Put it into SPRINGHEAD_DATABASE_URL or the settings file."
         return Check("settings", WARNING, finding, advice)
     return Check("settings", OK, finding)
+
+
+def _public_url(settings: Settings) -> Check:
+    finding = settings.public_url or f"not set: {NO_PUBLIC_URL}"
+    advice = "" if settings.public_url else "Before you use them, set public_url, such as https://crm.example.com"
+    return Check("public URL", WARNING if lacks_public_url(settings) else OK, finding, advice)
 
 
 def _existing(path: Path) -> Path:
@@ -248,6 +256,13 @@ def _background_jobs(backlog: Backlog, *, is_served: bool) -> Check:
             "Only a server runs them. Start the server, or look for errors of its jobs in its log.",
         )
     return Check(name, OK, finding)
+
+
+def _pushes(*, is_copy: bool) -> Check:
+    if is_copy:
+        advice = "If the original is stopped for good, run: springhead db adopt"
+        return Check("pushes", WARNING, "nothing is pushed: this database is a copy of another one", advice)
+    return Check("pushes", OK, "changes of leads are pushed from this database")
 
 
 def _jobs(jobs: Mapping[str, JobFigures] | None, url: str, now: float) -> Check:

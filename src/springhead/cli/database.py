@@ -1,6 +1,7 @@
 """Connects commands to the database. Starts the embedded PostgreSQL for a command if no server runs it."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from springhead.cli.failure import Failure
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
 from springhead.postgres.socket_path import running_dsn
-from springhead.settings import Settings
+from springhead.settings import Settings, without_password
 from springhead.store.companies.companies import companies
 from springhead.store.database.health import migrations
 from springhead.store.database.migrate import migrate
@@ -19,6 +20,17 @@ from springhead.store.database.pool import Database
 from springhead.wire import logs
 
 T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+"""The longest time in seconds to wait for a connection."""
+
+REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+    asyncpg.InsufficientPrivilegeError,
+)
+"""What asyncpg raises if the database answers, and refuses this role, password or database."""
 
 
 def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
@@ -100,20 +112,32 @@ async def company_of(database: Database, account: str | None) -> Company:
 
 
 async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Returns a connection. Raises Failure with the reason if the database cannot be reached."""
+    """Returns a connection. Raises Failure with the address and the reason if there is none."""
     try:
-        return await asyncpg.connect(dsn, timeout=5)
-    except TimeoutError as cause:
-        raise Failure(
-            "The database does not answer within 5 seconds. Check that it runs and that database_url is right."
-        ) from cause
+        return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
+    except REFUSED as cause:
+        raise Failure(refusal_of(cause)) from cause
     except OSError as cause:
-        reason = cause.strerror or str(cause)
         raise Failure(
-            f"The database cannot be reached: {reason}. Check that it runs and that database_url is right."
+            f"The database {without_password(dsn)} cannot be reached: {unreachable_reason(cause)}. "
+            "Check that it runs and that database_url is right."
         ) from cause
     except ValueError as cause:
         raise Failure(f"database_url cannot be used: {cause}. Correct it, then run the command again.") from cause
+
+
+def refusal_of(cause: BaseException) -> str:
+    """Returns the message for an error of REFUSED."""
+    return f"The database refuses the connection: {cause}. Correct database_url, or the rights of the role."
+
+
+def unreachable_reason(cause: BaseException) -> str:
+    """Returns why the database does not answer."""
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} seconds"
+    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:  # a lookup of a name fails below 0
+        return os.strerror(cause.errno)  # one text, where event loops have their own
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
 
 
 async def _check_migrations(dsn: str) -> None:

@@ -7,16 +7,22 @@ class Failure(Exception):
     """Raised if a command cannot do its work. The message says why and what to do."""
 
 
-def message_of(cause: BaseException) -> str | None:
-    """Returns the message for an error that an operator can fix. None for a bug, which needs its traceback."""
+DOCTOR = "To check the whole installation, run: springhead doctor"
+
+
+def message_of(cause: BaseException, *, advice: str = DOCTOR) -> str | None:
+    """Returns the message for an error that an operator can fix. None for a bug, which needs its traceback.
+
+    Ends with `advice` if the error has none of its own.
+    """
     if isinstance(cause, (Failure, *_loaded("springhead.postgres.errors", "EmbeddedError"))):
         return str(cause)
     if isinstance(cause, _loaded("springhead.store.database.migrate", "RefusedDatabase")):
         return str(cause)
     if isinstance(cause, _loaded("springhead.model.kit.errors", "Unavailable")):
-        return "The database stopped answering, so the command did not finish. Try again, or run: springhead doctor"
+        return f"The database stopped answering, so the command did not finish. {advice}"
     if isinstance(cause, (OSError, *_loaded("asyncpg", "PostgresError"), *_loaded("asyncpg", "InterfaceError"))):
-        return f"{cause}. To check the whole installation, run: springhead doctor"
+        return f"{cause}. {advice}"
     return None
 
 

@@ -37,16 +37,22 @@ assert methods.leads  # noqa: S101 - importing the package registers the methods
 async def fill(database: Database, company: Company, leads: int) -> str:
     """Creates the invented leads 1 to `leads` in the company, and returns a sentence about the result.
 
-    Skips leads that exist. Raises Failure if a lead is refused for another reason.
+    Skips leads that exist. Raises Failure if a lead is refused for another reason, and on Ctrl-C.
     """
     server = Server(database, FieldCache(), PageStarts(), BackgroundJobs(database, STEPS), Feed(database))
     context = Context(server=server, company=company, utc=True)
-    created, start_time = 0, time.monotonic()
-    with _progress(leads) as advance:
-        for start in range(0, leads, BATCH):
-            batch = people(start, min(BATCH, leads - start))
-            created += await _create(context, batch)
-            advance(len(batch))
+    done, created, start_time = 0, 0, time.monotonic()
+    try:
+        with _progress(leads) as advance:
+            for done in range(0, leads, BATCH):
+                batch = people(done, min(BATCH, leads - done))
+                created += await _create(context, batch)
+                advance(len(batch))
+    except asyncio.CancelledError as cause:
+        raise Failure(
+            f"Ctrl-C stopped the command. {done:,} of {leads:,} leads are stored in {company.name}. "
+            "To create the others, run the same command again: it skips the leads that exist."
+        ) from cause
     seconds = time.monotonic() - start_time
     skipped = f"; {leads - created:,} were there already" if created < leads else ""
     return f"Created {created:,} leads in {company.name} in {seconds:.1f} s{skipped}."

@@ -13,13 +13,14 @@ import asyncpg
 import structlog
 
 from springhead.app import create_app
+from springhead.cli.database import CONNECT_SECONDS, REFUSED, refusal_of, unreachable_reason
 from springhead.cli.failure import Failure
 from springhead.cli.greeting import greet
 from springhead.delivery.worker import SOCKETS
 from springhead.jobs.runner import Job
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
-from springhead.settings import Loaded, Settings, password_of
+from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, password_of, without_password
 from springhead.store.companies.bootstrap import FirstCompany, create_first_company
 from springhead.store.companies.companies import companies
 from springhead.store.database.migrate import RefusedDatabase, migrate
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0
 """Seconds between two attempts to reach the database: the first pause, and the longest."""
 
-REPEAT_SECONDS = 30
+REPEAT_SECONDS = 10
 """Seconds after which the log repeats that the database does not answer."""
 
 _UNREACHABLE = (
@@ -42,12 +43,6 @@ _UNREACHABLE = (
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
 )
-_REFUSED = (
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.ClientConfigurationError,
-    asyncpg.InsufficientPrivilegeError,
-)
 
 
 def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
@@ -56,6 +51,8 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
     startup = Startup(loaded, embedded, as_json=as_json)
     if any("database-url" in argument for argument in sys.argv) and password_of(settings.database_url or ""):
         log.warning("every user can see the password in --database-url; use SPRINGHEAD_DATABASE_URL instead")
+    if lacks_public_url(settings):
+        log.warning("public_url is not set", meaning=NO_PUBLIC_URL, hint="springhead serve --public-url https://...")
     supervision = Job(name="postgresql", turn=embedded.supervise) if embedded else None
     jobs = [supervision or Job(name="announcement", turn=startup.announce_when_ready)]
     app = create_app(settings, startup.connect, jobs=jobs, wait=embedded is not None)
@@ -127,18 +124,21 @@ class Startup:
     async def _wait_for_database(self, dsn: str) -> str:
         """Retries until the database answers. Raises RefusedDatabase if it can never work."""
         pause, last_log, reason = FIRST_PAUSE, 0.0, ""
+        log.info("connecting to the database", database=without_password(dsn))
         while True:
             try:
                 await self._prepare(dsn)
-            except _REFUSED as cause:
-                raise RefusedDatabase(
-                    f"The database refuses the connection: {cause}. Correct database_url, or the rights of the role."
-                ) from cause
+            except REFUSED as cause:
+                raise RefusedDatabase(refusal_of(cause)) from cause
             except _UNREACHABLE as cause:
                 now = asyncio.get_running_loop().time()
-                if str(cause) != reason or now - last_log > REPEAT_SECONDS:
-                    last_log, reason = now, str(cause)
-                    log.warning("the database does not answer; trying again", reason=reason or type(cause).__name__)
+                if unreachable_reason(cause) != reason or now - last_log > REPEAT_SECONDS:
+                    last_log, reason = now, unreachable_reason(cause)
+                    log.warning(
+                        "the database does not answer; trying again until it does or Ctrl-C",
+                        database=without_password(dsn),
+                        reason=reason,
+                    )
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
             except ValueError as cause:  # such as a wrong port or an unknown sslmode
@@ -147,7 +147,7 @@ class Startup:
                 return dsn
 
     async def _prepare(self, dsn: str) -> None:
-        connection = await asyncpg.connect(dsn, timeout=5)
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
         try:
             await migrate(connection)
             self._companies = await companies(Tx(connection))

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import msgspec
+import structlog
 
 from springhead.model.companies.companies import Company
 from springhead.model.feed.receiver_addresses import Networks
@@ -21,6 +23,8 @@ from springhead.store.database.retry import FIRST, Attempt
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import PageStarts
+
+log = structlog.get_logger()
 
 _UTC = ZoneInfo("UTC")
 
@@ -108,6 +112,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         """The name of the zone for PostgreSQL."""
         return "UTC" if self.utc else self.company.time_zone
 
+    @property
+    def public_url(self) -> str:
+        """The beginning of public addresses in answers. If it is empty, the first use warns in the log."""
+        if not self.server.public_url:
+            _warn_of_paths()
+        return self.server.public_url
+
     def tx(self) -> AbstractAsyncContextManager[Tx]:
         """Returns a connection that sees only this company's rows."""
         return nullcontext(self.inside) if self.inside else self.server.database.company(self.company.id)
@@ -119,6 +130,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     async def verify(self, tx: Tx, fields: FieldSet) -> None:
         """Raises TryAgain if the custom fields have changed since they were cached."""
         await self.server.fields.verify(tx, self.company.id, fields)
+
+
+@cache
+def _warn_of_paths() -> None:
+    log.warning(
+        "public_url is not set: a call was answered with addresses that have no host, so they work nowhere else",
+        hint="springhead serve --public-url https://...",
+    )
 
 
 def object_schema(noun: Noun, fields: FieldSet, *, creating: bool) -> ObjectSchema:

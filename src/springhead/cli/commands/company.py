@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from springhead.cli.groups import Group
 from springhead.cli.options import with_settings
 from springhead.settings import Loaded
 
@@ -37,7 +38,7 @@ def _email(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
     return value
 
 
-@click.group()
+@click.group(cls=Group)
 def company() -> None:
     """Create, list and change companies."""
 

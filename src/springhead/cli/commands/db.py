@@ -4,11 +4,12 @@ import asyncio
 
 import click
 
+from springhead.cli.groups import Group
 from springhead.cli.options import with_settings
 from springhead.settings import Loaded
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Migrate the database, or put a restored copy of it into service."""
 

@@ -7,7 +7,7 @@ import click
 import springhead
 
 
-@click.command()
+@click.command(hidden=True)  # operators have no checkout to write into
 @click.option("--check", is_flag=True, help="Write nothing. Exit with 1 if a file is stale.")
 @click.option(
     "--folder",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from springhead.cli.groups import Group
 from springhead.cli.options import with_settings
 from springhead.settings import Loaded
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from springhead.store.database.pool import Database
 
 
-@click.group()
+@click.group(cls=Group)
 def key() -> None:
     """Create, list and revoke the API keys of a company."""
 

@@ -66,7 +66,7 @@ async def get_capture_settings(context: Context) -> ReadResult:
     """
     async with context.tx() as tx:
         site = await sites.of_company(tx, context.company.id)
-    return ReadResult([_settings(site, context.server.public_url)])
+    return ReadResult([_settings(site, context.public_url)])
 
 
 def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
@@ -215,7 +215,7 @@ async def get_tracked_links(
             raise unknown_references([TRACKED_LINK.by_name["campaignID"]])
         readers = await email_events.find_readers(tx, context.company.id, lead_id)
         site = await sites.of_company(tx, context.company.id)
-    return ReadResult([_links(site, context.server.public_url, reader, campaign_id, urls) for reader in readers])
+    return ReadResult([_links(site, context.public_url, reader, campaign_id, urls) for reader in readers])
 
 
 def _links(site: Site, public_url: str, reader: Reader, campaign_id: int | None, urls: list[str]) -> Mapping[str, Json]:

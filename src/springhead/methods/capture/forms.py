@@ -150,7 +150,7 @@ async def get_forms(
     are paths on this server.
     """
     rows = await reads.listing(context, FORM, where, limit=limit, offset=offset)
-    return ReadResult([_with_addresses(form, context.server.public_url) for form in rows.page])
+    return ReadResult([_with_addresses(form, context.public_url) for form in rows.page])
 
 
 def _with_addresses(form: Mapping[str, Json], public_url: str) -> Mapping[str, Json]:

@@ -61,18 +61,28 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 async def is_home(tx: Tx) -> bool:
     """Whether pushes are sent from this database. The first call makes it the home of pushes; copies of it are not."""
-    here = await tx.row(
-        """
-        select s.system_identifier, d.oid::bigint as database_oid
-        from pg_control_system() s, pg_database d where d.datname = current_database()
-        """
-    )
-    assert here is not None  # noqa: S101 - the database that we are connected to exists
     await tx.rows(
-        "insert into push_home (system_identifier, database_oid) values ($1, $2) on conflict (single) do nothing",
-        *here.values(),
+        """
+        insert into push_home (system_identifier, database_oid)
+        select s.system_identifier, d.oid::bigint from pg_control_system() s, pg_database d
+        where d.datname = current_database()
+        on conflict (single) do nothing
+        """
     )
-    return await tx.value("select (system_identifier, database_oid) = ($1, $2) from push_home", *here.values())
+    return not await is_copy(tx)
+
+
+async def is_copy(tx: Tx) -> bool:
+    """Whether another database is the home of pushes, because this one was restored from a backup of it."""
+    return await tx.value(
+        """
+        select exists (
+            select from push_home h, pg_control_system() s, pg_database d
+            where d.datname = current_database()
+                and (h.system_identifier, h.database_oid) <> (s.system_identifier, d.oid)
+        )
+        """
+    )
 
 
 async def move_home(tx: Tx) -> None:
