@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from python_multipart.multipart import parse_options_header
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
+from springhead.capture.text_codings import codec_of, decode
 from springhead.wire.http.messages import BodyTooLarge, BoundedBody
 
 TEXT_BYTES = 256 * 1024
@@ -30,7 +32,11 @@ FILE_BYTES = 5 * 1024 * 1024
 FILE_NAME = 100
 """The most characters of a file's name."""
 
-_MEDIA_TYPES = "application/x-www-form-urlencoded", "multipart/form-data"
+_MULTIPART = "multipart/form-data"
+_MEDIA_TYPES = "application/x-www-form-urlencoded", _MULTIPART
+
+_CHARSET = b"_charset_"
+_NOT_A_FORM = f"This is not a form, or it has more than {FIELDS} fields or {FILES} files"
 
 
 class UnreadableBody(Exception):
@@ -66,12 +72,14 @@ class SubmittedFile(msgspec.Struct, frozen=True, kw_only=True):
 class FormBody(msgspec.Struct, frozen=True, kw_only=True):
     """Fields and files by input name, in the order of the body.
 
-    `too_large` has the input names of the files that are larger than FILE_BYTES.
+    `too_large` has the input names of the files that are larger than FILE_BYTES, `damaged` those of the fields with
+    bytes that are no text.
     """
 
     fields: Sequence[tuple[str, str]]
-    files: Sequence[tuple[str, SubmittedFile]]
-    too_large: Sequence[str]
+    files: Sequence[tuple[str, SubmittedFile]] = ()
+    too_large: Sequence[str] = ()
+    damaged: Sequence[str] = ()
 
 
 @asynccontextmanager
@@ -80,51 +88,96 @@ async def open_body(request: Request, limit: int) -> AsyncGenerator[FormBody]:
 
     Raises UnreadableBody, or ClientDisconnect if the client closes the connection before the end of the body.
     """
-    media_type = _media_type(request)
-    limit = limit if media_type == "multipart/form-data" else min(limit, TEXT_BYTES)
+    media_type, codec = _media_type(request)
     try:
-        body = BoundedBody(request.scope, request.receive, limit)
-        bounded = Request(request.scope, body.receive)
-        form = await bounded.form(max_files=FILES, max_fields=FIELDS, max_part_size=TEXT_BYTES)
+        if media_type == _MULTIPART:
+            async with _open_multipart(request, limit, codec) as body:
+                yield body
+        else:
+            raw = await BoundedBody(request.scope, request.receive, min(limit, TEXT_BYTES)).read()
+            yield _body(_urlencoded(raw), codec)
     except BodyTooLarge:
         raise UnreadableBody(f"Expected at most {limit:,} bytes", 413) from None
-    except (HTTPException, MultiPartException):
-        raise UnreadableBody(f"This is not a form, or it has more than {FIELDS} fields or {FILES} files") from None
+
+
+@asynccontextmanager
+async def _open_multipart(request: Request, limit: int, codec: str | None) -> AsyncGenerator[FormBody]:
     try:
-        items = form.multi_items()
-        fields = [(name, value) for name, value in items if isinstance(value, str)]
+        receive = BoundedBody(request.scope, request.receive, limit).receive
+        # The parser decodes as Latin-1, which keeps every byte. The charset of the form can stand behind its fields.
+        bounded = Request({**request.scope, "headers": _in_latin_1(request.scope["headers"])}, receive)
+        form = await bounded.form(max_files=FILES, max_fields=FIELDS, max_part_size=TEXT_BYTES)
+    except (HTTPException, MultiPartException):
+        raise UnreadableBody(_NOT_A_FORM) from None
+    try:
+        items = [(name.encode("latin-1"), value) for name, value in form.multi_items()]
+        files = [(name, value) for name, value in items if isinstance(value, UploadFile) and value.size]
+        fields = [(name, value.encode("latin-1")) for name, value in items if isinstance(value, str)]
         if sum(len(name) + len(value) for name, value in fields) > TEXT_BYTES:
             raise UnreadableBody("Too much text", 413)
-        files = [(name, value) for name, value in items if isinstance(value, UploadFile) and value.size]
-        yield FormBody(
-            fields=fields,
-            files=[(name, _submitted_file(file)) for name, file in files if (file.size or 0) <= FILE_BYTES],
-            too_large=[name for name, file in files if (file.size or 0) > FILE_BYTES],
-        )
+        yield _body(fields, codec, files)
     finally:
         await form.close()
 
 
-def _media_type(request: Request) -> str:
-    """Returns the media type of the body. Raises UnreadableBody unless it is an uncompressed form in UTF-8."""
+def _in_latin_1(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Returns the headers with Latin-1 as the charset of the body."""
+    others = [header for header in headers if header[0] != b"content-type"]
+    value = next(value for name, value in headers if name == b"content-type")
+    boundary = parse_options_header(value)[1].get(b"boundary")
+    if boundary is None:
+        raise UnreadableBody(_NOT_A_FORM)
+    quoted = re.sub(rb'(["\\])', rb"\\\1", boundary)
+    return [*others, (b"content-type", b'%s; boundary="%s"; charset=latin-1' % (_MULTIPART.encode(), quoted))]
+
+
+def _urlencoded(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """Returns the names and values of a body in the form of a query string. Raises UnreadableBody for too many."""
+    pairs = [pair for pair in raw.split(b"&") if pair]
+    if len(pairs) > FIELDS:
+        raise UnreadableBody(_NOT_A_FORM)
+    parts = [pair.replace(b"+", b" ").partition(b"=") for pair in pairs]
+    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in parts]
+
+
+def _body(
+    fields: Sequence[tuple[bytes, bytes]], codec: str | None, files: Sequence[tuple[bytes, UploadFile]] = ()
+) -> FormBody:
+    """Decodes names and values. The field `_charset_`, which browsers fill in, names the charset if there is one."""
+    codec = next((codec_of(value.decode("latin-1")) for name, value in fields if name == _CHARSET), None) or codec
+    decoded = [(decode(name, codec)[0], *decode(value, codec)) for name, value in fields]
+    named_files = [(decode(name, codec)[0], file) for name, file in files]
+    return FormBody(
+        fields=[(name, value) for name, value, _ in decoded],
+        damaged=[name for name, _, whole in decoded if not whole],
+        files=[(name, _submitted_file(file, codec)) for name, file in named_files if (file.size or 0) <= FILE_BYTES],
+        too_large=[name for name, file in named_files if (file.size or 0) > FILE_BYTES],
+    )
+
+
+def _media_type(request: Request) -> tuple[str, str | None]:
+    """Returns the media type of the body, and the codec of its charset.
+
+    Raises UnreadableBody unless the body is an uncompressed form in a charset that browsers send.
+    """
     if request.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
         raise UnreadableBody("Send the form uncompressed", 415)
     if len(request.headers.getlist("content-type")) > 1:
         raise UnreadableBody("Expected one Content-Type", 415)
     value, options = parse_options_header(request.headers.get("content-type", ""))
-    charset = options.get(b"charset", b"utf-8").lower()
+    charset = options.get(b"charset", b"").decode("latin-1")
     media_type = value.decode("latin-1").lower()
-    # The parser accepts every codec of Python, including slow ones.
-    if media_type not in _MEDIA_TYPES or charset not in {b"utf-8", b"utf8", b"us-ascii", b""}:
+    codec = codec_of(charset) if charset else None
+    if media_type not in _MEDIA_TYPES or (charset and codec is None):
         raise UnreadableBody(f"Expected {' or '.join(_MEDIA_TYPES)}, in UTF-8", 415)
-    return media_type
+    return media_type, codec
 
 
-def _submitted_file(upload: UploadFile) -> SubmittedFile:
+def _submitted_file(upload: UploadFile, codec: str | None) -> SubmittedFile:
     content_type = upload.content_type or ""
     valid = re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,60}", content_type, re.ASCII)
     return SubmittedFile(
-        name=plain_name(upload.filename or ""),
+        name=plain_name(decode((upload.filename or "").encode("latin-1"), codec)[0]),
         content_type=content_type if valid else "application/octet-stream",
         token=secrets.token_urlsafe(16),
         source=upload,

@@ -1,14 +1,15 @@
-"""The values of a submission: matches inputs to fields, and finds the invalid values."""
+"""The values of a submission: checks the inputs of the fields, and finds the invalid values."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from starlette.requests import Request
 
 from springhead.capture import pages
-from springhead.capture.form_bodies import FILE_BYTES, FormBody, SubmittedFile
+from springhead.capture.form_bodies import FILE_BYTES
 from springhead.capture.pages import FormValues
 from springhead.capture.submissions import Submission
+from springhead.capture.submitted_inputs import SubmittedInputs
 from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.forms import (
     EMAIL,
@@ -16,9 +17,7 @@ from springhead.model.capture.forms import (
     FormInput,
     InvalidInput,
     available_fields,
-    normalised_name,
     read_value,
-    system_names,
 )
 from springhead.model.capture.sites import Site
 from springhead.model.capture.visitors import COOKIE, URL_LENGTH, is_tracking_id, is_url, one_line
@@ -52,37 +51,6 @@ class SubmissionRefused(Exception):
         self.age = 0.0
 
 
-class SubmittedInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """The inputs of a submission: `extra` by the name of the input, the others by the system name of their field."""
-
-    extra: Mapping[str, str]
-    typed: Mapping[str, Sequence[str]]
-    files: Mapping[str, SubmittedFile]
-    too_large: Collection[str]
-
-
-_EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.PAGE, pages.TRACKING, COOKIE)}
-
-
-def inputs_of(body: FormBody, loaded: LoadedForm) -> SubmittedInputs:
-    """Returns the inputs of a body that belong to the form; ignores all others."""
-    names = system_names(loaded.form, loaded.fields)
-    extra: dict[str, str] = {}
-    typed: dict[str, list[str]] = {}
-    for name, value in body.fields:
-        if name.lower() in _EXTRA:
-            extra[name.lower()] = value
-        elif system_name := names.get(normalised_name(name)):
-            typed.setdefault(system_name, []).append(value)
-    files = {names[normalised_name(name)]: file for name, file in body.files if normalised_name(name) in names}
-    return SubmittedInputs(
-        extra=extra,
-        typed=typed,
-        files=files,
-        too_large={names.get(normalised_name(name), "") for name in body.too_large},
-    )
-
-
 def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs, nonce: str) -> Submission:
     """Returns the submission with valid values. Raises SubmissionRefused with a message for each invalid field."""
     values, errors = _checked(loaded, inputs)
@@ -91,15 +59,13 @@ def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs,
     page = inputs.extra.get(pages.PAGE) or request.headers.get("referer", "")
     return Submission(
         values=values,
-        files={item.name: inputs.files[item.name] for item in loaded.inputs if _has_file(item, inputs)},
+        files=inputs.files,
+        others={name: values[0] if len(values) == 1 else values for name, values in inputs.others.items()},
+        dropped=inputs.dropped,
         tracking_id=_tracking_id(request, loaded.site, inputs.extra),
         page=one_line(page, URL_LENGTH) if is_url(page) else "",
         nonce=nonce,
     )
-
-
-def _has_file(item: FormInput, inputs: SubmittedInputs) -> bool:
-    return item.type == "file" and item.name in inputs.files
 
 
 def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str], dict[str, str]]:
@@ -108,10 +74,10 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
     errors: dict[str, str] = {}
     fields = available_fields(loaded.fields)
     for item in loaded.inputs:
-        typed: Sequence[str] = () if item.type == "file" else inputs.typed.get(item.name, ())
-        if _has_file(item, inputs):
-            token = inputs.files[item.name].token
-            typed = (f"{loaded.context.public_url}/files/{loaded.site.token}/{token}",)
+        typed = inputs.typed.get(item.name, ())
+        if files := inputs.files.get(item.name):
+            base = f"{loaded.context.public_url}/files/{loaded.site.token}"
+            typed = (",".join(f"{base}/{file.token}" for file in files),)
         try:
             if item.name in inputs.too_large:
                 raise InvalidInput(_TOO_LARGE)

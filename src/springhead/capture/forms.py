@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from springhead.capture import form_bodies, pages, submissions
 from springhead.capture.form_bodies import UnreadableBody
-from springhead.capture.form_values import LoadedForm, SubmissionRefused, SubmittedInputs, inputs_of, submission_of
+from springhead.capture.form_values import LoadedForm, SubmissionRefused, submission_of
 from springhead.capture.pages import FormValues
 from springhead.capture.submissions import NotStored, Submission, SubmissionOutcome
+from springhead.capture.submitted_inputs import SubmittedInputs, match_inputs
 from springhead.model.capture import signing
-from springhead.model.capture.forms import Form, inputs, is_web_address
+from springhead.model.capture.forms import Form, inputs_of, is_web_address
 from springhead.model.capture.sites import is_token
 from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
@@ -176,7 +177,7 @@ class Forms:
             fields = await context.fields(tx)
         if form is None:
             return None
-        return LoadedForm(form=form, site=site, fields=fields, inputs=inputs(form, fields), context=context)
+        return LoadedForm(form=form, site=site, fields=fields, inputs=inputs_of(form, fields), context=context)
 
     # Submissions
 
@@ -209,7 +210,8 @@ class Forms:
             raise SubmissionRefused(FormValues(message=_TOO_MANY), 429, retry_after=30)
         try:
             async with form_bodies.open_body(request, self._body_limit) as body:
-                return await self._check_and_store(request, loaded, inputs_of(body, loaded))
+                inputs = match_inputs(body, loaded.form, loaded.fields, loaded.inputs)
+                return await self._check_and_store(request, loaded, inputs)
         except UnreadableBody as cause:
             raise SubmissionRefused(FormValues(message=f"{cause}."), cause.status) from None
 
@@ -229,7 +231,7 @@ class Forms:
         end = call_end()
         try:
             async with asyncio.timeout_at(end), self._uploads if submission.files else nullcontext():
-                files = {name: await file.load() for name, file in submission.files.items()}
+                files = {name: [await file.load() for file in some] for name, some in submission.files.items()}
                 submission = msgspec.structs.replace(submission, files=files)
                 outcome = await submissions.store(loaded.context, loaded.form, submission, end=end)
         except (Unavailable, TryAgain, TimeoutError):

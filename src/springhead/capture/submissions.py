@@ -1,7 +1,7 @@
 """Stores a submission in one transaction: the lead, its list, its timeline, its visitor and its files."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -57,10 +57,13 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """A submission with valid values by system name. No value is empty. The value of a file is its public address.
 
     `nonce` identifies the submitted page if this server made it. `page` is the address of the page with the form.
+    `others` has the inputs that the form does not ask for, and `dropped` says what of the inputs is not stored.
     """
 
     values: Mapping[str, str]
-    files: Mapping[str, SubmittedFile]
+    files: Mapping[str, Sequence[SubmittedFile]]
+    others: Mapping[str, str | Sequence[str]] = {}
+    dropped: Mapping[str, str] = {}
     tracking_id: str = ""
     page: str = ""
     nonce: str = ""
@@ -68,7 +71,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> bytes:
         """A hash of values and files. It is equal for repeated submissions."""
-        files = {name: [file.name, file.sha256.hex()] for name, file in self.files.items()}
+        files = {name: [[file.name, file.sha256.hex()] for file in some] for name, some in self.files.items()}
         return hashlib.sha256(msgspec.json.encode({**self.values, **files}, order="sorted")).digest()
 
 
@@ -97,7 +100,7 @@ async def _store(context: Context, form: Form, submission: Submission) -> Submis
         if submission.tracking_id:
             await visitors.link_leads(tx, company_id, [(lead_id, submission.tracking_id)])
         await events.write(tx, company_id, [_event(form, submission, lead_id)])
-        for file in submission.files.values():
+        for file in [file for some in submission.files.values() for file in some]:
             await forms.store_upload(tx, company_id, form.id, lead_id, _upload(file))
         if form.notify_user_id:
             await _notify(inside, form, submission, lead_id, new=lead is None)
@@ -159,7 +162,12 @@ def _event(form: Form, submission: Submission, lead_id: int) -> Event:
     if submission.page:
         data["page"] = submission.page
     if submission.files:
-        data["files"] = {name: file.name for name, file in submission.files.items()}
+        names = {name: [file.name for file in some] for name, some in submission.files.items()}
+        data["files"] = {name: some[0] if len(some) == 1 else some for name, some in names.items()}
+    if submission.others:
+        data["inputs"] = submission.others
+    if submission.dropped:
+        data["dropped"] = submission.dropped
     name = f"Submitted the form {form.name}"
     return Event(lead_id=lead_id, source=SOURCE, name=name, what_type="form", what_id=form.id, data=data)
 
@@ -170,7 +178,8 @@ def _upload(file: SubmittedFile) -> Upload:
 
 async def _notify(context: Context, form: Form, submission: Submission, lead_id: int, *, new: bool) -> None:
     """Creates a task for the user that the form names. If the task is refused, the submission is stored anyway."""
-    description = "\n".join(f"{name}: {value}" for name, value in submission.values.items())
+    lines = {**submission.values, **submission.others}
+    description = "\n".join(f"{name}: {value}" for name, value in lines.items())
     title = f"{'New lead' if new else 'A known lead'} from form {form.name}"
     task = {
         "title": title[:255],

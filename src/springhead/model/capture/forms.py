@@ -207,7 +207,7 @@ TEXT_MAX = 10_000
 """How many characters people can type into a large field."""
 
 
-def inputs(form: Form, fields: FieldSet) -> list[FormInput]:
+def inputs_of(form: Form, fields: FieldSet) -> list[FormInput]:
     """Returns the input fields of a form's page. Fields that the company no longer has are left out."""
     known = available_fields(fields)
     return [
@@ -239,54 +239,6 @@ def _input(form_field: FormField, field: Field) -> FormInput:
     )
 
 
-_SPELLINGS = {
-    "email": EMAIL,
-    "mail": EMAIL,
-    "youremail": EMAIL,
-    "fname": "firstName",
-    "givenname": "firstName",
-    "lname": "lastName",
-    "surname": "lastName",
-    "familyname": "lastName",
-    "company": "companyName",
-    "organization": "companyName",
-    "organisation": "companyName",
-    "phone": "phoneNumber",
-    "tel": "phoneNumber",
-    "telephone": "phoneNumber",
-    "mobile": "mobilePhoneNumber",
-    "mobilephone": "mobilePhoneNumber",
-    "officephone": "officePhoneNumber",
-    "fax": "faxNumber",
-    "zip": "zipcode",
-    "postcode": "zipcode",
-    "postalcode": "zipcode",
-    "address": "street",
-    "streetaddress": "street",
-    "url": "website",
-    "message": "description",
-    "comments": "description",
-    "jobtitle": "title",
-}
-"""Common names of inputs for standard fields, as normalised_name returns them."""
-
-
-def system_names(form: Form, fields: FieldSet) -> Mapping[str, str]:
-    """Returns the system names of the form's fields, by the normalised names that an input for the field can have."""
-    known = available_fields(fields)
-    form_fields = [field.system_name for field in form.fields if field.system_name in known]
-    by_input_name = {spelling: name for spelling, name in _SPELLINGS.items() if name in form_fields}
-    for name in form_fields:
-        if known[name].is_custom:
-            by_input_name[normalised_name(f"field_{known[name].id}")] = name
-    return by_input_name | {normalised_name(name): name for name in form_fields}
-
-
-def normalised_name(name: str) -> str:
-    """Returns the lower-case letters and digits of an input's name: `email` for `E-Mail`, `e_mail` and `email[]`."""
-    return re.sub(r"[^a-z0-9]+", "", name[:300].lower())
-
-
 class InvalidInput(Exception):
     """A wrong value of an input. The text tells the person who filled in the form what is expected."""
 
@@ -294,9 +246,10 @@ class InvalidInput(Exception):
 def read_value(form_input: FormInput, field: Field, values: Sequence[str]) -> str:
     """Returns the stored value for what was sent for an input, "" if nothing was. Raises InvalidInput."""
     if form_input.type == "checkboxes":
-        value = ",".join(dict.fromkeys(option for value in values for option in value.split(",") if option))
+        value = ",".join(dict.fromkeys(option for value in values for option in _options(form_input, value)))
     else:
         value = values[-1] if values else ""
+        value = _option(form_input, value) if form_input.options else value
     value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
     value = value.strip() if form_input.type == "textarea" else re.sub(r"\s*\n\s*", " ", value).strip()
     if field.data_type in {"boolean", "bit"}:
@@ -314,6 +267,20 @@ def read_value(form_input: FormInput, field: Field, values: Sequence[str]) -> st
     if form_input.name == EMAIL and not is_address(value):
         raise InvalidInput(_ADDRESS)
     return cast("str", stored)
+
+
+def _options(form_input: FormInput, value: str) -> list[str]:
+    """Returns the options of a text with commas, with or without spaces."""
+    return [_option(form_input, option) for option in value.split(",") if option.strip()]
+
+
+def _option(form_input: FormInput, value: str) -> str:
+    """Returns the option that a text means: exactly, or regardless of case and outer spaces. Returns others as sent."""
+    if value in form_input.options:
+        return value
+    folded = value.strip().casefold()
+    same = [option for option in form_input.options if option.strip().casefold() == folded]
+    return same[0] if len(same) == 1 else value.strip()
 
 
 _ADDRESS = "Please enter an email address, such as name@example.com."
