@@ -24,6 +24,9 @@ _OTHER_VARIABLES = re.compile(
     r"SPRINGHEAD_(?:SERVICE_.*|PORT_\d+_.*|TEST_.*|BENCH_.*)"
 )
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_ORIGIN_HOST = re.compile(r"(?P<name>[^\s:/?#@*%\\\[\]]+|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+
 _DAY = 86_400
 _Seconds = Annotated[float, Meta(ge=0.1, le=_DAY)]
 
@@ -34,6 +37,12 @@ def _about(description: str, *, expects: str = "", secret: bool = False) -> Meta
 
 class Network(str):
     """A network such as `10.0.0.0/8` or a single address, as the standard library writes it."""
+
+    __slots__ = ()
+
+
+class Origin(str):
+    """The origin of a web page such as `https://app.example.com`, as browsers write it in the header Origin."""
 
     __slots__ = ()
 
@@ -66,6 +75,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         _about("Host names that requests may use; an empty list allows all", expects="names such as crm.example.com"),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[Origin, ...],
+        _about(
+            "Origins whose web pages may call the API from a browser; by default none",
+            expects="origins without a path, such as https://app.example.com",
+        ),
     ] = ()
     public_url: Annotated[
         Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.:\[\]-]+$")] | None,
@@ -172,13 +188,26 @@ class Loaded(msgspec.Struct, frozen=True):
     origins: Mapping[str, str]
 
 
-def _custom(type_: type, value: object) -> Path | Network:
-    """Converts text to a path or a network, which msgspec cannot do. Raises ValueError for invalid text."""
+def _custom(type_: type, value: object) -> Path | Network | Origin:
+    """Converts text to a type that msgspec does not know. Raises ValueError for invalid text."""
     if type_ is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value).expanduser()
     if type_ is Network and isinstance(value, str):
         return Network(ip_network(value, strict=False))
+    if type_ is Origin and isinstance(value, str):
+        return _origin(value)
     raise ValueError
+
+
+def _origin(text: str) -> Origin:
+    """Returns the origin as browsers write it: host in lower case and in ASCII, without the scheme's own port."""
+    scheme, mark, rest = text.removesuffix("/").lower().partition("://")
+    host = _ORIGIN_HOST.fullmatch(rest)
+    if not mark or not _SCHEME.fullmatch(scheme) or host is None or int(host["port"] or 1) not in range(1, 65_536):
+        raise ValueError
+    name = host["name"] if host["name"].startswith("[") else host["name"].encode("idna").decode("ascii")
+    port = "" if host["port"] in {None, {"http": "80", "https": "443"}.get(scheme)} else f":{int(host['port'])}"
+    return Origin(f"{scheme}://{name}{port}")
 
 
 def _is_list(type_: object) -> bool:

@@ -36,10 +36,10 @@ def error(company: Company, body: str) -> dict[str, Any]:
 )  # fmt: skip
 def test_the_id_comes_back_as_it_was_sent(company: Company, identity: str) -> None:
     assert raw(company, f'{{"method":"getLead","params":{{"id":1}},"id":{identity}}}') == f'{{{EMPTY},"id":{identity}}}'
-    refused = raw(company, f'{{"method":"none","params":{{}},"id":{identity}}}')
+    refused = raw(company, f'{{"method":"getLead","params":5,"id":{identity}}}')
     assert (
         refused
-        == f'{{"result":null,"error":{{"code":204,"message":"Invalid method signature","data":[]}},"id":{identity}}}'
+        == f'{{"result":null,"error":{{"code":202,"message":"Missing params array","data":[]}},"id":{identity}}}'
     )
 
 

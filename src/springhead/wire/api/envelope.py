@@ -39,9 +39,9 @@ class Envelope(msgspec.Struct, frozen=True):
 async def read_body(request: HttpRequest, limit: int) -> bytes:
     """Returns the body of a request. Raises InvalidFormat for a GET, a compressed body, and more than `limit` bytes.
 
-    Raises ClientDisconnect if the client closes the connection before the end of the body.
+    A HEAD is a GET. Raises ClientDisconnect if the client closes the connection before the end of the body.
     """
-    if request.verb == "GET":
+    if request.verb != "POST":
         raise _malformed("Send the call as the body of a POST request")
     if any(value.lower() not in {"", "identity"} for value in request.header(b"content-encoding")):
         raise _malformed("Send the body uncompressed")

@@ -18,6 +18,7 @@ from springhead.settings import Settings
 from springhead.store.database.pool import TryAgain
 from springhead.wire.api import envelope
 from springhead.wire.api.auth import UNAUTHORIZED, Caller, Keys
+from springhead.wire.api.cross_origin import ALLOW, AllowedOrigins
 from springhead.wire.api.rate_limits import CallLimits, WrongKeyLimit
 from springhead.wire.http.messages import Answer, HttpRequest
 from springhead.wire.metrics import Metrics
@@ -37,14 +38,15 @@ class PubApi:
         self._server, self._keys, self._limits, self._metrics = server, keys, limits, metrics
         self._body_limit = settings.body_limit
         self._wrong_keys = WrongKeyLimit()
+        self._origins = AllowedOrigins(settings.allowed_origins)
         self._utc = utc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         started = time.perf_counter()
         request = HttpRequest(scope, receive)
-        if request.verb not in {"POST", "GET"}:
-            await Answer(b"", status=405, headers={"allow": "GET, POST"})(scope, receive, send)
+        if request.verb not in {"POST", "GET", "HEAD"}:
+            await self._other_verb(request)(scope, receive, send)
             return
         try:
             answer, facts = await self._answer(request)
@@ -60,17 +62,25 @@ class PubApi:
         self._metrics.called(facts.get("method", "-"), facts.get("code", 0), seconds)
         log.info("call", **facts, duration_ms=round(seconds * 1000, 2), peer=request.peer)
 
+    def _other_verb(self, request: HttpRequest) -> Answer:
+        """Returns the answer to OPTIONS, which needs no credentials, or 405."""
+        if request.verb == "OPTIONS":
+            return Answer(b"", content_type="", headers=self._origins.options_headers(request))
+        return Answer(b"", status=405, headers={"allow": ALLOW})
+
     async def _answer(self, request: HttpRequest) -> tuple[Answer, dict[str, Any]]:
         """Returns the answer, and the facts of the call for the log."""
         facts: dict[str, Any] = {"request_id": secrets.token_hex(8)}
+        cors = self._origins.headers(request)
         try:
             caller = await self._keys.caller(request)
         except Unavailable as error:
-            return await self._unavailable(request, error), facts | {"code": error.code}
+            return Answer(await self._unavailable(request, error), headers=cors), facts | {"code": error.code}
         if caller is None:
             self._metrics.unauthorized()
             await self._wrong_keys.wrong_key(request.client)
-            return Answer(UNAUTHORIZED, status=401, headers=_CHALLENGE), facts | {"status": 401}
+            headers = {**_CHALLENGE, **(cors or {})}
+            return Answer(UNAUTHORIZED, status=401, headers=headers), facts | {"status": 401}
         facts |= {"company": caller.company.account_id, "key": caller.key.id}
         body = b""
         try:
@@ -78,17 +88,18 @@ class PubApi:
             end = call_end()
             await self._limits.spend(caller.company, end=end)
         except ApiError as error:
-            return Answer(envelope.failure(error, envelope.request_id(body))), facts | {"code": error.code}
+            content = envelope.failure(error, envelope.request_id(body))
+            return Answer(content, headers=cors), facts | {"code": error.code}
         content, more = await self._perform(caller, request, body, facts["request_id"], end)
-        return Answer(content), facts | more
+        return Answer(content, headers=cors), facts | more
 
-    async def _unavailable(self, request: HttpRequest, error: Unavailable) -> Answer:
-        """Returns the answer if the caller cannot be looked up. It has the `id` of the request."""
+    async def _unavailable(self, request: HttpRequest, error: Unavailable) -> bytes:
+        """Returns the content of the answer if the caller cannot be looked up. It has the `id` of the request."""
         try:
             body = await envelope.read_body(request, self._body_limit)
         except ApiError:
             body = b""
-        return Answer(envelope.failure(error, envelope.request_id(body)))
+        return envelope.failure(error, envelope.request_id(body))
 
     async def _perform(
         self, caller: Caller, request: HttpRequest, body: bytes, request_id: str, end: float
