@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
+from springhead.capture.json_bodies import InvalidJson, read_pairs
 from springhead.capture.text_codings import codec_of, decode
 from springhead.wire.http.messages import BodyTooLarge, BoundedBody
 
@@ -33,7 +34,8 @@ FILE_NAME = 100
 """The most characters of a file's name."""
 
 _MULTIPART = "multipart/form-data"
-_MEDIA_TYPES = "application/x-www-form-urlencoded", _MULTIPART
+JSON = "application/json"
+_MEDIA_TYPES = "application/x-www-form-urlencoded", _MULTIPART, JSON
 
 _CHARSET = b"_charset_"
 _NOT_A_FORM = f"This is not a form, or it has more than {FIELDS} fields or {FILES} files"
@@ -93,11 +95,12 @@ async def open_body(request: Request, limit: int) -> AsyncGenerator[FormBody]:
         if media_type == _MULTIPART:
             async with _open_multipart(request, limit, codec) as body:
                 yield body
-        else:
-            raw = await BoundedBody(request.scope, request.receive, min(limit, TEXT_BYTES)).read()
-            yield _body(_urlencoded(raw), codec)
+            return
+        limit = min(limit, TEXT_BYTES)
+        raw = await BoundedBody(request.scope, request.receive, limit).read()
     except BodyTooLarge:
         raise UnreadableBody(f"Expected at most {limit:,} bytes", 413) from None
+    yield _json_body(raw) if media_type == JSON else _body(_urlencoded(raw), codec)
 
 
 @asynccontextmanager
@@ -138,6 +141,14 @@ def _urlencoded(raw: bytes) -> list[tuple[bytes, bytes]]:
         raise UnreadableBody(_NOT_A_FORM)
     parts = [pair.replace(b"+", b" ").partition(b"=") for pair in pairs]
     return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in parts]
+
+
+def _json_body(raw: bytes) -> FormBody:
+    try:
+        return FormBody(fields=read_pairs(raw, FIELDS))
+    except InvalidJson:
+        expected = 'Expected a JSON object in UTF-8, such as {"email": "ann@example.com"}'
+        raise UnreadableBody(f"{expected}, with at most {FIELDS} values") from None
 
 
 def _body(

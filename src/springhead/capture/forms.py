@@ -89,6 +89,7 @@ class Forms:
             Route("/f/{public_id}/thanks", self._guarded(self._thanks), methods=["GET"]),
             Route("/f/{public_id}", self._guarded(self._page), methods=["GET"]),
             Route("/f/{public_id}", self._guarded(self._post), methods=["POST"]),
+            Route("/f/{public_id}", _preflight, methods=["OPTIONS"]),
             Route("/files/{site}/{token}", self._guarded(self._download), methods=["GET"]),
         ]
 
@@ -183,7 +184,7 @@ class Forms:
 
     async def _post(self, request: Request) -> Response:
         start_time = time.monotonic()
-        by_script = "application/json" in request.headers.get("accept", "")
+        by_script = _wants_json(request)
         loaded = await self._load(request)
         if loaded is None:
             return pages.answer({"ok": False, "message": _NOT_FOUND}, status=404) if by_script else _not_found()
@@ -260,6 +261,18 @@ class Forms:
             raise _refusal(inputs, _TOO_FAST)
 
 
+async def _preflight(_: Request) -> Response:
+    """Answers a browser that asks whether a page of another site may post JSON. It sends no credentials."""
+    headers = {
+        **SAFE_HEADERS,
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "POST",
+        "access-control-allow-headers": "content-type",
+        "access-control-max-age": "86400",
+    }
+    return Response(status_code=204, headers=headers)
+
+
 class _File(Answer):
     """The answer with a file. If the file cannot be read to its end, the connection closes before the end."""
 
@@ -331,6 +344,12 @@ def _thanks_answer(form: Form, *, by_script: bool) -> Response:
     if by_script:
         return pages.answer({"ok": True, "message": form.thank_you_text or pages.THANKS, "redirect": target})
     return RedirectResponse(target or f"/f/{form.public_id}/thanks", 303, {**SAFE_HEADERS})
+
+
+def _wants_json(request: Request) -> bool:
+    """Whether the answer is JSON: for a program that asks for it or sends JSON, and not for a browser's own form."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return form_bodies.JSON in request.headers.get("accept", "") or content_type == form_bodies.JSON
 
 
 def _address(request: Request) -> str:

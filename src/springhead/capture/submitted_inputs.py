@@ -1,7 +1,7 @@
 """Matches the inputs of a submission to the fields of its form. The timeline keeps the inputs that match no field."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,8 @@ EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.PAGE, pages.TR
 
 _SECRETS = re.compile(r"(?a)password|passwd|passwort|motdepasse|contrasena|creditcard|cardnumber|ccnumber|cvv|cvc")
 _CAPTCHAS = {"grecaptcharesponse", "hcaptcharesponse", "cfturnstileresponse", "frccaptchasolution", "captcha"}
+_MEMBER = re.compile(r"(?a)(.+)\[(value|name|key|id|label|title|type|raw_value|required)\](?:\[\d*\])?")
+_TITLES = "name", "key", "label", "title", "id"
 _TICKED = {"1", "on", "true", "yes"}
 
 
@@ -67,13 +69,13 @@ class _Matching:
 
     def match_fields(self, fields: Sequence[tuple[str, str]]) -> None:
         matched: dict[str, list[_Typed]] = {}
-        for name, value in fields:
+        for name, value, titles in _without_descriptions(fields):
             if name.lower() in EXTRA:
                 self.extra[name.lower()] = value
-            elif understood := self.names.understand(name):
+            elif understood := next(filter(None, map(self.names.understand, (name, *titles))), None):
                 matched.setdefault(understood.system_name, []).append(_Typed(name, understood, value))
             else:
-                self.keep(name, value)
+                self.keep(titles[0] if titles else name, value)
         full_names = matched.pop(FULL_NAME, [])
         for system_name, values in matched.items():
             self.match_field(system_name, values)
@@ -164,6 +166,27 @@ class _Matching:
     def drop(self, name: str, reason: str) -> None:
         if len(self.dropped) < OTHERS_MAX:
             self.dropped[one_line(name, NAME_LENGTH)] = reason
+
+
+def _without_descriptions(
+    fields: Sequence[tuple[str, str]],
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Yields name, value and titles of each input.
+
+    Page builders send inputs with descriptions: `fields[7][value]=Ann`, `fields[7][title]=First name` and more.
+    """
+    members = [_MEMBER.fullmatch(name) if len(name) <= NAME_LENGTH else None for name, _ in fields]
+    descriptions: dict[str, dict[str, str]] = {}
+    for member, (_, value) in zip(members, fields, strict=True):
+        if member and member[2] != "value":
+            descriptions.setdefault(member[1], {})[member[2]] = value
+    described = {member[1] for member in members if member and member[2] == "value"}
+    for member, (name, value) in zip(members, fields, strict=True):
+        if member is None or member[1] not in described:
+            yield name, value, ()
+        elif member[2] == "value":
+            texts = descriptions.get(member[1], {})
+            yield name, value, [texts[title] for title in _TITLES if texts.get(title)]
 
 
 def _option(item: FormInput, typed: _Typed) -> str:
