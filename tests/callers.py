@@ -1,6 +1,8 @@
-"""Several callers of one company at the same moment."""
+"""Several callers of one company at the same moment, and a caller that waits for the limits."""
 
+import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,3 +48,18 @@ def at_once(companies: Sequence[Company], work: Callable[[Company, int], Any]) -
         if isinstance(result, Exception):
             raise result
     return results
+
+
+BUSY = {106, 107, 999}
+"""The errors after which a client repeats its call."""
+
+
+def patient(company: Company, method: str, **params: Any) -> Any:
+    """The result of a call that waits as the server says. A server that is down raises OSError."""
+    while True:
+        _, body = company.send(json.dumps({"method": method, "params": params, "id": "1"}).encode())
+        answer = json.loads(body)
+        if answer["result"] is not None:
+            return answer["result"]
+        assert answer["error"]["code"] in BUSY, answer
+        time.sleep(dict(answer["error"]["data"]).get("retryAfter", 0.1))

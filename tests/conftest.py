@@ -98,6 +98,7 @@ def _rank(file: Path) -> int:
 SLOW = (
     "faults/",
     "contract/test_packaging",
+    "docs/",
     "postgres/",
     "upgrade/",
     "cli/",

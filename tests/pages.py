@@ -12,6 +12,12 @@ _HEADING = re.compile(r"^#{1,6} +(.*?) *$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
+def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a page in these languages, with their languages."""
+    code_blocks = re.findall(r"^```(\w+)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [(language, text) for language, text in code_blocks if language in languages]
+
+
 def anchor_of(heading: str) -> str:
     """The anchor of a heading: lower case, no punctuation, a hyphen for each space."""
     return re.sub(r"[^\w\- ]", "", _LINK.sub(r"\1", heading).lower()).replace(" ", "-")

@@ -5,7 +5,6 @@ paging, getFields and deleteLeads as such clients do (docs/wire/clients.md), and
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from programs import program
 from support import Company
 
 HERE = Path(__file__).parent
@@ -35,16 +35,12 @@ CLIENTS = {
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_client_works_as_it_is(name: str, given_company: Callable[..., Company]) -> None:
-    program, script, more = CLIENTS[name]
-    needed = "curl" if script == "curl.sh" else program
-    if shutil.which(needed) is None:
-        pytest.skip(f"{needed} is not installed (make setup)")
-    if script in {"php_curl.php", "php_strict.php"} and not _php_has_curl():
-        pytest.skip("PHP's curl extension is not installed (make setup)")
+    interpreter, script, more = CLIENTS[name]
+    program("curl" if script == "curl.sh" else interpreter)
     company = given_company(time_zone="Asia/Kolkata")
 
     done = subprocess.run(
-        [program, str(HERE / script)],
+        [interpreter, str(HERE / script)],
         env={
             **{key: value for key, value in os.environ.items() if "proxy" not in key.lower()},
             "SPRINGHEAD_URL": company.url,
@@ -59,7 +55,3 @@ def test_a_client_works_as_it_is(name: str, given_company: Callable[..., Company
     )
 
     assert (done.stdout, done.returncode) == ("ok\n", 0), done.stdout + done.stderr
-
-
-def _php_has_curl() -> bool:
-    return "curl" in subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout.split()

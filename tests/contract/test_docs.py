@@ -2,9 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from pages import TOP, anchors
+from pages import TOP, anchors, blocks
 from springhead.cli import springhead
 from support import Company
 
@@ -29,14 +26,6 @@ PAGES_OF_CALLS = (
     "recycling-and-merging",
 )
 CALLS = [TOP / "docs" / f"{name}.md" for name in PAGES_OF_CALLS]
-START = TOP / "docs" / "start.md"
-COMMANDS = {"python": [sys.executable], "php": ["php"], "ruby": ["ruby"], "javascript": ["node"]}
-
-
-def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
-    """The fenced blocks of a page in these languages."""
-    code_blocks = re.findall(r"^```(\w+)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    return [(language, text) for language, text in code_blocks if language in languages]
 
 
 @pytest.mark.parametrize("page", CALLS, ids=lambda page: page.name)
@@ -109,26 +98,6 @@ class Same:
         if re.fullmatch(r"[\w-]{60,}", text):
             return "CURSOR"
         return re.sub(r"_[0-9a-f]{13}$", "_", text) if isinstance(value, str) else value
-
-
-@pytest.mark.parametrize("language", COMMANDS)
-def test_a_first_client_differs_from_the_vendors_in_its_address_alone(
-    language: str, company: Company, tmp_path: Path
-) -> None:
-    (program,) = [text for _, text in blocks(START, language)]
-    if shutil.which(COMMANDS[language][0]) is None:
-        pytest.skip(f"{COMMANDS[language][0]} is not installed")
-    program = program.replace("http://127.0.0.1:8025", company.url)
-    program = program.replace("ACCOUNTID", company.account_id).replace("SECRETKEY", company.secret)
-    script = tmp_path / "client"
-    script.write_text(program)
-
-    done = subprocess.run([*COMMANDS[language], script], capture_output=True, text=True, timeout=60, check=False)
-
-    assert done.returncode == 0, done.stderr
-    (lead,) = company.call("getLeads", where={"emailAddress": "ada@example.com"})
-    assert lead["firstName"] == "Ada"
-    assert done.stdout.split() == ["Created", lead["id"]]
 
 
 def shell_lines() -> Iterator[tuple[str, str]]:

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from standardwebhooks import WebhookVerificationError
 from delivery.pushes import subscribe
 from delivery.receiver import Receiver
 from faults.postgres import free_port
+from programs import program
 from springhead.delivery import backoff, client, payloads, receiver_answers
 from springhead.model.feed.receiver_addresses import problem_of
 from springhead.model.feed.subscriptions import DEFAULT_KINDS, SECRET_HOURS, SUBSCRIPTIONS_MAX
@@ -63,10 +63,8 @@ class Running:
 def running(language: str, port: int, secret: str, folder: Path) -> Generator[Running]:
     """Runs a receiver as the page says, but on another port."""
     name, command = RECEIVERS[language]
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed (make setup)")
-    program = blocks(language)[-1]
-    (folder / name).write_text(program.replace("8080", str(port)))
+    program(command[0])
+    (folder / name).write_text(blocks(language)[-1].replace("8080", str(port)))
     with (folder / "out").open("wb") as out, (folder / "errors").open("wb") as errors:
         process = subprocess.Popen(
             [word.replace("8080", str(port)) for word in command],

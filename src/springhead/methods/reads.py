@@ -21,9 +21,14 @@ CHUNK = 500
 """A long answer is read and sent in chunks of this many rows, so that memory does not grow with the answer."""
 
 Id = Annotated[int, Integer("The object's id.")]
-Limit = Annotated[int, LimitOrOffset("The most rows to return; 500 is the default and the maximum.", cap=PAGE)]
+Limit = Annotated[
+    int,
+    LimitOrOffset("The most rows to return; 500 is the default, and a larger number counts as 500.", cap=PAGE),
+]
 LongLimit = Annotated[int, LimitOrOffset("The most rows to return; 500 by default, without a maximum.")]
-Offset = Annotated[int, LimitOrOffset("How many rows to skip.")]
+Offset = Annotated[
+    int, LimitOrOffset("How many rows to skip. To read all rows, add the rows that you got, until a page is empty.")
+]
 Start = Annotated[datetime, Moment("The first second of the range.")]
 End = Annotated[datetime, Moment("The last second of the range, included.", end=True)]
 Stamp = Annotated[Literal["create", "update"], OneOf("Which time the range refers to.", "create", "update")]
