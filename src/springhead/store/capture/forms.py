@@ -38,6 +38,7 @@ async def publish(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
         insert into form_address (public_id, company_id, form_id)
         select f.public_id, $1, f.id from form f where f.company_id = $1 and f.id = any($2::bigint[])
         order by f.public_id
+        returning form_id
         """,
         company_id,
         ids,

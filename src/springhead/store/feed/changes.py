@@ -36,6 +36,7 @@ def _entry(column: str, rows: str, condition: str) -> str:
     return f"""feed_entry as (
                 insert into change (company_id, {column})
                 select $1, array_agg(id order by id) from {rows} where {condition} having count(*) > 0
+                returning id
             )"""
 
 

@@ -84,12 +84,13 @@ async def rewind(tx: Tx, company_id: int, since: Sequence[tuple[int, datetime]])
             update push p set sent = least(p.sent, g.last), waiting = false, failures = 0, due_at = now(),
                 lease = null, leased_until = null
             from (
-                select w.id, min(coalesce((
+                select w.id, min(coalesce(b.last, 0)) as last
+                from unnest($2::bigint[], $3::timestamptz[]) as w (id, since)
+                left join lateral (
                     select c.last from change c
                     where c.company_id = $1 and c.last is not null and c.created_at < w.since - interval '30 seconds'
                     order by c.last desc limit 1
-                ), 0)) as last
-                from unnest($2::bigint[], $3::timestamptz[]) as w (id, since)
+                ) as b on true
                 group by w.id
             ) g
             where p.company_id = $1 and p.subscription_id = g.id

@@ -44,6 +44,7 @@ async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: boo
             select $1, s.id, $5, s.is_active
             from subscription s join given g on g.id = s.id
             where s.company_id = $1
+            returning subscription_id
         )
         update subscription s set secret = g.secret, utc = $4, inactive_reason = case when not s.is_active then $6 end
         from given g

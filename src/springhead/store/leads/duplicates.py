@@ -246,12 +246,13 @@ async def ignored_keys(tx: Tx, company_id: int, keys: Sequence[Key]) -> set[Key]
     rows = await tx.rows(
         """
         select k.kind, k.key from unnest($2::smallint[], $3::bigint[]) as k (kind, key)
-        where $4::bigint < (
-            select count(*) from (
-                select from lead_key o where o.company_id = $1 and o.kind = k.kind and o.key = k.key
+        cross join lateral (
+            select count(*) as leads from (
+                select o.lead_id from lead_key o where o.company_id = $1 and o.kind = k.kind and o.key = k.key
                 order by o.lead_id limit $4::bigint + 1
             ) as s
-        )
+        ) as shared
+        where shared.leads > $4::bigint
         """,
         company_id,
         [kind for kind, _ in keys],

@@ -224,20 +224,18 @@ async def ids_by_lead(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> Mappi
     """The ids of each lead: its own, of leads merged into it, and of the lead that it was merged into."""
     rows = await tx.rows(
         """
-        select asked.id as asked, same.id
-        from unnest($2::bigint[]) as asked (id)
-        cross join lateral (
-            select coalesce(
-                (select m.lead_id from merged_lead m where m.company_id = $1 and m.id = asked.id), asked.id
-            ) as id
-        ) as survivor
-        cross join lateral (
-            select asked.id
-            union
-            select survivor.id
-            union
-            select m.id from merged_lead m where m.company_id = $1 and m.lead_id = survivor.id
-        ) as same
+        with asked as materialized (
+            select a.id, coalesce(m.lead_id, a.id) as survivor_id
+            from unnest($2::bigint[]) as a (id)
+            left join merged_lead m on m.company_id = $1 and m.id = a.id and m.id = any($2::bigint[])
+        )
+        select id as asked, id from asked
+        union
+        select id, survivor_id from asked
+        union
+        select a.id, m.id from asked a
+        join merged_lead m on m.company_id = $1 and m.lead_id = a.survivor_id
+            and m.lead_id = any(array(select survivor_id from asked))
         """,
         company_id,
         list(lead_ids),

@@ -181,16 +181,23 @@ _RESTORE_LEADS = statement(_lead_restoration())
 
 _RESTORE_LINKS = statement(
     f"""
-    with restored as (
-        insert into opportunity_lead as l
-            (company_id, id, version, create_timestamp, update_timestamp, opportunity_id, lead_id)
-        select $1, p.id, x.version + 1, x.create_timestamp, greatest(now(), x.update_timestamp), x.opportunity_id,
-            p.lead_id
+    with links as materialized (
+        select p.id, p.lead_id, x.version, x.create_timestamp, x.update_timestamp, x.opportunity_id
         from deleted_lead_part p
         cross join lateral jsonb_populate_record(null::opportunity_lead, p.part) x
         where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'opportunity_lead'
-            and exists (select from opportunity o where o.company_id = $1 and o.id = x.opportunity_id)
-        order by x.opportunity_id, p.lead_id
+    ),
+    opportunities as materialized (
+        select o.id from opportunity o
+        where o.company_id = $1 and o.id = any(array(select opportunity_id from links))
+    ),
+    restored as (
+        insert into opportunity_lead as l
+            (company_id, id, version, create_timestamp, update_timestamp, opportunity_id, lead_id)
+        select $1, k.id, k.version + 1, k.create_timestamp, greatest(now(), k.update_timestamp), k.opportunity_id,
+            k.lead_id
+        from links k join opportunities o on o.id = k.opportunity_id
+        order by k.opportunity_id, k.lead_id
         on conflict (company_id, opportunity_id, lead_id) do nothing
         returning l.id
     ),
@@ -281,15 +288,22 @@ _RESTORE_BELONGINGS = statement(
 
 _RESTORE_MEMBERS = statement(
     f"""
-    with restored as (
-        insert into list_member as m
-            (company_id, id, list_id, lead_id, is_removed, create_timestamp, update_timestamp)
-        select $1, p.id, x.list_id, p.lead_id, x.is_removed, x.create_timestamp, x.update_timestamp
+    with members as materialized (
+        select p.id, p.lead_id, x.list_id, x.is_removed, x.create_timestamp, x.update_timestamp
         from deleted_lead_part p
         cross join lateral jsonb_populate_record(null::list_member, p.part) x
         where p.company_id = $1 and p.lead_id = any($2::bigint[]) and p.kind = 'list_member'
-            and exists (select from list t where t.company_id = $1 and t.id = x.list_id and t.filter is null)
-        order by x.list_id, p.lead_id
+    ),
+    lists as materialized (
+        select t.id from list t
+        where t.company_id = $1 and t.id = any(array(select list_id from members)) and t.filter is null
+    ),
+    restored as (
+        insert into list_member as m
+            (company_id, id, list_id, lead_id, is_removed, create_timestamp, update_timestamp)
+        select $1, k.id, k.list_id, k.lead_id, k.is_removed, k.create_timestamp, k.update_timestamp
+        from members k join lists t on t.id = k.list_id
+        order by k.list_id, k.lead_id
         on conflict (company_id, list_id, lead_id) do nothing
         returning m.list_id, m.is_removed
     ){update_counts("select list_id, (not is_removed)::int as active, is_removed::int as removed from restored")}{

@@ -20,10 +20,13 @@ _REFERENCED = {
     table: statement(
         f"""
         select d.id from unnest($2::bigint[]) as d (id)
-        where exists (select from lead l where l.company_id = $1 and l.{LEAD.by_name[name].sql} = d.id)
-            or exists (
-                select from opportunity o where o.company_id = $1 and o.{OPPORTUNITY.by_name[name].sql} = d.id
-            )
+        left join lateral (
+            select l.id from lead l where l.company_id = $1 and l.{LEAD.by_name[name].sql} = d.id limit 1
+        ) as l on true
+        left join lateral (
+            select o.id from opportunity o where o.company_id = $1 and o.{OPPORTUNITY.by_name[name].sql} = d.id limit 1
+        ) as o on true
+        where l.id is not null or o.id is not null
         """
     )
     for table, name in COLUMNS.items()
