@@ -16,6 +16,7 @@ from in_process import body_of, context_of, shared_parts
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import ApiError, Json
 from springhead.rpc.method import find
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql, Statement
 from springhead.wire.api import envelope
@@ -326,8 +327,8 @@ class _Bare(Tx):
 
 class _BareDatabase(Database):
     @asynccontextmanager
-    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
-        async with super().company(company_id) as tx:
+    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+        async with super().company(company_id, lane) as tx:
             yield _Bare(tx._connection)
 
 
@@ -335,8 +336,8 @@ class _WrongCompanyDatabase(Database):
     set_to: int
 
     @asynccontextmanager
-    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
-        async with super().company(self.set_to) as tx:
+    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+        async with super().company(self.set_to, lane) as tx:
             yield tx
 
 

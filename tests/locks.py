@@ -11,6 +11,7 @@ from in_process import answer, context_of, shared_parts
 from isolation import superuser
 from lock_log import RECORDS, Ended, Lock, Reading, Seen
 from springhead.rpc.context import Context
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql
 from support import Company, Server
@@ -77,8 +78,8 @@ class _RecordingDatabase(Database):
         self.ended: list[Ended] = []
 
     @asynccontextmanager
-    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
-        async with super().company(company_id) as tx:
+    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+        async with super().company(company_id, lane) as tx:
             recording = _RecordingTx(tx._connection, self.ended)
             yield recording
             tx.changed |= recording.changed

@@ -16,6 +16,7 @@ import asyncpg
 
 from in_process import answer, context_of, shared_parts
 from springhead.rpc.context import Context
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql
 from support import Company, Server
@@ -129,8 +130,8 @@ class _ExplainingDatabase(Database):
         self.readings: list[Reading] = []
 
     @asynccontextmanager
-    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
-        async with super().company(company_id) as tx:
+    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+        async with super().company(company_id, lane) as tx:
             explaining = _ExplainingTx(tx._connection, self.readings)
             yield explaining
             tx.changed |= explaining.changed

@@ -10,10 +10,12 @@ import pytest
 
 from in_process import context_of, shared_parts
 from springhead import methods
-from springhead.model.kit.errors import EntryExists, Unavailable, Unexpected, UnknownMethod
+from springhead.model.kit.errors import EntryExists, SecondLimit, Unavailable, Unexpected, UnknownMethod
 from springhead.rpc.context import Context
 from springhead.rpc.method import REGISTRY, WriteResult
 from springhead.rpc.perform import Performed, attempt, perform
+from springhead.store.database import pool
+from springhead.store.database.admission import QUEUE_SECONDS, Lane
 from springhead.store.database.pool import Database
 from springhead.store.database.retry import MergedIds
 from support import Company, Server, new_email
@@ -27,7 +29,7 @@ def within(server: Server, company: Company, work: Callable[[Context], Awaitable
     """Runs work with a context of the company, as an entry point of the server has it."""
 
     async def run() -> T:
-        database = Database(pool_size=2)
+        database = Database(pool_size=16)
         await database.open(server.dsn)
         try:
             return await work(await context_of(shared_parts(database), company, utc=True, request_id="r-1"))
@@ -131,3 +133,50 @@ def test_every_attempt_knows_the_findings_of_earlier_ones(server: Server, compan
     within(server, company, work)
 
     assert seen == [{}, {1: 0}, {1: 0, 2: 0}]
+
+
+def test_a_call_behind_much_work_of_its_company_is_refused_at_once_and_other_companies_go_on(
+    server: Server, given_company: Callable[..., Company]
+) -> None:
+    company, neighbour = given_company(), given_company()
+
+    async def work(context: Context) -> list[Performed]:
+        admission, now = context.server.database.admission, 1_000.0
+        admission.leave(admission.ask(context.company.id, Lane.LONG, now), now + 10 * QUEUE_SECONDS)  # a slow search
+        search = admission.ask(context.company.id, Lane.LONG, now)  # another one runs
+        others = await context_of(context.server, neighbour)
+        try:
+            return [
+                await perform(context, "searchLeads", {}),
+                await perform(context, "getLead", {"id": 1}),
+                await perform(others, "searchLeads", {}),
+            ]
+        finally:
+            admission.leave(search, now)
+
+    refused, *answered = within(server, company, work)
+
+    assert isinstance(refused.error, SecondLimit)
+    assert refused.error.data == {"retryAfter": 10}  # the mean of one search of 50 s is a fifth of it
+    assert [answer.error for answer in answered] == [None, None]
+
+
+def test_a_call_whose_turn_does_not_come_is_999_with_the_seconds_to_wait(
+    server: Server, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "QUEUE_SECONDS", 0.01)
+
+    async def work(context: Context) -> tuple[Performed, int]:
+        admission = context.server.database.admission
+        running = [admission.ask(context.company.id, Lane.CALLS, 0.0) for _ in range(admission.shares[Lane.CALLS])]
+        answer = await perform(context, "getLead", {"id": 1})
+        waiting = admission.waiting
+        for ticket in running:
+            admission.leave(ticket, 0.0)
+        return answer, waiting
+
+    answer, waiting = within(server, company, work)
+
+    assert isinstance(answer.error, Unavailable)
+    assert answer.error.data == {"retryAfter": 0.01}
+    assert waiting == 0

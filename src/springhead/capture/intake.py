@@ -18,6 +18,7 @@ from springhead.model.capture.visitors import network, page_event
 from springhead.model.kit.errors import Unavailable
 from springhead.store.capture import visitors
 from springhead.store.capture.visitors import View
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, TryAgain
 
 log = structlog.get_logger()
@@ -141,7 +142,7 @@ class Intake:
         while remaining > 0:
             batch = waiting[: min(remaining, BATCH)]
             try:
-                async with self._database.company(company_id) as tx:
+                async with self._database.company(company_id, Lane.UPKEEP) as tx:
                     await visitors.write_views(tx, company_id, _events(batch))
                 self.written += len(batch)
             except (Unavailable, TryAgain):
@@ -166,7 +167,7 @@ class Intake:
             return
         self._forget_at[company_id] = now + FORGET_SECONDS  # set first, so that a failure is not repeated every turn
         with suppress(Unavailable, TryAgain):
-            async with self._database.company(company_id) as tx:
+            async with self._database.company(company_id, Lane.UPKEEP) as tx:
                 if await visitors.delete_old(tx, company_id):
                     self._forget_at[company_id] = now + FLUSH_SECONDS
 

@@ -22,6 +22,7 @@ from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.feed.webhooks import new_message_id, signed_headers
 from springhead.model.kit.errors import Unavailable
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, TryAgain, Tx
 from springhead.store.database.retry import retry
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
@@ -154,7 +155,7 @@ class Worker:
             while company_id in self._changed:
                 self._changed.discard(company_id)
                 self._claims[company_id] += 1
-                async with self._connections, self._database.company(company_id) as tx, tx.atomic():
+                async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx, tx.atomic():
                     last = await changes.number(tx, company_id)
                     claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
                     if not claimed and not await pushes.is_subscribed(tx, company_id):
@@ -211,7 +212,7 @@ class Worker:
 
         Returns None if there is nothing to send, or if the lease is lost.
         """
-        async with self._connections, self._database.company(company_id) as tx:
+        async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx:
             order = order or await pushes.order(tx, company_id, claim)
             if order is None:
                 await pushes.release(tx, company_id, claim)  # a subscription that was switched off still has our lease
@@ -246,7 +247,7 @@ class Worker:
             answer=answer.body or None,
         )
         more = False
-        async with self._connections, self._database.company(company_id) as tx:
+        async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx:
             if answer.accepted:
                 outcome = "delivered"
                 more = await pushes.delivered(tx, company_id, claim, delivery_id, result)

@@ -10,6 +10,7 @@ import structlog
 
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database import background_jobs
+from springhead.store.database.admission import Lane
 from springhead.store.database.background_jobs import WITHIN_A_CALL, Due, Step
 from springhead.store.database.pool import Database, TryAgain
 
@@ -74,7 +75,7 @@ class BackgroundJobs:
         if due is None:
             return False
         try:
-            await self._run(due)
+            await self._run(due, Lane.UPKEEP if company_id is None else Lane.JOBS)
         except Exception as cause:
             if isinstance(cause, (Unavailable, TryAgain)):
                 log.warning("background job delayed", kind=due.kind, company=due.company_id, error=str(cause))
@@ -85,9 +86,9 @@ class BackgroundJobs:
                 await background_jobs.delay(tx, due.id)
         return True
 
-    async def _run(self, due: Due) -> None:
+    async def _run(self, due: Due, lane: Lane) -> None:
         """Runs a step and saves its cursor in one transaction."""
-        async with self._database.company(due.company_id) as tx, tx.atomic():
+        async with self._database.company(due.company_id, lane) as tx, tx.atomic():
             claimed = await background_jobs.claim(tx, due.company_id, due.id)
             if claimed is None:  # another process was faster
                 return

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database
 from springhead.store.feed import changes
 from springhead.store.feed.changes import POLL, ChangeSignal
@@ -34,7 +35,7 @@ class Numbering:
     async def _number(self, company_id: int) -> None:
         before = -1
         while True:
-            async with self._database.company(company_id) as tx:
+            async with self._database.company(company_id, Lane.UPKEEP) as tx:
                 last = await changes.number(tx, company_id)
             if last == before:
                 return

@@ -17,6 +17,7 @@ from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import InvalidParameters, Problem, Unavailable
 from springhead.model.kit.fields import FieldSet
 from springhead.rpc.objects import ObjectSchema
+from springhead.store.database.admission import Lane
 from springhead.store.database.background_jobs import WITHIN_A_CALL
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.retry import FIRST, Attempt
@@ -91,7 +92,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     `utc` is true for calls of the v1.2 address. Calls of the v1 address have times in the company's zone
     (docs/wire/times.md). `key_id` is the API key of the call; forms and links have none. `request_id` identifies the
     call in the log. With `inside`, all statements of the call run in that transaction, and the caller ends it.
-    `attempt` has the results of earlier attempts of the call.
+    `attempt` has the results of earlier attempts of the call. `lane` decides which connections the call may use.
     """
 
     server: Server
@@ -101,6 +102,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     inside: Tx | None = None
     attempt: Attempt = FIRST
+    lane: Lane = Lane.CALLS
 
     @property
     def zone(self) -> ZoneInfo:
@@ -121,7 +123,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     def tx(self) -> AbstractAsyncContextManager[Tx]:
         """Returns a connection that sees only this company's rows."""
-        return nullcontext(self.inside) if self.inside else self.server.database.company(self.company.id)
+        if self.inside:
+            return nullcontext(self.inside)
+        return self.server.database.company(self.company.id, self.lane)
 
     async def fields(self, tx: Tx) -> FieldSet:
         """Returns the company's custom fields from the cache. Statements that use them check their version."""

@@ -169,6 +169,7 @@ class Method(msgspec.Struct, Generic[C], frozen=True, kw_only=True):
     since: str
     section: str
     extra_seconds: float
+    long: bool
     run: Callable[..., Awaitable[ReadResult | WriteResult]]
 
     async def call(self, context: C, params: Mapping[str, Json], *, objects_per_call: int) -> ReadResult | WriteResult:
@@ -206,6 +207,7 @@ def method(
     since: str = "0.1",
     section: str = "",
     extra_seconds: float = 0,
+    long: bool = False,
     aliases: Sequence[str] = (),
 ) -> Callable[[Callable[..., Awaitable[ReadResult | WriteResult]]], Callable[..., Awaitable[ReadResult | WriteResult]]]:
     """Declares an API method.
@@ -213,8 +215,8 @@ def method(
     The method has the function's name in camel case (`create_leads` is `createLeads`). Its parameters are the
     function's keyword-only parameters, each annotated with a Param. The docstring becomes the text of the reference
     page. `differs` says how the method differs from the vendor's on purpose, and `section` is the page that has its
-    rules. `extra_seconds` are added to the deadline of a call that waits for something. `aliases` are other spellings
-    of the name.
+    rules. `extra_seconds` are added to the deadline of a call that waits for something. A `long` method uses the
+    connections for long work, because it can read a whole company. `aliases` are other spellings of the name.
     """
 
     def declare(
@@ -240,6 +242,7 @@ def method(
             since=since,
             section=section,
             extra_seconds=extra_seconds,
+            long=long,
             run=function,
         )
         return function

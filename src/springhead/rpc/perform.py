@@ -4,16 +4,18 @@ The API, forms and email links call `perform` or `attempt`. Nothing else retries
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from springhead.model.kit.errors import ApiError, Json, Unavailable, Unexpected
+from springhead.model.kit.errors import ApiError, Json, SecondLimit, Unavailable, Unexpected
 from springhead.rpc import idempotency
 from springhead.rpc.context import Context
 from springhead.rpc.method import Method, ReadResult, WriteResult, Writes, find
+from springhead.store.database.admission import QUEUE_SECONDS, Lane
 from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.retry import Attempt, retry
 
@@ -76,6 +78,7 @@ async def perform(
 ) -> Performed:
     """Performs the method with this name. Never raises: a fault of the server becomes 999 with the request's id.
 
+    A call whose company has too much work of the same lane waiting is refused with 107 at once, and does nothing.
     `idempotency_keys` are the values of the header Idempotency-Key, which only matter to bulk writes. `end` is the
     deadline on the event loop's clock. A method that waits for something gets its `extra_seconds` in addition.
     `encode` makes the answer from the result. Its errors are handled like those of the method.
@@ -83,6 +86,8 @@ async def perform(
     method: Method[Any] | None = None
     try:
         method = find(name)
+        context = msgspec.structs.replace(context, lane=Lane.LONG) if method.long else context
+        _refuse_if_overloaded(context)
         run = _work(method, params, idempotency_keys)
         end = (call_end() if end is None else end) + method.extra_seconds
         result = await attempt(context, run, end=end)
@@ -98,6 +103,13 @@ async def perform(
     codes = [outcome["error"]["code"] for outcome in result.outcomes if outcome["error"]]
     context.server.refusals.update((method.name, code) for code in codes)
     return Performed(method.name, answer, objects=len(result.outcomes), refused=len(codes))
+
+
+def _refuse_if_overloaded(context: Context) -> None:
+    """Raises SecondLimit if the call would wait too long for the earlier calls of its own company."""
+    wait = context.server.database.admission.wait(context.company.id, context.lane)
+    if wait > QUEUE_SECONDS:
+        raise SecondLimit({"retryAfter": math.ceil(wait)})
 
 
 def _work(

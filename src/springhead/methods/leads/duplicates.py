@@ -43,6 +43,7 @@ _PAIR: tuple[Json, ...] = (
     UnexpectedArray,
     result=Reads(DUPLICATE, extra=_EXTRA),
     vendor=False,
+    long=True,
     section="own: duplicates",
     examples=[
         Example(

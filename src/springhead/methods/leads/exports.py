@@ -22,6 +22,7 @@ from springhead.store.scores import scoring
     UnexpectedArray,
     result=Reads(LEAD_EXPORT),
     vendor=False,
+    long=True,
     section="own: erasure",
     examples=[
         Example(

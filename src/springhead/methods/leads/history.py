@@ -102,6 +102,7 @@ def _row(context: Context, change: LeadChange, names: list[str] | None) -> Mappi
     UnexpectedArray,
     result=Reads(LEAD),
     vendor=False,
+    long=True,
     section=_SECTION,
     examples=[
         Example(

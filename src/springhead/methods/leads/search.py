@@ -38,6 +38,7 @@ _EXTRA: Mapping[str, Json] = {
     UnexpectedArray,
     result=Reads(LEAD, extra=_EXTRA),
     vendor=False,
+    long=True,
     section="own",
     examples=[
         Example(

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import structlog
 
 from springhead.model.kit.errors import Unavailable
+from springhead.store.database.admission import QUEUE_SECONDS, Admission, Lane, Ticket
 from springhead.store.database.deadlines import COMMAND_SECONDS, LOCK_SECONDS, STATEMENT_SECONDS
 from springhead.store.database.sql import Sql
 
@@ -161,6 +163,8 @@ class Database:
     """A pool of connections to one PostgreSQL, plain or with Citus."""
 
     def __init__(self, *, pool_size: int) -> None:
+        self.admission = Admission(pool_size)
+        """Decides which company gets the next connection."""
         self._size = pool_size
         self._pool: AnyPool | None = None
         self._opening = asyncio.Lock()
@@ -224,14 +228,17 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def company(self, company_id: int) -> AsyncGenerator[Tx]:
-        """A connection that sees the rows of one company and of the global tables.
+    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+        """A connection that sees the rows of one company and of the global tables, when it is the company's turn.
 
-        Raises Unavailable if the database cannot answer, TryAgain if the call should be retried, and Locked if a row
-        stayed locked.
+        Raises Unavailable if the database cannot answer or the company's turn does not come, TryAgain if the call
+        should be retried, and Locked if a row stayed locked.
         """
         tx = None
+        ticket = self.admission.ask(company_id, lane, monotonic())
         try:
+            if ticket.granted_at is None:
+                await _granted(ticket)
             async with self._connection() as connection:
                 tx = Tx(connection)
                 if self.distributed:
@@ -244,6 +251,7 @@ class Database:
                     await cast("_Connection", connection).enter(company_id)
                     yield tx
         finally:
+            self.admission.leave(ticket, monotonic())
             if tx and tx.changed:
                 for listener in self.on_change:
                     listener(company_id)
@@ -313,6 +321,17 @@ class Database:
     def connections(self) -> tuple[int, int]:
         """How many connections are open, and how many of them are idle."""
         return (self._pool.get_size(), self._pool.get_idle_size() + len(self._idle)) if self._pool else (0, 0)
+
+
+async def _granted(ticket: Ticket) -> None:
+    """Waits until the ticket is granted. Raises Unavailable after QUEUE_SECONDS."""
+    granted = asyncio.get_running_loop().create_future()
+    ticket.on_grant = lambda: granted.done() or granted.set_result(None)
+    try:
+        async with asyncio.timeout(QUEUE_SECONDS):
+            await granted
+    except TimeoutError as cause:
+        raise Unavailable({"retryAfter": QUEUE_SECONDS}) from cause
 
 
 def _is_lost(cause: BaseException) -> bool:

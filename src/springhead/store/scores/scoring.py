@@ -16,6 +16,7 @@ import msgspec
 from springhead.model.kit.fields import FieldSet
 from springhead.model.scores import ScoreLine, decay_interval, field_names, fit_fields
 from springhead.store.database import background_jobs
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.retry import retry
 from springhead.store.fields import fields as fieldsets
@@ -193,7 +194,7 @@ async def score_new_events(database: Database, company_id: int) -> bool:
 
 async def _is_needed(database: Database, company_id: int) -> bool:
     """Whether the company has new events, events to read once more, or decay due. Writes nothing."""
-    async with database.company(company_id) as tx:
+    async with database.company(company_id, Lane.UPKEEP) as tx:
         return await tx.value(
             """
             select exists (select from event e where e.company_id = $1 and e.id > s.seen_id)
@@ -207,7 +208,7 @@ async def _is_needed(database: Database, company_id: int) -> bool:
 
 
 async def _score_new_events(database: Database, company_id: int) -> bool:
-    async with database.company(company_id) as tx, tx.atomic():
+    async with database.company(company_id, Lane.UPKEEP) as tx, tx.atomic():
         fields = await _fields(tx, company_id)
         state = await tx.row(
             """

@@ -10,6 +10,7 @@ from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
 from springhead.model.kit.rate_limits import SECOND, KeyedRateLimit, RateLimit
 from springhead.store.companies import call_counts
+from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database
 from springhead.store.database.retry import Attempt, retry
 
@@ -258,7 +259,7 @@ class CallLimits:
         async def take(attempt: Attempt) -> call_counts.Grant:
             if attempt.skip_locked:  # the call has waited for the lock of the count once, and has no time for more
                 raise Unavailable
-            async with self._database.company(meter.company.id) as tx:
+            async with self._database.company(meter.company.id, Lane.UPKEEP) as tx:
                 return await call_counts.take(
                     tx,
                     meter.company.id,
