@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import events, feed, neighbours, people, pushes, search, wide
+from bench import events, fairness, feed, neighbours, people, pushes, search, wide
 from bench.measure import Pair, Run, median, paired
 from bench.neighbours import Neighbours
 from bench.rig import Rig, encode, machine
@@ -339,6 +339,17 @@ def report_wide(pair: Pair) -> None:
     console.print(f"getLeads, {leads}: {pair.ours:.0f} ms, {ratio} times json.dumps of the answer")
 
 
+def report_fairness(figures: fairness.Figures) -> None:
+    """Prints the time of a company's getLead alone, and beside a company that costs the server as much as it can."""
+    alone, beside = figures.alone, figures.beside
+    console.print(
+        f"getLead of a company alone: {alone.p95:.1f} ms p95, {alone.p99:.1f} ms p99; beside a hostile company: "
+        f"{with_limit(beside.p95, fairness.P95_MS_AT_MOST, least=False)} ms p95, "
+        f"{with_limit(beside.p99, fairness.P99_MS_AT_MOST, least=False)} ms p99, {beside.failed} failed"
+    )
+    console.print(f"answers to the hostile company by code: {figures.hostile}")
+
+
 async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None:
     """Runs the whole benchmark."""
     for name, seconds in starts(data.parent / "starts").items():
@@ -388,6 +399,7 @@ async def run(data: Path, sizes: list[int], runs: int, most_events: int) -> None
         await bench.bare.close()
     finally:
         rig.stop()
+    report_fairness(await asyncio.to_thread(fairness.measure, data.parent / "fairness"))
     report_wide(await wide.measure(data.parent / "wide", runs=runs))
     report_pushes(await asyncio.to_thread(pushes.measure, data.parent / "pushes"))
 

@@ -17,13 +17,16 @@ from springhead.postgres.socket_path import running_dsn
 
 
 class Rig:
-    """A running server with an empty first company, and a client for it."""
+    """A running server with an empty first company, and a client for it. With `limits`, it enforces the rate limits."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(self, data: Path, *arguments: str, limits: bool = False) -> None:
         command = [sys.executable, "-m", "springhead", "serve", "--data", str(data), "--port", "0", "--json"]
         with (data.parent / "bench-server.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--no-limits", *arguments], stdout=subprocess.PIPE, stderr=log, start_new_session=True
+                [*command, *([] if limits else ["--no-limits"]), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
             )
         assert self.process.stdout is not None
         self.ready: dict[str, str] = json.loads(self.process.stdout.readline())
