@@ -107,6 +107,11 @@ def test_the_proxy_examples_of_the_guide_forward_all_public_paths() -> None:
     for path in (*capture.addresses, *(route.path for route in capture.routes), "/pubapi/v1/"):
         assert any(fnmatch(path, pattern) for pattern in caddy[1].split()), path
         assert re.match(nginx[1], path), path
+    for path in ("/", "/metrics", "/healthz", "/readyz", "/openrpc.json"):
+        assert not any(fnmatch(path, pattern) for pattern in caddy[1].split()), path
+        assert not re.match(nginx[1], path), path
+    assert re.search(r"\n\thandle \{\n\t\trespond 404\n\t\}\n\}\n", guide), "Caddy answers 200 for what no rule handles"
+    assert re.search(r"\n    location / \{\n        return 404;\n    \}\n\}\n", guide)
 
 
 def test_every_figure_of_page_views_stands_on_the_page(public: Public) -> None:

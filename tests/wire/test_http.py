@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from springhead.wire.http.connections import is_own_address
 from stopwatch import Stopwatch, within
 from support import eventually
 
@@ -304,6 +305,41 @@ def test_only_allowed_hosts() -> None:
         assert server.ask(b"GET http://evil/ HTTP/1.1\r\nHost: api.example\r\n\r\n").startswith(b"HTTP/1.1 400 ")
         assert server.ask(b"GET http://api.example/ HTTP/1.1\r\nHost: evil\r\n\r\n").startswith(b"HTTP/1.1 200 ")
         assert server.ask(b"GET /x HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+def test_health_checks_by_address_are_no_other_host() -> None:
+    """A39: `curl 127.0.0.1:8025/healthz`, probes of a pod and Prometheus name the address that they connect to."""
+    with running(allowed_hosts=["api.example"]) as server:
+        for host, status in [
+            (b"127.0.0.1", 200),
+            (b"127.0.0.1:8025", 200),
+            (b"localhost:8025", 200),
+            (b"127.0.0.2", 400),
+            (b"10.0.0.1", 400),
+            (b"[::1]", 400),
+            (b"127.0.0.1.evil.example", 400),
+            (b"localhost.evil.example", 400),
+            (b"0x7f000001", 400),
+            (b"127.1", 400),
+        ]:
+            assert int(server.ask(b"GET /x HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")[9:12]) == status, host
+
+
+@pytest.mark.parametrize(
+    ("host", "local", "own"),
+    [
+        (b"10.1.2.3:8025", "10.1.2.3", True),
+        (b"10.1.2.3", "::ffff:10.1.2.3", True),
+        (b"[2001:db8::1]:80", "2001:db8:0::1", True),
+        (b"[2001:db8::2]", "2001:db8::1", False),
+        (b"localhost", "10.1.2.3", False),
+        (b"localhost", "::1", True),
+        (b"10.1.2.3", "", False),
+    ],
+)
+def test_the_address_of_a_connection_is_a_host_of_it_alone(host: bytes, local: str, own: bool) -> None:
+    assert is_own_address(host, (local, 8025)) is own
+    assert not is_own_address(host, None)
 
 
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:

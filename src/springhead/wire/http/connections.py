@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from ipaddress import ip_address
 from itertools import islice
 from typing import Protocol
 
@@ -108,6 +109,23 @@ class Connections:
     def _serves_host(self, host: bytes) -> bool:
         name = _host_name(host)
         return name is not None and (not self._hosts or name in self._hosts)
+
+
+def is_own_address(host: bytes, local: tuple[str, int | None] | None) -> bool:
+    """Returns whether a Host header names the address at which the connection arrived, or `localhost` on loopback.
+
+    Health checks and Prometheus ask by address. No page of another site can send such a Host with its own name.
+    """
+    name = _host_name(host)
+    if name is None or local is None:
+        return False
+    try:
+        arrived = ip_address(local[0])
+        if name == b"localhost":
+            return arrived.is_loopback
+        return ip_address(name.strip(b"[]").decode("ascii")) == (getattr(arrived, "ipv4_mapped", None) or arrived)
+    except ValueError:  # a Unix socket, or a name
+        return False
 
 
 def _host_name(host: bytes) -> bytes | None:

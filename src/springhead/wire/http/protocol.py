@@ -20,7 +20,7 @@ from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from springhead.settings import Settings
-from springhead.wire.http.connections import Connections
+from springhead.wire.http.connections import Connections, is_own_address
 from springhead.wire.http.messages import HEADER_BYTES, RequestRefused, ResponseStream, check_head, head_too_large
 
 FRAMING_BYTES = 64 * 1024
@@ -159,6 +159,9 @@ class Connection(HttpToolsProtocol):
         self.headers = []
         self.expect_100_continue = False
 
+    def _serves_host(self, host: bytes) -> bool:
+        return self.register.serves_host(host) or is_own_address(host, self.server)
+
     def on_headers_complete(self) -> None:
         """Checks the head, then starts the app, or queues the request if an earlier request is being answered."""
         parser = self.parser
@@ -171,7 +174,7 @@ class Connection(HttpToolsProtocol):
         self.head_started = False
         self.framing_bytes = 0
         version = parser.get_http_version()
-        raw_path, query, headers = check_head(self.url, self.headers, version, self.register.serves_host, maybe_large)
+        raw_path, query, headers = check_head(self.url, self.headers, version, self._serves_host, maybe_large)
         self.headers = []  # later lines are trailers, and must not become headers
         if len(self.pipelined) >= PIPELINE:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "too many pipelined requests")
