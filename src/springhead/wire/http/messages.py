@@ -61,8 +61,8 @@ def check_head(
 
     `maybe_large` is False if the caller knows that the headers have fewer than HEADER_BYTES; then they are not counted.
     Raises RequestRefused if the head is too long, if the Host header is missing (HTTP/1.0 needs none) or repeated, if
-    `serves` returns False for the host, or if the target is neither a path nor an http URL. Clients that take the
-    server for a proxy send an http URL.
+    `serves` returns False for the host, if the body is compressed by a transfer coding (501), or if the target is
+    neither a path nor an http URL. Clients that take the server for a proxy send an http URL.
     """
     if len(url) > URI_BYTES or len(headers) > HEADERS or (maybe_large and _size(headers) > HEADER_BYTES):
         raise head_too_large(url)
@@ -72,6 +72,10 @@ def check_head(
             if host is not None:
                 raise RequestRefused(HTTPStatus.BAD_REQUEST, "more than one Host header")
             host = value
+        elif name == b"transfer-encoding" and any(
+            coding.strip(b" \t").lower() != b"chunked" for coding in value.split(b",")
+        ):
+            raise RequestRefused(HTTPStatus.NOT_IMPLEMENTED, "expected the transfer coding chunked alone")
     if host is None and version != "1.0":
         raise RequestRefused(HTTPStatus.BAD_REQUEST, "a Host header is required")
     if url[:1] != b"/":
