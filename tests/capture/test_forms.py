@@ -45,7 +45,7 @@ def test_a_submit_of_a_known_address_changes_that_lead_and_empties_nothing(publi
     company = public.company
     (lead_id,) = company.create({"emailAddress": "ann@example.com", "firstName": "Ann", "city": "Rome", "title": "Dr"})
     (campaign_id,) = company.make("createCampaigns", {"campaignName": "Spring"})
-    form = FormOf(public, "firstName", "city", "title", campaignID=campaign_id)
+    form = FormOf(public, "firstName", "city", "title", campaignID=campaign_id, updatesKnownLeads=1)
 
     assert form.post(emailAddress="ANN@example.com", firstName="Anna", city="", title="  ").status == 303
 

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from springhead.capture.form_bodies import SubmittedFile
+from springhead.methods import reads
 from springhead.methods.bulk import writes
 from springhead.methods.leads.leads import HOOKS, UPDATE_HOOKS
 from springhead.methods.sales.tasks import create_tasks
@@ -58,12 +59,14 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
     `nonce` identifies the submitted page if this server made it. `page` is the address of the page with the form.
     `others` has the inputs that the form does not ask for, and `dropped` says what of the inputs is not stored.
+    `not_written` has the fields that keep the value of a known lead.
     """
 
     values: Mapping[str, str]
     files: Mapping[str, Sequence[SubmittedFile]]
     others: Mapping[str, str | Sequence[str]] = {}
     dropped: Mapping[str, str] = {}
+    not_written: Sequence[str] = ()
     tracking_id: str = ""
     page: str = ""
     nonce: str = ""
@@ -92,6 +95,8 @@ async def _store(context: Context, form: Form, submission: Submission) -> Submis
                 return SubmissionOutcome.REPEATED if stored == submission.digest else SubmissionOutcome.PAGE_USED
         inside = msgspec.structs.replace(context, inside=tx)
         lead = await forms.lock_lead(tx, company_id, email_key(submission.values[EMAIL]))
+        if lead and not form.updates_known_leads:
+            submission = await _only_additions(inside, submission, lead.id)
         lead_id = await (_update(inside, submission, lead.id) if lead else _create(inside, tx, form, submission))
         if form.list_id and not (
             lead and lead.unsubscribed and await forms.is_removed(tx, company_id, form.list_id, lead_id)
@@ -107,8 +112,22 @@ async def _store(context: Context, form: Form, submission: Submission) -> Submis
     return SubmissionOutcome.STORED
 
 
+async def _only_additions(context: Context, submission: Submission, lead_id: int) -> Submission:
+    """Returns the submission for a lead whose values and visits stay: anybody can type the address of a lead.
+
+    `not_written` has the fields in which the lead has another value.
+    """
+    names = [name for name in submission.values if name != EMAIL]
+    if not names:
+        return msgspec.structs.replace(submission, tracking_id="")
+    (lead,) = (await reads.find(context, LEAD, {"id": lead_id}, names, limit=1, offset=0)).page
+    different = [name for name in names if lead[name] not in {None, "", submission.values[name]}]
+    return msgspec.structs.replace(submission, tracking_id="", not_written=different)
+
+
 async def _update(context: Context, submission: Submission, lead_id: int) -> int:
-    values = {name: value for name, value in submission.values.items() if name != EMAIL}
+    unwritten = {EMAIL, *submission.not_written}
+    values = {name: value for name, value in submission.values.items() if name not in unwritten}
     lead = {"id": lead_id, "active": 1, **values, **_tracking_id(submission)}
     await _write(partial(writes.update, hooks=_UPDATE_HOOKS, missing=NoSuchRecord()), context, lead)
     return lead_id
@@ -168,6 +187,8 @@ def _event(form: Form, submission: Submission, lead_id: int) -> Event:
         data["inputs"] = submission.others
     if submission.dropped:
         data["dropped"] = submission.dropped
+    if submission.not_written:
+        data["notWritten"] = submission.not_written
     name = f"Submitted the form {form.name}"
     return Event(lead_id=lead_id, source=SOURCE, name=name, what_type="form", what_id=form.id, data=data)
 

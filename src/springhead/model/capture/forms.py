@@ -53,6 +53,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     redirect_url: str | None
     notify_user_id: int | None
     allow_plain_posts: bool
+    updates_known_leads: bool
 
 
 _FIELDS = Kind(
@@ -79,6 +80,7 @@ FORM = Noun(
         Column(name="redirectURL", kind=text(2_000)),
         Column(name="notifyUserID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="allowPlainPosts", kind=flag(), default="true"),
+        Column(name="updatesKnownLeads", kind=flag(), default="false"),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="publicID", kind=text(22), writable=False),
         Column(name="hostedURL", kind=text(2_000), writable=False, read="''"),
