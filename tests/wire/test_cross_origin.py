@@ -28,7 +28,9 @@ LOOK_ALIKES = [
 @pytest.fixture(scope="module")
 def open_company(tmp_path_factory: pytest.TempPathFactory) -> Generator[Company]:
     """A company on a server that allows two origins."""
-    running = Server.on_copy(tmp_path_factory.mktemp("open") / "data", "--allowed-origins", f"{APP},{LOCAL}")
+    running = Server.on_copy(
+        tmp_path_factory.mktemp("open") / "data", "--no-limits", "--allowed-origins", f"{APP},{LOCAL}"
+    )
     company = new_company(running)
     yield company
     company.close()
