@@ -137,7 +137,7 @@ def test_a_sale_from_the_campaign_to_the_customer(server: Server) -> None:
     won = only_row(company, "getOpportunity", id=sale)
     assert (won["dealStageID"], won["probability"], won["amount"]) == (str(agreed), "40", "12500.5")
     assert (won["isClosed"], won["isWon"], won["closeDate"]) == ("1", "1", "2030-06-30 00:00:00")
-    assert only_row(company.at("v1.2"), "getOpportunity", id=sale)["closeDate"] == "2030-06-29 22:00:00"
+    assert only_row(company.at("v1.2"), "getOpportunity", id=sale)["closeDate"] == "2030-06-30 00:00:00"
     for object_type, an_id in (("Contact", ada), ("Opportunity", sale)):
         assert only_row(company, f"get{object_type}Notes", id=an_id)["id"] == str(note)
     assert only_row(company, "getTasks", where={"ownerID": user, "status": "completed"})["id"] == str(task)

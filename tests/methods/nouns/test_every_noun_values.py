@@ -119,14 +119,17 @@ def test_a_moment_is_the_companys_time_in_v1_and_utc_in_v1_2(given_company: Call
     for sent, local, universal in (
         ("2026-07-01 12:00:00", "2026-07-01 12:00:00", "2026-07-01 16:00:00"),
         ("2026-12-31 22:00:00", "2026-12-31 22:00:00", "2027-01-01 03:00:00"),
-        ("2026-05-05", "2026-05-05 00:00:00", "2026-05-05 04:00:00"),
     ):
         object_id = create_object(company, case, **{column.name: sent})
         rows = [read(caller, case, object_id) or {} for caller in (company, utc)]
         assert [row[column.name] for row in rows] == [local, universal]
         assert refusal_of_change(utc, case, id=object_id, **{column.name: universal}) == NOTHING
         assert refusal_of_change(utc, case, id=object_id, **{column.name: sent}) is None
-        assert (read(utc, case, object_id) or {})[column.name] == (sent if len(sent) > 10 else local)
+        assert (read(utc, case, object_id) or {})[column.name] == sent
+    day = create_object(company, case, **{column.name: "2026-05-05"})
+    for caller in (company, utc):
+        assert (read(caller, case, day) or {})[column.name] == "2026-05-05 00:00:00"
+        assert refusal_of_change(caller, case, id=day, **{column.name: "2026-05-05"}) == NOTHING
 
 
 @cases("timestamptz")

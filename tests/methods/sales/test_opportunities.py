@@ -103,7 +103,7 @@ def test_the_close_date_is_a_time_in_the_zone_of_the_call(given_company: Callabl
 
     assert row(company, made)["closeDate"] == "2030-07-04 09:30:00"
     assert row(utc, made)["closeDate"] == "2030-07-04 13:30:00"
-    assert row(utc, day)["closeDate"] == "2030-07-04 04:00:00"
+    assert row(utc, day)["closeDate"] == "2030-07-04 00:00:00", "a day has no zone"
 
     assert utc.code("updateOpportunities", {"id": made, "closeDate": "2030-07-04 13:30:00"}) == 302
     assert company.code("updateOpportunities", {"id": made, "closeDate": "2030-07-05 09:30:00"}) is None

@@ -60,9 +60,10 @@ async def create_campaigns(
     """Creates up to 500 campaigns and returns, for each, whether it was created.
 
     `campaignName` is required; two campaigns can have the same name. `isActive` is 1 by default. `startDate` and
-    `endDate` are in the time zone of the call: your company's at v1, UTC at v1.2. A date without a time means its first
-    second. `price`, `goal` and `otherCosts` are stored exactly as sent, with up to 14 digits before the decimal point
-    and 10 after it. A refused campaign does not stop the others.
+    `endDate` are in the time zone of the call: your company's at v1, UTC at v1.2. A date without a time, or at
+    00:00:00, means the whole day and is the same day in every zone. `price`, `goal` and `otherCosts` are stored
+    exactly as sent, with up to 14 digits before the decimal point and 10 after it. A refused campaign does not stop
+    the others.
     """
     return await writes.create(context, CAMPAIGN, objects)
 

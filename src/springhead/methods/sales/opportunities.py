@@ -131,8 +131,9 @@ async def create_opportunities(
 ) -> WriteResult:
     """Creates up to 500 opportunities and returns, for each, whether it was created.
 
-    `opportunityName`, `dealStageID` and `closeDate` are required. `probability` is that of the deal stage by default.
-    `isWon` 1 implies `isClosed` 1. The leads `primaryLeadID` and `originatingLeadID` are linked to the opportunity, as
+    `opportunityName`, `dealStageID` and `closeDate` are required. A `closeDate` without a time, or at 00:00:00, means
+    the whole day and is the same day in every time zone. `probability` is that of the deal stage by default. `isWon` 1
+    implies `isClosed` 1. The leads `primaryLeadID` and `originatingLeadID` are linked to the opportunity, as
     createOpportunityLeads does. An open opportunity (active and not closed) makes its leads contactWithOpp; a won
     opportunity makes them customers.
     """

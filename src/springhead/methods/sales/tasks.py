@@ -61,7 +61,8 @@ async def create_tasks(context: Context, *, objects: Annotated[list[Json], Objec
     `title` is required. A task can be about an object: `whatID` with `whatType`, `whoID` with `whoType`, or both. The
     types are `lead`, `opportunity` and `account`. An id without its type, or a type without its id, gets 205. An
     unknown owner or associated object gets 303. By default `status` is `open` and `priority` is `normal`.
-    `completedTimestamp` follows from `status`; a sent value is ignored.
+    `completedTimestamp` follows from `status`; a sent value is ignored. A `dueDate` without a time, or at 00:00:00,
+    means the whole day and is the same day in every time zone.
     """
     return await writes.create(context, TASK, objects, _ON_CREATE)
 

@@ -36,7 +36,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """The type of a column's values.
 
     `accepts` is the type that msgspec converts a valid value to; numeric strings become numbers. `expected` is the
-    message for an invalid value. `empty_allowed` says whether "" is valid too, if the kind has options.
+    message for an invalid value. `empty_allowed` says whether "" is valid too, if the kind has options. `whole_days`
+    is True for times that can be a whole day.
     """
 
     type: str
@@ -46,6 +47,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     length: int | None = None
     options: tuple[str, ...] = ()
     empty_allowed: bool = True
+    whole_days: bool = False
 
     def valid_format(self, *, required: bool) -> dict[str, Json]:
         """Returns the wire's `validFormat` (docs/wire/errors.md#error-object). `options` of a picklist are our own."""
@@ -186,6 +188,14 @@ def moment() -> Kind:
         accepts=Annotated[str, Meta(pattern=f"^{_PLAIN_DATE} {_PLAIN_TIME}\\Z")],
         expected=f"Expected {times.FORMAT}",
     )
+
+
+def day_or_moment() -> Kind:
+    """A whole day, or a point in time like `moment`. 00:00:00 and a date alone mean the whole day.
+
+    A whole day is the same day in every time zone, so it reads as 00:00:00 of this day at v1 and at v1.2.
+    """
+    return msgspec.structs.replace(moment(), whole_days=True)
 
 
 def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:

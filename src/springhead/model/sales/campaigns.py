@@ -1,6 +1,6 @@
 """The campaign: a source of leads (docs/wire/sales.md#campaigns; the vendor's article gives no types)."""
 
-from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
+from springhead.model.kit.columns import Column, Noun, day_or_moment, flag, integer, number, text
 
 _ID = integer(18, "bigint")
 
@@ -18,8 +18,8 @@ CAMPAIGN = Noun(
         Column(name="price", kind=number(), nullable=True),
         Column(name="goal", kind=number(), nullable=True),
         Column(name="otherCosts", kind=number(), nullable=True),
-        Column(name="startDate", kind=moment(), nullable=True),
-        Column(name="endDate", kind=moment(), nullable=True),
+        Column(name="startDate", kind=day_or_moment(), nullable=True),
+        Column(name="endDate", kind=day_or_moment(), nullable=True),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
     ),

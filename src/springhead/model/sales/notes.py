@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from springhead.model.kit.columns import Column, Noun, choice, flag, integer, moment, text
+from springhead.model.kit.columns import Column, Noun, choice, day_or_moment, flag, integer, moment, text
 from springhead.model.kit.errors import InvalidParameters
 
 _ID = integer(18, "bigint")
@@ -54,7 +54,7 @@ TASK = Noun(
         Column(name="ownerID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="title", kind=text(255), required=True),
         Column(name="description", kind=text(65_535, type="text")),
-        Column(name="dueDate", kind=moment(), nullable=True),
+        Column(name="dueDate", kind=day_or_moment(), nullable=True),
         Column(name="priority", kind=choice(PRIORITIES), default="'normal'"),
         Column(name="status", kind=choice(TASK_STATUSES), default="'open'"),
         *_ABOUT,

@@ -1,6 +1,6 @@
 """Deal stages, opportunities, and the links between opportunities and leads (docs/wire/sales.md#opportunities)."""
 
-from springhead.model.kit.columns import Column, Noun, flag, integer, moment, number, text
+from springhead.model.kit.columns import Column, Noun, day_or_moment, flag, integer, number, text
 
 _ID = integer(18, "bigint")
 _STAGE_PROBABILITY = """(
@@ -42,7 +42,7 @@ OPPORTUNITY = Noun(
         Column(name="isClosed", kind=flag(), default="false"),
         Column(name="isWon", kind=flag(), default="false"),
         Column(name="isActive", kind=flag(), default="true"),
-        Column(name="closeDate", kind=moment(), required=True),
+        Column(name="closeDate", kind=day_or_moment(), required=True),
         Column(name="originatingLeadID", kind=_ID, nullable=True, references="lead"),
         Column(name="primaryLeadID", kind=_ID, nullable=True, references="lead"),
     ),

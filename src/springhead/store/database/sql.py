@@ -45,6 +45,10 @@ def expression(column: Column, *, table: str = "l") -> str:
     match column.kind.sql:
         case "boolean":
             return f"({value})::int::text"
+        case "timestamptz" if column.kind.whole_days:
+            is_day = f"date_trunc('second', {value}) <> {value}"
+            local = f"{value} at time zone case when {is_day} then 'UTC' else $2 end"
+            return f"to_char({local}, 'YYYY-MM-DD HH24:MI:SS')"
         case "timestamptz":
             return f"to_char({value} at time zone $2, 'YYYY-MM-DD HH24:MI:SS')"
         case "text":
@@ -53,6 +57,18 @@ def expression(column: Column, *, table: str = "l") -> str:
             return f"trim_scale({value})::text"
         case _:
             return f"({value})::text"
+
+
+def time_to_store(sent: str, *, zone: str, whole_days: bool) -> str:
+    """Returns the SQL of a time to store, from a time without a zone in `zone`.
+
+    The wire has whole seconds. With `whole_days`, a midnight is a whole day: it is stored as the first microsecond
+    after the midnight in UTC, so that `expression` finds the same day in every zone.
+    """
+    if not whole_days:
+        return f"({sent} at time zone {zone})"
+    day = f"({sent} + interval '1 microsecond') at time zone 'UTC'"
+    return f"(case when {sent}::time = '00:00:00' then {day} else {sent} at time zone {zone} end)"
 
 
 def select_list(columns: Iterable[Column]) -> str:

@@ -347,7 +347,7 @@ def _value(column: Column) -> str:
     """Returns the sent value of a column, in the form that is stored."""
     sent = f"s.{column.sql}"
     if column.kind.sql == "timestamptz":
-        sent = f"({sent} at time zone $6)"
+        sent = sql.time_to_store(sent, zone="$6", whole_days=column.kind.whole_days)
     if column.reserved:
         sent = f"nullif({sent}, {sql.literal(column.reserved)})"
     return sent
