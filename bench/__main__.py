@@ -77,7 +77,7 @@ class Bench:
         self.filled = size
         # Makes the leads as old as an earlier import, which is not written any more.
         await self.bare.execute("update lead set create_timestamp = now() - interval '1 day' where company_id = 1")
-        await self.bare.execute("vacuum analyze lead")
+        await self.rig.vacuum("lead")
         self.last_id = await self.bare.fetchval("select max(id) from lead where company_id = 1")
 
     def insert_arguments(self, batch: list[dict[str, Any]]) -> tuple[Any, ...]:
@@ -175,7 +175,7 @@ class Bench:
             pairs[name] = await paired(ours, bare, runs=self.runs, block=50 if " by " in name else 1)
             progress.advance(task)
         await self.bare.execute("delete from lead where company_id = 1 and id > $1", self.last_id)
-        await self.bare.execute("vacuum analyze lead")
+        await self.rig.vacuum("lead")
         pairs["deep page"] = await paired(self.page(self.filled - 500), self.page(0), runs=self.runs)
         progress.advance(task)
         return pairs

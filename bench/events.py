@@ -114,7 +114,7 @@ async def timelines(rig: Rig, bare: asyncpg.Connection, most: int, *, runs: int)
     for size in (FEW, most):
         await _fill(bare, leads, size - filled)
         filled = size
-        await bare.execute("vacuum analyze event")
+        await rig.vacuum("event")
         rig.client.reconnect()
         sample = random.Random(size).sample(leads, min(500, len(leads)))
         pairs[size] = await _first_page(rig, bare, sample, runs=runs)

@@ -31,7 +31,7 @@ async def measure(rig: Rig, bare: asyncpg.Connection, *, runs: int) -> Figures:
     """Reads the first and the last page of the feed, and waits for changes."""
     while await bare.fetchval("select count(*) from change where company_id = 1 and first is null"):
         time.sleep(0.2)  # noqa: ASYNC251 - nothing else runs here
-    await bare.execute("vacuum analyze change")
+    await rig.vacuum("change")
     last = await bare.fetchval("select last from feed where company_id = 1")
     events = await bare.fetchval("select event_ids from change where company_id = 1 and first = 1")
     rig.client.reconnect()

@@ -62,7 +62,7 @@ class Neighbours:
         )
         count = "update list set member_count = $2 where company_id = 1 and id = $1"
         await self._bare.execute(count, self._list, self._listed)
-        await self._bare.execute("vacuum analyze list_member")
+        await self._rig.vacuum("list_member")
 
     async def measure(self) -> dict[str, Pair]:
         """Compares every operation with its statement on the bare driver, and the last page with the first."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from springhead.postgres.socket_path import running_dsn
+from springhead.postgres.socket_path import running_dsn, superuser_dsn
 
 
 class Rig:
@@ -33,6 +33,7 @@ class Rig:
         dsn = running_dsn(data)
         assert dsn is not None
         self.dsn = dsn
+        self.data = data
 
     @cached_property
     def client(self) -> "Client":
@@ -46,6 +47,12 @@ class Rig:
         company_id = await connection.fetchval("select id from company where account_id = $1", self.ready["accountID"])
         await connection.execute("select set_config('app.company_id', $1, false)", str(company_id))
         return connection
+
+    async def vacuum(self, table: str) -> None:
+        """Vacuums and analyses a table, which the server's role may not do."""
+        connection = await asyncpg.connect(superuser_dsn(self.data), command_timeout=3600)
+        await connection.execute(f"vacuum analyze {table}")
+        await connection.close()
 
     def resident(self) -> int:
         """Returns the resident memory of the server process in MB, without PostgreSQL."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,9 @@ from typing import Any
 
 import asyncpg
 
+from fork_server import run
 from springhead.postgres.account import choose_account
+from support import Server
 
 PASSWORD = "p@ss/word:1 %"
 QUOTED = "p%40ss%2Fword%3A1%20%25"
@@ -50,16 +53,17 @@ class OtherPostgres:
             self.process = account.spawn(binaries / "postgres", "-D", str(cluster), *options, output=log)
         self._log = folder / "log"
         self._wait()
-        self.run(f"create role plain login password '{PASSWORD}'")
+        for role in ("plain", "plain_owner"):
+            self.run(f"create role {role} login password '{PASSWORD}'")
 
     def url(self, database: str, role: str = "plain") -> str:
         """The address of a database."""
         return f"postgresql://{role}:{QUOTED}@127.0.0.1:{self.port}/{database}"
 
-    def empty_database(self, role: str = "plain") -> str:
-        """The address of a fresh database that the role owns."""
+    def empty_database(self, role: str = "plain", *, owner: str = "plain_owner") -> str:
+        """The address of a fresh database for a role."""
         name = f"springhead_{next(_numbers)}"
-        self.run(f"create database {name} owner {role}")
+        self.run(f"create database {name} owner {owner}")
         return self.url(name, role)
 
     def run(self, statement: str, url: str = "") -> list[Any]:
@@ -94,3 +98,23 @@ class OtherPostgres:
                 time.sleep(0.05)
             else:
                 return
+
+
+def springhead(url: str, data: Path, *words: str, fails: bool = False) -> str:
+    """Runs a `springhead` command on that database. Returns its output."""
+    done = run([*words, "--data", str(data)], env=os.environ | settings(url))
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert PASSWORD not in done.stderr
+    assert QUOTED not in done.stderr
+    return done.stderr if fails else done.stdout
+
+
+def settings(url: str) -> dict[str, str]:
+    """The variables with which a server uses a database."""
+    owner = url.replace("//plain:", "//plain_owner:")
+    return {"SPRINGHEAD_DATABASE_URL": url} | ({"SPRINGHEAD_MIGRATE_URL": owner} if owner != url else {})
+
+
+def serving(url: str, data: Path, *arguments: str, wait: bool = True) -> Server:
+    return Server(data, *arguments, env=settings(url), wait=wait)

@@ -59,6 +59,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = None
+    migrate_url: Annotated[
+        Annotated[str, Meta(pattern=r"^postgres(?:ql)?://")] | None,
+        _about(
+            "Address of database_url for the role that owns the tables and migrates; never pass a password as a flag",
+            expects="an address such as postgresql://springhead_owner:password@host:5432/springhead",
+            secret=True,
+        ),
+    ] = None
     host: Annotated[str, Meta(min_length=1), _about("Address to listen on; 0.0.0.0 or :: means all addresses")] = (
         "127.0.0.1"
     )
@@ -187,6 +195,16 @@ class Loaded(msgspec.Struct, frozen=True):
     settings: Settings
     origins: Mapping[str, str]
 
+    def visible_passwords(self) -> list[Setting]:
+        """The settings whose passwords every user of the machine can see, because they are flags."""
+        return [
+            setting
+            for setting in declared()
+            if setting.secret
+            and self.origins[setting.name] == setting.flag
+            and password_of(getattr(self.settings, setting.name) or "")
+        ]
+
 
 def _custom(type_: type, value: object) -> Path | Network | Origin:
     """Converts text to a type that msgspec does not know. Raises ValueError for invalid text."""
@@ -313,7 +331,8 @@ def _from_file(
         similar = _similar(name, by_name)
         hint = f"; did you mean {similar.name}?" if similar else "."
         mistakes.append(f"{name} in {file} is not a setting{hint}")
-    if password_of(str(values.get("database_url", ""))) and mode & 0o006:
+    secrets = [name for name, setting in by_name.items() if setting.secret]
+    if any(password_of(str(values.get(name, ""))) for name in secrets) and mode & 0o006:
         mistakes.append(f"{file} contains a password, and every user can read it; run: chmod 600 {file}")
     return {name: value for name, value in values.items() if name in by_name}
 

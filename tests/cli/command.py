@@ -95,12 +95,21 @@ def run_sql(dsn: str, *statements: str) -> None:
 
 
 def make_plain_database(superuser: str) -> None:
-    """A role `springhead` without special rights, and its database."""
+    """The roles `springhead` and `springhead_owner` without special rights, and a database."""
     run_sql(
         superuser,
         f"create role springhead login password '{PASSWORD}'",
-        "create database springhead owner springhead",
+        f"create role springhead_owner login password '{PASSWORD}'",
+        "create database springhead owner springhead_owner",
     )
+
+
+def settings(port: int, database: str = "springhead") -> dict[str, str]:
+    """The variables with which a server uses a database."""
+    return {
+        "SPRINGHEAD_DATABASE_URL": address("springhead", port, database),
+        "SPRINGHEAD_MIGRATE_URL": address("springhead_owner", port, database),
+    }
 
 
 async def _wait(dsn: str) -> None:

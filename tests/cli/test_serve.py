@@ -24,6 +24,7 @@ from cli.command import (
     outside_postgres,
     run_sql,
     running_postgres,
+    settings,
     springhead,
 )
 from springhead.postgres.socket_path import running_dsn
@@ -183,17 +184,13 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
         yield superuser
 
 
-def outside_server(folder: Path, url: str, *, wait: bool = True) -> Server:
-    return Server(folder / "unused", env={"SPRINGHEAD_DATABASE_URL": url}, wait=wait)
-
-
 def test_servers_that_start_at_once_on_another_database_make_one_company(tmp_path: Path, postgres: str) -> None:
-    run_sql(postgres, "create database shared owner springhead")
-    url = address("springhead", urlsplit(postgres).port or 0, "shared")
+    run_sql(postgres, "create database shared owner springhead_owner")
+    environment = settings(urlsplit(postgres).port or 0, "shared")
     folders = [tmp_path / str(number) for number in range(2)]
     for folder in folders:
         folder.mkdir()
-    servers = [outside_server(folder, url, wait=False) for folder in folders]
+    servers = [Server(folder / "unused", env=environment, wait=False) for folder in folders]
     ready = [server.wait_ready() for server in servers]
     (first,) = [line for line in ready if "secretKey" in line]
     for server in servers:
@@ -212,11 +209,10 @@ def test_the_server_waits_for_its_database_and_answers_health_checks_meanwhile(t
     folder.mkdir()
     with outside_postgres(folder, port=port) as superuser:
         make_plain_database(superuser)
-    url = address("springhead", port, "springhead")
     with subprocess.Popen(
         [sys.executable, "-m", "springhead", "serve", "--json", "--port", str(listen)],
         cwd=tmp_path,
-        env=clean_environment() | {"SPRINGHEAD_DATABASE_URL": url},
+        env=clean_environment() | settings(port),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as server:

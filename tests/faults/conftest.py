@@ -30,6 +30,6 @@ def line(postgres: Postgres) -> Generator[Proxy]:
 def remote(postgres: Postgres, line: Proxy, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """A server whose database is behind the proxy."""
     data = Path(tmp_path_factory.mktemp("remote")) / "data"
-    running = Server(data, "--no-limits", env={"SPRINGHEAD_DATABASE_URL": postgres.dsn(line.port)})
+    running = Server(data, "--no-limits", env=postgres.settings(line.port))
     yield running
     assert running.stop() == 0

@@ -1,4 +1,4 @@
-"""A second PostgreSQL over TCP, with a password and a plain role, for tests that stop and kill it."""
+"""A second PostgreSQL over TCP, with a password and the two roles, for tests that stop and kill it."""
 
 import os
 import signal
@@ -47,16 +47,32 @@ class Postgres:
         output = made.communicate(timeout=60)[0]
         assert made.returncode == 0, output
         self.start()
-        sql(self.admin, f"create role springhead login password '{PASSWORD.replace('%20', ' ')}'")
-        sql(self.admin, "create database springhead owner springhead")
+        for role in ("springhead", "springhead_owner"):
+            sql(self.admin, f"create role {role} login password '{PASSWORD.replace('%20', ' ')}'")
+        self.create_database("springhead")
 
     @property
     def admin(self) -> str:
         return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
-    def dsn(self, port: int | None = None) -> str:
-        """The address for the plain role, through a proxy if its port is given."""
-        return f"postgresql://springhead:{PASSWORD}@127.0.0.1:{port or self.port}/springhead"
+    def create_database(self, name: str) -> None:
+        """Creates an empty database."""
+        sql(self.admin, f"create database {name} owner springhead_owner")
+
+    def dsn(self, port: int | None = None, *, role: str = "springhead", database: str = "springhead") -> str:
+        """The address for the server's role, through a proxy if its port is given."""
+        return f"postgresql://{role}:{PASSWORD}@127.0.0.1:{port or self.port}/{database}"
+
+    def owner_dsn(self, port: int | None = None, *, database: str = "springhead") -> str:
+        """The address for the role that owns the tables."""
+        return self.dsn(port, role="springhead_owner", database=database)
+
+    def settings(self, port: int | None = None, *, database: str = "springhead") -> dict[str, str]:
+        """The variables with which a server uses a database."""
+        return {
+            "SPRINGHEAD_DATABASE_URL": self.dsn(port, database=database),
+            "SPRINGHEAD_MIGRATE_URL": self.owner_dsn(port, database=database),
+        }
 
     def start(self, *settings: str) -> None:
         """Starts it and waits until it accepts connections. Settings are `name=value`."""

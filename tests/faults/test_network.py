@@ -206,7 +206,7 @@ def test_a_server_that_starts_before_its_database_waits_for_it(
         tmp_path / "data",
         "--port",
         str(port := free_port()),
-        env={"SPRINGHEAD_DATABASE_URL": postgres.dsn()},
+        env=postgres.settings(),
         wait=False,
     )
     try:
@@ -306,7 +306,7 @@ def test_a_clock_that_jumps_changes_neither_limits_nor_timestamps(
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "SPRINGHEAD_DATABASE_URL": postgres.dsn(),
+        **postgres.settings(),
     }
     server = Server(tmp_path / "data", env=env)
     try:

@@ -123,7 +123,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Postgres]:
 
 
 def pushing(postgres: Postgres, data: Path) -> Server:
-    return Server(data, *PUSHING, env={"SPRINGHEAD_DATABASE_URL": postgres.dsn(postgres.port)})
+    return Server(data, *PUSHING, env=postgres.settings())
 
 
 def new_company_at(server: Server, dsn: str) -> Company:

@@ -49,9 +49,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Generator[Postgres]:
 class OutsideServer(Server):
     """A server whose PostgreSQL goes on when it ends."""
 
-    def __init__(self, dsn: str, data: Path) -> None:
-        super().__init__(data, "--no-limits", env={"SPRINGHEAD_DATABASE_URL": dsn})
-        self._dsn = dsn
+    def __init__(self, settings: dict[str, str], data: Path) -> None:
+        super().__init__(data, "--no-limits", env=settings)
+        self._dsn = settings["SPRINGHEAD_DATABASE_URL"]
+        self.owner_dsn = settings["SPRINGHEAD_MIGRATE_URL"]
 
     @property
     def dsn(self) -> str:
@@ -59,8 +60,8 @@ class OutsideServer(Server):
 
 
 @contextmanager
-def serving(dsn: str, folder: Path) -> Generator[Server]:
-    running = OutsideServer(dsn, folder / "data")
+def serving(settings: dict[str, str], folder: Path) -> Generator[OutsideServer]:
+    running = OutsideServer(settings, folder / "data")
     try:
         yield running
     finally:
@@ -69,7 +70,7 @@ def serving(dsn: str, folder: Path) -> Generator[Server]:
 
 @pytest.fixture(scope="module")
 def jobs_server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    with serving(postgres.dsn(), Path(tmp_path_factory.mktemp("jobs-server"))) as running:
+    with serving(postgres.settings(), Path(tmp_path_factory.mktemp("jobs-server"))) as running:
         yield running
 
 
@@ -132,7 +133,7 @@ def test_a_job_that_dies_is_restarted_counted_and_shown(
 ) -> None:
     before = restarts(jobs_company, job)
     public = Public(jobs_company)
-    with without_table(postgres.dsn(), table):
+    with without_table(postgres.owner_dsn(), table):
         if job == "page_views":
             assert public.report() == 204
         eventually(lambda: has_died(jobs_company, job, since=before), seconds=60)
@@ -168,7 +169,7 @@ def test_a_background_job_that_fails_is_counted_and_shown(postgres: Postgres, jo
         insert into pass (company_id, kind, subject_id, cursor, failures, due_at, created_at)
         values ($1, 'merge', 1, 0, $2, now(), now())
         """
-    with without_table(postgres.dsn(), "merged_lead"):
+    with without_table(postgres.owner_dsn(), "merged_lead"):
         sql(jobs_company.dsn, insert, jobs_company.id, 2)
         eventually(
             lambda: bool(metric(jobs_company, "springhead_background_job_failures_total", kind="merge")), seconds=60
@@ -201,11 +202,11 @@ def _connections(postgres: Postgres, database: str) -> int:
 
 
 @pytest.fixture
-def ending(postgres: Postgres, tmp_path: Path) -> Generator[Server]:
+def ending(postgres: Postgres, tmp_path: Path) -> Generator[OutsideServer]:
     """A server with a database of its own, which must end in order and leave no connection to it."""
     name = f"ending{next(_numbers)}"
-    sql(postgres.admin, f"create database {name} owner springhead")
-    with serving(postgres.dsn().removesuffix("springhead") + name, tmp_path) as server:
+    postgres.create_database(name)
+    with serving(postgres.settings(database=name), tmp_path) as server:
         assert _connections(postgres, name) > 0
         yield server
         assert server.stop() == 0
@@ -213,16 +214,16 @@ def ending(postgres: Postgres, tmp_path: Path) -> Generator[Server]:
         eventually(lambda: _connections(postgres, name) == 0, seconds=60)
 
 
-def test_a_server_whose_jobs_are_dead_ends_in_order_and_closes_its_database(ending: Server) -> None:
+def test_a_server_whose_jobs_are_dead_ends_in_order_and_closes_its_database(ending: OutsideServer) -> None:
     with ExitStack() as away:
         for table in TABLES.values():
-            away.enter_context(without_table(ending.dsn, table))
+            away.enter_context(without_table(ending.owner_dsn, table))
         dead = TABLES.keys() - {"page_views"}
         eventually(lambda: dead <= set(re.findall(r'job died.*?"job":"(\w+)"', ending.log.read_text())), seconds=60)
         assert ending.stop() == 0
 
 
-def test_a_server_whose_jobs_hang_ends_in_order_and_closes_its_database(ending: Server) -> None:
+def test_a_server_whose_jobs_hang_ends_in_order_and_closes_its_database(ending: OutsideServer) -> None:
     """Every job waits for a lock. The page views cannot be written any more, and the log says how many."""
 
     async def stop_while_locked() -> int:
@@ -275,14 +276,16 @@ def test_no_job_keeps_the_database_open(postgres: Postgres, tmp_path: Path, monk
     """One job is dead and one hangs: the connections are closed while the process lives on."""
     monkeypatch.setattr(runner, "STOP_SECONDS", 0.1)
     name = f"closing{next(_numbers)}"
-    sql(postgres.admin, f"create database {name} owner springhead")
-    dsn = postgres.dsn().removesuffix("springhead") + name
+    postgres.create_database(name)
+    dsn = postgres.dsn(database=name)
     settings = Settings(data=tmp_path, database_url=dsn)
 
     async def connect() -> str:
         connection = await asyncpg.connect(dsn)
-        await migrate(connection)
+        owner = await asyncpg.connect(postgres.owner_dsn(database=name))
+        await migrate(connection, owner)
         await connection.close()
+        await owner.close()
         return dsn
 
     async def run() -> None:

@@ -55,7 +55,7 @@ create table gift (
 create index gift_by_create_timestamp on gift (company_id, create_timestamp, id);
 create index gift_by_update_timestamp on gift (company_id, update_timestamp, id);
 create index gift_by_lead on gift (company_id, lead_id, id);
-alter table gift enable row level security, force row level security;
+alter table gift enable row level security;
 create policy own on gift using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 """
 

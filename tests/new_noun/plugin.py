@@ -4,11 +4,14 @@ import os
 
 os.environ["TEST_IMPORTS"] = "new_noun.gifts"  # read by servers when they start
 
+import asyncpg
 import pytest
 
 import nouns
 from new_noun.gifts import GIFT, TABLE
-from support import Server, sql
+from springhead.postgres.configuration import OWNER, ROLE
+from springhead.store.database import roles
+from support import Server, kept, superuser
 
 # Step 4: its row among the nouns that tests know
 
@@ -20,6 +23,12 @@ nouns.CASES.append(
 @pytest.fixture(scope="session", autouse=True)
 def gift_table(shared_things: None, server: Server) -> None:
     """Step 2, on the shared server's database."""
-    for statement in TABLE.split(";\n"):
-        if statement.strip():
-            sql(server.dsn, statement)
+
+    async def migrate() -> None:
+        connection = await asyncpg.connect(superuser(server.dsn))
+        async with roles.as_owner(connection, OWNER):
+            await connection.execute(TABLE)
+        assert await roles.set_rights(connection, OWNER, ROLE) == []
+        await connection.close()
+
+    kept.run(migrate())

@@ -26,6 +26,7 @@ from springhead.postgres.socket_path import (
     remove_socket_directory,
     running_dsn,
     socket_directory,
+    superuser_dsn,
 )
 from stopwatch import Stopwatch
 
@@ -148,7 +149,8 @@ def test_a_restart_keeps_the_data(place: Path) -> None:
     for text in ("1", "2"):
         with started(data) as (_, dsn):
             if text == "1":
-                ask(dsn, "create table kept (text text)")
+                ask(superuser_dsn(data), "create table kept (text text)")
+                ask(superuser_dsn(data), "grant select, insert on kept to springhead")
             ask(dsn, "insert into kept values ($1)", text)
             kept = ask(dsn, "select string_agg(text, ',' order by text) from kept")
 
@@ -175,12 +177,18 @@ def test_postgresql_is_in_a_session_of_its_own(data: Path) -> None:
         assert os.getsid(postmaster(data)) != os.getsid(0)  # Ctrl-C in our terminal must not reach PostgreSQL
 
 
-def test_the_role_has_no_special_rights_and_owns_its_database(data: Path) -> None:
+def test_neither_role_has_special_rights_and_the_servers_role_owns_nothing(data: Path) -> None:
     with started(data) as (_, dsn):
-        special = "select rolsuper or rolbypassrls or rolcreaterole from pg_roles where rolname = user"
-        assert ask(dsn, special) is False
+        special = (
+            "select string_agg(rolname, ' ' order by rolname) from pg_roles"
+            " where rolname like 'springhead%' and not (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb)"
+        )
+        assert ask(dsn, special) == "springhead springhead_owner"
         owner = "select datdba::regrole::text from pg_database where datname = current_database()"
-        assert ask(dsn, owner) == "springhead"
+        assert ask(dsn, owner) == "springhead_owner"
+        owned = "select count(*) from pg_shdepend where refobjid = user::regrole and deptype = 'o'"
+        assert ask(dsn, owned) == 0
+        assert ask(dsn, "select pg_has_role(user, 'springhead_owner', 'member')") is False
 
 
 def test_texts_of_all_scripts_are_stored_and_compared(data: Path) -> None:
@@ -189,22 +197,24 @@ def test_texts_of_all_scripts_are_stored_and_compared(data: Path) -> None:
         assert ask(dsn, "select lower('İ') in ('i', 'i̇')") is True  # simple and full case mapping
         kind = "select (datlocprovider, datlocale)::text from pg_database where datname = 'springhead'"
         assert ask(dsn, kind) == "(b,C.UTF-8)"
-        ask(dsn, "create extension pg_trgm")  # a trusted one: the owner may
+        owner_dsn = socket_path.dsn(data, user="springhead_owner")
+        ask(owner_dsn, "create extension pg_trgm")  # a trusted one: the owner may
         assert ask(dsn, "select similarity('Жанна', 'Жанна')") == 1  # nothing dropped
-        ask(dsn, "drop extension pg_trgm")
+        ask(owner_dsn, "drop extension pg_trgm")
 
 
 def test_writes_are_durable_and_the_log_holds_no_data(data: Path) -> None:
     with started(data) as (_, dsn):
         for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums"):
             assert ask(dsn, "select current_setting($1)", name) == "on"
-        ask(dsn, "create table person (email text primary key)")
+        ask(superuser_dsn(data), "create table person (email text primary key)")
+        ask(superuser_dsn(data), "grant select, insert on person to springhead")
         ask(dsn, "insert into person values ($1)", "ada@example.org")
         with pytest.raises(asyncpg.UniqueViolationError):
             ask(dsn, "insert into person values ($1)", "ada@example.org")
         with pytest.raises(asyncpg.DataError):
             ask(dsn, "select cast('secret' || email as int) from person")
-        ask(dsn, "drop table person")
+        ask(superuser_dsn(data), "drop table person")
 
     log = (data / "postgres.log").read_text()
     assert "ready to accept connections" in log
@@ -351,7 +361,7 @@ def test_a_first_start_that_was_killed_does_not_disturb_the_next_one(place: Path
     assert list((place / "data").glob("postgres.new-*")) == []
 
 
-def test_a_first_start_killed_between_role_and_database_is_completed(data: Path) -> None:
+def test_a_first_start_killed_between_roles_and_database_is_completed(data: Path) -> None:
     with started(data):
         ask(socket_path.dsn(data, user="postgres", database="postgres"), "drop database springhead")
 

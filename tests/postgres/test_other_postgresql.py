@@ -1,60 +1,13 @@
 """`--database-url`: any PostgreSQL from 15 on, over TCP and with a password (issue 2, section 1)."""
 
 import json
-import os
 import time
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from fork_server import run
-from other_postgresql import PASSWORD, QUOTED, OtherPostgres
-from springhead.postgres.binaries import binaries
+from other_postgresql import PASSWORD, QUOTED, OtherPostgres, serving, springhead
 from support import Company, Server
-
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
-
-
-@pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherPostgres]:
-    """An outside server of the version that the package contains."""
-    locale = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--lc-ctype=C.UTF-8")
-    server = OtherPostgres(Path(tmp_path_factory.mktemp("newest")) / "pg", binaries(), *locale)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def debians(tmp_path_factory: pytest.TempPathFactory) -> Generator[OtherPostgres]:
-    """An outside server of the oldest supported version."""
-    if not (DEBIAN_15 / "postgres").exists():
-        pytest.skip("PostgreSQL 15 is not installed (make setup installs it on Debian 12)")
-    server = OtherPostgres(Path(tmp_path_factory.mktemp("debian")) / "pg", DEBIAN_15, "--locale=C.UTF-8")
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module", params=["newest", "debians"])
-def other(request: pytest.FixtureRequest) -> OtherPostgres:
-    """Each of the two outside servers."""
-    return request.getfixturevalue(request.param)
-
-
-def springhead(url: str, data: Path, *words: str, fails: bool = False) -> str:
-    """Runs a `springhead` command on that database. Returns its output."""
-    done = run([*words, "--data", str(data)], env={**os.environ, "SPRINGHEAD_DATABASE_URL": url})
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert PASSWORD not in done.stderr
-    assert QUOTED not in done.stderr
-    return done.stderr if fails else done.stdout
-
-
-def serving(url: str, data: Path, *arguments: str, wait: bool = True) -> Server:
-    return Server(data, *arguments, env={"SPRINGHEAD_DATABASE_URL": url}, wait=wait)
 
 
 def first(server: Server) -> Company:

@@ -12,7 +12,7 @@ import pytest
 from examples import Made, with_ids
 from plans import Planner
 from stopwatch import within
-from support import Company, Server, new_companies, new_email, sql
+from support import Company, Server, new_companies, new_email, sql, superuser
 
 LEADS = 20_000
 FILL = """
@@ -44,7 +44,7 @@ def grown(given_company: Callable[..., Company]) -> tuple[Company, list[int]]:
     for _ in range(5):
         given_company().create(*[{}] * 20)
     company = given_company()
-    sql(company.dsn, "analyze lead")
+    sql(superuser(company.dsn), "analyze lead")
     rows = sql(company.dsn, FILL, company.id, LEADS, company_id=company.id)
     return company, [row["id"] for row in rows]
 
@@ -145,7 +145,7 @@ def planner(server: Server) -> Generator[Planner]:
 @pytest.mark.parametrize("analyzed", [False, True], ids=["grown since the last analyze", "analyzed"])
 def test_a_call_about_few_rows_reads_few_rows(planner: Planner, crowd: Crowd, call: str, analyzed: bool) -> None:
     if analyzed:
-        sql(crowd.company.dsn, "analyze")
+        sql(superuser(crowd.company.dsn), "analyze")
     method, params = CALLS[call]
 
     readings = planner.call(crowd.company, method, crowd.with_ids(params))

@@ -17,10 +17,15 @@ NEAR = timedelta(days=60)
 _TIME = re.compile(r"(?<!\d)(\d{4}-\d\d-\d\d)([ T])(\d\d:\d\d:\d\d)(?!\d)")
 
 
-def create(server: Server, name: str) -> str:
-    """The DSN of a fresh, empty database in the PostgreSQL of a running server, owned by the server's plain role."""
-    _run(as_superuser(server.dsn, "postgres"), f"create database {name} owner springhead")
+def create(server: Server, name: str, *, owner: str = "springhead_owner") -> str:
+    """The DSN of a fresh, empty database in the PostgreSQL of a running server, for the server's role."""
+    _run(as_superuser(server.dsn, "postgres"), f"create database {name} owner {owner}")
     return server.dsn.replace("/springhead?", f"/{name}?")
+
+
+def settings(dsn: str) -> tuple[str, ...]:
+    """The flags with which a server uses the database."""
+    return ("--database-url", dsn, "--migrate-url", as_superuser(dsn, dsn.partition("?")[0].rpartition("/")[2]))
 
 
 def drop(server: Server, name: str) -> None:

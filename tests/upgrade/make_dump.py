@@ -97,7 +97,7 @@ def fill(folder: Path, dsn: str) -> dict[str, Any]:
 @contextmanager
 def serving(folder: Path, dsn: str) -> Generator[Server]:
     """Starts a server on the database."""
-    running = Server(folder / "filled", "--database-url", dsn, *PUSHES)
+    running = Server(folder / "filled", *database.settings(dsn), *PUSHES)
     try:
         yield running
     finally:

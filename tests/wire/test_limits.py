@@ -20,6 +20,7 @@ import pytest
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import ApiError, DailyLimit, SecondLimit, Unavailable
 from springhead.postgres.server import EmbeddedPostgres
+from springhead.postgres.socket_path import superuser_dsn
 from springhead.store.database.deadlines import LOCK_SECONDS
 from springhead.store.database.migrate import migrate
 from springhead.store.database.pool import Database
@@ -87,9 +88,10 @@ def dsn() -> Generator[str]:
 
         async def start() -> str:
             dsn = await server.ready()
-            connection = await asyncpg.connect(dsn)
-            await migrate(connection)
+            connection, superuser = await asyncpg.connect(dsn), await asyncpg.connect(superuser_dsn(place))
+            await migrate(connection, superuser)
             await connection.close()
+            await superuser.close()
             return dsn
 
         try:

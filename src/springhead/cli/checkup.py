@@ -19,9 +19,10 @@ from springhead.cli.failure import message_of
 from springhead.cli.running_server import JobFigures, jobs_of, url_of
 from springhead.cli.tables import printable, show
 from springhead.postgres.socket_path import running_dsn
-from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, password_of, without_password
+from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, without_password
 from springhead.store.database.background_jobs import Backlog, backlog
-from springhead.store.database.health import Health, Migrations, health, migrations
+from springhead.store.database.health import Health, Migrations, health, lacking_rights, migrations
+from springhead.store.database.migrate import ADVICE
 from springhead.store.database.pool import Tx
 from springhead.store.feed.pushes import is_copy
 from springhead.wire import logs
@@ -74,7 +75,8 @@ async def examine(loaded: Loaded) -> list[Check]:
             facts = await health(connection)
             local = sent + (datetime.now(UTC) - sent) / 2
             schema = await migrations(connection)
-            checks += [*_database(facts), _migrations(schema), _clock(facts.now, local)]
+            lacking = "" if facts.unbound else await lacking_rights(connection, facts.role)
+            checks += [*_database(facts, lacking), _migrations(schema), _clock(facts.now, local)]
             checks.append(_connections(facts, settings.pool_size))
             if not schema.pending:
                 checks.append(_background_jobs(await backlog(Tx(connection)), is_served=state != NOT_RUNNING))
@@ -129,8 +131,9 @@ async def _connected(settings: Settings) -> AsyncGenerator["asyncpg.Connection[a
 def _settings(loaded: Loaded) -> Check:
     changed = [name for name, origin in loaded.origins.items() if origin != "default"]
     finding = f"{len(changed)} changed: {', '.join(changed)}" if changed else "all at their defaults"
-    if loaded.origins["database_url"].startswith("--") and password_of(loaded.settings.database_url or ""):
-        advice = "Every user can see a password in a flag. Put it into SPRINGHEAD_DATABASE_URL or the settings file."
+    if visible := loaded.visible_passwords():
+        advice = "Every user can see a password in a flag. Put it into "
+        advice += f"{' and '.join(setting.variable for setting in visible)}, or the settings file."
         return Check("settings", WARNING, finding, advice)
     return Check("settings", OK, finding)
 
@@ -166,7 +169,7 @@ def _disk(data: Path) -> Check:
     return Check("disk", BROKEN if free < NO_DISK else WARNING, finding, advice)
 
 
-def _database(facts: Health) -> Iterable[Check]:
+def _database(facts: Health, lacking: str) -> Iterable[Check]:
     new_enough = facts.version >= OLDEST_VERSION
     yield Check(
         "version",
@@ -174,11 +177,7 @@ def _database(facts: Health) -> Iterable[Check]:
         f"PostgreSQL {facts.version_text}, {facts.size / 1e6:,.1f} MB of data",
         "" if new_enough else f"Springhead needs PostgreSQL {OLDEST_VERSION} or later. Upgrade the database.",
     )
-    advice = (
-        "Row-level security, a check that separates companies, does not apply to this role. Use a plain role: "
-        "create role springhead login password '...'; alter database ... owner to springhead;"
-    )
-    yield Check("role", BROKEN if facts.unbound else OK, facts.role, advice if facts.unbound else "")
+    yield _role(facts, lacking)
     yield _text(facts)
     unsafe = [name for name in ("fsync", "full_page_writes") if getattr(facts, name) != "on"]
     unsafe += ["synchronous_commit"] if facts.synchronous_commit == "off" else []
@@ -194,6 +193,18 @@ def _database(facts: Health) -> Iterable[Check]:
         yield Check("indexes", WARNING, f"invalid: {names}", advice)
     else:
         yield Check("indexes", OK, "all valid")
+
+
+def _role(facts: Health, lacking: str) -> Check:
+    if facts.unbound:
+        advice = f"Row-level security, a check that separates companies, does not apply to this role. {ADVICE}"
+        return Check("role", BROKEN, facts.role, advice)
+    if lacking:
+        finding = f"{facts.role} owns tables or lacks rights"
+        return Check(
+            "role", WARNING, finding, f"See docs/operating.md, From one role to two. As superuser, run: {lacking}"
+        )
+    return Check("role", OK, facts.role)
 
 
 def _text(facts: Health) -> Check:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
@@ -11,12 +11,12 @@ import asyncpg
 from springhead.cli.failure import Failure
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
-from springhead.postgres.socket_path import running_dsn
+from springhead.postgres.socket_path import running_dsn, superuser_dsn
 from springhead.settings import Settings, without_password
 from springhead.store.companies.companies import companies
 from springhead.store.database.health import migrations
 from springhead.store.database.migrate import migrate
-from springhead.store.database.pool import Database
+from springhead.store.database.pool import AnyConnection, Database
 from springhead.wire import logs
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenera
         embedded.launch()
         dsn = await embedded.ready()
         if up_to_date:
-            await migrate_database(dsn)  # no server uses it
+            await migrate_database(dsn, migrate_url(settings))  # no server uses it
         yield dsn
     finally:
         embedded.stop()
@@ -82,13 +82,24 @@ def exists(settings: Settings) -> bool:
     return (settings.data / "postgres").is_dir()
 
 
-async def migrate_database(dsn: str) -> list[str]:
-    """Applies the missing migrations to a database, and returns their names."""
-    connection = await connect(dsn)
-    try:
-        return await migrate(connection)
-    finally:
-        await connection.close(timeout=5)
+def migrate_url(settings: Settings) -> str | None:
+    """Returns the DSN of a role that may migrate. None if only the server's role is known."""
+    return settings.migrate_url if settings.database_url else superuser_dsn(settings.data)
+
+
+async def migrate_database(dsn: str, migrate_dsn: str | None) -> list[str]:
+    """Applies the missing migrations to a database, and returns their names.
+
+    `dsn` is of the server's role, `migrate_dsn` of a role that may migrate, if it is another one.
+    """
+    async with AsyncExitStack() as closing:
+        connections: list[AnyConnection] = []
+        for setting, address in (("database_url", dsn), ("migrate_url", migrate_dsn)):
+            if not address:
+                continue
+            connections.append(await connect(address, setting))
+            closing.push_async_callback(connections[-1].close, timeout=5)
+        return await migrate(*connections)
 
 
 async def company_of(database: Database, account: str | None) -> Company:
@@ -111,24 +122,24 @@ async def company_of(database: Database, account: str | None) -> Company:
     raise Failure(f"There is no company {account!r}. To see all, run: springhead company list")
 
 
-async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Returns a connection. Raises Failure with the address and the reason if there is none."""
+async def connect(dsn: str, setting: str = "database_url") -> "asyncpg.Connection[asyncpg.Record]":
+    """Returns a connection. Raises Failure with the address, its setting and the reason if there is none."""
     try:
         return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
     except REFUSED as cause:
-        raise Failure(refusal_of(cause)) from cause
+        raise Failure(refusal_of(cause, setting)) from cause
     except OSError as cause:
         raise Failure(
             f"The database {without_password(dsn)} cannot be reached: {unreachable_reason(cause)}. "
-            "Check that it runs and that database_url is right."
+            f"Check that it runs and that {setting} is right."
         ) from cause
     except ValueError as cause:
-        raise Failure(f"database_url cannot be used: {cause}. Correct it, then run the command again.") from cause
+        raise Failure(f"{setting} cannot be used: {cause}. Correct it, then run the command again.") from cause
 
 
-def refusal_of(cause: BaseException) -> str:
+def refusal_of(cause: BaseException, setting: str = "database_url") -> str:
     """Returns the message for an error of REFUSED."""
-    return f"The database refuses the connection: {cause}. Correct database_url, or the rights of the role."
+    return f"The database refuses the connection: {cause}. Correct {setting}, or the rights of the role."
 
 
 def unreachable_reason(cause: BaseException) -> str:

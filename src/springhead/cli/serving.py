@@ -5,7 +5,7 @@ import errno
 import gc
 import logging
 import signal
-import sys
+from contextlib import AsyncExitStack
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -13,18 +13,18 @@ import asyncpg
 import structlog
 
 from springhead.app import create_app
-from springhead.cli.database import CONNECT_SECONDS, REFUSED, refusal_of, unreachable_reason
+from springhead.cli.database import CONNECT_SECONDS, REFUSED, migrate_url, refusal_of, unreachable_reason
 from springhead.cli.failure import Failure
 from springhead.cli.greeting import greet
 from springhead.delivery.worker import SOCKETS
 from springhead.jobs.runner import Job
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
-from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, password_of, without_password
+from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, without_password
 from springhead.store.companies.bootstrap import FirstCompany, create_first_company
 from springhead.store.companies.companies import companies
 from springhead.store.database.migrate import RefusedDatabase, migrate
-from springhead.store.database.pool import Tx
+from springhead.store.database.pool import AnyConnection, Tx
 from springhead.wire.http.server import serve
 
 log = structlog.get_logger()
@@ -49,8 +49,8 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
     """Serves until SIGTERM or Ctrl-C. Raises an error for the operator if the server cannot start."""
     settings = loaded.settings
     startup = Startup(loaded, embedded, as_json=as_json)
-    if any("database-url" in argument for argument in sys.argv) and password_of(settings.database_url or ""):
-        log.warning("every user can see the password in --database-url; use SPRINGHEAD_DATABASE_URL instead")
+    for setting in loaded.visible_passwords():
+        log.warning("every user can see the password in a flag; use the variable instead", variable=setting.variable)
     if lacks_public_url(settings):
         log.warning("public_url is not set", meaning=NO_PUBLIC_URL, hint="springhead serve --public-url https://...")
     supervision = Job(name="postgresql", turn=embedded.supervise) if embedded else None
@@ -142,17 +142,25 @@ class Startup:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, LONGEST_PAUSE)
             except ValueError as cause:  # such as a wrong port or an unknown sslmode
-                raise RefusedDatabase(f"database_url cannot be used: {cause}. Correct it, then start again.") from cause
+                raise RefusedDatabase(
+                    f"database_url or migrate_url cannot be used: {cause}. Correct it, then start again."
+                ) from cause
             else:
                 return dsn
 
     async def _prepare(self, dsn: str) -> None:
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS)
-        try:
-            await migrate(connection)
-            self._companies = await companies(Tx(connection))
-        finally:
-            await connection.close(timeout=5)
+        async with AsyncExitStack() as closing:
+            connections: list[AnyConnection] = []
+            for setting, address in (("database_url", dsn), ("migrate_url", migrate_url(self._loaded.settings))):
+                if not address:
+                    continue
+                try:
+                    connections.append(await asyncpg.connect(address, timeout=CONNECT_SECONDS))
+                except REFUSED as cause:
+                    raise RefusedDatabase(refusal_of(cause, setting)) from cause
+                closing.push_async_callback(connections[-1].close, timeout=5)
+            await migrate(*connections)
+            self._companies = await companies(Tx(connections[0]))
         if not self._companies:
             self._first = await create_first_company(dsn)
 

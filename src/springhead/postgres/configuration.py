@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Final
 
 ROLE: Final = "springhead"
-"""The role without special rights that the server connects as. Its database has the same name."""
+"""The role that the server connects as, without special rights. Its database has the same name."""
+
+OWNER: Final = "springhead_owner"
+"""The role that owns the database and its tables."""
 
 PORT: Final = 5432
 """Part of the socket's file name. PostgreSQL listens on no TCP port."""

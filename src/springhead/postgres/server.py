@@ -15,7 +15,7 @@ import structlog
 from springhead.postgres.account import Account, choose_account
 from springhead.postgres.binaries import binaries
 from springhead.postgres.cluster import POLL_SECONDS, NewCluster, cluster_exists, remove_incomplete_clusters
-from springhead.postgres.configuration import ROLE, server_options
+from springhead.postgres.configuration import OWNER, ROLE, server_options
 from springhead.postgres.errors import EmbeddedError
 from springhead.postgres.folder_lock import FolderLock
 from springhead.postgres.leftovers import stop_leftovers
@@ -166,7 +166,7 @@ class EmbeddedPostgres:
             try:
                 await (await asyncpg.connect(dsn(self.data), timeout=5)).close()
             except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError):
-                await self._create_role_and_database()
+                await self._create_roles_and_database()
             except asyncpg.TooManyConnectionsError:
                 return True
             except _STARTING:
@@ -175,15 +175,16 @@ class EmbeddedPostgres:
                 return True
         return False
 
-    async def _create_role_and_database(self) -> None:
+    async def _create_roles_and_database(self) -> None:
         connection = await asyncpg.connect(dsn(self.data, user="postgres", database="postgres"), timeout=5)
-        try:  # checks each separately: a kill may come between the two
-            if not await connection.fetchval("select true from pg_roles where rolname = $1", ROLE):
-                await connection.execute(
-                    "create role springhead login nosuperuser nobypassrls nocreatedb nocreaterole noreplication"
-                )
+        try:  # checks each separately: a kill may come in between
+            for role in (OWNER, ROLE):
+                if not await connection.fetchval("select true from pg_roles where rolname = $1", role):
+                    await connection.execute(
+                        f"create role {role} login nosuperuser nobypassrls nocreatedb nocreaterole noreplication"
+                    )
             if not await connection.fetchval("select true from pg_database where datname = $1", ROLE):
-                await connection.execute("create database springhead owner springhead")
+                await connection.execute(f"create database {ROLE} owner {OWNER}")
         finally:
             await connection.close()
 

@@ -33,6 +33,11 @@ def dsn(data: Path, *, user: str = ROLE, database: str = ROLE) -> str:
     return f"postgresql://{user}@/{database}?host={directory}&port={PORT}"
 
 
+def superuser_dsn(data: Path) -> str:
+    """Returns the DSN of PostgreSQL's superuser, who migrates, for the PostgreSQL of a data folder."""
+    return dsn(data.resolve(), user="postgres")
+
+
 def running_dsn(data: Path) -> str | None:
     """Returns the DSN of the PostgreSQL that now runs on a data folder, or None if none runs.
 

@@ -22,7 +22,7 @@ from related_objects import (
     stored,
     user,
 )
-from support import Company, sql, until_blocked
+from support import Company, sql, superuser, until_blocked
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -156,7 +156,7 @@ def test_notes_that_lose_both_targets_at_once_are_deleted(company: Company) -> N
         company.id,
         company_id=company.id,
     )
-    sql(company.dsn, "analyze note")
+    sql(superuser(company.dsn), "analyze note")
     forgotten = "update note set who_id = null, who_type = null where company_id = $1 and who_id = any($2::bigint[])"
 
     meanwhile(company, [(forgotten, (company.id, leads[:3]))], lambda: delete(company, "opportunity", sale))

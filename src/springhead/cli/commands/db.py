@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from springhead.cli.groups import Group
-from springhead.cli.options import with_settings
+from springhead.cli.options import DATABASE_SETTINGS, with_settings
 from springhead.settings import Loaded
 
 
@@ -15,17 +15,17 @@ def db() -> None:
 
 
 @db.command()
-@with_settings()
+@with_settings((*DATABASE_SETTINGS, "migrate_url"))
 def migrate(loaded: Loaded) -> None:
     """Apply missing migrations. Every start of the server does the same."""
-    from springhead.cli.database import address, migrate_database  # noqa: PLC0415 - heavy
+    from springhead.cli.database import address, migrate_database, migrate_url  # noqa: PLC0415 - heavy
     from springhead.wire import logs  # noqa: PLC0415
 
     logs.configure("warning", loaded.settings.log_format)
 
     async def work() -> list[str]:
         async with address(loaded.settings, up_to_date=False) as dsn:
-            return await migrate_database(dsn)
+            return await migrate_database(dsn, migrate_url(loaded.settings))
 
     applied = asyncio.run(work())
     for name in applied:

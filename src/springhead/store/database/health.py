@@ -6,6 +6,7 @@ import msgspec
 
 from springhead.store.database.migrate import available
 from springhead.store.database.pool import AnyConnection
+from springhead.store.database.roles import missing_rights, owner_of, script
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
+async def lacking_rights(connection: AnyConnection, role: str) -> str:
+    """Returns the SQL by which a superuser gives the server's role exactly its rights. Empty if they are right."""
+    return " ".join(script(await missing_rights(connection, await owner_of(connection, role), role)))
+
+
 async def health(connection: AnyConnection) -> Health:
     """Reads the properties of the database; changes nothing."""
     row = await connection.fetchrow(
@@ -39,7 +45,10 @@ async def health(connection: AnyConnection) -> Health:
             current_setting('server_version_num')::int / 10000 as version,
             current_setting('server_version') as version_text,
             current_user::text as role,
-            (select rolsuper or rolbypassrls from pg_roles where rolname = current_user) as unbound,
+            (select rolsuper or rolbypassrls from pg_roles where rolname = current_user) or exists (
+                select from pg_class
+                where relnamespace = current_schema()::regnamespace and relrowsecurity and not row_security_active(oid)
+            ) as unbound,
             pg_encoding_to_char(d.encoding)::text as encoding,
             d.datctype::text as ctype,
             lower('ÄÉÇØŁ') = 'äéçøł' as lowers,

@@ -1,9 +1,17 @@
 """Migrations: numbered SQL files, applied in order, each in its own transaction, all under one advisory lock."""
 
+from collections.abc import Sequence
 from importlib import resources
+from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
+
+from springhead.store.database import roles
+from springhead.store.database.statements import statements
+
+if TYPE_CHECKING:
+    from springhead.store.database.pool import AnyConnection
 
 log = structlog.get_logger()
 
@@ -31,6 +39,20 @@ With statistics, a company that came or grew since the last `analyze` would seem
 would then scan all leads of the company to find one, 500 times in a call.
 """
 
+_ROLE = """
+select rolname::text as role, rolsuper or rolbypassrls as is_unbound, exists (
+    select from pg_class
+    where relnamespace = current_schema()::regnamespace and relrowsecurity and not row_security_active(oid)
+) as is_owner
+from pg_roles
+where rolname = current_user
+"""
+
+ADVICE = (
+    "Use a role that owns nothing in --database-url, for example: create role springhead login password '...'; "
+    "and the address of the owner in SPRINGHEAD_MIGRATE_URL (docs/operating.md)."
+)
+
 
 class RefusedDatabase(Exception):
     """The database cannot be used as it is; the message says why and what to do."""
@@ -43,49 +65,119 @@ def available() -> list[tuple[int, str, str]]:
     return [(int(entry.name[:4]), entry.name, entry.read_text("utf-8")) for entry in files]
 
 
-async def check_server(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Raises RefusedDatabase if the server is too old or the role is not bound by row-level security."""
+async def check_server(connection: "AnyConnection") -> str:
+    """Returns the role of a server's connection.
+
+    Raises RefusedDatabase if PostgreSQL is too old or row-level security does not bind the role.
+    """
     if connection.get_server_version().major < 15:
         message = "Springhead needs PostgreSQL 15 or later; this server is older. Point --database-url at a newer one."
         raise RefusedDatabase(message)
-    row = await connection.fetchrow(
-        "select rolname, rolsuper or rolbypassrls as unbound from pg_roles where rolname = current_user"
-    )
-    if row is None or row["unbound"]:
+    row = await connection.fetchrow(_ROLE)
+    assert row is not None  # noqa: S101 - the role that we are connected as exists
+    if row["is_unbound"]:
         message = (
-            f"The database role {row['rolname'] if row else '?'} is a superuser or bypasses row-level security, so one "
-            "of the two checks that separate companies would be missing. Create a plain role with: create role "
-            "springhead login password '...'; create database springhead owner springhead; and use it in "
-            "--database-url."
+            f"The database role {row['role']} is a superuser or bypasses row-level security, so one of the two checks "
+            f"that separate companies would be missing. {ADVICE}"
         )
         raise RefusedDatabase(message)
+    if row["is_owner"]:
+        message = (
+            f"The database role {row['role']} owns the tables, so one of the two checks that separate companies would "
+            f"be missing. {ADVICE}"
+        )
+        raise RefusedDatabase(message)
+    return row["role"]
 
 
-async def migrate(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
-    """Applies the missing migrations and returns their names.
+async def migrate(connection: "AnyConnection", migrator: "AnyConnection | None" = None) -> list[str]:
+    """Applies the missing migrations, gives both roles their rights, and returns the names of the migrations.
 
-    Several servers may start at once: one migrates, the others wait for it. Raises RefusedDatabase if a newer version
-    has already migrated the database.
+    `connection` has the server's role. `migrator` has the role that owns the tables, or a superuser's; None if only
+    the server's role is known. Several servers may start at once: one migrates, the others wait for it. Raises
+    RefusedDatabase if the server could not work on the database, with what to do.
     """
-    await check_server(connection)
-    await connection.execute("select pg_advisory_lock($1)", _LOCK)
+    server = await check_server(connection)
+    migrator = migrator or connection
+    await migrator.execute("select pg_advisory_lock($1)", _LOCK)
     try:
-        await connection.execute("create table if not exists migration (number int primary key, name text not null)")
-        done = {row["number"] for row in await connection.fetch("select number from migration")}
-        ours = available()
-        if newer := done - {number for number, _, _ in ours}:
-            message = f"The database was changed by a newer Springhead (migration {max(newer)}). Install that version."
-            raise RefusedDatabase(message)
-        applied: list[str] = []
-        for number, name, sql in ours:
-            if number not in done:
-                async with connection.transaction():
-                    await connection.execute(sql)
-                    await connection.execute("insert into migration (number, name) values ($1, $2)", number, name)
-                applied.append(name)
-                log.info("migrated", migration=name)
-        if applied:
-            await connection.execute(_NO_STATISTICS)
-        return applied
+        applied = await _migrate(migrator, server)
     finally:
-        await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+        await migrator.execute("select pg_advisory_unlock($1)", _LOCK)
+    await check_server(connection)
+    return applied
+
+
+async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
+    is_new = not await migrator.fetchval("select to_regclass('migration')")
+    owner = await roles.owner_of(migrator, server)
+    try:
+        rows = [] if is_new else await migrator.fetch("select number from migration")
+    except asyncpg.InsufficientPrivilegeError as cause:
+        raise RefusedDatabase(_rights_needed(await roles.missing_rights(migrator, owner, server), server)) from cause
+    done: set[int] = {row["number"] for row in rows}
+    ours = available()
+    if newer := done - {number for number, _, _ in ours}:
+        message = f"The database was changed by a newer Springhead (migration {max(newer)}). Install that version."
+        raise RefusedDatabase(message)
+    missing = await roles.set_rights(migrator, owner, server)
+    if missing and is_new:
+        raise RefusedDatabase(_two_roles_needed(missing, owner, server))
+    one_role = await roles.owns_tables(migrator, server)
+    pending = [migration for migration in ours if migration[0] not in done]
+    if pending:
+        try:
+            await _apply(migrator, server if one_role else owner, pending, one_role=one_role)
+        except asyncpg.InsufficientPrivilegeError as cause:
+            raise RefusedDatabase(_owner_needed(pending, owner)) from cause
+        missing = await roles.set_rights(migrator, owner, server)
+    if missing and not one_role:
+        raise RefusedDatabase(_rights_needed(missing, server))
+    if missing:
+        log.warning(
+            "the database has one role, which owns the tables; as its superuser, run the statements",
+            role=server,
+            hint="springhead doctor shows them as one script",
+            statements=roles.script(missing),
+        )
+    return [name for _, name, _ in pending]
+
+
+async def _apply(
+    migrator: "AnyConnection", owner: str, pending: Sequence[tuple[int, str, str]], *, one_role: bool
+) -> None:
+    async with roles.as_owner(migrator, owner):
+        await migrator.execute("create table if not exists migration (number int primary key, name text not null)")
+    for number, name, sql in pending:
+        async with roles.as_owner(migrator, owner):
+            for statement in statements(sql):
+                await migrator.execute(statement)
+            if one_role:
+                await roles.force(migrator, owner)
+            await migrator.execute("insert into migration (number, name) values ($1, $2)", number, name)
+        log.info("migrated", migration=name)
+    async with roles.as_owner(migrator, owner):
+        await migrator.execute(_NO_STATISTICS)
+
+
+def _two_roles_needed(missing: Sequence[roles.Step], owner: str, server: str) -> str:
+    return (
+        f"The role {server} would own the tables of this new database, and could then switch off one of the two checks "
+        f"that separate companies. The database needs a second role, which owns it. As superuser, run: "
+        f"{' '.join(roles.script(missing))} Then set a password of the role {owner}, and give its address with "
+        "SPRINGHEAD_MIGRATE_URL."
+    )
+
+
+def _owner_needed(pending: Sequence[tuple[int, str, str]], owner: str) -> str:
+    return (
+        f"The database lacks {', '.join(name for _, name, _ in pending)}, and only the role {owner} can change its "
+        "tables. Give the address of that role with SPRINGHEAD_MIGRATE_URL, to the server or to: springhead db migrate"
+    )
+
+
+def _rights_needed(missing: Sequence[roles.Step], server: str) -> str:
+    return (
+        f"The role {server} lacks rights on the database. Give the address of the owner with SPRINGHEAD_MIGRATE_URL, "
+        f"or run as superuser: {' '.join(roles.script(missing))}"
+    )

@@ -9,7 +9,7 @@ import pytest
 from erasure import CANARY, erase, lead_with_canary, receipts, tables_with_canary
 from related_objects import about, make_notes, user
 from springhead.rpc.method import REGISTRY, Reads
-from support import Company, Server, eventually, new_company, sql
+from support import Company, Server, eventually, new_company, sql, superuser
 
 
 def test_nothing_is_left_of_an_erased_lead_anywhere(server: Server, company: Company) -> None:
@@ -185,7 +185,7 @@ def test_a_long_timeline_goes_although_the_server_knows_only_small_tables(tmp_pa
     """After five executions PostgreSQL keeps a plan, and that plan was made for tables with a handful of rows."""
     server = Server.on_copy(tmp_path / "data", "--no-limits")
     company = new_company(server)
-    sql(server.dsn, "analyze")
+    sql(superuser(server.dsn), "analyze")
     for lead in company.create(*({} for _ in range(12))):
         erase(company, lead)
     (lead, _) = long_timeline(company)

@@ -8,7 +8,7 @@ import pytest
 
 from recycling import bin_of, deleted, opportunity, restored, rows
 from related_objects import about, make_notes, notes_of, stored, user
-from support import Company, Server, eventually, new_company, sql
+from support import Company, Server, eventually, new_company, sql, superuser
 
 
 def merge(company: Company, survivor: int, *others: int, **more: Any) -> None:
@@ -276,7 +276,7 @@ def test_many_events_move_although_the_server_knows_only_small_tables(tmp_path: 
     """After five executions PostgreSQL keeps a plan, and that plan was made for tables with a handful of rows."""
     server = Server.on_copy(tmp_path / "data", "--no-limits")
     company = new_company(server)
-    sql(server.dsn, "analyze")
+    sql(superuser(server.dsn), "analyze")
     survivor, *others = company.create(*({} for _ in range(13)))
     for other in others:
         merge(company, survivor, other)
