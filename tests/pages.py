@@ -12,6 +12,12 @@ _HEADING = re.compile(r"^#{1,6} +(.*?) *$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
+def by_hand() -> list[Path]:
+    """The pages that are written by hand."""
+    pages = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")])
+    return [page for page in pages if page.parent.name != "reference"]
+
+
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
     """The fenced blocks of a page in these languages, with their languages."""
     code_blocks = re.findall(r"^```(\w+)\n(.*?)\n```$", page.read_text(), re.DOTALL | re.MULTILINE)
