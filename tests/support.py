@@ -363,7 +363,9 @@ def new_companies(
         return [await given(database) for _ in range(count)]
 
     async def given(database: Database) -> Company:
-        company = await companies.create(database, name="Test", time_zone=time_zone, administrator="admin@example.com")
+        company = await companies.create(
+            database, name="Test", time_zone=time_zone, administrator="admin@example.com", deal_stages=()
+        )
         async with database.everyone() as tx:
             if limits:
                 await companies.change(tx, company.id, dict(limits))

@@ -23,6 +23,27 @@ def status(company: Company) -> int:
     return company.send(b'{"method": "getLeads", "params": {"where": {}}, "id": 1}')[0]
 
 
+def test_a_new_company_has_deal_stages_so_an_opportunity_can_be_created_at_once(server: Server) -> None:
+    made = read(server, "company", "create", "Sales & Sons")
+    company = Company(server.url, made["accountID"], made["secretKey"])
+
+    stages = company.call("getDealStages", where={})
+
+    assert [(row["dealStageName"], row["defaultProbability"], row["weight"]) for row in stages] == [
+        ("Qualified", "20", "1"),
+        ("Meeting", "40", "2"),
+        ("Proposal", "60", "3"),
+        ("Negotiation", "80", "4"),
+    ]
+    assert {row["isEditable"] for row in stages} == {"1"}
+    new = {"opportunityName": "A roof", "dealStageID": stages[2]["id"], "closeDate": "2030-01-31"}
+    (deal,) = company.make("createOpportunities", new)
+    assert company.call("getOpportunity", id=deal)[0]["probability"] == "60"
+    assert company.code("updateDealStages", {"id": stages[0]["id"], "dealStageName": "Contacted"}) is None
+    assert company.code("deleteDealStages", {"id": stages[1]["id"]}) is None
+    company.close()
+
+
 def test_a_key_is_made_shown_once_used_and_revoked_beside_the_running_server(server: Server) -> None:
     made = read(server, "company", "create", "Keys & Sons", "--time-zone", "Asia/Tokyo")
     account = made["accountID"]

@@ -196,6 +196,7 @@ def test_servers_that_start_at_once_on_another_database_make_one_company(tmp_pat
     for server in servers:
         company = Company(server.url, first["accountID"], first["secretKey"])
         assert len(company.create({"firstName": "Ada"})) == 1
+        assert len(company.call("getDealStages", where={})) == 4
         company.close()
     assert [server.stop() for server in servers] == [0, 0]
     assert not servers[0].data.exists()

@@ -27,7 +27,11 @@ Limit = Annotated[
 ]
 LongLimit = Annotated[int, LimitOrOffset("The most rows to return; 500 by default, without a maximum.")]
 Offset = Annotated[
-    int, LimitOrOffset("How many rows to skip. To read all rows, add the rows that you got, until a page is empty.")
+    int,
+    LimitOrOffset(
+        "How many rows to skip. To read all rows, add the rows that you got, until a page is empty. If rows of earlier "
+        "pages are deleted meanwhile, the next page skips as many rows."
+    ),
 ]
 Start = Annotated[datetime, Moment("The first second of the range.")]
 End = Annotated[datetime, Moment("The last second of the range, included.", end=True)]

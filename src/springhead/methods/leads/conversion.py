@@ -94,7 +94,7 @@ async def convert_leads(
 
     With `opportunityName`, an opportunity is created; then `dealStageID` and `closeDate` are required. The lead is
     linked to it as primary and originating lead. `ownerID` and `campaignID` are the lead's by default; the account is
-    the lead's.
+    the lead's. A repeated call creates a second opportunity: send an `Idempotency-Key` to make the call safe to retry.
 
     A lead is converted completely, or not changed at all. 404: there is no such lead. 301: an earlier object of the
     call names the same lead. 303: your company does not have the referenced object. 302: nothing would change. The

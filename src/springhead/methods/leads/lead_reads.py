@@ -65,10 +65,10 @@ async def get_leads(
 ) -> ReadResult:
     """Returns the leads that match the filters, or a page of all active leads.
 
-    Without a filter, it returns the active leads in the order of their ids. A page with fewer rows than `limit` is the
-    last page. A deep page costs no more than the first. With `id` or `emailAddress`, it returns these leads, active or
-    not; if both are sent, both must match. If a filter is a list, a lead that matches any list is returned: leads found
-    by id come first, and filters with a single value are ignored.
+    Without a filter, it returns the active leads in the order of their ids. The list ends at the first empty page: a
+    page has at most 500 leads, also if `limit` is larger. A deep page costs no more than the first. With `id` or
+    `emailAddress`, it returns these leads, active or not; if both are sent, both must match. If a filter is a list, a
+    lead that matches any list is returned: leads found by id come first, and filters with a single value are ignored.
     """
     if not where:
         return await reads.listing(context, LEAD, where, fields, limit=limit, offset=offset)

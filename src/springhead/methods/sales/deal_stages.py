@@ -59,6 +59,7 @@ async def create_deal_stages(
 ) -> WriteResult:
     """Creates up to 500 deal stages and returns, for each, whether it was created.
 
+    A new company has four: Qualified, Meeting, Proposal and Negotiation. Change or delete them as you like.
     `dealStageName` is required. `defaultProbability`, in per cent, is the probability of an opportunity in this stage
     that is created without one. `weight` is for your own order of the stages.
     """

@@ -21,6 +21,12 @@ DEAL_STAGE = Noun(
     ),
 )
 
+NEW_DEAL_STAGES = (("Qualified", 20), ("Meeting", 40), ("Proposal", 60), ("Negotiation", 80))
+"""The deal stages of a new company, with their probabilities in percent.
+
+No stage is for won or lost opportunities, because `isWon` and `isClosed` say so.
+"""
+
 OPPORTUNITY = Noun(
     name="opportunity",
     table="opportunity",

@@ -1,9 +1,12 @@
 """Companies and their API keys, which are global tables, and the first administrator of a company."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from springhead.model.companies.companies import ApiKey, Company, hash_secret, new_account_id, new_secret
 from springhead.model.leads.leads import email_key
+from springhead.model.sales.opportunities import NEW_DEAL_STAGES
 from springhead.store.capture import sites
 from springhead.store.database.pool import Database, Tx
 
@@ -58,8 +61,18 @@ async def companies(tx: Tx) -> list[Company]:
     return [Company(**dict(row)) for row in rows]
 
 
-async def create(database: Database, *, name: str, time_zone: str, administrator: str) -> Company:
-    """Creates a company with a site and one administrator, whose email address is `administrator`."""
+async def create(
+    database: Database,
+    *,
+    name: str,
+    time_zone: str,
+    administrator: str,
+    deal_stages: Sequence[tuple[str, int]] = NEW_DEAL_STAGES,
+) -> Company:
+    """Creates a company with a site, deal stages and one administrator, whose email address is `administrator`.
+
+    `deal_stages` are the names and probabilities of its stages, from the first stage to the last.
+    """
     async with database.everyone() as tx, tx.atomic():
         row = await tx.row(
             """
@@ -73,7 +86,7 @@ async def create(database: Database, *, name: str, time_zone: str, administrator
         assert row is not None  # noqa: S101 - `insert … returning` always gives its row
         company = Company(**dict(row))
         await sites.create(tx, company.id)
-    async with database.company(company.id) as tx:
+    async with database.company(company.id) as tx, tx.atomic():
         await tx.rows(
             """
             insert into user_profile (company_id, display_name, email_address, email_key, is_administrator)
@@ -82,6 +95,19 @@ async def create(database: Database, *, name: str, time_zone: str, administrator
             company.id,
             administrator,
             email_key(administrator),
+        )
+        await tx.rows(
+            """
+            insert into deal_stage (company_id, create_timestamp, update_timestamp,
+                deal_stage_name, default_probability, weight, is_editable)
+            select $1, now(), now(), s.name, s.probability, s.weight, true
+            from unnest($2::text[], $3::int[]) with ordinality s (name, probability, weight)
+            order by s.weight
+            returning id
+            """,
+            company.id,
+            [name for name, _ in deal_stages],
+            [probability for _, probability in deal_stages],
         )
     return company
 
