@@ -212,3 +212,41 @@ def test_a_plain_form_of_another_site_posts_to_the_same_address(
     WebDriverWait(fresh, 10).until(lambda driver: driver.current_url == f"{hosted}/thanks")
     (lead,) = public.company.call("getLeads", where={})
     assert lead["firstName"] == "Ännchen"
+
+
+@pytest.mark.parametrize("by_script", [False, True], ids=["a click", "form.submit()"])
+def test_a_plain_form_beside_the_page_script_joins_earlier_views_and_keeps_the_path_of_its_page(
+    fresh: webdriver.Chrome, public: Public, site: Callable[..., str], by_script: bool
+) -> None:
+    company = public.company
+    address, _ = make(company)
+    script = f'<script async src="{company.url}/t.js" data-site="{public.token}"></script>'
+    plain = (
+        f'<form action="{address}" method="post"><input name="email"><input name="action"><button>Send</button></form>'
+    )
+    elsewhere = f'<form action="/x" id="other"><input name="email"></form>{plain}'
+    origin = site(pricing=page("Pricing", head=script), contact=page("Contact", head=script, body=elsewhere))
+    views = "select count(*) as n from page_view where company_id = $1"
+    fresh.get(f"{origin}/pricing.html")
+    eventually(lambda: public.rows(views)[0]["n"] == 1)
+    fresh.get(f"{origin}/contact.html?from=ad#top")
+    eventually(lambda: public.rows(views)[0]["n"] == 2)
+    other = "return [...new FormData(document.getElementById('other')).keys()].join()"
+    assert fresh.execute_script(other) == "email", "forms of other servers stay as they are"
+
+    fresh.find_element(By.CSS_SELECTOR, "[method=post] [name=email]").send_keys("ann@example.com")
+    if by_script:
+        fresh.execute_script("document.querySelector('[method=post]').submit()")
+    else:
+        fresh.find_element(By.CSS_SELECTOR, "[method=post] button").click()
+    WebDriverWait(fresh, 10).until(lambda driver: driver.current_url == f"{address}/thanks")
+
+    (lead,) = company.call("getLeads", where={})
+    assert len(company.call("getLeadTimeline", where={"whoID": lead["id"], "eventSource": "pageVisit"})) == 2
+    (submit,) = company.call("getLeadTimeline", where={"whoID": lead["id"], "eventSource": "formSubmit"})
+    data = json.loads(submit["eventData"])
+    assert data == {
+        "form": "Contact",
+        "page": f"{origin}/contact.html?from=ad",
+        "values": {"emailAddress": lead["emailAddress"]},
+    }

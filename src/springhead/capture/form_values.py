@@ -1,5 +1,6 @@
 """The values of a submission: checks the inputs of the fields, and finds the invalid values."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ from springhead.capture import pages
 from springhead.capture.form_bodies import FILE_BYTES
 from springhead.capture.pages import FormValues
 from springhead.capture.submissions import Submission
-from springhead.capture.submitted_inputs import SubmittedInputs
+from springhead.capture.submitted_inputs import PAGE_NAMES, SubmittedInputs
 from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.forms import (
     EMAIL,
@@ -56,7 +57,7 @@ def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs,
     values, errors = _checked(loaded, inputs)
     if errors or EMAIL not in values:
         raise SubmissionRefused(FormValues(values=inputs.typed, errors=errors, message=CHECK))
-    page = inputs.extra.get(pages.PAGE) or request.headers.get("referer", "")
+    page = _page_address(request, inputs)
     return Submission(
         values=values,
         files=inputs.files,
@@ -66,6 +67,17 @@ def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs,
         page=one_line(page, URL_LENGTH) if is_url(page) else "",
         nonce=nonce,
     )
+
+
+def _page_address(request: Request, inputs: SubmittedInputs) -> str:
+    """Returns the address of the page with the form, as the page says it, else as the browser does (Referer).
+
+    Browsers leave out the path if the page is on another host. A page can say its path alone.
+    """
+    referer = request.headers.get("referer", "")
+    named = next(filter(None, (inputs.extra.get(name, "").strip() for name in PAGE_NAMES)), "")
+    origin = re.match(r"(?ai)https?://(?:[^/?#\[\]]+|\[[0-9a-f:.]+\])", referer)
+    return origin[0] + named if origin and re.match(r"/(?!/)", named) else named or referer
 
 
 def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str], dict[str, str]]:

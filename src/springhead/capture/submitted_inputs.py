@@ -21,7 +21,10 @@ OTHER_LENGTH = 1_000
 NAME_LENGTH = 100
 """The most characters of an input's name on the timeline."""
 
-EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.PAGE, pages.TRACKING, COOKIE, "_charset_")}
+PAGE_NAMES = (pages.PAGE, "_wp_http_referer", "page_url", "pageurl")
+"""The names of inputs with the address of the page that shows the form, or with its path. The first one counts."""
+
+EXTRA = {name.lower() for name in (pages.TRAP, pages.TOKEN, pages.TRACKING, COOKIE, "_charset_", *PAGE_NAMES)}
 """The names of inputs that are about the submission and not about the lead."""
 
 _SECRETS = re.compile(r"(?a)password|passwd|passwort|motdepasse|contrasena|creditcard|cardnumber|ccnumber|cvv|cvc")

@@ -312,7 +312,7 @@ def test_a_whole_name_replaces_no_first_name_that_was_sent(public: Public) -> No
     assert form.submits()[0]["data"]["inputs"] == {"name": "A. Example"}
 
 
-@pytest.mark.parametrize("name", ["username", "event[name]", "company[name]", "product_name", "form-name", "page_url"])
+@pytest.mark.parametrize("name", ["username", "event[name]", "company[name]", "product_name", "form-name", "site_url"])
 def test_names_of_other_things_are_not_the_person_s(public: Public, name: str) -> None:
     form = FormOf(public, "firstName", "lastName", "website")
     assert form.post(ADDRESS, (name, "X Y")).status == 303
@@ -353,3 +353,31 @@ def test_the_user_who_is_notified_reads_the_inputs_that_were_not_understood(publ
     assert form.post(ADDRESS, ("your-subject", "Prices")).status == 303
     (task,) = public.company.call("getTasks")
     assert task["description"] == "emailAddress: ann@example.com\nyour-subject: Prices"
+
+
+SITE = "https://www.example.com"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "referer", "page"),
+    [
+        ([], f"{SITE}/contact?a=b", f"{SITE}/contact?a=b"),
+        ([("_page", f"{SITE}/contact")], f"{SITE}/", f"{SITE}/contact"),
+        ([("_page", "/contact?a=b")], f"{SITE}/", f"{SITE}/contact?a=b"),
+        ([("_wp_http_referer", "/contact/")], f"{SITE}/", f"{SITE}/contact/"),
+        ([("page_url", f"{SITE}/contact")], "", f"{SITE}/contact"),
+        ([("_page", "")], f"{SITE}/", f"{SITE}/"),
+        ([("_page", "/contact")], "", None),
+        ([("_page", "//evil.example/x")], f"{SITE}/", None),
+        ([("_page", "/\\evil.example")], f"{SITE}/", f"{SITE}/\\evil.example"),
+        ([("_page", "/contact")], "javascript:alert(1)", None),
+        ([("_page", "/contact")], "https://[", None),
+    ],
+)
+def test_the_page_of_a_plain_form_keeps_its_path(
+    public: Public, pairs: list[tuple[str, str]], referer: str, page: str | None
+) -> None:
+    form = FormOf(public)
+    body = urlencode([ADDRESS, *pairs]).encode()
+    assert form.raw(body, headers={"Referer": referer}).status == 303
+    assert form.submits()[0]["data"].get("page") == page

@@ -82,6 +82,14 @@
     report();
   });
 
+  // A plain form that posts to this server sends it no cookie and only the host of its page: both go with the inputs.
+  addEventListener("formdata", function (event) {
+    var action = new URL(event.target.getAttribute("action") || "", document.baseURI).href;
+    if (action.indexOf(new URL("f/", script.src).href)) return;
+    var inputs = { _page: cut(location.href.split("#")[0], 2000), trackingid__sb: trackingId() };
+    for (var name in inputs) if (inputs[name] && !event.formData.has(name)) event.formData.set(name, inputs[name]);
+  });
+
   function start() {
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", report);
     else report();
