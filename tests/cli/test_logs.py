@@ -4,6 +4,9 @@ import json
 import subprocess
 import sys
 
+from pages import TOP, blocks
+from support import Company, Server, eventually, new_email
+
 SECRET = "5EAD" + "0123456789ABCDEF" * 3
 
 SCRIPT = f"""
@@ -60,6 +63,22 @@ def test_json_lines_hold_no_secret_and_cannot_be_forged() -> None:
         "logger": "uvicorn.error",
     }
     assert "careful" in lines[9]["event"]
+
+
+def test_a_call_is_logged_as_the_page_shows(server: Server, company: Company) -> None:
+    """The line of docs/operating.md: the same keys in the same order, and values of the same types."""
+    ((_, shown),) = blocks(TOP / "docs" / "operating.md", "json")
+    objects = [{"emailAddress": new_email()} for _ in range(3)]
+    company.call("createLeads", objects=objects * 2)
+
+    def lines() -> list[str]:
+        return [line for line in server.log.read_text().splitlines() if f'"company":"{company.account_id}"' in line]
+
+    eventually(lambda: len(lines()) == 1)
+    ours, theirs = json.loads(lines()[0]), json.loads(shown)
+    assert [(name, type(value)) for name, value in ours.items()] == [(name, type(v)) for name, v in theirs.items()]
+    for name in ("level", "event", "method", "objects", "refused", "peer"):
+        assert ours[name] == theirs[name]
 
 
 def test_the_text_log_has_no_secret_and_cannot_be_forged_either() -> None:

@@ -114,6 +114,8 @@ def test_a_page_shows_the_greeting_of_a_first_start(first_start: FirstStart, pag
     # A page shortens the curl line with "…", and wraps it.
     pattern = ".*".join(re.escape(part) for part in " ".join(block.split()).split("…"))
     assert re.fullmatch(pattern, " ".join(printed.split()))
+    (answer,) = re.findall(r"(?ms)^```json\n(.*?)\n```$", (TOP / page).read_text())
+    assert first_start.answer == answer
 
 
 def test_one_line_of_json_when_ready_with_credentials_on_the_first_start_only(tmp_path: Path) -> None:

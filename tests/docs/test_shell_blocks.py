@@ -87,7 +87,7 @@ def make(script: str, checkout: Checkout) -> None:
         shown = subprocess.run(
             [program("make"), "-n", target], cwd=TOP, capture_output=True, text=True, check=True, env=os.environ
         )
-        assert {"run": "springhead serve", "test": "pytest"}[target] in shown.stdout
+        assert {"setup": ".ci/test-tools", "run": "springhead serve", "test": "pytest"}[target] in shown.stdout
 
 
 def look_around(script: str, checkout: Checkout) -> None:
@@ -180,6 +180,7 @@ def pushing_server(script: str, checkout: Checkout) -> None:
 
 RUNS: dict[str, list[Callable[[str, Checkout], None]]] = {
     "README.md": [make],
+    "CONTRIBUTING.md": [make],
     "docs/start.md": [make, look_around],
     "docs/operating.md": [path, own_postgresql, backup, restore, companies, completion],
     "docs/api-by-example.md": [call, call, call],
