@@ -32,6 +32,7 @@ from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import PageStarts
 from springhead.wire import metrics
 from springhead.wire.api.auth import Keys
+from springhead.wire.api.body_limits import BodyLimits
 from springhead.wire.api.pubapi import PubApi
 from springhead.wire.api.rate_limits import CallLimits
 from springhead.wire.http.messages import SAFE_HEADERS, Answer, InChunks
@@ -63,6 +64,7 @@ def create_app(
     server = Server(database, fields, PageStarts(), background_jobs, Feed(database), settings.public_url or "", pushes)
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)
+    bodies = BodyLimits(settings.body_limit, enabled=settings.limits)
     capture = Capture(server, settings)
     opening = [] if wait else [Job(name="open_database", turn=lambda: _open_database(database, connect))]
     runner = Runner([*jobs, *opening, *_jobs(database, capture, background_jobs, pushes)])
@@ -92,7 +94,7 @@ def create_app(
 
     other_routes = _other_routes(database, figures, capture.routes, lifespan)
     addresses = {
-        path: PubApi(server, keys, limits, figures, settings, utc=utc)
+        path: PubApi(server, keys, limits, figures, settings, bodies=bodies, utc=utc)
         for version, utc in VERSIONS.items()
         for slash in ("/", "//")  # an address with a slash at its end, joined with /pubapi
         for path in (f"{slash}pubapi/{version}", f"{slash}pubapi/{version}/")

@@ -77,7 +77,7 @@ class WrongParameters(ApiError):
 
 
 class InvalidFormat(ApiError):
-    """The body is not a JSON object, is too large, is nested too deeply, or has the same member twice."""
+    """The body is not a JSON object, is too large, has too many members, is nested too deeply, or has one twice."""
 
     code = 101
     message = "Invalid request data format"
@@ -98,7 +98,10 @@ class DailyLimit(ApiError):
 
 
 class SecondLimit(ApiError):
-    """The company sends too many calls per second. Wait `data.retryAfter` seconds before the next call."""
+    """The company sends too many calls per second, or more work than its share of the server.
+
+    Wait `data.retryAfter` seconds before the next call. The call has done nothing.
+    """
 
     code = 107
     message = "Exceeded per second method call limit"
@@ -252,7 +255,9 @@ class Unexpected(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database cannot be reached or is full, or a row stayed locked. Call again in a moment.
+    """The database cannot be reached or is busy, or a row stayed locked. Call again in a moment.
+
+    If `data` has `retryAfter`, the server is busy: wait so many seconds.
 
     A write that got this error, or no answer, may still have been stored: completely or not at all, never in part.
     """

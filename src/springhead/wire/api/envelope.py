@@ -15,6 +15,9 @@ from springhead.wire.http.messages import BodyTooLarge, HttpRequest
 DEPTH_MAX = 32
 """The most levels of nesting in a body."""
 
+ID_BYTES = 1_048_576
+"""The longest body in bytes that is read only for its `id`, if the call is refused before the body is read."""
+
 _encode = msgspec.json.Encoder().encode
 # Numbers with a point are decoded as text, so that no digit is lost and 1e999 is no error.
 _decode = msgspec.json.Decoder(float_hook=str).decode
@@ -36,20 +39,38 @@ class Envelope(msgspec.Struct, frozen=True):
     error: ApiError | None = None
 
 
-async def read_body(request: HttpRequest, limit: int) -> bytes:
-    """Returns the body of a request. Raises InvalidFormat for a GET, a compressed body, and more than `limit` bytes.
+def check_request(request: HttpRequest, limit: int) -> None:
+    """Raises InvalidFormat for a GET, a compressed body, and an announced body of more than `limit` bytes.
 
-    A HEAD is a GET. Raises ClientDisconnect if the client closes the connection before the end of the body.
+    A HEAD is a GET.
     """
     if request.verb != "POST":
         raise _malformed("Send the call as the body of a POST request")
     if any(value.lower() not in {"", "identity"} for value in request.header(b"content-encoding")):
         raise _malformed("Send the body uncompressed")
+    if (request.content_length or 0) > limit:
+        raise _too_long(limit)
+
+
+async def read_body(request: HttpRequest, limit: int) -> bytes:
+    """Returns the body of a request. Raises InvalidFormat if it has more than `limit` bytes.
+
+    Raises ClientDisconnect if the client closes the connection before the end of the body.
+    """
     try:
         return await request.body(limit)
     except BodyTooLarge:
         pass  # an error raised here would keep the body in memory with its traceback
-    raise _malformed(f"Expected at most {limit} bytes")
+    raise _too_long(limit)
+
+
+async def read_id(request: HttpRequest) -> bytes:
+    """Returns the `id` of a refused request as JSON text. It is null if the body is longer than ID_BYTES."""
+    try:
+        check_request(request, ID_BYTES)
+        return request_id(await read_body(request, ID_BYTES))
+    except InvalidFormat:
+        return b"null"
 
 
 def parse(body: bytes) -> Envelope:
@@ -106,6 +127,10 @@ def request_id(body: bytes) -> bytes:
 
 def _malformed(message: str) -> InvalidFormat:
     return InvalidFormat({"params": [{"param": "body", "message": message}]})
+
+
+def _too_long(limit: int) -> InvalidFormat:
+    return _malformed(f"Expected at most {limit} bytes")
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from springhead.model.kit.errors import ApiError, Unavailable
+from springhead.model.kit.errors import ApiError, InvalidFormat, Unavailable
 from springhead.rpc import idempotency
 from springhead.rpc.context import Context, Server
 from springhead.rpc.method import Method, ReadResult, WriteResult
@@ -18,6 +18,7 @@ from springhead.settings import Settings
 from springhead.store.database.pool import TryAgain
 from springhead.wire.api import envelope
 from springhead.wire.api.auth import UNAUTHORIZED, Caller, Keys
+from springhead.wire.api.body_limits import BodyLimits
 from springhead.wire.api.cross_origin import ALLOW, AllowedOrigins
 from springhead.wire.api.rate_limits import CallLimits, WrongKeyLimit
 from springhead.wire.http.messages import Answer, HttpRequest
@@ -33,9 +34,18 @@ class PubApi:
     """The endpoint of one version of the API (docs/wire/README.md). `utc` is True for v1.2."""
 
     def __init__(
-        self, server: Server, keys: Keys, limits: CallLimits, metrics: Metrics, settings: Settings, *, utc: bool
+        self,
+        server: Server,
+        keys: Keys,
+        limits: CallLimits,
+        metrics: Metrics,
+        settings: Settings,
+        *,
+        bodies: BodyLimits,
+        utc: bool,
     ) -> None:
         self._server, self._keys, self._limits, self._metrics = server, keys, limits, metrics
+        self._bodies = bodies
         self._body_limit = settings.body_limit
         self._wrong_keys = WrongKeyLimit()
         self._origins = AllowedOrigins(settings.allowed_origins)
@@ -75,31 +85,31 @@ class PubApi:
         try:
             caller = await self._keys.caller(request)
         except Unavailable as error:
-            return Answer(await self._unavailable(request, error), headers=cors), facts | {"code": error.code}
+            content = envelope.failure(error, await envelope.read_id(request))
+            return Answer(content, headers=cors), facts | {"code": error.code}
         if caller is None:
             self._metrics.unauthorized()
             await self._wrong_keys.wrong_key(request.client)
             headers = {**_CHALLENGE, **(cors or {})}
             return Answer(UNAUTHORIZED, status=401, headers=headers), facts | {"status": 401}
         facts |= {"company": caller.company.account_id, "key": caller.key.id}
-        body = b""
         try:
-            body = await envelope.read_body(request, self._body_limit)
-            end = call_end()
-            await self._limits.spend(caller.company, end=end)
+            envelope.check_request(request, self._body_limit)
+            with self._bodies.reading(caller.company.id, request.content_length, time.monotonic()):
+                await self._limits.spend(caller.company, end=call_end())
+                body = await envelope.read_body(request, self._body_limit)
+        except ApiError as error:
+            unread = not isinstance(error, InvalidFormat)
+            content = envelope.failure(error, await envelope.read_id(request) if unread else b"null")
+            return Answer(content, headers=cors), facts | {"code": error.code}
+        end = call_end()
+        try:
+            self._bodies.check(caller.company.id, body, time.monotonic())
         except ApiError as error:
             content = envelope.failure(error, envelope.request_id(body))
             return Answer(content, headers=cors), facts | {"code": error.code}
         content, more = await self._perform(caller, request, body, facts["request_id"], end)
         return Answer(content, headers=cors), facts | more
-
-    async def _unavailable(self, request: HttpRequest, error: Unavailable) -> bytes:
-        """Returns the content of the answer if the caller cannot be looked up. It has the `id` of the request."""
-        try:
-            body = await envelope.read_body(request, self._body_limit)
-        except ApiError:
-            body = b""
-        return envelope.failure(error, envelope.request_id(body))
 
     async def _perform(
         self, caller: Caller, request: HttpRequest, body: bytes, request_id: str, end: float

@@ -196,6 +196,12 @@ class HttpRequest:
         """Returns the first value of a header, or b"". `name` is in lower case."""
         return next((value for key, value in self.headers if key == name), b"")
 
+    @property
+    def content_length(self) -> int | None:
+        """The number of bytes in the body, or None if it is sent in chunks."""
+        value = self.first_header(b"content-length")
+        return int(value[:19]) if value.isdigit() else None
+
     async def body(self, limit: int) -> bytes:
         """Returns the whole body. Raises BodyTooLarge or ClientDisconnect (see BoundedBody)."""
         return await BoundedBody(self._scope, self._receive, limit).read()
