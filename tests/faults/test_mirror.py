@@ -163,6 +163,11 @@ def all_leads(company: Company, known: dict[str, dict[str, Any]]) -> dict[str, d
     return {row["id"]: row for row in rows}
 
 
+def filled(leads: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Leads with "" for null: a text that was null and is sent as "" is no change of the feed."""
+    return {lead_id: {name: value or "" for name, value in row.items()} for lead_id, row in leads.items()}
+
+
 def test_a_mirror_stays_exact_through_random_concurrent_writes(company: Company) -> None:
     fields = [company.field(label) for label in ("Colour", "Size")]
     campaigns = company.make("createCampaigns", *({"campaignName": f"C{number}"} for number in range(3)))
@@ -199,7 +204,7 @@ def test_a_mirror_stays_exact_through_random_concurrent_writes(company: Company)
     assert numbers_of_events(company) <= set(mirror.sequences), "and none is missing"
     everyone = all_leads(utc, mirror.leads)
     assert len(everyone) > 20
-    assert mirror.leads == everyone
+    assert filled(mirror.leads) == filled(everyone)
     for lead, values in mirror.values.items():
         assert {name: value or "" for name, value in values.items() if name in everyone[lead]} == {
             name: everyone[lead][name] or "" for name in values if name in everyone[lead]

@@ -98,9 +98,10 @@ def test_a_length_counts_characters_not_bytes(data_type: str, character: str) ->
 def test_a_text_of_a_lead_is_accepted_up_to_its_limit(column: Any, unit: str) -> None:
     limit = column.kind.length
     longest = (unit * limit)[:limit]
+    stored = column.kind.clean or str  # an address is stored without invisible characters
 
-    assert column.kind.read(longest[:-1]) == longest[:-1]
-    assert column.kind.read(longest) == longest
+    assert column.kind.read(longest[:-1]) == stored(longest[:-1])
+    assert column.kind.read(longest) == stored(longest)
     assert refusal(column.kind, longest + "x") == f"Expected at most {limit} characters, got {limit + 1}"
 
 

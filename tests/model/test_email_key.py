@@ -29,6 +29,11 @@ SAME = [
     ("\u212aelvin@example.com", "kelvin@example.com"),  # the Kelvin sign is a capital k to Unicode
     ("\u212bngstrom@example.com", "\u00e5ngstrom@example.com"),  # the Angstrom sign is the letter, by NFC
     ("\u0130stanbul@example.com", "i\u0307stanbul@example.com"),  # the dotted capital I lowers to i and a dot above
+    ("\ufefflead@example.com", "lead@exam\u00adple.com\u200b"),  # invisible characters that a document left
+    ("le\u200dad@example.com", "lead\u00a0@\u2060example.com"),  # joiners and no-break spaces
+    ("lead@example.com.\u200b", "lead@example.com"),  # an invisible character does not hide the final dot
+    ("lead@xn--b\u200bcher-kva.example", "lead@b\u00fccher.example"),  # ... or punycode
+    ("\u03bd\u03af\u03ba\u03bf\u03c2@example.gr", "\u039d\u038a\u039a\u039f\u03a3@example.gr"),  # the final sigma
     ("no at all", "NO AT ALL"),  # syntax is not checked: a text without @ is a key like any other
 ]
 

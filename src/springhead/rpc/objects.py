@@ -76,6 +76,7 @@ class ObjectSchema:
             self._ignored -= {"id"}
         self._columns = {column.name: column for column in columns}
         self._required = {column.name for column in columns if column.required} if creating else set[str]()
+        self._cleaned = {column.name: column.kind.clean for column in columns if column.kind.clean}
         self._nullable = [column.name for column in noun.writable_columns if column.nullable]
         # Required fields come first, because a Struct takes no field without a default after a field with a default.
         ordered = sorted(columns, key=lambda column: column.name not in self._required)
@@ -104,10 +105,18 @@ class ObjectSchema:
         # Not inside the except: its error would be the context of the refusals, and keep the whole call in memory.
         if valid is None:
             return self._check_each(records)
+        for record in valid:
+            self._clean(record)
         encoded = _encode(valid)
         if b"\\u0000" in encoded:
             return self._check_each(records, exact=True)
         return CheckedObjects(valid, list(range(len(valid))), {}, encoded)
+
+    def _clean(self, record: Any) -> None:
+        for name, clean in self._cleaned.items():
+            value = getattr(record, name)
+            if isinstance(value, str):
+                setattr(record, name, clean(value))
 
     def _without_ignored(self, record: Json) -> Json:
         if not isinstance(record, dict) or self._ignored.isdisjoint(record):
@@ -134,6 +143,7 @@ class ObjectSchema:
             try:
                 valid = msgspec.convert(record, self.struct, strict=False)
                 if b"\\u0000" not in _encode(valid):
+                    self._clean(valid)
                     return valid
             except msgspec.ValidationError:
                 pass

@@ -45,7 +45,7 @@ def test_an_address_without_an_id_updates_the_lead_that_has_it_whatever_its_case
     assert outcomes(company, {"emailAddress": "LEAD.ONE@example.com", "title": "CEO"}) == [None]
 
     assert company.lead(lead_id)["title"] == "CEO"
-    assert company.lead(lead_id)["emailAddress"] == "LEAD.ONE@example.com"  # given fields overwrite
+    assert company.lead(lead_id)["emailAddress"] == "lead.one@example.com"  # it only finds the lead
 
 
 def test_an_id_with_a_new_address_changes_the_address(company: Company) -> None:

@@ -92,7 +92,8 @@ def test_a_call_does_what_its_objects_would_do_one_by_one(company: Company, chan
         elif address and holder.get(address.lower(), target) != target:
             expected.append(301)
         else:
-            after = model[target] | {name: value for name, value in change.items() if name != "id"}
+            key = "id" if "id" in change else "emailAddress"  # it finds the lead, and is not written
+            after = model[target] | {name: value for name, value in change.items() if name not in {"id", key}}
             expected.append(None if after != model[target] else 302)
             model[target] = after
 

@@ -52,7 +52,7 @@ def test_an_existing_lead_is_changed_and_a_new_one_created(company: Company) -> 
     assert list(second) == ["success", "error", "id", "created"]
     lead = company.lead(there)
     assert (lead["emailAddress"], lead["firstName"], lead["city"], lead["title"]) == (
-        "THERE@example.com", "There", "Rome", "CEO",
+        "there@example.com", "There", "Rome", "CEO",
     )  # fmt: skip
     new = company.lead(second["id"])
     assert (new["emailAddress"], new["city"], new["leadStatus"], new["active"]) == (

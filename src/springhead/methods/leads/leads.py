@@ -142,10 +142,10 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
     """Creates up to 500 leads and returns, for each, whether it was created.
 
     `emailAddress` is required and unique in your company, regardless of case and including inactive leads; a taken
-    address is refused with 301. `id`, `updateTimestamp`, `createTimestamp` and the flags that follow from `leadStatus`
-    are ignored. `leadStatus` is `unqualified` by default. A `trackingID` is the value of a visitor's cookie `__ss_tk`:
-    the page views of the visitor join the timeline. A refused lead does not stop the others. Outcomes are in the order
-    sent.
+    address is refused with 301. Invisible characters and white space around it are not stored. `id`, `updateTimestamp`,
+    `createTimestamp` and the flags that follow from `leadStatus` are ignored. `leadStatus` is `unqualified` by default.
+    A `trackingID` is the value of a visitor's cookie `__ss_tk`: the page views of the visitor join the timeline. A
+    refused lead does not stop the others. Outcomes are in the order sent.
     """
     return await writes.create(context, LEAD, objects, HOOKS)
 
@@ -179,10 +179,11 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
 async def update_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 leads, each found by `id`, or by `emailAddress` if it has no `id`.
 
-    Sent fields overwrite the stored values; other fields stay. With an `id`, `emailAddress` is the new address. An
-    unknown lead is a success, as with the vendor (updateLeadsV2 answers 404). A lead that already has all sent values
-    gets 302. Objects are applied in order: two objects may change the same lead. A new `trackingID` links the visitor
-    to this lead from now on, and adds the visitor's earlier page views if no lead had them.
+    Sent fields overwrite the stored values; other fields stay. With an `id`, `emailAddress` is the new address. Without
+    an `id` it finds the lead, in any spelling, and the stored spelling stays. An unknown lead is a success, as with the
+    vendor (updateLeadsV2 answers 404). A lead that already has all sent values gets 302. Objects are applied in order:
+    two objects may change the same lead. A new `trackingID` links the visitor to this lead from now on, and adds the
+    visitor's earlier page views if no lead had them.
     """
     return await writes.update(context, LEAD, objects, UPDATE_HOOKS, missing=None)
 

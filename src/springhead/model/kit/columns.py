@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from springhead.model.kit import times
 from springhead.model.kit.errors import Json, Problem, UnknownReference
+from springhead.model.kit.texts import clean_address
 
 ID_MAX = 2**63 - 1
 SMALL_MAX = 2**15 - 1
@@ -37,7 +38,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     `accepts` is the type that msgspec converts a valid value to; numeric strings become numbers. `expected` is the
     message for an invalid value. `empty_allowed` says whether "" is valid too, if the kind has options. `whole_days`
-    is True for times that can be a whole day.
+    is True for times that can be a whole day. `clean` returns a valid text as it is stored.
     """
 
     type: str
@@ -48,6 +49,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     options: tuple[str, ...] = ()
     empty_allowed: bool = True
     whole_days: bool = False
+    clean: Callable[[str], str] | None = None
 
     def valid_format(self, *, required: bool) -> dict[str, Json]:
         """Returns the wire's `validFormat` (docs/wire/errors.md#error-object). `options` of a picklist are our own."""
@@ -56,6 +58,10 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, value: Any) -> Any:
         """Returns the value as it is stored. Raises ValueError with the message for the caller."""
+        value = self._checked(value)
+        return self.clean(value) if self.clean else value
+
+    def _checked(self, value: Any) -> Any:
         if not (isinstance(value, str) and "\0" in value):  # PostgreSQL cannot store NUL
             with suppress(msgspec.ValidationError):
                 return msgspec.convert(value, self.accepts, strict=False)
@@ -136,6 +142,11 @@ def text(length: int, *, type: str = "varchar") -> Kind:
         expected="Expected data of type string",
         length=length,
     )
+
+
+def email_address(length: int) -> Kind:
+    """An email address of at most `length` characters, of any syntax (docs/wire/values.md#email-addresses)."""
+    return msgspec.structs.replace(text(length), clean=clean_address)
 
 
 def integer(length: int, sql: Literal["bigint", "smallint"], *, low: int = 0) -> Kind:

@@ -1,11 +1,11 @@
 """The lead: its columns in the wire's order, its statuses, and the comparison of email addresses."""
 
-import unicodedata
 from contextlib import suppress
 
 import idna
 
-from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, flag, integer, moment, text
+from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, email_address, flag, integer, moment, text
+from springhead.model.kit.texts import clean_address, composed, without_joiners
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
 """The values of leadStatus (docs/wire/leads.md#leadstatus). Only opportunities set `contactWithOpp`."""
@@ -19,16 +19,20 @@ _REFERENCE = integer(20, "bigint")
 def email_key(address: str) -> str:
     """Returns the key of an email address. Two addresses with the same key are the same lead's.
 
-    The key has no surrounding white space, is NFC-normalised and in lower case. Its domain has no final dot, and
-    letters instead of Punycode (`xn--…`). Dots, tags and quotes of the local part stay, because mail servers differ
-    about them.
+    The key has no invisible characters and no white space around it, is NFC-normalised and in lower case. Its domain
+    has no final dot, and letters instead of Punycode (`xn--…`). Dots, tags and quotes of the local part stay, because
+    mail servers differ about them. The two small sigmas are one letter.
     """
-    plain = address.strip().lower()
+    plain = clean_address(address).lower()
     if plain.isascii() and not plain.endswith(".") and "xn--" not in plain:
         return plain
-    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).lower())
+    plain = _folded(composed(clean_address(address)).lower())
     local, separator, domain = plain.rpartition("@")
     return f"{local}{separator}{_domain(domain)}" if separator else plain
+
+
+def _folded(lower: str) -> str:
+    return without_joiners(composed(lower)).replace("\u03c2", "\u03c3")
 
 
 def _domain(domain: str) -> str:
@@ -36,7 +40,7 @@ def _domain(domain: str) -> str:
     if "xn--" in domain:
         # Invalid Punycode stays as it is.
         with suppress(idna.IDNAError):
-            domain = unicodedata.normalize("NFC", idna.decode(domain))
+            domain = _folded(idna.decode(domain))
     return domain
 
 
@@ -57,7 +61,7 @@ LEAD = Noun(
         Column(name="country", kind=text(255)),
         Column(name="state", kind=text(50)),
         Column(name="zipcode", kind=text(50)),
-        Column(name="emailAddress", kind=text(150), required=True, key_sql="email_key", make_key=email_key),
+        Column(name="emailAddress", kind=email_address(150), required=True, key_sql="email_key", make_key=email_key),
         Column(name="website", kind=text(255)),
         Column(name="phoneNumber", kind=text(255)),
         Column(name="officePhoneNumber", kind=text(255)),

@@ -90,13 +90,16 @@ def _line(texts: tuple[str, str], members: Sequence[str]) -> str:
 
 
 def _member(column: Column, *, flagged: bool | None = None) -> str:
-    """Returns the SQL of a column's JSON member: null if the column is equal in `o` and `c`.
+    """Returns the SQL of a column's JSON member: null if the column is equal in `o` and `c`, or empty in both.
 
     With `flagged`, a boolean column must also have become `flagged`.
     """
+    old, new = f"o.{column.sql}", f"c.{column.sql}"
+    if column.kind.sql == "text":
+        old, new = f"nullif({old}, '')", f"nullif({new}, '')"
     became = {True: f" and c.{column.sql}", False: f" and c.{column.sql} is not true"}
     only = became[flagged] if flagged is not None and column.kind.sql == "boolean" else ""
-    return f"""case when c.{column.sql} is distinct from o.{column.sql}{only} then '"{column.name}":'
+    return f"""case when {new} is distinct from {old}{only} then '"{column.name}":'
             || json_build_array({sql.expression(column, table="o")}, {sql.expression(column, table="c")})::text end"""
 
 

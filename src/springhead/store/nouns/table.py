@@ -224,6 +224,7 @@ class Table:
                 ("custom", "case when s.custom is null then l.custom else jsonb_strip_nulls(l.custom || s.custom) end")
             )
         before, after = ", ".join(f"l.{name}" for name, _ in sets), ", ".join(value for _, value in sets)
+        sets += self._stamps(sets)
         if keyed:
             sets.append((keyed.key_sql or "", f"coalesce(s.normal_key, l.{keyed.key_sql})"))
         return statement(
@@ -255,8 +256,7 @@ class Table:
                 left join locked k on k.id = f.id
             ),
             changed as (
-                update {noun.table} l set {", ".join(f"{name} = {value}" for name, value in sets)},
-                    version = l.version + 1, update_timestamp = greatest(now(), l.update_timestamp)
+                update {noun.table} l set {", ".join(f"{name} = {value}" for name, value in sets)}
                 from sent s join outcomes r on r.position = s.position
                 where l.company_id = $1 and l.id = r.id and r.locked and r.unknown = 0 and not r.taken
                     and ({before}) is distinct from ({after})
@@ -270,6 +270,21 @@ class Table:
             order by s.position
             """
         )
+
+    def _stamps(self, sets: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        """Returns the version and the time of an update that sets the columns of `sets`.
+
+        "" instead of null is stored, but is no change otherwise: a lead gets no event, no new version and no new time.
+        """
+        stamps = [("version", "l.version + 1"), ("update_timestamp", "greatest(now(), l.update_timestamp)")]
+        if not self.noun.events:
+            return stamps
+        texts = {column.sql for column in self._written if column.kind.sql == "text"}
+        pairs = [(f"nullif(l.{name}, '')", f"nullif({value}, '')") for name, value in sets if name in texts]
+        pairs += [(f"l.{name}", value) for name, value in sets if name not in texts]
+        same = f"({', '.join(old for old, _ in pairs)}) is not distinct from ({', '.join(new for _, new in pairs)})"
+        emptied = f"'' in ({', '.join(f's.{name}' for name in sorted(texts))})"
+        return [(name, f"case when {emptied} and {same} then l.{name} else {value} end") for name, value in stamps]
 
     def _targets_by_key(self) -> str:
         """Returns a `union all` with the rows of the objects that have no id, by key; "" if the noun has no key."""
@@ -361,6 +376,8 @@ def _updated(column: Column, null_bit: int | None) -> str:
     new = f"coalesce({_value(column)}, l.{column.sql})"
     if column.reserved:
         return f"case when l.{column.sql} = {sql.literal(column.reserved)} then l.{column.sql} else {new} end"
+    if column.key_sql:  # an object without an id has found its row by the key: its spelling of the key changes nothing
+        return f"case when s.id is null then l.{column.sql} else {new} end"
     if null_bit is not None and not column.default:
         return f"case when s.nulls & {null_bit} <> 0 then null else {new} end"
     return new
