@@ -291,6 +291,8 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, *, c
             place = f"{setting.name} in {file}" if origin == str(file) else origin
             wrong_value = "" if setting.secret else f", not {value!r}"
             mistakes.append(f"{place} must be {expected}{wrong_value}.")
+    if values.get("migrate_url") and not values.get("database_url"):
+        mistakes.append(f"{origins['migrate_url']} needs database_url: the embedded PostgreSQL migrates by itself.")
     if mistakes:
         raise SettingsError(mistakes)
     return Loaded(Settings(**values), origins)

@@ -154,3 +154,17 @@ def test_help_and_documentation_describe_every_setting(tmp_path: Path) -> None:
         assert setting.flag in help_text
         assert setting.about in help_text
         assert f"| `{setting.name}` |" in page
+
+
+def test_an_address_for_migrations_needs_the_address_of_a_database(tmp_path: Path) -> None:
+    owner = URL.replace("//springhead:", "//springhead_owner:")
+    both = load({}, {"SPRINGHEAD_DATABASE_URL": URL, "SPRINGHEAD_MIGRATE_URL": owner}, config=None).settings
+    assert (both.database_url, both.migrate_url) == (URL, owner)
+    with pytest.raises(SettingsError) as wrong:
+        load({"migrate_url": owner}, {})
+    assert wrong.value.mistakes == ("--migrate-url needs database_url: the embedded PostgreSQL migrates by itself.",)
+    file = tmp_path / "s.toml"
+    file.write_text(f"database_url = 'postgresql://h/d'\nmigrate_url = '{owner}'\n")
+    file.chmod(0o644)
+    with pytest.raises(SettingsError, match="contains a password, and every user can read it"):
+        load({}, {}, config=file)

@@ -18,6 +18,7 @@ from springhead.postgres.server import EmbeddedPostgres
 from springhead.postgres.socket_path import dsn as embedded_dsn
 from springhead.postgres.socket_path import superuser_dsn
 from springhead.store.database import migrate as migrations
+from springhead.store.database import roles
 from springhead.store.database.migrate import RefusedDatabase, available, migrate
 from support import Company, Server, new_email, sql
 
@@ -219,6 +220,38 @@ def test_a_login_that_may_not_upgrade_goes_on_and_prints_statements_that_work(
     assert (role["state"], role["found"]) == ("ok", "plain")
 
 
+def test_a_start_that_cannot_lock_a_table_goes_on_and_the_next_one_ends_the_upgrade(
+    newest: OtherPostgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = one_role(newest)
+    monkeypatch.setattr(roles, "LOCK_SECONDS", 0.02)
+
+    async def upgrade(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
+        migrator = await asyncpg.connect(as_superuser(url))
+        try:
+            return await migrate(connection, migrator)
+        finally:
+            await migrator.close()
+
+    async def during_a_long_read(reader: "asyncpg.Connection[asyncpg.Record]") -> None:
+        connection = await asyncpg.connect(url)
+        async with reader.transaction():
+            await reader.execute("lock table opportunity in access share mode")
+            assert await upgrade(connection) == []
+            monkeypatch.setattr(migrations, "available", with_one_more)
+            with pytest.raises(RefusedDatabase, match="lacks rights"):  # half of the tables have another owner
+                await upgrade(connection)
+            monkeypatch.setattr(migrations, "available", available)
+        await connection.close()
+
+    at(as_superuser(url), during_a_long_read)
+    assert "opportunity belongs to plain" in problems(url)
+    assert "the database has one role" in capsys.readouterr().out
+
+    assert at(url, upgrade) == []
+    assert problems(url) == []
+
+
 def test_no_call_fails_while_a_superuser_runs_the_statements(other: OtherPostgres, tmp_path: Path) -> None:
     url = one_role(other)
     server = server_of(url, tmp_path / "data")
@@ -360,12 +393,24 @@ def test_a_database_that_is_behind_is_refused_without_the_owner_and_upgraded_by_
     assert "would own the tables" not in (message := refusal(url, tmp_path / "refused"))
     assert "only the role plain_owner can" in message
 
+    for address, check_state in ((owner, "ok"), (owner.replace("%20%25", "wrong"), "broken")):
+        variables = {"SPRINGHEAD_DATABASE_URL": url, "SPRINGHEAD_MIGRATE_URL": address}
+        done = run(["doctor", "--json"], env=os.environ | variables)
+        assert PASSWORD not in done.stdout
+        states = {check["name"]: check["state"] for check in json.loads(done.stdout)}
+        assert states["migrations' address"] == check_state
     done = run(["db", "migrate", "--migrate-url", owner], env=os.environ | {"SPRINGHEAD_DATABASE_URL": url})
     assert done.returncode == 0, done.stderr
     assert "Applied 0001_leads.sql" in done.stdout
     server = server_of(url, tmp_path / "data")
     writes_and_reads(server, server.ready)
     assert server.stop() == 0
+
+
+def test_addresses_of_two_databases_are_refused(newest: OtherPostgres, tmp_path: Path) -> None:
+    url, other_url = newest.empty_database(), newest.empty_database()
+    message = refusal(url, tmp_path / "data", migrate_url=other_url.replace("//plain:", "//plain_owner:"))
+    assert "database_url and migrate_url are different databases" in message
 
 
 def test_rights_that_a_restore_left_out_are_given_again(other: OtherPostgres, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from springhead.store.capture import sites
 from springhead.store.capture.sites import KEPT_SITES, LOOKUPS_WAITING, Sites
 from springhead.store.database import migrate
 from springhead.store.database.pool import Database
-from support import Company, sql, with_database
+from support import Company, sql, superuser, with_database
 
 
 def token_of(company: Company) -> str:
@@ -24,7 +24,7 @@ def test_existing_companies_get_a_site_each(company: Company) -> None:
     """Runs the migrations one by one in a schema of their own, and creates companies in between."""
 
     async def run() -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(company.dsn)
+        connection = await asyncpg.connect(superuser(company.dsn))
         transaction = connection.transaction()
         await transaction.start()
         try:

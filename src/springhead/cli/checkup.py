@@ -15,7 +15,7 @@ import click
 import msgspec
 
 from springhead.cli.database import address, connect, exists
-from springhead.cli.failure import message_of
+from springhead.cli.failure import Failure, message_of
 from springhead.cli.running_server import JobFigures, jobs_of, url_of
 from springhead.cli.tables import printable, show
 from springhead.postgres.socket_path import running_dsn
@@ -84,6 +84,8 @@ async def examine(loaded: Loaded) -> list[Check]:
     except Exception as cause:  # noqa: BLE001 - every error is a result of the check
         message = message_of(cause, advice="Correct this, then check again.") or f"{type(cause).__name__}: {cause}"
         checks.append(Check("database", BROKEN, message))
+    if settings.database_url and settings.migrate_url:
+        checks.append(await _migrator(settings.migrate_url))
     if state != NOT_RUNNING:
         checks.append(_jobs(await asyncio.to_thread(jobs_of, settings), url_of(settings), time.time()))
     return checks
@@ -205,6 +207,14 @@ def _role(facts: Health, lacking: str) -> Check:
             "role", WARNING, finding, f"See docs/operating.md, From one role to two. As superuser, run: {lacking}"
         )
     return Check("role", OK, facts.role)
+
+
+async def _migrator(dsn: str) -> Check:
+    try:
+        await (await connect(dsn, "migrate_url")).close(timeout=5)
+    except Failure as cause:
+        return Check("migrations' address", BROKEN, str(cause))
+    return Check("migrations' address", OK, without_password(dsn))
 
 
 def _text(facts: Health) -> Check:

@@ -12,7 +12,7 @@ from springhead.settings import SettingsError, load
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@flags((*DATABASE_SETTINGS, "host", "port"))
+@flags((*DATABASE_SETTINGS, "migrate_url", "host", "port"))
 @click.pass_context
 def doctor(ctx: click.Context, *, config: Path | None, given: dict[str, Any], as_json: bool) -> None:
     """Check the installation, and say how to fix what is wrong.

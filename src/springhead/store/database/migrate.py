@@ -105,6 +105,9 @@ async def migrate(connection: "AnyConnection", migrator: "AnyConnection | None" 
     finally:
         await migrator.execute("select pg_advisory_unlock($1)", _LOCK)
     await check_server(connection)
+    if not await connection.fetchval("select to_regclass('migration')"):
+        message = "database_url and migrate_url are different databases. Let both name the same host and database."
+        raise RefusedDatabase(message)
     return applied
 
 
@@ -123,15 +126,17 @@ async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
     missing = await roles.set_rights(migrator, owner, server)
     if missing and is_new:
         raise RefusedDatabase(_two_roles_needed(missing, owner, server))
-    one_role = await roles.owns_tables(migrator, server)
+    owned = await roles.owned_by(migrator, owner, server)
     pending = [migration for migration in ours if migration[0] not in done]
+    if missing and (not owned.any or (pending and not owned.all)):
+        raise RefusedDatabase(_rights_needed(missing, server))
     if pending:
         try:
-            await _apply(migrator, server if one_role else owner, pending, one_role=one_role)
+            await _apply(migrator, server if owned.any else owner, pending, one_role=owned.any)
         except asyncpg.InsufficientPrivilegeError as cause:
             raise RefusedDatabase(_owner_needed(pending, owner)) from cause
         missing = await roles.set_rights(migrator, owner, server)
-    if missing and not one_role:
+    if missing and not owned.any:
         raise RefusedDatabase(_rights_needed(missing, server))
     if missing:
         log.warning(

@@ -7,7 +7,7 @@ The server's role owns nothing, so row-level security binds it, and it cannot ch
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 Step = Sequence[str]
 """Statements of one transaction. Between two steps the server's role can use every table."""
 
-LOCK_SECONDS = 2
-"""Seconds to wait for the lock of a table. Calls that need the table wait meanwhile."""
+LOCK_SECONDS = 1
+"""Seconds to wait for the lock of a table. Calls that need the table wait meanwhile, and must not reach their limit."""
 
 ATTEMPTS = 3
 """How often the rights are compared and set. Servers of other databases may create the same role at the same time."""
@@ -123,6 +123,12 @@ select step, statement from missing order by step, place, statement
 """
 """What the roles $1 (owner) and $2 (server) lack on the tables, sequences and functions of the schema."""
 
+_OWNED = """
+select coalesce(bool_or(owner = $2), false) as any, coalesce(bool_and(owner = $2), false) as all
+from pg_class c, pg_get_userbyid(c.relowner) owner
+where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and owner in ($1::text, $2::text)
+"""
+
 _UNFORCED = """
 select format('alter table %s force row level security', oid::regclass) as statement
 from pg_class
@@ -139,10 +145,20 @@ async def owner_of(connection: "AnyConnection", server: str) -> str:
     return await connection.fetchval(_OWNER, server) or f"{server}_owner"
 
 
-async def owns_tables(connection: "AnyConnection", server: str) -> bool:
-    """Whether the database was made by a version that had one role, and has not been given two."""
-    query = "select pg_get_userbyid(relowner) = $1 from pg_class where oid = to_regclass('migration')"
-    return await connection.fetchval(query, server) or False
+class Owned(NamedTuple):
+    """Whether the server's role owns any of the tables, and all of them.
+
+    It owns all if an earlier version made the database. It owns some if the change to two roles was interrupted.
+    """
+
+    any: bool
+    all: bool
+
+
+async def owned_by(connection: "AnyConnection", owner: str, server: str) -> Owned:
+    """Returns which of the tables the role `server` owns."""
+    row = await connection.fetchrow(_OWNED, owner, server)
+    return Owned(*row.values()) if row else Owned(any=False, all=False)
 
 
 async def missing_rights(connection: "AnyConnection", owner: str, server: str) -> list[Step]:
