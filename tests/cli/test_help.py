@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -75,6 +76,23 @@ def test_completion_knows_the_commands_and_their_flags() -> None:
     assert completed("") == [path[0] for path in ALL if len(path) == 1 and not ALL[path].hidden]
     assert completed("key cr") == ["create"]
     assert completed("seed --le") == ["--leads"]
+
+
+def test_ctrl_c_in_any_command_is_a_sentence() -> None:
+    deaf = socket.create_server(("127.0.0.1", 0))  # a database that takes the connection and never answers
+    url = f"postgresql://springhead@127.0.0.1:{deaf.getsockname()[1]}/springhead?sslmode=disable"
+    environment = clean_environment() | {"SPRINGHEAD_DATABASE_URL": url}
+    words = [sys.executable, "-m", "springhead", "company", "list"]
+    with deaf, subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True) as listing:
+        connected, _ = deaf.accept()
+        listing.send_signal(signal.SIGINT)
+        _, said = listing.communicate(timeout=20)
+        connected.close()
+    assert listing.returncode == 1
+    assert said.splitlines()[-1] == (
+        "Error: Ctrl-C stopped the command before it finished. What it had done until then stays done."
+    )
+    assert "Traceback" not in said
 
 
 def test_ctrl_c_in_seed_says_what_is_stored_and_how_to_go_on(server: Server) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,13 +23,24 @@ PATH_LINE = 'export PATH="$PWD/.venv/bin:$PATH"\n'
 
 
 class Checkout:
-    """A folder with `.venv` and the data folder of a running server."""
+    """A folder with `.venv` and the data folder of a server, which starts when a test first needs its company."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._server: Server | None = None
         (folder / ".venv").symlink_to(sys.prefix)
-        self.server = Server.on_copy(folder / ".springhead")
-        self.company = Company(self.server.url, self.server.ready["accountID"], self.server.ready["secretKey"])
+
+    @cached_property
+    def company(self) -> Company:
+        """The first company of the running server."""
+        self._server = Server.on_copy(self.folder / ".springhead")
+        return Company(self._server.url, self._server.ready["accountID"], self._server.ready["secretKey"])
+
+    def stop(self) -> None:
+        """Stops the server, if it was started."""
+        if self._server:
+            self.company.close()
+            assert self._server.stop() == 0
 
     def run(self, script: str, **environment: str) -> str:
         """Runs a script in bash, which ends at its first error. Returns its output."""
@@ -75,8 +87,7 @@ class Checkout:
 def checkout(tmp_path: Path) -> Generator[Checkout]:
     made = Checkout(tmp_path)
     yield made
-    made.company.close()
-    assert made.server.stop() == 0
+    made.stop()
 
 
 def make(script: str, checkout: Checkout) -> None:
@@ -92,10 +103,11 @@ def make(script: str, checkout: Checkout) -> None:
 
 def look_around(script: str, checkout: Checkout) -> None:
     """docs/start.md: the commands to look around, with fewer leads."""
+    account = checkout.company.account_id
     seed, rest = script.replace("10000 ", "20 ").split("springhead company create", maxsplit=1)
     checkout.run(seed)
     assert len(checkout.company.call("getLeads", where={})) == 20
-    lines = ("springhead company create" + rest).replace("ACCOUNTID", checkout.company.account_id)
+    lines = ("springhead company create" + rest).replace("ACCOUNTID", account)
     said = checkout.run(PATH_LINE + lines)
     assert "Acme" in said
     assert said.count("secretKey") >= 2
@@ -104,6 +116,7 @@ def look_around(script: str, checkout: Checkout) -> None:
 
 def companies(script: str, checkout: Checkout) -> None:
     """docs/operating.md: companies, their limits and keys. The block revokes the third key of the server."""
+    assert checkout.company
     create, rest = script.split("\n", maxsplit=1)
     account = re.findall(r"accountID +(\w+)", checkout.run(PATH_LINE + create))[0]
     said = checkout.run(PATH_LINE + rest.replace("ACCOUNTID", account))
@@ -139,6 +152,7 @@ def path(script: str, checkout: Checkout) -> None:
 
 def backup(script: str, checkout: Checkout) -> None:
     """docs/operating.md: a backup of the running server. The next block restores it."""
+    assert checkout.company
     checkout.run(script)
     assert (checkout.folder / "springhead.dump").stat().st_size > 10_000
 
