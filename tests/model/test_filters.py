@@ -434,3 +434,19 @@ def test_any_json_is_refused_or_is_a_filter_that_is_stored_and_read_back_equal(s
     assert filters.from_json(stored, COLUMNS) == parsed
     assert filters.parse(stored, COLUMNS, zone=UTC_ZONE) == parsed
     assert filters.field_names(parsed) <= {*COLUMNS.standard, *CUSTOM}
+
+
+@pytest.mark.parametrize(
+    ("sent", "points"),
+    [
+        ({"city": "Berlin"}, 1),
+        ({"city": "Berlin", "leadScore": {"atLeast": 1, "less": 9}}, 3),
+        ({"not": {"or": [{"city": "Berlin"}, {"city": "Bonn"}]}}, 2),
+        ({"city": [str(value) for value in range(250)]}, 3),
+        ({"description": {"contains": "x"}}, 66),
+        ({CHECKBOX: "x"}, 2),
+        ({"createTimestamp": "2026-01-01"}, 1),
+    ],
+)
+def test_a_filter_costs_points_for_its_tests_and_the_length_of_their_texts(sent: Any, points: int) -> None:
+    assert filters.cost(filters.parse(sent, COLUMNS, zone=UTC_ZONE), COLUMNS) == points

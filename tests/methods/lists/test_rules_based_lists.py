@@ -130,6 +130,28 @@ def test_a_company_can_have_100_lists_with_a_filter(company: Company) -> None:
     assert company.error("updateList", id=new_list(company), filter={"city": "y"})["code"] == 205
 
 
+def test_the_filters_of_a_company_cost_2000_points_at_most_and_createlist_says_so(company: Company) -> None:
+    """Every write of a lead evaluates all filters, so their cost is limited where they are made (A63)."""
+
+    def with_tests(count: int, field: str = "lastName") -> dict[str, Any]:
+        return {"or": [{field: {"contains": f"x{number}"}} for number in range(count)]}
+
+    for number in range(19):
+        new_list(company, filter=with_tests(100), name=str(number))
+    almost = new_list(company, filter=with_tests(99))
+
+    error = company.error("createList", name="x", filter=with_tests(2))
+    assert error["code"] == 205
+    assert error["data"]["params"][0]["message"].startswith(
+        "The filters of a company's lists can cost 2000 points, and with this one they would cost 2001."
+    )
+    new_list(company, filter=with_tests(1))
+    assert company.error("updateList", id=almost, filter=with_tests(100))["code"] == 205
+    assert company.error("updateList", id=almost, filter=with_tests(2, "description"))["code"] == 205
+    company.call("updateList", id=almost, filter=with_tests(1, "description"))
+    company.call("createLeads", objects=[{"lastName": "x98"}])
+
+
 # Following the leads
 
 

@@ -20,7 +20,7 @@ from springhead.model.kit.errors import (
     UnexpectedArray,
 )
 from springhead.model.kit.fields import FieldSet
-from springhead.model.lists import ACTIVE_LIST, LIST_FILTERS_MAX, LIST_TAG, filter_fields
+from springhead.model.lists import ACTIVE_LIST, LIST_FILTERS_COST_MAX, LIST_FILTERS_MAX, LIST_TAG, filter_fields
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method
 from springhead.rpc.params import PAGE, FlatOrObjects, Where
@@ -62,8 +62,16 @@ async def _filter_hooks(context: Context, objects: Sequence[Json]) -> Hooks | No
         await fields.lock_version(tx, context.company.id)
 
     async def fill_lists(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
-        if await filtered_lists.filters_changed(tx, context.company.id, ids) > LIST_FILTERS_MAX:
+        list_filters = await filtered_lists.filters_changed(tx, context.company.id, ids)
+        message = ""
+        if len(list_filters) > LIST_FILTERS_MAX:
             message = f"A company can have {LIST_FILTERS_MAX} lists with a filter"
+        elif (cost := filtered_lists.cost(list_filters, columns)) > LIST_FILTERS_COST_MAX:
+            message = (
+                f"The filters of a company's lists can cost {LIST_FILTERS_COST_MAX} points, and with this one they "
+                f"would cost {cost}. Use fewer tests, and fields with shorter texts"
+            )
+        if message:
             raise InvalidParameters(ACTIVE_LIST.by_name["filter"].problem(message))
 
     return Hooks(check=check, before_write=lock_version, after_write=fill_lists)
@@ -98,7 +106,11 @@ async def create_list(
     the call in a company of some ten thousand leads, otherwise within seconds after the call. A filter names fields of
     leads, custom fields included: `{"city": "Berlin"}` for a value, `{"city": ["Berlin", "Bonn"]}` for any of several
     values, `{"leadScore": {"atLeast": 10}}` for a test. All conditions of an object must hold; `and`, `or` and `not`
-    make groups. Up to 100 lists can have a filter.
+    make groups.
+
+    Up to 100 lists can have a filter. Every write of a lead evaluates all filters, so together they can cost 2,000
+    points. A test costs 1 point, a custom field 1 more, and a field of long texts 1 more for each thousand characters
+    that it can have.
     """
     hooks = await _filter_hooks(context, objects)
     outcomes = await writes.create(context, ACTIVE_LIST, objects, hooks or writes.NO_HOOKS)

@@ -186,6 +186,25 @@ def field_names(filter: Filter) -> set[str]:
             return set()
 
 
+def cost(filter: Filter, columns: FilterFields) -> int:
+    """Returns the points that a filter costs each time it is evaluated for a lead.
+
+    A test costs 1 point, a custom field 1 more, and a text as many more as it can have thousands of characters. Each
+    hundred values of `in` cost 1 more.
+    """
+    match filter:
+        case AllOf(parts) | AnyOf(parts):
+            return sum(cost(part, columns) for part in parts)
+        case Not(part):
+            return cost(part, columns)
+        case Comparison(name, _, values):
+            column = columns.find(name)
+            length = column.kind.length or 0 if column and column.kind.sql == "text" else 0
+            return 1 + (name in columns.custom) + length // 1_000 + len(values) // 100
+        case EventTest():
+            return 1
+
+
 class _Parser:
     """The state of one `parse`. It continues after a problem, so that one answer names all problems."""
 

@@ -59,18 +59,23 @@ async def update_members(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Se
         await _move(tx, company_id, fields.list_filters, moves)
 
 
-async def filters_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> int:
+async def filters_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> list[ListFilter]:
     """Raises the field version and fills the lists that have a filter, after this transaction has changed filters.
 
-    Returns the number of the company's lists with a filter. The caller must remove the company from its FieldCache.
+    Returns the filters of all of the company's lists. The caller must remove the company from its FieldCache.
     """
     await fieldsets.raise_version(tx, company_id)
     rows = await tx.rows(
-        "select id from list where company_id = $1 and filter is not null order by id",
+        "select id, filter::text as filter from list where company_id = $1 and filter is not null order by id",
         company_id,
     )
     await fill(tx, company_id, sorted({row["id"] for row in rows} & set(list_ids)))
-    return len(rows)
+    return [ListFilter(row["id"], row["filter"]) for row in rows]
+
+
+def cost(list_filters: Sequence[ListFilter], columns: FilterFields) -> int:
+    """The points that these filters cost together, each time they are evaluated for a lead."""
+    return sum(filters.cost(_parsed(list_filter, columns), columns) for list_filter in list_filters)
 
 
 async def fill(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
