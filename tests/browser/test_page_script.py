@@ -126,6 +126,135 @@ def test_pages_that_change_their_url_by_script_are_reported(
     assert complaints(browser) == []
 
 
+def test_routes_after_the_hash_are_pages_and_other_fragments_are_not(
+    browser: webdriver.Chrome, site: Callable[..., str], public: Public
+) -> None:
+    public.company.call("updateCaptureSettings", importantPages=["/pricing"])
+    address = site(policy(public), app=page(public, "App"))
+    browser.get(f"{address}/app.html#part")
+    eventually(lambda: len(public.views()) == 1)
+    for views, step in (
+        (2, "location.hash = '#/products'; setTimeout(() => document.title = 'Products', 300)"),
+        (2, "location.hash = '#/products'"),
+        (3, "location.hash = '#!/pricing?plan=a'; document.title = 'Pricing'"),
+        (4, "history.pushState({}, '', '#/about'); document.title = 'About'"),
+        (5, "history.go(-1); addEventListener('popstate', () => document.title = 'Back', {once: true})"),
+        (6, "location.hash = '#part'; document.title = 'Part'"),
+        (6, "location.hash = '#other'"),
+    ):
+        browser.execute_script(step)
+        eventually(lambda views=views: len(public.views()) == views)
+
+    urls = [view["data"]["url"].removeprefix(f"{address}/app.html") for view in public.views()]
+    assert urls == ["", "#/products", "#!/pricing?plan=a", "#/about", "#!/pricing?plan=a", ""]
+    assert names(public) == ["App", "Products", "Pricing", "About", "Back", "Part"]
+    important = "importantPageVisit"
+    assert [view["event_source"] == important for view in public.views()] == [False, False, True, False, True, False]
+    assert complaints(browser) == []
+
+
+def test_a_title_that_comes_late_is_the_one_that_is_recorded(
+    browser: webdriver.Chrome, site: Callable[..., str], public: Public
+) -> None:
+    address = site(policy(public), app=page(public, "App"))
+    browser.get(f"{address}/app.html")
+    eventually(lambda: len(public.views()) == 1)
+    browser.execute_script("window.go = () => { history.pushState({}, '', '/g'); document.title = 'G' }")
+    for views, step in (
+        (2, "history.pushState({}, '', '/a'); setTimeout(() => document.title = 'A', 700)"),
+        (
+            3,
+            "history.pushState({}, '', '/b'); document.title = 'Loading…'; setTimeout(() => document.title = 'B', 120)",
+        ),
+        (4, "document.title = 'C'; history.pushState({}, '', '/c')"),
+        (5, "history.pushState({}, '', '/d'); document.querySelector('title').outerHTML = '<title>D</title>'"),
+        (6, "history.pushState({}, '', '/e'); history.replaceState({}, '', '/e?x=1'); document.title = 'E'"),
+        (7, "history.pushState({}, '', '/same')"),
+        (9, "history.pushState({}, '', '/f'); document.title = 'F'; setTimeout(go, 150)"),
+    ):
+        browser.execute_script(step)
+        eventually(lambda views=views: len(public.views()) == views)
+
+    urls = [view["data"]["url"].removeprefix(address) for view in public.views()]
+    assert urls == ["/app.html", "/a", "/b", "/c", "/d", "/e?x=1", "/same", "/f", "/g"]
+    assert names(public) == ["App", "A", "B", "C", "D", "E", "E", "F", "G"]
+    assert [view["data"].get("referrer", "").removeprefix(address) for view in public.views()][1:] == urls[:-1]
+    assert complaints(browser) == []
+
+
+def test_a_page_that_waits_for_its_title_is_reported_when_it_is_left(
+    browser: webdriver.Chrome, site: Callable[..., str], public: Public
+) -> None:
+    address = site(policy(public), app=page(public, "App"), end=PAGE.format(title="End", head=""))
+    browser.get(f"{address}/app.html")
+    eventually(lambda: len(public.views()) == 1)
+
+    browser.execute_script("history.pushState({}, '', '/left'); location.href = '/end.html'")
+
+    eventually(lambda: len(public.views()) == 2)
+    assert public.views()[1]["data"]["url"] == f"{address}/left"
+
+
+INSERT = "const s = document.createElement('script'); s.async = true; s.src = '{src}'; document.head.append(s);"
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        '<script async src="{url}/t.js?site={token}"></script>',
+        '<script>window.springhead = {{site: "{token}"}}</script><script async src="{url}/t.js"></script>',
+        "<script>" + INSERT.format(src="{url}/t.js?site={token}") + "</script>",
+        "<script>window.springhead = {{site: '{token}'}}; " + INSERT.format(src="{url}/t.js") + "</script>",
+        # a tag manager that runs the text of the script instead of loading it as a script
+        """<script src='{url}/t.js?site={token}' type='text/plain'></script>
+        <script>fetch('{url}/t.js').then((a) => a.text()).then((text) => setTimeout(text))</script>""",
+    ],
+    ids=["address", "object", "inserted by address", "inserted with an object", "run as text"],
+)
+def test_the_token_can_be_in_the_address_of_the_script_or_in_an_object(
+    browser: webdriver.Chrome, site: Callable[..., str], public: Public, way: str
+) -> None:
+    head = way.format(url=public.url, token=public.token)
+    address = site("", first=PAGE.format(title="The first", head=head))
+
+    browser.get(f"{address}/first.html")
+
+    eventually(lambda: names(public) == ["The first"])
+    assert cookie(browser) is not None
+    assert complaints(browser) == []
+
+
+def test_every_option_can_be_in_the_address_or_in_the_object(
+    browser: webdriver.Chrome, site: Callable[..., str], public: Public, private: None
+) -> None:
+    public.company.call("updateCaptureSettings", respectSignals=0)
+    by_address = f'<script async src="{public.url}/t.js?site={public.token}&signals=ignore"></script>'
+    by_object = (
+        f'<script>window.springhead = {{site: "{public.token}", signals: "ignore"}}</script>'
+        f'<script async src="{public.url}/t.js"></script>'
+    )
+    pages = {"first": by_address, "second": by_object}
+    address = site("", **{name: PAGE.format(title=name, head=head) for name, head in pages.items()})
+
+    for number, name in enumerate(pages, 1):
+        browser.get(f"{address}/{name}.html")
+        eventually(lambda number=number: len(public.views()) == number)
+
+    assert names(public) == ["first", "second"]
+
+
+def test_a_script_without_a_token_says_so_in_the_console(
+    browser: webdriver.Chrome, site: Callable[..., str], public: Public
+) -> None:
+    bare = PAGE.format(title="Bare", head=f'<script async src="{public.url}/t.js"></script>')
+    address = site("", bare=f"{bare}<div id='springhead' data-site='x'></div>")
+
+    browser.get(f"{address}/bare.html")
+
+    eventually(lambda: any("has no data-site" in message for message in complaints(browser)))
+    assert public.views() == []
+
+
 def test_a_visitor_who_objects_gets_no_cookie_and_is_not_reported(
     browser: webdriver.Chrome, site: Callable[..., str], public: Public, private: None
 ) -> None:

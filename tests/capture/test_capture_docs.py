@@ -73,12 +73,14 @@ def test_the_snippets_of_the_page_are_those_of_the_server(public: Public) -> Non
             return await store_sites.of_company(tx, public.company.id)
 
     site = with_database(public.company.dsn, site_of)
-    (html,) = blocks("html")
+    html, by_address, by_object = blocks("html")
     (token,) = re.findall(r'data-site="([^"]+)"', html)
     address = "https://crm.example.com"
 
     ours = f"{script_snippet(site, address)}\n{pixel_snippet(site, address)}"
     assert html == unescape(ours.replace(site.token, token))
+    assert f"{address}/t.js?site={token}&" in by_address, "tests/browser runs both ways"
+    assert f'window.springhead = {{site: "{token}", ' in by_object
 
 
 def test_the_numbers_of_the_page_are_the_servers() -> None:

@@ -62,7 +62,10 @@ def page_event(
     if network:
         data["network"] = network
     try:
-        important = is_important(patterns, urlsplit(url).path or "/")
+        parts = urlsplit(url)
+        route = parts.fragment.removeprefix("!").partition("?")[0]
+        paths = (parts.path or "/", *([route] if route.startswith("/") else []))
+        important = any(is_important(patterns, path) for path in paths)
     except ValueError:  # brackets without an IPv6 address
         important = False
     return IMPORTANT_PAGE if important else PAGE, (title or url)[:NAME_LENGTH], data
