@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import subprocess
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from yarl import URL
 
+from programs import program
 from springhead.model.feed.receiver_addresses import (
     URL_LENGTH,
     ForbiddenUrl,
@@ -270,16 +270,17 @@ def test_every_parser_finds_the_same_host_in_an_accepted_url() -> None:
         assert client.port == (library.port or 443)
         assert not client.user
         assert stored.isascii()
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed (make setup)")
-    program = """
+    script = """
         const pairs = JSON.parse(require("fs").readFileSync(0));
         const read = (url) => { try { const u = new URL(url); return [u.protocol, u.username, u.hostname, u.port]; }
                                 catch { return null; } };
         console.log(JSON.stringify(pairs.map((pair) => pair.map(read))));
     """
     done = subprocess.run(
-        ["node", "-e", program], input=json.dumps(list(accepted.items())).encode(), capture_output=True, check=True
+        [program("node"), "-e", script],
+        input=json.dumps(list(accepted.items())).encode(),
+        capture_output=True,
+        check=True,
     )
     for (given, stored), (theirs, ours) in zip(accepted.items(), json.loads(done.stdout), strict=True):
         assert ours is not None, (given, stored)
