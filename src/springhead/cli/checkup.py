@@ -141,7 +141,7 @@ def _settings(loaded: Loaded) -> Check:
 
 
 def _public_url(settings: Settings) -> Check:
-    finding = settings.public_url or f"not set: {NO_PUBLIC_URL}"
+    finding = settings.public_url or f"not in these settings: {NO_PUBLIC_URL}"
     advice = "" if settings.public_url else "Before you use them, set public_url, such as https://crm.example.com"
     return Check("public URL", WARNING if lacks_public_url(settings) else OK, finding, advice)
 
