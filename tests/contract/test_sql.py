@@ -369,6 +369,11 @@ class TestEveryLaterMigration:
             )
             assert not re.search(r"alter column company_id", statement), name
 
+    def test_gives_functions_of_the_owner_a_path_that_no_temporary_table_can_enter(self, name: str, text: str) -> None:
+        for statement in statements(text):
+            if re.search(r"security\s+definer", statement.lower()):
+                assert re.search(r"set search_path (?:=|to) .*\bpg_temp\b", statement.lower()), name
+
     def test_reads_and_changes_rows_of_all_companies_with_one_role_too(self, name: str, text: str) -> None:
         """With one role, the tables are forced: without `no force` the migration would see no row."""
         open_tables = set(re.findall(r"alter table (\w+) no force row level security", text))

@@ -191,6 +191,9 @@ def test_a_login_that_may_create_roles_upgrades_by_itself_and_migrates_later(
     assert at(url, migrate) == ["9000_gift.sql"]
     assert problems(url) == []
     assert at(url, lambda connection: connection.fetch("select from gift")) == []
+    done = run(["doctor", "--json"], env=os.environ | {"SPRINGHEAD_DATABASE_URL": url})
+    (role,) = [check for check in json.loads(done.stdout) if check["name"] == "role"]
+    assert (role["state"], role["found"]) == ("warning", "maker can make itself the owner of the tables")
 
 
 def test_a_login_that_may_not_upgrade_goes_on_and_prints_statements_that_work(

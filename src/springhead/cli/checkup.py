@@ -206,6 +206,13 @@ def _role(facts: Health, lacking: str) -> Check:
         return Check(
             "role", WARNING, finding, f"See docs/operating.md, From one role to two. As superuser, run: {lacking}"
         )
+    if facts.can_become_owner:
+        advice = (
+            "So it could switch off row-level security, a check that separates companies. As superuser, take the right "
+            f"to create roles and its roles away from {facts.role} (alter role ... nocreaterole, revoke), and give the "
+            "owner's address in SPRINGHEAD_MIGRATE_URL."
+        )
+        return Check("role", WARNING, f"{facts.role} can make itself the owner of the tables", advice)
     return Check("role", OK, facts.role)
 
 

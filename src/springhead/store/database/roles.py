@@ -28,6 +28,7 @@ ATTEMPTS = 3
 _NOT_NOW = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
     asyncpg.DuplicateObjectError,
     asyncpg.UniqueViolationError,
     asyncpg.InternalServerError,  # "tuple concurrently updated"
