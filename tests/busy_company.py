@@ -1,5 +1,6 @@
 """A company that runs every kind of write, with several objects a call, in both orders of the objects."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from related_objects import about, user
@@ -255,3 +256,19 @@ async def work_beside_the_calls(context: Context) -> None:
         await changes.number(tx, company_id)
     await scoring.score_new_events(context.server.database, company_id)
     await context.server.jobs.finish(company_id)
+
+
+def live(company: Company, run: Callable[[Company, Callable[[Context], Awaitable[Any]]], Any]) -> None:
+    """Runs every kind of write and of delayed work for a company. `run` does the work that is no call."""
+    busy = BusyCompany(company)
+    run(company, visit)
+    busy.recognize()
+    run(company, visit)
+    for address in (new_email(), str(company.lead(busy.leads[0])["emailAddress"])):
+        run(company, lambda context, address=address: submit(context, busy.forms[0], address))
+    for happen in (
+        busy.update_everything, busy.move_members, busy.convert, busy.merge_and_restore, busy.delete_everything
+    ):  # fmt: skip
+        happen()
+        let_time_pass(company)
+        run(company, work_beside_the_calls)

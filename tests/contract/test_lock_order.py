@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from busy_company import BusyCompany, let_time_pass, submit, visit, work_beside_the_calls
+from busy_company import live
 from examples import prepare, with_ids
 from lock_log import KEY_SHARE, MODES, NO_KEY_UPDATE, SHARE, UPDATE, Lock
 from locks import Recorder
 from springhead.rpc.context import Context
 from springhead.rpc.method import REGISTRY, Writes
-from support import Company, Server, new_companies, new_email
+from support import Company, Server, new_companies
 
 PAGE = Path(__file__).parents[2] / "docs" / "lock-order.md"
 
@@ -158,18 +158,7 @@ def transactions(server: Server, recorder: Recorder) -> list[list[Lock]]:
     for (method, example), company in zip(EXAMPLES, companies, strict=True):
         inside = recorder.inside(company)
         inside.envelope(method.name, with_ids(example.params, prepare(inside, example.given)))
-    busy = BusyCompany(recorder.inside(busy_company))
-    recorder.run(busy_company, visit)
-    busy.recognize()
-    recorder.run(busy_company, visit)
-    for address in (new_email(), str(busy.company.lead(busy.leads[0])["emailAddress"])):
-        recorder.run(busy_company, lambda context, address=address: submit(context, busy.forms[0], address))
-    for happen in (
-        busy.update_everything, busy.move_members, busy.convert, busy.merge_and_restore, busy.delete_everything
-    ):  # fmt: skip
-        happen()
-        let_time_pass(busy_company)
-        recorder.run(busy_company, work_beside_the_calls)
+    live(recorder.inside(busy_company), recorder.run)
     return recorder.transactions()
 
 

@@ -1,42 +1,37 @@
 """The SQL that works on one PostgreSQL and, later, on a cluster of them (docs/decisions/0023-sql-for-a-cluster.md)."""
 
-import ast
 import asyncio
-import importlib
-import pkgutil
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-import springhead.store
+import transcripts
+from busy_company import live
+from cluster_rules import faults, is_statement
 from springhead import methods
 from springhead.model.kit.columns import Noun
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.docs import samples
 from springhead.rpc.docs.samples import nouns
 from springhead.store.database import sql as composed
-from springhead.store.database.migrate import available
 from springhead.store.database.pool import Tx
-from springhead.store.database.statements import statements
 from springhead.store.lifecycle import personal_data
 from springhead.store.nouns import paging, reads
 from springhead.store.nouns.paging import PageStarts
 from springhead.store.nouns.reads import Select
 from springhead.store.nouns.table import Table
-from support import Server, sql
+from statements import STORE, StatementRecorder, constants, literals, sites
+from support import Server, new_companies, sql
 
 assert methods.leads, "importing the methods registers them"
-STORE = Path(springhead.store.__file__).parent
 GLOBAL = {"company", "api_key", "migration", "pass", "site", "form_address", "scoring", "change", "push", "push_home"}
 """Small tables that every machine would hold a copy of; all the others hold companies' data."""
 
 _LOCK = r"\bfor (?:no key )?(?:update|key share|share)\b|\{lock\}"
-_VERB = re.compile(r"\b(select|insert into|update|delete from|merge into|with)\b", re.IGNORECASE)
 _TABLE = re.compile(r"\b(?:from|join|into|update|using)\s+(?:only\s+)?([a-z_]+)\b", re.IGNORECASE)
 _ALIAS = re.compile(r"\b(?:from|join|update|using)\s+([a-z_]+)\s+(?:as\s+)?([a-z])\b", re.IGNORECASE)
 _VOLATILE = re.compile(
@@ -160,51 +155,14 @@ def test_the_reference_shows_the_ids_that_a_new_database_gives_first(server: Ser
 
 
 def _statements() -> Iterator[tuple[str, str]]:
-    """Every SQL statement in store with its place: the literals, and the statements that modules compose of them.
-
-    A part that is inserted at run time is shown as `{source}`.
-    """
-    for path in sorted(STORE.rglob("*.py")):
-        tree = ast.parse(path.read_text())
-        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        docs = {
-            id(node.body[0].value)
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-            and node.body
-            and isinstance(node.body[0], ast.Expr)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.JoinedStr):
-                text = "".join(
-                    str(part.value) if isinstance(part, ast.Constant) else "{" + ast.unparse(part.value) + "}"
-                    for part in node.values
-                    if isinstance(part, (ast.Constant, ast.FormattedValue))
-                )
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner | docs:
-                text = node.value
-            else:
-                continue
-            if _VERB.match(text.strip()):
-                yield f"{path.relative_to(STORE)}:{node.lineno}", text
-    yield from _of_modules()
+    """Every SQL statement in store with its place: the literals, and the statements that modules compose of them."""
+    yield from literals()
+    yield from constants()
     yield "lifecycle.personal_data.count_rows", personal_data.count_rows()
     for name, text in personal_data.deletions().items():
         yield f"lifecycle.personal_data.deletions[{name}]", text
     for noun in _machine_nouns():
         yield from _of_machine(noun)
-
-
-def _of_modules() -> Iterator[tuple[str, str]]:
-    for module in pkgutil.walk_packages([str(STORE)], "springhead.store."):
-        for name, value in vars(importlib.import_module(module.name)).items():
-            texts = cast("Mapping[object, object]", value) if isinstance(value, dict) else {"": value}
-            for key, text in texts.items():
-                if isinstance(text, str) and not name.startswith("__") and _VERB.match(text.strip()):
-                    yield (
-                        f"{module.name.removeprefix('springhead.store.')}.{name.lstrip('_')}{key and f'[{key}]'}",
-                        text,
-                    )
 
 
 def _migrations() -> str:
@@ -326,6 +284,41 @@ def test_only_sql_after_writes_the_condition_that_runs_a_cte_first() -> None:
     assert places == ["database/sql.py"], "use sql.after"
 
 
+COMPOSED = [site.place for site in sites() if site.texts is None]
+"""Places that run statements that they compose, or choose, while they run."""
+
+WHOLE = {text: place for place, text in STATEMENTS if is_statement(text)} | {
+    text: f"{site.place} {name}" for site in sites() for name, text in (site.texts or {}).items()
+}
+
+
+@pytest.fixture(scope="module")
+def recorder(server: Server) -> Generator[StatementRecorder]:
+    """Has recorded the statements of all transcripts, which call every method, and of a busy company."""
+    recorder = StatementRecorder(server)
+    *companies, busy = new_companies(server, len(transcripts.NAMES) + 1)
+    for name, company in zip(transcripts.NAMES, companies, strict=True):
+        transcripts.replay(transcripts.read(name), recorder.inside(company))
+    live(recorder.inside(busy), recorder.run)
+    yield recorder
+    recorder.close()
+
+
+@pytest.mark.parametrize("text", WHOLE, ids=WHOLE.values())
+def test_a_cluster_takes_the_statement(text: str) -> None:
+    assert faults(text) == []
+
+
+def test_a_cluster_takes_the_statements_that_calls_compose(recorder: StatementRecorder) -> None:
+    assert [f"{place}: {fault}" for text, place in recorder.statements().items() for fault in faults(text)] == []
+
+
+def test_every_statement_that_is_composed_is_recorded(recorder: StatementRecorder) -> None:
+    assert len(COMPOSED) > 20
+    missing = [str(place) for place in COMPOSED if not recorder.ran_at(place)]
+    assert missing == [], "let a transcript (tests/golden) or BusyCompany run it"
+
+
 @cache
 def _names_of_data() -> set[str]:
     made = re.findall(r"^create table (?:if not exists )?(\w+)", _migrations(), re.MULTILINE)
@@ -340,47 +333,8 @@ def test_the_guard_of_reads_names_company_id() -> None:
 def test_migrations_use_only_features_that_a_cluster_supports() -> None:
     for path in sorted((STORE / "migrations").glob("*.sql")):
         text = path.read_text().lower()
-        for word in (
-            "create trigger",
-            "merge into",
-            "on delete set null",
-            "create rule",
-            "create materialized",
-            "begin atomic",
-        ):
+        for word in ("create trigger", "merge into", "on delete set null", "create rule", "create materialized"):
             assert word not in text, f"{path.name}: {word}"
-
-
-_LATER = [(name, text) for number, name, text in available() if number > 12]
-"""Migrations that may run on a database whose tables are distributed. The earlier ones run before that."""
-
-
-@pytest.mark.parametrize(("name", "text"), _LATER, ids=[name for name, _ in _LATER])
-class TestEveryLaterMigration:
-    def test_adds_columns_and_constraints_as_a_cluster_wants_it(self, name: str, text: str) -> None:
-        for statement in (" ".join(statement.lower().split()) for statement in statements(text)):
-            if "alter table" not in statement:
-                continue
-            adds = len(re.findall(r"\badd (?:constraint|primary key|unique|foreign key|check)\b", statement))
-            parts = 1 + len(re.findall(r", (?:add|alter|drop) ", statement))
-            assert not adds or parts == 1, f"{name}: a constraint is added by a statement of its own"
-            assert not re.search(r"add column [^,]*\b(?:check|primary key|unique|references)\b", statement), (
-                f"{name}: the column comes first, then its constraint"
-            )
-            assert not re.search(r"alter column company_id", statement), name
-
-    def test_gives_functions_of_the_owner_a_path_that_no_temporary_table_can_enter(self, name: str, text: str) -> None:
-        for statement in statements(text):
-            if re.search(r"security\s+definer", statement.lower()):
-                assert re.search(r"set search_path (?:=|to) .*\bpg_temp\b", statement.lower()), name
-
-    def test_reads_and_changes_rows_of_all_companies_with_one_role_too(self, name: str, text: str) -> None:
-        """With one role, the tables are forced: without `no force` the migration would see no row."""
-        open_tables = set(re.findall(r"alter table (\w+) no force row level security", text))
-        for statement in statements(re.sub(r"--[^\n]*", "", text)):
-            if not re.match(r"(?:create|alter|comment|drop)\b", statement.lower()):
-                touched = set(_TABLE.findall(statement)) & _names_of_data()
-                assert touched <= open_tables, f"{name} needs: alter table … no force row level security"
 
 
 @pytest.mark.parametrize("noun", _machine_nouns(), ids=lambda noun: noun.name)

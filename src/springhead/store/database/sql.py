@@ -67,7 +67,7 @@ def time_to_store(sent: str, *, zone: str, whole_days: bool) -> str:
     """
     if not whole_days:
         return f"({sent} at time zone {zone})"
-    day = f"({sent} + interval '1 microsecond') at time zone 'UTC'"
+    day = f"({sent}::timestamp + interval '1 microsecond') at time zone 'UTC'"
     return f"(case when {sent}::time = '00:00:00' then {day} else {sent} at time zone {zone} end)"
 
 

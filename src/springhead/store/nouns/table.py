@@ -250,7 +250,7 @@ class Table:
             outcomes as materialized (
                 select s.position, f.id, f.position is not null as first, k.id is not null as locked,
                     {self._unknown()} as unknown,
-                    {self._taken()} as taken
+                    {self._taken()} as taken, now() as moment
                 from sent s
                 left join first f on f.position = s.position
                 left join locked k on k.id = f.id
@@ -272,11 +272,11 @@ class Table:
         )
 
     def _stamps(self, sets: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-        """Returns the version and the time of an update that sets the columns of `sets`.
+        """Returns the version and the time of an update that sets the columns of `sets` from the outcome `r`.
 
         "" instead of null is stored, but is no change otherwise: a lead gets no event, no new version and no new time.
         """
-        stamps = [("version", "l.version + 1"), ("update_timestamp", "greatest(now(), l.update_timestamp)")]
+        stamps = [("version", "l.version + 1"), ("update_timestamp", "greatest(r.moment, l.update_timestamp)")]
         if not self.noun.events:
             return stamps
         texts = {column.sql for column in self._written if column.kind.sql == "text"}
