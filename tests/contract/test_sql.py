@@ -18,7 +18,9 @@ from springhead.model.leads.leads import LEAD
 from springhead.rpc.docs import samples
 from springhead.rpc.docs.samples import nouns
 from springhead.store.database import sql as composed
+from springhead.store.database.migrate import available
 from springhead.store.database.pool import Tx
+from springhead.store.database.statements import statements
 from springhead.store.lifecycle import personal_data
 from springhead.store.nouns import paging, reads
 from springhead.store.nouns.paging import PageStarts
@@ -333,8 +335,47 @@ def test_the_guard_of_reads_names_company_id() -> None:
 def test_migrations_use_only_features_that_a_cluster_supports() -> None:
     for path in sorted((STORE / "migrations").glob("*.sql")):
         text = path.read_text().lower()
-        for word in ("create trigger", "merge into", "on delete set null", "create rule", "create materialized"):
+        for word in (
+            "create trigger",
+            "merge into",
+            "on delete set null",
+            "create rule",
+            "create materialized",
+            "begin atomic",
+        ):
             assert word not in text, f"{path.name}: {word}"
+
+
+_LATER = [(name, text) for number, name, text in available() if number > 12]
+"""Migrations that may run on a database whose tables are distributed. The earlier ones run before that."""
+
+
+@pytest.mark.parametrize(("name", "text"), _LATER, ids=[name for name, _ in _LATER])
+class TestEveryLaterMigration:
+    def test_adds_columns_and_constraints_as_a_cluster_wants_it(self, name: str, text: str) -> None:
+        for statement in (" ".join(statement.lower().split()) for statement in statements(text)):
+            if "alter table" not in statement:
+                continue
+            adds = len(re.findall(r"\badd (?:constraint|primary key|unique|foreign key|check)\b", statement))
+            parts = 1 + len(re.findall(r", (?:add|alter|drop) ", statement))
+            assert not adds or parts == 1, f"{name}: a constraint is added by a statement of its own"
+            assert not re.search(r"add column [^,]*\b(?:check|primary key|unique|references)\b", statement), (
+                f"{name}: the column comes first, then its constraint"
+            )
+            assert not re.search(r"alter column company_id", statement), name
+
+    def test_gives_functions_of_the_owner_a_path_that_no_temporary_table_can_enter(self, name: str, text: str) -> None:
+        for statement in statements(text):
+            if re.search(r"security\s+definer", statement.lower()):
+                assert re.search(r"set search_path (?:=|to) .*\bpg_temp\b", statement.lower()), name
+
+    def test_reads_and_changes_rows_of_all_companies_with_one_role_too(self, name: str, text: str) -> None:
+        """With one role, the tables are forced: without `no force` the migration would see no row."""
+        open_tables = set(re.findall(r"alter table (\w+) no force row level security", text))
+        for statement in statements(re.sub(r"--[^\n]*", "", text)):
+            if not re.match(r"(?:create|alter|comment|drop)\b", statement.lower()):
+                touched = set(_TABLE.findall(statement)) & _names_of_data()
+                assert touched <= open_tables, f"{name} needs: alter table … no force row level security"
 
 
 @pytest.mark.parametrize("noun", _machine_nouns(), ids=lambda noun: noun.name)

@@ -60,8 +60,8 @@ class Running:
 
 
 @contextmanager
-def running(language: str, port: int, secret: str, folder: Path) -> Generator[Running]:
-    """Runs a receiver as the page says, but on another port."""
+def running(language: str, port: int, secret: str, folder: Path, *, idle: int = 401) -> Generator[Running]:
+    """Runs a receiver as the page says, but on another port. It answers an unsigned POST with the status `idle`."""
     name, command = RECEIVERS[language]
     program(command[0])
     (folder / name).write_text(blocks(language)[-1].replace("8080", str(port)))
@@ -75,7 +75,7 @@ def running(language: str, port: int, secret: str, folder: Path) -> Generator[Ru
         )
     receiver = Running(port, folder)
     try:
-        eventually(lambda: _listens(receiver) or process.poll() is not None, seconds=20)
+        eventually(lambda: _listens(receiver, idle) or process.poll() is not None, seconds=20)
         assert process.poll() is None, (folder / "errors").read_text()
         yield receiver
     finally:
@@ -83,11 +83,37 @@ def running(language: str, port: int, secret: str, folder: Path) -> Generator[Ru
         process.wait(20)
 
 
-def _listens(receiver: Running) -> bool:
+def _listens(receiver: Running, status: int) -> bool:
     try:
-        return receiver.status(b"", {}) == 401
+        return receiver.status(b"", {}) == status
     except ConnectionRefusedError:
         return False
+
+
+@pytest.mark.parametrize("language", ["python", "javascript"])
+@pytest.mark.parametrize("secret", [None, "", "forgotten"])
+def test_a_receiver_without_a_secret_does_not_start(language: str, secret: str | None, tmp_path: Path) -> None:
+    name, command = RECEIVERS[language]
+    (tmp_path / name).write_text(blocks(language)[-1])
+    environment = {name: value for name, value in os.environ.items() if name != "WEBHOOK_SECRET"}
+    done = subprocess.run(
+        [program(command[0]), *command[1:]],
+        env=environment if secret is None else {**environment, "WEBHOOK_SECRET": secret},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "Set WEBHOOK_SECRET to the secret of the subscription: whsec_…\n"
+
+
+def test_a_receiver_in_php_without_a_secret_takes_nothing(tmp_path: Path) -> None:
+    """An empty key would be a key that everybody knows."""
+    headers = signed_headers(new_message_id(), int(time.time()), BODY, ["whsec_"])
+    with running("php", free_port(), "", tmp_path, idle=500) as receiver:
+        assert receiver.status(BODY, headers) == 500
 
 
 @pytest.mark.parametrize("language", RECEIVERS)

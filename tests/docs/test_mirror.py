@@ -52,17 +52,22 @@ class Neighbour(threading.Thread):
         self._company.close()
 
 
-@contextmanager
-def mirror(company: Company, folder: Path) -> Generator[subprocess.Popen[bytes]]:
-    """Runs the program of the page, as it is printed but for the address."""
+def start_mirror(company: Company, folder: Path) -> subprocess.Popen[bytes]:
+    """Starts the program of the page, as printed but for the address. Its output goes to the file `said`."""
     ((_, program),) = blocks(TOP / "docs" / "sync.md", "python")
     program = program.replace("http://127.0.0.1:8025", company.url)
     program = program.replace("ACCOUNTID", company.account_id).replace("SECRETKEY", company.secret)
     (folder / "mirror.py").write_text(program)
     with (folder / "said").open("ab") as said:
-        process = subprocess.Popen([sys.executable, "mirror.py"], cwd=folder, stdout=said, stderr=said)
+        return subprocess.Popen([sys.executable, "mirror.py"], cwd=folder, stdout=said, stderr=said)
+
+
+@contextmanager
+def mirror(company: Company, folder: Path) -> Generator[None]:
+    """Runs the program, which must not end by itself."""
+    process = start_mirror(company, folder)
     try:
-        yield process
+        yield
         assert process.poll() is None, (folder / "said").read_text()[-2_000:]
     finally:
         process.kill()
@@ -134,6 +139,13 @@ def test_the_mirror_is_exact_under_the_default_limits_beside_a_client_and_throug
     assert neighbour.changes > 20
     company.close()
     assert server.stop() == 0
+
+
+def test_a_wrong_key_ends_the_mirror_with_one_line(company: Company, tmp_path: Path) -> None:
+    process = start_mirror(Company(company.url, company.account_id, "5EAD"), tmp_path)
+    assert process.wait(60) == 1
+    text = (tmp_path / "said").read_text()
+    assert text == '401: "Unable to determine clusterID from provided accountID/secretKey"\n'
 
 
 def test_the_mirror_copies_all_leads_again_after_a_restore_of_an_older_backup(tmp_path: Path) -> None:

@@ -98,6 +98,31 @@ def test_a_job_runs_step_after_step_until_there_is_no_next_cursor(
     assert left(server, company) == []
 
 
+def test_companies_take_turns_however_many_jobs_each_has(
+    server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
+) -> None:
+    """A63: a company with many jobs that were started first does not delay the job of another one."""
+    hostile, neighbour = given_company(), given_company()
+    ran: list[tuple[int, int]] = []
+
+    @step
+    async def _(_tx: Tx, company_id: int, subject: int, cursor: int) -> int | None:
+        ran.append((company_id, subject))
+        return cursor + 1 if company_id == neighbour.id and cursor < 2 else None
+
+    async def work(database: Database) -> None:
+        for subject in range(5):
+            await begin(database, hostile, subject)
+        await begin(database, neighbour)
+        jobs = BackgroundJobs(database, STEPS)
+        while len(ran) < 8:
+            await jobs.turn()
+
+    run(server, work)
+    assert [company_id for company_id, _ in ran[:6]] == [hostile.id, neighbour.id] * 3
+    assert [subject for company_id, subject in ran if company_id == hostile.id] == [0, 1, 2, 3, 4]
+
+
 def test_a_step_sees_the_rows_of_its_company_and_no_others(
     server: Server, given_company: Callable[..., Company], step: Callable[[Step], Step]
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import pytest
 
 from fork_server import run
 from other_postgresql import PASSWORD, OtherPostgres
+from springhead.postgres.binaries import binaries
 from springhead.postgres.server import EmbeddedPostgres
 from springhead.postgres.socket_path import dsn as embedded_dsn
 from springhead.postgres.socket_path import superuser_dsn
@@ -189,6 +191,9 @@ def test_a_login_that_may_create_roles_upgrades_by_itself_and_migrates_later(
     assert at(url, migrate) == ["9000_gift.sql"]
     assert problems(url) == []
     assert at(url, lambda connection: connection.fetch("select from gift")) == []
+    done = run(["doctor", "--json"], env=os.environ | {"SPRINGHEAD_DATABASE_URL": url})
+    (role,) = [check for check in json.loads(done.stdout) if check["name"] == "role"]
+    assert (role["state"], role["found"]) == ("warning", "maker can make itself the owner of the tables")
 
 
 def test_a_login_that_may_not_upgrade_goes_on_and_prints_statements_that_work(
@@ -459,3 +464,52 @@ def test_the_embedded_database_of_before_is_upgraded_by_the_next_start(tmp_path:
     writes_and_reads(again, ready)
     assert state(again.dsn) == before
     assert again.stop() == 0
+
+
+@pytest.mark.parametrize("by", ["postgres", "springhead_owner"])
+def test_a_backup_is_restored_with_both_roles(tmp_path: Path, by: str) -> None:
+    first = Server(tmp_path / "first")
+    company = Company(first.url, first.ready["accountID"], first.ready["secretKey"])
+    (lead,) = company.create({"firstName": "Ada"})
+    dump = tmp_path / "springhead.dump"
+    postgres_program("pg_dump", "-d", role_dsn(first, by), "-Fc", "-f", dump)
+    company.close()
+    assert first.stop() == 0
+
+    restored = Server(tmp_path / "restored")
+    before = state(restored.dsn)
+    options = ("--clean", "--if-exists", "--exit-on-error")
+    postgres_program("pg_restore", "-d", superuser_dsn(restored.data), *options, dump)
+    assert (problems(restored.dsn), state(restored.dsn)) == ([], before)
+    assert restored.stop() == 0
+    again = Server(tmp_path / "restored")
+    company = Company(again.url, company.account_id, company.secret)
+    assert company.lead(lead)["firstName"] == "Ada"
+    company.close()
+    assert again.stop() == 0
+
+
+def test_a_backup_of_before_is_restored_and_upgraded(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data")
+    sql(superuser_dsn(server.data), "create database before owner springhead")
+    before = server.dsn.replace("/springhead?", "/before?")
+    fill_as_before(before)
+    dump = tmp_path / "before.dump"
+    postgres_program("pg_dump", "-d", before.replace("//springhead@", "//postgres@"), "-Fc", "-f", dump)
+    options = ("--clean", "--if-exists", "--exit-on-error")
+    postgres_program("pg_restore", "-d", superuser_dsn(server.data), *options, dump)
+    assert problems(server.dsn) != []
+    assert server.stop() == 0
+
+    again = Server(tmp_path / "data")
+    assert problems(again.dsn) == []
+    assert again.stop() == 0
+
+
+def role_dsn(server: Server, role: str) -> str:
+    return embedded_dsn(server.data.resolve(), user=role)
+
+
+def postgres_program(program: str, *arguments: str | Path) -> None:
+    """Runs a program of PostgreSQL, which must succeed."""
+    subprocess.run([binaries() / program, *arguments], check=True, timeout=60)

@@ -1,9 +1,13 @@
 """Fair admission of companies to connections: shares, the order of the queue, and what waits, without a clock (A63)."""
 
+from time import monotonic
+
 import pytest
 
 from springhead.store.database import admission
 from springhead.store.database.admission import Admission, Lane, Ticket
+from springhead.store.database.pool import Database
+from springhead.wire.metrics import Metrics
 
 HOSTILE, NEIGHBOUR, THIRD = 1, 2, 3
 CALLS, LONG, JOBS, UPKEEP = Lane
@@ -134,3 +138,15 @@ def test_accounts_are_bounded_and_busy_ones_stay(monkeypatch: pytest.MonkeyPatch
     queue.leave(busy, 1.0)
     assert queue.waiting == 0
     assert UPKEEP in queue.shares
+
+
+def test_metrics_name_the_ten_companies_that_use_the_most_and_no_others() -> None:
+    database = Database(pool_size=16)
+    now = monotonic()
+    for company in range(1, 51):
+        database.admission.leave(database.admission.ask(company, CALLS, now - company), now)
+    metrics = Metrics(database, page_views=dict, pushes=dict, refusals={}, jobs=dict, failures={})
+    lines = [
+        line for line in metrics.text().decode().splitlines() if line.startswith("springhead_company_connections{")
+    ]
+    assert sorted(line.split('"')[1] for line in lines) == sorted(str(company) for company in range(41, 51))

@@ -120,7 +120,7 @@ def test_a_function_of_the_owners_reads_what_row_level_security_hides_from_the_s
         superusers,
         """
         create function company_of_lead(bigint) returns bigint language sql stable security definer
-        set search_path = public as 'select company_id from lead where id = $1'
+        set search_path = public, pg_temp as 'select company_id from lead where id = $1'
         """,
     )
     try:

@@ -13,11 +13,13 @@ from springhead.capture.submissions import Submission
 from springhead.capture.submitted_inputs import PAGE_NAMES, SubmittedInputs
 from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
 from springhead.model.capture.forms import (
+    CONSENT,
     EMAIL,
     Form,
     FormInput,
     InvalidInput,
     available_fields,
+    check_consent,
     read_value,
 )
 from springhead.model.capture.sites import Site
@@ -99,6 +101,11 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
         else:
             if value:
                 values[item.name] = value
+    if loaded.form.consent_text:
+        try:
+            check_consent(inputs.typed.get(CONSENT, ()))
+        except InvalidInput as invalid:
+            errors[CONSENT] = str(invalid)
     return values, errors
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
-from springhead.model.capture.forms import Form, FormInput
+from springhead.model.capture.forms import Form, FormInput, consent_input
 from springhead.wire.http.messages import SAFE_HEADERS
 
 TRAP = "_confirm"
@@ -61,6 +61,7 @@ def form_page(
     form: Form, inputs: Sequence[FormInput], values: FormValues, token: str, *, status: int = 200
 ) -> Response:
     """Returns the hosted page. It works without a script, and other sites may show it in a frame."""
+    inputs = [*inputs, *consent_input(form)]
     values_by_name = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
@@ -118,7 +119,7 @@ def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
     """Returns the script that shows the form in a page of another site, in a shadow DOM and without a frame."""
     description = {
         "path": f"/f/{form.public_id}",
-        "inputs": inputs,
+        "inputs": [*inputs, *consent_input(form)],
         "style": _FORM_STYLE,
         "token": token,
         "tokenName": TOKEN,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from typing import Any
@@ -98,9 +99,9 @@ async def _store(context: Context, form: Form, submission: Submission) -> Submis
         if lead and not form.updates_known_leads:
             submission = await _only_additions(inside, submission, lead.id)
         lead_id = await (_update(inside, submission, lead.id) if lead else _create(inside, tx, form, submission))
-        if form.list_id and not (
-            lead and lead.unsubscribed and await forms.is_removed(tx, company_id, form.list_id, lead_id)
-        ):
+        opted_in = bool(form.consent_text) and await _opt_in(inside, tx, submission)
+        stays_away = lead is not None and lead.unsubscribed and not opted_in
+        if form.list_id and not (stays_away and await forms.is_removed(tx, company_id, form.list_id, lead_id)):
             await members.add(tx, company_id, [form.list_id], [lead_id])
         if submission.tracking_id:
             await visitors.link_leads(tx, company_id, [(lead_id, submission.tracking_id)])
@@ -138,6 +139,19 @@ async def _create(context: Context, tx: Tx, form: Form, submission: Submission) 
     if form.campaign_id and await forms.lock_campaign(tx, context.company.id, form.campaign_id):
         lead["campaignID"] = form.campaign_id
     return (await _write(partial(writes.create, hooks=_CREATE_HOOKS), context, lead)).get("id", 0)
+
+
+async def _opt_in(context: Context, tx: Tx, submission: Submission) -> bool:
+    """Subscribes the lead of a submission again, because its person has ticked the consent box.
+
+    Returns whether the lead was unsubscribed. A new lead is, if its address was unsubscribed before.
+    """
+    lead = await forms.lock_lead(tx, context.company.id, email_key(submission.values[EMAIL]))
+    if lead is None or not lead.unsubscribed:
+        return False
+    change = {"id": lead.id, "isUnsubscribed": 0}
+    await _write(partial(writes.update, hooks=_UPDATE_HOOKS, missing=NoSuchRecord()), context, change)
+    return True
 
 
 async def _write(
@@ -187,6 +201,8 @@ def _event(form: Form, submission: Submission, lead_id: int) -> Event:
         data["inputs"] = submission.others
     if submission.dropped:
         data["dropped"] = submission.dropped
+    if form.consent_text:
+        data["consent"] = {"text": form.consent_text, "time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")}
     if submission.not_written:
         data["notWritten"] = submission.not_written
     name = f"Submitted the form {form.name}"

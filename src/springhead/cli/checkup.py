@@ -141,7 +141,7 @@ def _settings(loaded: Loaded) -> Check:
 
 
 def _public_url(settings: Settings) -> Check:
-    finding = settings.public_url or f"not set: {NO_PUBLIC_URL}"
+    finding = settings.public_url or f"not in these settings: {NO_PUBLIC_URL}"
     advice = "" if settings.public_url else "Before you use them, set public_url, such as https://crm.example.com"
     return Check("public URL", WARNING if lacks_public_url(settings) else OK, finding, advice)
 
@@ -206,6 +206,13 @@ def _role(facts: Health, lacking: str) -> Check:
         return Check(
             "role", WARNING, finding, f"See docs/operating.md, From one role to two. As superuser, run: {lacking}"
         )
+    if facts.can_become_owner:
+        advice = (
+            "So it could switch off row-level security, a check that separates companies. As superuser, take the right "
+            f"to create roles and its roles away from {facts.role} (alter role ... nocreaterole, revoke), and give the "
+            "owner's address in SPRINGHEAD_MIGRATE_URL."
+        )
+        return Check("role", WARNING, f"{facts.role} can make itself the owner of the tables", advice)
     return Check("role", OK, facts.role)
 
 

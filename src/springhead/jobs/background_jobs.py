@@ -12,7 +12,7 @@ from springhead.model.kit.errors import Unavailable
 from springhead.store.database import background_jobs
 from springhead.store.database.admission import Lane
 from springhead.store.database.background_jobs import WITHIN_A_CALL, Due, Step
-from springhead.store.database.pool import Database, TryAgain
+from springhead.store.database.pool import Database, TryAgain, Tx
 
 log = structlog.get_logger()
 
@@ -38,6 +38,8 @@ class BackgroundJobs:
         """The number of failed steps of this process, by kind."""
         self._database = database
         self._steps = steps
+        self._served: set[int] = set()
+        """The companies that have had a step in this round. A round ends when no other company has a due job."""
 
     def wake(self) -> None:
         """Starts the next turn now, because a background job was just started."""
@@ -61,7 +63,10 @@ class BackgroundJobs:
         self.wake()
 
     async def turn(self) -> float:
-        """Runs one step of any company; returns the seconds until the next turn."""
+        """Runs one step of any company; returns the seconds until the next turn.
+
+        The companies with due jobs take turns, however many jobs each has.
+        """
         started = time.monotonic()
         if not await self._step(None):
             return POLL
@@ -69,9 +74,9 @@ class BackgroundJobs:
         return 0.0
 
     async def _step(self, company_id: int | None) -> bool:
-        """Runs one step of the job that has waited longest, of one company or of all; returns False if none is due."""
+        """Runs one step of a job of one company, or of the company whose turn it is; returns False if none is due."""
         async with self._database.everyone() as tx:
-            due = await background_jobs.next_due(tx, list(self._steps), company_id)
+            due = await self._next_due(tx, company_id)
         if due is None:
             return False
         try:
@@ -85,6 +90,18 @@ class BackgroundJobs:
             async with self._database.everyone() as tx:
                 await background_jobs.delay(tx, due.id)
         return True
+
+    async def _next_due(self, tx: Tx, company_id: int | None) -> Due | None:
+        kinds = list(self._steps)
+        if company_id is not None:
+            return await background_jobs.next_due(tx, kinds, company_id)
+        due = await background_jobs.next_due(tx, kinds, None, leaving_out=self._served)
+        if due is None and self._served:
+            self._served.clear()
+            due = await background_jobs.next_due(tx, kinds, None)
+        if due is not None:
+            self._served.add(due.company_id)
+        return due
 
     async def _run(self, due: Due, lane: Lane) -> None:
         """Runs a step and saves its cursor in one transaction."""

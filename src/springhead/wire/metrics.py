@@ -1,5 +1,10 @@
-"""Metrics for Prometheus: calls, errors, latencies, the pool, connections, jobs. They name no company and no secret."""
+"""Metrics for Prometheus: calls, errors, latencies, the pool, connections, jobs. They contain no secret.
 
+Companies are named by their numbers, and only the busiest ones, so that the number of labels is bounded.
+"""
+
+import heapq
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,6 +21,9 @@ if TYPE_CHECKING:
     from springhead.wire.http.connections import Connections
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUSIEST = 10
+"""How many companies the metrics name."""
+
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -80,12 +88,22 @@ class _Pool(Collector):
         self._database = database
 
     def collect(self) -> "Iterable[Metric]":
-        """Yields the current size of the pool."""
+        """Yields the current size of the pool, the calls that wait for it, and the companies that use it most."""
         size, idle = self._database.connections
         pool = GaugeMetricFamily("springhead_database_connections", "Connections to the database.", labels=["state"])
         pool.add_metric(["busy"], size - idle)
         pool.add_metric(["idle"], idle)
         yield pool
+        admission = self._database.admission
+        yield GaugeMetricFamily("springhead_database_waiting", "Work that waits for its turn.", value=admission.waiting)
+        companies = GaugeMetricFamily(
+            "springhead_company_connections",
+            f"Connections that a company has used on average in the last minute; the {BUSIEST} busiest companies.",
+            labels=["company"],
+        )
+        for company_id, load in heapq.nlargest(BUSIEST, admission.loads(monotonic()), key=lambda entry: entry[1]):
+            companies.add_metric([str(company_id)], load)
+        yield companies
 
 
 class _PageViews(Collector):

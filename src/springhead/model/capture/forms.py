@@ -17,6 +17,10 @@ FIELDS_MAX = 50
 """How many fields a form can have."""
 
 EMAIL = "emailAddress"
+
+CONSENT = "_consent"
+"""The name of the input of the consent box."""
+
 UPLOADS = ("upload", "attachment")
 """The data types of fields that take a file."""
 
@@ -54,6 +58,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     notify_user_id: int | None
     allow_plain_posts: bool
     updates_known_leads: bool
+    consent_text: str | None
 
 
 _FIELDS = Kind(
@@ -81,6 +86,7 @@ FORM = Noun(
         Column(name="notifyUserID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="allowPlainPosts", kind=flag(), default="true"),
         Column(name="updatesKnownLeads", kind=flag(), default="false"),
+        Column(name="consentText", kind=text(2_000)),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="publicID", kind=text(22), writable=False),
         Column(name="hostedURL", kind=text(2_000), writable=False, read="''"),
@@ -219,6 +225,13 @@ def inputs_of(form: Form, fields: FieldSet) -> list[FormInput]:
     ]
 
 
+def consent_input(form: Form) -> list[FormInput]:
+    """Returns the consent box of a form, if the form has one."""
+    return (
+        [FormInput(name=CONSENT, label=form.consent_text, type="checkbox", required=True)] if form.consent_text else []
+    )
+
+
 def _input(form_field: FormField, field: Field) -> FormInput:
     name, kind = form_field.system_name, column_of(field).kind
     shown = _TYPES.get(field.data_type, "text")
@@ -283,6 +296,12 @@ def _option(form_input: FormInput, value: str) -> str:
     folded = value.strip().casefold()
     same = [option for option in form_input.options if option.strip().casefold() == folded]
     return same[0] if len(same) == 1 else value.strip()
+
+
+def check_consent(values: Sequence[str]) -> None:
+    """Raises InvalidInput unless the consent box was ticked. Plugins send many words for a ticked box."""
+    if not {value.strip().lower() for value in values} - {"", "0", "off", "false", "no"}:
+        raise InvalidInput(_MISSING["checkbox"])
 
 
 _ADDRESS = "Please enter an email address, such as name@example.com."

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from springhead.model.capture.forms import EMAIL, UPLOADS, Form, available_fields
+from springhead.model.capture.forms import CONSENT, EMAIL, UPLOADS, Form, available_fields
 from springhead.model.kit.fields import FieldSet
 
 FULL_NAME = "*fullName"
@@ -39,6 +39,8 @@ _SPELLINGS: Mapping[str, str] = {
     "website": "url websiteurl web homepage webseite siteweb",
     "description": "message comment comments yourmessage textarea enquiry inquiry question nachricht mitteilung "
     "mensaje messaggio bericht mensagem",
+    CONSENT: "consent acceptance accept agree agreement gdpr gdprconsent gdpragreement optin einwilligung zustimmung "
+    "consentement consenso consentimiento consentimento toestemming",
 }
 """Common names of inputs by the field they stand for, as normalised_name returns them."""
 
@@ -114,6 +116,7 @@ class InputNames:
                 self._exact.setdefault(normalised_name(known[name].label), name)
         self._exact.pop("", None)
         self._asked = {*form_fields, *([FULL_NAME] if {"firstName", "lastName"} & {*form_fields} else [])}
+        self._asked |= {CONSENT} if form.consent_text else set()
 
     def understand(self, name: str) -> Understood | None:
         """Returns the field that an input with this name stands for, or None.

@@ -5,7 +5,7 @@ its own transaction, so a job continues from there after a crash. A newer job fo
 jobs, which end at their next step. `springhead.jobs` runs the steps.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
@@ -66,18 +66,25 @@ async def start(tx: Tx, company_id: int, kind: str, *subject_ids: int, delay: fl
     )
 
 
-async def next_due(tx: Tx, kinds: Sequence[str], company_id: int | None) -> Due | None:
-    """The due job that has waited longest, of a company or of all; None if no unlocked job is due."""
+async def next_due(
+    tx: Tx, kinds: Sequence[str], company_id: int | None, *, leaving_out: Collection[int] = ()
+) -> Due | None:
+    """The due job that has waited longest, of a company or of all; None if no unlocked job is due.
+
+    Jobs of the companies `leaving_out` do not count.
+    """
     row = await tx.row(
         """
         select id, company_id, kind from pass
         where due_at <= now() and kind = any($1::text[]) and ($2::bigint is null or company_id = $2)
+            and company_id <> all($3::bigint[])
         order by due_at, id
         limit 1
         for update skip locked
         """,
         kinds,
         company_id,
+        list(leaving_out),
     )
     return Due(*row.values()) if row else None
 
@@ -116,7 +123,7 @@ async def save(tx: Tx, company_id: int, job_id: int, cursor: int | None) -> None
     if cursor is None:
         await tx.rows("delete from pass where company_id = $1 and id = $2", company_id, job_id)
     else:
-        # The job moves to the end of the queue, so that a large company does not delay the small ones.
+        # The job moves to the end of the queue, so that a long job does not delay the short ones of its company.
         await tx.rows(
             "update pass set cursor = $3, failures = 0, due_at = now() where company_id = $1 and id = $2",
             company_id,

@@ -12,13 +12,15 @@ from springhead.store.database.roles import missing_rights, owner_of, script
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The properties of a database that `springhead doctor` checks.
 
-    `unbound`: row-level security does not bind the role. `lowers`: `lower()` works beyond ASCII.
+    `unbound`: row-level security does not bind the role. `can_become_owner`: the role can give itself the rights of the
+    tables' owner. `lowers`: `lower()` works beyond ASCII.
     """
 
     version: int
     version_text: str
     role: str
     unbound: bool
+    can_become_owner: bool
     encoding: str
     ctype: str
     lowers: bool
@@ -49,6 +51,11 @@ async def health(connection: AnyConnection) -> Health:
                 select from pg_class
                 where relnamespace = current_schema()::regnamespace and relrowsecurity and not row_security_active(oid)
             ) as unbound,
+            (select rolcreaterole from pg_roles where rolname = current_user) or exists (
+                select from pg_class
+                where relnamespace = current_schema()::regnamespace and relrowsecurity
+                    and pg_get_userbyid(relowner) <> current_user and pg_has_role(current_user, relowner, 'member')
+            ) as can_become_owner,
             pg_encoding_to_char(d.encoding)::text as encoding,
             d.datctype::text as ctype,
             lower('ÄÉÇØŁ') = 'äéçøł' as lowers,

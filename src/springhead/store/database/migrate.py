@@ -135,7 +135,7 @@ async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
             await _apply(migrator, server if owned.any else owner, pending, one_role=owned.any)
         except asyncpg.InsufficientPrivilegeError as cause:
             raise RefusedDatabase(_owner_needed(pending, owner)) from cause
-        missing = await roles.set_rights(migrator, owner, server)
+        missing = await roles.set_rights(migrator, owner, server, at_once=is_new)
     if missing and not owned.any:
         raise RefusedDatabase(_rights_needed(missing, server))
     if missing:

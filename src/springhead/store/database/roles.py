@@ -28,6 +28,7 @@ ATTEMPTS = 3
 _NOT_NOW = (
     asyncpg.InsufficientPrivilegeError,
     asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
     asyncpg.DuplicateObjectError,
     asyncpg.UniqueViolationError,
     asyncpg.InternalServerError,  # "tuple concurrently updated"
@@ -179,15 +180,18 @@ def script(steps: Sequence[Step]) -> list[str]:
     ]
 
 
-async def set_rights(connection: "AnyConnection", owner: str, server: str) -> list[Step]:
+async def set_rights(connection: "AnyConnection", owner: str, server: str, *, at_once: bool = False) -> list[Step]:
     """Gives the roles their rights as far as the role of this connection may. Returns what is still missing.
 
-    Returns steps too if a table stays locked: the next start of a server tries again.
+    Returns steps too if a table stays locked: the next start of a server tries again. With `at_once`, all steps are one
+    transaction, which is quicker and locks all tables.
     """
     steps = await missing_rights(connection, owner, server)
     for _ in range(ATTEMPTS):
         if not steps:
             break
+        if at_once:
+            steps = [[statement for step in steps for statement in step]]
         try:
             for step in steps:
                 await _perform(connection, owner, server, step)
