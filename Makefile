@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check format lint types layers generated fix generate bench chaos audit lock clean
+.PHONY: help setup run test check format lint types layers generated fix generate bench chaos growth audit lock clean
 
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,10 @@ bench: .venv/.installed-dev ## Compare the speed with the bare database driver (
 	$(BIN)/python -m bench $(ARGS)
 
 chaos: setup ## Kill the servers under load, hundreds of times, and check that no write is lost (KILLS=1000)
-	SPRINGHEAD_TEST_KILLS=$(KILLS) $(BIN)/pytest -m chaos --timeout=0 $(ARGS)
+	SPRINGHEAD_TEST_KILLS=$(KILLS) $(BIN)/pytest -m "chaos or growth" --timeout=0 $(ARGS)
+
+growth: setup ## Measure every method in companies of 2,000 and 60,000 leads; no call may take longer in the large one
+	$(BIN)/pytest -m growth --capture=no tests/growth $(ARGS)
 
 audit: .venv/.installed-dev ## Check the locked dependencies for known vulnerabilities (needs the network)
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock -r requirements-build.lock

@@ -1,7 +1,7 @@
 """Calls that run in the process of the test, on the database of a server, without HTTP."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -49,3 +49,21 @@ async def answer(context: Context, method: str, params: Any, *, idempotency_keys
     )
     content = envelope.failure(performed.error, b'"1"') if performed.error else performed.answer
     return json.loads(await body_of(content))
+
+
+class InsideCompany(Company):
+    """A client of a company whose calls run in this process: `run` runs work for it, `answer` answers a call."""
+
+    def __init__(
+        self,
+        company: Company,
+        run: "Callable[[Company, Callable[[Context], Awaitable[Any]]], Any]",
+        answer: "Callable[[Context, str, Any], Awaitable[dict[str, Any]]]",
+    ) -> None:
+        super().__init__(company.url, company.account_id, company.secret, id=company.id)
+        self.dsn = company.dsn
+        self._run, self._answer = run, answer
+
+    def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
+        assert id == "1"
+        return self._run(self, lambda context: self._answer(context, method, params))

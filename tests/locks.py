@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from in_process import answer, context_of, shared_parts
+from in_process import InsideCompany, answer, context_of, shared_parts
 from isolation import superuser
 from lock_log import RECORDS, Ended, Lock, Reading, Seen
 from springhead.rpc.context import Context
@@ -90,19 +90,6 @@ class _RecordingDatabase(Database):
             yield _RecordingTx(tx._connection, self.ended)
 
 
-class _InsideCompany(Company):
-    """A client of a company whose calls run in this process."""
-
-    def __init__(self, company: Company, recorder: "Recorder") -> None:
-        super().__init__(company.url, company.account_id, company.secret, id=company.id)
-        self.dsn = company.dsn
-        self._recorder = recorder
-
-    def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
-        assert id == "1"
-        return self._recorder.run(self, lambda context: self._recorder.answer(context, method, params))
-
-
 class Recorder:
     """Runs calls and reads their locks from the log, without those of other work of the server."""
 
@@ -143,7 +130,7 @@ class Recorder:
 
     def inside(self, company: Company) -> Company:
         """A client of the company whose calls are recorded."""
-        return _InsideCompany(company, self)
+        return InsideCompany(company, self.run, self.answer)
 
     def run(self, company: Company, work: Callable[[Context], Awaitable[T]]) -> T:
         """Runs work for a company, and records the keys of all its rows."""

@@ -29,7 +29,7 @@ from springhead.store.database.pool import Database
 from stopwatch import Stopwatch
 
 T = TypeVar("T")
-_numbers = itertools.count(1)
+_numbers = itertools.count(1_000_000)  # of one length, so that addresses sort in the order in which they were made
 
 
 class Pattern:
