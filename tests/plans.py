@@ -4,31 +4,77 @@ Every statement is planned as the server's role, so that row-level security coun
 as PostgreSQL plans the first executions, and generic, as it plans later ones.
 """
 
+import ast
 import asyncio
 import json
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime
+from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import asyncpg
 
-from in_process import answer, context_of, shared_parts
+import springhead
+from in_process import InsideCompany, answer, context_of, shared_parts
 from springhead.rpc.context import Context
+from springhead.rpc.context import Server as Shared
 from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql
 from support import Company, Server
+
+TIMES = 3
+"""How often each statement is explained: with other values, another plan can be right."""
 
 MODES = ("force_custom_plan", "force_generic_plan")
 REMOVED = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
 WRITES = frozenset({"Insert", "Update", "Delete"})
 
 
-class Reading(NamedTuple):
-    """A statement read that many rows of a table; `mode` says how it was planned."""
+SOURCES = Path(springhead.__file__).parent
+SENDS = frozenset({"rows", "row", "value"})
+"""The methods of Tx that send a statement."""
 
+
+class Site(NamedTuple):
+    """A place in the code that sends a statement."""
+
+    file: str
+    function: str
+    line: int
+    last_line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.function}"
+
+
+def sites() -> list[Site]:
+    """All places under src/springhead/store that send statements."""
+    return [site for file in sorted((SOURCES / "store").rglob("*.py")) for site in _sites_in(file)]
+
+
+def _sites_in(file: Path) -> Iterator[Site]:
+    name = file.relative_to(SOURCES).as_posix()
+    for function in ast.walk(ast.parse(file.read_text())):
+        if isinstance(function, ast.AsyncFunctionDef):
+            for node in ast.walk(function):
+                if (
+                    isinstance(node, ast.Call)
+                    and isinstance(node.func, ast.Attribute)
+                    and node.func.attr in SENDS
+                    and ast.unparse(node.func.value) in {"tx", "self.tx", "self._tx"}
+                ):
+                    yield Site(name, function.name, node.lineno, node.end_lineno or node.lineno)
+
+
+class Reading(NamedTuple):
+    """A statement read that many rows of a table; `mode` says how it was planned, `site` who sent it."""
+
+    site: Site
     table: str
     rows: int
     mode: str
@@ -36,7 +82,8 @@ class Reading(NamedTuple):
     plan: str
 
     def __str__(self) -> str:
-        return f"{self.rows} rows of {self.table}, {self.mode}:\n{' '.join(self.statement.split())}\n{self.plan}"
+        statement = " ".join(self.statement.split())
+        return f"{self.site}: {self.rows} rows of {self.table}, {self.mode}:\n{statement}\n{self.plan}"
 
 
 def literal(value: object) -> str:
@@ -55,7 +102,10 @@ def literal(value: object) -> str:
 def _element(item: object) -> str:
     if item is None:
         return "null"
-    text = item.isoformat() if isinstance(item, datetime) else str(item)
+    if isinstance(item, bytes):
+        text = f"\\x{item.hex()}"
+    else:
+        text = item.isoformat() if isinstance(item, datetime) else str(item)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -82,59 +132,84 @@ def outline(plan: Mapping[str, Any], depth: int = 1) -> str:
     return "\n".join([line, *(outline(child, depth + 1) for child in plan.get("Plans", []))])
 
 
+def _sender(frame: FrameType) -> Site:
+    """The place of the code that sends a statement, from the frame that waits for its answer."""
+    file = Path(frame.f_code.co_filename)
+    name = file.relative_to(SOURCES).as_posix() if file.is_relative_to(SOURCES) else file.name
+    return Site(name, frame.f_code.co_name, frame.f_lineno, frame.f_lineno)
+
+
+class _Log:
+    """What was explained."""
+
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.sent: set[Site] = set()
+        self.explained: Counter[str] = Counter()
+
+
 class _ExplainingTx(Tx):
     """Before each statement, runs it under `explain analyze` in a savepoint, and rolls back to it."""
 
-    def __init__(self, connection: Any, readings: list[Reading]) -> None:
+    def __init__(self, connection: Any, log: _Log) -> None:
         super().__init__(connection)
-        self._readings = readings
+        self._log = log
 
     async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
-        await self._explain(sql, arguments)
+        await self._explain(_sender(sys._getframe(1)), sql, arguments)
         return await super().rows(sql, *arguments)
 
     async def row(self, sql: Sql, *arguments: object) -> asyncpg.Record | None:
-        await self._explain(sql, arguments)
+        await self._explain(_sender(sys._getframe(1)), sql, arguments)
         return await super().row(sql, *arguments)
 
     async def value(self, sql: Sql, *arguments: object) -> Any:
-        await self._explain(sql, arguments)
+        await self._explain(_sender(sys._getframe(1)), sql, arguments)
         return await super().value(sql, *arguments)
 
-    async def _explain(self, sql: str, arguments: Sequence[object]) -> None:
+    async def _explain(self, site: Site, sql: str, arguments: Sequence[object]) -> None:
+        self._log.sent.add(site)
+        self._log.explained[sql] += 1
+        if self._log.explained[sql] > TIMES:
+            return
         values = f"({', '.join(map(literal, arguments))})" if arguments else ""
         chosen = await self._connection.fetchval("show plan_cache_mode")
         await self._connection.execute(f"prepare explained as {sql}")
         try:
             for mode in MODES if chosen == "auto" else [chosen]:
-                transaction = self._connection.transaction()
-                await transaction.start()
-                try:
-                    await self._connection.execute(f"set local plan_cache_mode = {mode}")
-                    answer = await self._connection.fetchval(
-                        f"explain (analyze, format json) execute explained{values}"
-                    )
-                finally:
-                    await transaction.rollback()
-                plan = json.loads(answer)[0]["Plan"]
-                self._readings += [
-                    Reading(table, rows, mode, sql, outline(plan)) for table, rows in rows_read(plan).items()
+                plan = await self._plan(mode, f"explain (analyze, format json) execute explained{values}")
+                self._log.readings += [
+                    Reading(site, table, rows, mode, sql, outline(plan)) for table, rows in rows_read(plan).items()
                 ]
         finally:
             await self._connection.execute("deallocate explained")
+
+    async def _plan(self, mode: str, explain: str) -> Mapping[str, Any]:
+        transaction = self._connection.transaction()
+        await transaction.start()
+        try:
+            await self._connection.execute(f"set local plan_cache_mode = {mode}")
+            return json.loads(await self._connection.fetchval(explain))[0]["Plan"]
+        finally:
+            await transaction.rollback()
 
 
 class _ExplainingDatabase(Database):
     def __init__(self) -> None:
         super().__init__(pool_size=3)
-        self.readings: list[Reading] = []
+        self.log = _Log()
 
     @asynccontextmanager
     async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
         async with super().company(company_id, lane) as tx:
-            explaining = _ExplainingTx(tx._connection, self.readings)
+            explaining = _ExplainingTx(tx._connection, self.log)
             yield explaining
             tx.changed |= explaining.changed
+
+    @asynccontextmanager
+    async def everyone(self) -> AsyncGenerator[Tx]:
+        async with super().everyone() as tx:
+            yield _ExplainingTx(tx._connection, self.log)
 
 
 class Planner:
@@ -143,20 +218,27 @@ class Planner:
     def __init__(self, server: Server) -> None:
         self._database = _ExplainingDatabase()
         self._shared = shared_parts(self._database)
+        self._calls = 0
         self._runner = asyncio.Runner()
         self._runner.run(self._database.open(server.dsn))
+
+    @property
+    def shared(self) -> Shared:
+        """The parts that the calls share."""
+        return self._shared
 
     def close(self) -> None:
         """Closes the database."""
         self._runner.run(self._database.close())
         self._runner.close()
 
-    def call(self, company: Company, method: str, params: Any) -> list[Reading]:
-        """Makes a call, which must not be refused. Returns the rows that its statements read."""
-        self._database.readings.clear()
-        result = self.run(company, lambda context: answer(context, method, params))
-        assert result["result"] is not None, result
-        return list(self._database.readings)
+    def inside(self, company: Company) -> Company:
+        """A client of the company whose statements are explained."""
+        return InsideCompany(company, self.run, self._answer)
+
+    async def _answer(self, context: Context, method: str, params: Any) -> dict[str, Any]:
+        self._calls += 1
+        return await answer(context, method, params, idempotency_keys=[f"call {self._calls}"] * (self._calls % 2))
 
     def run(self, company: Company, work: Callable[[Context], Awaitable[Any]]) -> Any:
         """Runs work for a company."""
@@ -165,3 +247,18 @@ class Planner:
             return await work(await context_of(self._shared, company))
 
         return self._runner.run(run())
+
+    def readings(self) -> list[Reading]:
+        """What the statements read since this was last asked. Explains every statement anew from here on."""
+        readings, self._database.log.readings = self._database.log.readings, []
+        self._database.log.explained.clear()
+        return readings
+
+    def unsent(self) -> list[Site]:
+        """The places that send statements, but have not sent one yet."""
+        sent = self._database.log.sent
+        return [
+            site
+            for site in sites()
+            if not any(site.file == other.file and site.line <= other.line <= site.last_line for other in sent)
+        ]

@@ -1,13 +1,14 @@
 """Migrations: numbered SQL files, applied in order, each in its own transaction, all under one advisory lock."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 
-from springhead.store.database import roles
+from springhead.store.database import roles, statistics
 from springhead.store.database.statements import statements
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ begin
     end loop;
 end $$
 """
-"""Switches off the statistics of `company_id`: PostgreSQL then plans as if there were 200 companies of one size.
+"""Switches off the statistics of `company_id`, which `statistics.declare` sets.
 
-With statistics, a company that came or grew since the last `analyze` would seem to have one or two rows. PostgreSQL
-would then scan all leads of the company to find one, 500 times in a call.
+With those of ANALYZE, a company that came or grew since then would seem to have one or two rows. PostgreSQL would then
+scan all leads of the company to find one, 500 times in a call.
 """
 
 _ROLE = """
@@ -138,6 +139,9 @@ async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
         missing = await roles.set_rights(migrator, owner, server, at_once=is_new)
     if missing and not owned.any:
         raise RefusedDatabase(_rights_needed(missing, server))
+    with suppress(asyncpg.InsufficientPrivilegeError):  # if only the server's role is known
+        async with roles.as_owner(migrator, server if owned.any else owner):
+            await statistics.declare(migrator)
     if missing:
         log.warning(
             "the database has one role, which owns the tables; as its superuser, run the statements",

@@ -35,6 +35,8 @@ SERVER_SETTINGS = {
     "tcp_user_timeout": "10000",
     "timezone": "UTC",
     "jit": "off",
+    # No statement reads the rows of all companies (docs/decisions/0035-declared-statistics.md).
+    "enable_seqscan": "off",
     # If it is on, Citus asks of every table whether it is a shard when asyncpg looks up types: 1.3 s per connection.
     # PostgreSQL without Citus ignores it.
     "citus.override_table_visibility": "off",

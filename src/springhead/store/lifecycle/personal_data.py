@@ -106,11 +106,13 @@ PERSONAL_DATA = (
     PersonalData(noun=nouns.MERGED_ID, condition="(l.lead_id = any({ids}) or l.id = any({ids}))"),
     PersonalData(
         noun=nouns.LIST_MEMBER,
+        key=("l.lead_id", "l.id"),
         erasure="with_lead",
         source="list_member l left join list t on t.company_id = l.company_id and t.id = l.list_id",
     ),
     PersonalData(
         noun=OPPORTUNITY,
+        key=("l.id + 0",),  # not in the order of the primary key, which PostgreSQL would read from its beginning
         extra=nouns.TIMESTAMPS,
         condition=f"""(l.primary_lead_id = any({{ids}}) or l.originating_lead_id = any({{ids}}) or l.id = any(array(
             select o.opportunity_id {_LINKED}
@@ -122,7 +124,7 @@ PERSONAL_DATA = (
         shared="true",
         custom="opportunity",
     ),
-    PersonalData(noun=OPPORTUNITY_LEAD, extra=nouns.TIMESTAMPS, erasure="with_lead"),
+    PersonalData(noun=OPPORTUNITY_LEAD, key=("l.lead_id", "l.id"), extra=nouns.TIMESTAMPS, erasure="with_lead"),
     _notes(NOTE),
     _notes(TASK),
     PersonalData(noun=CALL, extra=nouns.TIMESTAMPS[1:], condition=_OF_BIN, lead_id=_LEAD_ID_OF_BIN),

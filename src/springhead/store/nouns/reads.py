@@ -176,15 +176,14 @@ async def in_range(
     query = statement(
         f"""
         select {select.list}, l.{stamp} as "#stamp", l.id as "#id"
-        from (
-            select l.company_id, l.id from {select.noun.table} l
+        from {select.source}
+        where {guard} and l.company_id = $1 and l.id = any(array(
+            select l.id from {select.noun.table} l
             where l.company_id = $1 and {select.active} and l.{stamp} >= $4 and l.{stamp} < $5
                 and {f"(l.{stamp}, l.id) > ($8, $9)" if after else "true"}
             order by l.{stamp}, l.id
             limit $6 offset $7
-        ) as chosen
-        join {select.source} on l.company_id = $1 and l.id = chosen.id
-        where {guard}
+        ))
         order by l.{stamp}, l.id
         """
     )

@@ -69,7 +69,9 @@ async def stages_in_use(tx: Tx, company_id: int, stage_ids: Sequence[int]) -> li
         """
         select d.id from deal_stage d
         where d.company_id = $1 and d.id = any($2::bigint[])
-            and exists (select from opportunity o where o.company_id = $1 and o.deal_stage_id = d.id)
+            and (  -- a range, for which no plan reads all opportunities to find that none has the stage
+                select true from opportunity o where o.company_id = $1 and o.deal_stage_id between d.id and d.id limit 1
+            )
         """,
         company_id,
         stage_ids,

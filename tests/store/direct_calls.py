@@ -1,0 +1,96 @@
+"""Statements that no call of the API sends: those of forms, mail, pushes, and background work. Each has a call here."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from springhead.model.leads.events import Event
+from springhead.store.capture import email_events, forms, sites, visitors
+from springhead.store.capture.forms import Upload
+from springhead.store.companies import idempotency_keys
+from springhead.store.database import background_jobs
+from springhead.store.database.pool import Tx
+from springhead.store.feed import changes, deliveries, pushes, subscriptions
+from springhead.store.feed.pushes import Result
+from springhead.store.fields import unique_values
+from springhead.store.leads import duplicates
+from springhead.store.lifecycle import merging, recycling
+from springhead.store.scores import scoring
+
+Direct = Callable[[Tx, int, Mapping[str, Any]], Awaitable[Any]]
+
+_NOBODY = 1
+"""An id that no object has."""
+
+
+def _upload() -> Upload:
+    return Upload(token=f"token {time.monotonic_ns()}", name="a.txt", content_type="text/plain", sha256=b"", data=b"a")
+
+
+OF_A_COMPANY: tuple[Direct, ...] = (
+    lambda tx, company, made: email_events.campaign_exists(tx, company, made["campaign"]),
+    lambda tx, company, made: email_events.write_once(
+        tx, company, made["lead"], [Event(lead_id=made["lead"], source="emailOpen", name="Opened")]
+    ),
+    lambda tx, company, made: forms.lock_lead(tx, company, made["address"]),
+    lambda tx, company, made: forms.lock_campaign(tx, company, made["campaign"]),
+    lambda tx, company, made: forms.is_removed(tx, company, made["list"], made["lead"]),
+    lambda tx, company, made: forms.use_token(tx, company, made["form"], "a nonce", b"digest"),
+    lambda tx, company, made: forms.use_token(tx, company, made["form"], "a nonce", b"digest"),
+    lambda tx, company, made: forms.store_upload(tx, company, made["form"], made["lead"], _upload()),
+    lambda tx, company, made: forms.find_upload(tx, company, "no token"),
+    lambda tx, company, made: forms.read_upload(tx, company, "no token", 0, 1),
+    lambda tx, company, made: visitors._move_step(tx, company, _NOBODY, 0),
+    lambda tx, company, made: deliveries.delete_old(tx, company, _NOBODY),
+    lambda tx, company, made: unique_values._clear_step(tx, company, _NOBODY, 1),
+    lambda tx, company, made: duplicates.groups_of(tx, company, [made["lead"]]),
+    lambda tx, company, made: duplicates._replace_keys(tx, company, set(), [made["lead"]]),
+    lambda tx, company, made: duplicates.ignored_keys(tx, company, [(1, 1)]),
+    lambda tx, company, made: merging.address_owners(tx, company, [made["address"]]),
+    lambda tx, company, made: merging._step(tx, company, made["lead"], 0),
+    lambda tx, company, made: recycling.purge(tx, company, [made["deleted"]]),
+    lambda tx, company, made: scoring.explain(tx, company, made["lead"]),
+    lambda tx, company, made: scoring.score_again(tx, company, [made["lead"]]),
+    lambda tx, company, made: scoring.delay(tx, company),
+    lambda tx, company, made: background_jobs.delay(tx, _NOBODY),
+    lambda tx, company, made: idempotency_keys.find(tx, company, "no key"),
+)
+"""Calls in the scope of a company. The ids are those of objects of a large company."""
+
+OF_ALL_COMPANIES: tuple[Callable[[Tx], Awaitable[Any]], ...] = (
+    lambda tx: forms.find_company(tx, "nothing"),
+    lambda tx: sites.of_token(tx, "nothing"),
+    background_jobs.backlog,
+    changes.pending,
+    scoring.due,
+    pushes.due,
+    pushes.waiting,
+    pushes.subscribed,
+)
+"""Scans of the global tables."""
+
+
+async def pushes_of(tx: Tx, company_id: int, subscription: int) -> None:
+    """All that a worker sends for a due subscription: an attempt that failed, one that succeeded, and the end.
+
+    Needs an open transaction: in it, no server claims the subscription first.
+    """
+    await tx.rows(
+        "update subscription set is_active = true where company_id = $1 and id = $2", company_id, subscription
+    )
+    await subscriptions.switch(tx, company_id, [subscription])
+    last = await changes.number(tx, company_id)
+    result = Result(status=500, duration_ms=1, error="a status of 500", answer=None)
+    ((claim, order),) = await pushes.claim(tx, company_id, last, lease=1)
+    delivery = await pushes.create_delivery(
+        tx, company_id, claim, message_id="msg_1", between=(order.sent + 1, order.sent + 1), leads=1
+    )
+    assert delivery is not None
+    await pushes.failed(tx, company_id, claim, delivery, result, pause=0.0, reason="")
+    ((claim, _),) = await pushes.claim(tx, company_id, last, lease=2)
+    await pushes.order(tx, company_id, claim)
+    await pushes.delivered(tx, company_id, claim, delivery, result)
+    await pushes.skip(tx, company_id, claim, order.sent + 2)
+    await pushes.release(tx, company_id, claim)
+    await pushes.is_subscribed(tx, company_id)
+    assert await subscriptions.remove(tx, company_id, claim) is False, "the lease is released"
