@@ -24,6 +24,7 @@ PAGES_OF_CALLS = (
     "upserting",
     "history-and-erasure",
     "recycling-and-merging",
+    "unsubscribing",
 )
 CALLS = [TOP / "docs" / f"{name}.md" for name in PAGES_OF_CALLS]
 

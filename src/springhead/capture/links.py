@@ -12,15 +12,15 @@ from springhead.capture import pages
 from springhead.capture.bots import is_bot, is_mail_proxy
 from springhead.capture.views import BODY_BYTES, GIF
 from springhead.capture.visitor_headers import objects_to_tracking
+from springhead.methods.leads.opt_outs import opt_out
 from springhead.model.capture import email_links
 from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, SignedLink
 from springhead.model.capture.sites import Site
-from springhead.model.kit.errors import NoSuchRecord, NothingChanged, Unavailable
+from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.model.leads.events import Event
+from springhead.model.leads.opt_outs import LINK
 from springhead.rpc.context import Context, Server
-from springhead.rpc.method import WriteResult
-from springhead.rpc.perform import Performed, perform
 from springhead.store.capture import email_events
 from springhead.store.capture.sites import Sites
 from springhead.wire.http.messages import SAFE_HEADERS, BodyTooLarge, BoundedBody
@@ -28,6 +28,10 @@ from springhead.wire.http.messages import SAFE_HEADERS, BodyTooLarge, BoundedBod
 log = structlog.get_logger()
 
 _NO_LINK = "This link is incomplete or invalid. Please copy the whole link from the email."
+_UNKNOWN_ADDRESS = (
+    "We no longer have your address, so this link cannot unsubscribe it. If you get another email, please use the link "
+    "in that email."
+)
 _LATER = "We could not do that just now. Please try again in a minute."
 
 
@@ -86,11 +90,11 @@ class Links:
             return pages.text_page("One moment", _LATER, status=503)
         if site is None or link is None:
             return pages.text_page("Not found", _NO_LINK, status=404)
-        text = f"You will get no more emails from {site.company.name}."
+        text = f"Do you want no more emails from {site.company.name}? Nothing changes until you press the button."
         return pages.button_page("Unsubscribe", text, "Unsubscribe", action=request.url.path)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribes the lead in one step (RFC 8058). Succeeds also if the lead is already unsubscribed."""
+        """Unsubscribes the address and its lead in one step (RFC 8058), also if they are unsubscribed already."""
         try:
             # The body is always List-Unsubscribe=One-Click. Only the signed values of the link are used.
             await BoundedBody(request.scope, request.receive, BODY_BYTES).read()
@@ -99,15 +103,19 @@ class Links:
                 return pages.text_page("Not found", _NO_LINK, status=404)
             if not self._unsubscribe_limit.allows(request.path_params["token"], monotonic_ns()):
                 return pages.text_page("One moment", _LATER, status=429)
-            context = Context(server=self._server, company=site.company, utc=True)
-            change = {"id": link.lead_id, "isUnsubscribed": 1}
-            _check_unsubscribed(await perform(context, "updateLeadsV2", {"objects": [change]}))
+            return await self._opt_out(site, link)
         except BodyTooLarge:
             return pages.text_page("Too large", "This request is too large.", status=413)
         except ClientDisconnect:
             return Response(status_code=400)
         except Unavailable:
             return pages.text_page("One moment", _LATER, status=503)
+
+    async def _opt_out(self, site: Site, link: SignedLink) -> Response:
+        """Records the opt-out. The page says that it holds only if the lead or its address is known."""
+        context = Context(server=self._server, company=site.company, utc=True, source=LINK)
+        if not await opt_out(context, link.lead_id, link.address_hash):
+            return pages.text_page("Unknown address", _UNKNOWN_ADDRESS)
         return pages.text_page("Unsubscribed", f"You will get no more emails from {site.company.name}.")
 
     async def _read(self, request: Request, purpose: str) -> tuple[Site | None, SignedLink | None]:
@@ -132,16 +140,6 @@ class Links:
 
 def _user_agent(request: Request) -> bytes:
     return request.headers.get("user-agent", "").encode("latin-1")
-
-
-def _check_unsubscribed(performed: Performed) -> None:
-    """Raises Unavailable unless the lead is unsubscribed now, was unsubscribed before, or no longer exists."""
-    result = performed.answer
-    if not isinstance(result, WriteResult):
-        raise Unavailable
-    error = result.outcomes[0]["error"]
-    if error and error["code"] not in {NothingChanged.code, NoSuchRecord.code}:
-        raise Unavailable
 
 
 def _event(link: SignedLink, source: str, name: str, data: Mapping[str, str] | None = None) -> Event:

@@ -20,6 +20,7 @@ from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import EntryExists, Json, NoSuchRecord, NothingChanged
 from springhead.model.leads.events import Event
 from springhead.model.leads.leads import LEAD, email_key
+from springhead.model.leads.opt_outs import FORM
 from springhead.rpc.context import Context
 from springhead.rpc.method import Outcome, WriteResult
 from springhead.rpc.perform import attempt
@@ -94,7 +95,7 @@ async def _store(context: Context, form: Form, submission: Submission) -> Submis
             stored = await forms.use_token(tx, company_id, form.id, submission.nonce, submission.digest)
             if stored is not None:
                 return SubmissionOutcome.REPEATED if stored == submission.digest else SubmissionOutcome.PAGE_USED
-        inside = msgspec.structs.replace(context, inside=tx)
+        inside = msgspec.structs.replace(context, inside=tx, source=FORM)
         lead = await forms.lock_lead(tx, company_id, email_key(submission.values[EMAIL]))
         if lead and not form.updates_known_leads:
             submission = await _only_additions(inside, submission, lead.id)

@@ -18,6 +18,7 @@ from springhead.jobs.background_jobs import BackgroundJobs
 from springhead.jobs.steps import STEPS
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import EntryExists, Json
+from springhead.model.leads.opt_outs import SEED
 from springhead.rpc.context import Context, Server
 from springhead.rpc.method import WriteResult, find
 from springhead.store.database.pool import Database, TryAgain
@@ -40,7 +41,7 @@ async def fill(database: Database, company: Company, leads: int) -> str:
     Skips leads that exist. Raises Failure if a lead is refused for another reason, and on Ctrl-C.
     """
     server = Server(database, FieldCache(), PageStarts(), BackgroundJobs(database, STEPS), Feed(database))
-    context = Context(server=server, company=company, utc=True)
+    context = Context(server=server, company=company, utc=True, source=SEED)
     done, created, start_time = 0, 0, time.monotonic()
     try:
         with _progress(leads) as advance:

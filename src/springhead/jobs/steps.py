@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from springhead.store.capture import visitors
 from springhead.store.database.background_jobs import Step
 from springhead.store.fields import unique_values
-from springhead.store.leads import duplicates
+from springhead.store.leads import duplicates, opt_outs
 from springhead.store.lifecycle import erasing, merging, recycling
 from springhead.store.lists import filtered_lists, removals
 from springhead.store.sales import detach_jobs
@@ -17,6 +17,7 @@ MODULES = (
     erasing,
     filtered_lists,
     merging,
+    opt_outs,
     recycling,
     removals,
     scoring,

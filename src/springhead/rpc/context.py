@@ -90,15 +90,17 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The context of a call.
 
     `utc` is true for calls of the v1.2 address. Calls of the v1 address have times in the company's zone
-    (docs/wire/times.md). `key_id` is the API key of the call; forms and links have none. `request_id` identifies the
-    call in the log. With `inside`, all statements of the call run in that transaction, and the caller ends it.
-    `attempt` has the results of earlier attempts of the call. `lane` decides which connections the call may use.
+    (docs/wire/times.md). `key_id` is the API key of the call; forms and links have none. `source` is what opt-outs
+    record as their source, by default the name of the method. `request_id` identifies the call in the log. With
+    `inside`, all statements of the call run in that transaction, and the caller ends it. `attempt` has the results of
+    earlier attempts of the call. `lane` decides which connections the call may use.
     """
 
     server: Server
     company: Company
     utc: bool
     key_id: int | None = None
+    source: str = ""
     request_id: str = ""
     inside: Tx | None = None
     attempt: Attempt = FIRST

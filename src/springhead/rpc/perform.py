@@ -86,7 +86,8 @@ async def perform(
     method: Method[Any] | None = None
     try:
         method = find(name)
-        context = msgspec.structs.replace(context, lane=Lane.LONG) if method.long else context
+        lane = Lane.LONG if method.long else context.lane
+        context = msgspec.structs.replace(context, lane=lane, source=context.source or method.name)
         _refuse_if_overloaded(context)
         run = _work(method, params, idempotency_keys)
         end = (call_end() if end is None else end) + method.extra_seconds

@@ -1,4 +1,4 @@
-"""getTrackedLinks. tests/capture/test_links.py follows the links."""
+"""getTrackedLinks. tests/capture/emails/test_links.py follows the links."""
 
 from collections.abc import Callable
 from typing import Any

@@ -27,7 +27,14 @@ from springhead.store.nouns.table import Inserted, RecordBatch, Table, Updated, 
 
 
 def batch_of(
-    context: Context, noun: Noun, fields: FieldSet, records: Sequence[Any], documents: str, *, creating: bool
+    context: Context,
+    noun: Noun,
+    fields: FieldSet,
+    records: Sequence[Any],
+    documents: str,
+    *,
+    creating: bool,
+    can_opt_in: bool = False,
 ) -> RecordBatch:
     """Returns the objects in the form that the store expects. `documents` is the same objects as JSON."""
     objects = object_schema(noun, fields, creating=creating)
@@ -38,6 +45,8 @@ def batch_of(
         keys=[key_of(noun.key_column, record) for record in records] if noun.key_column else [],
         version=fields.version,
         zone=context.zone_name,
+        source=context.source,
+        can_opt_in=can_opt_in,
     )
 
 
@@ -113,6 +122,9 @@ class Rounds:
     `changed` has the ids of the rows that the call has changed.
     """
 
+    _can_opt_in = True
+    """Whether an object with an id can opt in again. Upserts come from syncs, which send 0 for every lead."""
+
     def __init__(
         self, context: Context, noun: Noun, fields: FieldSet, missing: ApiError | None, *, by: Field | None
     ) -> None:
@@ -144,7 +156,9 @@ class Rounds:
         """Updates the rows of the objects and adds the outcomes; returns the objects for the next round."""
         records = [record for record, _ in placed]
         documents = msgspec.json.encode(records).decode()
-        batch = batch_of(self._context, self._noun, self._fields, records, documents, creating=False)
+        batch = batch_of(
+            self._context, self._noun, self._fields, records, documents, creating=False, can_opt_in=self._can_opt_in
+        )
         rows = await self._table.update(tx, self._context.company.id, batch, skip_locked=self._skip_locked)
         if not rows:
             self._context.server.fields.forget(self._context.company.id)
@@ -236,6 +250,7 @@ class Rounds:
 class Upserts(Rounds):
     """The rounds of an upsert: creates missing rows, and counts a row that already has the values as a success."""
 
+    _can_opt_in = False
     _keys_can_be_free = False
     """Whether objects of this call can have freed a key that was taken before."""
 

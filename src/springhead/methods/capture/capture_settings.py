@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import UNSET
 
 from springhead.methods.bulk.writes import FLAT_ERRORS
@@ -28,6 +29,7 @@ from springhead.model.kit.errors import (
     UnexpectedArray,
     UnknownReference,
 )
+from springhead.model.leads.opt_outs import address_hash
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import OneOrMoreIds, TooManyIds
 from springhead.rpc.method import Example, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
@@ -204,23 +206,27 @@ async def get_tracked_links(
 
     `links` has, for each of `urls`, an address that redirects to it and adds emailClick and emailVisit to the timeline
     of the lead. `openPixel` is the address of an image that adds emailOpened. `unsubscribeURL` is a page that asks for
-    confirmation and then sets `isUnsubscribed`. `listUnsubscribe` and `listUnsubscribePost` are the values of the
-    headers List-Unsubscribe and List-Unsubscribe-Post, with which mail programs unsubscribe in one step (RFC 8058). All
-    addresses are signed for this lead and campaign, never expire and have no other target. An unknown lead has no row.
-    Send nothing to a lead whose `isUnsubscribed` is 1. Nothing is stored. Addresses begin with the setting
-    `public_url`; if it is not set, they are paths on this server.
+    confirmation and then unsubscribes the address, also if its lead is deleted, merged or erased. `listUnsubscribe` and
+    `listUnsubscribePost` are the values of the headers List-Unsubscribe and List-Unsubscribe-Post, with which mail
+    programs unsubscribe in one step (RFC 8058). All addresses are signed for this lead and campaign, never expire and
+    have no other target. An unknown lead has no row. Send nothing to a lead whose `isUnsubscribed` is 1. Nothing is
+    stored. Addresses begin with the setting `public_url`; if it is not set, they are paths on this server.
     """
     async with context.tx() as tx:
         if campaign_id is not None and not await email_events.campaign_exists(tx, context.company.id, campaign_id):
             raise unknown_references([TRACKED_LINK.by_name["campaignID"]])
         readers = await email_events.find_readers(tx, context.company.id, lead_id)
         site = await sites.of_company(tx, context.company.id)
-    return ReadResult([_links(site, context.public_url, reader, campaign_id, urls) for reader in readers])
+    return ReadResult([_links(context, site, reader, campaign_id, urls) for reader in readers])
 
 
-def _links(site: Site, public_url: str, reader: Reader, campaign_id: int | None, urls: list[str]) -> Mapping[str, Json]:
+def _links(
+    context: Context, site: Site, reader: Reader, campaign_id: int | None, urls: list[str]
+) -> Mapping[str, Json]:
+    public_url = context.public_url
     plain = SignedLink(lead_id=reader.lead_id, campaign_id=campaign_id)
-    unsubscribe = unsubscribe_url(site, public_url, plain)
+    address = address_hash(context.company.id, reader.email_key)
+    unsubscribe = unsubscribe_url(site, public_url, msgspec.structs.replace(plain, address_hash=address))
     return {
         "leadID": str(reader.lead_id),
         "campaignID": None if campaign_id is None else str(campaign_id),

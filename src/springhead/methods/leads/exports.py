@@ -43,11 +43,12 @@ async def export_lead(
     """Exports all data about one lead as JSON: a row for each object, without a limit.
 
     `part` is the kind of the row. `data` is the object as the methods that read it show it. The parts are: `lead` with
-    all fields; `field` for each custom field that has a value, with its label; `score` for each line of
-    getScoreExplanation; `listMember` (removed memberships included); `opportunity`, `opportunityLead`, `note`, `task`,
-    `call`; `upload` with the content of the file; `pageView`, `visitor`; `event` for the whole timeline, with form
-    posts and history; `mergedID` and `deletedLead` for each lead that was merged into the lead; `deletedPart` for the
-    contents of the recycle bin. An erased lead only has its receipts (`erasure`). The answer is sent while it is read.
+    all fields, and the opt-out of its address; `field` for each custom field that has a value, with its label; `score`
+    for each line of getScoreExplanation; `listMember` (removed memberships included); `opportunity`, `opportunityLead`,
+    `note`, `task`, `call`; `upload` with the content of the file; `pageView`, `visitor`; `event` for the whole
+    timeline, with form posts and history; `mergedID` and `deletedLead` for each lead that was merged into the lead;
+    `deletedPart` for the contents of the recycle bin. An erased lead only has its receipts (`erasure`). The answer is
+    sent while it is read.
     """
     async with context.tx() as tx:
         fields = await context.fields(tx)

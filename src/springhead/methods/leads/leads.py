@@ -143,9 +143,10 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
 
     `emailAddress` is required and unique in your company, regardless of case and including inactive leads; a taken
     address is refused with 301. Invisible characters and white space around it are not stored. `id`, `updateTimestamp`,
-    `createTimestamp` and the flags that follow from `leadStatus` are ignored. `leadStatus` is `unqualified` by default.
-    A `trackingID` is the value of a visitor's cookie `__ss_tk`: the page views of the visitor join the timeline. A
-    refused lead does not stop the others. Outcomes are in the order sent.
+    `createTimestamp` and the flags that follow from `leadStatus` are ignored. An address that was unsubscribed before
+    stays unsubscribed, whatever `isUnsubscribed` is. `leadStatus` is `unqualified` by default. A `trackingID` is the
+    value of a visitor's cookie `__ss_tk`: the page views of the visitor join the timeline. A refused lead does not stop
+    the others. Outcomes are in the order sent.
     """
     return await writes.create(context, LEAD, objects, HOOKS)
 
@@ -181,9 +182,10 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
 
     Sent fields overwrite the stored values; other fields stay. With an `id`, `emailAddress` is the new address. Without
     an `id` it finds the lead, in any spelling, and the stored spelling stays. An unknown lead is a success, as with the
-    vendor (updateLeadsV2 answers 404). A lead that already has all sent values gets 302. Objects are applied in order:
-    two objects may change the same lead. A new `trackingID` links the visitor to this lead from now on, and adds the
-    visitor's earlier page views if no lead had them.
+    vendor (updateLeadsV2 answers 404). A lead that already has all sent values gets 302. `isUnsubscribed` 0 subscribes
+    a lead again only if it is found by `id`. Objects are applied in order: two objects may change the same lead. A new
+    `trackingID` links the visitor to this lead from now on, and adds the visitor's earlier page views if no lead had
+    them.
     """
     return await writes.update(context, LEAD, objects, UPDATE_HOOKS, missing=None)
 
@@ -259,7 +261,7 @@ async def upsert_leads(
     A lead is found by `id`, or by `emailAddress` if it has no `id`; one of the two is required. An unknown
     `emailAddress` creates a lead; an unknown `id` is refused with 404. With an `id`, `emailAddress` is the new address;
     the address of another lead is refused with 301. Everything else is as in createLeads and updateLeads, except that a
-    lead that already has all sent values is a success.
+    lead that already has all sent values is a success, and that `isUnsubscribed` 0 never subscribes a lead again.
 
     With `key`, a custom field that is unique (createFields), leads are found by the value of that field and by nothing
     else. Every object must have a value for it. `emailAddress` is required for a new lead, and is the new address of an

@@ -28,6 +28,7 @@ from springhead.rpc.params import PAGE, Objects
 from springhead.store.database.pool import Tx
 from springhead.store.fields import unique_values
 from springhead.store.leads import merged_ids as ids
+from springhead.store.leads import opt_outs
 from springhead.store.lifecycle import merging, recycling
 from springhead.store.lifecycle.merging import REFERENCES, Lead, Merge
 
@@ -64,7 +65,8 @@ async def merge_leads(context: Context, *, objects: Annotated[list[Json], Object
     the lead that stays, then the others, last changed first. `newest` takes all of them, last changed first. `oldest`
     takes all of them, first created first. `valuesFrom` names, for single fields, the lead whose value is taken, even
     if it is empty. `values` sets values directly, as updateLeads does. By rule alone, the lead that stays keeps its
-    `emailAddress` and `active`, and it is unsubscribed if any of the leads is.
+    `emailAddress` and `active`, and it is unsubscribed if any of the leads is. An address with an opt-out stays
+    unsubscribed with all rules and values.
 
     List memberships, events, links to opportunities, notes, tasks, calls, files and visitors move to the lead that
     stays, without duplicates: if it is already on a list, it keeps its own membership, even a removed one. The events
@@ -153,6 +155,7 @@ class _Merging:
 
     def __init__(self, context: Context, tx: Tx, fields: FieldSet) -> None:
         self._tx, self._fields, self._company_id = tx, fields, context.company.id
+        self._source = context.source
         self.outcomes: dict[int, Outcome] = {}
         self.jobs_pending = False
 
@@ -182,12 +185,21 @@ class _Merging:
         )
         existing = await self._existing(plans, leads)
         merges = {plan.position: self._merge(plan, leads, existing) for plan in plans}
+        survivors = [merge.lead for merge in merges.values()]
+        opted_out = await opt_outs.find(self._tx, self._company_id, {lead["email_key"] for lead in survivors})
+        for lead in survivors:
+            if lead["email_key"] in opted_out:
+                lead["is_unsubscribed"] = True
         refusals = await self._refusals(plans, merges, existing)
         self.outcomes |= {position: refused(error) for position, error in refusals.items()}
         accepted = [plan for plan in plans if plan.position not in refusals]
         if accepted:
             merge = merging.merge(
-                self._tx, self._company_id, self._fields, [merges[plan.position] for plan in accepted]
+                self._tx,
+                self._company_id,
+                self._fields,
+                [merges[plan.position] for plan in accepted],
+                source=self._source,
             )
             self.jobs_pending = await merge or self.jobs_pending
         self.outcomes |= {plan.position: succeeded(plan.survivor) for plan in accepted}

@@ -49,7 +49,8 @@ async def restore_leads(
     Restored are its values, except those of deleted fields; its account, owner and campaign, if they still exist; its
     memberships of lists that still exist, and of lists whose filter it now matches; its links to opportunities that
     still exist; its notes, tasks, calls, files and visitors. Objects that were changed since the deletion keep their
-    current values. The timeline was never deleted; it shows both the deletion and the restoration.
+    current values. `isUnsubscribed` follows the last decision of the address. The timeline was never deleted; it shows
+    both the deletion and the restoration.
 
     404: the lead is not in the recycle bin, because it was never deleted, was already restored, or was deleted longer
     ago than your company's retention period (30 days by default). 301: another lead now has its email address or its

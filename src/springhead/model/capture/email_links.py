@@ -17,13 +17,20 @@ LINK_LENGTH = 2_000
 
 _LINK = re.compile(r"(?ai)https?://(?:[^\x00-\x20\x7f-\U0010ffff/?#@\\\"'<>]+|\[[0-9a-f:.]+\])(?:[/?#][!-~]*)?")
 
+_HASH = re.compile("[0-9a-f]{64}")
+
 
 class SignedLink(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a signed link: its lead, its campaign, and the URL that it leads to, if any."""
+    """The content of a signed link: its lead, its campaign, and the URL that it leads to, if any.
+
+    A link to unsubscribe also has the hash of the address that gets the email. So it works when the lead is erased. Old
+    links have no hash.
+    """
 
     lead_id: int
     campaign_id: int | None = None
     url: str = ""
+    address_hash: bytes = b""
 
 
 def is_link(text: str) -> bool:
@@ -36,7 +43,8 @@ def is_link(text: str) -> bool:
 
 def token(site: Site, purpose: str, link: SignedLink) -> str:
     """Returns the token of a link for its URL: the site's token, and the content that the site has signed."""
-    return f"{site.token}.{signing.sign(site.signing_key, purpose, link.lead_id, link.campaign_id, link.url)}"
+    more = (link.address_hash.hex(),) if link.address_hash else ()
+    return f"{site.token}.{signing.sign(site.signing_key, purpose, link.lead_id, link.campaign_id, link.url, *more)}"
 
 
 def site_token(text: str) -> str:
@@ -50,5 +58,9 @@ def read(site: Site, purpose: str, text: str) -> SignedLink | None:
     match signing.verify(site.signing_key, purpose, text.partition(".")[2]):
         case (int(lead_id), int() | None as campaign_id, str(url)) if not url or is_link(url):
             return SignedLink(lead_id=lead_id, campaign_id=campaign_id, url=url)
+        case (int(lead_id), int() | None as campaign_id, "", str(digits)) if purpose == UNSUBSCRIBE and _HASH.fullmatch(
+            digits
+        ):
+            return SignedLink(lead_id=lead_id, campaign_id=campaign_id, address_hash=bytes.fromhex(digits))
         case _:
             return None

@@ -10,6 +10,7 @@ from springhead.model.kit import times
 from springhead.model.kit.columns import Column, Kind, Noun, integer, moment, text
 from springhead.model.kit.errors import Json
 from springhead.model.leads.events import CONVERTED, ERASED, MERGED, RESTORED, STATUS_CHANGED
+from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 
 SCORE = "score"
 """The kind of a change by scoring. Such a change has no event."""
@@ -19,7 +20,8 @@ KIND_BY_SOURCE = {
     "leadUpdate": "update",
     STATUS_CHANGED: "update",
     "leadOwnerChange": "update",
-    "emailUnsubscribe": "update",
+    OPTED_OUT: "update",
+    OPTED_IN: "update",
     CONVERTED: "update",
     "leadDeletion": "delete",
     MERGED: "merge",

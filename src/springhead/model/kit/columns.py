@@ -315,13 +315,14 @@ class WriteEvents(msgspec.Struct, frozen=True, kw_only=True):
     """The events that writes of a noun add to the timeline. Each is a pair of the event's source and its name.
 
     `special` has, by column, the event for a change of that column. If the column is a flag, only setting the flag
-    adds the event.
+    adds the event. `opted_in` is the event for an object whose address opts in again.
     """
 
     created: tuple[str, str]
     changed: tuple[str, str]
     deleted: tuple[str, str]
     special: Mapping[str, tuple[str, str]]
+    opted_in: tuple[str, str] = ("", "")
 
 
 class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -331,7 +332,8 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     names the columns that are unique together: an object with the same values is refused with 301. Reads without a
     filter leave out objects whose `active_flag` is not set. `where_columns` are the columns that reads can filter by; a
     change of such a column moves rows between pages. `events` are the events that writes add to the timeline.
-    `recycled` says whether deleted objects go into the recycle bin.
+    `recycled` says whether deleted objects go into the recycle bin. `opt_out_flag` is the flag that an opt-out of the
+    object's address sets.
     """
 
     name: str
@@ -344,6 +346,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     where_columns: tuple[str, ...] = ()
     events: WriteEvents | None = None
     recycled: bool = False
+    opt_out_flag: str | None = None
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

@@ -6,6 +6,7 @@ import msgspec
 
 from springhead.model.kit.columns import Column, Noun, integer, moment, text
 from springhead.model.kit.errors import Json
+from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 
 NAME_LENGTH = 255
 
@@ -35,13 +36,13 @@ CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
 SOURCES = (
     # the vendor's (docs/wire/events.md#event-sources)
     "callConvert", "cartComplete", STATUS_CHANGED, STAGE_CHANGED, "emailSent", "emailOpened", "emailClick",
-    "emailBounce", "emailSpamComplaint", "emailUnsubscribe", "emailVisit", "formSubmit", "importantPageVisit",
+    "emailBounce", "emailSpamComplaint", OPTED_OUT, "emailVisit", "formSubmit", "importantPageVisit",
     "incomingCall", "leadCreation", "leadOwnerChange", "mailboxRecv", "mailboxSend", "mailboxEmailOpen", "mediaOpen",
     OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
     "shoppingCartAbandoned",
     # our own, for events for which the vendor has no source
     "leadUpdate", "leadDeletion", CONVERTED, MERGED, RESTORED, ERASED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT,
-    NOTE_WRITTEN, TASK_MADE,
+    NOTE_WRITTEN, TASK_MADE, OPTED_IN,
 )  # fmt: skip
 """All sources of events."""
 

@@ -6,6 +6,7 @@ import idna
 
 from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, email_address, flag, integer, moment, text
 from springhead.model.kit.texts import clean_address, composed, without_joiners
+from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
 """The values of leadStatus (docs/wire/leads.md#leadstatus). Only opportunities set `contactWithOpp`."""
@@ -107,6 +108,7 @@ LEAD = Noun(
     active_flag="active",
     where_columns=("active",),
     recycled=True,
+    opt_out_flag="isUnsubscribed",
     events=WriteEvents(
         created=("leadCreation", "Lead created"),
         changed=("leadUpdate", "Lead changed"),
@@ -114,7 +116,8 @@ LEAD = Noun(
         special={
             "leadStatus": ("changeLeadStatus", "Lead status changed"),
             "ownerID": ("leadOwnerChange", "Lead owner changed"),
-            "isUnsubscribed": ("emailUnsubscribe", "Unsubscribed"),
+            "isUnsubscribed": (OPTED_OUT, "Unsubscribed"),
         },
+        opted_in=(OPTED_IN, "Subscribed again"),
     ),
 )

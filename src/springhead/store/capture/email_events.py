@@ -13,6 +13,7 @@ class Reader(msgspec.Struct, frozen=True):
     """A lead that receives messages."""
 
     lead_id: int
+    email_key: str
     is_unsubscribed: bool | None
 
 
@@ -20,7 +21,7 @@ async def find_readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list
     """The leads that exist, in the order given. A merged id stands for the surviving lead."""
     rows = await tx.rows(
         """
-        select l.id, l.is_unsubscribed from unnest($2::bigint[]) with ordinality as s (id, position)
+        select l.id, l.email_key, l.is_unsubscribed from unnest($2::bigint[]) with ordinality as s (id, position)
         join lead l on l.company_id = $1 and l.id = s.id
         order by s.position
         """,
@@ -31,7 +32,7 @@ async def find_readers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> list
     if survivors := await merged_ids.survivors(tx, company_id, missing):
         current_ids = dict.fromkeys(survivors.get(lead_id, lead_id) for lead_id in lead_ids)
         return await find_readers(tx, company_id, list(current_ids))
-    return [Reader(row["id"], row["is_unsubscribed"]) for row in rows]
+    return [Reader(*row.values()) for row in rows]
 
 
 async def campaign_exists(tx: Tx, company_id: int, campaign_id: int) -> bool:

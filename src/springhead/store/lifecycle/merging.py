@@ -20,7 +20,7 @@ from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import names, statement
 from springhead.store.feed.changes import event_entry
 from springhead.store.fields import unique_values
-from springhead.store.leads import event_clauses, lead_status, merged_ids
+from springhead.store.leads import event_clauses, lead_status, merged_ids, opt_out_clauses
 from springhead.store.lifecycle import recycling
 from springhead.store.lists import filtered_lists, members, removals
 from springhead.store.lists.members import update_counts
@@ -109,8 +109,11 @@ async def address_owners(tx: Tx, company_id: int, keys: Collection[str]) -> dict
     return {row["email_key"]: row["id"] for row in rows}
 
 
-async def merge(tx: Tx, company_id: int, fields: FieldSet, merges: Sequence[Merge]) -> bool:
-    """Merges leads, all of which the caller has locked; returns whether background jobs move the remaining events."""
+async def merge(tx: Tx, company_id: int, fields: FieldSet, merges: Sequence[Merge], *, source: str) -> bool:
+    """Merges leads, all of which the caller has locked; returns whether background jobs move the remaining events.
+
+    `source` is recorded with the opt-outs of the survivors.
+    """
     pairs = [(other, planned.lead["id"]) for planned in merges for other in planned.others]
     merged, survivors = [other for other, _ in pairs], [survivor for _, survivor in pairs]
     await tx.replan()
@@ -139,7 +142,7 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, merges: Sequence[Merg
         {"id": planned.lead["id"], "merged": [str(other) for other in planned.others], "lead": planned.lead}
         for planned in merges
     ]
-    await tx.rows(_UPDATE_SURVIVORS, company_id, msgspec.json.encode(updates).decode())
+    await tx.rows(_UPDATE_SURVIVORS, company_id, msgspec.json.encode(updates).decode(), source)
     tx.changed = True
     leads = sorted(set(survivors))
     if await unique_values.store_values(tx, company_id, fields, leads):  # another call took a value just now
@@ -297,7 +300,7 @@ _UPDATE_SURVIVORS = statement(
         from sent n
         where l.company_id = $1 and l.id = n.survivor_id and {sql.after("locked")}
         returning l.*, n.merged
-    ){event_clauses.of_merge(LEAD)}
+    ){opt_out_clauses.of_merge()}{event_clauses.of_merge(LEAD)}
     select count(*) from changed
     """
 )

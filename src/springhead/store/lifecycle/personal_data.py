@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from springhead.model.kit.columns import WRITTEN_NOUNS, Column, Noun, snake_case
+from springhead.model.kit.columns import WRITTEN_NOUNS, Column, Noun, flag, moment, snake_case, text
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import personal_data as nouns
 from springhead.model.leads.duplicates import LEAD_KEY
@@ -23,6 +23,7 @@ from springhead.model.sales.opportunities import OPPORTUNITY, OPPORTUNITY_LEAD
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
+from springhead.store.leads.opt_out_clauses import hash_of
 from springhead.store.nouns.custom_values import CustomValues, Rows
 from springhead.store.nouns.table import expire_page_starts
 
@@ -101,8 +102,24 @@ _VISITED = """from deleted_lead_part p
             where p.company_id = $1 and p.lead_id = any({ids}) and p.kind = 'visitor'"""
 _LINKED = "from opportunity_lead o where o.company_id = $1 and o.lead_id = any({ids})"
 
+
+def _opt_out(column: str) -> str:
+    return f"""(
+        select o.{column} from opt_out o where o.company_id = $1 and o.address_hash = {hash_of("l.email_key")}
+    )"""
+
+
+_OPT_OUT = (
+    Column(name="optOutActive", kind=flag(), writable=False, read=_opt_out("active")),
+    Column(name="optOutSource", kind=text(255), writable=False, read=_opt_out("source")),
+    Column(name="optOutTimestamp", kind=moment(), writable=False, read=_opt_out("change_timestamp")),
+)
+"""The last decision of a lead's address about emails."""
+
 PERSONAL_DATA = (
-    PersonalData(noun=LEAD, condition="l.id = any({ids})", lead_id="l.id", erasure="with_lead", custom="lead"),
+    PersonalData(
+        noun=LEAD, extra=_OPT_OUT, condition="l.id = any({ids})", lead_id="l.id", erasure="with_lead", custom="lead"
+    ),
     PersonalData(noun=nouns.MERGED_ID, condition="(l.lead_id = any({ids}) or l.id = any({ids}))"),
     PersonalData(
         noun=nouns.LIST_MEMBER,
@@ -151,6 +168,7 @@ PERSONAL_DATA = (
     PersonalData(noun=nouns.DELETED_PART, key=("l.lead_id", "l.kind", "l.id"), in_receipts=False),
     PersonalData(
         noun=DELETED_LEAD,
+        extra=_OPT_OUT,
         condition="l.id = any({ids})",
         lead_id="l.id",
         source="""(select * from deleted_lead b where b.company_id = $1 and b.id = any({ids})) d
@@ -189,6 +207,7 @@ NO_PERSONAL_DATA: Mapping[str, str] = {
     "shift": "generations of page starts",
     "call_budget": "the number of calls",
     "lead_key_mark": "the progress of duplicate keys",
+    "opt_out": "hashes of addresses, which stay after an erasure; exports show their opt-outs with the lead",
     "idempotency": "hashes of keys and calls, and outcomes with ids, for a day",
 }
 """The tables without rows about leads, and their contents."""

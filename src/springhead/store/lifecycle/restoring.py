@@ -12,6 +12,7 @@ from springhead.model.kit.columns import Noun
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.events import RESTORED
 from springhead.model.leads.leads import LEAD
+from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 from springhead.model.lists import LIST_MEMBER
 from springhead.model.sales.notes import NOTE, TASK
 from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
@@ -22,6 +23,7 @@ from springhead.store.database.sql import Statement, statement
 from springhead.store.feed.changes import event_entry
 from springhead.store.fields import unique_values
 from springhead.store.leads import lead_status
+from springhead.store.leads.opt_out_clauses import hash_of, opted_out
 from springhead.store.lifecycle.recycling import RESTORABLE, lock_recycling
 from springhead.store.lists import filtered_lists, removals
 from springhead.store.lists.members import update_counts
@@ -125,6 +127,29 @@ _REFERENCES = {column.sql: str(column.references) for column in LEAD.reference_c
 _KEPT = ("email_key", "num_bounces", "hard_bounced", "create_timestamp")
 
 
+_EVENTS = f"""events as (
+        insert into event (company_id, lead_id, create_timestamp, event_source, event_name, event_data)
+        select $1, r.id, now(), t.source, t.name, t.data
+        from restored r
+        join binned b on b.id = r.id
+        left join opted_out a on a.address_hash = b.address_hash
+        cross join lateral (values
+            ('{RESTORED}', 'Lead restored', null::jsonb, true),
+            ('{OPTED_OUT}', 'Unsubscribed', jsonb_build_object(
+                'isUnsubscribed', jsonb_build_array(b.is_unsubscribed::int::text, '1'),
+                'source', jsonb_build_array(null, a.source)
+            ), r.is_unsubscribed and b.is_unsubscribed is not true),
+            ('{OPTED_IN}', 'Subscribed again', jsonb_build_object(
+                'isUnsubscribed', jsonb_build_array('1', '0'), 'source', jsonb_build_array(null, 'restoreLeads')
+            ), b.is_unsubscribed and not r.is_unsubscribed)
+        ) as t (source, name, data, applies)
+        where t.applies
+        order by r.id
+        returning id
+    )"""
+"""A CTE with the events of `restored` leads. The flag of a lead can differ from the flag of its row `binned`."""
+
+
 def _lead_restoration() -> str:
     known = "".join(
         f"""
@@ -142,10 +167,14 @@ def _lead_restoration() -> str:
         if column.sql in _REFERENCES:
             value = f"case when {value} in (select id from known_{_REFERENCES[column.sql]}) then {value} end"
         values[column.sql] = f"coalesce({value}, {column.default})" if column.default else value
+    values["is_unsubscribed"] = """case when b.address_hash in (select address_hash from opted_out) then true
+            when b.is_unsubscribed then false  -- the address has opted in since the deletion
+            else b.is_unsubscribed end"""
     return f"""
     with binned as materialized (
-        select l.* from {SOURCE} where d.company_id = $1 and d.id = any($2::bigint[])
-    ),{known}
+        select l.*, {hash_of("l.email_key")} as address_hash from {SOURCE}
+        where d.company_id = $1 and d.id = any($2::bigint[])
+    ),{opted_out("binned")},{known}
     fields as materialized (
         select f.system_name as name from field f where f.company_id = $1 and f.relationship = 'lead'
     ),
@@ -159,13 +188,9 @@ def _lead_restoration() -> str:
         where true{locked}
         order by b.email_key collate "C"
         on conflict do nothing
-        returning id
+        returning id, is_unsubscribed
     ){expire_page_starts(LEAD, "restored")},
-    events as (
-        insert into event (company_id, lead_id, create_timestamp, event_source, event_name)
-        select $1, r.id, now(), '{RESTORED}', 'Lead restored' from restored r order by r.id
-        returning id
-    ),
+    {_EVENTS},
     {event_entry("events")},
     unbinned as (
         delete from deleted_lead d where d.company_id = $1 and d.id in (select id from restored)

@@ -1,8 +1,8 @@
 """The statements that insert, update and delete a noun's rows, made from its columns: one statement for each write.
 
 Parameters of inserts and updates: `$1` company, `$2` documents, `$3` custom values, `$4` nulls, `$5` field version,
-`$6` time zone, and `$7` normalized keys if the noun has a keyed column. Every statement locks rows in the order of a
-key (docs/lock-order.md).
+`$6` time zone, `$7` normalized keys if the noun has a keyed column. A noun with an opt-out flag has `$8` source and, in
+updates, `$9` whether objects can opt in. Every statement locks rows in the order of a key (docs/lock-order.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,9 @@ from springhead.model.kit.columns import Column, Noun, snake_case
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
-from springhead.store.leads import event_clauses
+from springhead.store.leads import event_clauses, opt_out_clauses
 from springhead.store.lifecycle import recycling
+from springhead.store.nouns import written_values
 
 Lock = Literal["for update", "for update skip locked"]
 
@@ -27,7 +28,8 @@ class RecordBatch(msgspec.Struct, frozen=True, kw_only=True):
     `documents` is a JSON array of the objects with the API's names, `custom` a JSON array of their custom values.
     `nulls` has a bit for each nullable column that the object sets to null. `keys` are the normalized values of the
     keyed column. `version` is the field version that the objects were checked against, `zone` the time zone of the
-    call.
+    call. `source` is recorded with opt-outs and opt-ins. With `can_opt_in`, an object with an id opts in again if it
+    unsets the flag of opt-outs.
     """
 
     documents: str
@@ -36,6 +38,8 @@ class RecordBatch(msgspec.Struct, frozen=True, kw_only=True):
     keys: Sequence[str | None] = ()
     version: int
     zone: str
+    source: str = ""
+    can_opt_in: bool = False
 
 
 class Inserted(msgspec.Struct, frozen=True):
@@ -87,7 +91,8 @@ class Table:
         row. Of two objects of the batch with the same value, the first is inserted. Returns nothing if the field
         version has changed.
         """
-        rows = await tx.rows(self.insertion, *self._arguments(company_id, batch))
+        source = [batch.source] if self.noun.opt_out_flag else []
+        rows = await tx.rows(self.insertion, *self._arguments(company_id, batch), *source)
         tx.changed |= self.noun.events is not None
         return [Inserted(*row.values()) for row in rows]
 
@@ -98,7 +103,8 @@ class Table:
         statement waits for it. Returns nothing if the field version has changed.
         """
         query = self.update_unlocked if skip_locked else self.update_waiting
-        rows = await tx.rows(query, *self._arguments(company_id, batch))
+        opt_outs = [batch.source, batch.can_opt_in] if self.noun.opt_out_flag else []
+        rows = await tx.rows(query, *self._arguments(company_id, batch), *opt_outs)
         tx.changed |= self.noun.events is not None
         return [Updated(*row.values()) for row in rows]
 
@@ -168,7 +174,7 @@ class Table:
         noun, written = self.noun, self._written
         keyed = noun.key_column
         names = [*([keyed.key_sql or ""] if keyed else []), *(column.sql for column in written)]
-        values = [*(["s.normal_key"] if keyed else []), *map(_inserted, written)]
+        values = [*(["s.normal_key"] if keyed else []), *(written_values.inserted(noun, column) for column in written)]
         if noun.custom:
             names.append("custom")
             values.append("jsonb_strip_nulls(coalesce(s.custom, '{}'))")
@@ -181,8 +187,9 @@ class Table:
         return statement(
             f"""
             with sent as materialized (  -- ids in the order sent
-                select s.*, nextval('{noun.table}_id_seq') as new_id from {self._sent(written)}
-            ),{self._known()}
+                select s.*, nextval('{noun.table}_id_seq') as new_id{opt_out_clauses.hashes(noun)}
+                from {self._sent(written)}
+            ){opt_out_clauses.found(noun)},{self._known()}
             inserted as (
                 insert into {noun.table} (company_id, id, {", ".join([*names, *stamps])})
                 select $1, s.new_id, {", ".join([*values, *("now()" for _ in stamps)])}
@@ -190,8 +197,8 @@ class Table:
                 where {self._unknown()} = 0{self._after_known()}
                 order by {f"{order}, " if order else ""}s.position
                 {f"on conflict (company_id, {conflict}) do nothing" if conflict else ""}
-                returning id
-            ){event_clauses.of_insertion(noun)}
+                returning id{", is_unsubscribed" if noun.opt_out_flag else ""}
+            ){opt_out_clauses.of_insertion(noun)}{event_clauses.of_insertion(noun)}
             select i.id, case when i.id is null then {self._unknown()} else 0 end as unknown
             from sent s
             left join inserted i on i.id = s.new_id
@@ -218,7 +225,7 @@ class Table:
         noun, written = self.noun, self._written
         keyed = noun.key_column
         nullable = {column.name: 1 << bit for bit, column in enumerate(noun.nullable_columns)}
-        sets = [(column.sql, _updated(column, nullable.get(column.name))) for column in written]
+        sets = [(column.sql, written_values.updated(noun, column, nullable.get(column.name))) for column in written]
         if noun.custom:
             sets.append(
                 ("custom", "case when s.custom is null then l.custom else jsonb_strip_nulls(l.custom || s.custom) end")
@@ -230,8 +237,8 @@ class Table:
         return statement(
             f"""
             with sent as materialized (
-                select s.* from {self._sent([self._id, *written])}
-            ),{self._known()}
+                select s.*{opt_out_clauses.hashes(noun)} from {self._sent([self._id, *written])}
+            ){opt_out_clauses.found(noun)},{self._known()}
             targets as materialized (  -- the row of each object: by id, or by key if it has no id
                 select s.position, l.id from sent s
                 join {noun.table} l on l.company_id = $1 and l.id = s.id
@@ -250,18 +257,22 @@ class Table:
             outcomes as materialized (
                 select s.position, f.id, f.position is not null as first, k.id is not null as locked,
                     {self._unknown()} as unknown,
-                    {self._taken()} as taken, now() as moment
+                    {self._taken()} as taken, now() as moment{opt_out_clauses.outcome_columns(noun)}
                 from sent s
                 left join first f on f.position = s.position
-                left join locked k on k.id = f.id
+                left join locked k on k.id = f.id{opt_out_clauses.outcome_join(noun)}
             ),
             changed as (
                 update {noun.table} l set {", ".join(f"{name} = {value}" for name, value in sets)}
                 from sent s join outcomes r on r.position = s.position
                 where l.company_id = $1 and l.id = r.id and r.locked and r.unknown = 0 and not r.taken
                     and ({before}) is distinct from ({after})
-                returning s.position, {self._moves()} as moves{", l.*" if noun.events else ""}
-            ){expire_page_starts(noun, "changed where moves")}{event_clauses.of_update(noun)}
+                returning s.position, {self._moves()} as moves{", l.*" if noun.events else ""}{
+                opt_out_clauses.changed_columns(noun)
+            }
+            ){opt_out_clauses.of_update(noun)}{expire_page_starts(noun, "changed where moves")}{
+                event_clauses.of_update(noun)
+            }
             select s.position, t.id, r.first, r.locked, r.unknown, r.taken, c.position is not null as changed
             from sent s
             join outcomes r on r.position = s.position
@@ -356,31 +367,6 @@ def _is_known(column: Column) -> str:
         f"({f'{when} and ' if when else ''}s.{column.sql} in (select id from known_{table}))"
         for table, when in targets.items()
     )
-
-
-def _value(column: Column) -> str:
-    """Returns the sent value of a column, in the form that is stored."""
-    sent = f"s.{column.sql}"
-    if column.kind.sql == "timestamptz":
-        sent = sql.time_to_store(sent, zone="$6", whole_days=column.kind.whole_days)
-    if column.reserved:
-        sent = f"nullif({sent}, {sql.literal(column.reserved)})"
-    return sent
-
-
-def _inserted(column: Column) -> str:
-    return f"coalesce({_value(column)}, {column.default})" if column.default else _value(column)
-
-
-def _updated(column: Column, null_bit: int | None) -> str:
-    new = f"coalesce({_value(column)}, l.{column.sql})"
-    if column.reserved:
-        return f"case when l.{column.sql} = {sql.literal(column.reserved)} then l.{column.sql} else {new} end"
-    if column.key_sql:  # an object without an id has found its row by the key: its spelling of the key changes nothing
-        return f"case when s.id is null then l.{column.sql} else {new} end"
-    if null_bit is not None and not column.default:
-        return f"case when s.nulls & {null_bit} <> 0 then null else {new} end"
-    return new
 
 
 _TABLES: dict[str, Table] = {}

@@ -94,7 +94,7 @@ def test_every_change_of_a_lead_is_an_event_with_the_old_and_the_new_values(comp
             ("changeLeadStatus", {"leadStatus": ["unqualified", "open"]}),
             ("leadOwnerChange", {"ownerID": [None, user(company)]}),
             ("leadUpdate", {"city": ["Rome", "Oslo"], "title": [None, "CEO"], field: ["S", "M"]}),
-            ("emailUnsubscribe", {"isUnsubscribed": [None, "1"]}),
+            ("emailUnsubscribe", {"isUnsubscribed": [None, "1"], "source": [None, "updateLeads"]}),
             ("leadOwnerChange", {"ownerID": [user(company), None]}),
         ],
         key=str,
@@ -102,14 +102,19 @@ def test_every_change_of_a_lead_is_an_event_with_the_old_and_the_new_values(comp
     assert changes[2]["eventName"] == "Lead changed"
 
 
-def test_a_resubscription_is_a_change_like_any_other(company: Company) -> None:
+def test_opting_out_and_in_again_are_events_with_their_source(company: Company) -> None:
     (lead,) = company.create({"isUnsubscribed": 1})
     company.call("updateLeads", objects=[{"id": lead, "isUnsubscribed": 0}, {"id": lead, "isUnsubscribed": 1}])
 
-    _, again, off = timeline(company, lead)
+    _, first, again, off = timeline(company, lead)
 
-    assert (again["eventSource"], json.loads(again["eventData"])) == ("leadUpdate", {"isUnsubscribed": ["1", "0"]})
+    source = {"source": [None, "createLeads"]}
+    assert json.loads(first["eventData"]) == {"isUnsubscribed": [None, "1"], **source}
+    assert (again["eventSource"], again["eventName"]) == ("emailResubscribe", "Subscribed again")
+    source = {"source": [None, "updateLeads"]}
+    assert json.loads(again["eventData"]) == {"isUnsubscribed": ["1", "0"], **source}
     assert (off["eventSource"], off["eventName"]) == ("emailUnsubscribe", "Unsubscribed")
+    assert json.loads(off["eventData"]) == {"isUnsubscribed": ["0", "1"], **source}
 
 
 def test_a_write_that_changes_nothing_or_is_refused_makes_no_event(company: Company) -> None:
