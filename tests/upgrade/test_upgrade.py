@@ -18,7 +18,9 @@ from upgrade import database
 from upgrade.visitor import Visitor
 
 PUBLIC_URL = "https://crm.example.com"
-RELEASES = sorted(dump.parent.name for dump in Path(__file__).parent.glob("*/dump.sql"))
+DUMPS = {dump.parent.name: dump.read_bytes().decode() for dump in sorted(Path(__file__).parent.glob("*/dump.sql"))}
+OF_ONE_ROLE = [release for release, text in DUMPS.items() if "FORCE ROW LEVEL SECURITY" in text]
+"""Releases whose server owned its tables. A superuser's address gives their databases two roles; else they keep one."""
 
 CHANGED: dict[str, str] = dict.fromkeys(
     ("getTrackedLinks.unsubscribeURL", "getTrackedLinks.listUnsubscribe"),
@@ -53,24 +55,26 @@ class Upgraded:
             client.close()
 
 
-@pytest.fixture(params=RELEASES)
+@pytest.fixture(params=[*DUMPS, *(f"{release} with one role" for release in OF_ONE_ROLE)])
 def upgraded(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Generator[Upgraded]:
     """Starts today's server on the database of a release.
 
     All times of the dump are moved as if it had just been made: otherwise the recycle bin would be empty by now.
     """
-    folder = Path(__file__).parent / request.param
+    release, _, one_role = request.param.partition(" ")
+    folder = Path(__file__).parent / release
     recorded = (folder / "answers.json").read_text()
     dumped = datetime.fromisoformat(json.loads(recorded)["dumped"]).replace(tzinfo=UTC)
     age = timedelta(seconds=int((datetime.now(UTC) - dumped).total_seconds()))
-    name = f"release_{request.param.replace('.', '_')}"
-    text = (folder / "dump.sql").read_bytes().decode()
-    owner = "springhead" if "FORCE ROW LEVEL SECURITY" in text else "springhead_owner"  # one role owned and served
+    name = f"release_{release.replace('.', '_')}"
+    owner = "springhead" if release in OF_ONE_ROLE else "springhead_owner"
     dsn = database.create(server, name, owner=owner)
     try:
-        database.restore(dsn.replace("//springhead@", f"//{owner}@"), database.moved(text, dumped, age))
+        database.restore(dsn.replace("//springhead@", f"//{owner}@"), database.moved(DUMPS[release], dumped, age))
         pushes = ("--public-url", PUBLIC_URL, "--push-http", "--push-networks", "127.0.0.0/8")
-        running = Server(tmp_path / "data", *database.settings(dsn), *pushes)
+        addresses = ("--database-url", dsn) if one_role else database.settings(dsn)
+        running = Server(tmp_path / "data", *addresses, *pushes)
+        assert bool(one_role) == ("the database has one role" in running.log.read_text())
         upgraded = Upgraded(running, dsn, json.loads(database.moved(recorded, dumped, age)))
         yield upgraded
         upgraded.close()
