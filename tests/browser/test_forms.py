@@ -250,3 +250,35 @@ def test_a_plain_form_beside_the_page_script_joins_earlier_views_and_keeps_the_p
         "page": f"{origin}/contact.html?from=ad",
         "values": {"emailAddress": lead["emailAddress"]},
     }
+
+
+BRIGHTNESS = """
+const channels = (element, name) => getComputedStyle(element)[name].match(/[0-9.]+/g).slice(0, 3).map(Number);
+const bright = (element, name) => channels(element, name).reduce((sum, part) => sum + part, 0) / 3;
+const root = arguments[0] || document, input = root.querySelector("input"), label = root.querySelector("label");
+return [bright(input, "backgroundColor"), bright(input, "color"), bright(label, "color")];
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_hosted_page_follows_the_theme_of_the_system_and_an_embedded_form_that_of_its_page(
+    fresh: webdriver.Chrome, public: Public, site: Callable[..., str], theme: str
+) -> None:
+    features = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    fresh.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+    address, embed = make(public.company)
+    both = "<style>:root { color-scheme: light dark; }</style>"
+    origin = site(light=page("Light", body=embed), both=page("Both", head=both, body=embed))
+    try:
+        seen: dict[str, list[float]] = {}
+        fresh.get(address)
+        seen["hosted"] = fresh.execute_script(BRIGHTNESS)
+        for name in ("light", "both"):
+            fresh.get(f"{origin}/{name}.html")
+            seen[name] = fresh.execute_script(BRIGHTNESS, inside(fresh))
+    finally:
+        fresh.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    for name, (field, typed, label) in seen.items():
+        dark = theme == "dark" and name != "light"
+        assert (field < 60) is dark, (name, field)
+        assert (typed > 200, label > 200) == (dark, dark), (name, typed, label)

@@ -12,6 +12,7 @@ from springhead.capture.pages import FormValues
 from springhead.capture.submissions import Submission
 from springhead.capture.submitted_inputs import PAGE_NAMES, SubmittedInputs
 from springhead.capture.visitor_headers import objects_to_tracking, tracking_id_of_cookie
+from springhead.model.capture import form_texts
 from springhead.model.capture.forms import (
     CONSENT,
     EMAIL,
@@ -27,18 +28,20 @@ from springhead.model.capture.visitors import COOKIE, URL_LENGTH, is_tracking_id
 from springhead.model.kit.fields import FieldSet
 from springhead.rpc.context import Context
 
-CHECK = "Please check the fields below."
-_TOO_LARGE = f"Please choose a file of at most {FILE_BYTES // 1024 // 1024} MB."
-
 
 class LoadedForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A form, its inputs, and its company's site, fields and context."""
+    """A form, its inputs in the language of the page, and its company's site, fields and context."""
 
     form: Form
     site: Site
     fields: FieldSet
     inputs: Sequence[FormInput]
     context: Context
+    language: str
+
+    def text(self, key: str) -> str:
+        """Returns a text of the page in its language."""
+        return form_texts.text(self.language, key)
 
 
 class SubmissionRefused(Exception):
@@ -58,7 +61,7 @@ def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs,
     """Returns the submission with valid values. Raises SubmissionRefused with a message for each invalid field."""
     values, errors = _checked(loaded, inputs)
     if errors or EMAIL not in values:
-        raise SubmissionRefused(FormValues(values=inputs.typed, errors=errors, message=CHECK))
+        raise SubmissionRefused(FormValues(values=inputs.typed, errors=errors, message=loaded.text("check")))
     page = _page_address(request, inputs)
     return Submission(
         values=values,
@@ -94,10 +97,10 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
             typed = (",".join(f"{base}/{file.token}" for file in files),)
         try:
             if item.name in inputs.too_large:
-                raise InvalidInput(_TOO_LARGE)
+                raise InvalidInput("file_too_large", megabytes=FILE_BYTES // 1024 // 1024)
             value = read_value(item, fields[item.name], typed)
         except InvalidInput as invalid:
-            errors[item.name] = str(invalid)
+            errors[item.name] = invalid.text(loaded.language)
         else:
             if value:
                 values[item.name] = value
@@ -105,7 +108,7 @@ def _checked(loaded: LoadedForm, inputs: SubmittedInputs) -> tuple[dict[str, str
         try:
             check_consent(inputs.typed.get(CONSENT, ()))
         except InvalidInput as invalid:
-            errors[CONSENT] = str(invalid)
+            errors[CONSENT] = invalid.text(loaded.language)
     return values, errors
 
 

@@ -22,8 +22,8 @@ from springhead.capture.form_values import LoadedForm, SubmissionRefused, submis
 from springhead.capture.pages import FormValues
 from springhead.capture.submissions import NotStored, Submission, SubmissionOutcome
 from springhead.capture.submitted_inputs import SubmittedInputs, match_inputs
-from springhead.model.capture import signing
-from springhead.model.capture.forms import Form, inputs_of, is_web_address
+from springhead.model.capture import form_texts, signing
+from springhead.model.capture.forms import inputs_of, is_web_address
 from springhead.model.capture.sites import is_token
 from springhead.model.kit.errors import Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
@@ -97,11 +97,11 @@ class Forms:
         async def guarded(request: Request) -> ASGIApp:
             try:
                 if request.method != "POST" and not self._allowed((Limit.VIEWS_OF_ADDRESS, _address(request))):
-                    return pages.text_page("One moment", _TOO_MANY, status=429)
+                    return _short_page(_asked_language(request), "moment", "too_many", 429)
                 async with asyncio.timeout(CALL_SECONDS if request.method != "POST" else None):
                     return await handler(request)
             except (Unavailable, TryAgain, TimeoutError):
-                return pages.text_page("One moment", _LATER, status=503)
+                return _short_page(_asked_language(request), "moment", "later", 503)
 
         return guarded
 
@@ -114,20 +114,21 @@ class Forms:
     async def _page(self, request: Request) -> Response:
         loaded = await self._load(request)
         if loaded is None:
-            return _not_found()
-        return pages.form_page(loaded.form, loaded.inputs, FormValues(), _token(loaded))
+            return _not_found(request)
+        return pages.form_page(loaded.form, loaded.inputs, FormValues(), _token(loaded), loaded.language)
 
     async def _script(self, request: Request) -> Response:
         loaded = await self._load(request)
         if loaded is None:
             return Response("", 404, SAFE_HEADERS, media_type="text/javascript")
-        return pages.script(loaded.form, loaded.inputs, _token(loaded))
+        return pages.script(loaded.form, loaded.inputs, _token(loaded), loaded.language)
 
     async def _thanks(self, request: Request) -> Response:
         loaded = await self._load(request)
         if loaded is None:
-            return _not_found()
-        return pages.text_page(loaded.form.name, loaded.form.thank_you_text or pages.THANKS)
+            return _not_found(request)
+        text = loaded.form.thank_you_text or loaded.text("thanks")
+        return pages.text_page(loaded.form.name, text, language=loaded.language, logo=pages.logo_of(loaded.form))
 
     async def _download(self, request: Request) -> ASGIApp:
         """Answers a file to everybody who has its address. Browsers save the file and never show it as our page."""
@@ -135,11 +136,11 @@ class Forms:
             site = await sites.of_token(tx, request.path_params["site"])
         token = request.path_params["token"]
         if site is None or not is_token(token):
-            return _not_found()
+            return _not_found(request)
         async with self._server.database.company(site.company.id) as tx:
             upload = await forms.find_upload(tx, site.company.id, token)
         if upload is None:
-            return _not_found()
+            return _not_found(request)
         ascii_name = re.sub(r'["\\?]', "_", upload.name.encode("ascii", "replace").decode())
         names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(upload.name, safe='')}"
         headers = {
@@ -178,7 +179,15 @@ class Forms:
             fields = await context.fields(tx)
         if form is None:
             return None
-        return LoadedForm(form=form, site=site, fields=fields, inputs=inputs_of(form, fields), context=context)
+        language = _asked_language(request) if form.language == form_texts.AUTO else form.language
+        return LoadedForm(
+            form=form,
+            site=site,
+            fields=fields,
+            inputs=inputs_of(form, fields, language),
+            context=context,
+            language=language,
+        )
 
     # Submissions
 
@@ -187,10 +196,12 @@ class Forms:
         by_script = _wants_json(request)
         loaded = await self._load(request)
         if loaded is None:
-            return pages.answer({"ok": False, "message": _NOT_FOUND}, status=404) if by_script else _not_found()
+            if not by_script:
+                return _not_found(request)
+            return pages.answer({"ok": False, "message": _text(request, "no_form")}, status=404)
         try:
             outcome = (await self._submit(request, loaded)).name.lower()
-            status, answer = 200, _thanks_answer(loaded.form, by_script=by_script)
+            status, answer = 200, _thanks_answer(loaded, by_script=by_script)
         except SubmissionRefused as refusal:
             outcome, status, answer = "refused", refusal.status, _refusal_answer(loaded, refusal, by_script=by_script)
         except ClientDisconnect:
@@ -208,7 +219,7 @@ class Forms:
     async def _submit(self, request: Request, loaded: LoadedForm) -> SubmissionOutcome:
         # Checked before the body is read: a refused client costs no more than the head of its request.
         if not self._allowed((Limit.OF_ADDRESS, _address(request)), (Limit.OF_FORM, loaded.form.public_id)):
-            raise SubmissionRefused(FormValues(message=_TOO_MANY), 429, retry_after=30)
+            raise SubmissionRefused(FormValues(message=loaded.text("too_many")), 429, retry_after=30)
         try:
             async with form_bodies.open_body(request, self._body_limit) as body:
                 inputs = match_inputs(body, loaded.form, loaded.fields, loaded.inputs)
@@ -236,12 +247,12 @@ class Forms:
                 submission = msgspec.structs.replace(submission, files=files)
                 outcome = await submissions.store(loaded.context, loaded.form, submission, end=end)
         except (Unavailable, TryAgain, TimeoutError):
-            raise _refusal(inputs, _LATER, 503, retry_after=5) from None
+            raise _refusal(loaded, inputs, "later", 503, retry_after=5) from None
         except NotStored as cause:
             log.warning("form not stored", form=loaded.form.id, cause=str(cause))
-            raise _refusal(inputs, _LATER, 503, retry_after=5) from None
+            raise _refusal(loaded, inputs, "later", 503, retry_after=5) from None
         if outcome is SubmissionOutcome.PAGE_USED:
-            raise _refusal(inputs, _OUTDATED_PAGE)
+            raise _refusal(loaded, inputs, "outdated_page")
         return outcome
 
     def _check_sender(
@@ -249,16 +260,16 @@ class Forms:
     ) -> None:
         """Raises SubmissionRefused for bots, for outdated pages, and beyond the rate limits of plain submissions."""
         if inputs.extra.get(pages.TRAP):
-            raise _refusal(inputs, _TRAP_FILLED)
+            raise _refusal(loaded, inputs, "trap_filled")
         if pages.TOKEN not in inputs.extra:
             if not loaded.form.allow_plain_posts:
-                raise _refusal(inputs, _CONFIRM)
+                raise _refusal(loaded, inputs, "confirm")
             if not self._allowed((Limit.PLAIN_OF_ADDRESS, address), (Limit.PLAIN_OF_FORM, loaded.form.public_id)):
-                raise _refusal(inputs, _TOO_MANY, 429, retry_after=30)
+                raise _refusal(loaded, inputs, "too_many", 429, retry_after=30)
         elif page is None or page.age > TOKEN_GOOD_SECONDS:
-            raise _refusal(inputs, _OUTDATED_PAGE)
+            raise _refusal(loaded, inputs, "outdated_page")
         elif page.age < TOO_FAST_SECONDS:
-            raise _refusal(inputs, _TOO_FAST)
+            raise _refusal(loaded, inputs, "too_fast")
 
 
 async def _preflight(_: Request) -> Response:
@@ -302,22 +313,30 @@ def _page_of(loaded: LoadedForm, inputs: SubmittedInputs) -> SignedPage | None:
             return None
 
 
-def _refusal(inputs: SubmittedInputs, message: str, status: int = 422, *, retry_after: int = 0) -> SubmissionRefused:
+def _refusal(
+    loaded: LoadedForm, inputs: SubmittedInputs, key: str, status: int = 422, *, retry_after: int = 0
+) -> SubmissionRefused:
     """Returns a refusal with the typed values, which the person gets back."""
-    return SubmissionRefused(FormValues(values=inputs.typed, message=message), status, retry_after=retry_after)
+    values = FormValues(values=inputs.typed, message=loaded.text(key))
+    return SubmissionRefused(values, status, retry_after=retry_after)
 
 
-_TOO_MANY = "Too many forms were sent just now. Please try again in a minute."
-_LATER = "We could not do that just now. Please try again in a minute."
-_NOT_FOUND = "This form or file does not exist, or the form is closed."
-_TRAP_FILLED = 'Please clear the field that says "Leave this empty", and send the form again.'
-_CONFIRM = "Please check your entries, and send the form once more."
-_OUTDATED_PAGE = "This page was open for too long, or it was sent before. Please send the form again."
-_TOO_FAST = "That was very fast. Please send the form again."
+def _asked_language(request: Request) -> str:
+    return form_texts.negotiate(request.headers.get("accept-language", ""))
 
 
-def _not_found() -> Response:
-    return pages.text_page("Not found", _NOT_FOUND, status=404)
+def _short_page(language: str, title: str, text: str, status: int) -> Response:
+    return pages.text_page(
+        form_texts.text(language, title), form_texts.text(language, text), status=status, language=language
+    )
+
+
+def _text(request: Request, key: str) -> str:
+    return form_texts.text(_asked_language(request), key)
+
+
+def _not_found(request: Request) -> Response:
+    return _short_page(_asked_language(request), "not_found", "no_form", 404)
 
 
 def _token(loaded: LoadedForm, age: float = 0) -> str:
@@ -332,17 +351,18 @@ def _refusal_answer(loaded: LoadedForm, refusal: SubmissionRefused, *, by_script
     if by_script:
         content = {"ok": False, "message": values.message, "errors": values.errors, "token": token}
         return pages.answer(content, status=refusal.status, retry_after=refusal.retry_after)
-    answer = pages.form_page(loaded.form, loaded.inputs, values, token, status=refusal.status)
+    answer = pages.form_page(loaded.form, loaded.inputs, values, token, loaded.language, status=refusal.status)
     if refusal.retry_after:
         answer.headers["retry-after"] = str(refusal.retry_after)
     return answer
 
 
-def _thanks_answer(form: Form, *, by_script: bool) -> Response:
+def _thanks_answer(loaded: LoadedForm, *, by_script: bool) -> Response:
+    form = loaded.form
     # Checked again before the redirect: the company chose this URL.
     target = form.redirect_url if form.redirect_url and is_web_address(form.redirect_url) else None
     if by_script:
-        return pages.answer({"ok": True, "message": form.thank_you_text or pages.THANKS, "redirect": target})
+        return pages.answer({"ok": True, "message": form.thank_you_text or loaded.text("thanks"), "redirect": target})
     return RedirectResponse(target or f"/f/{form.public_id}/thanks", 303, {**SAFE_HEADERS})
 
 

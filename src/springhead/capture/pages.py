@@ -4,14 +4,17 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import resources
+from urllib.parse import urlsplit
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
-from springhead.model.capture.forms import Form, FormInput, consent_input
+from springhead.model.capture import form_texts
+from springhead.model.capture.forms import Form, FormInput, consent_input, is_image_address
 from springhead.wire.http.messages import SAFE_HEADERS
 
 TRAP = "_confirm"
@@ -26,7 +29,6 @@ PAGE = "_page"
 TRACKING = "trackingid__sb"
 """The name of the input with the visitor's tracking id."""
 
-THANKS = "Thank you. We have received what you sent."
 SCRIPT_WAIT = 2_200
 """Milliseconds between loading and sending a form that the script waits for, a little more than the server requires."""
 
@@ -58,13 +60,16 @@ class FormValues(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def form_page(
-    form: Form, inputs: Sequence[FormInput], values: FormValues, token: str, *, status: int = 200
+    form: Form, inputs: Sequence[FormInput], values: FormValues, token: str, language: str, *, status: int = 200
 ) -> Response:
-    """Returns the hosted page. It works without a script, and other sites may show it in a frame."""
+    """Returns the hosted page in a language. It works without a script, and other sites may show it in a frame."""
     inputs = [*inputs, *consent_input(form)]
     values_by_name = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
+        language=language,
+        text=partial(form_texts.text, language),
+        logo=logo_of(form),
         style=Markup(_STYLE),  # noqa: S704 - our own files
         action=f"/f/{form.public_id}",
         inputs=inputs,
@@ -78,7 +83,12 @@ def form_page(
     )
     # Browsers apply `form-action` to redirects too, and the target of a redirect may redirect again.
     target = "'self' https: http:" if form.redirect_url else "'self'"
-    return _page(text, status, target=target)
+    return _page(text, status, target=target, logo=logo_of(form))
+
+
+def logo_of(form: Form) -> str:
+    """Returns the address of the form's logo, or "". Checked again, because it becomes part of the page's policy."""
+    return form.logo_url if form.logo_url and is_image_address(form.logo_url) else ""
 
 
 def _default(item: FormInput) -> Sequence[str]:
@@ -88,11 +98,12 @@ def _default(item: FormInput) -> Sequence[str]:
     return [item.value] if item.value else []
 
 
-def text_page(title: str, text: str, *, status: int = 200) -> Response:
+def text_page(title: str, text: str, *, status: int = 200, language: str = "en", logo: str = "") -> Response:
     """Returns a page with a short text."""
     template = _TEMPLATES.get_template("page.html")
-    page = template.render(title=title, text=text, style=Markup(_STYLE), inputs=())  # noqa: S704 - our own files
-    return _page(page, status, target="'none'")
+    style = Markup(_STYLE)  # noqa: S704 - our own files
+    page = template.render(title=title, message=text, style=style, inputs=(), language=language, logo=logo)
+    return _page(page, status, target="'none'", logo=logo)
 
 
 def button_page(title: str, text: str, button: str, *, action: str) -> Response:
@@ -102,24 +113,29 @@ def button_page(title: str, text: str, button: str, *, action: str) -> Response:
     """
     template = _TEMPLATES.get_template("button.html")
     style = Markup(_STYLE)  # noqa: S704 - our own files
-    page = template.render(title=title, text=text, button=button, action=action, style=style, inputs=())
+    page = template.render(
+        title=title, message=text, button=button, action=action, style=style, inputs=(), language="en", logo=""
+    )
     return _page(page, 200, target="'self'", frames="'none'")
 
 
-def _page(text: str, status: int, *, target: str, frames: str = "*") -> Response:
+def _page(text: str, status: int, *, target: str, frames: str = "*", logo: str = "") -> Response:
+    images = f"img-src https://{urlsplit(logo).netloc}; " if logo else ""
     policy = (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {target}; base-uri 'none'; "
+        f"default-src 'none'; {images}style-src 'sha256-{_STYLE_HASH}'; form-action {target}; base-uri 'none'; "
         f"frame-ancestors {frames}"
     )
-    headers = {**SAFE_HEADERS, "content-security-policy": policy}
+    headers = {**SAFE_HEADERS, "content-security-policy": policy, "vary": "accept-language"}
     return Response(text, status, headers, media_type="text/html")
 
 
-def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
+def script(form: Form, inputs: Sequence[FormInput], token: str, language: str) -> Response:
     """Returns the script that shows the form in a page of another site, in a shadow DOM and without a frame."""
     description = {
         "path": f"/f/{form.public_id}",
         "inputs": [*inputs, *consent_input(form)],
+        "language": language,
+        "texts": {key: form_texts.text(language, key) for key in ("send", "optional", "choose", "trap", "not_sent")},
         "style": _FORM_STYLE,
         "token": token,
         "tokenName": TOKEN,
@@ -127,13 +143,13 @@ def script(form: Form, inputs: Sequence[FormInput], token: str) -> Response:
         "wait": SCRIPT_WAIT,
     }
     text = f"{_SCRIPT}({msgspec.json.encode(description).decode()});\n"
-    headers = {**SAFE_HEADERS, "cross-origin-resource-policy": "cross-origin"}
+    headers = {**SAFE_HEADERS, "cross-origin-resource-policy": "cross-origin", "vary": "accept-language"}
     return Response(text, 200, headers, media_type="text/javascript")
 
 
 def answer(content: Mapping[str, object], *, status: int = 200, retry_after: int = 0) -> Response:
     """Returns the JSON answer for the script. Any site may read it, because the script sends no credentials."""
-    headers = {**SAFE_HEADERS, "access-control-allow-origin": "*", "vary": "accept"}
+    headers = {**SAFE_HEADERS, "access-control-allow-origin": "*", "vary": "accept, accept-language"}
     if retry_after:
         headers["retry-after"] = str(retry_after)
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")

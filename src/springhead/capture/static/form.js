@@ -9,7 +9,7 @@
   var container = document.createElement("div");
   script.parentNode.insertBefore(container, script.nextSibling);
   var shadow = container.attachShadow({mode: "open"});
-  var panel = make("div", {class: "form"});
+  var panel = make("div", {class: "form", lang: form.language});
   try {
     var sheet = new CSSStyleSheet();
     sheet.replaceSync(form.style);
@@ -33,7 +33,7 @@
     parent.appendChild(document.createTextNode(field.label));
     if (!field.required) {
       parent.appendChild(document.createTextNode(" "));
-      parent.appendChild(make("span", {class: "optional"}, "(optional)"));
+      parent.appendChild(make("span", {class: "optional"}, form.texts.optional));
     }
     return parent;
   }
@@ -56,7 +56,7 @@
     }
     if (field.type === "select") {
       var select = make("select", common);
-      select.appendChild(make("option", {}, "Please choose")).value = "";
+      select.appendChild(make("option", {}, form.texts.choose)).value = "";
       field.options.forEach(function (option) { select.appendChild(make("option", {value: option}, option)); });
       select.value = field.options.indexOf(field.value) >= 0 ? field.value : "";
       return select;
@@ -95,8 +95,8 @@
   if (form.inputs.some(function (field) { return field.type === "file"; })) formElement.enctype = "multipart/form-data";
   form.inputs.forEach(function (field) { formElement.appendChild(fieldElement(field)); });
   var trapLine = formElement.appendChild(make("p", {class: "more", "aria-hidden": "true"}));
-  trapLine.appendChild(make("input", {name: form.trap, tabindex: "-1", autocomplete: "off", "aria-label": "Leave this empty"}));
-  var button = formElement.appendChild(make("button", {}, "Send"));
+  trapLine.appendChild(make("input", {name: form.trap, tabindex: "-1", autocomplete: "off", "aria-label": form.texts.trap}));
+  var button = formElement.appendChild(make("button", {}, form.texts.send));
   panel.appendChild(formElement);
 
   function showErrors(message, errors) {
@@ -161,7 +161,7 @@
         .then(handleAnswer)
         .catch(function () {
           button.disabled = false;
-          showErrors("We could not send the form. Please try again in a minute.");
+          showErrors(form.texts.not_sent);
         });
     }, Math.max(0, form.wait - (Date.now() - loadedAt)));
   });

@@ -72,8 +72,9 @@ async def create_forms(context: Context, *, objects: Annotated[list[Json], Objec
     `notifyUserID` gets a task "New lead from form …". `allowPlainPosts` (1 by default) says whether pages outside
     Springhead can post to the form. A known lead gets values for its empty fields only; with `updatesKnownLeads`, all
     values are overwritten, and the earlier page views of the visitor join its timeline. `consentText` is the text of a
-    box that people have to tick; who ticks it is subscribed again. The form is public at once: getForms returns its
-    addresses.
+    box that people have to tick; who ticks it is subscribed again. `language` is the language of labels and messages,
+    `auto` by default: that of the visitor. `logoURL` is an https address of an image for the hosted page. The form is
+    public at once: getForms returns its addresses.
     """
     return await writes.create(context, FORM, objects, await _hooks(context, after_write=_publish))
 

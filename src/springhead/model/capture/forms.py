@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, Meta
 
-from springhead.model.kit.columns import Column, Kind, Noun, flag, integer, moment, text
+from springhead.model.capture import form_texts
+from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
 from springhead.model.kit.errors import InvalidParameters, Problem
 from springhead.model.kit.fields import SYSTEM_FIELDS, Field, FieldSet
 from springhead.model.leads.leads import LEAD
@@ -59,6 +60,8 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     allow_plain_posts: bool
     updates_known_leads: bool
     consent_text: str | None
+    language: str
+    logo_url: str | None
 
 
 _FIELDS = Kind(
@@ -87,6 +90,8 @@ FORM = Noun(
         Column(name="allowPlainPosts", kind=flag(), default="true"),
         Column(name="updatesKnownLeads", kind=flag(), default="false"),
         Column(name="consentText", kind=text(2_000)),
+        Column(name="language", kind=choice((form_texts.AUTO, *form_texts.LANGUAGES)), default=f"'{form_texts.AUTO}'"),
+        Column(name="logoURL", kind=text(2_000)),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="publicID", kind=text(22), writable=False),
         Column(name="hostedURL", kind=text(2_000), writable=False, read="''"),
@@ -128,6 +133,8 @@ def check_form(record: Any, fields: FieldSet) -> InvalidParameters | None:
     problems = [*_field_problems(record.fields, fields)] if record.fields is not UNSET else []
     if isinstance(record.redirectURL, str) and record.redirectURL and not is_web_address(record.redirectURL):
         problems.append(_problem("redirectURL", "Expected an address that begins with https:// or http://"))
+    if isinstance(record.logoURL, str) and record.logoURL and not is_image_address(record.logoURL):
+        problems.append(_problem("logoURL", "Expected an address of an image that begins with https://"))
     if isinstance(record.listID, int) and record.listID in {rule.list_id for rule in fields.list_filters}:
         problems.append(_problem("listID", "This list has a filter, so no form can add leads to it"))
     return InvalidParameters(*problems) if problems else None
@@ -160,6 +167,11 @@ def is_web_address(address: str) -> bool:
     except ValueError:
         return False
     return _AUTHORITY.fullmatch(parts.netloc) is not None
+
+
+def is_image_address(address: str) -> bool:
+    """Whether pages of forms can show an image from this address. Browsers load no http image on an https page."""
+    return address[:8].lower() == "https://" and is_web_address(address)
 
 
 class FormInput(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -197,7 +209,6 @@ _COMPLETE = {
     "mobilePhoneNumber": "tel",
     "officePhoneNumber": "work tel",
 }
-_LABELS = {EMAIL: "Email", "companyName": "Company", "zipcode": "Postal code"}
 _TYPES = {
     "email": "email",
     "phone": "tel",
@@ -215,11 +226,11 @@ TEXT_MAX = 10_000
 """How many characters people can type into a large field."""
 
 
-def inputs_of(form: Form, fields: FieldSet) -> list[FormInput]:
-    """Returns the input fields of a form's page. Fields that the company no longer has are left out."""
+def inputs_of(form: Form, fields: FieldSet, language: str) -> list[FormInput]:
+    """Returns the input fields of a form's page in a language. Fields that the company no longer has are left out."""
     known = available_fields(fields)
     return [
-        _input(form_field, known[form_field.system_name])
+        _input(form_field, known[form_field.system_name], language)
         for form_field in form.fields
         if form_field.system_name in known
     ]
@@ -232,7 +243,7 @@ def consent_input(form: Form) -> list[FormInput]:
     )
 
 
-def _input(form_field: FormField, field: Field) -> FormInput:
+def _input(form_field: FormField, field: Field, language: str) -> FormInput:
     name, kind = form_field.system_name, column_of(field).kind
     shown = _TYPES.get(field.data_type, "text")
     if name in _COMPLETE and _COMPLETE[name].endswith("tel"):
@@ -242,7 +253,7 @@ def _input(form_field: FormField, field: Field) -> FormInput:
     typed = shown in {"text", "email", "tel", "textarea"}
     return FormInput(
         name=name,
-        label=form_field.label or _LABELS.get(name) or field.label,
+        label=form_field.label or form_texts.label(language, name) or field.label,
         type=shown,
         required=form_field.required or field.is_required or name == EMAIL,
         placeholder=form_field.placeholder if typed else "",
@@ -255,7 +266,15 @@ def _input(form_field: FormField, field: Field) -> FormInput:
 
 
 class InvalidInput(Exception):
-    """A wrong value of an input. The text tells the person who filled in the form what is expected."""
+    """A wrong value of an input. `text` tells the person who filled in the form what is expected."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self._key, self._values = key, values
+
+    def text(self, language: str) -> str:
+        """Returns the message in a language."""
+        return form_texts.text(language, self._key, **self._values)
 
 
 def read_value(form_input: FormInput, field: Field, values: Sequence[str]) -> str:
@@ -273,14 +292,14 @@ def read_value(form_input: FormInput, field: Field, values: Sequence[str]) -> st
         value = f"{local[1]} {local[2]}{local[3] or ':00'}"
     if not value:
         if form_input.required:
-            raise InvalidInput(_MISSING.get(form_input.type, "Please fill in this field."))
+            raise InvalidInput(_MISSING.get(form_input.type, "missing"))
         return ""
     try:
         stored = column_of(field).kind.read(value)
     except ValueError:
-        raise InvalidInput(_expected(form_input, field, value)) from None
+        raise _expected(form_input, field, value) from None
     if form_input.name == EMAIL and not is_address(value):
-        raise InvalidInput(_ADDRESS)
+        raise InvalidInput("address")
     return cast("str", stored)
 
 
@@ -304,13 +323,12 @@ def check_consent(values: Sequence[str]) -> None:
         raise InvalidInput(_MISSING["checkbox"])
 
 
-_ADDRESS = "Please enter an email address, such as name@example.com."
 _MISSING = {
-    "select": "Please choose one.",
-    "radio": "Please choose one.",
-    "checkboxes": "Please choose at least one.",
-    "checkbox": "Please tick this box to go on.",
-    "file": "Please choose a file.",
+    "select": "missing_one",
+    "radio": "missing_one",
+    "checkboxes": "missing_some",
+    "checkbox": "missing_tick",
+    "file": "missing_file",
 }
 
 
@@ -322,22 +340,16 @@ def is_address(value: str) -> bool:
     )
 
 
-def _expected(form_input: FormInput, field: Field, value: str) -> str:
+def _expected(form_input: FormInput, field: Field, value: str) -> InvalidInput:
     length = column_of(field).kind.length
     if field.options:
-        several = form_input.type == "checkboxes"
-        return "Please choose from the options." if several else "Please choose one of the options."
+        return InvalidInput("some_of" if form_input.type == "checkboxes" else "one_of")
     if field.data_type in _SHAPES:
-        return _SHAPES[field.data_type]
+        return InvalidInput(_SHAPES[field.data_type])
     if length is not None and len(value) > length:
-        return f"Please keep this to {length:,} characters; it has {len(value):,}."
-    return "Please enter a text."
+        return InvalidInput("too_long", most=length, length=len(value))
+    return InvalidInput("text")
 
 
-_SHAPES = {
-    "date": "Please enter a date as year-month-day, such as 2026-03-14.",
-    "datetime": "Please enter a date and a time, such as 2026-03-14 09:30.",
-    "url": "Please enter a web address, such as https://example.com.",
-    "boolean": "Please answer with yes or no.",
-    "bit": "Please answer with yes or no.",
-}
+_SHAPES = {"date": "date", "datetime": "datetime", "url": "url", "boolean": "yes_or_no", "bit": "yes_or_no"}
+"""The messages of data types by key."""

@@ -82,7 +82,8 @@ async def find_by_public_id(tx: Tx, company_id: int, public_id: str) -> Form | N
     row = await tx.row(
         """
         select id, public_id, name, fields::text as fields, list_id, campaign_id, thank_you_text, redirect_url,
-            notify_user_id, allow_plain_posts, updates_known_leads, consent_text
+            notify_user_id, allow_plain_posts, updates_known_leads, consent_text,
+            language, logo_url
         from form where company_id = $1 and public_id = $2 and is_active
         """,
         company_id,
