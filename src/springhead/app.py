@@ -99,7 +99,7 @@ def create_app(
         for slash in ("/", "//")  # an address with a slash at its end, joined with /pubapi
         for path in (f"{slash}pubapi/{version}", f"{slash}pubapi/{version}/")
     }
-    app = _by_address({**addresses, **capture.addresses}, InChunks(other_routes))
+    app = _apart(_by_address({**addresses, **capture.addresses}, InChunks(other_routes)), settings.metrics_address)
     if settings.trusted_proxies:
         return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(settings.trusted_proxies)))
     return app
@@ -116,10 +116,34 @@ def _by_address(addresses: Mapping[str, ASGIApp], others: ASGIApp) -> ASGIApp:
         if (
             scope["type"] == "http" and b"%" in scope["raw_path"]
         ):  # paths have one spelling, so that a proxy's rules match
-            direct = Answer(b"Not Found", status=404, content_type="text/plain; charset=utf-8")
+            direct = _NOT_FOUND
         await (direct or others)(scope, receive, send)
 
     return app
+
+
+METRICS_PATHS = frozenset({"/metrics", "/readyz"})
+"""The paths that `metrics_listen` serves, and the other address then does not. Both serve /healthz."""
+
+
+def _apart(app: ASGIApp, address: tuple[str, int] | None) -> ASGIApp:
+    """Returns the app that serves METRICS_PATHS on the port of this address only, and nothing else there."""
+    if address is None:
+        return app
+    port = address[1]
+
+    async def apart(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != "/healthz":
+            is_port = (scope["server"] or ("", 0))[1] == port
+            if is_port != (scope["path"] in METRICS_PATHS):
+                await _NOT_FOUND(scope, receive, send)
+                return
+        await app(scope, receive, send)
+
+    return apart
+
+
+_NOT_FOUND = Answer(b"Not Found", status=404, content_type="text/plain; charset=utf-8")
 
 
 def _jobs(database: Database, capture: Capture, background_jobs: BackgroundJobs, pushes: Worker) -> Sequence[Job]:

@@ -71,6 +71,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "127.0.0.1"
     )
     port: Annotated[int, Meta(ge=0, le=65_535), _about("Port to listen on; 0 takes any free port")] = 8025
+    metrics_listen: Annotated[
+        Annotated[str, Meta(pattern=r"^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")] | None,
+        _about(
+            "Address that serves /metrics and /readyz, which the other address then does not serve",
+            expects="an address and another port, such as 127.0.0.1:9025",
+        ),
+    ] = None
     limits: Annotated[bool, _about("Enforce the rate limits of companies, per second and per day")] = True
     body_limit: Annotated[int, Meta(ge=1_024, le=1_073_741_824), _about("Largest request body, in bytes")] = 10_485_760
     header_timeout: Annotated[_Seconds, _about("Seconds within which the headers of a request must arrive")] = 30.0
@@ -122,6 +129,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_timeout: Annotated[_Seconds, _about("Seconds that running calls have to finish when the server stops")] = (
         30.0
     )
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """The host and port of `metrics_listen`."""
+        if self.metrics_listen is None:
+            return None
+        host, _, port = self.metrics_listen.rpartition(":")
+        return host.strip("[]"), int(port)
 
 
 NO_PUBLIC_URL = "the addresses of forms, the page script and links in emails are paths without a host"

@@ -28,15 +28,19 @@ class JobFigures(msgspec.Struct, frozen=True):
 
 
 def url_of(settings: Settings) -> str:
-    """Returns the URL at which this machine reaches the server of these settings."""
-    host = WILDCARDS.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    """Returns the URL at which this machine reaches the metrics of the server of these settings."""
+    host, port = _metrics_address(settings)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _metrics_address(settings: Settings) -> tuple[str, int]:
+    host, port = settings.metrics_address or (settings.host, settings.port)
+    return WILDCARDS.get(host, host), port
 
 
 def jobs_of(settings: Settings) -> Mapping[str, JobFigures] | None:
     """Returns the states of the server's jobs by name, or None if no Springhead answers at the address."""
-    host = WILDCARDS.get(settings.host, settings.host)
-    connection = http.client.HTTPConnection(host, settings.port, timeout=SECONDS)
+    connection = http.client.HTTPConnection(*_metrics_address(settings), timeout=SECONDS)
     headers = {"Host": settings.allowed_hosts[0]} if settings.allowed_hosts else {}
     try:
         connection.request("GET", "/metrics", headers=headers)

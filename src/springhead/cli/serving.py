@@ -25,7 +25,7 @@ from springhead.store.companies.bootstrap import FirstCompany, create_first_comp
 from springhead.store.companies.companies import companies
 from springhead.store.database.migrate import RefusedDatabase, migrate
 from springhead.store.database.pool import AnyConnection, Tx
-from springhead.wire.http.server import serve
+from springhead.wire.http.server import WILDCARDS, serve
 
 log = structlog.get_logger()
 
@@ -53,6 +53,8 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
         log.warning("every user can see the password in a flag; use the variable instead", variable=setting.variable)
     if lacks_public_url(settings):
         log.warning("public_url is not set", meaning=NO_PUBLIC_URL, hint="springhead serve --public-url https://...")
+    if settings.metrics_address and not settings.port != settings.metrics_address[1] in range(1, 65_536):
+        raise Failure("metrics_listen needs a port of its own, from 1 to 65535. Choose one, such as 127.0.0.1:9025.")
     supervision = Job(name="postgresql", turn=embedded.supervise) if embedded else None
     jobs = [supervision or Job(name="announcement", turn=startup.announce_when_ready)]
     app = create_app(settings, startup.connect, jobs=jobs, wait=embedded is not None)
@@ -110,10 +112,12 @@ class Startup:
         self._announce()
 
     async def _ready(self) -> bool:
-        address = urlsplit(self._url)
-        host = (*self._loaded.settings.allowed_hosts, address.netloc)[0]
+        settings = self._loaded.settings
+        address = urlsplit(f"//{settings.metrics_listen}" if settings.metrics_listen else self._url)
+        host = (*settings.allowed_hosts, address.netloc)[0]
         try:
-            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            name = WILDCARDS.get(address.hostname or "", address.hostname)
+            reader, writer = await asyncio.open_connection(name, address.port)
             writer.write(f"GET /readyz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             answer = await reader.readline()
             writer.close()
@@ -171,6 +175,8 @@ class Startup:
 
 def _listen_failure(settings: Settings, cause: OSError) -> Failure:
     address = f"port {settings.port} of {settings.host}"
+    if settings.metrics_listen:
+        address += f", or {settings.metrics_listen}"
     if cause.errno == errno.EADDRINUSE:
         return Failure(
             f"Another program uses {address}. Stop it, or choose another port with --port (0: any free port)."

@@ -37,7 +37,9 @@ def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str],
     `settings.shutdown_timeout` seconds, and ends the lifespan. A second signal ends everything at once. In both cases
     this returns normally, so that the caller can clean up.
 
-    Raises OSError if the address cannot be bound, and SystemExit(3) if the app's lifespan fails to start (uvicorn has
+    If `settings.metrics_listen` is set, it also listens there. The app tells requests apart by `scope["server"]`.
+
+    Raises OSError if an address cannot be bound, and SystemExit(3) if the app's lifespan fails to start (uvicorn has
     logged the cause).
 
     The app must bound the bodies that it reads (BoundedBody), and send long answers in chunks of at most 64 KiB, each
@@ -45,7 +47,11 @@ def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str],
     """
     cap = _fit_descriptors(settings.connections, settings.pool_size, outgoing)
     register = Connections(cap, settings.allowed_hosts, TrustedPeers(settings.trusted_proxies))
-    with _bind(settings.host, settings.port) as listener:
+    with contextlib.ExitStack() as listeners:
+        listener = listeners.enter_context(_bind(settings.host, settings.port))
+        sockets = [listener]
+        if settings.metrics_address:
+            sockets.append(listeners.enter_context(_bind(*settings.metrics_address)))
         config = uvicorn.Config(
             cast("Any", app),
             http=cast("Any", partial(Connection, settings=settings, register=register)),
@@ -60,7 +66,7 @@ def serve(app: ASGIApplication, settings: Settings, *, on_ready: Callable[[str],
             proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
         )
-        _Server(config, register, partial(on_ready, _address(settings.host, listener))).run(sockets=[listener])
+        _Server(config, register, partial(on_ready, _address(settings.host, listener))).run(sockets=sockets)
 
 
 class _Server(uvicorn.Server):
