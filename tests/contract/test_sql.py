@@ -308,17 +308,18 @@ def recorder(server: Server) -> Generator[StatementRecorder]:
 
 @pytest.mark.parametrize("text", WHOLE, ids=WHOLE.values())
 def test_a_cluster_takes_the_statement(text: str) -> None:
-    assert faults(text) == []
+    assert not (found := faults(text)), "\n".join(found)
 
 
 def test_a_cluster_takes_the_statements_that_calls_compose(recorder: StatementRecorder) -> None:
-    assert [f"{place}: {fault}" for text, place in recorder.statements().items() for fault in faults(text)] == []
+    found = [f"{place}: {fault}" for text, place in recorder.statements().items() for fault in faults(text)]
+    assert not found, "\n".join(found)
 
 
 def test_every_statement_that_is_composed_is_recorded(recorder: StatementRecorder) -> None:
     assert len(COMPOSED) > 20
     missing = [str(place) for place in COMPOSED if not recorder.ran_at(place)]
-    assert missing == [], "let a transcript (tests/golden) or BusyCompany run it"
+    assert not missing, f"let a transcript (tests/golden) or BusyCompany run {missing}"
 
 
 @cache
