@@ -42,6 +42,8 @@ class Receiver:
     def __init__(self, host: str = "127.0.0.1", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.posts: list[Post] = []
         self.answers: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
+        """The body of an answer with a status, by path: "ok" by default."""
         self.connections = 0
         self.asked: Counter[str] = Counter()
         """How often each path was asked for, whatever came of it."""
@@ -131,8 +133,9 @@ class Receiver:
         if answer[:3].isdigit():
             status, _, header = answer.partition(" ")
             more = f"{header}\r\n" if header else ""
-            body = "Content-Length: 2\r\n\r\nok" if status not in {"204", "304"} else "\r\n"
-            writer.write(f"HTTP/1.1 {status} Said\r\n{more}{body}".encode())
+            text = self.texts.get(path, "ok").encode()
+            body = f"Content-Length: {len(text)}\r\n\r\n".encode() + text if status not in {"204", "304"} else b"\r\n"
+            writer.write(f"HTTP/1.1 {status} Said\r\n{more}".encode() + body)
             await writer.drain()
             return True
         behaviour: Callable[[Writer], Awaitable[bool | None]] = BEHAVIOURS[answer]

@@ -410,24 +410,6 @@ def test_pushing_everything_since_a_time_replaces_waiting_changes(
     assert [delivery["state"] for delivery in company.call("getLeadDeliveries")] == ["delivered", "replaced"]
 
 
-def test_an_answer_that_repeats_a_lead_can_be_erased(
-    pushing_company: Callable[..., Company], receiver: Receiver
-) -> None:
-    company = pushing_company()
-    made = subscribe(company, receiver)
-    (lead,) = company.create({})
-    caught_up(company, made)
-    assert company.call("getLeadDeliveries")[0]["answer"] == "ok"
-
-    async def forget(database: Any) -> None:
-        async with database.company(company.id) as tx:
-            await deliveries.delete_answers(tx, company.id, [lead])
-
-    with_database(company.dsn, forget)
-
-    assert company.call("getLeadDeliveries")[0]["answer"] is None
-
-
 def test_stored_deliveries_have_no_personal_data(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
     company = pushing_company()
     made = subscribe(company, receiver)

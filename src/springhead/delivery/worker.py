@@ -10,6 +10,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping
+from functools import partial
 
 import structlog
 
@@ -23,7 +24,7 @@ from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.feed.webhooks import new_message_id, signed_headers
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.admission import Lane
-from springhead.store.database.pool import Database, TryAgain, Tx
+from springhead.store.database.pool import Database, TryAgain
 from springhead.store.database.retry import retry
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Claim, Order, Result
@@ -203,7 +204,8 @@ class Worker:
         async with self._capacities[claim.failures > 0].body(len(body)):
             headers = signed_headers(message_id, int(time.time()), body, order.secrets)
             answer = await self._sender.post(order.url, body, headers)
-        return await retry(lambda _attempt: self._store_answer(company_id, claim, delivery_id, answer))
+        store = partial(self._store_answer, company_id, claim, delivery_id, answer, erasures=order.erasures)
+        return await retry(lambda _attempt: store())
 
     async def _prepare_batch(
         self, company_id: int, claim: Claim, order: Order | None
@@ -237,7 +239,9 @@ class Worker:
                 )  # fmt: skip
         return None if delivery_id is None else (order, delivery_id, message_id, body)
 
-    async def _store_answer(self, company_id: int, claim: Claim, delivery_id: int, answer: ReceiverAnswer) -> bool:
+    async def _store_answer(
+        self, company_id: int, claim: Claim, delivery_id: int, answer: ReceiverAnswer, *, erasures: int
+    ) -> bool:
         """Stores the outcome of an attempt; returns whether there is more to send and this worker keeps the lease."""
         ids = {"company": company_id, "subscription": claim.subscription_id, "delivery": delivery_id}
         result = Result(
@@ -250,7 +254,7 @@ class Worker:
         async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx:
             if answer.accepted:
                 outcome = "delivered"
-                more = await pushes.delivered(tx, company_id, claim, delivery_id, result)
+                more = await pushes.delivered(tx, company_id, claim, delivery_id, result, erasures=erasures)
                 if secrets.randbelow(TIDY_EVERY) == 0:
                     await deliveries.delete_old(tx, company_id, claim.subscription_id)
             elif answer.status == GONE:
@@ -258,26 +262,14 @@ class Worker:
                 if await subscriptions.remove(tx, company_id, claim):
                     log.warning("subscription removed: its receiver answered 410", **ids)
             else:
-                outcome = await self._store_failure(
-                    tx, company_id, claim, delivery_id, result, retry_after=answer.retry_after
-                )
+                wait = pause(claim.failures + 1, answer.retry_after if result.status in BUSY else None)
+                dead = await pushes.failed(tx, company_id, claim, delivery_id, result, erasures=erasures, pause=wait)
+                outcome = "dead" if dead else "failed"
+        if outcome == "dead":
+            log.warning("subscription switched off", reason=f"no success in {pushes.RETRY_HOURS} hours", **ids)
         log.info("push", what=outcome, **ids, status=answer.status, error=answer.error, duration_ms=result.duration_ms)
         self.figures[outcome] += 1
         return more
-
-    async def _store_failure(
-        self, tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, retry_after: float | None
-    ) -> str:
-        """Stores a failed attempt; returns `failed`, or `dead` if the batch was given up."""
-        cause = result.error or f"status {result.status}"
-        reason = f"No success in {pushes.RETRY_HOURS} hours; the last attempt: {cause}"
-        wait = pause(claim.failures + 1, retry_after if result.status in BUSY else None)
-        dead = await pushes.failed(tx, company_id, claim, delivery_id, result, pause=wait, reason=reason)
-        if dead:
-            log.warning(
-                "subscription switched off", company=company_id, subscription=claim.subscription_id, reason=reason
-            )
-        return "dead" if dead else "failed"
 
     async def send_test(self, target: Target) -> TestPushResult:
         """Sends a test push without leads now; returns the receiver's answer."""

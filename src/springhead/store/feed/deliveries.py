@@ -134,13 +134,27 @@ async def latest(
     return [dict(row) for row in rows]
 
 
-async def delete_answers(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> None:
-    """Deletes the stored answers of receivers, because they may repeat data of these leads.
+async def forget_answers(tx: Tx, company_id: int) -> None:
+    """Deletes the stored answers of receivers and the errors of pushes, because they may repeat data of erased leads.
 
-    Deletes all answers of the company: an answer does not say which leads it is about. Nothing else in a delivery is
-    personal data.
+    Deletes all of them of the company: an answer does not say which leads it is about. Nothing else in a delivery is
+    personal data. A push that is under way stores its answer later, so `push.erasures` grows first: the statement that
+    stores an answer locks this row too, and compares the number.
     """
-    if lead_ids:
-        await tx.rows(
-            "update delivery d set answer = null where d.company_id = $1 and d.answer is not null", company_id
+    await tx.rows(
+        """
+        with locked as materialized (
+            select subscription_id from push where company_id = $1 order by subscription_id for no key update
         )
+        update push p set erasures = p.erasures + 1 from locked l
+        where p.company_id = $1 and p.subscription_id = l.subscription_id
+        """,
+        company_id,
+    )
+    await tx.rows(
+        """
+        update delivery d set answer = null, error = null
+        where d.company_id = $1 and (d.answer is not null or d.error is not null)
+        """,
+        company_id,
+    )

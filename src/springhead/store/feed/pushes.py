@@ -30,8 +30,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to send next for a subscription: target, format and changes.
 
-    `sent` is the cursor of the subscription. `delivery_id`, `message_id`, `first` and `last` are those of the waiting
-    delivery, None if a batch must be made.
+    `sent` is the cursor of the subscription, and `erasures` counts the erasures of the company so far. `delivery_id`,
+    `message_id`, `first` and `last` are those of the waiting delivery, None if a batch must be made.
     """
 
     url: str
@@ -40,6 +40,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...] | None
     zone: str
     sent: int
+    erasures: int
     delivery_id: int | None
     message_id: str | None
     first: int | None
@@ -51,7 +52,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of an attempt."""
+    """The outcome of an attempt. `error` and `answer` may repeat data of the pushed leads."""
 
     status: int | None
     duration_ms: int
@@ -129,7 +130,7 @@ async def release_all(tx: Tx) -> None:
 
 
 _ORDERS = """
-    select l.subscription_id, l.failures, l.sent, s.url, s.secret,
+    select l.subscription_id, l.failures, l.sent, l.erasures, s.url, s.secret,
         case when s.previous_until > now() then s.previous_secret end as previous,
         s.kinds::text as kinds, s.fields::text as fields, case when s.utc then 'UTC' else c.time_zone end as zone,
         d.id, d.message_id, d.first_sequence, d.last_sequence
@@ -157,7 +158,7 @@ _CLAIM: Statement = statement(
         update push p set lease = $3, leased_until = now() + interval '{LEASE} seconds'
         from due d
         where p.company_id = $1 and p.subscription_id = d.subscription_id
-        returning p.subscription_id, p.failures, p.sent
+        returning p.subscription_id, p.failures, p.sent, p.erasures
     )""",
     _ORDERS,
 )
@@ -167,7 +168,7 @@ _ORDER: Statement = statement(
     with leased as (
         update push p set leased_until = now() + interval '{LEASE} seconds'
         where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3 and p.is_active
-        returning p.subscription_id, p.failures, p.sent
+        returning p.subscription_id, p.failures, p.sent, p.erasures
     )""",
     _ORDERS,
 )
@@ -196,6 +197,7 @@ def _order(row: Mapping[str, Any]) -> Order:
         fields=msgspec.json.decode(row["fields"], type=tuple[str, ...]) if row["fields"] else None,
         zone=row["zone"],
         sent=row["sent"],
+        erasures=row["erasures"],
         delivery_id=row["id"],
         message_id=row["message_id"],
         first=row["first_sequence"],
@@ -249,7 +251,9 @@ async def create_delivery(
 
 _LEASED = f"""
     with leased as materialized (
-        select p.subscription_id, now() as moment, now() + interval '{LEASE} seconds' as leased_until from push p
+        select p.subscription_id, now() as moment, now() + interval '{LEASE} seconds' as leased_until,
+            p.erasures = $5 as is_current  -- no lead was erased since the payload was composed
+        from push p
         where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3
         order by p.subscription_id for update
     )"""
@@ -260,7 +264,8 @@ _DELIVERED: Statement = statement(
     delivered as (
         update delivery d set state = 'delivered', attempts = d.attempts + 1,
             begun_at = coalesce(d.begun_at, l.moment), tried_at = l.moment, next_at = null,
-            status = $5, duration_ms = $6, error = $7, answer = $8
+            status = $6, duration_ms = $7,
+            error = case when l.is_current then $8 end, answer = case when l.is_current then $9 end
         from leased l
         where d.company_id = $1 and d.subscription_id = $2 and d.id = $4
         returning d.last_sequence
@@ -290,18 +295,19 @@ _FAILED: Statement = statement(
             tried_at = l.moment,
             state = case when l.moment - d.begun_at >= interval '{RETRY_HOURS} hours' then 'dead' else 'waiting' end,
             next_at = case when l.moment - d.begun_at >= interval '{RETRY_HOURS} hours' then null else l.next_at end,
-            status = $5, duration_ms = $6, error = $7, answer = $8
-        from (select *, moment + make_interval(secs => $9) as next_at from leased) l
+            status = $6, duration_ms = $7,
+            error = case when l.is_current then $8 end, answer = case when l.is_current then $9 end
+        from (select *, moment + make_interval(secs => $10) as next_at from leased) l
         where d.company_id = $1 and d.subscription_id = $2 and d.id = $4
         returning d.state = 'dead' as dead
     ),
     switched_off as (
-        update subscription s set is_active = false, inactive_reason = left($10, 255)
+        update subscription s set is_active = false, inactive_reason = $11
         from tried t
         where s.company_id = $1 and s.id = $2 and t.dead
     )
     update push p set failures = p.failures + 1, lease = null, leased_until = null,
-        due_at = now() + make_interval(secs => $9), is_active = p.is_active and not t.dead,
+        due_at = now() + make_interval(secs => $10), is_active = p.is_active and not t.dead,
         waiting = not t.dead or exists (
             select from delivery d
             where d.company_id = $1 and d.subscription_id = $2 and d.state = 'waiting' and d.id <> $4
@@ -313,24 +319,32 @@ _FAILED: Statement = statement(
 )
 
 
-async def delivered(tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result) -> bool:
-    """Marks a batch as delivered, unless the lease is lost. Returns whether more is to be sent with this lease."""
-    return bool(await tx.value(_DELIVERED, *_arguments(company_id, claim, delivery_id, result)))
+async def delivered(tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, erasures: int) -> bool:
+    """Marks a batch as delivered, unless the lease is lost. Returns whether more is to be sent with this lease.
+
+    `erasures` is the number that was read before the payload was composed. If a lead was erased since, neither the
+    error nor the answer is stored.
+    """
+    return bool(await tx.value(_DELIVERED, *_arguments(company_id, claim, delivery_id, result, erasures)))
 
 
 async def failed(
-    tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, pause: float, reason: str
+    tx: Tx, company_id: int, claim: Claim, delivery_id: int, result: Result, *, erasures: int, pause: float
 ) -> bool:
     """Marks an attempt as failed, to be retried after `pause` seconds, unless the lease is lost.
 
-    If the batch has failed for RETRY_HOURS, marks it as dead, switches the subscription off with `reason`, and
-    returns True.
+    If the batch has failed for RETRY_HOURS, marks it as dead, switches the subscription off with the reason, and
+    returns True. `erasures` is as in `delivered`.
     """
-    return bool(await tx.value(_FAILED, *_arguments(company_id, claim, delivery_id, result), pause, reason))
+    # The error is not part of the reason, because it may repeat data of a lead.
+    cause = "no answer" if result.status is None else f"status {result.status}"
+    reason = f"No success in {RETRY_HOURS} hours; the last attempt: {cause}"
+    arguments = _arguments(company_id, claim, delivery_id, result, erasures)
+    return bool(await tx.value(_FAILED, *arguments, pause, reason))
 
 
-def _arguments(company_id: int, claim: Claim, delivery_id: int, result: Result) -> tuple[object, ...]:
-    return (company_id, claim.subscription_id, claim.lease, delivery_id, *msgspec.structs.astuple(result))
+def _arguments(company_id: int, claim: Claim, delivery_id: int, result: Result, erasures: int) -> tuple[object, ...]:
+    return (company_id, claim.subscription_id, claim.lease, delivery_id, erasures, *msgspec.structs.astuple(result))
 
 
 async def release(tx: Tx, company_id: int, claim: Claim) -> None:

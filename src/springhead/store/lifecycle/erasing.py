@@ -101,8 +101,8 @@ async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
         pass
     await notes.detach(tx, company_id, "lead", lead_ids)
     done = await personal_data.delete_rows(tx, company_id, lead_ids)
-    await deliveries.delete_answers(tx, company_id, lead_ids)
     await tx.rows("delete from lead where company_id = $1 and id = any($2::bigint[])", company_id, lead_ids)
+    await deliveries.forget_answers(tx, company_id)
     await events.write(
         tx, company_id, [Event(lead_id=lead_id, source=ERASED, name="Lead erased") for lead_id in lead_ids]
     )
@@ -162,6 +162,7 @@ async def _step(tx: Tx, company_id: int, lead_id: int, cursor: int) -> int | Non
     if not await personal_data.delete_rows(tx, company_id, [lead_id]):
         return cursor + 1
     await _finish(tx, company_id, [lead_id])
+    await deliveries.forget_answers(tx, company_id)  # a push of the last minutes may have had some of these events
     return None
 
 
