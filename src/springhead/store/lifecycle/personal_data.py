@@ -103,22 +103,27 @@ _VISITED = """from deleted_lead_part p
 _LINKED = "from opportunity_lead o where o.company_id = $1 and o.lead_id = any({ids})"
 
 
-def _opt_out(column: str) -> str:
-    return f"""(
-        select o.{column} from opt_out o where o.company_id = $1 and o.address_hash = {hash_of("l.email_key")}
-    )"""
+def _opt_out(key: str) -> tuple[Column, ...]:
+    """The last decision about emails to the address with the key that the SQL `key` has."""
 
+    def read(column: str) -> str:
+        return f"(select o.{column} from opt_out o where o.company_id = $1 and o.address_hash = {hash_of(key)})"
 
-_OPT_OUT = (
-    Column(name="optOutActive", kind=flag(), writable=False, read=_opt_out("active")),
-    Column(name="optOutSource", kind=text(255), writable=False, read=_opt_out("source")),
-    Column(name="optOutTimestamp", kind=moment(), writable=False, read=_opt_out("change_timestamp")),
-)
-"""The last decision of a lead's address about emails."""
+    return (
+        Column(name="optOutActive", kind=flag(), writable=False, read=read("active")),
+        Column(name="optOutSource", kind=text(255), writable=False, read=read("source")),
+        Column(name="optOutTimestamp", kind=moment(), writable=False, read=read("change_timestamp")),
+    )
+
 
 PERSONAL_DATA = (
     PersonalData(
-        noun=LEAD, extra=_OPT_OUT, condition="l.id = any({ids})", lead_id="l.id", erasure="with_lead", custom="lead"
+        noun=LEAD,
+        extra=_opt_out("l.email_key"),
+        condition="l.id = any({ids})",
+        lead_id="l.id",
+        erasure="with_lead",
+        custom="lead",
     ),
     PersonalData(noun=nouns.MERGED_ID, condition="(l.lead_id = any({ids}) or l.id = any({ids}))"),
     PersonalData(
@@ -168,7 +173,7 @@ PERSONAL_DATA = (
     PersonalData(noun=nouns.DELETED_PART, key=("l.lead_id", "l.kind", "l.id"), in_receipts=False),
     PersonalData(
         noun=DELETED_LEAD,
-        extra=_OPT_OUT,
+        extra=_opt_out("d.email_key"),
         condition="l.id = any({ids})",
         lead_id="l.id",
         source="""(select * from deleted_lead b where b.company_id = $1 and b.id = any({ids})) d
