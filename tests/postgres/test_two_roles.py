@@ -196,6 +196,20 @@ def test_a_login_that_may_create_roles_upgrades_by_itself_and_migrates_later(
     assert (role["state"], role["found"]) == ("warning", "maker can make itself the owner of the tables")
 
 
+def test_an_administrator_who_is_no_superuser_upgrades_as_on_managed_servers(
+    other: OtherPostgres, tmp_path: Path
+) -> None:
+    other.run(f"create role manager login createrole createdb password '{PASSWORD}'")
+    other.run(f"create role managed login password '{PASSWORD}'", other.url("postgres", "manager"))
+    url = one_role(other, "managed")
+
+    server = server_of(url, tmp_path / "data", migrate_url=url.replace("//managed:", "//manager:"))
+    writes_and_reads(server, server.ready)
+    assert server.stop() == 0
+    assert problems(url) == []
+    assert WARNING not in server.log.read_text()
+
+
 def test_a_login_that_may_not_upgrade_goes_on_and_prints_statements_that_work(
     other: OtherPostgres, tmp_path: Path
 ) -> None:
@@ -232,11 +246,7 @@ def test_a_start_that_cannot_lock_a_table_goes_on_and_the_next_one_ends_the_upgr
     monkeypatch.setattr(roles, "LOCK_SECONDS", 0.02)
 
     async def upgrade(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
-        migrator = await asyncpg.connect(as_superuser(url))
-        try:
-            return await migrate(connection, migrator)
-        finally:
-            await migrator.close()
+        return await migrate_with(connection, as_superuser(url))
 
     async def during_a_long_read(reader: "asyncpg.Connection[asyncpg.Record]") -> None:
         connection = await asyncpg.connect(url)
@@ -355,11 +365,7 @@ def test_tables_and_sequences_of_later_migrations_get_their_rights_by_themselves
     owner = url.replace("//plain:", "//plain_owner:")
 
     async def upgrade(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
-        migrator = await asyncpg.connect(owner)
-        try:
-            return await migrate(connection, migrator)
-        finally:
-            await migrator.close()
+        return await migrate_with(connection, owner)
 
     at(url, upgrade)
     monkeypatch.setattr(migrations, "available", with_one_more)
@@ -378,6 +384,41 @@ def test_a_later_migration_of_a_database_with_one_role_binds_that_role(
     monkeypatch.setattr(migrations, "available", with_one_more)
     assert at(url, migrate) == ["9000_gift.sql"]
     uses_gifts(url)
+
+
+def test_a_new_owner_who_may_not_take_the_tables_over_lets_the_server_go_on(
+    other: OtherPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = one_role(other)
+    owner = url.replace("//plain:", "//plain_owner:")
+    server = server_of(url, tmp_path / "data", migrate_url=owner)
+    ready = server.ready
+    writes_and_reads(server, ready)
+    statements = " ".join(warning_of(server)["statements"])
+    assert server.stop() == 0
+
+    monkeypatch.setattr(migrations, "available", with_one_more)
+    assert at(url, lambda connection: migrate_with(connection, owner)) == ["9000_gift.sql"]
+    uses_gifts(url)
+    monkeypatch.setattr(migrations, "available", available)
+    sql(url, "delete from migration where number = 9000")
+    sql(url, "drop table gift")
+    sql(url, "drop sequence gift_number")
+
+    at(as_superuser(url), lambda connection: connection.execute(statements))
+    assert problems(url) == []
+    again = server_of(url, tmp_path / "again", migrate_url=owner)
+    writes_and_reads(again, ready)
+    assert again.stop() == 0
+    assert WARNING not in again.log.read_text()
+
+
+async def migrate_with(connection: "asyncpg.Connection[asyncpg.Record]", migrate_url: str) -> list[str]:
+    migrator = await asyncpg.connect(migrate_url)
+    try:
+        return await migrate(connection, migrator)
+    finally:
+        await migrator.close()
 
 
 def uses_gifts(url: str) -> None:

@@ -1,1 +1,1 @@
-"""Access to PostgreSQL: pool, transactions, parts of statements, migrations, health. Knows no noun."""
+"""Access to PostgreSQL: pool, transactions, parts of statements, migrations, roles, health. Knows no noun."""

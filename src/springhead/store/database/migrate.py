@@ -102,7 +102,7 @@ async def migrate(connection: "AnyConnection", migrator: "AnyConnection | None" 
     migrator = migrator or connection
     await migrator.execute("select pg_advisory_lock($1)", _LOCK)
     try:
-        applied = await _migrate(migrator, server)
+        applied = await _migrate(connection, migrator, server)
     finally:
         await migrator.execute("select pg_advisory_unlock($1)", _LOCK)
     await check_server(connection)
@@ -112,14 +112,10 @@ async def migrate(connection: "AnyConnection", migrator: "AnyConnection | None" 
     return applied
 
 
-async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
+async def _migrate(connection: "AnyConnection", migrator: "AnyConnection", server: str) -> list[str]:
     is_new = not await migrator.fetchval("select to_regclass('migration')")
     owner = await roles.owner_of(migrator, server)
-    try:
-        rows = [] if is_new else await migrator.fetch("select number from migration")
-    except asyncpg.InsufficientPrivilegeError as cause:
-        raise RefusedDatabase(_rights_needed(await roles.missing_rights(migrator, owner, server), server)) from cause
-    done: set[int] = {row["number"] for row in rows}
+    done: set[int] = set() if is_new else await _done(connection, migrator)
     ours = available()
     if newer := done - {number for number, _, _ in ours}:
         message = f"The database was changed by a newer Springhead (migration {max(newer)}). Install that version."
@@ -133,7 +129,10 @@ async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
         raise RefusedDatabase(_rights_needed(missing, server))
     if pending:
         try:
-            await _apply(migrator, server if owned.any else owner, pending, one_role=owned.any)
+            if owned.all:
+                await _apply(connection, server, pending, one_role=True)
+            else:
+                await _apply(migrator, owner, pending, one_role=False)
         except asyncpg.InsufficientPrivilegeError as cause:
             raise RefusedDatabase(_owner_needed(pending, owner)) from cause
         missing = await roles.set_rights(migrator, owner, server, at_once=is_new)
@@ -150,6 +149,16 @@ async def _migrate(migrator: "AnyConnection", server: str) -> list[str]:
             statements=roles.script(missing),
         )
     return [name for _, name, _ in pending]
+
+
+async def _done(*connections: "AnyConnection") -> set[int]:
+    """The numbers of the applied migrations. Before the rights are set, only one of the two roles may read them."""
+    for connection in connections:
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            return {row["number"] for row in await connection.fetch("select number from migration")}
+    raise RefusedDatabase(
+        "The server's role lacks rights on the database. Give the address of the owner with SPRINGHEAD_MIGRATE_URL."
+    )
 
 
 async def _apply(
