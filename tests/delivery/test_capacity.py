@@ -2,7 +2,16 @@
 
 import asyncio
 
-from springhead.delivery.capacity import Capacity
+from springhead.delivery.capacity import (
+    HOST_BURST,
+    HOST_PER_SECOND,
+    HOST_WAIT_SECONDS,
+    Capacity,
+    HostLimit,
+)
+from springhead.model.feed.receiver_addresses import Networks
+from springhead.model.kit.rate_limits import SECOND
+from springhead.store.feed import pushes
 
 
 def test_no_more_posts_run_at_a_time_than_the_capacity_allows() -> None:
@@ -59,3 +68,28 @@ def test_a_cancelled_post_releases_its_capacity() -> None:
             pass
 
     asyncio.run(run())
+
+
+NETWORKS = Networks.of(["127.0.0.0/8"], http=True)
+
+
+def test_posts_to_one_host_of_all_companies_together_are_spaced_and_beyond_ten_seconds_come_later() -> None:
+    hosts, now = HostLimit(NETWORKS), 1_000 * SECOND
+    urls = [f"https://hooks.example.com:{8_000 + number}/{number}" for number in range(1_000)]
+    waits = [hosts.wait(url, now) for url in urls]
+    most = HOST_BURST + HOST_PER_SECOND * HOST_WAIT_SECONDS
+    assert waits[:HOST_BURST] == [0] * HOST_BURST
+    assert waits[HOST_BURST] == SECOND // HOST_PER_SECOND
+    assert waits[most - 1] == HOST_WAIT_SECONDS * SECOND
+    assert waits[most:] == [None] * (1_000 - most)
+    assert hosts.wait("https://HOOKS.example.com./x", now) is None
+    assert hosts.wait("https://other.example.com/", now) == 0
+
+
+def test_hosts_in_the_operators_own_networks_have_no_limit() -> None:
+    hosts = HostLimit(NETWORKS)
+    assert {hosts.wait("http://127.0.0.1:8080/", 0) for _ in range(1_000)} == {0}
+
+
+def test_hosts_stay_far_below_the_time_of_a_lease() -> None:
+    assert HOST_WAIT_SECONDS < pushes.LEASE / 4

@@ -68,3 +68,19 @@ def test_refused_events_that_count_keep_a_key_refused_until_it_pauses() -> None:
 
     assert not counted.allows("a", times[-1] + SECOND // 5)
     assert counted.allows("a", times[-1] + 3 * SECOND // 5)
+
+
+def test_events_that_wait_for_their_turn_are_booked_one_after_another_up_to_the_longest_wait() -> None:
+    limit = KeyedRateLimit(per_second=10, burst=2)
+    waits = [limit.book("a", NOW, longest=SECOND // 5) for _ in range(6)]
+    assert waits == [0, 0, SECOND // 10, SECOND // 5, None, None]
+    assert limit.book("b", NOW, longest=0) == 0
+    assert limit.book("a", NOW + SECOND, longest=0) == 0
+
+
+def test_booked_keys_are_bounded() -> None:
+    limit = KeyedRateLimit(per_second=10, burst=1)
+    for number in range(KEYS_MAX + 10):
+        limit.book(f"{number}" * 40, NOW, longest=0)
+    assert len(limit._due) == KEYS_MAX
+    assert max(map(len, limit._due)) <= 64

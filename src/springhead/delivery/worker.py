@@ -16,7 +16,7 @@ import structlog
 
 from springhead.delivery import payloads
 from springhead.delivery.backoff import pause
-from springhead.delivery.capacity import Capacity
+from springhead.delivery.capacity import Capacity, HostLimit
 from springhead.delivery.receiver_answers import ReceiverAnswer
 from springhead.delivery.sender import Sender
 from springhead.model.feed.receiver_addresses import Networks
@@ -75,6 +75,7 @@ class Worker:
         self._database, self._fields, self._alone = database, fields, alone
         self._sender = Sender(networks)
         self._capacities = (Capacity(POSTS, BYTES), Capacity(LATE_POSTS, LATE_BYTES))
+        self._hosts = HostLimit(networks)
         self._connections = asyncio.Semaphore(CONNECTIONS)
         self._subscribed: set[int] = set()
         # Most companies have no receiver: their writes must wake nothing. A subscription that was created in another
@@ -178,6 +179,8 @@ class Worker:
         usable_until = time.monotonic() + pushes.LEASE / 4  # afterwards the order is read again, to renew the lease
         try:
             while True:
+                if not await self._hosts.turn(first.url):
+                    return  # the push comes when the lease has expired
                 claims = self._claims[company_id]
                 async with self._capacities[claim.failures > 0].post():
                     more = await self._push(company_id, claim, order if time.monotonic() < usable_until else None)
@@ -277,7 +280,9 @@ class Worker:
         headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)
         try:
             async with asyncio.timeout(TEST_SECONDS):
-                answer = await self._sender.post(target.url, body, headers)
+                answer = ReceiverAnswer(error="too many pushes to this host at the moment", duration=0)
+                if await self._hosts.turn(target.url):
+                    answer = await self._sender.post(target.url, body, headers)
         except TimeoutError:
             answer = ReceiverAnswer(error=f"no answer within {TEST_SECONDS:g} seconds", duration=TEST_SECONDS)
         return TestPushResult(

@@ -51,13 +51,35 @@ class KeyedRateLimit:
 
     def allows(self, key: str, now: int) -> bool:
         """Counts an event of this key, and returns whether it is allowed now."""
-        if len(key) > KEY_LENGTH:
-            key = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        key = _short(key)
         due = self._due.get(key, now)
         allowed = self._limit.wait(due, now) <= 0
         if allowed or self._count_refused:
-            self._due[key] = min(self._limit.after_event(due, now), now + self._latest_due)
-            self._due.move_to_end(key)
-            if len(self._due) > KEYS_MAX:
-                self._due.popitem(last=False)
+            self._remember(key, min(self._limit.after_event(due, now), now + self._latest_due))
         return allowed
+
+    def book(self, key: str, now: int, *, longest: int) -> int | None:
+        """Counts an event of this key that waits for its turn, and returns the nanoseconds until then.
+
+        Returns None, and does not count the event, if it would wait longer than `longest`.
+        """
+        key = _short(key)
+        due = self._due.get(key, now)
+        wait = max(0, self._limit.wait(due, now))
+        if wait > longest:
+            return None
+        self._remember(key, self._limit.after_event(due, now))
+        return wait
+
+    def _remember(self, key: str, due: int) -> None:
+        self._due[key] = due
+        self._due.move_to_end(key)
+        if len(self._due) > KEYS_MAX:
+            self._due.popitem(last=False)
+
+
+def _short(key: str) -> str:
+    """Returns the key, or the hash of a long key."""
+    if len(key) <= KEY_LENGTH:
+        return key
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
