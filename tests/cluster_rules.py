@@ -252,3 +252,31 @@ RULES: Sequence[Rule] = (
     subqueries_select_a_column,
     functions_are_joined,
 )
+
+
+_CONSTRAINTS = {
+    enums.ConstrType.CONSTR_CHECK,
+    enums.ConstrType.CONSTR_FOREIGN,
+    enums.ConstrType.CONSTR_PRIMARY,
+    enums.ConstrType.CONSTR_UNIQUE,
+}
+
+
+def migration_faults(migration: str) -> list[str]:
+    """What a cluster refuses in a migration of tables that are distributed already."""
+    return [*faults(migration), *_alterations(parsed(migration))]
+
+
+def _alterations(tree: Tree) -> Iterator[str]:
+    for alteration in nodes(tree):
+        if not _is(alteration, ast.AlterTableStmt):
+            continue
+        if len(alteration.cmds) > 1 and any(map(_changes_constraint, alteration.cmds)):
+            yield f"alter table {alteration.relation.relname} … constraint …, …: write a statement for each part"
+        for column in nodes(alteration):
+            if _is(column, ast.ColumnDef) and any(part.contype in _CONSTRAINTS for part in column.constraints or ()):
+                yield f"add column {column.colname} … check: add the column first, then the constraint"
+
+
+def _changes_constraint(command: Node) -> bool:
+    return command.subtype in {enums.AlterTableType.AT_AddConstraint, enums.AlterTableType.AT_DropConstraint}

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cluster_rules import RULES, faults
+from cluster_rules import RULES, faults, migration_faults
+from statements import STORE
 
 EXAMPLES = [
     (
@@ -198,3 +199,37 @@ def test_statements_over_all_companies_may_join_them_by_company() -> None:
 
     assert faults(every) == []
     assert faults(f"{every} and p.company_id = $1") != []
+
+
+@pytest.mark.parametrize(
+    ("refused", "taken"),
+    [
+        (
+            "alter table shift drop constraint shift_pkey, add primary key (company_id, noun)",
+            "alter table shift drop constraint shift_pkey; alter table shift add primary key (company_id, noun)",
+        ),
+        (
+            "alter table company add column days int not null default 30 check (days >= 0)",
+            """
+            alter table company add column days int not null default 30, add column name text;
+            alter table company add constraint days check (days >= 0)
+            """,
+        ),
+        (
+            "insert into site (company_id) select id from company",
+            "insert into site (company_id) select id from company returning company_id",
+        ),
+    ],
+)
+def test_migrations_of_distributed_tables_have_rules_too(refused: str, taken: str) -> None:
+    assert len(migration_faults(refused)) == 1
+    assert migration_faults(taken) == []
+
+
+def test_migrations_from_0013_on_keep_the_rules() -> None:
+    found = {
+        path.name: problems
+        for path in sorted((STORE / "migrations").glob("*.sql"))
+        if path.name >= "0013" and (problems := migration_faults(path.read_text()))
+    }
+    assert not found

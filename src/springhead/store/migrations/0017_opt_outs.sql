@@ -37,7 +37,8 @@ insert into pass (company_id, kind, subject_id, due_at, created_at)
 select distinct l.company_id, 'opt_out', 0, now(), now()
 from deleted_lead d
 join lead l on l.company_id = d.company_id and l.email_key = d.email_key
-where (d.lead->>'is_unsubscribed')::boolean and l.is_unsubscribed is not true;
+where (d.lead->>'is_unsubscribed')::boolean and l.is_unsubscribed is not true
+returning id;
 alter table opt_out force row level security;
 alter table deleted_lead force row level security;
 alter table lead force row level security;
