@@ -195,7 +195,8 @@ def _owner_needed(pending: Sequence[tuple[int, str, str]], owner: str) -> str:
 
 
 def _rights_needed(missing: Sequence[roles.Step], server: str) -> str:
-    return (
+    advice = (
         f"The role {server} lacks rights on the database. Give the address of the owner with SPRINGHEAD_MIGRATE_URL, "
-        f"or run as superuser: {' '.join(roles.script(missing))}"
+        "or run as superuser:"
     )
+    return "\n".join([advice, *roles.script(missing)])
