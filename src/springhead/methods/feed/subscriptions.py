@@ -234,8 +234,8 @@ async def get_lead_subscriptions(
     """Returns the subscriptions that match all filters, in the order of their ids, without their secrets.
 
     `sentSequence` is the number of the last change that was delivered, as in getLeadChanges. `failures` counts the
-    failed attempts since the last success. `inactiveReason` says why a subscription is inactive: `paused`, or the
-    error.
+    failed attempts since the last success. `inactiveReason` says why a subscription is inactive: `paused`, or for
+    how long nothing was delivered, with the status of the last attempt.
     """
     rows = await reads.listing(context, SUBSCRIPTION, where, limit=limit, offset=offset)
     return ReadResult([reads.decoded(SUBSCRIPTION, row) for row in rows.page])

@@ -140,7 +140,16 @@ async def finish_fill(tx: Tx, company_id: int, unique_id: int, *, unique: bool) 
 
 async def delete(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
     """Deletes fields. Their values stay with the leads, but nothing shows them: no later field gets the same name."""
-    await tx.rows("delete from field where company_id = $1 and id = any($2::bigint[])", company_id, ids)
+    await tx.rows(
+        """
+        with locked as materialized (
+            select id from field where company_id = $1 and id = any($2::bigint[]) order by id for update
+        )
+        delete from field f using locked l where f.company_id = $1 and f.id = l.id
+        """,
+        company_id,
+        ids,
+    )
 
 
 class FieldCache:
