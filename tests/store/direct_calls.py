@@ -86,10 +86,10 @@ async def pushes_of(tx: Tx, company_id: int, subscription: int) -> None:
         tx, company_id, claim, message_id="msg_1", between=(order.sent + 1, order.sent + 1), leads=1
     )
     assert delivery is not None
-    await pushes.failed(tx, company_id, claim, delivery, result, pause=0.0, reason="")
+    await pushes.failed(tx, company_id, claim, delivery, result, erasures=order.erasures, pause=0.0)
     ((claim, _),) = await pushes.claim(tx, company_id, last, lease=2)
     await pushes.order(tx, company_id, claim)
-    await pushes.delivered(tx, company_id, claim, delivery, result)
+    await pushes.delivered(tx, company_id, claim, delivery, result, erasures=order.erasures)
     await pushes.skip(tx, company_id, claim, order.sent + 2)
     await pushes.release(tx, company_id, claim)
     await pushes.is_subscribed(tx, company_id)
