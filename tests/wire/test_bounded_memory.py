@@ -1,23 +1,31 @@
 """Whatever the server remembers by a text of its callers is bounded in bytes. Each test fills one memory."""
 
+import asyncio
 import gc
 import tracemalloc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from itertools import count
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pytest
 
 from springhead.capture import bots
 from springhead.model.capture.sites import PATTERN_LENGTH, PATTERNS_MAX, is_important
 from springhead.model.kit.rate_limits import KEYS_MAX, KeyedRateLimit
+from springhead.store.capture import sites
+from springhead.store.database.pool import Database
 from springhead.store.nouns import paging
 from springhead.store.nouns.paging import PageStarts, listing
 from springhead.wire import logs
+from springhead.wire.api import auth
 from springhead.wire.http.connections import Connections
-from springhead.wire.http.messages import LONGEST_HOST
+from springhead.wire.http.messages import LONGEST_HOST, HttpRequest
 from springhead.wire.http.peers import TrustedPeers, client_network
+from support import Server
 
+T = TypeVar("T")
 LONG = "x" * 30_000
 
 
@@ -142,3 +150,55 @@ def test_every_address_of_a_network_shares_a_limit() -> None:
     allows: Callable[[str], bool] = lambda address: limit.allows(client_network(address), 0)  # noqa: E731
     assert [allows(f"2001:db8:1:2::{number:x}") for number in range(4)] == [True, True, False, False]
     assert allows("2001:db8:1:3::1")
+
+
+def test_companies_that_callers_name_are_remembered_up_to_a_bound(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made-up account ids of the longest length, in characters of four bytes."""
+    monkeypatch.setattr(auth, "CACHE_MAX", 100)
+
+    async def name_companies(database: Database) -> int:
+        keys = auth.Keys(database)
+        for number in range(300):
+            account_id = f"{number}".rjust(auth.CREDENTIAL_MAX, "\U0001f600")
+            query = f"accountID={quote(account_id)}&secretKey=x".encode()
+            request = HttpRequest({"method": "POST", "headers": [], "query_string": query}, _no_body)
+            assert await keys.caller(request) is None
+        return len(keys._cache)
+
+    assert on_database(server, name_companies) == 100
+
+
+def test_tokens_of_sites_that_visitors_name_are_remembered_up_to_a_bound(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "KEPT_SITES", 100)
+
+    async def name_sites(database: Database) -> tuple[int, int]:
+        kept = sites.Sites(database)
+        for number in range(300):
+            assert await kept.find(f"{number:022}") is None
+        assert await kept.find(LONG) is None, "only tokens of the right length are looked up"
+        await asyncio.sleep(0)  # the last look-up leaves the list of look-ups
+        return len(kept._cached), len(kept._lookups)
+
+    assert on_database(server, name_sites) == (100, 0)
+
+
+def on_database(server: Server, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
+    """Runs work on the database of a server with one connection."""
+
+    async def run() -> T:
+        database = Database(pool_size=1)
+        await database.open(server.dsn)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def _no_body() -> Any:
+    raise AssertionError
