@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 import asyncpg
 
 import springhead
-from in_process import answer, context_of, shared_parts
+from in_process import InsideCompany, answer, context_of, shared_parts
 from springhead.rpc.context import Context
 from springhead.rpc.method import REGISTRY, Writes
 from springhead.store.database.admission import Lane
@@ -175,15 +175,10 @@ class _RecordingDatabase(Database):
             yield _RecordingTx(tx._connection, self.recorded)
 
 
-class _InsideCompany(Company):
-    """A client of a company whose calls run in this process."""
+class _TranscribedCompany(InsideCompany):
+    """A client of a company whose calls run in this process, and which replays transcripts."""
 
-    def __init__(self, company: Company, recorder: "StatementRecorder") -> None:
-        super().__init__(company.url, company.account_id, company.secret, id=company.id)
-        self.dsn = company.dsn
-        self._recorder = recorder
-
-    def at(self, version: str) -> "Company":
+    def at(self, version: str) -> Company:
         return self
 
     def send(self, body: bytes, *_: Any, **__: Any) -> tuple[int, bytes]:
@@ -191,10 +186,6 @@ class _InsideCompany(Company):
         if call.error:
             return 200, envelope.failure(call.error, call.id)
         return 200, json.dumps(self.envelope(cast("str", call.method), call.params)).encode()
-
-    def envelope(self, method: str, params: Any, id: Any = "1") -> dict[str, Any]:
-        keys = [new_email()] if method in REGISTRY and isinstance(REGISTRY[method].result, Writes) else []
-        return self._recorder.run(self, lambda context: answer(context, method, params, idempotency_keys=keys))
 
 
 class StatementRecorder:
@@ -221,7 +212,12 @@ class StatementRecorder:
 
     def inside(self, company: Company) -> Company:
         """A client of the company whose statements are recorded."""
-        return _InsideCompany(company, self)
+        return _TranscribedCompany(company, self.run, self._answer)
+
+    async def _answer(self, context: Context, method: str, params: Any) -> dict[str, Any]:
+        """The answer to a call. A write has an Idempotency-Key."""
+        keys = [new_email()] if method in REGISTRY and isinstance(REGISTRY[method].result, Writes) else []
+        return await answer(context, method, params, idempotency_keys=keys)
 
     def run(self, company: Company, work: Callable[[Context], Awaitable[Any]]) -> Any:
         """Runs work for a company."""
