@@ -51,6 +51,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings. Times are in seconds, sizes in bytes."""
 
     data: Annotated[Path, _about("Folder of the embedded PostgreSQL", expects="a path")] = Path(".springhead")
+    postgres_bin: Annotated[
+        Path | None,
+        _about(
+            "Folder of the programs of an installed PostgreSQL, 15 or later, to run instead of the included one",
+            expects="a path such as /usr/lib/postgresql/15/bin",
+        ),
+    ] = None
     database_url: Annotated[
         Annotated[str, Meta(pattern=r"^postgres(?:ql)?://")] | None,
         _about(

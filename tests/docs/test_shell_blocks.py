@@ -125,6 +125,12 @@ def companies(script: str, checkout: Checkout) -> None:
     assert "Key 3 is revoked." in said
 
 
+def distribution(script: str, checkout: Checkout) -> None:
+    """docs/operating.md: a server on the distribution's PostgreSQL."""
+    assert "secretKey" in checkout.serves(script)
+    assert (checkout.folder / "crm" / "postgres" / "PG_VERSION").read_text() == "15\n"
+
+
 def own_postgresql(script: str, checkout: Checkout) -> None:
     """docs/operating.md: roles and a database on another PostgreSQL, then a server on it."""
     ((_, statements),) = blocks(TOP / "docs" / "operating.md", "sql")
@@ -196,7 +202,7 @@ RUNS: dict[str, list[Callable[[str, Checkout], None]]] = {
     "README.md": [make],
     "CONTRIBUTING.md": [make],
     "docs/start.md": [make, look_around],
-    "docs/operating.md": [path, own_postgresql, backup, restore, companies, completion],
+    "docs/operating.md": [path, distribution, own_postgresql, backup, restore, companies, completion],
     "docs/api-by-example.md": [call, call, call],
     "docs/receiving-pushes.md": [pushing_server],
 }

@@ -66,7 +66,7 @@ async def address(settings: Settings, *, up_to_date: bool = True) -> AsyncGenera
             f"There is no Springhead data in {settings.data}. Name the folder with --data, or create it by starting "
             "the server once: springhead serve"
         )
-    embedded = EmbeddedPostgres(settings.data)
+    embedded = EmbeddedPostgres(settings.data, settings.postgres_bin)
     try:
         embedded.launch()
         dsn = await embedded.ready()

@@ -11,7 +11,7 @@ from springhead.settings import Loaded, Setting, SettingsError, declared, load
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-DATABASE_SETTINGS = ("data", "database_url")
+DATABASE_SETTINGS = ("data", "postgres_bin", "database_url")
 """The settings that say which database a command works on."""
 
 

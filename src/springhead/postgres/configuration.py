@@ -18,14 +18,12 @@ CLUSTER_NAME: Final = "springhead"
 
 CTYPE: Final = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
-INITDB: Final = (
+_INITDB: Final = (
     "--username=postgres",
     "--auth=trust",  # the folder around the socket has mode 0700: only its owner can connect
     "--encoding=UTF8",
     "--locale=C",
     f"--lc-ctype={CTYPE}",  # with C, pg_trgm ignores every letter outside ASCII
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
     "--data-checksums",
     "--no-instructions",
 )
@@ -65,6 +63,15 @@ _SETTINGS: Final = {
     "log_lock_waits": "off",
     "log_line_prefix": "%m [%p] ",
 }
+
+
+def initdb_options(version: int) -> tuple[str, ...]:
+    """Returns the options of initdb for a major version of PostgreSQL.
+
+    Before 17 PostgreSQL has no locale of its own, so the C library knows the letters. Texts sort alike with both.
+    """
+    builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    return (*_INITDB, *(builtin if version >= 17 else ("--locale-provider=libc",)))
 
 
 def server_options(socket_directory: Path) -> list[str]:

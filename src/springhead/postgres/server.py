@@ -14,7 +14,13 @@ import structlog
 
 from springhead.postgres.account import Account, choose_account
 from springhead.postgres.binaries import binaries
-from springhead.postgres.cluster import POLL_SECONDS, NewCluster, cluster_exists, remove_incomplete_clusters
+from springhead.postgres.cluster import (
+    POLL_SECONDS,
+    NewCluster,
+    cluster_exists,
+    cluster_version,
+    remove_incomplete_clusters,
+)
 from springhead.postgres.configuration import OWNER, ROLE, server_options
 from springhead.postgres.errors import EmbeddedError
 from springhead.postgres.folder_lock import FolderLock
@@ -40,8 +46,10 @@ class EmbeddedPostgres:
     the kernel stops PostgreSQL.
     """
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, chosen_binaries: Path | None = None) -> None:
+        """`chosen_binaries` is the folder of PostgreSQL's programs, if they are not those that Springhead includes."""
         self.data = data.resolve()
+        self._chosen_binaries = chosen_binaries
         self._lock = FolderLock(self.data)
         self._stopped = False
         self._account = Account()
@@ -62,15 +70,14 @@ class EmbeddedPostgres:
             with self._usable_folder():
                 self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._lock.take()
-                self._binaries = binaries()
+                self._binaries = binaries(self._chosen_binaries, cluster_version(self._cluster))
                 self._account, version = choose_account(self.data, self._binaries / "postgres", self._cluster)
                 remove_incomplete_clusters(self.data)
                 self._log_file.rotate()
-                if cluster_exists(self._cluster, version):
+                if cluster_exists(self._cluster, version, self._binaries):
                     self._spawn()
                 else:
-                    initdb = self._binaries / "initdb"
-                    self._new_cluster = NewCluster(self.data, self._account, initdb, self._log_file)
+                    self._new_cluster = NewCluster(self.data, self._account, self._binaries, version, self._log_file)
         except BaseException:
             self.stop()
             raise

@@ -36,7 +36,7 @@ def serve(loaded: Loaded, *, as_json: bool) -> None:
         return
     from springhead.postgres.server import EmbeddedPostgres  # noqa: PLC0415 - imports only what starts PostgreSQL
 
-    embedded = EmbeddedPostgres(settings.data)
+    embedded = EmbeddedPostgres(settings.data, settings.postgres_bin)
     try:
         embedded.launch()
         _run(loaded, embedded, as_json=as_json)
