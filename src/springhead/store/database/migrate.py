@@ -127,20 +127,18 @@ async def _migrate(connection: "AnyConnection", migrator: "AnyConnection", serve
     pending = [migration for migration in ours if migration[0] not in done]
     if missing and (not owned.any or (pending and not owned.all)):
         raise RefusedDatabase(_rights_needed(missing, server))
+    worker, role = (connection, server) if owned.all else (migrator, owner)
     if pending:
         try:
-            if owned.all:
-                await _apply(connection, server, pending, one_role=True)
-            else:
-                await _apply(migrator, owner, pending, one_role=False)
+            await _apply(worker, role, pending, one_role=owned.all)
         except asyncpg.InsufficientPrivilegeError as cause:
             raise RefusedDatabase(_owner_needed(pending, owner)) from cause
         missing = await roles.set_rights(migrator, owner, server, at_once=is_new)
     if missing and not owned.any:
         raise RefusedDatabase(_rights_needed(missing, server))
     with suppress(asyncpg.InsufficientPrivilegeError):  # if only the server's role is known
-        async with roles.as_owner(migrator, server if owned.any else owner):
-            await statistics.declare(migrator)
+        async with roles.as_owner(worker, role):
+            await statistics.declare(worker)
     if missing:
         log.warning(
             "the database has one role, which owns the tables; as its superuser, run the statements",
