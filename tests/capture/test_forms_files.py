@@ -65,6 +65,27 @@ def test_another_company_another_token_and_a_deleted_lead_give_no_file(
     assert public.rows("select from upload where company_id = $1 and lead_id is not null") == []
 
 
+def test_the_address_of_a_file_stops_to_work_after_the_days_that_the_company_says(public: Public) -> None:
+    company = public.company
+    cv = custom(company, "CV", "upload")
+    form = FormOf(public, cv)
+    form.files(("emailAddress", "a@example.com"), (cv, ("cv.txt", b"x")))
+    address = str(form.lead()[cv])
+    age = "update upload set create_timestamp = now() - make_interval(days => $2) where company_id = $1"
+
+    def status_after(days: int) -> int:
+        public.rows(age, days)
+        return public.ask(address).status
+
+    assert status_after(9_000) == 200
+    company.call("updateCaptureSettings", fileLinkDays=30)
+    assert (status_after(29), status_after(31)) == (200, 404)
+    company.call("updateCaptureSettings", fileLinkDays=0)
+    assert status_after(31) == 200
+    assert company.refusal("updateCaptureSettings", {"fileLinkDays": -1}) is not None
+    assert company.refusal("updateCaptureSettings", {"fileLinkDays": 10_001}) is not None
+
+
 def test_a_text_in_a_file_field_and_a_file_in_a_text_field_are_refused(public: Public) -> None:
     cv = custom(public.company, "CV", "upload")
     form = FormOf(public, cv, "firstName")

@@ -38,7 +38,7 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: forms.use_token(tx, company, made["form"], "a nonce", b"digest"),
     lambda tx, company, made: forms.use_token(tx, company, made["form"], "a nonce", b"digest"),
     lambda tx, company, made: forms.store_upload(tx, company, made["form"], made["lead"], _upload()),
-    lambda tx, company, made: forms.find_upload(tx, company, "no token"),
+    lambda tx, company, made: forms.find_upload(tx, company, "no token", 30),
     lambda tx, company, made: forms.read_upload(tx, company, "no token", 0, 1),
     lambda tx, company, made: visitors._move_step(tx, company, _NOBODY, 0),
     lambda tx, company, made: deliveries.delete_old(tx, company, _NOBODY),

@@ -138,7 +138,7 @@ class Forms:
         if site is None or not is_token(token):
             return _not_found(request)
         async with self._server.database.company(site.company.id) as tx:
-            upload = await forms.find_upload(tx, site.company.id, token)
+            upload = await forms.find_upload(tx, site.company.id, token, site.file_link_days)
         if upload is None:
             return _not_found(request)
         ascii_name = re.sub(r'["\\?]', "_", upload.name.encode("ascii", "replace").decode())

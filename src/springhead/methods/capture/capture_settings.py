@@ -47,6 +47,7 @@ _NEW: Mapping[str, Any] = {
     "keepAddresses": "none",
     "respectSignals": "1",
     "importantPages": [],
+    "fileLinkDays": "0",
     "siteToken": ...,
     "scriptSnippet": ...,
     "pixelSnippet": ...,
@@ -76,6 +77,7 @@ def _settings(site: Site, public_url: str) -> Mapping[str, Json]:
         "keepAddresses": site.keep_addresses,
         "respectSignals": str(int(site.respects_signals)),
         "importantPages": list(site.important_pages),
+        "fileLinkDays": str(site.file_link_days),
         "siteToken": site.token,
         "scriptSnippet": script_snippet(site, public_url),
         "pixelSnippet": pixel_snippet(site, public_url),
@@ -100,8 +102,9 @@ async def update_capture_settings(
     `importantPages` are up to 100 paths, in which `*` stands for any characters: a visit of such a page is an
     importantPageVisit instead of a pageVisit. `keepAddresses` is `none`, or `truncated` to store the visitor's network
     (/24 or /48) with each page view. With `respectSignals`, visitors that send Do Not Track or Global Privacy Control
-    are not tracked; after a change of it, your pages need the new `scriptSnippet`. All servers apply new settings
-    within two seconds.
+    are not tracked; after a change of it, your pages need the new `scriptSnippet`. The address of a file that was sent
+    with a form works for `fileLinkDays` after the submission, and without end with 0; the file itself stays with the
+    lead. All servers apply new settings within two seconds.
     """
     checked = _SHAPE.check(objects)
     outcomes = checked.refused_outcomes()
@@ -113,6 +116,7 @@ async def update_capture_settings(
                 important_pages=_sent(record.importantPages),
                 keep_addresses=_sent(record.keepAddresses),
                 respects_signals=_sent(record.respectSignals),
+                file_link_days=_sent(record.fileLinkDays),
             )
             outcomes[position] = succeeded() if changed else refused(NothingChanged())
     return WriteResult.in_order(outcomes)

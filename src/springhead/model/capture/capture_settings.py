@@ -10,6 +10,9 @@ from springhead.model.capture.email_links import CLICK, OPEN, UNSUBSCRIBE, Signe
 from springhead.model.capture.sites import PATTERN_LENGTH, PATTERNS_MAX, Site
 from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, text
 
+FILE_LINK_DAYS = 10_000
+"""The most days that the address of an uploaded file can work."""
+
 _ID = integer(18, "bigint")
 _PATTERNS = Kind(
     type="list",
@@ -22,6 +25,12 @@ _PATTERNS = Kind(
         f"Expected a list of at most {PATTERNS_MAX} paths of at most {PATTERN_LENGTH} characters that begin with / or *"
     ),
 )
+_DAYS = Kind(
+    type="smallint",
+    sql="smallint",
+    accepts=Annotated[int, Meta(ge=0, le=FILE_LINK_DAYS)],
+    expected=f"Expected 0 to {FILE_LINK_DAYS:,} days",
+)
 _LINKS = Kind(type="hash", sql="jsonb", accepts=dict[str, str], expected="Expected an object")
 
 CAPTURE_SETTINGS = Noun(
@@ -32,6 +41,7 @@ CAPTURE_SETTINGS = Noun(
         Column(name="keepAddresses", kind=choice(("none", "truncated"))),
         Column(name="respectSignals", kind=flag()),
         Column(name="importantPages", kind=_PATTERNS),
+        Column(name="fileLinkDays", kind=_DAYS),
         Column(name="siteToken", kind=text(22), writable=False),
         Column(name="scriptSnippet", kind=text(2_000), writable=False),
         Column(name="pixelSnippet", kind=text(2_000), writable=False),

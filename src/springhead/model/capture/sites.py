@@ -23,7 +23,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
     A visit to a path that matches one of the patterns `important_pages` is an importantPageVisit. `keep_addresses`
     says how much of a visitor's IP address is stored: `none` of it, or `truncated` to its network (/24, /48). With
-    `respects_signals`, visitors who send Do Not Track or Global Privacy Control are not tracked.
+    `respects_signals`, visitors who send Do Not Track or Global Privacy Control are not tracked. The address of an
+    uploaded file works for `file_link_days`; 0 is without end.
     """
 
     company: Company
@@ -32,6 +33,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     important_pages: tuple[str, ...]
     keep_addresses: KeepAddresses
     respects_signals: bool
+    file_link_days: int = 0
 
 
 def new_token() -> str:

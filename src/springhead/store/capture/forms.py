@@ -197,15 +197,20 @@ async def store_upload(tx: Tx, company_id: int, form_id: int, lead_id: int, uplo
     )
 
 
-async def find_upload(tx: Tx, company_id: int, token: str) -> StoredUpload | None:
-    """The name and size of the file with this token, or None. Files of deleted leads are not returned."""
+async def find_upload(tx: Tx, company_id: int, token: str, days: int) -> StoredUpload | None:
+    """The name and size of the file with this token, or None. Files of deleted leads are not returned.
+
+    Returns no file that is older than `days`, unless `days` is 0.
+    """
     row = await tx.row(
         """
         select name, size from upload
         where company_id = $1 and token = $2 and lead_id is not null
+            and ($3::int = 0 or create_timestamp > now() - make_interval(days => $3::int))
         """,
         company_id,
         token,
+        days,
     )
     return StoredUpload(**dict(row)) if row else None
 

@@ -26,6 +26,7 @@ LOOKUPS, LOOKUPS_WAITING = 4, 200
 
 _SITE: LiteralString = """
     select s.token, s.signing_key, s.important_pages::text as important_pages, s.keep_addresses, s.respects_signals,
+        s.file_link_days,
         c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call, c.recycle_days
     from site s join company c on c.id = s.company_id
 """
@@ -61,6 +62,7 @@ async def change(
     important_pages: Sequence[str] | None = None,
     keep_addresses: KeepAddresses | None = None,
     respects_signals: bool | None = None,
+    file_link_days: int | None = None,
 ) -> bool:
     """Changes the settings of a site; a setting that is None stays. Returns whether anything has changed."""
     row = await tx.row(
@@ -68,9 +70,11 @@ async def change(
         update site set
             important_pages = coalesce($2::jsonb, important_pages),
             keep_addresses = coalesce($3, keep_addresses),
-            respects_signals = coalesce($4, respects_signals)
-        where company_id = $1 and (important_pages, keep_addresses, respects_signals) is distinct from (
-            coalesce($2::jsonb, important_pages), coalesce($3, keep_addresses), coalesce($4, respects_signals)
+            respects_signals = coalesce($4, respects_signals),
+            file_link_days = coalesce($5, file_link_days)
+        where company_id = $1 and (important_pages, keep_addresses, respects_signals, file_link_days) is distinct from (
+            coalesce($2::jsonb, important_pages), coalesce($3, keep_addresses), coalesce($4, respects_signals),
+            coalesce($5, file_link_days)
         )
         returning company_id
         """,
@@ -78,6 +82,7 @@ async def change(
         None if important_pages is None else msgspec.json.encode(important_pages).decode(),
         keep_addresses,
         respects_signals,
+        file_link_days,
     )
     return row is not None
 
@@ -90,6 +95,7 @@ def _site(row: asyncpg.Record) -> Site:
         important_pages=msgspec.json.decode(row["important_pages"], type=tuple[str, ...]),
         keep_addresses=row["keep_addresses"],
         respects_signals=row["respects_signals"],
+        file_link_days=row["file_link_days"],
     )
 
 
