@@ -3,9 +3,13 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from related_objects import about, user
 from springhead.capture import submissions
 from springhead.capture.submissions import Submission
+from springhead.methods.leads.opt_outs import opt_out
+from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.rpc.context import Context
 from springhead.store.capture import forms, visitors
 from springhead.store.capture.visitors import View
@@ -163,6 +167,12 @@ class BusyCompany:
         )
         self.company.create({"trackingID": "visitor-9"})
 
+    def decide(self) -> None:
+        """Opts the leads out and in again, and gives them other addresses."""
+        for flag in (1, 0, 1):
+            self.twice("updateLeads", *({"id": lead, "title": "A", "isUnsubscribed": flag} for lead in self.leads))
+        self.twice("updateLeads", *({"id": lead, "title": "A", "emailAddress": new_email()} for lead in self.leads))
+
     def move_members(self) -> None:
         """Removes leads from lists and adds them again, by id and by address."""
         pairs = [{"listID": list_id, "contactID": lead} for list_id in self.lists for lead in self.leads]
@@ -243,6 +253,12 @@ async def submit(context: Context, form_id: int, address: str) -> None:
     await submissions.store(context, form, sent)
 
 
+async def unsubscribe(context: Context, deleted_lead: int, address: str) -> None:
+    """Clicks on the unsubscribe link of a deleted lead, whose address another lead has now."""
+    context = msgspec.structs.replace(context, source=LINK)
+    assert await opt_out(context, deleted_lead, address_hash(context.company.id, address))
+
+
 def let_time_pass(company: Company) -> None:
     """Makes all delayed work due."""
     sql(company.dsn, "update scoring set due_at = now() where company_id = $1", company.id)
@@ -266,6 +282,8 @@ def live(company: Company, run: Callable[[Company, Callable[[Context], Awaitable
     run(company, visit)
     for address in (new_email(), str(company.lead(busy.leads[0])["emailAddress"])):
         run(company, lambda context, address=address: submit(context, busy.forms[0], address))
+        run(company, lambda context, address=address: unsubscribe(context, 1, address))
+    busy.decide()
     for happen in (
         busy.update_everything, busy.move_members, busy.convert, busy.merge_and_restore, busy.delete_everything
     ):  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from springhead.model.leads.events import Event
+from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.store.capture import email_events, forms, sites, visitors
 from springhead.store.capture.forms import Upload
 from springhead.store.companies import idempotency_keys
@@ -13,7 +14,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Result
 from springhead.store.fields import unique_values
-from springhead.store.leads import duplicates
+from springhead.store.leads import duplicates, opt_outs
 from springhead.store.lifecycle import merging, recycling
 from springhead.store.scores import scoring
 
@@ -42,6 +43,10 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: forms.read_upload(tx, company, "no token", 0, 1),
     lambda tx, company, made: visitors._move_step(tx, company, _NOBODY, 0),
     lambda tx, company, made: deliveries.delete_old(tx, company, _NOBODY),
+    lambda tx, company, made: opt_outs.key_of_lead(tx, company, made["lead"]),
+    lambda tx, company, made: opt_outs.opt_out(tx, company, [address_hash(company, made["address"])], LINK),
+    lambda tx, company, made: opt_outs._step(tx, company, _NOBODY, 0),
+    lambda tx, company, made: opt_outs._unsubscribe(tx, company, {made["lead"]: LINK}),
     lambda tx, company, made: unique_values._clear_step(tx, company, _NOBODY, 1),
     lambda tx, company, made: duplicates.groups_of(tx, company, [made["lead"]]),
     lambda tx, company, made: duplicates._replace_keys(tx, company, set(), [made["lead"]]),

@@ -85,6 +85,7 @@ WHOLE_COMPANY: Mapping[str, str] = {
     "store/leads/duplicates.py next_groups": "5,000 keys at a time, to find those that leads share",
     "store/fields/unique_values.py find_shared_values": "a field becomes unique: all values are compared",
     "store/fields/unique_values.py _fill_step": "a background job",
+    "store/leads/opt_outs.py _step": "a background job",
     "store/scores/scoring.py _step": "a background job",
     "store/scores/scoring.py _events": "2,000 new events at a time",
     "store/scores/scorecards.py score": "events of the leads of a step of a background job",

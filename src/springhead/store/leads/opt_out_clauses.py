@@ -105,14 +105,6 @@ def of_update(noun: Noun) -> str:
                 """)
 
 
-def of_merge() -> str:
-    """Returns CTEs (with leading comma) that record the opt-outs of the survivors `changed` from the source `$3`."""
-    return recorded(f"""
-                select {hash_of("c.email_key")} as address_hash, true as active, $3::text as source from changed c
-                where c.is_unsubscribed
-                """)
-
-
 def recorded(decisions: str) -> str:
     """Returns CTEs (with leading comma) that record decisions: a select of `address_hash`, `active` and `source`.
 

@@ -50,13 +50,18 @@ _RECORD = statement(
 )
 
 
-async def opt_out(tx: Tx, company_id: int, hashes: Collection[bytes], source: str) -> bool:
-    """Records the opt-outs of addresses; returns whether any of them is new. Needs a transaction.
+async def record(tx: Tx, company_id: int, hashes: Collection[bytes], source: str) -> bool:
+    """Records the opt-outs of addresses; returns whether any of them is new. The caller has locked their leads."""
+    return bool(hashes and await tx.rows(_RECORD, company_id, list(set(hashes)), source))
 
-    Jobs unsubscribe a lead that has such an address: one now, and one when no write can be left that has not seen the
-    opt-out.
+
+async def opt_out(tx: Tx, company_id: int, hashes: Collection[bytes], source: str) -> bool:
+    """Records the opt-outs of addresses that may have no lead; returns whether any of them is new.
+
+    Needs a transaction. Jobs unsubscribe a lead that has such an address: one now, and one when no write can be left
+    that has not seen the opt-out.
     """
-    if not hashes or not await tx.rows(_RECORD, company_id, list(set(hashes)), source):
+    if not await record(tx, company_id, hashes, source):
         return False
     await background_jobs.start(tx, company_id, _JOB, 0)
     await background_jobs.start(tx, company_id, _JOB, 1, delay=LAST_WRITE_SECONDS)

@@ -11,6 +11,7 @@ import msgspec
 from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads.leads import LEAD
+from springhead.model.leads.opt_outs import address_hash
 from springhead.model.lists import LIST_MEMBER
 from springhead.model.sales.opportunities import OPPORTUNITY_LEAD
 from springhead.store.capture import visitors
@@ -20,7 +21,7 @@ from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import names, statement
 from springhead.store.feed.changes import event_entry
 from springhead.store.fields import unique_values
-from springhead.store.leads import event_clauses, lead_status, merged_ids, opt_out_clauses
+from springhead.store.leads import event_clauses, lead_status, merged_ids, opt_outs
 from springhead.store.lifecycle import recycling
 from springhead.store.lists import filtered_lists, members, removals
 from springhead.store.lists.members import update_counts
@@ -117,6 +118,8 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, merges: Sequence[Merg
     pairs = [(other, planned.lead["id"]) for planned in merges for other in planned.others]
     merged, survivors = [other for other, _ in pairs], [survivor for _, survivor in pairs]
     await tx.replan()
+    unsubscribed = [planned.lead["email_key"] for planned in merges if planned.lead["is_unsubscribed"]]
+    await opt_outs.record(tx, company_id, [address_hash(company_id, key) for key in unsubscribed], source)
     # Waits for jobs that still move events of earlier merges into these leads.
     await tx.rows(
         "select id from merged_lead where company_id = $1 and lead_id = any($2::bigint[]) order by id for update",
@@ -142,7 +145,7 @@ async def merge(tx: Tx, company_id: int, fields: FieldSet, merges: Sequence[Merg
         {"id": planned.lead["id"], "merged": [str(other) for other in planned.others], "lead": planned.lead}
         for planned in merges
     ]
-    await tx.rows(_UPDATE_SURVIVORS, company_id, msgspec.json.encode(updates).decode(), source)
+    await tx.rows(_UPDATE_SURVIVORS, company_id, msgspec.json.encode(updates).decode())
     tx.changed = True
     leads = sorted(set(survivors))
     if await unique_values.store_values(tx, company_id, fields, leads):  # another call took a value just now
@@ -300,7 +303,7 @@ _UPDATE_SURVIVORS = statement(
         from sent n
         where l.company_id = $1 and l.id = n.survivor_id and {sql.after("locked")}
         returning l.*, n.merged
-    ){opt_out_clauses.of_merge()}{event_clauses.of_merge(LEAD)}
+    ){event_clauses.of_merge(LEAD)}
     select count(*) from changed
     """
 )

@@ -12,7 +12,7 @@ comment on table opt_out is 'The last decision about the emails to an address. S
 comment on column opt_out.address_hash is 'SHA-256 of the company''s id, a colon and the normalised address (model/leads/opt_outs.py).';
 comment on column opt_out.active is 'True: no emails. False: the address has opted in again.';
 comment on column opt_out.source is 'What recorded the decision: the method, a form or a link.';
-alter table opt_out enable row level security, force row level security;
+alter table opt_out enable row level security;
 create policy own on opt_out using (company_id = nullif(current_setting('app.company_id', true), '')::bigint);
 
 -- Leads that are unsubscribed today, also those in the recycle bin.
@@ -39,6 +39,3 @@ from deleted_lead d
 join lead l on l.company_id = d.company_id and l.email_key = d.email_key
 where (d.lead->>'is_unsubscribed')::boolean and l.is_unsubscribed is not true
 returning id;
-alter table opt_out force row level security;
-alter table deleted_lead force row level security;
-alter table lead force row level security;
