@@ -14,6 +14,7 @@ from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integ
 from springhead.model.kit.errors import InvalidParameters, Json, Problem
 from springhead.model.kit.fields import FieldSet
 from springhead.model.kit.filters import FilterFields
+from springhead.model.kit.texts import folded
 from springhead.model.leads.events import SOURCES
 from springhead.model.lists import filter_fields
 
@@ -133,12 +134,12 @@ class ScoreRule(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """The patterns for SQL's `like`. An event counts if its text matches one of them. None if all events count.
 
         For page visits, the text is the path of the address. Browsers send it percent-encoded, and with or without a
-        slash at the end, so there are several patterns. For other events, the text is the event's name in lower case.
+        slash at the end, so there are several patterns. For other events, the text is the event's name, folded.
         """
         if not self.pattern:
             return None
         if self.part != "pageTracking":
-            return [_like(self.pattern.lower())]
+            return [_like(folded(self.pattern))]
         plain = unquote(self.pattern).removesuffix("/")
         spellings = dict.fromkeys((plain, quote(plain, safe="/*!$&'()+,;=:@~-._")))
         return [_like(path) for spelling in spellings for path in (spelling, f"{spelling}/")]

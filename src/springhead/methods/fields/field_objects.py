@@ -26,6 +26,7 @@ from springhead.model.kit.fields import (
     Field,
     new_system_name,
 )
+from springhead.model.kit.texts import composed
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.params import whole_number
 
@@ -94,7 +95,7 @@ def _options(data_type: str, options: Json) -> tuple[str, ...]:
         raise _wrong_options(f"Only fields of these types have options: {', '.join(OPTION_TYPES)}")
     if len(texts) > OPTIONS_MAX:
         raise _wrong_options(f"Expected at most {OPTIONS_MAX} options, got {len(texts)}")
-    if len(set(texts)) < len(texts):
+    if len(set(map(composed, texts))) < len(texts):
         raise _wrong_options("Expected each option once")
     for text in texts:
         if not text.strip() or len(text) > OPTION_LENGTH or "\0" in text:

@@ -12,7 +12,7 @@ from springhead.model.kit.errors import InvalidParameters, Json, Problem, Unexpe
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import search
 from springhead.model.leads.leads import LEAD
-from springhead.model.leads.search import Cursor, SortKey
+from springhead.model.leads.search import Cursor, SortKey, Word
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import Hash, Sort, Text
 from springhead.rpc.method import Example, ReadResult, Reads, method
@@ -84,7 +84,8 @@ async def search_leads(
     `{"event": {"source": "pageVisit", "since": "2026-03-01", "count": {"atLeast": 3}}}`.
 
     `text`: every word must occur in the first or last name, the company name, the email address or the description, in
-    any case, also as a part of a word. If no lead contains all words, names are searched again, and a word of 3 to 20
+    any case and coding, also as a part of a word. Punctuation separates words, except in addresses and domains. Numbers
+    are also searched in phone numbers. If no lead contains all words, names are searched again, and a word of 3 to 20
     letters may contain one mistake: a missing, wrong or additional letter, or two swapped letters.
 
     Without `sort`, the leads whose names or address match the words best come first: whole words, then beginnings of
@@ -105,9 +106,8 @@ async def search_leads(
             await context.verify(tx, field_set)
             raise
         select = await reads.select(context, tx, LEAD, field_set, fields)
-        fingerprint = search.fingerprint(
-            filters.to_json(query.filter) if query.filter else None, words, [list(key) for key in sort or []], inactive
-        )
+        sent = filters.to_json(query.filter) if query.filter else None
+        fingerprint = search.fingerprint(sent, search.tokens(text), [list(key) for key in sort or []], inactive)
         start = _start(cursor, fingerprint, None if query.ranked else query.keys)
         leads_search = Search(tx, context.company.id, select, query, zone=context.zone_name, version=field_set.version)
         try:
@@ -119,10 +119,13 @@ async def search_leads(
     return ReadResult(page.rows, extra=_extra(page, fingerprint, count))
 
 
-def _words(text: str) -> Sequence[str]:
-    words = search.words(text)
-    if len(words) > search.WORDS_MAX:
+def _words(text: str) -> Sequence[Word]:
+    if len(search.tokens(text)) > search.WORDS_MAX:
         raise InvalidParameters(Problem(param="text", message=f"Expected at most {search.WORDS_MAX} words"))
+    words = search.words(text)
+    if sum(len(word.loose) for word in words) > search.PARTS_MAX:
+        message = f"Expected at most {search.PARTS_MAX} words: punctuation separates words"
+        raise InvalidParameters(Problem(param="text", message=message))
     return words
 
 
@@ -130,7 +133,7 @@ def _query(
     context: Context,
     field_set: FieldSet,
     filter: Mapping[str, Json] | None,
-    words: Sequence[str],
+    words: Sequence[Word],
     sort: Sequence[tuple[str, bool]],
     *,
     only_active: bool,
@@ -166,7 +169,7 @@ async def _page(
     rows, positions = await leads_search.find(typos=typos, after=start.values if start else None, limit=limit + 1)
     if not rows:
         await verify()
-    if not rows and not start and any(search.typo_pattern(word) for word in query.words):
+    if not rows and not start and any(map(search.can_be_loose, query.words)):
         typos = True
         rows, positions = await leads_search.find(typos=True, after=None, limit=limit + 1)
     more = limit > 0 and len(rows) > limit

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from springhead.model.kit import times
 from springhead.model.kit.errors import Json, Problem, UnknownReference
-from springhead.model.kit.texts import clean_address
+from springhead.model.kit.texts import clean_phone, composed
 
 ID_MAX = 2**63 - 1
 SMALL_MAX = 2**15 - 1
@@ -104,14 +104,17 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         if "\0" in value:
             message = "The character NUL (\\u0000) cannot be stored"
             raise ValueError(message)
+        options = {composed(option) for option in self.options}
         is_valid = {
             "date": lambda: not value or (len(value) == 10 and times.parse(value) is not None),
             "datetime": lambda: not value or (len(value) == 19 and times.parse(value) is not None),
             "url": lambda: re.fullmatch(_URL, value) is not None,
             "boolean": lambda: value in {"", "0", "1"},
             "bit": lambda: value in {"", "0", "1"},
-            "checkbox": lambda: not self.options or set(value.split(",")) <= {"", *self.options},
-        }.get(self.type, lambda: not self.options or value in self.options or (self.empty_allowed and not value))
+            "checkbox": lambda: (
+                not self.options or set(composed(value).split(",")) <= {"", *map(composed, self.options)}
+            ),
+        }.get(self.type, lambda: not options or composed(value) in options or (self.empty_allowed and not value))
         if not is_valid():
             raise ValueError(self.expected)
         return value
@@ -133,7 +136,7 @@ def _joined(items: list[object]) -> str | None:
 _URL = r"(?:(?ai:https?|ftp)://)?[^\s:/?#@]+(?::[0-9]{1,5})?(?:[/?#]\S*)?|"
 
 
-def text(length: int, *, type: str = "varchar") -> Kind:
+def text(length: int, *, type: str = "varchar", clean: Callable[[str], str] | None = None) -> Kind:
     """A text of at most `length` characters (Unicode code points, not bytes)."""
     return Kind(
         type=type,
@@ -141,12 +144,8 @@ def text(length: int, *, type: str = "varchar") -> Kind:
         accepts=Annotated[str, Meta(max_length=length)],
         expected="Expected data of type string",
         length=length,
+        clean=clean,
     )
-
-
-def email_address(length: int) -> Kind:
-    """An email address of at most `length` characters, of any syntax (docs/wire/values.md#email-addresses)."""
-    return msgspec.structs.replace(text(length), clean=clean_address)
 
 
 def integer(length: int, sql: Literal["bigint", "smallint"], *, low: int = 0) -> Kind:
@@ -215,7 +214,7 @@ def custom(data_type: str, length: int, options: Sequence[str]) -> Kind:
     A picklist, radio or checkbox field without options takes any text. The vendor's API knows no options, so its
     clients rely on that.
     """
-    plain = text(length, type=data_type)
+    plain = text(length, type=data_type, clean=clean_phone if data_type == "phone" else None)
     listed = _listed(options)
     never = Literal["\0"]  # accepts no value, so that every value is read exactly
     accepts, expected = {

@@ -9,12 +9,14 @@
 All entries of an object must be true. A key is `and` or `or` with a list of objects, `not` with an object, or the
 system name of a field with a value (`equals`), a list of values (`in`), or an object of operators (OPERATORS).
 
-- Texts are compared regardless of case. A checkbox field has several values, separated by commas: `equals` and `in`
-  look for one of the values, the other operators test the whole text.
+- Texts are compared regardless of case and of the coding of accents, and a text of white space is empty. A checkbox
+  field has several values, separated by commas: `equals` and `in` look for one of the values, the other operators test
+  the whole text.
 - Times are in the zone of the call and exact to the second. A date alone is the whole day: `{"atMost": "2024-05-31"}`
   includes that evening, and `"2024-05-31"` is any time of that day.
 - Searches of leads also have `list`, the ids of the lists of a lead, `event`, a test of its events (see EventTest),
   and the operator `changedSince` for each field that can be written.
+- A flag that was never set is 0.
 - An object without a value (null or "") passes no test except `{"empty": true}`. It passes a negated test:
   `{"not": {"city": "Berlin"}}` includes leads without a city.
 """
@@ -288,6 +290,8 @@ class _Parser:
             return None if since is None else Comparison(column.name, operator, (since,))
         if operator == "in":
             return self._in(column.name, kind, value, path)
+        if operator == "equals" and is_blank(value):
+            value = ""
         if operator == "between":
             ends = cast("list[Json]", value) if isinstance(value, list) else []
             return self._between(column.name, kind, ends, path)
@@ -323,7 +327,7 @@ class _Parser:
             item_path = f"{path}[{position}]"
             if is_whole_day(kind, item):
                 self._wrong(item_path, f"Expected {times.FORMAT}. For a whole day, use equals or between")
-            elif (parsed := self._value(kind, item, item_path)) is not None:
+            elif (parsed := self._value(kind, "" if is_blank(item) else item, item_path)) is not None:
                 values.append(parsed)
                 if kind == "checkbox":
                     self._single(parsed, item_path)
@@ -345,6 +349,11 @@ class _Parser:
             return READERS[kind](value)
         except ValueError as wrong:
             return self._wrong(path, str(wrong))
+
+
+def is_blank(value: Json) -> bool:
+    """Whether the value is a text of white space, which counts as empty."""
+    return isinstance(value, str) and not value.strip()
 
 
 def _together(parts: list[Filter | None]) -> Filter | None:

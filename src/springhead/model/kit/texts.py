@@ -37,3 +37,54 @@ def clean_address(text: str) -> str:
 def without_joiners(text: str) -> str:
     """Returns the text without joiners, which change the shape of letters and not the word."""
     return text if text.isascii() else _JOINER.sub("", text)
+
+
+def folded(text: str) -> str:
+    """Returns the text as it is compared regardless of case: the same as `store/nouns/folding.py` makes in SQL."""
+    if text.isascii():
+        return text.lower()
+    lower = "".join(map(_lower, composed(text)))
+    return lower.replace("ß", "ss").replace("i\u0307", "i")
+
+
+def _lower(letter: str) -> str:
+    upper = letter.upper()
+    return (upper if len(upper) == 1 else letter).lower()
+
+
+_FLOAT = re.compile(r"([0-9])\.([0-9]{6,})[eE]\+?([0-9]{1,2})|([0-9]{6,})\.0+")
+"""A phone number that a program or a sheet has taken for a number, with all its digits."""
+
+
+def clean_phone(text: str) -> str:
+    """Returns a phone number as it is stored: as it was sent, or the digits of a number with a point or an exponent.
+
+    A number with fewer than six decimals and an exponent stays: the sheet that wrote it has rounded it.
+    """
+    match = _FLOAT.fullmatch(text)
+    if not match:
+        return text
+    first, decimals, exponent, whole = match.groups()
+    if whole:
+        return whole
+    return first + decimals + "0" * (int(exponent) - len(decimals)) if len(decimals) <= int(exponent) < 20 else text
+
+
+_NUMBER_SIGNS = re.compile(r"^[^0-9A-Za-z]*00|[^0-9A-Za-z]*\(0\)|[^0-9A-Za-z]+")
+_INTERNATIONAL = 8
+"""How many digits a part of a phone number has at least if `00` before it is the prefix of a country code."""
+
+
+def phone_key(number: str, *, part: bool = False) -> str:
+    """Returns the letters and digits of a phone number, as `store/nouns/folding.py` compares it.
+
+    The prefix `00` or `+`, and a zero in brackets, are left out. With `part`, the text may begin inside a number, so
+    `00` is no prefix if few digits follow. Returns "" for a text that is no phone number, such as one in Cyrillic.
+    """
+    plain = clean_phone(number) if number.isascii() else unicodedata.normalize("NFKC", number)
+    if any(letter.isalpha() and not letter.isascii() for letter in plain):
+        return ""
+    key = _NUMBER_SIGNS.sub("", plain).lower()
+    if part and len(key) < _INTERNATIONAL - 2:
+        key = re.sub("[^0-9a-z]", "", plain.lower())
+    return key

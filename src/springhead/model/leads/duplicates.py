@@ -216,9 +216,10 @@ def _folded(words: str | None) -> str:
     """Returns the words of a text without accents, case and punctuation."""
     if not words:
         return ""
-    plain = words.lower()
+    plain = words.casefold()
     if not plain.isascii():
-        plain = "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+        plain = unicodedata.normalize("NFKD", plain).casefold()
+        plain = "".join(char for char in plain if not unicodedata.combining(char))
     return " ".join(_WORD.findall(plain))
 
 

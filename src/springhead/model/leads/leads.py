@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import idna
 
-from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, email_address, flag, integer, moment, text
-from springhead.model.kit.texts import clean_address, composed, without_joiners
+from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, flag, integer, moment, text
+from springhead.model.kit.texts import clean_address, clean_phone, composed, without_joiners
 from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 
 STATUSES = ("open", "unqualified", "qualified", "contact", "contactWithOpp", "customer")
@@ -62,13 +62,19 @@ LEAD = Noun(
         Column(name="country", kind=text(255)),
         Column(name="state", kind=text(50)),
         Column(name="zipcode", kind=text(50)),
-        Column(name="emailAddress", kind=email_address(150), required=True, key_sql="email_key", make_key=email_key),
+        Column(
+            name="emailAddress",
+            kind=text(150, clean=clean_address),
+            required=True,
+            key_sql="email_key",
+            make_key=email_key,
+        ),
         Column(name="website", kind=text(255)),
-        Column(name="phoneNumber", kind=text(255)),
-        Column(name="officePhoneNumber", kind=text(255)),
+        Column(name="phoneNumber", kind=text(255, clean=clean_phone)),
+        Column(name="officePhoneNumber", kind=text(255, clean=clean_phone)),
         Column(name="phoneNumberExtension", kind=text(255)),
-        Column(name="mobilePhoneNumber", kind=text(255)),
-        Column(name="faxNumber", kind=text(255)),
+        Column(name="mobilePhoneNumber", kind=text(255, clean=clean_phone)),
+        Column(name="faxNumber", kind=text(255, clean=clean_phone)),
         Column(name="description", kind=text(65_535, type="text")),
         Column(name="campaignID", kind=_REFERENCE, nullable=True, references="campaign"),
         Column(name="leadScore", kind=integer(6, "smallint", low=-(2**15)), default="0"),

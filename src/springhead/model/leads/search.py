@@ -3,8 +3,9 @@
 import base64
 import binascii
 import hashlib
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from springhead.model.kit.columns import ID_MAX, Column, Kind
 from springhead.model.kit.errors import Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.kit.filters import FilterFields
+from springhead.model.kit.texts import composed, folded
 from springhead.model.leads.leads import LEAD
 
 SORTS_MAX = 3
@@ -21,6 +23,9 @@ SORTS_MAX = 3
 
 WORDS_MAX = 10
 """How many words a search can have. Each word is searched in every lead that matches the filter."""
+
+PARTS_MAX = 30
+"""How many words a search can have where punctuation separates them."""
 
 KEY_LENGTH = 200
 """How many characters of a text leads are sorted by. Leads with the same characters are sorted by id."""
@@ -80,9 +85,97 @@ def sort_keys(sort: Sequence[tuple[str, bool]], fields: FieldSet) -> list[SortKe
     return [*keys, SortKey(LEAD.by_name["id"], custom=False, descending=False)]
 
 
-def words(text: str) -> list[str]:
-    """Returns the words of a text in Unicode's composed form, each once."""
-    return list(dict.fromkeys(unicodedata.normalize("NFC", text).split()))
+class Word(NamedTuple):
+    """A word of a search. A lead has it if its texts contain every part, or if a phone number contains the digits.
+
+    `parts` are folded. `loose` replaces them in a search for typos. `digits` is "" for a word that is no number.
+    """
+
+    parts: tuple[str, ...]
+    loose: tuple[str, ...]
+    digits: str = ""
+
+
+_NUMBER = re.compile(r"(?<!\S)[(+]{0,2}[0-9][0-9 ()/.+-]{5,}[0-9](?!\S)")
+"""A phone number with separators, also with spaces."""
+
+_ASIDE = re.compile(r"[^0-9]*\(0\)|[^0-9]+")
+"""What is left out of a phone number: separators, and a zero that is not dialled after the country code."""
+
+_DIGITS_MIN = 3
+"""How many digits a word must have to be searched in phone numbers."""
+
+_SEPARATORS = frozenset("!\"&'(),-./:;<>?[]{}")
+"""Punctuation of ASCII that separates words. Other signs are parts of words, as in `C#`, `100%` and `a_b`."""
+
+_INSIDE = frozenset("&'-.")
+"""Separators that an address or a domain can contain."""
+
+_APOSTROPHES = frozenset("\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb")
+"""Letters to Unicode, but written for apostrophes."""
+
+
+def tokens(text: str) -> list[str]:
+    """Returns the texts between white space in Unicode's composed form, each once."""
+    return list(dict.fromkeys(composed(text).split()))
+
+
+def words(text: str) -> list[Word]:
+    """Returns the words of a text, each once. Punctuation separates words, except inside an address or a domain.
+
+    A text of punctuation alone is searched as it is.
+    """
+    numbers: list[Word] = []
+
+    def take(match: re.Match[str]) -> str:
+        number = match[0]
+        digits = phone_digits(number)
+        if len(digits) < _NUMBER_DIGITS:
+            return number
+        groups = tuple(dict.fromkeys(re.findall("[0-9]+", number)))
+        numbers.append(Word(groups, groups, digits))
+        return " "
+
+    rest = _NUMBER.sub(take, composed(text))
+    found = [word for token in rest.split() for word in _words_of(token)]
+    return list(dict.fromkeys(found + numbers)) or [Word((folded(token),), (folded(token),)) for token in tokens(text)]
+
+
+_NUMBER_DIGITS = 6
+"""How many digits make several groups one phone number."""
+
+
+def phone_digits(number: str) -> str:
+    """Returns the digits of a phone number, without zeros before it: `00` and `0` are dialled, and not part of it."""
+    return _ASIDE.sub("", number).lstrip("0")
+
+
+def _words_of(token: str) -> Iterator[Word]:
+    for piece in _split(token, keeping=_INSIDE):
+        bare = piece.strip("".join(filter(_separates, piece)))
+        parts = tuple(dict.fromkeys(map(folded, _split(bare))))
+        if not parts or (bare.isascii() and not any(map(str.isalnum, bare))):
+            continue
+        whole = (folded(bare),)
+        if "@" in bare:
+            yield Word(whole, whole)
+        elif "." in bare:
+            yield Word(whole, parts)
+        else:
+            digits = "".join(parts).removeprefix("+")
+            is_number = len(digits) >= _DIGITS_MIN and digits.isascii() and digits.isdecimal()
+            yield Word(parts, parts, phone_digits(bare) if is_number else "")
+
+
+def _split(text: str, *, keeping: Collection[str] = ()) -> list[str]:
+    return "".join(" " if _separates(letter) and letter not in keeping else letter for letter in text).split()
+
+
+def _separates(letter: str) -> bool:
+    """Whether a character separates words: punctuation, or an invisible character."""
+    if letter.isascii():
+        return letter in _SEPARATORS or not letter.isprintable()
+    return letter in _APOSTROPHES or unicodedata.category(letter)[0] in "PZC"
 
 
 class TypoPattern(NamedTuple):
@@ -97,7 +190,7 @@ def typo_pattern(word: str) -> TypoPattern | None:
 
     A word of three letters must match as a whole. Returns None if the word is too short, too long, or not all letters.
     """
-    lower = word.lower()
+    lower = folded(word)
     length = len(lower)
     if not lower.isalpha() or length not in TYPO_LENGTHS:
         return None
@@ -110,6 +203,11 @@ def typo_pattern(word: str) -> TypoPattern | None:
     rough = (lower[: half - 1], lower[half:]) if length >= _LONG else (f" {lower[0]}", f" {lower[1]}")
     ending = r"\M" if length == TYPO_LENGTHS[0] else ""
     return TypoPattern((f"%{rough[0]}%", f"%{rough[1]}%"), rf"\m(?:{'|'.join(sorted(forms))}){ending}")
+
+
+def can_be_loose(word: Word) -> bool:
+    """Whether a search for typos can find more leads with the word."""
+    return word.loose != word.parts or any(map(typo_pattern, word.loose))
 
 
 class Cursor(NamedTuple):
@@ -135,11 +233,16 @@ class RankPosition(NamedTuple):
 def rank_patterns(word: str) -> tuple[str, str, str]:
     """Returns patterns of LIKE for three ranks of names, the lowest first.
 
-    The name contains the word; one of its words begins with it; one of its words is equal to it. The patterns are in
-    lower case, and expect names with a space before and after them.
+    The name contains the word; one of its words begins with it; one of its words is equal to it. The word is folded,
+    and the patterns expect names with a space before and after them.
     """
-    escaped = word.lower().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    return f"%{escaped}%", f"% {escaped}%", f"% {escaped} %"
+    part = escaped(word)
+    return f"%{part}%", f"% {part}%", f"% {part} %"
+
+
+def escaped(text: str) -> str:
+    """Returns a text for a pattern of LIKE, in which it stands for itself."""
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
 
 
 def _decoded(text: str) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
+from springhead.store.nouns.folding import SPACE, folded_value
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -108,31 +110,36 @@ async def lock_existing_ids(
     return ExistingIds(**ids)
 
 
+_KEY = folded_value(f"normalize(btrim(n.name, {SPACE}))")
+"""The SQL of a name as it is compared: that of the column `account_key`."""
+
+_ACCOUNTS_NAMED = statement(
+    f"""
+    select w.key, a.id
+    from (
+        select n.position, {_KEY} collate "C" as key
+        from unnest($2::text[]) with ordinality as n (name, position)
+    ) as w
+    left join lateral (
+        select o.id from account o
+        where o.company_id = $1 and o.account_key = w.key
+        order by o.id limit 1 for key share
+    ) as a on true
+    order by w.position
+    """
+)
+
+
 async def accounts_named(tx: Tx, company_id: int, names: Sequence[str]) -> list[tuple[str, int | None]]:
     """Returns the key and the account of each name: the oldest account if several have the name, None if none has it.
 
-    Names that differ only in case or in white space around them have the same key. An advisory lock lets one
-    conversion of the company look for accounts at a time, until its commit: a second conversion finds the accounts that
-    the first one creates. The leads are locked before, so a transaction with this lock never waits for a lead.
+    Names that differ only in case, in the coding of accents or in white space around them have the same key. An
+    advisory lock lets one conversion of the company look for accounts at a time, until its commit: a second conversion
+    finds the accounts that the first one creates. The leads are locked before, so a transaction with this lock never
+    waits for a lead.
     """
     await tx.rows("select pg_advisory_xact_lock(hashtextextended('accounts_named', $1))", company_id)
-    rows = await tx.rows(
-        """
-        select w.key, a.id
-        from (
-            select n.position, lower(btrim(n.name, E' \\t\\r\\n')) collate "C" as key
-            from unnest($2::text[]) with ordinality as n (name, position)
-        ) as w
-        left join lateral (
-            select o.id from account o
-            where o.company_id = $1 and o.account_key = w.key
-            order by o.id limit 1 for key share
-        ) as a on true
-        order by w.position
-        """,
-        company_id,
-        names,
-    )
+    rows = await tx.rows(_ACCOUNTS_NAMED, company_id, names)
     return [(row["key"], row["id"]) for row in rows]
 
 

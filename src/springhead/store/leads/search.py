@@ -11,23 +11,36 @@ from springhead.model.kit.columns import ID_MAX
 from springhead.model.kit.errors import Json
 from springhead.model.kit.filters import Filter, FilterFields
 from springhead.model.leads import search
-from springhead.model.leads.search import RankPosition, SortKey
+from springhead.model.leads.search import RankPosition, SortKey, Word
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, literal, statement
 from springhead.store.nouns.filters import condition
+from springhead.store.nouns.folding import folded
 from springhead.store.nouns.reads import Rows, Select
 
 SECONDS = 3.0
 """The time limit of all statements of a search together."""
 
-_SEARCHED = ("first_name", "last_name", "company_name", "email_address", "description")
-_NAMED = """cross join lateral (
-    select lower(concat_ws(' ', '', l.first_name, l.last_name, l.company_name)) as names offset 0
-) as n"""
-"""The names of each lead in one text, for words with typos. `offset 0` makes PostgreSQL compute it once per lead."""
+_MARKS = ".,;:-/()&"
+"""Punctuation that ends a word of a name."""
 
-_RANKED_NAMES = """cross join lateral (
-    select lower(concat_ws(' ', '', l.first_name, l.last_name, l.company_name, l.email_address, '')) as names offset 0
+_TEXTS = f"""cross join lateral (
+    select concat_ws(' ', '', l.first_name, l.last_name, l.company_name) as people offset 0
+) as r
+cross join lateral (
+    select {folded("r.people")} as people, {folded("l.email_address")} as address,
+        {folded("l.description")} as description
+    offset 0
+) as t"""
+"""The texts of each lead, folded. `offset 0` makes PostgreSQL compute them once per lead."""
+
+_PHONES = r"""translate(replace(
+    concat_ws(E'\n', l.phone_number, l.office_phone_number, l.mobile_phone_number, l.fax_number), '(0)', ''
+), E' ()-./+\u00a0\u202f\u2010\u2011\u2013', '')"""
+"""The phone numbers of a lead without separators, in which digits are searched as `search.phone_digits` reads them."""
+
+_RANKED_NAMES = f"""cross join lateral (
+    select translate(t.people, '{_MARKS}', repeat(' ', {len(_MARKS)})) || ' ' || t.address || ' ' as names offset 0
 ) as s"""
 """The names and address of each lead, with a space before and after each word, as `search.rank_patterns` needs."""
 
@@ -40,7 +53,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     filter: Filter | None
     columns: FilterFields
-    words: Sequence[str]
+    words: Sequence[Word]
     keys: Sequence[SortKey]
     only_active: bool
     ranked: bool
@@ -77,7 +90,7 @@ class Search:
         order = ", ".join(_order(key, text) for key, text in zip(self._query.keys, keys, strict=True))
         shown = ", ".join(f'{text} as "#{number}"' for number, text in enumerate(keys))
         query = statement(
-            f"select {select.list}, {shown} from lead l {_NAMED if typos else ''}"
+            f"select {select.list}, {shown} from lead l {self._texts}"
             f" where {select.guard} and {where} and {begin} order by {order} limit $4"
         )
         records = await self._rows(query, self._company_id, self._zone, self._version, limit, *parameters)
@@ -122,15 +135,15 @@ class Search:
         parameters: list[object] = []
         where = self._where(parameters, first=5, typos=typos)
         ranks: list[str] = []
-        for word in self._query.words:
-            parameters += search.rank_patterns(word)
+        for part in dict.fromkeys(part for word in self._query.words for part in (word.loose if typos else word.parts)):
+            parameters += search.rank_patterns(part)
             last = 4 + len(parameters)
             ranks.append(
                 f"case when s.names not like ${last - 2} then 0 when s.names not like ${last - 1} then 1"
                 f" when s.names not like ${last} then 2 else 3 end"
             )
         query = statement(
-            f"select l.id, {' + '.join(ranks)} as rank from lead l {_RANKED_NAMES} {_NAMED if typos else ''}"
+            f"select l.id, {' + '.join(ranks)} as rank from lead l {self._texts} {_RANKED_NAMES}"
             f" where l.company_id = $1 and l.id > $2 and l.id <= $3 and {where} order by l.id limit $4"
         )
         most = until if until is not None else ID_MAX
@@ -143,10 +156,9 @@ class Search:
         """The number of leads that match, at most TOTAL_MAX + 1."""
         parameters: list[object] = []
         where = self._where(parameters, first=2, typos=typos)
-        named = _NAMED if typos else ""
         query = statement(
-            "select count(*) as total from"
-            f" (select 1 from lead l {named} where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as hits"
+            f"select count(*) as total from (select 1 from lead l {self._texts}"
+            f" where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as hits"
         )
         (row,) = await self._rows(query, self._company_id, *parameters)
         return row["total"]
@@ -154,6 +166,10 @@ class Search:
     async def _rows(self, query: Statement, *arguments: object) -> list[asyncpg.Record]:
         async with self._tx.within(self._until - time.monotonic()):
             return await self._tx.rows(query, *arguments)
+
+    @property
+    def _texts(self) -> str:
+        return _TEXTS if self._query.words else ""
 
     def _where(self, parameters: list[object], *, first: int, typos: bool) -> str:
         parts = ["l.active" if self._query.only_active else "true"]
@@ -167,18 +183,24 @@ def _order_of(position: RankPosition) -> tuple[int, int]:
     return -position.rank, position.id
 
 
-def _word(word: str, parameters: list[object], *, first: int, typos: bool) -> str:
-    """Returns a condition: a word occurs in a text of the lead; with `typos`, also in its names with one typo."""
+def _word(word: Word, parameters: list[object], *, first: int, typos: bool) -> str:
+    """Returns a condition: a lead has the word; with `typos`, the parts may have a typo in its names."""
 
     def put(value: str) -> str:
         parameters.append(value)
         return f"${first + len(parameters) - 1}::text"
 
-    pattern = put("%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%")
-    matches = " or ".join(f"lower(l.{column}) like lower({pattern})" for column in _SEARCHED)
-    if typos and (typo := search.typo_pattern(word)):
-        rough = " or ".join(f"n.names like {put(pattern)}" for pattern in typo.rough)
-        matches += f" or (({rough}) and n.names ~ {put(typo.expression)})"
+    def has(part: str) -> str:
+        pattern = put(f"%{search.escaped(part)}%")
+        matches = " or ".join(f"t.{text} like {pattern}" for text in ("people", "address", "description"))
+        if typos and (typo := search.typo_pattern(part)):
+            rough = " or ".join(f"t.people like {put(pattern)}" for pattern in typo.rough)
+            matches += f" or (({rough}) and t.people ~ {put(typo.expression)})"
+        return f"({matches})"
+
+    matches = " and ".join(map(has, word.loose if typos else word.parts))
+    if word.digits:
+        matches = f"({matches}) or {_PHONES} like {put(f'%{word.digits}%')}"
     return f"coalesce({matches}, false)"
 
 
@@ -188,7 +210,7 @@ def _expression(key: SortKey) -> str:
     else:
         value = f"({key.column.read})" if key.column.read else f"l.{key.column.sql}"
     if key.sql_type == "text":
-        return f"""left(lower(nullif({value}, '')), {search.KEY_LENGTH}) collate "C" """
+        return f"""left({folded(f"nullif({value}, '')")}, {search.KEY_LENGTH}) collate "C" """
     return value
 
 

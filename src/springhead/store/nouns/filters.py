@@ -1,15 +1,18 @@
 """A filter (`model/kit/filters.py`) as an SQL condition, with each value as a typed parameter. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from springhead.model.feed.changes import KIND_BY_SOURCE
 from springhead.model.kit.columns import Column
 from springhead.model.kit.event_filters import EventTest
-from springhead.model.kit.filter_values import Value
+from springhead.model.kit.filter_values import Value, value_type
 from springhead.model.kit.filters import CHANGED_SINCE, AllOf, AnyOf, Comparison, Filter, FilterFields, Not
+from springhead.model.kit.texts import clean_phone, composed, phone_key
 from springhead.store.database.sql import literal
+from springhead.store.nouns import folding
+from springhead.store.nouns.folding import filled, folded, folded_value
 
 # {x} is the field, {a} and {b} are the values. The {a} of `in` is the whole list.
 _PLAIN = {
@@ -31,21 +34,23 @@ _TIME = {
     "atMost": "{x} < {a} + interval '1 second'",
     "between": "{x} >= {a} and {x} < {b} + interval '1 second'",
 }
-# Text is compared regardless of case. Only dates of custom fields have tests of order: in the collation "C" their text
-# sorts as the dates do.
+# Only dates of custom fields have tests of order: in the collation "C" their text sorts as the dates do.
+_DATE = {operator: template.replace("{x}", '({x} collate "C")') for operator, template in _PLAIN.items()}
+# {x} and {a} are folded, and {a} is the pattern of a test with `like`.
 _TEXT = {
-    **{operator: template.replace("{x}", '({x} collate "C")') for operator, template in _PLAIN.items()},
-    "equals": "lower({x}) = lower({a})",
-    "in": "lower({x}) in (select lower(v) from unnest({a}) as v)",
-    "contains": "lower({x}) like lower({a})",
-    "startsWith": "lower({x}) like lower({a})",
-    "endsWith": "lower({x}) like lower({a})",
+    "equals": "{x} = {a}",
+    "in": f"{{x}} in (select {folded_value('v')} from unnest({{a}}) as v)",
+    "contains": "{x} like {a}",
+    "startsWith": "{x} like {a}",
+    "endsWith": "{x} like {a}",
 }
+# A phone number is compared by its letters and digits.
+_PHONE = {**_TEXT, "in": "{x} = any({a})"}
 _LIKE = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
 _CHECKBOX = {
     **_TEXT,
-    "equals": "lower({a}) = any(string_to_array(lower({x}), ','))",
-    "in": "string_to_array(lower({x}), ',') && array(select lower(v) from unnest({a}) as v)",
+    "equals": "{a} = any(string_to_array({x}, ','))",
+    "in": f"string_to_array({{x}}, ',') && array(select {folded_value('v')} from unnest({{a}}) as v)",
 }
 _TYPES = {"smallint": "bigint", "integer": "bigint", "double precision": "numeric"}
 """The SQL types of parameters that differ from the type of their column."""
@@ -103,8 +108,7 @@ def _event_test(test: EventTest, put: _Put) -> str:
         parts.append(f"e.create_timestamp < {put(test.until, 'timestamptz')} + interval '1 second'")
     if test.name:
         operator, wanted = test.name
-        operands = [put(value, "text") for value in _operands(operator, [wanted])]
-        parts.append(_compared(_TEXT[operator], "e.event_name", operands))
+        parts.append(_text_test(_TEXT, operator, "e.event_name", [wanted], put))
     events = " and ".join(parts)
     if (test.low, test.high) == (1, None):
         return f"exists ({events})"
@@ -135,13 +139,17 @@ def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put)
     field = f"({column.read})" if column.read else f"l.{column.sql}"
     sql_type = column.kind.sql
     if operator == CHANGED_SINCE:
-        return _changed(column.name, f"nullif({field}, '')" if sql_type == "text" else field, values, put)
+        return _changed(column.name, filled(field) if sql_type == "text" else field, values, put)
     if operator == "empty":
-        return _empty(f"nullif({field}, '')" if sql_type == "text" else field, empty=bool(values[0]))
-    templates = {"text": _TEXT, "timestamptz": _TIME}.get(sql_type, _PLAIN)
+        return _empty(filled(field) if sql_type == "text" else field, empty=bool(values[0]))
+    if sql_type == "boolean":  # a flag that was never set is not set
+        return _any(f"{field} is {'' if value else 'not '}true" for value in values)
+    templates = {"timestamptz": _TIME}.get(sql_type, _PLAIN)
     if column.key_sql and column.make_key and operator in {"equals", "in"}:
-        field, templates = f"l.{column.key_sql}", _PLAIN
+        field = f"l.{column.key_sql}"
         values = [column.make_key(str(value)) for value in values]
+    elif sql_type == "text":
+        return f"coalesce({_phone_or_text_test(column, operator, field, values, put)}, false)"
     operands = [put(value, _TYPES.get(sql_type, sql_type)) for value in _operands(operator, values)]
     compared = _compared(templates[operator], field, operands)
     # Both forms are never null. The second one, on a plain column, can use an index.
@@ -149,15 +157,41 @@ def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put)
 
 
 def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
-    field = f"nullif(l.custom->>{literal(column.name)}, '')"
+    field = f"(l.custom->>{literal(column.name)})"
     if operator == "empty":
-        return _empty(field, empty=bool(values[0]))
+        return _empty(filled(field), empty=bool(values[0]))
     if operator == CHANGED_SINCE:
-        return _changed(column.name, field, values, put)
-    templates = _CHECKBOX if column.kind.type == "checkbox" else _TEXT
-    stored = [str(int(value) if isinstance(value, bool) else value) for value in values]
-    operands = [put(value, "text") for value in _operands(operator, stored)]
-    return f"coalesce({_compared(templates[operator], field, operands)}, false)"
+        return _changed(column.name, filled(field), values, put)
+    if value_type(column) == "flag":
+        return _any(f"{field} is {'not ' if value else ''}distinct from '1'" for value in values)
+    if column.kind.type in {"date", "datetime"}:
+        operands = [put(value, "text") for value in _operands(operator, values)]
+        compared = _compared(_DATE[operator], f"nullif({field}, '')", operands)
+        return f"coalesce({compared}, false)"
+    if column.kind.type == "checkbox":
+        return f"coalesce({_text_test(_CHECKBOX, operator, field, values, put)}, false)"
+    return f"coalesce({_phone_or_text_test(column, operator, field, values, put)}, false)"
+
+
+def _phone_or_text_test(column: Column, operator: str, field: str, values: Sequence[Value], put: _Put) -> str:
+    if column.kind.clean is clean_phone:
+        keys = [phone_key(str(value), part=operator in {"contains", "endsWith"}) for value in values]
+        if all(keys):
+            operands = [put(value, "text") for value in _operands(operator, keys)]
+            return _compared(_PHONE[operator], folding.phone_key(field), operands)
+    return _text_test(_TEXT, operator, field, values, put)
+
+
+def _text_test(templates: Mapping[str, str], operator: str, field: str, values: Sequence[Value], put: _Put) -> str:
+    """Whether a text passes a test, regardless of case and of the coding of accents; null for a text that is null."""
+    operands = [put(value, "text") for value in _operands(operator, [composed(str(value)) for value in values])]
+    if operator != "in":
+        operands = [folded_value(operand) for operand in operands]
+    return _compared(templates[operator], folded(field), operands)
+
+
+def _any(tests: Iterable[str]) -> str:
+    return f"({' or '.join(dict.fromkeys(tests))})"
 
 
 def _membership(operator: str, values: Sequence[Value], put: _Put) -> str:

@@ -25,6 +25,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, after, literal, statement
 from springhead.store.feed.changes import score_entry
 from springhead.store.nouns.filters import condition
+from springhead.store.nouns.folding import filled, folded
 
 _DAY = 86_400
 _NO_LEAD_RULE = "(null::bigint, 0::bigint, null::text)"
@@ -168,7 +169,7 @@ class Scorecard:
             ) as e
             join event_rules as r on e.event_source = any(r.sources) and (r.likes is null or case when r.pages
                 then coalesce(substring(e.event_data->>'url' from '^[^:]*://[^/?#]*([^?#]*)'), '') like any(r.likes)
-                else lower(e.event_name) like any(r.likes) end)"""
+                else {folded("e.event_name")} like any(r.likes) end)"""
 
     def _scoring(self) -> Statement:
         # A lateral join counts lead by lead. PostgreSQL expects few rows here, so for a plain join it would plan nested
@@ -245,9 +246,9 @@ class Scorecard:
 
 def _is_filled(column: Column, *, custom: bool) -> str:
     if custom:
-        return f"nullif(l.custom->>{literal(column.name)}, '') is not null"
+        return f"{filled(f'(l.custom->>{literal(column.name)})')} is not null"
     if column.kind.sql == "text":
-        return f"nullif(l.{column.sql}, '') is not null"
+        return f"{filled(f'l.{column.sql}')} is not null"
     return f"l.{column.sql} is not null"
 
 
