@@ -108,11 +108,28 @@ def test_idle_company_neither_saves_up_time_nor_pays_for_earlier_work() -> None:
 def test_wait_grows_with_the_work_ahead_and_only_for_the_company_and_lane() -> None:
     queue = Admission(16)
     queue.leave(queue.ask(HOSTILE, LONG, 0.0), 15.0)  # the mean becomes 3 s: a fifth of the first search
-    assert queue.wait(HOSTILE, LONG) == 0
+    assert queue.wait(HOSTILE, LONG, 15.0) == 0
     ask(queue, HOSTILE, 3, LONG, now=15.0)
-    assert queue.wait(HOSTILE, LONG) == pytest.approx(9.0)  # pyright: ignore[reportUnknownMemberType]
-    assert queue.wait(HOSTILE, CALLS) == 0
-    assert queue.wait(NEIGHBOUR, LONG) == 0
+    assert queue.wait(HOSTILE, LONG, 15.0) == pytest.approx(9.0)  # pyright: ignore[reportUnknownMemberType]
+    assert queue.wait(HOSTILE, CALLS, 15.0) == 0
+    assert queue.wait(NEIGHBOUR, LONG, 15.0) == 0
+
+
+def test_heavy_company_runs_fewer_calls_while_other_companies_call() -> None:
+    queue = Admission(16)
+    for second in range(0, 200, 2):  # four connections all the time
+        for ticket in ask(queue, HOSTILE, 4, now=second):
+            queue.leave(ticket, second + 2.0)
+    alone = ask(queue, HOSTILE, 10, now=200.0)
+    assert sum(granted(*alone)) == 7
+    for ticket in alone:
+        queue.leave(ticket, 200.0)
+    queue.leave(queue.ask(NEIGHBOUR, CALLS, 201.0), 201.0)
+    tickets = ask(queue, HOSTILE, 10, now=201.0)
+    assert sum(granted(*tickets)) == queue.heavy_share == 2
+    assert granted(*ask(queue, NEIGHBOUR, 7, now=201.0)) == [True] * 7
+    assert granted(*ask(queue, HOSTILE, 1, LONG, now=201.0)) == [True]
+    assert queue.wait(HOSTILE, CALLS, 201.0) > queue.wait(HOSTILE, CALLS, 220.0) > 0
 
 
 def test_load_is_the_number_of_connections_used_on_average() -> None:

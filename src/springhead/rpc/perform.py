@@ -5,6 +5,7 @@ The API, forms and email links call `perform` or `attempt`. Nothing else retries
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -108,7 +109,7 @@ async def perform(
 
 def _refuse_if_overloaded(context: Context) -> None:
     """Raises SecondLimit if the call would wait too long for the earlier calls of its own company."""
-    wait = context.server.database.admission.wait(context.company.id, context.lane)
+    wait = context.server.database.admission.wait(context.company.id, context.lane, time.monotonic())
     if wait > QUEUE_SECONDS:
         raise SecondLimit({"retryAfter": math.ceil(wait)})
 

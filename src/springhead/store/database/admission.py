@@ -17,6 +17,12 @@ QUEUE_SECONDS = 5.0
 LOAD_SECONDS = 60.0
 """The time over which the load of a company is averaged."""
 
+HEAVY_LOAD = 1.0
+"""A company that has used more connections than this on average is heavy: its share of calls is smaller."""
+
+CALLED_SECONDS = 10.0
+"""The time for which a company counts as present after a call. Only among others does a heavy company have less."""
+
 _NEWEST = 0.2
 """The weight of the newest work in the mean duration of a lane."""
 
@@ -51,9 +57,10 @@ class Ticket:
 class _Account:
     """A company: its work in seconds, its running and waiting tickets by lane, and the mean duration of each lane."""
 
-    __slots__ = ("active", "load", "load_at", "means", "queued", "running", "started", "used", "waiting")
+    __slots__ = ("active", "company_id", "load", "load_at", "means", "queued", "running", "started", "used", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, company_id: int) -> None:
+        self.company_id = company_id
         self.used = 0.0  # the seconds that decide the order; see Admission
         self.active = 0  # the number of running tickets
         self.queued = 0  # the number of waiting tickets
@@ -80,7 +87,8 @@ class Admission:
     """Admits companies to `size` connections.
 
     - A company holds at most `shares` connections in each lane, however many are free. The other connections stay free
-      for other companies, because a running statement cannot be interrupted.
+      for other companies, because a running statement cannot be interrupted. While other companies call, a heavy
+      company has at most `heavy_share` for its calls.
     - Long work of all companies together holds at most a quarter of the connections.
     - An eighth of the connections is left to work that belongs to no company, such as checking keys.
     - The next connection goes to the company that has used the least connection time. Of several such companies, the
@@ -98,7 +106,10 @@ class Admission:
             Lane.JOBS: max(1, slots // 8),
             Lane.UPKEEP: slots,
         }
+        self.heavy_share = min(self.shares[Lane.CALLS], max(1, slots // 7))
         self._asked = 0
+        self._last_call = (0, -math.inf)  # the company that called last, and the time
+        self._call_before = (0, -math.inf)  # the same of the last call of another company
         self._level = 0.0  # `used` of the company that was served last
         self._accounts: OrderedDict[int, _Account] = OrderedDict()
         self._waiting: dict[int, _Account] = {}
@@ -110,7 +121,7 @@ class Admission:
         ticket = Ticket(self._asked, company_id, lane)
         account.waiting[lane].append(ticket)
         account.queued += 1
-        if self._waiting or not self._can_run(account, lane):
+        if self._waiting or not self._can_run(account, lane, now):
             self._waiting[company_id] = account
             self._grant_waiting(now)
         else:
@@ -137,12 +148,12 @@ class Admission:
         if self._waiting:
             self._grant_waiting(now)
 
-    def wait(self, company_id: int, lane: Lane) -> float:
+    def wait(self, company_id: int, lane: Lane, now: float) -> float:
         """Returns the seconds that a new ticket would wait for the earlier tickets of its company and lane, roughly."""
         account = self._accounts.get(company_id)
         if account is None:
             return 0.0
-        share = self.shares[lane]
+        share = self._share(account, lane, now)
         ahead = len(account.waiting[lane]) + account.running[lane] + 1 - share
         return max(0, ahead) * account.means[lane] / share
 
@@ -161,7 +172,7 @@ class Admission:
         if account is None:
             if len(self._accounts) >= ACCOUNTS_MAX:
                 self._forget_one()
-            account = self._accounts[company_id] = _Account()
+            account = self._accounts[company_id] = _Account(company_id)
         if account.is_idle():
             account.used = max(account.used, self._level)
             self._accounts.move_to_end(company_id)
@@ -173,9 +184,17 @@ class Admission:
                 del self._accounts[company_id]
                 return
 
-    def _can_run(self, account: _Account, lane: Lane) -> bool:
+    def _can_run(self, account: _Account, lane: Lane, now: float) -> bool:
         fits = lane is not Lane.LONG or self._long_free > 0
-        return self._free > 0 and fits and account.running[lane] < self.shares[lane]
+        return self._free > 0 and fits and account.running[lane] < self._share(account, lane, now)
+
+    def _share(self, account: _Account, lane: Lane, now: float) -> int:
+        if lane is Lane.CALLS and account.load_now(now) > HEAVY_LOAD:
+            company_id, called_at = self._last_call
+            others_called_at = self._call_before[1] if company_id == account.company_id else called_at
+            if now - others_called_at < CALLED_SECONDS:
+                return self.heavy_share
+        return self.shares[lane]
 
     def _grant_waiting(self, now: float) -> None:
         """Grants waiting tickets until no further one can run, each time to the company that has used the least."""
@@ -184,7 +203,7 @@ class Admission:
                 (account.used_at(now), account.waiting[lane][0].number, company_id, lane)
                 for company_id, account in self._waiting.items()
                 for lane in Lane
-                if account.waiting[lane] and self._can_run(account, lane)
+                if account.waiting[lane] and self._can_run(account, lane, now)
             ]
             if not able:
                 break
@@ -203,5 +222,9 @@ class Admission:
         account.active += 1
         account.started += now
         ticket.granted_at = now
+        if lane in {Lane.CALLS, Lane.LONG}:
+            if self._last_call[0] != account.company_id:
+                self._call_before = self._last_call
+            self._last_call = (account.company_id, now)
         if ticket.on_grant:
             ticket.on_grant()
