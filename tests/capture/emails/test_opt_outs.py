@@ -9,7 +9,8 @@ from capture.public import Public
 from springhead.model.capture import signing
 from springhead.model.capture.email_links import UNSUBSCRIBE
 from springhead.model.leads.opt_outs import address_hash
-from support import Company, sql
+from springhead.store.database.pool import Database
+from support import Company, eventually, sql, with_database
 
 ANN = "ann@example.com"
 
@@ -104,6 +105,31 @@ def test_a_click_unsubscribes_the_lead_that_has_the_address_now(public: Public, 
     members = [row["leadID"] for row in company.call("getListMembers", where={"id": made["id"]})]
     assert str(again) in members
     assert company.call("getLeadChanges", cursor="0")[-1]["changed"]["isUnsubscribed"] == [None, "1"]
+
+
+def test_a_lead_whose_creation_had_not_seen_the_click_is_unsubscribed_by_the_last_job(public: Public) -> None:
+    mail, company = Mail(public), public.company
+    purge(company, mail.lead)
+
+    async def create_during_the_click(database: Database) -> int:
+        async with database.company(company.id) as tx, tx.atomic():
+            lead = await tx.value(
+                """
+                insert into lead (company_id, email_key, email_address, lead_score, lead_score_weighted, active,
+                    lead_status, create_timestamp, update_timestamp)
+                values ($1, $2, $2, 0, 0, true, 'open', now(), now())
+                returning id
+                """,
+                company.id,
+                ANN,
+            )
+            mail.click()
+            return lead
+
+    lead = with_database(company.dsn, create_during_the_click)
+    sql(company.dsn, "update pass set due_at = now() where company_id = $1 and kind = 'opt_out'", company.id)
+
+    eventually(lambda: flag(company, lead) == "1")
 
 
 @pytest.mark.parametrize("old", [False, True])
