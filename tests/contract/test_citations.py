@@ -12,7 +12,7 @@ import pytest
 from pages import TOP, anchors
 
 RELIABILITY = TOP / "docs" / "reliability.md"
-NUMBERS = {"P": 11, "A": 64, "I": 9, "F": 34}
+NUMBERS = {"P": 11, "A": 65, "I": 9, "F": 34}
 """How many promises, attacks, invariants and faults the page lists."""
 
 _SUFFIXES = {".py", ".sql", ".json", ".toml", ".md", ".php", ".sh", ".mjs", ".cjs", ".js", ".rb", ".html", ".j2"}

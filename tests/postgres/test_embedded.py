@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,8 @@ import pytest
 
 from springhead.jobs.runner import Job, Runner
 from springhead.postgres import socket_path
-from springhead.postgres.account import Account
+from springhead.postgres.account import Account, choose_account
+from springhead.postgres.binaries import binaries
 from springhead.postgres.errors import EmbeddedError
 from springhead.postgres.server import EmbeddedPostgres
 from springhead.postgres.socket_path import (
@@ -424,6 +426,77 @@ def test_root_can_use_a_folder_that_is_closed_to_everybody_else(data: Path, plac
     effective = next(line for line in status.splitlines() if line.startswith("CapEff")).split()[1]
     assert int(effective, 16) == 1 << 2  # CAP_DAC_READ_SEARCH alone
     assert "Uid:\t0" not in status
+
+
+def test_only_the_user_of_the_server_and_root_can_connect(data: Path) -> None:
+    (data / "postgres" / "pg_hba.conf").write_text("local all all trust\nhost all all 127.0.0.1/32 trust\n")  # earlier
+
+    with started(data):
+        rules = "select string_agg(concat_ws(' ', type, database, user_name, address, auth_method, options), '; ')"
+        assert ask(superuser_dsn(data), f"{rules} from pg_hba_file_rules where error is null") == (
+            "local {all,replication} {all} peer {map=springhead}; host {all,replication} {all} all reject"
+        )
+        assert ask(superuser_dsn(data), "select count(*) from pg_hba_file_rules where error is not null") == 0
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        users = ask(superuser_dsn(data), "select string_agg(distinct sys_name, ' ') from pg_ident_file_mappings")
+        assert set(str(users).split()) == {me, "root"}
+
+    for name in ("pg_hba.conf", "pg_ident.conf"):
+        status = (data / "postgres" / name).stat()
+        assert (status.st_uid, status.st_mode & 0o777) == ((data / "postgres").stat().st_uid, 0o600)
+
+
+@as_root
+def test_for_root_other_processes_of_postgresqls_user_cannot_connect(data: Path) -> None:
+    with started(data) as (_, dsn):
+        user = (data / "postgres").stat()
+        for role in ("postgres", "springhead_owner", "springhead"):
+            other = subprocess.run(
+                [
+                    "/usr/bin/env",
+                    "-i",
+                    binaries() / "psql",
+                    dsn.replace("//springhead@", f"//{role}@"),
+                    "-c",
+                    "select 1",
+                ],
+                cwd="/",
+                capture_output=True,
+                text=True,
+                user=user.st_uid,
+                group=user.st_gid,
+                extra_groups=(),
+                check=False,
+            )
+            assert "Peer authentication failed" in other.stderr
+        assert ask(dsn, "select 1") == 1
+
+
+@as_root
+def test_root_runs_postgresql_as_an_account_of_its_own_if_there_is_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = pwd.getpwnam("nobody")  # stands for a user springhead of the machine
+    monkeypatch.setattr(pwd, "getpwnam", {"springhead": own, "postgres": pwd.getpwuid(1)}.__getitem__)
+
+    account, _ = choose_account(place, binaries() / "postgres", place / "postgres")
+
+    assert (account.uid, account.gid) == (own.pw_uid, own.pw_gid)
+
+
+@as_root
+def test_a_link_in_the_cluster_is_replaced_and_not_followed(data: Path, place: Path) -> None:
+    (place / "precious").write_text("kept")
+    ident = data / "postgres" / "pg_ident.conf"
+    ident.unlink()
+    ident.symlink_to(place / "precious")
+
+    with started(data) as (_, dsn):
+        assert ask(dsn, "select 1") == 1
+
+    assert (place / "precious").read_text() == "kept"
+    assert (place / "precious").stat().st_uid == 0
+    assert not ident.is_symlink()
 
 
 @as_root

@@ -25,8 +25,8 @@ class Account:
     prefix: tuple[str, ...] = ()
     switched_by_prefix: bool = False
 
-    def own(self, path: Path) -> None:
-        """Makes the user the owner of `path`."""
+    def own(self, path: Path | int) -> None:
+        """Makes the user the owner of `path`, which can be an open file."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
@@ -72,7 +72,7 @@ def choose_account(data: Path, postgres: Path, cluster: Path) -> tuple[Account, 
     """Returns the first account that can run PostgreSQL, tested by running it, and its major version.
 
     PostgreSQL refuses to run as root. For root the account is the owner of the cluster, or for a new cluster
-    the user `postgres` or `nobody`. Adds permission to pass through `data` (x) for this user if needed.
+    the user `springhead`, `postgres` or `nobody`. Adds permission to pass through `data` (x) for this user if needed.
     """
     output = ""
     for account in _root_accounts(data, cluster) if os.geteuid() == 0 else _own_accounts():
@@ -133,7 +133,7 @@ def _user_for_root(cluster: Path) -> tuple[int, int]:
     else:
         if owner.st_uid != 0:
             return owner.st_uid, owner.st_gid
-    for name in ("postgres", "nobody"):
+    for name in ("springhead", "postgres", "nobody"):  # the first is an account of its own
         try:
             user = pwd.getpwnam(name)
         except KeyError:
@@ -141,6 +141,7 @@ def _user_for_root(cluster: Path) -> tuple[int, int]:
         if user.pw_uid != 0:
             return user.pw_uid, user.pw_gid
     raise EmbeddedError(
-        "PostgreSQL does not run as root, and this machine has neither a user postgres nor a user nobody. "
-        "Start Springhead as a user that is not root, or use another PostgreSQL with --database-url."
+        "PostgreSQL does not run as root, and this machine has no user springhead, postgres or nobody. Create one "
+        "(useradd --system springhead), start Springhead as a user that is not root, or use another PostgreSQL with "
+        "--database-url."
     )

@@ -10,6 +10,9 @@ ROLE: Final = "springhead"
 OWNER: Final = "springhead_owner"
 """The role that owns the database and its tables."""
 
+SUPERUSER: Final = "postgres"
+"""PostgreSQL's superuser, who creates the other roles and migrates."""
+
 PORT: Final = 5432
 """Part of the socket's file name. PostgreSQL listens on no TCP port."""
 
@@ -19,8 +22,9 @@ CLUSTER_NAME: Final = "springhead"
 CTYPE: Final = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 
 _INITDB: Final = (
-    "--username=postgres",
-    "--auth=trust",  # the folder around the socket has mode 0700: only its owner can connect
+    f"--username={SUPERUSER}",
+    "--auth-local=peer",  # access.py says who may connect
+    "--auth-host=reject",
     "--encoding=UTF8",
     "--locale=C",
     f"--lc-ctype={CTYPE}",  # with C, pg_trgm ignores every letter outside ASCII

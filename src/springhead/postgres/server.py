@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from springhead.postgres.access import restrict_access
 from springhead.postgres.account import Account, choose_account
 from springhead.postgres.binaries import binaries
 from springhead.postgres.cluster import (
@@ -143,6 +144,7 @@ class EmbeddedPostgres:
 
     def _spawn(self) -> None:
         stop_leftovers(self._cluster)
+        restrict_access(self._cluster, self._account)
         options = server_options(make_socket_directory(self.data, self._account))
         postgres = self._binaries / "postgres"
         with self._log_file.open() as output:
