@@ -65,7 +65,9 @@ chaos: setup ## Kill the servers under load, hundreds of times, and check that n
 growth: setup ## Measure every method in companies of 2,000 and 60,000 leads; no call may take longer in the large one
 	$(BIN)/pytest -m growth --capture=no tests/growth $(ARGS)
 
-audit: .venv/.installed-dev ## Check the locked dependencies for known vulnerabilities (needs the network)
+audit: .venv/.installed-dev ## Write build/sbom.json, and check the locked dependencies for known vulnerabilities (needs the network)
+	@mkdir -p build
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --mc-type application --output-reproducible --output-file build/sbom.json
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock -r requirements-build.lock
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

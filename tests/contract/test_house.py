@@ -1,6 +1,9 @@
 """The house rules that no other tool checks: lock files, the Makefile, the README's first screen."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +27,21 @@ def test_a_lock_holds_versions_and_hashes_and_no_download_host(lock: Path) -> No
     assert [line for line in lines if not REQUIREMENT.fullmatch(line) and not HASH.fullmatch(line)] == []
     for before, line in pairwise(lines):
         assert not (REQUIREMENT.fullmatch(before) and REQUIREMENT.fullmatch(line)), f"{before} has no hash"
+
+
+def test_the_list_of_components_has_every_dependency_of_the_server_with_its_hashes(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^\t\$\(BIN\)/python (.* )build/sbom\.json$", (TOP / "Makefile").read_text(), re.MULTILINE)
+    subprocess.run([sys.executable, *command.split(), tmp_path / "sbom.json"], cwd=TOP, check=True, timeout=60)
+
+    listed = json.loads((tmp_path / "sbom.json").read_text())
+    pins = set(re.findall(r"^\S+==\S+", (TOP / "requirements.lock").read_text(), re.MULTILINE))
+    assert {f"{component['name']}=={component['version']}" for component in listed["components"]} == pins
+    for component in listed["components"]:
+        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+        assert all(
+            hash_["alg"] == "SHA-256" for source in component["externalReferences"] for hash_ in source["hashes"]
+        )
+    assert listed["metadata"]["component"]["name"] == "springhead"
 
 
 def test_development_and_building_use_the_versions_that_users_get() -> None:
