@@ -62,6 +62,9 @@ LAST = ("Score", "Scoring", "List")
 """Methods with these words start work on a whole company. They come last, so that no other call meets that work."""
 
 
+SUBSCRIBING = frozenset({"subscribeToLeadUpdates", "createLeadSubscriptions"})
+
+
 class Probe(NamedTuple):
     """A call that can be repeated: `method` with `params`, after the calls of `given`."""
 
@@ -78,6 +81,9 @@ class Probe(NamedTuple):
     def prepare(self, population: Population, run: int) -> dict[str, Any]:
         """Makes the calls that this one starts from. Returns its parameters, which no other run has."""
         company = population.company
+        if self.method in SUBSCRIBING:  # a company can have ten
+            for subscription in company.call("getLeadSubscriptions"):
+                company.call("deleteLeadSubscriptions", objects=[subscription["id"]])
         made = population.ids | {"{userProfile}": population.user, "{run}": f"Run {run}"}
         for example in self.given:
             result = company.call(example.method, **with_ids(_fresh(example.params, run), made))
