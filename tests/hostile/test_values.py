@@ -10,6 +10,7 @@ import pytest
 from hostile.ask import answer, call, code
 from hostile.corpus import NAUGHTY
 from springhead.model.kit.fields import DATA_TYPES
+from springhead.model.kit.texts import clean_address, composed
 from springhead.model.leads.leads import LEAD
 from support import Company, Server, new_email, sql
 
@@ -83,20 +84,20 @@ def test_a_naughty_text_can_be_an_address_that_finds_its_lead(company: Company) 
         text: outcome["error"]["code"] for text, outcome in zip(NAUGHTY, outcomes, strict=True) if outcome["error"]
     }
     assert {text for text, error_code in refused.items() if error_code == 205} == {
-        text for text in NAUGHTY if not text.strip()
+        text for text in NAUGHTY if not clean_address(text)
     }
     assert set(refused.values()) == {205, 301}  # such as a letter with two Unicode spellings
     taken = [text for text in NAUGHTY if text not in refused]
     rows = company.call("getLeads", where={"emailAddress": taken})
-    assert sorted(row["emailAddress"] for row in rows) == sorted(taken)
+    assert sorted(row["emailAddress"] for row in rows) == sorted(map(clean_address, taken))
     for text in taken[::10]:
         (lead,) = company.call("getLeads", where={"emailAddress": text})
-        assert lead["emailAddress"] == text
+        assert lead["emailAddress"] == clean_address(text)
         assert company.code("createLeads", {"emailAddress": text}) == 301
 
 
 def test_a_naughty_text_can_be_a_label_and_an_option(company: Company) -> None:
-    texts = [text for text in NAUGHTY if text.strip()]
+    texts = list({composed(text): text for text in NAUGHTY if text.strip()}.values())  # of two codings, the later one
     new = {"relationship": "lead", "dataType": "radio", "label": "Any", "options": texts}
     assert company.code("createFields", new) is None
     (field,) = company.call("getFields", where={"label": "Any"})

@@ -7,6 +7,7 @@ import pytest
 
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.pool import Database, TryAgain
+from springhead.store.database.sql import Statement
 from support import Company, Server
 
 
@@ -39,3 +40,20 @@ def test_an_error_of_the_server_is_retryable_and_an_error_of_a_statement_is_not(
             await database.close()
 
     asyncio.run(run())
+
+
+def test_a_statement_of_any_length_is_planned_once(server: Server, company: Company) -> None:
+    """The update of leads has 24,000 characters, and takes 3 ms to plan."""
+
+    async def run() -> int:
+        database = Database(pool_size=1)
+        await database.open(server.dsn)
+        try:
+            async with database.company(company.id) as tx:
+                for _ in range(3):
+                    await tx.row(Statement(f"select 1 /* {'long ' * 20_000} */"))
+                return await tx.value("select count(*) from pg_prepared_statements where length(statement) > 100000")
+        finally:
+            await database.close()
+
+    assert asyncio.run(run()) == 1

@@ -199,6 +199,7 @@ class Database:
                     connection_class=_Connection,
                     server_settings=SERVER_SETTINGS,
                     reset=_keep,
+                    max_cacheable_statement_size=0,  # without a limit: the longest statements cost most to plan again
                 )
                 try:
                     self.distributed = await pool.fetchval(

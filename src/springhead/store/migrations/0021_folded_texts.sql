@@ -16,5 +16,6 @@ create index account_key on account (company_id, account_key, id);
 alter table list no force row level security;
 alter table lead_key_mark no force row level security;
 insert into pass (company_id, kind, subject_id, cursor, due_at, created_at)
-select company_id, 'fill_list', id, 0, now(), now() from list where filter is not null;
+select company_id, 'fill_list', id, 0, now(), now() from list where filter is not null
+returning id;
 update lead_key_mark set filled_id = 0;
