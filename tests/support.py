@@ -44,12 +44,19 @@ class Server:
     logs: ClassVar[list[Path]] = []
     """The logs of all servers of this process; a failed test shows what they warned of (conftest.py)."""
 
-    def __init__(self, data: Path, *arguments: str, env: dict[str, str] | None = None, wait: bool = True) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        wait: bool = True,
+        log_to: Path | None = None,
+    ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self.logs.append(self.log)
         command = ["serve", "--data", str(data), "--port", "0", "--json", *arguments]
-        with self.log.open("ab") as log:
+        with (log_to or self.log).open("ab") as log:
             self.process = start(command, stderr=log, env={**os.environ, **(env or {})})
         self.ready: dict[str, str] = {}
         if wait:

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 from pages import TOP, blocks
 from support import Company, Server, eventually, new_email
@@ -89,3 +91,12 @@ def test_the_text_log_has_no_secret_and_cannot_be_forged_either() -> None:
     assert len(ours) == 10
     assert not [line for line in ours if line.startswith("2026-01-01")]
     assert "hush" not in text
+
+
+def test_a_log_that_takes_no_more_lines_delays_no_call(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", "--no-limits", log_to=Path("/dev/full"))
+    with closing(Company(server.url, server.ready["accountID"], server.ready["secretKey"])) as company:
+        for _ in range(3):
+            company.create({})
+            assert company.send(b"not json")[0] == 200
+    assert server.stop() == 0

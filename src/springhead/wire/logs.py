@@ -1,12 +1,14 @@
 """The log: one line per event on standard error, in UTC. Masks secrets, and escapes characters that forge lines."""
 
+import io
 import json
 import logging
 import re
 import sys
 import textwrap
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -40,6 +42,24 @@ _PLAIN = {type(None), bool, int, float}
 _ROUTED = ("uvicorn", "uvicorn.error", "asyncio", "asyncpg", "py.warnings")
 
 
+class _Unfailing(io.TextIOBase):
+    """Writes to a file as long as it can: a full disk or a closed pipe loses lines of the log, but no call."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str, /) -> int:
+        """Writes the text, if the file takes it."""
+        with suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Sends what was written, if the file takes it."""
+        with suppress(OSError, ValueError):
+            self._file.flush()
+
+
 def configure(level: str, form: str) -> None:
     """Sets up all logging of the process. `level` and `form` are the settings log_level and log_format."""
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -59,7 +79,7 @@ def configure(level: str, form: str) -> None:
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing(sys.stderr)),
         cache_logger_on_first_use=True,
     )
     logging.root.handlers = [_ToStructlog()]
