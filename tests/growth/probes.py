@@ -81,7 +81,7 @@ class Probe(NamedTuple):
     def prepare(self, population: Population, run: int) -> dict[str, Any]:
         """Makes the calls that this one starts from. Returns its parameters, which no other run has."""
         company = population.company
-        if self.method in SUBSCRIBING:  # a company can have ten
+        if SUBSCRIBING & {self.method, *(example.method for example in self.given)}:  # a company can have ten
             for subscription in company.call("getLeadSubscriptions"):
                 company.call("deleteLeadSubscriptions", objects=[subscription["id"]])
         made = population.ids | {"{userProfile}": population.user, "{run}": f"Run {run}"}

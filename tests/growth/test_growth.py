@@ -24,6 +24,12 @@ MILLISECONDS_MORE = 2.0
 GROWING = {
     "searchLeads": "a search has no index for words and for parts of texts",
     "findDuplicateLeads": "compares all leads of the company",
+    "getDeletedLeads": "its page is full in the large company only",
+    **dict.fromkeys(("createList", "updateList"), "fills a list from all leads, and waits for some of it"),
+    **dict.fromkeys(
+        ("createScoreRules", "updateScoreRules", "deleteScoreRules", "updateScoring"),
+        "scores all leads, and waits for some of it",
+    ),
 }
 """Methods that may grow, with the reason."""
 
