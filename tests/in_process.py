@@ -1,7 +1,8 @@
 """Calls that run in the process of the test, on the database of a server, without HTTP."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from springhead.rpc.context import Context
 from springhead.rpc.context import Server as Shared
 from springhead.rpc.perform import perform
 from springhead.store.companies import companies
-from springhead.store.database.pool import Database
+from springhead.store.database.admission import Lane
+from springhead.store.database.pool import Database, Tx
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import PageStarts
@@ -49,6 +51,26 @@ async def answer(context: Context, method: str, params: Any, *, idempotency_keys
     )
     content = envelope.failure(performed.error, b'"1"') if performed.error else performed.answer
     return json.loads(await body_of(content))
+
+
+class WatchedDatabase(Database):
+    """A small pool that makes its transactions with `watch`, from the connection of each."""
+
+    def __init__(self, watch: "Callable[[Any], Tx]") -> None:
+        super().__init__(pool_size=3)
+        self._watch = watch
+
+    @asynccontextmanager
+    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+        async with super().company(company_id, lane) as tx:
+            watched = self._watch(tx._connection)
+            yield watched
+            tx.changed |= watched.changed
+
+    @asynccontextmanager
+    async def everyone(self) -> AsyncGenerator[Tx]:
+        async with super().everyone() as tx:
+            yield self._watch(tx._connection)
 
 
 class InsideCompany(Company):

@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from in_process import InsideCompany, answer, context_of, shared_parts
+from in_process import InsideCompany, WatchedDatabase, answer, context_of, shared_parts
 from isolation import superuser
 from lock_log import RECORDS, Ended, Lock, Reading, Seen
 from springhead.rpc.context import Context
-from springhead.store.database.admission import Lane
-from springhead.store.database.pool import Database, Tx
+from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Sql
 from support import Company, Server
 
@@ -72,29 +71,12 @@ class _RecordingTx(Tx):
                 yield
 
 
-class _RecordingDatabase(Database):
-    def __init__(self) -> None:
-        super().__init__(pool_size=3)
-        self.ended: list[Ended] = []
-
-    @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
-        async with super().company(company_id, lane) as tx:
-            recording = _RecordingTx(tx._connection, self.ended)
-            yield recording
-            tx.changed |= recording.changed
-
-    @asynccontextmanager
-    async def everyone(self) -> AsyncGenerator[Tx]:
-        async with super().everyone() as tx:
-            yield _RecordingTx(tx._connection, self.ended)
-
-
 class Recorder:
     """Runs calls and reads their locks from the log, without those of other work of the server."""
 
     def __init__(self, server: Server) -> None:
-        self.database = _RecordingDatabase()
+        self._ended: list[Ended] = []
+        self.database = WatchedDatabase(lambda connection: _RecordingTx(connection, self._ended))
         self._shared = shared_parts(self.database)
         self._runner = asyncio.Runner()
         self._seen: list[Seen] = []
@@ -156,4 +138,4 @@ class Recorder:
     async def _transactions(self) -> list[list[Lock]]:
         end = await self._log.fetchval("select pg_current_wal_flush_lsn()")
         records = await self._log.fetch(RECORDS, self._begin, end)
-        return Reading(self._tables, CHOSEN_KEYS, self.database.ended, self._seen).locks(records)
+        return Reading(self._tables, CHOSEN_KEYS, self._ended, self._seen).locks(records)

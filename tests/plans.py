@@ -9,8 +9,7 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,11 +18,9 @@ from typing import Any, NamedTuple
 import asyncpg
 
 import springhead
-from in_process import InsideCompany, answer, context_of, shared_parts
+from in_process import InsideCompany, WatchedDatabase, answer, context_of, shared_parts
 from springhead.rpc.context import Context
-from springhead.rpc.context import Server as Shared
-from springhead.store.database.admission import Lane
-from springhead.store.database.pool import Database, Tx
+from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Sql
 from support import Company, Server
 
@@ -194,38 +191,16 @@ class _ExplainingTx(Tx):
             await transaction.rollback()
 
 
-class _ExplainingDatabase(Database):
-    def __init__(self) -> None:
-        super().__init__(pool_size=3)
-        self.log = _Log()
-
-    @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
-        async with super().company(company_id, lane) as tx:
-            explaining = _ExplainingTx(tx._connection, self.log)
-            yield explaining
-            tx.changed |= explaining.changed
-
-    @asynccontextmanager
-    async def everyone(self) -> AsyncGenerator[Tx]:
-        async with super().everyone() as tx:
-            yield _ExplainingTx(tx._connection, self.log)
-
-
 class Planner:
     """Makes calls on the database of a server, and explains their statements."""
 
     def __init__(self, server: Server) -> None:
-        self._database = _ExplainingDatabase()
+        self._log = _Log()
+        self._database = WatchedDatabase(lambda connection: _ExplainingTx(connection, self._log))
         self._shared = shared_parts(self._database)
         self._calls = 0
         self._runner = asyncio.Runner()
         self._runner.run(self._database.open(server.dsn))
-
-    @property
-    def shared(self) -> Shared:
-        """The parts that the calls share."""
-        return self._shared
 
     def close(self) -> None:
         """Closes the database."""
@@ -250,13 +225,13 @@ class Planner:
 
     def readings(self) -> list[Reading]:
         """What the statements read since this was last asked. Explains every statement anew from here on."""
-        readings, self._database.log.readings = self._database.log.readings, []
-        self._database.log.explained.clear()
+        readings, self._log.readings = self._log.readings, []
+        self._log.explained.clear()
         return readings
 
     def unsent(self) -> list[Site]:
         """The places that send statements, but have not sent one yet."""
-        sent = self._database.log.sent
+        sent = self._log.sent
         return [
             site
             for site in sites()

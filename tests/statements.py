@@ -7,19 +7,17 @@ import inspect
 import json
 import pkgutil
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import asyncpg
 
 import springhead
-from in_process import InsideCompany, answer, context_of, shared_parts
+from in_process import InsideCompany, WatchedDatabase, answer, context_of, shared_parts
 from springhead.rpc.context import Context
 from springhead.rpc.method import REGISTRY, Writes
-from springhead.store.database.admission import Lane
-from springhead.store.database.pool import Database, Tx
+from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Sql
 from springhead.wire.api import envelope
 from support import Company, Server, new_email
@@ -157,24 +155,6 @@ class _RecordingTx(Tx):
         return await super().value(sql, *arguments)
 
 
-class _RecordingDatabase(Database):
-    def __init__(self) -> None:
-        super().__init__(pool_size=3)
-        self.recorded: set[Recorded] = set()
-
-    @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
-        async with super().company(company_id, lane) as tx:
-            recording = _RecordingTx(tx._connection, self.recorded)
-            yield recording
-            tx.changed |= recording.changed
-
-    @asynccontextmanager
-    async def everyone(self) -> AsyncGenerator[Tx]:
-        async with super().everyone() as tx:
-            yield _RecordingTx(tx._connection, self.recorded)
-
-
 class _TranscribedCompany(InsideCompany):
     """A client of a company whose calls run in this process, and which replays transcripts."""
 
@@ -192,7 +172,8 @@ class StatementRecorder:
     """Runs calls in this process, and records their statements."""
 
     def __init__(self, server: Server) -> None:
-        self.database = _RecordingDatabase()
+        self._recorded: set[Recorded] = set()
+        self.database = WatchedDatabase(lambda connection: _RecordingTx(connection, self._recorded))
         self._shared = shared_parts(self.database)
         self._runner = asyncio.Runner()
         self._runner.run(self.database.open(server.dsn))
@@ -204,11 +185,11 @@ class StatementRecorder:
 
     def statements(self) -> dict[str, str]:
         """The statements so far, each with a place that ran it."""
-        return {recorded.text: str(recorded) for recorded in self.database.recorded}
+        return {recorded.text: str(recorded) for recorded in self._recorded}
 
     def ran_at(self, place: Place) -> bool:
         """Whether the place has run a statement."""
-        return any(recorded.ran_at(place) for recorded in self.database.recorded)
+        return any(recorded.ran_at(place) for recorded in self._recorded)
 
     def inside(self, company: Company) -> Company:
         """A client of the company whose statements are recorded."""
