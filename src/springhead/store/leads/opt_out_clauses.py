@@ -112,11 +112,15 @@ def recorded(decisions: str) -> str:
     """
     return f""",
             decisions as materialized ({decisions}),
-            recorded as (
+            recorded as ({insertion("decisions")})"""
+
+
+def insertion(decisions: str) -> str:
+    """Returns an insert that records decisions: rows of `address_hash`, `active` and `source`, such as a CTE."""
+    return f"""
                 insert into opt_out as o (company_id, address_hash, active, source, change_timestamp)
-                select $1, d.address_hash, d.active, d.source, now() from decisions d
+                select $1, d.address_hash, d.active, d.source, now() from {decisions} d
                 order by d.address_hash
                 on conflict (company_id, address_hash) do update set active = excluded.active,
                     source = excluded.source, change_timestamp = excluded.change_timestamp
-                    where o.active <> excluded.active
-            )"""
+                    where o.active <> excluded.active"""

@@ -16,7 +16,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
 from springhead.store.fields import fields as fieldsets
 from springhead.store.leads import events
-from springhead.store.leads.opt_out_clauses import hash_of, opted_out
+from springhead.store.leads.opt_out_clauses import hash_of, insertion, opted_out
 from springhead.store.lists import filtered_lists
 
 _JOB = "opt_out"
@@ -38,15 +38,9 @@ async def find(tx: Tx, company_id: int, email_keys: Collection[str]) -> set[str]
 
 
 _RECORD = statement(
-    """
-    insert into opt_out as o (company_id, address_hash, active, source, change_timestamp)
-    select $1, s.address_hash, true, $3, now() from unnest($2::bytea[]) as s (address_hash)
-    order by s.address_hash
-    on conflict (company_id, address_hash) do update set active = excluded.active,
-        source = excluded.source, change_timestamp = excluded.change_timestamp
-        where not o.active
-    returning 1
-    """
+    "with decisions as materialized (",
+    "select s.address_hash, true as active, $3::text as source from unnest($2::bytea[]) as s (address_hash)",
+    f"){insertion('decisions')} returning 1",
 )
 
 
