@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from springhead.model.feed.changes import Change
+from springhead.model.feed.changes import Change, lead_ids
 from springhead.model.leads.leads import LEAD
 from springhead.store.database.pool import Tx
 from springhead.store.feed import changes
@@ -43,12 +43,12 @@ class ChangeBatch(msgspec.Struct, frozen=True):
     @property
     def lead_ids(self) -> list[int]:
         """The ids of the changed leads, each once."""
-        return list(dict.fromkeys(change.lead_id for change in self.changes))
+        return lead_ids(self.changes)
 
     def first(self, leads: int) -> "ChangeBatch":
         """Returns the first changes, up to the first change of a further lead after so many leads."""
-        lead_ids = set(self.lead_ids[:leads])
-        end = next((position for position, change in enumerate(self.changes) if change.lead_id not in lead_ids), None)
+        first_ids = {None, *self.lead_ids[:leads]}
+        end = next((position for position, change in enumerate(self.changes) if change.lead_id not in first_ids), None)
         return self if end is None else ChangeBatch(self.changes[:end], self.changes[end - 1].sequence)
 
 
@@ -59,11 +59,11 @@ async def gather(tx: Tx, company_id: int, order: Order, *, far: bool = False) ->
     """
     if order.first is not None and order.last is not None:
         span = order.last - order.first + 1
-        page = await changes.after(tx, company_id, order.first - 1, kinds=order.kinds, limit=span)
+        page = await changes.after(tx, company_id, order.first - 1, kinds=order.kinds, limit=span, until=order.last)
         return ChangeBatch([change for change in page.changes if _concerns(change, order)], order.last)
     gathered: list[Change] = []
     upto, last = order.sent, order.sent + 1
-    while upto < last and len(gathered) < CHANGES and len({change.lead_id for change in gathered}) < LEADS:
+    while upto < last and len(gathered) < CHANGES and len(lead_ids(gathered)) < LEADS:
         page = await changes.after(
             tx, company_id, upto, kinds=order.kinds, limit=PAGE, within=LONG_PAGE if far else PAGE
         )

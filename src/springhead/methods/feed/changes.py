@@ -6,7 +6,7 @@ from typing import Annotated
 
 from springhead.methods import reads
 from springhead.methods.examples import DONE, GIVEN_LEAD
-from springhead.model.feed.changes import CHANGE, KINDS, Change
+from springhead.model.feed.changes import CHANGE, KINDS, LEAD_KINDS, LIST_KINDS, Change, lead_ids
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context, check_field_names
@@ -74,7 +74,13 @@ async def get_lead_changes(
     wait: Annotated[
         int, Integer(f"Seconds to wait for a change if there is none; at most {WAIT_MAX}.", low=0, high=WAIT_MAX)
     ] = 0,
-    kinds: Annotated[list[str] | None, Names(f"Only changes of these kinds: {', '.join(KINDS)}.")] = None,
+    kinds: Annotated[
+        list[str] | None,
+        Names(
+            f"Only changes of these kinds: {', '.join(KINDS)}. All except {', '.join(LIST_KINDS[:-1])} and "
+            f"{LIST_KINDS[-1]} by default."
+        ),
+    ] = None,
     fields: Annotated[
         list[str] | None, Names("Only these fields in `lead` and `changed`; all fields by default.")
     ] = None,
@@ -134,15 +140,17 @@ async def _page(context: Context, start: int | None, kinds: Sequence[str] | None
                     f"The feed ends at {last}: this cursor comes from another database. Start again without a cursor"
                 )
             )
-        within = _SCAN_MAX if kinds is not None and set(kinds) != set(KINDS) else 0
-        return await changes.after(tx, company_id, start, kinds=kinds, limit=limit, within=within)
+        within = 0 if kinds is None or set(kinds) == set(KINDS) else _SCAN_MAX
+        return await changes.after(
+            tx, company_id, start, kinds=LEAD_KINDS if kinds is None else kinds, limit=limit, within=within
+        )
 
 
 async def _leads(
     context: Context, page: Sequence[Change], names: Sequence[str] | None
 ) -> Mapping[str, Mapping[str, Json]]:
     """Returns the current leads by id; leads that no longer exist are missing."""
-    ids = list(dict.fromkeys(change.lead_id for change in page))
+    ids = lead_ids(page)
     if not ids:
         return {}
     columns = None if names is None else ["id", *names]

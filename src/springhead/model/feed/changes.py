@@ -1,6 +1,6 @@
-"""The change feed: one entry for each change of a lead, in the order of the commits."""
+"""The change feed: one entry for each change of a lead or of a list's members, in the order of the commits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,15 @@ import msgspec
 from springhead.model.kit import times
 from springhead.model.kit.columns import Column, Kind, Noun, integer, moment, text
 from springhead.model.kit.errors import Json
-from springhead.model.leads.events import CONVERTED, ERASED, MERGED, RESTORED, STATUS_CHANGED
+from springhead.model.leads.events import (
+    CONVERTED,
+    ERASED,
+    LIST_JOINED,
+    LIST_LEFT,
+    MERGED,
+    RESTORED,
+    STATUS_CHANGED,
+)
 from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 
 SCORE = "score"
@@ -30,37 +38,57 @@ KIND_BY_SOURCE = {
 }
 """The kind of change by the source of its event. Events of other sources are not changes of leads."""
 
-KINDS = (*dict.fromkeys(KIND_BY_SOURCE.values()), SCORE)
+LEAD_KINDS = (*dict.fromkeys(KIND_BY_SOURCE.values()), SCORE)
+"""The kinds of changes of leads."""
+
+LIST_CHANGED = "listChange"
+"""The kind of a change of many members of a list at once. Such a change has neither event nor lead."""
+
+LIST_KINDS = (LIST_JOINED, LIST_LEFT, LIST_CHANGED)
+"""The kinds of changes of lists, which only readers that ask for them get. The first two are sources of events, too."""
+
+KINDS = (*LEAD_KINDS, *LIST_KINDS)
 """All kinds of changes."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A change of a lead.
+    """A change of a lead, or of the members of a list.
 
     `sequence` numbers the changes of a company from 1 in the order of their commits; the changes of one lead are in the
     order in which they were made. Numbers can be missing, for changes of which nothing is stored any more. `changed`
     has the old and the new value of each changed field, as in `{"city": [null, "Rome"]}`. It is None for a new lead and
-    for a change by scoring, which has no event (`event_id` is None).
+    for a change by scoring, which has no event (`event_id` is None). `list_id` is the list of a change of LIST_KINDS. A
+    change of many members at once has no lead and no event.
     """
 
     sequence: int
     event_id: int | None
     kind: str
-    lead_id: int
+    lead_id: int | None
     time: datetime
     changed: Mapping[str, Json] | None
+    list_id: int | None = None
 
     def row(self, zone: ZoneInfo, shown: Callable[[str], bool] = lambda _name: True) -> dict[str, Json]:
-        """Returns the change as getLeadChanges and pushes show it, with the fields for which `shown` is true."""
+        """Returns the change as getLeadChanges and pushes show it, with the fields for which `shown` is true.
+
+        Only a change of a list has the key `listID`.
+        """
         changed = self.changed
         return {
             "sequence": str(self.sequence),
             "eventID": None if self.event_id is None else str(self.event_id),
             "kind": self.kind,
-            "leadID": str(self.lead_id),
+            "leadID": None if self.lead_id is None else str(self.lead_id),
+            **({} if self.list_id is None else {"listID": str(self.list_id)}),
             "createTimestamp": times.to_text(self.time, zone),
             "changed": None if changed is None else {name: value for name, value in changed.items() if shown(name)},
         }
+
+
+def lead_ids(changes: Iterable[Change]) -> list[int]:
+    """Returns the ids of the changed leads, each once, in the order of their first changes."""
+    return list(dict.fromkeys(change.lead_id for change in changes if change.lead_id is not None))
 
 
 _ID = integer(18, "bigint")
@@ -69,12 +97,13 @@ _HASH = Kind(type="hash", sql="jsonb", accepts=dict[str, Json], expected="Expect
 CHANGE = Noun(
     name="leadChange",
     table="change",
-    about="A change of a lead, from the change feed.",
+    about="A change of a lead or of the members of a list, from the change feed.",
     columns=(
         Column(name="sequence", kind=_ID, writable=False),
         Column(name="eventID", kind=_ID, writable=False),
         Column(name="kind", kind=text(20, type="string"), writable=False),
         Column(name="leadID", kind=_ID, writable=False),
+        Column(name="listID", kind=_ID, writable=False),
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="changed", kind=_HASH, writable=False),
         Column(name="lead", kind=_HASH, writable=False),

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from springhead.model.feed import receiver_addresses
-from springhead.model.feed.changes import KINDS, SCORE
+from springhead.model.feed.changes import KINDS, LEAD_KINDS, SCORE
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
 from springhead.model.kit.errors import InvalidParameters, Problem
@@ -46,8 +46,8 @@ _FIELDS = Kind(
     accepts=Annotated[list[_NAME], Meta(min_length=1, max_length=FIELDS_MAX)],
     expected=f"Expected a list of 1 to {FIELDS_MAX} system names of fields",
 )
-DEFAULT_KINDS = tuple(kind for kind in KINDS if kind != SCORE)
-"""The kinds of changes that a subscription gets by default: all but scores, which change without a call."""
+DEFAULT_KINDS = tuple(kind for kind in LEAD_KINDS if kind != SCORE)
+"""The kinds that a subscription gets by default: changes of leads, without scores, which change without a call."""
 
 _PUSH = "(select p.{} from push p where p.company_id = $1 and p.subscription_id = l.id)"
 
@@ -68,7 +68,7 @@ SUBSCRIPTION = Noun(
             name="kinds",
             kind=_KINDS,
             default="'[" + ", ".join(f'"{kind}"' for kind in DEFAULT_KINDS) + "]'::jsonb",
-            default_text="all but `score`",
+            default_text="all kinds of changes of leads except `score`",
         ),
         Column(name="fields", kind=_FIELDS, nullable=True),
         Column(name="isActive", kind=flag(), default="true"),

@@ -1,9 +1,12 @@
-"""The change feed: the changes of leads, numbered in the order of their commits.
+"""The change feed: the changes of leads and of lists, numbered in the order of their commits.
 
 A write of leads inserts, in its own transaction, one row of `change` with the ids of the events. The row gets its
 numbers after the commit, when a reader or a job calls `number`. Ids become visible out of order, because transactions
 draw them while they run; but a late commit gets late numbers. So a reader that continues after the last number that it
 saw misses nothing. The changes of one lead are numbered in their order, because a writer locks it before it draws ids.
+The changes of the members of one list are, too, because a writer locks the list.
+
+Changes of lists have rows of their own, which most readers skip: an index has only the other rows.
 """
 
 import asyncio
@@ -12,11 +15,14 @@ from contextlib import suppress
 
 import msgspec
 
-from springhead.model.feed.changes import KIND_BY_SOURCE, SCORE, Change
+from springhead.model.feed.changes import KIND_BY_SOURCE, LEAD_KINDS, LIST_CHANGED, LIST_KINDS, SCORE, Change
 from springhead.store.database.pool import Database, Tx
+from springhead.store.database.sql import Statement, statement
 
 AT_ONCE = 1_000
 """The most writes that one statement numbers."""
+
+_KIND_BY_SOURCE = {**KIND_BY_SOURCE, **{kind: kind for kind in (SCORE, *LIST_KINDS)}}
 
 POLL = 1.0
 """Seconds between two scans for changes that another process has written, or has not numbered."""
@@ -32,6 +38,27 @@ def score_entry(leads: str) -> str:
     return _entry("lead_ids", leads, "true")
 
 
+def membership_entry(events: str) -> str:
+    """Returns a CTE that adds new and former members of lists to the feed: the CTE `events` has `id` and `lead_id`."""
+    return f"""feed_entry as (
+                insert into change (company_id, event_ids, lead_ids, of_lists)
+                select $1, array_agg(id order by id), array_agg(lead_id order by id), true from {events}
+                having count(*) > 0
+                returning id
+            )"""
+
+
+async def list_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
+    """Adds to the feed that many members of these lists have changed, without a change for each member."""
+    if list_ids:
+        await tx.rows(
+            "insert into change (company_id, list_ids, of_lists) values ($1, $2, true) returning id",
+            company_id,
+            list_ids,
+        )
+        tx.changed = True
+
+
 def _entry(column: str, rows: str, condition: str) -> str:
     return f"""feed_entry as (
                 insert into change (company_id, {column})
@@ -41,7 +68,10 @@ def _entry(column: str, rows: str, condition: str) -> str:
 
 
 class FeedPage(msgspec.Struct, frozen=True):
-    """Changes in order. `upto` is the number after which to continue, `last` the last number of the company."""
+    """Changes in order. `upto` is the number after which to continue, `last` the last number of the company.
+
+    If only changes follow that the reader does not see, `upto` is `last`.
+    """
 
     changes: Sequence[Change]
     upto: int
@@ -75,7 +105,7 @@ async def _number(tx: Tx, company_id: int) -> int:
         return await tx.value(
             """
             with pending as materialized (
-                select id, cardinality(event_ids) + cardinality(lead_ids) as size
+                select id, greatest(cardinality(event_ids), cardinality(lead_ids), cardinality(list_ids)) as size
                 from change where company_id = $1 and first is null
                 order by id limit $3
             ),
@@ -101,65 +131,98 @@ async def pending(tx: Tx) -> list[int]:
     return [row["company_id"] for row in await tx.rows("select distinct company_id from change where first is null")]
 
 
-async def after(
-    tx: Tx, company_id: int, sequence: int, *, kinds: Sequence[str] | None = None, limit: int, within: int = 0
-) -> FeedPage:
-    """The numbered changes after a number, in order: at most `limit`, of some `kinds` or of all.
-
-    Reads the next `limit` numbers, or the next `within` if that is more, to find changes of rare kinds. Leaves out
-    changes whose events or leads were deleted.
-    """
-    span = max(limit, within)
-    rows = await tx.rows(
-        """
+def _after(*, of_lists: bool) -> Statement:
+    shown = "" if of_lists else " and not c.of_lists"
+    return statement(
+        f"""
         with feed_end as materialized (
             select coalesce((select last from feed where company_id = $1), 0) as last
+        ),
+        scan_end as materialized (  -- the last number to read: $3 numbers, without those of skipped rows
+            select w.last as row_last, (w.last - (w.total - $3))::bigint as last
+            from (
+                select c.last, sum(c.last - greatest(c.first - 1, $2)) over (order by c.last) as total
+                from change c where c.company_id = $1 and c.last > $2{shown}
+                order by c.last limit $3
+            ) w
+            where w.total >= $3
+            order by w.last limit 1
         )
-        select f.last as end, d.*
+        select f.last as end, s.last as scanned, coalesce((
+                select c.last from change c where c.company_id = $1 and c.last is not null{shown}
+                order by c.last desc limit 1
+            ), 0) as last_shown, d.*
         from feed_end f
+        left join scan_end s on true
         left join lateral (
-            select c.first + u.place - 1 as sequence, e.id as event_id, e.event_source as source,
-                coalesce(e.lead_id, l.id) as lead_id, coalesce(e.create_timestamp, c.created_at) as at,
-                e.event_data::text as data
+            select c.first + u.place - 1 as sequence, e.id as event_id,
+                case when u.list_id is not null then '{LIST_CHANGED}' else coalesce(e.event_source, '{SCORE}') end
+                    as source,
+                coalesce(u.lead_id, e.lead_id) as lead_id, coalesce(e.create_timestamp, c.created_at) as at,
+                e.event_data::text as data, coalesce(u.list_id, case when c.of_lists then e.what_id end) as list_id
             from change c
-            cross join lateral unnest(c.event_ids || c.lead_ids) with ordinality as u (id, place)
-            left join event e on e.company_id = $1 and e.id = u.id and c.lead_ids = '{}'
-            left join lead l on l.company_id = $1 and l.id = u.id and c.event_ids = '{}'
-            where c.company_id = $1 and c.last > $2 and c.last <= coalesce(
-                    (select e.last from change e where e.company_id = $1 and e.last >= $2 + $3 order by e.last limit 1),
-                    f.last
-                )
-                and c.first + u.place - 1 > $2 and c.first + u.place - 1 <= least($2 + $3, f.last)
-                and coalesce(e.id, l.id) is not null
-                and ($4::text[] is null or coalesce(e.event_source, 'score') = any($4))
+            cross join lateral unnest(c.event_ids, c.lead_ids, c.list_ids) with ordinality
+                as u (event_id, lead_id, list_id, place)
+            left join event e on e.company_id = $1 and e.id = u.event_id
+            left join lead l on l.company_id = $1 and l.id = u.lead_id and c.event_ids = '{{}}'
+            where c.company_id = $1 and c.last > $2 and c.last <= coalesce(s.row_last, f.last){shown}
+                and c.first + u.place - 1 > $2 and c.first + u.place - 1 <= least(s.last, f.last, $6)
+                and coalesce(e.id, l.id, u.list_id) is not null
             order by sequence
-            limit $5
-        ) d on true
+        ) d on $4::text[] is null or d.source = any($4)
         order by d.sequence
-        """,
+        limit $5
+        """
+    )
+
+
+_AFTER = {of_lists: _after(of_lists=of_lists) for of_lists in (False, True)}
+
+
+async def after(
+    tx: Tx,
+    company_id: int,
+    sequence: int,
+    *,
+    kinds: Sequence[str],
+    limit: int,
+    within: int = 0,
+    until: int | None = None,
+) -> FeedPage:
+    """The numbered changes of some `kinds` after a number, and up to the number `until`, in order: at most `limit`.
+
+    Reads the next `limit` numbers, or the next `within` if that is more, to find changes of rare kinds. Numbers of
+    changes of lists count only if `kinds` has one of their kinds. Leaves out changes whose events or leads were
+    deleted.
+    """
+    span = max(limit, within)
+    of_lists = not set(kinds).isdisjoint(LIST_KINDS)
+    is_whole = set(kinds) >= {*LEAD_KINDS, *(LIST_KINDS if of_lists else ())}
+    rows = await tx.rows(
+        _AFTER[of_lists],
         company_id,
         sequence,
         span,
-        None
-        if kinds is None
-        else [source for source, kind in (*KIND_BY_SOURCE.items(), (SCORE, SCORE)) if kind in kinds],
+        None if is_whole else [source for source, kind in _KIND_BY_SOURCE.items() if kind in kinds],
         limit,
+        until,
     )
     changes = [
         Change(
             row["sequence"],
             row["event_id"],
-            KIND_BY_SOURCE[row["source"]] if row["source"] else SCORE,
+            _KIND_BY_SOURCE[row["source"]],
             row["lead_id"],
             row["at"],
             msgspec.json.decode(row["data"]) if row["data"] else None,
+            row["list_id"],
         )
         for row in rows
         if row["sequence"] is not None
     ]
     last: int = rows[0]["end"]
-    upto = changes[-1].sequence if len(changes) == limit else max(sequence, min(sequence + span, last))
-    return FeedPage(changes, upto, last)
+    upto = changes[-1].sequence if len(changes) == limit else rows[0]["scanned"] or max(sequence, last)
+    return FeedPage(changes, last if upto >= rows[0]["last_shown"] else upto, last)
 
 
 class Watch(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 import msgspec
 
-from springhead.model.feed.changes import KINDS, SCORE
+from springhead.model.feed.changes import LEAD_KINDS, SCORE, lead_ids
 from springhead.model.leads.duplicates import SHARED_MAX, ComparedLead, Key
 from springhead.store.database import background_jobs
 from springhead.store.database.pool import Tx
@@ -30,7 +30,7 @@ _JOB = "duplicates"
 _WITHIN = 10_000
 """Changes that one step scans: changes of scores are among them, and change no key."""
 
-_KINDS = [kind for kind in KINDS if kind != SCORE]
+_KINDS = [kind for kind in LEAD_KINDS if kind != SCORE]
 
 
 async def refresh_keys(tx: Tx, company_id: int) -> bool:
@@ -71,7 +71,7 @@ async def _step(tx: Tx, company_id: int) -> bool:
         filled_id, more = (ids[-1], True) if len(ids) == STEP else (None, sequence < last)
     else:
         page = await changes.after(tx, company_id, sequence, kinds=_KINDS, limit=STEP, within=_WITHIN)
-        ids = list(dict.fromkeys(change.lead_id for change in page.changes))
+        ids = lead_ids(page.changes)
         sequence, more = page.upto, page.upto < page.last
     await _make_keys(tx, company_id, ids)
     await tx.rows(

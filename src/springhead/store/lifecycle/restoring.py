@@ -26,7 +26,7 @@ from springhead.store.leads import lead_status
 from springhead.store.leads.opt_out_clauses import hash_of, opted_out
 from springhead.store.lifecycle.recycling import RESTORABLE, lock_recycling
 from springhead.store.lists import filtered_lists, removals
-from springhead.store.lists.members import update_counts
+from springhead.store.lists.members import membership_events, update_counts
 from springhead.store.nouns.reads import Rows, Select
 from springhead.store.nouns.table import expire_page_starts
 from springhead.store.sales import opportunities
@@ -330,10 +330,10 @@ _RESTORE_MEMBERS = statement(
         from members k join lists t on t.id = k.list_id
         order by k.list_id, k.lead_id
         on conflict (company_id, list_id, lead_id) do nothing
-        returning m.list_id, m.is_removed
+        returning m.list_id, m.lead_id, m.is_removed
     ){update_counts("select list_id, (not is_removed)::int as active, is_removed::int as removed from restored")}{
         expire_page_starts(LIST_MEMBER, "restored")
-    }
+    }{membership_events("select list_id, lead_id, true as joins from restored where not is_removed")}
     select count(*) from restored
     """
 )

@@ -18,6 +18,7 @@ from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.deadlines import LAST_WRITE_SECONDS
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import Statement, statement
+from springhead.store.feed.changes import list_changed
 from springhead.store.fields import fields as fieldsets
 from springhead.store.lists.members import JOINED, among, membership_events, update_counts
 from springhead.store.nouns.filters import condition
@@ -56,7 +57,7 @@ async def update_members(tx: Tx, company_id: int, fields: FieldSet, lead_ids: Se
     if moves is None:
         raise TryAgain
     if moves:
-        await _move(tx, company_id, fields.list_filters, moves)
+        await _move(tx, company_id, fields.list_filters, moves, in_feed=True)
 
 
 async def filters_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> list[ListFilter]:
@@ -166,61 +167,68 @@ def _moves_query(fields: FieldSet, list_filters: Sequence[ListFilter]) -> _Moves
 # All lists are locked before the first member.
 _AMONG_LISTS = f"{among('{}', 'select id from lists')} and {sql.after('lists')}"
 
-_MOVE = statement(
-    f"""
-    with sent as materialized (
-        select s.list_id, s.lead_id, nextval('list_member_id_seq') as new_id
-        from jsonb_to_recordset($2::jsonb) as s (list_id bigint, lead_id bigint)
-    ),
-    lists as materialized (  -- if a filter has changed, the job that fills the list updates the members
-        select t.id from list t
-        where t.company_id = $1 and t.id = any($3::bigint[]) and t.filter = $4::jsonb -> t.id::text
-        order by t.id for update
-    ),
-    made as (
-        insert into list_member as m (company_id, id, list_id, lead_id, create_timestamp, update_timestamp)
-        select $1, s.new_id, s.list_id, s.lead_id, now(), now()
-        from sent s
-        where {_AMONG_LISTS.format("s.list_id")}
-        order by s.list_id, s.lead_id
-        {JOINED}
-    ),
-    joined as materialized (
-        select m.list_id, m.lead_id, not {among("m.id", "select new_id from sent")} as back from made m
-    ),
-    gone as (
-        delete from list_member m
-        where m.company_id = $1 and m.id = any($5::bigint[]) and {_AMONG_LISTS.format("m.list_id")}
-        returning m.list_id, m.lead_id, m.is_removed
-    ){
-        update_counts('''
-            select list_id, 1 as active, -back::int as removed from joined
-            union all
-            select list_id, (not is_removed)::int * -1, -is_removed::int from gone
-        ''')
-    },
-    moved as (
-        select 1 from joined where back union all select 1 from gone
-    ){expire_page_starts(LIST_MEMBER, "moved")}{
-        membership_events('''
-            select list_id, lead_id, true as joins from joined
-            union all
-            select list_id, lead_id, false from gone where not is_removed
-        ''')
-    }
-    select (select count(*) from joined), (select count(*) from gone)
-    """
-)
+_COUNTED = """
+                select list_id, 1 as active, -back::int as removed from joined
+                union all
+                select list_id, (not is_removed)::int * -1, -is_removed::int from gone
+            """
+_MOVED = """
+                select list_id, lead_id, true as joins from joined
+                union all
+                select list_id, lead_id, false from gone where not is_removed
+            """
 
 
-async def _move(tx: Tx, company_id: int, list_filters: Sequence[ListFilter], moves: Sequence[_Move]) -> None:
+def _moving(*, in_feed: bool) -> Statement:
+    return statement(
+        f"""
+        with sent as materialized (
+            select s.list_id, s.lead_id, nextval('list_member_id_seq') as new_id
+            from jsonb_to_recordset($2::jsonb) as s (list_id bigint, lead_id bigint)
+        ),
+        lists as materialized (  -- if a filter has changed, the job that fills the list updates the members
+            select t.id from list t
+            where t.company_id = $1 and t.id = any($3::bigint[]) and t.filter = $4::jsonb -> t.id::text
+            order by t.id for update
+        ),
+        made as (
+            insert into list_member as m (company_id, id, list_id, lead_id, create_timestamp, update_timestamp)
+            select $1, s.new_id, s.list_id, s.lead_id, now(), now()
+            from sent s
+            where {_AMONG_LISTS.format("s.list_id")}
+            order by s.list_id, s.lead_id
+            {JOINED}
+        ),
+        joined as materialized (
+            select m.list_id, m.lead_id, not {among("m.id", "select new_id from sent")} as back from made m
+        ),
+        gone as (
+            delete from list_member m
+            where m.company_id = $1 and m.id = any($5::bigint[]) and {_AMONG_LISTS.format("m.list_id")}
+            returning m.list_id, m.lead_id, m.is_removed
+        ){update_counts(_COUNTED)},
+        moved as (
+            select 1 from joined where back union all select 1 from gone
+        ){expire_page_starts(LIST_MEMBER, "moved")}{membership_events(_MOVED, in_feed=in_feed)}
+        select (select count(*) from joined), (select count(*) from gone)
+        """
+    )
+
+
+_MOVE = {in_feed: _moving(in_feed=in_feed) for in_feed in (False, True)}
+
+
+async def _move(
+    tx: Tx, company_id: int, list_filters: Sequence[ListFilter], moves: Sequence[_Move], *, in_feed: bool
+) -> None:
     list_ids = {move.list_id for move in moves}
     used = [list_filter for list_filter in list_filters if list_filter.list_id in list_ids]
     filter_by_list = {str(list_filter.list_id): msgspec.Raw(list_filter.filter.encode()) for list_filter in used}
     # Members get their ids in this order, and pages show the members of one moment in the order of their ids.
     joining = sorted((move for move in moves if move.member_id is None), key=lambda move: (move.list_id, move.lead_id))
+    tx.changed |= in_feed
     await tx.rows(
-        _MOVE,
+        _MOVE[in_feed],
         company_id,
         msgspec.json.encode(joining).decode(),
         [list_filter.list_id for list_filter in used],
@@ -229,8 +237,11 @@ async def _move(tx: Tx, company_id: int, list_filters: Sequence[ListFilter], mov
     )
 
 
-async def _evaluate(tx: Tx, company_id: int, list_id: int, lead_ids: Sequence[int]) -> None:
-    """Updates the members of one list by these leads, which other transactions may be changing right now."""
+async def _evaluate(tx: Tx, company_id: int, list_id: int, lead_ids: Sequence[int], *, in_feed: bool) -> None:
+    """Updates the members of one list by these leads, which other transactions may be changing right now.
+
+    `in_feed` says whether the change feed gets each new and each former member.
+    """
     fields = await fieldsets.load(tx, company_id)
     list_filters = [list_filter for list_filter in fields.list_filters if list_filter.list_id == list_id]
     # Locks only the leads that must move. A running write updates its leads itself, or the sweep finds them later.
@@ -246,7 +257,7 @@ async def _evaluate(tx: Tx, company_id: int, list_id: int, lead_ids: Sequence[in
     if moves is None:
         raise TryAgain
     if moves:
-        await _move(tx, company_id, list_filters, moves)
+        await _move(tx, company_id, list_filters, moves, in_feed=in_feed)
 
 
 async def _fill_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
@@ -255,8 +266,11 @@ async def _fill_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int 
     )
     if cursor == 0:
         await _begin_sweep(tx, company_id, list_id)
-    await _evaluate(tx, company_id, list_id, [row["id"] for row in rows])
-    return rows[-1]["id"] if len(rows) == STEP_ROWS else None
+    await _evaluate(tx, company_id, list_id, [row["id"] for row in rows], in_feed=False)
+    if len(rows) == STEP_ROWS:
+        return rows[-1]["id"]
+    await list_changed(tx, company_id, [list_id])
+    return None
 
 
 async def _begin_sweep(tx: Tx, company_id: int, list_id: int) -> None:
@@ -303,7 +317,7 @@ async def _sweep_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int
         cursor,
         STEP_ROWS,
     )
-    await _evaluate(tx, company_id, list_id, [row["id"] for row in rows])
+    await _evaluate(tx, company_id, list_id, [row["id"] for row in rows], in_feed=True)
     return rows[-1]["stamp"] + 1 if len(rows) >= STEP_ROWS else -1
 
 
@@ -320,7 +334,7 @@ async def _sweep_members(tx: Tx, company_id: int, list_id: int, after: int) -> i
         after,
         STEP_ROWS,
     )
-    await _evaluate(tx, company_id, list_id, [row["lead_id"] for row in rows if not row["active"]])
+    await _evaluate(tx, company_id, list_id, [row["lead_id"] for row in rows if not row["active"]], in_feed=True)
     return -rows[-1]["id"] if len(rows) == STEP_ROWS else None
 
 

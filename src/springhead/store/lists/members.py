@@ -14,6 +14,7 @@ from springhead.model.lists import LIST_MEMBER
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
+from springhead.store.feed.changes import membership_entry
 from springhead.store.lifecycle.recycling import bin_parts
 from springhead.store.nouns.reads import Rows, Select
 from springhead.store.nouns.table import expire_page_starts
@@ -72,8 +73,13 @@ def update_counts(changes: str) -> str:
             )"""
 
 
-def membership_events(changes: str) -> str:
-    """Returns a CTE (with leading comma) that writes events; `changes` is a select of list_id, lead_id and joins."""
+def membership_events(changes: str, *, in_feed: bool = True) -> str:
+    """Returns CTEs (with leading comma) that write events; `changes` is a select of list_id, lead_id and joins.
+
+    With `in_feed`, adds the events to the change feed. Jobs that change the members of a whole list leave that out, and
+    call `list_changed` of the feed at their end.
+    """
+    entry = f",{membership_entry('member_events')}" if in_feed else ""
     return f""",
             member_events as (
                 insert into event
@@ -84,8 +90,8 @@ def membership_events(changes: str) -> str:
                     ), {NAME_LENGTH}), 'list', c.list_id
                 from ({changes}) as c
                 order by c.lead_id, c.list_id
-                returning id
-            )"""
+                returning id, lead_id
+            ){entry}"""
 
 
 JOINED = """
@@ -217,6 +223,7 @@ async def _change(
     tx: Tx, query: Statement, company_id: int, list_ids: Sequence[int], leads: Sequence[int] | Sequence[str]
 ) -> list[MemberOutcome]:
     (row,) = await tx.rows(query, company_id, _pairs(list_ids, leads))
+    tx.changed |= bool(row["ids"])
     lists, filtered, known = set(row["lists"]), set(row["filtered"]), set(row["known"])
     ids = dict(zip(zip(row["id_lists"], row["id_leads"], strict=True), row["ids"], strict=True))
     return [  # if a pair was sent twice, the first one has the id

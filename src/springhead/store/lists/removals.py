@@ -9,6 +9,7 @@ from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
+from springhead.store.feed.changes import list_changed
 from springhead.store.lists.members import membership_events, update_counts
 from springhead.store.nouns.table import expire_page_starts
 
@@ -60,7 +61,7 @@ _EMPTY_STEP = statement(
         )
         returning m.list_id, m.lead_id
     ){update_counts("select list_id, -1 as active, 1 as removed from gone")}{expire_page_starts(LIST_MEMBER, "gone")}{
-        membership_events("select list_id, lead_id, false as joins from gone")
+        membership_events("select list_id, lead_id, false as joins from gone", in_feed=False)
     }
     select count(*) as rows, max(id) as last from piece
     """
@@ -69,12 +70,16 @@ _EMPTY_STEP = statement(
 
 async def _empty_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
     row = await tx.row(_EMPTY_STEP, company_id, list_id, cursor, STEP_ROWS)
-    return row["last"] if row and row["rows"] == STEP_ROWS else None
+    if row and row["rows"] == STEP_ROWS:
+        return row["last"]
+    await list_changed(tx, company_id, [list_id])
+    return None
 
 
 async def purge(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
     """Starts background jobs that delete the members of lists deleted in this transaction. No read shows them."""
     await background_jobs.start(tx, company_id, _PURGE, *list_ids)
+    await list_changed(tx, company_id, list_ids)
 
 
 async def _purge_step(tx: Tx, company_id: int, list_id: int, cursor: int) -> int | None:
