@@ -42,7 +42,10 @@ LEAD_KINDS = (*dict.fromkeys(KIND_BY_SOURCE.values()), SCORE)
 """The kinds of changes of leads."""
 
 LIST_CHANGED = "listChange"
-"""The kind of a change of many members of a list at once. Such a change has neither event nor lead."""
+"""The kind of a change of many memberships at once: of all members of a list, or of all lists of a lead.
+
+Such a change has no event. It has the list or the lead, not both.
+"""
 
 LIST_KINDS = (LIST_JOINED, LIST_LEFT, LIST_CHANGED)
 """The kinds of changes of lists, which only readers that ask for them get. The first two are sources of events, too."""
@@ -57,8 +60,8 @@ class Change(msgspec.Struct, frozen=True):
     `sequence` numbers the changes of a company from 1 in the order of their commits; the changes of one lead are in the
     order in which they were made. Numbers can be missing, for changes of which nothing is stored any more. `changed`
     has the old and the new value of each changed field, as in `{"city": [null, "Rome"]}`. It is None for a new lead and
-    for a change by scoring, which has no event (`event_id` is None). `list_id` is the list of a change of LIST_KINDS. A
-    change of many members at once has no lead and no event.
+    for a change by scoring, which has no event (`event_id` is None). Only a change of
+    LIST_KINDS has a list. A change of all members of a list has no lead.
     """
 
     sequence: int
@@ -80,7 +83,7 @@ class Change(msgspec.Struct, frozen=True):
             "eventID": None if self.event_id is None else str(self.event_id),
             "kind": self.kind,
             "leadID": None if self.lead_id is None else str(self.lead_id),
-            **({} if self.list_id is None else {"listID": str(self.list_id)}),
+            **({"listID": self.list_id and str(self.list_id)} if self.kind in LIST_KINDS else {}),
             "createTimestamp": times.to_text(self.time, zone),
             "changed": None if changed is None else {name: value for name, value in changed.items() if shown(name)},
         }

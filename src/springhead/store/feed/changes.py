@@ -48,6 +48,19 @@ def membership_entry(events: str) -> str:
             )"""
 
 
+def lists_of_lead_entry(rows: str) -> str:
+    """Returns a CTE (with leading comma) that adds to the feed that the lists of leads have changed.
+
+    The rows have `lead_id`. Each lead gets one change without an event, however many lists it is on.
+    """
+    return f""",
+            lists_entry as (
+                insert into change (company_id, lead_ids, of_lists)
+                select $1, array_agg(distinct lead_id order by lead_id), true from {rows} having count(*) > 0
+                returning id
+            )"""
+
+
 async def list_changed(tx: Tx, company_id: int, list_ids: Sequence[int]) -> None:
     """Adds to the feed that many members of these lists have changed, without a change for each member."""
     if list_ids:
@@ -156,8 +169,7 @@ def _after(*, of_lists: bool) -> Statement:
         left join scan_end s on true
         left join lateral (
             select c.first + u.place - 1 as sequence, e.id as event_id,
-                case when u.list_id is not null then '{LIST_CHANGED}' else coalesce(e.event_source, '{SCORE}') end
-                    as source,
+                coalesce(e.event_source, case when c.of_lists then '{LIST_CHANGED}' else '{SCORE}' end) as source,
                 coalesce(u.lead_id, e.lead_id) as lead_id, coalesce(e.create_timestamp, c.created_at) as at,
                 e.event_data::text as data, coalesce(u.list_id, case when c.of_lists then e.what_id end) as list_id
             from change c

@@ -19,12 +19,12 @@ from springhead.store.database import background_jobs, sql
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import names, statement
-from springhead.store.feed.changes import event_entry
+from springhead.store.feed.changes import event_entry, lists_of_lead_entry
 from springhead.store.fields import unique_values
 from springhead.store.leads import event_clauses, lead_status, merged_ids, opt_outs
 from springhead.store.lifecycle import recycling
 from springhead.store.lists import filtered_lists, members, removals
-from springhead.store.lists.members import membership_events, update_counts
+from springhead.store.lists.members import update_counts
 from springhead.store.nouns.table import expire_page_starts
 from springhead.store.sales import notes, opportunities
 from springhead.store.scores import scoring
@@ -250,10 +250,10 @@ _MOVE_MEMBERS = statement(
         update list_member m set lead_id = x.lead_id, update_timestamp = now()
         from merged_members x
         where m.company_id = $1 and m.id = x.id and not x.survivor_has_it and x.place = 1
-        returning m.list_id, m.lead_id, m.is_removed
+        returning m.lead_id, m.is_removed
     ){update_counts("select list_id, (not is_removed)::int * -1 as active, -is_removed::int as removed from deleted")}{
         expire_page_starts(LIST_MEMBER, "deleted")
-    }{membership_events("select list_id, lead_id, true as joins from moved where not is_removed")}
+    }{lists_of_lead_entry("moved where not is_removed")}
     select count(*) from deleted
     """
 )

@@ -20,13 +20,13 @@ from springhead.store.capture import visitors
 from springhead.store.database import sql
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import Statement, statement
-from springhead.store.feed.changes import event_entry
+from springhead.store.feed.changes import event_entry, lists_of_lead_entry
 from springhead.store.fields import unique_values
 from springhead.store.leads import lead_status
 from springhead.store.leads.opt_out_clauses import hash_of, opted_out
 from springhead.store.lifecycle.recycling import RESTORABLE, lock_recycling
 from springhead.store.lists import filtered_lists, removals
-from springhead.store.lists.members import membership_events, update_counts
+from springhead.store.lists.members import update_counts
 from springhead.store.nouns.reads import Rows, Select
 from springhead.store.nouns.table import expire_page_starts
 from springhead.store.sales import opportunities
@@ -333,7 +333,7 @@ _RESTORE_MEMBERS = statement(
         returning m.list_id, m.lead_id, m.is_removed
     ){update_counts("select list_id, (not is_removed)::int as active, is_removed::int as removed from restored")}{
         expire_page_starts(LIST_MEMBER, "restored")
-    }{membership_events("select list_id, lead_id, true as joins from restored where not is_removed")}
+    }{lists_of_lead_entry("restored where not is_removed")}
     select count(*) from restored
     """
 )
