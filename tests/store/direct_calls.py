@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from springhead.model.feed.changes import KINDS, LEAD_KINDS, LIST_KINDS
 from springhead.model.leads.events import Event
 from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.store.capture import email_events, forms, sites, visitors
@@ -59,6 +60,9 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: scoring.delay(tx, company),
     lambda tx, company, made: background_jobs.delay(tx, _NOBODY),
     lambda tx, company, made: idempotency_keys.find(tx, company, "no key"),
+    lambda tx, company, made: changes.after(tx, company, 0, kinds=LEAD_KINDS, limit=500),
+    lambda tx, company, made: changes.after(tx, company, 0, kinds=KINDS, limit=500),
+    lambda tx, company, made: changes.after(tx, company, 0, kinds=LIST_KINDS, limit=500),
 )
 """Calls in the scope of a company. The ids are those of objects of a large company."""
 

@@ -44,13 +44,13 @@ _ROW = row(SUBSCRIPTION, url=_URL, kinds=list(DEFAULT_KINDS), sentSequence="0", 
 
 async def _begin(context: Context, tx: Tx, ids: Sequence[int]) -> None:
     """Starts new subscriptions. Raises 205 for the whole call if the company then has too many."""
-    await subscriptions.begin(
-        tx, context.company.id, {subscription_id: new_secret() for subscription_id in ids}, utc=context.utc
-    )
     if await subscriptions.count(tx, context.company.id) > SUBSCRIPTIONS_MAX:
         raise InvalidParameters(
             SUBSCRIPTION.by_name["url"].problem(f"A company can have {SUBSCRIPTIONS_MAX} subscriptions")
         )
+    await subscriptions.begin(
+        tx, context.company.id, {subscription_id: new_secret() for subscription_id in ids}, utc=context.utc
+    )
 
 
 async def _after_create(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
