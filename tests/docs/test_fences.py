@@ -29,7 +29,7 @@ TRIED: dict[tuple[str, str], str] = {
     },
     ("docs/history-and-erasure.md", "json"): CALLS,
     ("docs/recycling-and-merging.md", "json"): CALLS,
-    ("docs/sync.md", "python"): "tests/docs/test_mirror.py",
+    ("docs/sync.md", "python"): "tests/docs/test_mirror.py",  # and test_list_mirror.py, for the second program
     ("docs/capture.md", "json"): "tests/capture/test_capture_docs.py",
     ("docs/capture.md", "html"): "tests/capture/test_capture_docs.py",
     ("docs/forms.md", "json"): "tests/capture/test_forms_docs.py",

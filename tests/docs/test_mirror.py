@@ -53,13 +53,18 @@ class Neighbour(threading.Thread):
 
 
 def start_mirror(company: Company, folder: Path) -> subprocess.Popen[bytes]:
-    """Starts the program of the page, as printed but for the address. Its output goes to the file `said`."""
-    ((_, program),) = blocks(TOP / "docs" / "sync.md", "python")
-    program = program.replace("http://127.0.0.1:8025", company.url)
-    program = program.replace("ACCOUNTID", company.account_id).replace("SECRETKEY", company.secret)
-    (folder / "mirror.py").write_text(program)
+    """Starts the mirror of leads, as printed but for the address. Its output goes to the file `said`."""
+    return start(company, folder, "mirror.py")
+
+
+def start(company: Company, folder: Path, name: str) -> subprocess.Popen[bytes]:
+    """Starts one of the two programs of the page. The second one imports the first."""
+    programs = blocks(TOP / "docs" / "sync.md", "python")
+    for file, (_, program) in zip(("mirror.py", "lists.py"), programs, strict=True):
+        text = program.replace("http://127.0.0.1:8025", company.url)
+        (folder / file).write_text(text.replace("ACCOUNTID", company.account_id).replace("SECRETKEY", company.secret))
     with (folder / "said").open("ab") as said:
-        return subprocess.Popen([sys.executable, "mirror.py"], cwd=folder, stdout=said, stderr=said)
+        return subprocess.Popen([sys.executable, name], cwd=folder, stdout=said, stderr=said)
 
 
 @contextmanager
