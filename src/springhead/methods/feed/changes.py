@@ -1,12 +1,13 @@
-"""getLeadChanges: the change feed. Our addition."""
+"""getLeadChanges: the change feed, with changes of lists for callers that ask for them. Our addition."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
 from springhead.methods import reads
-from springhead.methods.examples import DONE, GIVEN_LEAD
-from springhead.model.feed.changes import CHANGE, KINDS, LEAD_KINDS, LIST_KINDS, Change, lead_ids
+from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD
+from springhead.methods.lists.lists import GIVEN_LIST
+from springhead.model.feed.changes import CHANGE, KINDS, LEAD_KINDS, Change, lead_ids
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context, check_field_names
@@ -58,6 +59,23 @@ _EXTRA: Mapping[str, Json] = {
             ),
         ),
         Example(
+            {"kinds": ["listJoin", "listLeave", "listChange"], "leads": 0},
+            [
+                {
+                    **dict.fromkeys(("sequence", "eventID", "kind", "leadID", "listID", "createTimestamp"), ...),
+                    "sequence": "2",
+                    "kind": "listJoin",
+                    "changed": None,
+                }
+            ],
+            "The changes of lists: a lead was added to a list.",
+            given=(
+                *GIVEN_LEAD,
+                *GIVEN_LIST,
+                Example({"listID": "{activeList}", "memberID": "{lead}"}, [CREATED], method="addListMember"),
+            ),
+        ),
+        Example(
             {"cursor": "now"}, [], "The cursor of the end of the feed, to start a copy of all leads.", given=GIVEN_LEAD
         ),
     ],
@@ -76,17 +94,14 @@ async def get_lead_changes(
     ] = 0,
     kinds: Annotated[
         list[str] | None,
-        Names(
-            f"Only changes of these kinds: {', '.join(KINDS)}. All except {', '.join(LIST_KINDS[:-1])} and "
-            f"{LIST_KINDS[-1]} by default."
-        ),
+        Names(f"Only changes of these kinds: {', '.join(KINDS)}. The kinds without `list` by default."),
     ] = None,
     fields: Annotated[
         list[str] | None, Names("Only these fields in `lead` and `changed`; all fields by default.")
     ] = None,
     leads: Annotated[int, Integer("0: leave out `lead`.", low=0, high=1)] = 1,
 ) -> ReadResult:
-    """Returns the changes of leads in the order in which they were committed.
+    """Returns the changes of leads, and at will of lists, in the order in which they were committed.
 
     Continue with the `cursor` of the answer: no change is skipped, whatever is written meanwhile, and no change is
     returned twice. If `more` is true, call again at once; otherwise send `wait`, and the answer comes with the next
@@ -98,13 +113,16 @@ async def get_lead_changes(
     each `lead` under `leadID`, and deletes leads that are null, has an exact copy at the end of the feed. Changes of
     kind `score` (leadScore) have no event and no values.
 
+    `kinds` can also name the changes of lists, which have the key `listID`: `listJoin` and `listLeave` of a lead and a
+    list, and `listChange`: many members of a list (`leadID` is null) or the lists of a lead (`listID` is null) have
+    changed, so read them again. Filters that fill a list, removeListMembersAll, deleteList, mergeLeads and restoreLeads
+    cause a `listChange`.
+
     With `kinds`, an answer can be empty although `more` is true. With `fields`, changes of other fields are returned
     too, with an empty `changed`. A cursor from before the restore of a backup is refused with 205: start again without
     a cursor.
     """
-    if unknown := sorted(set(kinds or ()) - set(KINDS)):
-        message = f"Unknown: {', '.join(unknown)[:200]}. Expected any of: {', '.join(KINDS)}"
-        raise InvalidParameters(Problem(param="kinds", message=message))
+    _check_kinds(kinds or ())
     if fields is not None:
         async with context.tx() as tx:
             check_field_names(LEAD, await context.fields(tx), fields)
@@ -120,6 +138,12 @@ async def get_lead_changes(
     shown = None if fields is None else frozenset(fields)
     rows = [_row(context, change, current, shown, leads=bool(leads)) for change in page.changes]
     return ReadResult(rows, extra={"cursor": str(page.upto), "more": page.upto < page.last})
+
+
+def _check_kinds(kinds: Sequence[str]) -> None:
+    if unknown := sorted(set(kinds) - set(KINDS)):
+        message = f"Unknown: {', '.join(unknown)[:200]}. Expected any of: {', '.join(KINDS)}"
+        raise InvalidParameters(Problem(param="kinds", message=message))
 
 
 def _start(cursor: str) -> int:

@@ -141,10 +141,11 @@ async def create_lead_subscriptions(
     """Creates subscriptions and returns, for each, whether it was created and its secret, which is only shown now.
 
     `url` is required and unique among the subscriptions of a company. `kinds` are the kinds of change that are pushed:
-    `create`, `update`, `delete`, `merge`, `restore`, `erase` and `score`; all except `score` by default. With `fields`,
-    leads in a push only have these fields and their `id`, and updates of other fields are not pushed. The first push
-    has the first change after this call. Times in pushes are in the time zone of this call. A company can have 10
-    subscriptions; a call that would exceed this is refused completely with 205.
+    `create`, `update`, `delete`, `merge`, `restore`, `erase` and `score`; all except `score` by default. Changes of
+    lists (`listJoin`, `listLeave`, `listChange`) are pushed as getLeadChanges returns them if `kinds` names them. With
+    `fields`, leads in a push only have these fields and their `id`, and updates of other fields are not pushed. The
+    first push has the first change after this call. Times in pushes are in the time zone of this call. A company can
+    have 10 subscriptions; a call that would exceed this is refused completely with 205.
     """
     outcomes = await writes.create(context, SUBSCRIPTION, objects, await _hooks(context))
     ids = [outcome["id"] for outcome in outcomes.outcomes if "id" in outcome]

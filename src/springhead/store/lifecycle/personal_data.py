@@ -207,7 +207,7 @@ NO_PERSONAL_DATA: Mapping[str, str] = {
     "push": "the progress of each subscription",
     "delivery": "the numbers of the changes that were sent, and answers of receivers, which an erasure deletes",
     "pass": "ids of background work",
-    "change": "ids of events and leads, in the order of the change feed",
+    "change": "ids of events, leads and lists, in the order of the change feed",
     "feed": "the number of changes",
     "shift": "generations of page starts",
     "call_budget": "the number of calls",
