@@ -94,14 +94,14 @@ async def get_lead_changes(
     ] = 0,
     kinds: Annotated[
         list[str] | None,
-        Names(f"Only changes of these kinds: {', '.join(KINDS)}. The kinds without `list` by default."),
+        Names(f"Only changes of these kinds: {', '.join(KINDS)}. By default, all except the last three."),
     ] = None,
     fields: Annotated[
         list[str] | None, Names("Only these fields in `lead` and `changed`; all fields by default.")
     ] = None,
     leads: Annotated[int, Integer("0: leave out `lead`.", low=0, high=1)] = 1,
 ) -> ReadResult:
-    """Returns the changes of leads, and at will of lists, in the order in which they were committed.
+    """Returns the changes of leads, and of lists on request, in the order in which they were committed.
 
     Continue with the `cursor` of the answer: no change is skipped, whatever is written meanwhile, and no change is
     returned twice. If `more` is true, call again at once; otherwise send `wait`, and the answer comes with the next
