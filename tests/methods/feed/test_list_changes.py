@@ -326,15 +326,16 @@ def test_all_changes_together_are_numbered_without_gaps(mixed: Company) -> None:
 def test_pages_of_any_size_give_every_change_of_the_kinds_once(
     mixed: Company, kinds: list[str] | None, limit: int
 ) -> None:
+    more: Row = {} if kinds is None else {"kinds": kinds}
     wanted = kinds or [kind for kind in ALL if kind not in KINDS]
     expected = [change for change in feed(mixed, kinds=ALL)[0] if change["kind"] in wanted]
 
-    changes, cursor = feed(mixed, limit=limit, **({} if kinds is None else {"kinds": kinds}))
+    changes, cursor = feed(mixed, limit=limit, **more)
 
     assert changes == expected
     assert cursor == end(mixed)
     middle = str((int(changes[0]["sequence"]) + int(changes[-1]["sequence"])) // 2)
-    again, _ = feed(mixed, middle, limit=limit, **({} if kinds is None else {"kinds": kinds}))
+    again, _ = feed(mixed, middle, limit=limit, **more)
     assert again == [change for change in expected if int(change["sequence"]) > int(middle)]
 
 
