@@ -8,7 +8,7 @@ from springhead.store.database.pool import Database
 from springhead.store.feed import changes
 from springhead.store.feed.changes import POLL, ChangeSignal
 
-GATHER = 0.05
+GATHER = 0.5
 """Seconds that a turn waits before it numbers changes, so that writes close together share one statement."""
 
 
