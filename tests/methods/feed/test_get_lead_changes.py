@@ -75,6 +75,13 @@ def test_pages_of_any_size_give_every_change_once(company: Company, limit: int) 
     assert feed(company, cursor) == ([], "8")
 
 
+def test_a_limit_of_0_returns_no_change_and_the_same_cursor(company: Company) -> None:
+    company.create({}, {})
+    assert company.envelope("getLeadChanges", {"cursor": "1", "limit": 0})["result"] == {
+        "leadChange": [], "cursor": "1", "more": True
+    }  # fmt: skip
+
+
 def test_a_cursor_continues_after_the_last_change_seen(company: Company) -> None:
     company.create({})
     _, cursor = feed(company)

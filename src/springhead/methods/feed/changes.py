@@ -24,7 +24,7 @@ NOW = "now"
 """The cursor that means the end of the feed."""
 
 _SCAN_MAX = 10_000
-"""The most changes that a call with `kinds` examines."""
+"""The most changes that a call with some `kinds` examines."""
 
 _ROW = {"sequence": ..., "eventID": ..., "kind": ..., "leadID": ..., "createTimestamp": ...}
 _EXTRA: Mapping[str, Json] = {
@@ -137,7 +137,7 @@ async def get_lead_changes(
     current = await _leads(context, page.changes if leads else [], fields)
     shown = None if fields is None else frozenset(fields)
     rows = [_row(context, change, current, shown, leads=bool(leads)) for change in page.changes]
-    return ReadResult(rows, extra={"cursor": str(page.upto), "more": page.upto < page.last})
+    return ReadResult(rows, extra={"cursor": str(page.cursor), "more": page.upto < page.last})
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:
@@ -157,16 +157,17 @@ async def _page(context: Context, start: int | None, kinds: Sequence[str] | None
     async with context.tx() as tx:
         last = await changes.number(tx, company_id)
         if start is None:
-            return FeedPage([], last, last)
+            return FeedPage([], last, last, last)
         if start > last:
             raise InvalidParameters(
                 _cursor_problem(
                     f"The feed ends at {last}: this cursor comes from another database. Start again without a cursor"
                 )
             )
-        within = 0 if kinds is None or set(kinds) == set(KINDS) else _SCAN_MAX
+        if not limit:
+            return FeedPage([], start, last, start)
         return await changes.after(
-            tx, company_id, start, kinds=LEAD_KINDS if kinds is None else kinds, limit=limit, within=within
+            tx, company_id, start, kinds=LEAD_KINDS if kinds is None else kinds, limit=limit, within=_SCAN_MAX
         )
 
 

@@ -83,12 +83,14 @@ def _entry(column: str, rows: str, condition: str) -> str:
 class FeedPage(msgspec.Struct, frozen=True):
     """Changes in order. `upto` is the number after which to continue, `last` the last number of the company.
 
-    If only changes follow that the reader does not see, `upto` is `last`.
+    If only changes follow that the reader does not see, `upto` is `last`, and `cursor` is the number before them.
+    So readers of changes of leads get the cursors that they would get without changes of lists.
     """
 
     changes: Sequence[Change]
     upto: int
     last: int
+    cursor: int
 
 
 async def number(tx: Tx, company_id: int) -> int:
@@ -144,8 +146,7 @@ async def pending(tx: Tx) -> list[int]:
     return [row["company_id"] for row in await tx.rows("select distinct company_id from change where first is null")]
 
 
-def _after(*, of_lists: bool) -> Statement:
-    shown = "" if of_lists else " and not c.of_lists"
+def _after(shown: str) -> Statement:
     return statement(
         f"""
         with feed_end as materialized (
@@ -188,7 +189,12 @@ def _after(*, of_lists: bool) -> Statement:
     )
 
 
-_AFTER = {of_lists: _after(of_lists=of_lists) for of_lists in (False, True)}
+_AFTER = {
+    LEAD_KINDS: _after(" and not c.of_lists"),
+    LIST_KINDS: _after(" and c.of_lists"),
+    (*LEAD_KINDS, *LIST_KINDS): _after(""),
+}
+"""The statements for readers of changes of leads, of changes of lists, and of both: the first two have indexes."""
 
 
 async def after(
@@ -203,18 +209,18 @@ async def after(
 ) -> FeedPage:
     """The numbered changes of some `kinds` after a number, and up to the number `until`, in order: at most `limit`.
 
-    Reads the next `limit` numbers, or the next `within` if that is more, to find changes of rare kinds. Numbers of
-    changes of lists count only if `kinds` has one of their kinds. Leaves out changes whose events or leads were
-    deleted.
+    Reads the next `limit` numbers. To find some kinds among others, reads the next `within` if that is more. Numbers of
+    changes of leads count only if `kinds` has one of LEAD_KINDS, and those of changes of lists in the same way. Leaves
+    out changes whose events or leads were deleted.
     """
-    span = max(limit, within)
-    of_lists = not set(kinds).isdisjoint(LIST_KINDS)
-    is_whole = set(kinds) >= {*LEAD_KINDS, *(LIST_KINDS if of_lists else ())}
+    groups = [group for group in (LEAD_KINDS, LIST_KINDS) if not set(group).isdisjoint(kinds)] or [LEAD_KINDS]
+    shown = tuple(kind for group in groups for kind in group)
+    is_whole = set(kinds) == set(shown)
     rows = await tx.rows(
-        _AFTER[of_lists],
+        _AFTER[shown],
         company_id,
         sequence,
-        span,
+        limit if is_whole else max(limit, within),
         None if is_whole else [source for source, kind in _KIND_BY_SOURCE.items() if kind in kinds],
         limit,
         until,
@@ -234,7 +240,8 @@ async def after(
     ]
     last: int = rows[0]["end"]
     upto = changes[-1].sequence if len(changes) == limit else rows[0]["scanned"] or max(sequence, last)
-    return FeedPage(changes, last if upto >= rows[0]["last_shown"] else upto, last)
+    last_shown = max(sequence, rows[0]["last_shown"])
+    return FeedPage(changes, last if upto >= last_shown else upto, last, min(upto, last_shown))
 
 
 class Watch(msgspec.Struct, frozen=True):

@@ -6,3 +6,4 @@ comment on column change.lead_ids is 'Leads whose score changed, or with of_list
 comment on column change.list_ids is 'Lists whose members changed all at once: such changes have neither event nor lead.';
 comment on column change.of_lists is 'Whether these are changes of lists. Readers that have not asked for them skip the row.';
 create index change_of_leads_last on change (company_id, last) where last is not null and not of_lists;
+create index change_of_lists_last on change (company_id, last) where last is not null and of_lists;
