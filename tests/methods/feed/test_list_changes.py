@@ -36,10 +36,12 @@ def end(company: Company) -> str:
 def moves(company: Company, cursor: str, *kinds: str) -> list[tuple[str, int | None, int | None]]:
     """The kind, the lead and the list of the changes after a cursor: of lists, or of these kinds."""
     rows, _ = feed(company, cursor, kinds=list(kinds or KINDS))
-    return [
-        (row["kind"], *(None if row.get(name) is None else int(row[name]) for name in ("leadID", "listID")))
-        for row in rows
-    ]
+    return [(row["kind"], id_of(row, "leadID"), id_of(row, "listID")) for row in rows]
+
+
+def id_of(row: Row, name: str) -> int | None:
+    """The id of the lead or of the list of a change, None without one."""
+    return int(row[name]) if row.get(name) else None
 
 
 # Each way in which a membership changes
