@@ -10,7 +10,7 @@ Changes of lists have rows of their own, which most readers skip: an index has o
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -189,7 +189,7 @@ def _after(shown: str) -> Statement:
     )
 
 
-_AFTER = {
+_AFTER: Mapping[tuple[str, ...], Statement] = {
     LEAD_KINDS: _after(" and not c.of_lists"),
     LIST_KINDS: _after(" and c.of_lists"),
     (*LEAD_KINDS, *LIST_KINDS): _after(""),
