@@ -181,7 +181,6 @@ def _after(shown: str) -> Statement:
             where c.company_id = $1 and c.last > $2 and c.last <= coalesce(s.row_last, f.last){shown}
                 and c.first + u.place - 1 > $2 and c.first + u.place - 1 <= least(s.last, f.last, $6)
                 and coalesce(e.id, l.id, u.list_id) is not null
-            order by sequence
         ) d on $4::text[] is null or d.source = any($4)
         order by d.sequence
         limit $5
