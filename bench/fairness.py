@@ -70,7 +70,7 @@ def measure(data: Path) -> Figures:
 
 
 async def _new_company(rig: Rig) -> Client:
-    database = Database(pool_size=1)
+    database = Database(pool_size=1, box=rig.box)
     await database.open(rig.dsn)
     company = await companies.create(database, name="Neighbour", time_zone="UTC", administrator="boss@example.com")
     async with database.everyone() as tx:

@@ -209,7 +209,7 @@ def _wait(receiver: Receiver, changes: int) -> None:
 
 async def _clients(rig: Rig) -> list[Client]:
     """Creates companies, and returns a client for each."""
-    database = Database(pool_size=2)
+    database = Database(pool_size=2, box=rig.box)
     await database.open(rig.dsn)
     clients: list[Client] = []
     for number in range(COMPANIES):

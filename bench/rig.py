@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from springhead.postgres.socket_path import running_dsn, superuser_dsn
+from springhead.store.database.box import Box
+from springhead.store.database.key_file import NAME, KeyFile
 
 
 class Rig:
@@ -39,6 +41,11 @@ class Rig:
     def client(self) -> "Client":
         """A client for the first company. Only the first start on a data folder shows its key."""
         return Client(self.ready["url"], self.ready["accountID"], self.ready["secretKey"])
+
+    @property
+    def box(self) -> Box:
+        """Encrypts secrets as the server does."""
+        return Box(KeyFile(self.data / NAME).keys)
 
     async def connect(self) -> asyncpg.Connection:
         """Returns a connection of the bare driver as the server's role, set to the company."""

@@ -19,7 +19,7 @@ from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
 from springhead.store.nouns.paging import PageStarts
 from springhead.wire.api import envelope
-from support import Company
+from support import BOX, Company
 
 
 def shared_parts(database: Database) -> Shared:
@@ -57,7 +57,7 @@ class WatchedDatabase(Database):
     """A small pool that makes its transactions with `watch`, from the connection of each."""
 
     def __init__(self, watch: "Callable[[Any], Tx]") -> None:
-        super().__init__(pool_size=3)
+        super().__init__(pool_size=3, box=BOX)
         self._watch = watch
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Sql, Statement
 from springhead.wire.api import envelope
-from support import Company, Server, new_companies, sql, superuser
+from support import BOX, Company, Server, new_companies, sql, superuser
 
 
 class Stranger(msgspec.Struct):
@@ -329,7 +329,7 @@ class _BareDatabase(Database):
     @asynccontextmanager
     async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
         async with super().company(company_id, lane) as tx:
-            yield _Bare(tx._connection)
+            yield _Bare(tx._connection, BOX)
 
 
 class _WrongCompanyDatabase(Database):
@@ -375,20 +375,20 @@ class WithoutRowSecurity(_InProcess):
     """Without the second check: row-level security does not apply to PostgreSQL's superuser."""
 
     def __init__(self, dsn: str) -> None:
-        super().__init__(superuser(dsn), Database(pool_size=2))
+        super().__init__(superuser(dsn), Database(pool_size=2, box=BOX))
 
 
 class WithoutConditions(_InProcess):
     """Without the first check: no statement has a condition on company_id."""
 
     def __init__(self, dsn: str) -> None:
-        super().__init__(dsn, _BareDatabase(pool_size=2))
+        super().__init__(dsn, _BareDatabase(pool_size=2, box=BOX))
 
 
 class OnWrongCompany(_InProcess):
     """Every connection is set to one company, whichever company the statements name."""
 
     def __init__(self, dsn: str, set_to: int) -> None:
-        database = _WrongCompanyDatabase(pool_size=2)
+        database = _WrongCompanyDatabase(pool_size=2, box=BOX)
         database.set_to = set_to
         super().__init__(dsn, database)

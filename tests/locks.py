@@ -13,7 +13,7 @@ from lock_log import RECORDS, Ended, Lock, Reading, Seen
 from springhead.rpc.context import Context
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Sql
-from support import Company, Server
+from support import BOX, Company, Server
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class _RecordingTx(Tx):
     """Records the position of the log after each statement."""
 
     def __init__(self, connection: Any, ended: list[Ended]) -> None:
-        super().__init__(connection)
+        super().__init__(connection, BOX)
         self._ended = ended
 
     async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:

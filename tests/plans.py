@@ -22,7 +22,7 @@ from in_process import InsideCompany, WatchedDatabase, answer, context_of, share
 from springhead.rpc.context import Context
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Sql
-from support import Company, Server
+from support import BOX, Company, Server
 
 TIMES = 3
 """How often each statement is explained: with other values, another plan can be right."""
@@ -149,7 +149,7 @@ class _ExplainingTx(Tx):
     """Before each statement, runs it under `explain analyze` in a savepoint, and rolls back to it."""
 
     def __init__(self, connection: Any, log: _Log) -> None:
-        super().__init__(connection)
+        super().__init__(connection, BOX)
         self._log = log
 
     async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:

@@ -20,7 +20,7 @@ from springhead.rpc.method import REGISTRY, Writes
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Sql
 from springhead.wire.api import envelope
-from support import Company, Server, new_email
+from support import BOX, Company, Server, new_email
 
 ROOT = Path(springhead.__file__).parent
 STORE = ROOT / "store"
@@ -139,7 +139,7 @@ def _lines() -> Iterator[tuple[str, int]]:
 
 class _RecordingTx(Tx):
     def __init__(self, connection: Any, recorded: set[Recorded]) -> None:
-        super().__init__(connection)
+        super().__init__(connection, BOX)
         self._recorded = recorded
 
     async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import hashlib
 import http.client
 import itertools
 import json
@@ -22,14 +23,32 @@ import asyncpg
 
 from fork_server import start
 from http_client import Client
+from springhead.model.kit.encryption_keys import EncryptionKey
 from springhead.postgres.socket_path import running_dsn
 from springhead.rpc.method import REGISTRY, Reads, Writes
 from springhead.store.companies import companies
+from springhead.store.database.box import Box
 from springhead.store.database.pool import Database
 from stopwatch import Stopwatch
 
 T = TypeVar("T")
 _numbers = itertools.count(1_000_000)  # of one length, so that addresses sort in the order in which they were made
+
+
+ENCRYPTION_KEY = EncryptionKey(hashlib.sha256(b"the key of the servers of tests").digest())
+"""All servers have it, because several servers of one database need the same key."""
+
+BOX = Box(lambda: [ENCRYPTION_KEY])
+"""Decrypts the secrets in the databases of the servers."""
+
+
+def _write_key(data: Path) -> None:
+    """Writes the key into a data folder that has none."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = data / "encryption.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(ENCRYPTION_KEY.text())
 
 
 class Pattern:
@@ -39,7 +58,10 @@ class Pattern:
 
 
 class Server:
-    """A running `springhead serve` on a data folder, with the embedded PostgreSQL unless a database is given."""
+    """A running `springhead serve` on a data folder, with the embedded PostgreSQL unless a database is given.
+
+    With `key`, the folder has the key of all servers of the tests. Without it, the server creates one.
+    """
 
     logs: ClassVar[list[Path]] = []
     """The logs of all servers of this process; a failed test shows what they warned of (conftest.py)."""
@@ -51,10 +73,13 @@ class Server:
         env: dict[str, str] | None = None,
         wait: bool = True,
         log_to: Path | None = None,
+        key: bool = True,
     ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self.logs.append(self.log)
+        if key:
+            _write_key(data)
         command = ["serve", "--data", str(data), "--port", "0", "--json", *arguments]
         with (log_to or self.log).open("ab") as log:
             self.process = start(command, stderr=log, env={**os.environ, **(env or {})})
@@ -299,7 +324,7 @@ class _Kept:
         """The server's own kind of pool."""
         database = self._databases.get(dsn)
         if database is None or not await database.alive():
-            self._databases[dsn] = database = Database(pool_size=4)
+            self._databases[dsn] = database = Database(pool_size=4, box=BOX)
             await database.open(dsn)
         return database
 
@@ -334,7 +359,7 @@ def with_database(dsn: str, work: Callable[[Database], Awaitable[T]]) -> T:
     """Runs `work` on a database, with the server's own kind of pool."""
 
     async def run() -> T:
-        database = Database(pool_size=4)
+        database = Database(pool_size=4, box=BOX)
         await database.open(dsn)
         try:
             return await work(database)

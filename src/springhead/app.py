@@ -26,6 +26,7 @@ from springhead.model.feed.receiver_addresses import Networks
 from springhead.rpc.context import Server
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.settings import Settings
+from springhead.store.database.box import Box
 from springhead.store.database.pool import Database
 from springhead.store.feed.changes import Feed
 from springhead.store.fields.fields import FieldCache
@@ -48,15 +49,16 @@ def create_app(
     settings: Settings,
     connect: Callable[[], Awaitable[str]],
     *,
+    box: Box,
     jobs: Sequence[Job] = (),
     wait: bool = True,
 ) -> ASGIApp:
     """Returns the server as an ASGI app.
 
-    `connect` returns the DSN of a migrated database. With `wait`, the app starts only when `connect` has returned.
-    Without it, the app starts at once and answers Unavailable until then. `jobs` run in addition to the app's own jobs.
+    `connect` returns the DSN of a migrated database; `box` encrypts its secrets. With `wait`, the app starts only when
+    `connect` has returned. Without it, it answers Unavailable until then. `jobs` run in addition to the app's own jobs.
     """
-    database = Database(pool_size=settings.pool_size)
+    database = Database(pool_size=settings.pool_size, box=box)
     alone = settings.database_url is None
     fields = FieldCache()
     pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)

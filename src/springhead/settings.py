@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, inspect
 
+from springhead.model.kit.encryption_keys import EncryptionKey
+
 PREFIX = "SPRINGHEAD_"
 """The prefix of environment variables: the variable of `port` is SPRINGHEAD_PORT."""
 
@@ -74,6 +76,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = None
+    encryption_key: Annotated[
+        tuple[EncryptionKey, ...],
+        _about(
+            "Keys that encrypt secrets in the database, the newest first; by default those of the file encryption.key "
+            "in the data folder; never pass one as a flag",
+            expects="one or more texts, each 32 random bytes in base64",
+            secret=True,
+        ),
+    ] = ()
     host: Annotated[str, Meta(min_length=1), _about("Address to listen on; 0.0.0.0 or :: means all addresses")] = (
         "127.0.0.1"
     )
@@ -190,10 +201,16 @@ class Setting(msgspec.Struct, frozen=True):
             raise ValueError(self.expects)
         return read
 
+    def hides(self, value: object) -> bool:
+        """Returns whether people must not see the value: an encryption key, or an address with a password."""
+        return self.secret and bool(value) and (_is_list(self.type) or password_of(str(value)) is not None)
+
     def shown(self, value: object) -> str:
-        """Returns the value as text for people, with `***` for a password."""
+        """Returns the value as text for people, with `***` for a password or a key."""
         if value is None or value == ():
             return "-"
+        if self.hides(value) and isinstance(value, tuple):
+            return "***"
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, tuple):
@@ -218,17 +235,12 @@ class Loaded(msgspec.Struct, frozen=True):
     origins: Mapping[str, str]
 
     def visible_passwords(self) -> list[Setting]:
-        """The settings whose passwords every user of the machine can see, because they are flags."""
-        return [
-            setting
-            for setting in declared()
-            if setting.secret
-            and self.origins[setting.name] == setting.flag
-            and password_of(getattr(self.settings, setting.name) or "")
-        ]
+        """The settings whose passwords or keys every user of the machine can see, because they are flags."""
+        given = (setting for setting in declared() if self.origins[setting.name] == setting.flag)
+        return [setting for setting in given if setting.hides(getattr(self.settings, setting.name))]
 
 
-def _custom(type_: type, value: object) -> Path | Network | Origin:
+def _custom(type_: type, value: object) -> Path | Network | Origin | EncryptionKey:
     """Converts text to a type that msgspec does not know. Raises ValueError for invalid text."""
     if type_ is Path and isinstance(value, str) and value.strip() and "\0" not in value:
         return Path(value).expanduser()
@@ -236,6 +248,8 @@ def _custom(type_: type, value: object) -> Path | Network | Origin:
         return Network(ip_network(value, strict=False))
     if type_ is Origin and isinstance(value, str):
         return _origin(value)
+    if type_ is EncryptionKey and isinstance(value, str):
+        return EncryptionKey.of_text(value)
     raise ValueError
 
 
@@ -355,9 +369,10 @@ def _from_file(
         similar = _similar(name, by_name)
         hint = f"; did you mean {similar.name}?" if similar else "."
         mistakes.append(f"{name} in {file} is not a setting{hint}")
-    secrets = [name for name, setting in by_name.items() if setting.secret]
-    if any(password_of(str(values.get(name, ""))) for name in secrets) and mode & 0o006:
-        mistakes.append(f"{file} contains a password, and every user can read it; run: chmod 600 {file}")
+    hidden = [name for name, setting in by_name.items() if setting.hides(values.get(name))]
+    if hidden and mode & 0o006:
+        what = "an encryption key" if hidden == ["encryption_key"] else "a password"
+        mistakes.append(f"{file} contains {what}, and every user can read it; run: chmod 600 {file}")
     return {name: value for name, value in values.items() if name in by_name}
 
 

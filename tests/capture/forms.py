@@ -31,7 +31,7 @@ class FormOf:
 
     def token(self, *, age: float = 60, form: int = 0, nonce: str = "", key: bytes = b"") -> str:
         """A token as the form's page has it, of any age."""
-        key = key or self.public.site("signing_key")
+        key = key or self.public.signing_key
         return signing.sign(key, "form", form or self.id, int(time.time() - age), nonce or secrets.token_urlsafe(12))
 
     def post(self, *pairs: tuple[str, str], token: str | None = "", script: bool = False, **values: str) -> Answer:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from support import Company, sql
+from support import BOX, Company, sql
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 ANN = "202611|5fb6a1c2e5e4a70b0c4b7d71"
@@ -36,6 +36,11 @@ class Public:
         """The company's row of the table `site`."""
         (row,) = sql(self.company.dsn, "select * from site where company_id = $1", self.company.id)
         return row[column]
+
+    @property
+    def signing_key(self) -> bytes:
+        """The key that signs the company's links and forms."""
+        return BOX.decrypt(self.site("encrypted_signing_key"), self.company.id, "site")
 
     def ask(
         self, path: str, *, verb: str = "GET", body: bytes | str | None = None, headers: dict[str, str] | None = None

@@ -146,7 +146,7 @@ class TestTheToken:
     ) -> None:
         form, other = FormOf(public), FormOf(public)
         theirs = FormOf(Public(given_company()))
-        key = public.site("signing_key")
+        key = public.signing_key
         tokens = [
             other.token(), theirs.token(), form.token(key=b"x" * 32), form.token() + "A", form.token()[:-1], "", "x",
             "A" * 10_000, signing.sign(key, "email", form.id, int(time.time()) - 60, "x"),

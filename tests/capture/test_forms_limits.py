@@ -128,7 +128,7 @@ def test_kill_9_during_posts_loses_no_acknowledged_form(tmp_path: Path) -> None:
     company = new_company(server)
     public = Public(company)
     form = FormOf(public, "firstName")
-    key = public.site("signing_key")
+    key = public.signing_key
     acknowledged: set[str] = set()
     progress = Progress()
     tried: set[str] = set()

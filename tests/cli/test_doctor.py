@@ -37,7 +37,7 @@ def test_a_healthy_server_is_in_order(server: Server) -> None:
             "durability",
             "indexes",
         ),
-        *("migrations", "clock", "connections", "background jobs", "pushes", "jobs"),
+        *("migrations", "clock", "connections", "background jobs", "pushes", "secrets", "jobs"),
     ]
     assert checks["database"]["found"] == "embedded, running"
     shown = springhead("doctor", *where)

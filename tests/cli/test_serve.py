@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -28,7 +29,9 @@ from cli.command import (
     springhead,
 )
 from springhead.postgres.socket_path import running_dsn
-from support import Company, Server, eventually
+from springhead.store.database.box import Box
+from springhead.store.database.key_file import KeyFile
+from support import ENCRYPTION_KEY, Company, Server, eventually, sql
 
 TOP = Path(__file__).parents[2]
 
@@ -192,7 +195,8 @@ def test_servers_that_start_at_once_on_another_database_make_one_company(tmp_pat
     folders = [tmp_path / str(number) for number in range(2)]
     for folder in folders:
         folder.mkdir()
-    servers = [Server(folder / "unused", env=environment, wait=False) for folder in folders]
+    environment["SPRINGHEAD_ENCRYPTION_KEY"] = ENCRYPTION_KEY.text()
+    servers = [Server(folder / "unused", env=environment, wait=False, key=False) for folder in folders]
     ready = [server.wait_ready() for server in servers]
     (first,) = [line for line in ready if "secretKey" in line]
     for server in servers:
@@ -314,3 +318,19 @@ def test_the_command_and_each_of_its_commands_start_as_programs(tmp_path: Path) 
     assert re.fullmatch(r"springhead \d+\.\d+\.\d+\S*\n", shown[1])
     for command, text in zip(commands, shown[2:], strict=True):
         assert text.startswith(f"Usage: springhead {command} ")
+
+
+def test_the_first_start_creates_the_key_for_its_owner_only(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data", key=False)
+    file = tmp_path / "data" / "encryption.key"
+    try:
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.stat().st_uid == os.geteuid()
+        (key,) = KeyFile(file).keys()
+        assert Box(lambda: [key]).key_ids() == [
+            row["id"] for row in sql(server.dsn, "select substring(encrypted_signing_key from 2 for 8) as id from site")
+        ]
+        assert "created the encryption key" in server.log.read_text()
+        assert key.text() not in server.log.read_text()
+    finally:
+        assert server.stop() == 0

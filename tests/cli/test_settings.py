@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli.command import springhead
+from springhead.model.kit.encryption_keys import EncryptionKey
 from springhead.settings import SettingsError, declared, load
 
 TOP = Path(__file__).parents[2]
@@ -102,6 +103,39 @@ def test_a_file_with_a_password_must_not_be_readable_by_everybody(tmp_path: Path
     ]
     write(file, "database_url = 'postgresql://db.example/springhead'").chmod(0o644)
     load({}, {}, config=file)
+
+
+KEY, OTHER_KEY = (EncryptionKey.new().text() for _ in range(2))
+
+
+def test_an_encryption_key_comes_from_the_environment_or_a_file_that_others_cannot_read(tmp_path: Path) -> None:
+    given = load({}, {"SPRINGHEAD_ENCRYPTION_KEY": f"{KEY}, {OTHER_KEY}"}).settings.encryption_key
+    assert [key.text() for key in given] == [KEY, OTHER_KEY]
+    for text in (f"encryption_key = '{KEY}'", f"encryption_key = ['{KEY}']"):
+        file = write(tmp_path / "s.toml", text)
+        assert [key.text() for key in load({}, {}, config=file).settings.encryption_key] == [KEY]
+        file.chmod(0o644)
+        assert mistakes({}, {}, config=file) == [
+            f"{file} contains an encryption key, and every user can read it; run: chmod 600 {file}"
+        ]
+
+
+@pytest.mark.parametrize("wrong", ["short", KEY[:-4], f"{KEY},{KEY}x", "ä" * 44, KEY[:-1] + "!"])
+def test_a_wrong_encryption_key_is_refused_and_not_repeated(wrong: str) -> None:
+    (mistake,) = mistakes({}, {"SPRINGHEAD_ENCRYPTION_KEY": wrong})
+    assert mistake == "SPRINGHEAD_ENCRYPTION_KEY must be one or more texts, each 32 random bytes in base64."
+
+
+def test_an_encryption_key_is_never_shown(tmp_path: Path) -> None:
+    loaded = load({"encryption_key": KEY}, {})
+    assert [setting.name for setting in loaded.visible_passwords()] == ["encryption_key"]
+    assert "***" in repr(loaded)
+    for words in (("settings",), ("settings", "--json"), ("doctor", "--json")):
+        shown = springhead(*words, cwd=tmp_path, env={"SPRINGHEAD_ENCRYPTION_KEY": KEY})
+        assert shown.returncode == 0
+        assert KEY not in shown.stdout + shown.stderr
+    rows = json.loads(springhead("settings", "--json", env={"SPRINGHEAD_ENCRYPTION_KEY": KEY}).stdout)
+    assert {row["setting"]: row["value"] for row in rows}["encryption_key"] == "***"
 
 
 def test_what_kubernetes_sets_for_a_service_named_springhead_is_no_mistake() -> None:

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parents[1]
 
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
-    "settings": set(),
+    "settings": {"model"},
     "postgres": {"model"},
     "store": {"model"},
     "rpc": {"model", "store"},

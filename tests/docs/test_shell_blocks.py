@@ -169,7 +169,8 @@ def restore(script: str, checkout: Checkout) -> None:
     (lead,) = checkout.company.create({"emailAddress": "ada@example.com"})
     checkout.run(f"{saved}\n{script}")
     assert not (checkout.folder / "started").exists()
-    restored = Server(checkout.folder / "restored")
+    restored = Server(checkout.folder / "restored", key=False)
+    assert "cannot be decrypted" not in restored.log.read_text()
     company = Company(restored.url, checkout.company.account_id, checkout.company.secret)
     assert company.lead(lead)["emailAddress"] == "ada@example.com"
     assert len(company.create({})) == 1

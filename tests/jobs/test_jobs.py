@@ -24,6 +24,7 @@ from springhead.jobs import runner
 from springhead.jobs.runner import Job, Runner
 from springhead.postgres.server import EmbeddedPostgres
 from springhead.settings import Settings
+from springhead.store.database.box import Box
 from springhead.store.database.migrate import migrate
 from support import Company, Server, eventually, new_company, sql
 
@@ -289,7 +290,8 @@ def test_no_job_keeps_the_database_open(postgres: Postgres, tmp_path: Path, monk
         return dsn
 
     async def run() -> None:
-        app = create_app(settings, connect, jobs=[Job(name="dies", turn=_dying), Job(name="hangs", turn=_hanging)])
+        jobs = [Job(name="dies", turn=_dying), Job(name="hangs", turn=_hanging)]
+        app = create_app(settings, connect, box=Box(), jobs=jobs)
         connection = await asyncpg.connect(postgres.admin)
         query = "select count(*) from pg_stat_activity where datname = $1"
         async with lifespan(app):

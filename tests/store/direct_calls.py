@@ -9,8 +9,8 @@ from springhead.model.leads.events import Event
 from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.store.capture import email_events, forms, sites, visitors
 from springhead.store.capture.forms import Upload
-from springhead.store.companies import idempotency_keys
-from springhead.store.database import background_jobs
+from springhead.store.companies import encryption, idempotency_keys
+from springhead.store.database import background_jobs, health
 from springhead.store.database.pool import Tx
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Result
@@ -27,6 +27,24 @@ _NOBODY = 1
 
 def _upload() -> Upload:
     return Upload(token=f"token {time.monotonic_ns()}", name="a.txt", content_type="text/plain", sha256=b"", data=b"a")
+
+
+async def _encrypt_again(tx: Tx, company_id: int) -> None:
+    """Encrypts secrets in clear, as an earlier version stored them."""
+    kept = await tx.value("select encrypted_signing_key from site where company_id = $1", company_id)
+    await tx.rows("update site set signing_key = encrypted_signing_key where company_id = $1", company_id)
+    await tx.rows("update subscription set secret = 'whsec_' where company_id = $1", company_id)
+    await tx.rows(
+        "insert into idempotency (company_id, key, fingerprint, answer, created_at) values ($1, $2, $3, $4, now())",
+        company_id,
+        f"clear {time.monotonic_ns()}",
+        b"",
+        "[]",
+    )
+    await encryption.encrypt(tx, company_id)
+    await encryption.lost(tx, company_id)
+    await encryption.replace_signing_key(tx, company_id)
+    await tx.rows("update site set encrypted_signing_key = $2 where company_id = $1", company_id, kept)
 
 
 OF_A_COMPANY: tuple[Direct, ...] = (
@@ -63,12 +81,16 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: changes.after(tx, company, 0, kinds=LEAD_KINDS, limit=500),
     lambda tx, company, made: changes.after(tx, company, 0, kinds=KINDS, limit=500),
     lambda tx, company, made: changes.after(tx, company, 0, kinds=LIST_KINDS, limit=500),
+    lambda tx, company, made: _encrypt_again(tx, company),
 )
 """Calls in the scope of a company. The ids are those of objects of a large company."""
 
 OF_ALL_COMPANIES: tuple[Callable[[Tx], Awaitable[Any]], ...] = (
     lambda tx: forms.find_company(tx, "nothing"),
     lambda tx: sites.of_token(tx, "nothing"),
+    lambda tx: encryption.lost_companies(tx, [b"a key id"]),
+    health.next_transaction,
+    health.oldest_transaction,
     background_jobs.backlog,
     changes.pending,
     scoring.due,

@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from delivery.receiver import Receiver
-from support import Company, Server, eventually
+from support import Company, Server, eventually, sql, superuser
 from upgrade import database
 from upgrade.visitor import Visitor
 
@@ -88,6 +88,7 @@ def test_every_value_of_an_earlier_release_is_read_as_before_and_its_leads_can_b
     files_are_as_before(upgraded)
     keys_are_as_before(upgraded)
     unsubscribed_addresses_stay_unsubscribed(upgraded)
+    secrets_are_encrypted(upgraded)
     writes_go_on(upgraded)
     background_work_goes_on(upgraded)
     links_and_forms_go_on(upgraded)
@@ -168,6 +169,20 @@ def unsubscribed_addresses_stay_unsubscribed(upgraded: Upgraded) -> None:
                 (again,) = company.create({"emailAddress": row["emailAddress"]})
                 assert company.lead(again)["isUnsubscribed"] == "1"
     assert found
+
+
+def secrets_are_encrypted(upgraded: Upgraded) -> None:
+    """A background job encrypts the secrets that the earlier release stored in clear."""
+
+    def are_encrypted() -> bool:
+        in_clear = (
+            "subscription where secret is not null or previous_secret is not null",
+            "site where signing_key is not null",
+            "idempotency where answer is not null",
+        )
+        return not [row for rest in in_clear for row in sql(superuser(upgraded.dsn), f"select 1 from {rest}")]
+
+    eventually(are_encrypted)
 
 
 def writes_go_on(upgraded: Upgraded) -> None:

@@ -204,7 +204,8 @@ def test_a_copy_that_waits_too_long_for_the_first_gets_a_retryable_error(company
 def test_an_answer_that_was_too_long_to_be_stored_is_not_invented(company: Company) -> None:
     params = new_lead()
     ask(company, "k1", "createLeads", params)
-    sql(company.dsn, "update idempotency set answer = null where company_id = $1", company.id, company_id=company.id)
+    gone = "update idempotency set encrypted_answer = null where company_id = $1"
+    sql(company.dsn, gone, company.id, company_id=company.id)
 
     answer = ask(company, "k1", "createLeads", params)
 

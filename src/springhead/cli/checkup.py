@@ -15,13 +15,17 @@ import click
 import msgspec
 
 from springhead.cli.database import address, connect, exists
+from springhead.cli.encryption_key import LOST, existing_keys, key_file, lost_advice
 from springhead.cli.failure import Failure, message_of
 from springhead.cli.running_server import JobFigures, jobs_of, url_of
 from springhead.cli.tables import printable, show
 from springhead.postgres.socket_path import running_dsn
 from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, without_password
+from springhead.store.companies.encryption import lost_companies
 from springhead.store.database.background_jobs import Backlog, backlog
+from springhead.store.database.box import Box
 from springhead.store.database.health import Health, Migrations, health, lacking_rights, migrations
+from springhead.store.database.key_file import KeyFileError
 from springhead.store.database.migrate import ADVICE
 from springhead.store.database.pool import Tx
 from springhead.store.feed.pushes import is_copy
@@ -81,6 +85,7 @@ async def examine(loaded: Loaded) -> list[Check]:
             if not schema.pending:
                 checks.append(_background_jobs(await backlog(Tx(connection)), is_served=state != NOT_RUNNING))
                 checks.append(_pushes(is_copy=await is_copy(Tx(connection))))
+                checks.append(await _secrets(settings, Tx(connection)))
     except Exception as cause:  # noqa: BLE001 - every error is a result of the check
         message = message_of(cause, advice="Correct this, then check again.") or f"{type(cause).__name__}: {cause}"
         checks.append(Check("database", BROKEN, message))
@@ -291,6 +296,24 @@ def _pushes(*, is_copy: bool) -> Check:
         advice = "If the original is stopped for good, run: springhead db adopt"
         return Check("pushes", WARNING, "nothing is pushed: this database is a copy of another one", advice)
     return Check("pushes", OK, "changes of leads are pushed from this database")
+
+
+async def _secrets(settings: Settings, tx: Tx) -> Check:
+    name = "secrets"
+    try:
+        keys = existing_keys(settings)
+    except KeyFileError as cause:
+        return Check(name, BROKEN, "the encryption key cannot be used", str(cause))
+    place = "encryption_key" if settings.encryption_key else str(key_file(settings).path)
+    if lost := await lost_companies(tx, Box(lambda: keys).key_ids()):
+        finding = f"{_counted(len(lost), 'company has', 'companies have')} secrets under a key that is not in {place}"
+        return Check(name, WARNING, finding, f"Until it is: {LOST}. To go on, {lost_advice(settings)}.")
+    if not keys:
+        return Check(name, OK, f"the next start of the server creates their key, {place}")
+    if len(keys) > 1:
+        advice = "Once every server has both keys, run: springhead db rotate-key"
+        return Check(name, WARNING, f"a change of the key is under way: {place} has {len(keys)} keys", advice)
+    return Check(name, OK, f"encrypted with the key in {place}; keep a copy of it apart from the backups")
 
 
 def _jobs(jobs: Mapping[str, JobFigures] | None, url: str, now: float) -> Check:

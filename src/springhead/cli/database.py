@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from springhead.cli.encryption_key import box_for_command
 from springhead.cli.failure import Failure
 from springhead.model.companies.companies import Company
 from springhead.postgres.server import EmbeddedPostgres
@@ -42,6 +43,8 @@ def with_database(settings: Settings, work: Callable[[Database], Coroutine[Any, 
             database = Database(pool_size=4)
             await database.open(dsn)
             try:
+                async with database.everyone() as tx:
+                    database.box = await box_for_command(settings, tx)
                 return await work(database)
             finally:
                 await database.close()

@@ -7,6 +7,14 @@ class Failure(Exception):
     """Raised if a command cannot do its work. The message says why and what to do."""
 
 
+_WITH_ADVICE = (
+    ("springhead.postgres.errors", "EmbeddedError"),
+    ("springhead.store.database.migrate", "RefusedDatabase"),
+    ("springhead.store.database.key_file", "KeyFileError"),
+    ("springhead.store.database.box", "NoEncryptionKey"),
+)
+"""Errors of other rooms whose messages are complete."""
+
 DOCTOR = "To check the whole installation, run: springhead doctor"
 
 
@@ -15,9 +23,7 @@ def message_of(cause: BaseException, *, advice: str = DOCTOR) -> str | None:
 
     Ends with `advice` if the error has none of its own.
     """
-    if isinstance(cause, (Failure, *_loaded("springhead.postgres.errors", "EmbeddedError"))):
-        return str(cause)
-    if isinstance(cause, _loaded("springhead.store.database.migrate", "RefusedDatabase")):
+    if isinstance(cause, (Failure, *(error for place in _WITH_ADVICE for error in _loaded(*place)))):
         return str(cause)
     if isinstance(cause, _loaded("springhead.model.kit.errors", "Unavailable")):
         return f"The database stopped answering, so the command did not finish. {advice}"

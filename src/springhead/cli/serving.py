@@ -14,6 +14,7 @@ import structlog
 
 from springhead.app import create_app
 from springhead.cli.database import CONNECT_SECONDS, REFUSED, migrate_url, refusal_of, unreachable_reason
+from springhead.cli.encryption_key import LOST, box_of, existing_keys, key_file, lost_advice
 from springhead.cli.failure import Failure
 from springhead.cli.greeting import greet
 from springhead.delivery.worker import SOCKETS
@@ -23,6 +24,7 @@ from springhead.postgres.server import EmbeddedPostgres
 from springhead.settings import NO_PUBLIC_URL, Loaded, Settings, lacks_public_url, without_password
 from springhead.store.companies.bootstrap import FirstCompany, create_first_company
 from springhead.store.companies.companies import companies
+from springhead.store.companies.encryption import lost_companies
 from springhead.store.database.migrate import RefusedDatabase, migrate
 from springhead.store.database.pool import AnyConnection, Tx
 from springhead.wire.http.server import WILDCARDS, serve
@@ -57,7 +59,7 @@ def run(loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> 
         raise Failure("metrics_listen needs a port of its own, from 1 to 65535. Choose one, such as 127.0.0.1:9025.")
     supervision = Job(name="postgresql", turn=embedded.supervise) if embedded else None
     jobs = [supervision or Job(name="announcement", turn=startup.announce_when_ready)]
-    app = create_app(settings, startup.connect, jobs=jobs, wait=embedded is not None)
+    app = create_app(settings, startup.connect, box=startup.box, jobs=jobs, wait=embedded is not None)
     logging.getLogger("uvicorn.error").addFilter(lambda _record: startup.failure is None)  # the command shows it
     gc.collect()
     gc.freeze()  # imported modules stay in memory, so the garbage collector need not scan them
@@ -77,6 +79,7 @@ class Startup:
 
     def __init__(self, loaded: Loaded, embedded: EmbeddedPostgres | None, *, as_json: bool) -> None:
         self.failure: BaseException | None = None
+        self.box = box_of(loaded.settings)
         self._loaded = loaded
         self._embedded = embedded
         self._as_json = as_json
@@ -165,8 +168,29 @@ class Startup:
                 closing.push_async_callback(connections[-1].close, timeout=5)
             await migrate(*connections)
             self._companies = await companies(Tx(connections[0]))
+            await self._check_secrets(Tx(connections[0]))
         if not self._companies:
-            self._first = await create_first_company(dsn)
+            self._first = await create_first_company(dsn, self.box)
+
+    async def _check_secrets(self, tx: Tx) -> None:
+        """Creates the encryption key if there is none, and warns of secrets that it cannot decrypt."""
+        settings = self._loaded.settings
+        is_new = not existing_keys(settings)
+        lost = await lost_companies(tx, self.box.key_ids())
+        if is_new and settings.database_url:
+            log.warning(
+                "created the encryption key of the secrets in the database",
+                file=str(key_file(settings).path),
+                meaning="without this file they are lost, such as those that sign pushes; other servers need it too",
+                hint="keep a copy; if this folder does not last, set SPRINGHEAD_ENCRYPTION_KEY",
+            )
+        if lost:
+            log.warning(
+                "secrets in the database cannot be decrypted, because their key is not here",
+                companies=len(lost),
+                meaning=LOST,
+                hint=lost_advice(settings),
+            )
 
     def _announce(self) -> None:
         greet(self._loaded, self._url, self._first, self._companies, as_json=self._as_json)

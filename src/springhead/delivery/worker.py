@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -60,6 +60,9 @@ BUSY = {429, 503}
 """The statuses with which a receiver may ask for a later retry (Retry-After)."""
 
 HINT = "to push from this database, and no longer from the other: springhead db adopt"
+
+UNSIGNED = "not sent: the secret of the subscription was lost; rotateLeadSubscriptionSecrets makes a new one"
+"""The error of a push that cannot be signed, because the database was restored without its encryption key."""
 
 TEST_SECONDS = 9.0
 """Seconds for a test push: shorter than the deadline of the call that asks for it."""
@@ -205,10 +208,15 @@ class Worker:
             return False
         order, delivery_id, message_id, body = prepared
         async with self._capacities[claim.failures > 0].body(len(body)):
-            headers = signed_headers(message_id, int(time.time()), body, order.secrets)
-            answer = await self._sender.post(order.url, body, headers)
+            answer = await self._post(order.url, message_id, body, order.secrets)
         store = partial(self._store_answer, company_id, claim, delivery_id, answer, erasures=order.erasures)
         return await retry(lambda _attempt: store())
+
+    async def _post(self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str]) -> ReceiverAnswer:
+        """Signs and sends a push. Without a secret sends nothing, and returns why as the error."""
+        if not signing_secrets:
+            return ReceiverAnswer(error=UNSIGNED, duration=0)
+        return await self._sender.post(url, body, signed_headers(message_id, int(time.time()), body, signing_secrets))
 
     async def _prepare_batch(
         self, company_id: int, claim: Claim, order: Order | None
@@ -277,12 +285,11 @@ class Worker:
     async def send_test(self, target: Target) -> TestPushResult:
         """Sends a test push without leads now; returns the receiver's answer."""
         body = payloads.TEST_BODY
-        headers = signed_headers(new_message_id(), int(time.time()), body, target.secrets)
         try:
             async with asyncio.timeout(TEST_SECONDS):
                 answer = ReceiverAnswer(error="too many pushes to this host at the moment", duration=0)
                 if await self._hosts.turn(target.url):
-                    answer = await self._sender.post(target.url, body, headers)
+                    answer = await self._post(target.url, new_message_id(), body, target.secrets)
         except TimeoutError:
             answer = ReceiverAnswer(error=f"no answer within {TEST_SECONDS:g} seconds", duration=TEST_SECONDS)
         return TestPushResult(

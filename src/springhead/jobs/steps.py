@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from springhead.store.capture import visitors
+from springhead.store.companies import encryption
 from springhead.store.database.background_jobs import Step
 from springhead.store.fields import unique_values
 from springhead.store.leads import duplicates, opt_outs
@@ -14,6 +15,7 @@ from springhead.store.scores import scoring
 MODULES = (
     detach_jobs,
     duplicates,
+    encryption,
     erasing,
     filtered_lists,
     merging,

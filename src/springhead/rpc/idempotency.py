@@ -51,7 +51,7 @@ async def once(
             if isinstance(result, WriteResult):
                 answer = msgspec.json.encode(result.outcomes)
                 if len(answer) <= ANSWER_MAX:
-                    await store.store_answer(tx, company_id, key, answer.decode())
+                    await store.store_answer(tx, company_id, key, answer)
     except BaseException:
         context.server.fields.forget(company_id)  # the cached fields may come from this transaction, which is undone
         raise
@@ -88,6 +88,8 @@ def _stored_result(stored: store.StoredCall | None, fingerprint: bytes) -> Write
         raise TryAgain
     if stored.fingerprint != fingerprint:
         raise _wrong("This key was used for another call less than a day ago")
+    if stored.is_lost:
+        raise _wrong("The call with this key has run, but its answer cannot be decrypted any more")
     if stored.answer is None:
         raise _wrong("The call with this key has run, but its answer was too long to be stored")
     outcomes: list[Outcome] = _decode_outcomes(stored.answer)

@@ -91,7 +91,7 @@ def test_all_servers_share_the_minute_of_a_click(public: Public) -> None:
     token = message.link.removeprefix("/e/")
     site = email_links.site_token(token)
     link = SignedLink(lead_id=message.lead, url=SPRING)
-    same_token = f"{site}.{signing.sign(public.site('signing_key'), CLICK, link.lead_id, None, link.url)}"
+    same_token = f"{site}.{signing.sign(public.signing_key, CLICK, link.lead_id, None, link.url)}"
     assert same_token == token, "the same token for the same parts"
 
     async def again(database: Database) -> None:
@@ -215,7 +215,7 @@ def test_the_links_of_a_deleted_lead_still_redirect_and_make_no_event(public: Pu
 
 def forgeries(public: Public, purpose: str, parts: tuple[Any, ...], other: Public) -> list[str]:
     """Tokens of the right form that were not signed for this company and purpose."""
-    key, theirs = public.site("signing_key"), other.site("signing_key")
+    key, theirs = public.signing_key, other.signing_key
     own, broken = other.token, "https://e.example/\r\nx: y"
     return [
         "",

@@ -24,7 +24,7 @@ class Mail:
         (row,) = self.company.call("getTrackedLinks", leadID=self.lead)
         self.path: str = row["unsubscribeURL"]
         if old:  # from before links had the address
-            key = public.site("signing_key")
+            key = public.signing_key
             self.path = f"/u/{public.token}.{signing.sign(key, UNSUBSCRIBE, self.lead, None, '')}"
 
     def click(self) -> str:
@@ -190,7 +190,7 @@ def test_a_link_carries_no_address(public: Public) -> None:
     mail = Mail(public)
     payload = mail.path.rpartition(".")[2]
     assert "ann" not in mail.path.removeprefix(f"/u/{public.token}")
-    site_key = public.site("signing_key")
+    site_key = public.signing_key
     parts = signing.verify(site_key, UNSUBSCRIBE, payload)
     assert parts == (mail.lead, None, "", address_hash(public.company.id, ANN).hex())
 

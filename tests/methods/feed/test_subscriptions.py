@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support import Company, sql
+from support import BOX, Company, sql
 
 USUAL = ["create", "update", "delete", "merge", "restore", "erase"]
 _numbers = itertools.count(1)
@@ -139,11 +139,12 @@ def test_a_new_secret_replaces_the_old_one_which_stays_valid_for_a_day(company: 
     assert unknown["error"]["code"] == 404
     (kept,) = sql(
         company.dsn,
-        "select secret, previous_secret, round(extract(epoch from previous_until - now()) / 3600)::int as hours"
-        " from subscription",
+        "select encrypted_secret, encrypted_previous,"
+        " round(extract(epoch from previous_until - now()) / 3600)::int as hours from subscription",
         company_id=company.id,
     )
-    assert (kept["secret"], kept["previous_secret"], kept["hours"]) == (outcome["secret"], made["secret"], 24)
+    secrets = [BOX.decrypt(kept[column], company.id, f"subscription {made['id']}").decode() for column in (0, 1)]
+    assert (secrets, kept["hours"]) == ([outcome["secret"], made["secret"]], 24)
 
 
 def test_kinds_and_fields_are_checked_and_stored_as_given(company: Company) -> None:

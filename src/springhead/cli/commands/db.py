@@ -1,4 +1,4 @@
-"""`springhead db`: applies migrations, and puts a restored database into service."""
+"""`springhead db`: applies migrations, puts a restored database into service, and changes the key of its secrets."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from springhead.settings import Loaded
 
 @click.group(cls=Group)
 def db() -> None:
-    """Migrate the database, or put a restored copy of it into service."""
+    """Migrate the database, put a restored copy of it into service, or change the key of its secrets."""
 
 
 @db.command()
@@ -50,3 +50,30 @@ def adopt(loaded: Loaded) -> None:
 
     with_database(loaded.settings, work)
     click.echo("This database pushes changes of leads from now on.")
+
+
+@db.command("rotate-key")
+@with_settings()
+def rotate_key(loaded: Loaded) -> None:
+    """Encrypt the secrets in the database with a new key. Servers can run meanwhile.
+
+    If the file encryption.key has one key, the command first adds a new one. If the file or SPRINGHEAD_ENCRYPTION_KEY
+    has several, the secrets are encrypted with the first. So an interrupted command goes on when you run it again.
+    """
+    from springhead.cli.key_rotation import rotate  # noqa: PLC0415 - heavy
+
+    click.echo(rotate(loaded.settings))
+
+
+@db.command("replace-secrets")
+@with_settings()
+def replace_secrets(loaded: Loaded) -> None:
+    """Give up the secrets whose key is lost, and replace what the server can replace.
+
+    Each company gets the signing key for links and forms that its server uses since the loss. Subscriptions to pushes
+    need a call of rotateLeadSubscriptionSecrets by each company: the command lists them.
+    """
+    from springhead.cli.key_rotation import replace  # noqa: PLC0415 - heavy
+
+    for line in replace(loaded.settings):
+        click.echo(line)

@@ -108,11 +108,14 @@ async def rotate_lead_subscription_secrets(
     """Replaces the secrets of subscriptions and returns the new ones, which are only shown now.
 
     For 24 hours, pushes have two signatures, with the new and with the previous secret, so that the receiver has time
-    to change. This is also how to learn the secret of a subscription that subscribeToLeadUpdates has created.
+    to change. This is also how to learn the secret of a subscription that subscribeToLeadUpdates has created. A push
+    that waits after a failed attempt is tried again at once.
     """
     secrets = {subscription_id: new_secret() for subscription_id in _ids(objects)}
     async with context.tx() as tx:
         rotated = await subscriptions.rotate(tx, context.company.id, secrets)
+        await subscriptions.retry(tx, context.company.id, sorted(rotated))  # pushes that could not be signed
+    context.server.pushes.wake(context.company.id)
     return _outcomes(objects, {row_id: {**succeeded(), "secret": secrets[row_id]} for row_id in rotated})
 
 

@@ -12,6 +12,7 @@ import msgspec
 from springhead.model.capture.sites import KeepAddresses, Site, is_token, new_signing_key, new_token
 from springhead.model.companies.companies import Company
 from springhead.model.kit.errors import Unavailable
+from springhead.store.database.box import Box, CannotDecrypt
 from springhead.store.database.pool import Database, TryAgain, Tx
 
 KEPT_SECONDS = 2.0
@@ -24,9 +25,12 @@ KEPT_SITES = 10_000
 LOOKUPS, LOOKUPS_WAITING = 4, 200
 """The most look-ups that run at a time, and that run or wait: requests with made-up tokens must leave connections."""
 
+ROW = "site"
+"""What encrypted signing keys are bound to, besides the company: it has one site."""
+
 _SITE: LiteralString = """
-    select s.token, s.signing_key, s.important_pages::text as important_pages, s.keep_addresses, s.respects_signals,
-        s.file_link_days,
+    select s.token, s.signing_key, s.encrypted_signing_key, s.important_pages::text as important_pages,
+        s.keep_addresses, s.respects_signals, s.file_link_days,
         c.id, c.account_id, c.name, c.time_zone, c.per_second, c.per_day, c.objects_per_call, c.recycle_days
     from site s join company c on c.id = s.company_id
 """
@@ -35,10 +39,10 @@ _SITE: LiteralString = """
 async def create(tx: Tx, company_id: int) -> None:
     """Creates the site of a new company."""
     await tx.rows(
-        "insert into site (company_id, token, signing_key) values ($1, $2, $3)",
+        "insert into site (company_id, token, encrypted_signing_key) values ($1, $2, $3)",
         company_id,
         new_token(),
-        new_signing_key(),
+        tx.box.encrypt(new_signing_key(), company_id, ROW),
     )
 
 
@@ -46,13 +50,13 @@ async def of_company(tx: Tx, company_id: int) -> Site:
     """The site of a company. Every company has a site."""
     row = await tx.row(f"{_SITE} where s.company_id = $1", company_id)
     assert row is not None  # noqa: S101 - created with the company
-    return _site(row)
+    return _site(row, tx.box)
 
 
 async def of_token(tx: Tx, token: str) -> Site | None:
     """The site with this token, or None."""
     row = await tx.row(f"{_SITE} where s.token = $1", token)
-    return _site(row) if row else None
+    return _site(row, tx.box) if row else None
 
 
 async def change(
@@ -87,16 +91,30 @@ async def change(
     return row is not None
 
 
-def _site(row: asyncpg.Record) -> Site:
+def _site(row: asyncpg.Record, box: Box) -> Site:
     return Site(
         company=Company(**{name: row[name] for name in Company.__struct_fields__}),
         token=row["token"],
-        signing_key=row["signing_key"],
+        signing_key=_signing_key(row, box),
         important_pages=msgspec.json.decode(row["important_pages"], type=tuple[str, ...]),
         keep_addresses=row["keep_addresses"],
         respects_signals=row["respects_signals"],
         file_link_days=row["file_link_days"],
     )
+
+
+def _signing_key(row: asyncpg.Record, box: Box) -> bytes:
+    """Returns the signing key of a site.
+
+    If it cannot be decrypted, returns one that follows from the encryption key. So forms and new links work, and links
+    that were signed before do not.
+    """
+    if row["encrypted_signing_key"] is None:
+        return row["signing_key"]
+    try:
+        return box.decrypt(row["encrypted_signing_key"], row["id"], ROW)
+    except CannotDecrypt:
+        return box.derived(row["id"])
 
 
 class Sites:

@@ -4,6 +4,7 @@ import msgspec
 
 from springhead.model.companies.companies import Company
 from springhead.store.companies import companies
+from springhead.store.database.box import Box
 from springhead.store.database.pool import Database
 
 NAME = "My company"
@@ -19,12 +20,12 @@ class FirstCompany(msgspec.Struct, frozen=True):
     secret: str
 
 
-async def create_first_company(dsn: str) -> FirstCompany | None:
+async def create_first_company(dsn: str, box: Box) -> FirstCompany | None:
     """Creates a company with a key and an administrator. Returns None if the database already has a company.
 
     If several servers start at the same time, one creates the company, and the others get None.
     """
-    database = Database(pool_size=3)
+    database = Database(pool_size=3, box=box)
     await database.open(dsn)
     try:
         async with database.everyone() as tx, tx.atomic():

@@ -1,13 +1,14 @@
 """Idempotency keys: a row for each, written in the transaction of its call.
 
 Only the hash of a key is stored: callers may make keys from personal data, such as an email address, and nothing of an
-erased lead may remain.
+erased lead may remain. Answers are encrypted, because some have secrets.
 """
 
 import hashlib
 
 import msgspec
 
+from springhead.store.database.box import CannotDecrypt
 from springhead.store.database.pool import Tx
 
 DELETED_AT_ONCE = 100
@@ -15,10 +16,14 @@ DELETED_AT_ONCE = 100
 
 
 class StoredCall(msgspec.Struct, frozen=True):
-    """The call of a key: its fingerprint, and its answer as JSON, None if the answer was too long to be stored."""
+    """The call of a key: its fingerprint, and its answer as JSON.
+
+    The answer is None if it was too long to be stored, or if it cannot be decrypted any more (`is_lost`).
+    """
 
     fingerprint: bytes
-    answer: str | None
+    answer: bytes | None
+    is_lost: bool = False
 
 
 async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
@@ -31,7 +36,8 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
         insert into idempotency as i (company_id, key, fingerprint, created_at)
         values ($1, $2, $3, now())
         on conflict (company_id, key) do update
-            set fingerprint = excluded.fingerprint, created_at = excluded.created_at, answer = null
+            set fingerprint = excluded.fingerprint, created_at = excluded.created_at,
+                answer = null, encrypted_answer = null
             where excluded.created_at - i.created_at > interval '1 day'
         returning true
         """,
@@ -47,15 +53,30 @@ async def claim(tx: Tx, company_id: int, key: str, fingerprint: bytes) -> bool:
 async def find(tx: Tx, company_id: int, key: str) -> StoredCall | None:
     """The stored call of a claimed key; None if the key was deleted meanwhile."""
     row = await tx.row(
-        "select fingerprint, answer from idempotency where company_id = $1 and key = $2", company_id, _hashed(key)
+        "select fingerprint, answer, encrypted_answer from idempotency where company_id = $1 and key = $2",
+        company_id,
+        _hashed(key),
     )
-    return StoredCall(*row.values()) if row else None
+    if row is None:
+        return None
+    if row["encrypted_answer"] is None:
+        return StoredCall(row["fingerprint"], None if row["answer"] is None else row["answer"].encode())
+    try:
+        answer = tx.box.decrypt(row["encrypted_answer"], company_id, bound_to(_hashed(key)))
+    except CannotDecrypt:
+        return StoredCall(row["fingerprint"], None, is_lost=True)
+    return StoredCall(row["fingerprint"], answer)
 
 
-async def store_answer(tx: Tx, company_id: int, key: str, answer: str) -> None:
+async def store_answer(tx: Tx, company_id: int, key: str, answer: bytes) -> None:
     """Stores the answer of the call that claimed the key in this transaction."""
-    query = "update idempotency set answer = $3 where company_id = $1 and key = $2"
-    await tx.rows(query, company_id, _hashed(key), answer)
+    query = "update idempotency set encrypted_answer = $3 where company_id = $1 and key = $2"
+    await tx.rows(query, company_id, _hashed(key), tx.box.encrypt(answer, company_id, bound_to(_hashed(key))))
+
+
+def bound_to(hashed_key: str) -> str:
+    """Returns what the encrypted answer of a call is bound to, besides the company."""
+    return f"answer {hashed_key}"
 
 
 def _hashed(key: str) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from springhead.store.database.migrate import available
-from springhead.store.database.pool import AnyConnection
+from springhead.store.database.pool import AnyConnection, Tx
 from springhead.store.database.roles import missing_rights, owner_of, script
 
 
@@ -96,3 +96,13 @@ async def migrations(connection: AnyConnection) -> Migrations:
     ours = available()
     pending = [name for number, name, _ in ours if number not in done]
     return Migrations(pending, sorted(done - {number for number, _, _ in ours}))
+
+
+async def next_transaction(tx: Tx) -> int:
+    """Returns the number of the next transaction that writes."""
+    return await tx.value("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
+
+async def oldest_transaction(tx: Tx) -> int:
+    """Returns the number of the oldest transaction that has written and is still open, or of the next one."""
+    return await tx.value("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")

@@ -11,6 +11,7 @@ import structlog
 
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.admission import QUEUE_SECONDS, Admission, Lane, Ticket
+from springhead.store.database.box import Box
 from springhead.store.database.deadlines import COMMAND_SECONDS, LOCK_SECONDS, STATEMENT_SECONDS
 from springhead.store.database.sql import Sql
 
@@ -91,8 +92,10 @@ class _Connection(AnyConnection):
 class Tx:
     """A connection in one company's scope. Statements commit one by one, unless inside `atomic`."""
 
-    def __init__(self, connection: AnyConnection) -> None:
+    def __init__(self, connection: AnyConnection, box: Box | None = None) -> None:
         self._connection = connection
+        self.box = box or Box()
+        """Encrypts and decrypts the secrets of rows."""
         self.changed = False
         """Whether leads were changed. If so, the listeners `Database.on_change` are called at the end."""
 
@@ -162,9 +165,13 @@ def _breaks_connection(cause: BaseException) -> bool:
 
 
 class Database:
-    """A pool of connections to one PostgreSQL, plain or with Citus."""
+    """A pool of connections to one PostgreSQL, plain or with Citus.
 
-    def __init__(self, *, pool_size: int) -> None:
+    Without a box it can neither store nor read secrets.
+    """
+
+    def __init__(self, *, pool_size: int, box: Box | None = None) -> None:
+        self.box = box or Box()
         self.admission = Admission(pool_size)
         """Decides which company gets the next connection."""
         self._size = pool_size
@@ -243,7 +250,7 @@ class Database:
             if ticket.granted_at is None:
                 await _granted(ticket)
             async with self._connection() as connection:
-                tx = Tx(connection)
+                tx = Tx(connection, self.box)
                 if self.distributed:
                     # Citus passes only SET LOCAL on to its workers, and only in this order.
                     async with _transaction(connection):
@@ -263,7 +270,7 @@ class Database:
     async def everyone(self) -> AsyncGenerator[Tx]:
         """A connection for the global tables, such as companies and their keys. It sees no data of a company."""
         async with self._connection() as connection:
-            yield Tx(connection)
+            yield Tx(connection, self.box)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[AnyConnection]:

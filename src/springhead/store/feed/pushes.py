@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from springhead.store.database.box import Box
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
+from springhead.store.feed.signing_secrets import secrets_of
 
 LEASE = 60
 """Seconds until a lease expires and another worker may claim the subscription. An attempt takes at most a quarter."""
@@ -30,6 +32,7 @@ class Claim(msgspec.Struct, frozen=True):
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to send next for a subscription: target, format and changes.
 
+    `secrets` is empty if none can be decrypted; the push then cannot be signed, and must not be sent.
     `sent` is the cursor of the subscription, and `erasures` counts the erasures of the company so far. `delivery_id`,
     `message_id`, `first` and `last` are those of the waiting delivery, None if a batch must be made.
     """
@@ -130,8 +133,9 @@ async def release_all(tx: Tx) -> None:
 
 
 _ORDERS = """
-    select l.subscription_id, l.failures, l.sent, l.erasures, s.url, s.secret,
-        case when s.previous_until > now() then s.previous_secret end as previous,
+    select l.subscription_id, l.failures, l.sent, l.erasures, s.url, s.secret, s.encrypted_secret,
+        case when s.previous_until > now() then s.previous_secret end as previous_secret,
+        case when s.previous_until > now() then s.encrypted_previous end as encrypted_previous,
         s.kinds::text as kinds, s.fields::text as fields, case when s.utc then 'UTC' else c.time_zone end as zone,
         d.id, d.message_id, d.first_sequence, d.last_sequence
     from leased l
@@ -180,19 +184,21 @@ async def claim(tx: Tx, company_id: int, last: int, lease: int) -> list[tuple[Cl
     `last` is the number of the company's last change. If a worker dies, its leases expire.
     """
     rows = await tx.rows(_CLAIM, company_id, last, lease)
-    return [(Claim(row["subscription_id"], lease, row["failures"]), _order(dict(row))) for row in rows]
+    return [
+        (Claim(row["subscription_id"], lease, row["failures"]), _order(dict(row), tx.box, company_id)) for row in rows
+    ]
 
 
 async def order(tx: Tx, company_id: int, claim: Claim) -> Order | None:
     """Reads the order of a claimed subscription and renews the lease; returns None if the lease is lost."""
     row = await tx.row(_ORDER, company_id, claim.subscription_id, claim.lease)
-    return _order(dict(row)) if row else None
+    return _order(dict(row), tx.box, company_id) if row else None
 
 
-def _order(row: Mapping[str, Any]) -> Order:
+def _order(row: Mapping[str, Any], box: Box, company_id: int) -> Order:
     return Order(
         url=row["url"],
-        secrets=(row["secret"], *([row["previous"]] if row["previous"] else [])),
+        secrets=secrets_of(row, box, company_id, row["subscription_id"]),
         kinds=msgspec.json.decode(row["kinds"], type=tuple[str, ...]),
         fields=msgspec.json.decode(row["fields"], type=tuple[str, ...]) if row["fields"] else None,
         zone=row["zone"],

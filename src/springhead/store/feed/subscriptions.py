@@ -7,6 +7,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.feed import changes
 from springhead.store.feed.pushes import Claim
+from springhead.store.feed.signing_secrets import encrypted, secrets_of
 
 _SUBSCRIBE: Statement = statement(
     f"""
@@ -37,7 +38,7 @@ async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: boo
     await tx.rows(
         """
         with given as materialized (
-            select id, secret from unnest($2::bigint[], $3::text[]) as g (id, secret)
+            select id, secret from unnest($2::bigint[], $3::bytea[]) as g (id, secret)
         ),
         begun as (
             insert into push (company_id, subscription_id, sent, is_active)
@@ -46,13 +47,14 @@ async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: boo
             where s.company_id = $1
             returning subscription_id
         )
-        update subscription s set secret = g.secret, utc = $4, inactive_reason = case when not s.is_active then $6 end
+        update subscription s set encrypted_secret = g.secret, utc = $4,
+            inactive_reason = case when not s.is_active then $6 end
         from given g
         where s.company_id = $1 and s.id = g.id
         """,
         company_id,
         list(secrets),
-        list(secrets.values()),
+        encrypted(tx.box, company_id, secrets),
         utc,
         last,
         PAUSED,
@@ -125,15 +127,16 @@ async def rotate(tx: Tx, company_id: int, secrets: Mapping[int, str]) -> set[int
     """Stores new secrets of subscriptions; returns the ids that exist. The old secrets sign too for SECRET_HOURS."""
     rows = await tx.rows(
         """
-        update subscription s set secret = g.secret, previous_secret = s.secret,
+        update subscription s set encrypted_secret = g.secret, secret = null,
+            encrypted_previous = s.encrypted_secret, previous_secret = s.secret,
             previous_until = now() + make_interval(hours => $4)
-        from unnest($2::bigint[], $3::text[]) as g (id, secret)
+        from unnest($2::bigint[], $3::bytea[]) as g (id, secret)
         where s.company_id = $1 and s.id = g.id
         returning s.id
         """,
         company_id,
         list(secrets),
-        list(secrets.values()),
+        encrypted(tx.box, company_id, secrets),
         SECRET_HOURS,
     )
     return {row["id"] for row in rows}
@@ -143,7 +146,9 @@ async def targets(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, Targ
     """The URLs and secrets of these subscriptions, by id."""
     rows = await tx.rows(
         """
-        select id, url, secret, case when previous_until > now() then previous_secret end as previous
+        select id, url, secret, encrypted_secret,
+            case when previous_until > now() then previous_secret end as previous_secret,
+            case when previous_until > now() then encrypted_previous end as encrypted_previous
         from subscription where company_id = $1 and id = any($2::bigint[])
         order by id
         """,
@@ -151,6 +156,5 @@ async def targets(tx: Tx, company_id: int, ids: Sequence[int]) -> dict[int, Targ
         ids,
     )
     return {
-        row["id"]: Target(row["id"], row["url"], (row["secret"], *([row["previous"]] if row["previous"] else [])))
-        for row in rows
+        row["id"]: Target(row["id"], row["url"], secrets_of(dict(row), tx.box, company_id, row["id"])) for row in rows
     }
