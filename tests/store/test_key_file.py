@@ -63,7 +63,7 @@ def test_a_file_that_every_user_can_read_is_refused(tmp_path: Path, wrong: int) 
     assert len(KeyFile(path).keys()) == 1
 
 
-@pytest.mark.parametrize("text", ["", "# no key\n", "short\n", "ä\n", f"{EncryptionKey.new().text()}\nnone\n"])
+@pytest.mark.parametrize("text", ["", "# no key\n", "short\n", "ä\n", f"{EncryptionKey(bytes(32)).text()}\nnone\n"])
 def test_a_broken_file_is_refused_and_stays_as_it_is(tmp_path: Path, text: str) -> None:
     path = tmp_path / "encryption.key"
     path.touch(mode=0o600)
