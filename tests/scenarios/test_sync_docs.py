@@ -16,7 +16,7 @@ PAGE = TOP / "docs" / "sync.md"
 
 
 def test_the_copy_of_the_guide_stays_exact(company: Company, tmp_path: Path) -> None:
-    (program,) = re.findall(r"^```python\n(.*?)\n```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    (program, _) = re.findall(r"^```python\n(.*?)\n```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     program = program.replace("http://127.0.0.1:8025", company.url)
     program = program.replace("ACCOUNTID", company.account_id).replace("SECRETKEY", company.secret)
     script = tmp_path / "copy.py"
