@@ -177,7 +177,10 @@ def _after(shown: str) -> Statement:
             cross join lateral unnest(c.event_ids, c.lead_ids, c.list_ids) with ordinality
                 as u (event_id, lead_id, list_id, place)
             left join event e on e.company_id = $1 and e.id = u.event_id
-            left join lead l on l.company_id = $1 and l.id = u.lead_id and c.event_ids = '{{}}'
+            left join lateral (  -- lead by lead in every plan
+                select l.id from lead l
+                where l.company_id = $1 and l.id = u.lead_id and c.event_ids = '{{}}' offset 0
+            ) l on true
             where c.company_id = $1 and c.last > $2 and c.last <= coalesce(s.row_last, f.last){shown}
                 and c.first + u.place - 1 > $2 and c.first + u.place - 1 <= least(s.last, f.last, $6)
                 and coalesce(e.id, l.id, u.list_id) is not null
