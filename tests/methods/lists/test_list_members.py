@@ -374,6 +374,30 @@ def test_flags_select_members_who_get_no_messages(company: Company, server: Serv
     assert last["leadID"] == str(both)
 
 
+def test_members_with_a_flag_keep_their_order_however_many_leads_have_it(company: Company) -> None:
+    list_id = new_list(company)
+    flagged = company.create(*[{"isUnsubscribed": 1}] * 400)
+    chosen = [*flagged[::4], *company.create(*[{}] * 20)]
+    random.Random(1).shuffle(chosen)
+    add_members(company, list_id, *chosen)
+    remove_members(company, list_id, *chosen[::3])
+    expected = [str(lead) for lead in chosen if lead in flagged]
+
+    def pages() -> list[str]:
+        answers = [
+            company.call(
+                "getRemovedListMembers", where={"id": list_id, "flag": "unsubscribed"}, limit=40, offset=offset
+            )
+            for offset in (0, 40, 80)
+        ]
+        return [row["leadID"] for rows in answers for row in rows]
+
+    assert pages() == expected
+    for _ in range(2):  # from here on, more leads than a read looks up one by one
+        company.create(*[{"isUnsubscribed": 1}] * 400)
+    assert pages() == expected
+
+
 def test_the_lists_of_a_lead_are_read_by_its_address(company: Company) -> None:
     first, other, _ = new_list(company, "one"), new_list(company, "other"), new_list(company, "third")
     (lead,) = company.create({})

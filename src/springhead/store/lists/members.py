@@ -28,11 +28,39 @@ WITH_LEADS = """list_member l cross join lateral (
 join as a scan of all leads, because it takes each company for 0.5 % of its tables (store/database/migrate.py).
 """
 
-_FLAGGED = """lead p cross join lateral (
+_LEADS_FIRST = """lead p cross join lateral (
             select l.* from list_member l
             where l.company_id = $1 and l.list_id = $4 and l.lead_id = p.id offset 0
         ) as l"""
 """Like WITH_LEADS, for a condition that few leads meet: PostgreSQL finds each of these leads in the list `$4`."""
+
+_FLAGGED = {"unsubscribed": "p.is_unsubscribed", "hardbounced": "p.hard_bounced"}
+"""The flags of leads among REMOVED_FLAGS, as conditions. The leads with each of them have an index."""
+
+_COUNT_FLAGGED = {
+    flag: statement(
+        f"select count(*) from (select 1 from lead p where p.company_id = $1 and {flagged} limit $2) as few"
+    )
+    for flag, flagged in _FLAGGED.items()
+}
+
+_FEW_LEADS = 1_000
+"""Up to so many flagged leads, a read looks each of them up in the list. Of more leads, it goes through the list."""
+
+
+def _members_first(flagged: str) -> str:
+    """Like WITH_LEADS, for a condition that many leads meet: goes through the list `$4` until the page is full.
+
+    Current and removed members have an index each, so PostgreSQL merges both in the order of their ids.
+    """
+    members = " union all ".join(
+        f"(select * from list_member where company_id = $1 and list_id = $4 and {state} order by id)"
+        for state in ("not is_removed", "is_removed")
+    )
+    return f"""({members}) as l cross join lateral (
+            select p.* from lead p where p.company_id = $1 and p.id = l.lead_id and {flagged} offset 0
+        ) as p"""
+
 
 WITH_LISTS = "list_member l join list t on t.company_id = l.company_id and t.id = l.list_id"
 """The source of a Select that shows members with columns of their lists, without those of deleted lists."""
@@ -300,11 +328,12 @@ async def find_by_flag(
 ) -> Rows:
     """The members of a list with a flag of REMOVED_FLAGS, by id.
 
-    Removed members have an index, and so have leads with each of the other two flags. Returns no rows also if the field
-    version has changed.
+    Returns no rows also if the field version has changed.
     """
-    flagged = {"unsubscribed": "p.is_unsubscribed", "hardbounced": "p.hard_bounced"}.get(flag)
-    source, condition = (_FLAGGED, f"p.company_id = $1 and {flagged}") if flagged else (WITH_LEADS, "l.is_removed")
+    source, condition = WITH_LEADS, "l.is_removed"
+    if flagged := _FLAGGED.get(flag):
+        many = await tx.value(_COUNT_FLAGGED[flag], company_id, _FEW_LEADS + 1) > _FEW_LEADS
+        source, condition = _members_first(flagged) if many else _LEADS_FIRST, f"p.company_id = $1 and {flagged}"
     query = statement(
         f"""
         select {select.list}
