@@ -14,7 +14,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from springhead.model.capture import form_texts
-from springhead.model.capture.forms import Form, FormInput, consent_input, is_image_address
+from springhead.model.capture.forms import Form, FormInput, consent_input, is_image_address, option_of
 from springhead.wire.http.messages import SAFE_HEADERS
 
 TRAP = "_confirm"
@@ -64,7 +64,7 @@ def form_page(
 ) -> Response:
     """Returns the hosted page in a language. It works without a script, and other sites may show it in a frame."""
     inputs = [*inputs, *consent_input(form)]
-    values_by_name = {item.name: values.values.get(item.name) or _default(item) for item in inputs}
+    values_by_name = {item.name: _shown(item, values.values.get(item.name) or _default(item)) for item in inputs}
     text = _TEMPLATES.get_template("form.html").render(
         title=form.name,
         language=language,
@@ -89,6 +89,11 @@ def form_page(
 def logo_of(form: Form) -> str:
     """Returns the address of the form's logo, or "". Checked again, because it becomes part of the page's policy."""
     return form.logo_url if form.logo_url and is_image_address(form.logo_url) else ""
+
+
+def _shown(item: FormInput, texts: Sequence[str]) -> Sequence[str]:
+    """Returns the values of a field, where it has options those that the texts mean."""
+    return [option_of(item.options, value) or value for value in texts]
 
 
 def _default(item: FormInput) -> Sequence[str]:

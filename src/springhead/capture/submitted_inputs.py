@@ -7,10 +7,11 @@ import msgspec
 
 from springhead.capture import pages
 from springhead.capture.form_bodies import FILE_BYTES, FormBody, SubmittedFile
-from springhead.model.capture.forms import EMAIL, Form, FormInput, is_address
+from springhead.model.capture.forms import EMAIL, Form, FormInput, is_address, option_of
 from springhead.model.capture.input_names import FULL_NAME, InputNames, Understood, is_about_sender, normalised_name
 from springhead.model.capture.visitors import COOKIE, one_line
 from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.texts import composed
 
 OTHERS_MAX = 50
 """The most inputs without a field that the timeline keeps. It also bounds the names of what is dropped."""
@@ -194,9 +195,9 @@ def _without_descriptions(
 
 def _option(item: FormInput, typed: _Typed) -> str:
     """Returns the chosen option: the value, or the key of a ticked box such as `colours[Red]=1`."""
-    key, value = typed.understood.key, typed.value.strip()
-    if key in item.options and value not in item.options:
-        return key if value.lower() in _TICKED else ""
+    option, value = option_of(item.options, typed.understood.key), typed.value.strip()
+    if option and composed(value) not in map(composed, item.options):
+        return option if value.lower() in _TICKED else ""
     return typed.value
 
 

@@ -42,6 +42,27 @@ def test_every_way_to_send_several_options_stores_them_all(
     assert form.lead()[name] == stored
 
 
+@pytest.mark.parametrize(
+    ("options", "pairs", "stored"),
+    [
+        (["K\u00f6ln", "Rome"], [("f[]", "Ko\u0308ln"), ("f[]", "rome")], "K\u00f6ln,Rome"),
+        (["K\u00f6ln", "Rome"], [("f[Ko\u0308ln]", "1")], "K\u00f6ln"),
+        (["K\u00f6ln", "Rome"], [("f[Ko\u0308ln]", "K\u00f6ln")], "K\u00f6ln"),
+        (["Ko\u0308ln", "Rome"], [("f", "K\u00d6LN, Rome")], "Ko\u0308ln,Rome"),
+        (["Gr\u00f6\u00dfe", "Rome"], [("f", "GRO\u0308SSE")], "Gr\u00f6\u00dfe"),
+        (["k\u00f6ln", "K\u00f6ln"], [("f", "Ko\u0308ln")], "K\u00f6ln"),  # the options differ in case
+    ],
+)
+def test_an_option_is_taken_in_every_spelling_and_stored_as_the_field_has_it(
+    public: Public, options: list[str], pairs: list[tuple[str, str]], stored: str
+) -> None:
+    name = custom(public.company, "Towns", "checkbox", options=options)
+    form = FormOf(public, name)
+    sent = form.post(ADDRESS, *((re.sub(r"\bf\b", name, key), value) for key, value in pairs), token=None)
+    assert sent.status == 303, messages(sent)
+    assert form.lead()[name] == stored
+
+
 def test_an_option_that_the_field_does_not_have_is_refused_with_the_name_of_the_field(public: Public) -> None:
     form, name = colours(public)
     page = form.post(ADDRESS, (name, "Red, Pink"), token=None)

@@ -53,6 +53,7 @@ async def get_user_profiles(
 ) -> ReadResult:
     """Returns the users of your company that match all filters.
 
-    The `ownerID` of a lead is the `id` of a user. Email addresses are compared regardless of case.
+    The `ownerID` of a lead is the `id` of a user. Email addresses are compared regardless of case, and
+    names in both codings of accents.
     """
     return await reads.listing(context, USER_PROFILE, where, limit=limit, offset=offset)

@@ -23,6 +23,7 @@ from springhead.model.kit.fields import (
     Field,
     FieldSet,
 )
+from springhead.model.kit.texts import composed
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, Outcome, ReadResult, Reads, WriteResult, Writes, method, refused, succeeded
 from springhead.rpc.objects import ObjectSchema
@@ -93,7 +94,8 @@ async def get_fields(
 ) -> ReadResult:
     """Returns the fields of leads, accounts and opportunities: system fields first, then custom fields.
 
-    The `systemName` is the key of the field in its objects. All filters must match.
+    The `systemName` is the key of the field in its objects. All filters must match. Texts are compared in both codings
+    of accents; their case counts.
     """
     async with context.tx() as tx:
         field_set = await context.fields(tx)
@@ -103,9 +105,12 @@ async def get_fields(
 
 
 def _matches(field: Field, where: Mapping[str, Json]) -> bool:
+    def compared(value: Json) -> Json:
+        return composed(value) if isinstance(value, str) else value
+
     for name, expected in where.items():
-        value = getattr(field, _COLUMNS[name].sql)
-        if value not in expected if isinstance(expected, list) else value != expected:
+        value = compared(getattr(field, _COLUMNS[name].sql))
+        if value not in map(compared, expected if isinstance(expected, list) else [expected]):
             return False
     return True
 

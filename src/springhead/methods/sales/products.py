@@ -87,7 +87,7 @@ async def get_products(
 ) -> ReadResult:
     """Returns a page of the products that match all filters, active or not, in the order of their ids.
 
-    Names are compared exactly, case included.
+    Names are compared in both codings of accents. Their case counts.
     """
     return await reads.listing(context, PRODUCT, where, limit=limit, offset=offset)
 

@@ -12,6 +12,7 @@ from springhead.model.capture import form_texts
 from springhead.model.kit.columns import Column, Kind, Noun, choice, flag, integer, moment, text
 from springhead.model.kit.errors import InvalidParameters, Problem
 from springhead.model.kit.fields import SYSTEM_FIELDS, Field, FieldSet
+from springhead.model.kit.texts import composed, folded
 from springhead.model.leads.leads import LEAD
 
 FIELDS_MAX = 50
@@ -309,12 +310,21 @@ def _options(form_input: FormInput, value: str) -> list[str]:
 
 
 def _option(form_input: FormInput, value: str) -> str:
-    """Returns the option that a text means: exactly, or regardless of case and outer spaces. Returns others as sent."""
-    if value in form_input.options:
-        return value
-    folded = value.strip().casefold()
-    same = [option for option in form_input.options if option.strip().casefold() == folded]
-    return same[0] if len(same) == 1 else value.strip()
+    return option_of(form_input.options, value) or value.strip()
+
+
+def option_of(options: Sequence[str], text: str) -> str | None:
+    """Returns the option that a text means: as sent, in the other coding of accents, or in another case.
+
+    Spaces around the text do not count. Returns None if the text means no option.
+    """
+    if text in options:
+        return text
+    for compared in (composed, folded):
+        same = [option for option in options if compared(option.strip()) == compared(text.strip())]
+        if len(same) == 1:
+            return same[0]
+    return None
 
 
 def check_consent(values: Sequence[str]) -> None:

@@ -49,6 +49,17 @@ _FIELDS = Kind(
 DEFAULT_KINDS = tuple(kind for kind in LEAD_KINDS if kind != SCORE)
 """The kinds that a subscription gets by default: changes of leads, without scores, which change without a call."""
 
+_ALL_NETWORKS = Networks.of(("0.0.0.0/0", "::/0"), http=True)
+
+
+def _url_key(url: str) -> str:
+    """Returns the canonical form of a URL, in which URLs are stored and found; a text that is no URL as it is."""
+    try:
+        return receiver_addresses.canonical_url(url, _ALL_NETWORKS)
+    except receiver_addresses.ForbiddenUrl:
+        return url
+
+
 _PUSH = "(select p.{} from push p where p.company_id = $1 and p.subscription_id = l.id)"
 
 SUBSCRIPTION = Noun(
@@ -62,7 +73,7 @@ SUBSCRIPTION = Noun(
             kind=text(receiver_addresses.URL_LENGTH),
             required=True,
             key_sql="url_key",
-            make_key=lambda url: url,
+            make_key=_url_key,
         ),
         Column(
             name="kinds",

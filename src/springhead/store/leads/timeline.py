@@ -5,9 +5,11 @@ from datetime import datetime
 
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import Json
+from springhead.model.kit.texts import composed
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
+from springhead.store.nouns import folding
 
 Rows = list[dict[str, Json]]
 
@@ -52,7 +54,7 @@ def _any_of(column: str, parameter: str, values: Sequence[str] | None) -> str:
     PostgreSQL expects half a percent of the rows to meet `parameter is null or …`, and sorts these few instead of
     reading a page in the order of an index.
     """
-    return f"{parameter}::text[] is null" if values is None else f"{column} = any({parameter}::text[])"
+    return f"{parameter}::text[] is null" if values is None else f"({column}) = any({parameter}::text[])"
 
 
 async def find(
@@ -83,7 +85,7 @@ async def find(
             select {sql.select_list(noun.columns)} from event l
             where l.company_id = $1 and $2::text is not null and {_scope("$3", lead_id)} and {times}
                 and {_any_of("l.event_source", "$5", sources)}
-                and {_any_of("l.event_name", "$6", names)}
+                and {_any_of(folding.composed("l.event_name"), "$6", names)}
                 and {_any_of("l.what_type", "$7", about)}
             order by l.create_timestamp, l.id
             limit $8 offset $9
@@ -94,7 +96,7 @@ async def find(
         lead_id,
         after,
         sources,
-        names,
+        names and [composed(name) for name in names],
         about,
         limit,
         offset,

@@ -13,10 +13,15 @@ _COMPOSED = (
 """Ranges of characters that NFC changes in no text: it is slow, and most texts have no other characters."""
 
 
+def composed(text: str) -> str:
+    """Returns the SQL of a stored text in NFC, as it is compared where case counts."""
+    return f"case when {text} ~ '[^{_COMPOSED}]' then normalize({text}) else {text} end"
+
+
 def folded(text: str) -> str:
-    """Returns the SQL of a stored text as it is compared."""
-    composed = f"case when {text} ~ '[^{_COMPOSED}]' then normalize({text}) else {text} end"
-    return f"case when octet_length({text}) = length({text}) then lower({text}) else {folded_value(composed)} end"
+    """Returns the SQL of a stored text as it is compared regardless of case."""
+    folded_text = folded_value(composed(text))
+    return f"case when octet_length({text}) = length({text}) then lower({text}) else {folded_text} end"
 
 
 def folded_value(text: str) -> str:

@@ -1,9 +1,14 @@
-"""The parameter `where` of the API as SQL: equality tests of allowed columns, with all values as parameters. Pure."""
+"""The parameter `where` of the API as SQL: equality tests of allowed columns, with all values as parameters. Pure.
+
+Texts are compared in NFC, because the same accent has several codings. Their case counts.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from springhead.model.kit.columns import Noun
 from springhead.model.kit.errors import Json
+from springhead.model.kit.texts import composed
+from springhead.store.nouns import folding
 
 _ARRAYS = {
     "boolean": "boolean[]", "bigint": "bigint[]", "smallint": "smallint[]", "text": "text[]", "numeric": "numeric[]"
@@ -30,6 +35,8 @@ class WhereClause:
         expression = column.read or f"l.{column.sql}"
         if column.key_sql and column.make_key:
             expression, values = f"l.{column.key_sql}", [column.make_key(str(item)) for item in values]
+        elif column.kind.sql == "text" and not column.kind.options:  # options of columns are words of ASCII
+            expression, values = f"({folding.composed(expression)})", [composed(str(item)) for item in values]
         self.parameters.append(list(values))
         number = self._first + len(self.parameters) - 1
         if isinstance(value, (list, tuple)):
