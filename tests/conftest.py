@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator
@@ -20,6 +21,7 @@ assert methods.leads, "importing the methods registers them"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+TOP = Path(__file__).parents[1]
 MEMORY = "/dev/shm"
 ROOM = 6 * 1024**3
 """Bytes that must be free in MEMORY; a run of all tests needs less than half of it."""
@@ -28,12 +30,14 @@ LOG_ENDS = pytest.StashKey[dict[Path, int]]()
 QUIET = re.compile(r'"level":"(info|debug)"')
 
 
-def pytest_configure() -> None:
-    """Keeps temporary folders in memory if there is room, so that no test waits for a disk.
+def pytest_configure(config: pytest.Config) -> None:
+    """Builds stale assets of the pages, and keeps temporary folders in memory if there is room.
 
-    A killed process loses nothing of what it has written there, as with the page cache of a disk. Also lets an example
-    of Hypothesis take as long as it does: its limit of 0.2 s is one of the machine.
+    No test waits for a disk then. A killed process loses nothing of what it has written there, as with the page cache
+    of a disk. Also lets an example of Hypothesis take as long as it does: its limit of 0.2 s is one of the machine.
     """
+    if not hasattr(config, "workerinput"):
+        subprocess.run([sys.executable, TOP / "hatch_build.py"], check=True)
     settings.register_profile("springhead", deadline=None)
     settings.load_profile("springhead")
     if "TMPDIR" not in os.environ and Path(MEMORY).is_dir():

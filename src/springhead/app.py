@@ -23,6 +23,7 @@ from springhead.jobs.runner import Job, Runner
 from springhead.jobs.scoring import Scorer
 from springhead.jobs.steps import STEPS
 from springhead.model.feed.receiver_addresses import Networks
+from springhead.pages.assets import Assets
 from springhead.rpc.context import Server
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.settings import Settings
@@ -101,10 +102,14 @@ def create_app(
         for slash in ("/", "//")  # an address with a slash at its end, joined with /pubapi
         for path in (f"{slash}pubapi/{version}", f"{slash}pubapi/{version}/")
     }
-    app = _apart(_by_address({**addresses, **capture.addresses}, InChunks(other_routes)), settings.metrics_address)
-    if settings.trusted_proxies:
-        return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(settings.trusted_proxies)))
-    return app
+    direct = {**addresses, **capture.addresses, **Assets.read().addresses}
+    app = _apart(_by_address(direct, InChunks(other_routes)), settings.metrics_address)
+    return _behind(settings.trusted_proxies, app)
+
+
+def _behind(proxies: Sequence[str], app: ASGIApp) -> ASGIApp:
+    """Returns the app that takes the addresses of its clients from the headers of these proxies."""
+    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", app), list(proxies))) if proxies else app
 
 
 def _by_address(addresses: Mapping[str, ASGIApp], others: ASGIApp) -> ASGIApp:

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from cli.command import clean_environment, springhead
-from pages import TOP
+from doc_pages import TOP
 from springhead.cli import springhead as program
 from support import Server
 

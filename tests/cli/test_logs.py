@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from pages import TOP, blocks
+from doc_pages import TOP, blocks
 from support import Company, Server, eventually, new_email
 
 SECRET = "5EAD" + "0123456789ABCDEF" * 3

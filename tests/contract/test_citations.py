@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pages import TOP, anchors
+from doc_pages import TOP, anchors
 
 RELIABILITY = TOP / "docs" / "reliability.md"
 NUMBERS = {"P": 11, "A": 65, "I": 9, "F": 34}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from pages import TOP, anchors, blocks
+from doc_pages import TOP, anchors, blocks
 from springhead.cli import springhead
 from support import Company
 

@@ -12,6 +12,9 @@ import springhead
 SOURCE = Path(springhead.__file__).parent
 TESTS = Path(__file__).parents[1]
 
+FACING = ("wire", "capture", "pages")
+"""The rooms that answer requests."""
+
 MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "settings": {"model"},
@@ -23,8 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "delivery": {"model", "store"},
     "wire.http": {"settings"},  # HTTP without the API: the API and the public pages share it
     "capture": {"model", "store", "rpc", "methods", "settings", "wire.http"},
+    "pages": {"model", "store", "rpc", "methods", "settings", "wire.http"},
     "wire": {"model", "store", "rpc", "jobs", "settings", "wire.http"},
-    "app": {"model", "store", "rpc", "methods", "settings", "capture", "jobs", "delivery", "wire", "wire.http"},
+    "app": {"model", "store", "rpc", "methods", "settings", *FACING, "jobs", "delivery", "wire.http"},
     "cli": {"model", "store", "rpc", "methods", "wire", "wire.http", "jobs", "delivery", "settings", "postgres", "app"},
     "__main__": {"cli"},
     "__init__": set(),

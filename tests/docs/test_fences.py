@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pages import TOP, blocks
+from doc_pages import TOP, blocks
 
 PAGES = sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md"), *(TOP / "tests").rglob("*.md")])
 OUTPUT = "text"

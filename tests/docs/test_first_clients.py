@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from callers import patient
-from pages import TOP, blocks
+from doc_pages import TOP, blocks
 from programs import program
 from support import Company, Server, eventually, new_company
 

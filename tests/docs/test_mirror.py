@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from callers import patient
-from pages import TOP, blocks
+from doc_pages import TOP, blocks
 from support import Company, Server, eventually
 
 LEADS = 12_000

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli.command import PASSWORD, clean_environment, outside_postgres
-from pages import TOP, blocks, by_hand
+from doc_pages import TOP, blocks, by_hand
 from programs import program
 from springhead.postgres.binaries import binaries
 from support import Company, Server

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pages import TOP, blocks
+from doc_pages import TOP, blocks
 from support import Company
 
 WIRE = TOP / "docs" / "wire"

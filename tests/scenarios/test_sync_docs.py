@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from pages import TOP
+from doc_pages import TOP
 from support import Company, eventually
 
 PAGE = TOP / "docs" / "sync.md"

@@ -12,6 +12,7 @@ _WITH_ADVICE = (
     ("springhead.store.database.migrate", "RefusedDatabase"),
     ("springhead.store.database.key_file", "KeyFileError"),
     ("springhead.store.database.box", "NoEncryptionKey"),
+    ("springhead.pages.assets", "StaleAssets"),
 )
 """Errors of other rooms whose messages are complete."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pages import TOP
+from doc_pages import TOP
 from scores import CREATED, add_events, lines, score_new_events, scores
 from support import Company, sql
 
