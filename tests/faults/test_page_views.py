@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,29 @@ def test_a_click_redirects_while_the_database_is_away(public: Public, line: Prox
         line.refuse = False
     eventually(lambda: public.ask(row["unsubscribeURL"], verb="POST").status == 200)
     assert public.company.lead(lead)["isUnsubscribed"] == "1"
+
+
+def test_a_view_in_memory_of_one_server_is_not_written_after_another_server_has_erased_its_visitor(
+    public: Public, remote: Server, postgres: Postgres, line: Proxy, tmp_path: Path
+) -> None:
+    second = Server(tmp_path / "data", "--no-limits", env=postgres.settings())
+    company = Company(second.url, public.company.account_id, remote.ready["secretKey"])
+    with closing(company):
+        (lead,) = company.create({"trackingID": "the-visitor-of-the-lead"})
+        assert public.report() == 204  # so that the site is known
+        line.refuse = True
+        line.reset_all()
+        try:
+            visitors = ("the-visitor-of-the-lead", "the-other-visitor")
+            statuses = [public.report(visitor=visitor, title=visitor) for visitor in visitors]
+            (outcome,) = company.call("eraseLeads", objects=[{"id": lead}])
+        finally:
+            line.refuse = False
+    assert second.stop() == 0
+
+    assert (statuses, outcome["success"]) == ([204, 204], True)
+    eventually(lambda: written(public, "the-other-visitor") == 1)
+    assert written(public, "the-visitor-of-the-lead") == 0
+    assert public.rows("select from visitor where company_id = $1 and tracking_id like 'the-visitor-%'") == []
+    assert public.rows("select from event where company_id = $1 and what_type = 'page'") == []
+    eventually(lambda: 'springhead_page_views_total{what="erased"} 1' in public.ask("/metrics").body.decode())

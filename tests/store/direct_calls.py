@@ -7,11 +7,13 @@ from typing import Any
 from springhead.model.feed.changes import KINDS, LEAD_KINDS, LIST_KINDS
 from springhead.model.leads.events import Event
 from springhead.model.leads.opt_outs import LINK, address_hash
-from springhead.store.capture import email_events, forms, sites, visitors
+from springhead.store.capture import email_events, erased_visitors, forms, sites, visitors
 from springhead.store.capture.forms import Upload
+from springhead.store.capture.visitors import View
 from springhead.store.companies import encryption, idempotency_keys
 from springhead.store.database import background_jobs, health
 from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Result
 from springhead.store.fields import unique_values
@@ -45,6 +47,23 @@ async def _encrypt_again(tx: Tx, company_id: int) -> None:
     await encryption.lost(tx, company_id)
     await encryption.replace_signing_key(tx, company_id)
     await tx.rows("update site set encrypted_signing_key = $2 where company_id = $1", company_id, kept)
+
+
+async def _view_of_an_erased_visitor(tx: Tx, company_id: int) -> None:
+    """Writes a page view of a visitor who was erased after it was received."""
+    await tx.rows(
+        statement(
+            f"""
+            insert into erased_visitor (company_id, tracking_hash, until)
+            values ($1, {erased_visitors.HASH.format("'erased'")}, now() + interval '1 hour')
+            on conflict do nothing
+            """
+        ),
+        company_id,
+    )
+    view = View(tracking_id="erased", seen=time.time(), source="pageVisit", name="p", data={})
+    assert await visitors.write_views(tx, company_id, [view]) == 1
+    await erased_visitors.forget(tx, company_id)
 
 
 OF_A_COMPANY: tuple[Direct, ...] = (
@@ -81,6 +100,7 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: changes.after(tx, company, 0, kinds=LEAD_KINDS, limit=500),
     lambda tx, company, made: changes.after(tx, company, 0, kinds=KINDS, limit=500),
     lambda tx, company, made: changes.after(tx, company, 0, kinds=LIST_KINDS, limit=500),
+    lambda tx, company, made: _view_of_an_erased_visitor(tx, company),
     lambda tx, company, made: _encrypt_again(tx, company),
 )
 """Calls in the scope of a company. The ids are those of objects of a large company."""

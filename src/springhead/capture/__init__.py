@@ -35,7 +35,8 @@ class Capture:
 
     def figures(self) -> Mapping[str, int]:
         """Returns the number of page views by outcome, for /metrics."""
-        return {**self.views.counts, "written": self.intake.written, "lost": self.intake.lost}
+        intake = self.intake
+        return {**self.views.counts, "written": intake.written, "erased": intake.erased, "lost": intake.lost}
 
     async def warm_up(self) -> None:
         """Loads the list of bots, so that the first page view does not wait for it."""

@@ -16,7 +16,7 @@ import structlog
 from springhead.model.capture.sites import Site
 from springhead.model.capture.visitors import network, page_event
 from springhead.model.kit.errors import Unavailable
-from springhead.store.capture import visitors
+from springhead.store.capture import erased_visitors, visitors
 from springhead.store.capture.visitors import View
 from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, TryAgain
@@ -82,6 +82,8 @@ class Intake:
         """The number of views that are in the database."""
         self.lost = 0
         """The number of accepted views that were not written: the server stopped first, or the write failed."""
+        self.erased = 0
+        """The number of accepted views that were not written, because their visitor was erased in the meantime."""
 
     def put(self, view: PageView) -> bool:
         """Buffers a view. Returns False if the buffer is full, or if the server is stopping."""
@@ -143,8 +145,9 @@ class Intake:
             batch = waiting[: min(remaining, BATCH)]
             try:
                 async with self._database.company(company_id, Lane.UPKEEP) as tx:
-                    await visitors.write_views(tx, company_id, _events(batch))
-                self.written += len(batch)
+                    erased = await visitors.write_views(tx, company_id, _events(batch))
+                self.written += len(batch) - erased
+                self.erased += erased
             except (Unavailable, TryAgain):
                 return False
             except Exception as cause:  # noqa: BLE001 - the views of other companies are written all the same
@@ -161,13 +164,14 @@ class Intake:
         return True
 
     async def _forget(self, company_id: int) -> None:
-        """Deletes some old visitors, at most every FORGET_SECONDS."""
+        """Deletes some old visitors, and forgets erased ones, at most every FORGET_SECONDS."""
         now = time.monotonic()
         if self._forget_at.get(company_id, 0) > now or self._closing:
             return
         self._forget_at[company_id] = now + FORGET_SECONDS  # set first, so that a failure is not repeated every turn
         with suppress(Unavailable, TryAgain):
             async with self._database.company(company_id, Lane.UPKEEP) as tx:
+                await erased_visitors.forget(tx, company_id)
                 if await visitors.delete_old(tx, company_id):
                     self._forget_at[company_id] = now + FLUSH_SECONDS
 

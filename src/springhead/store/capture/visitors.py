@@ -4,6 +4,7 @@ The page views of a visitor without a lead are rows of `page_view`. They become 
 linked to a lead. Writers of page views and of links lock the visitor first, so that no page view is left behind.
 """
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import LiteralString
 
@@ -11,9 +12,11 @@ import msgspec
 
 from springhead.model.capture.visitors import COOKIE_SECONDS
 from springhead.model.kit.errors import Json
+from springhead.store.capture import erased_visitors
 from springhead.store.database import background_jobs
 from springhead.store.database.background_jobs import STEP_ROWS, Step
 from springhead.store.database.pool import Tx
+from springhead.store.database.sql import statement
 
 DELETED_AFTER = COOKIE_SECONDS
 """Seconds after which a visitor without a lead is deleted. By then the browser has deleted the cookie, too."""
@@ -34,46 +37,84 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Json]
 
 
-async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> None:
-    """Writes page views: as events if the visitor has a lead, else as rows of `page_view`."""
+async def write_views(tx: Tx, company_id: int, views: Sequence[View]) -> int:
+    """Writes page views: as events if the visitor has a lead, else as rows of `page_view`.
+
+    Returns the number of views that are not written, because their visitor was erased after they were received.
+    """
+    async with tx.atomic():
+        await _lock_visitors(tx, company_id, views)
+        # A statement of its own: if the lock waited for an erasure, this one sees the erased visitors.
+        rows = await tx.rows(_WRITE, company_id, msgspec.json.encode(views).decode(), time.time())
+        erased = [row["visitor_id"] for row in rows]
+        if erased:
+            await tx.rows(_DELETE_EMPTY, company_id, [*set(erased)])
+        return len(erased)
+
+
+async def _lock_visitors(tx: Tx, company_id: int, views: Sequence[View]) -> None:
+    """Locks the visitors of page views, and creates those that do not exist."""
+    times: dict[str, list[float]] = {}
+    for view in views:
+        times.setdefault(view.tracking_id, []).append(view.seen)
     await tx.rows(
         """
-        with sent as materialized (
-            select v.tracking_id, to_timestamp(v.seen) as seen, v.source, v.name, v.data, v.position
-            from rows from (
-                jsonb_to_recordset($2::jsonb)
-                as (tracking_id text, seen double precision, source text, name text, data jsonb)
-            ) with ordinality as v (tracking_id, seen, source, name, data, position)
-        ),
-        seen_visitors as (
-            insert into visitor as p (company_id, tracking_id, first_seen, last_seen)
-            select $1, s.tracking_id, min(s.seen), max(s.seen)
-            from sent s
-            group by s.tracking_id
-            order by s.tracking_id collate "C"
-            on conflict (company_id, tracking_id) do update set last_seen = case
-                when excluded.last_seen - p.last_seen > interval '1 day' then excluded.last_seen else p.last_seen
-            end
-            returning id, tracking_id, lead_id
-        ),
-        events as (
-            insert into event (company_id, lead_id, create_timestamp, event_name, event_source, what_type, event_data)
-            select $1, p.lead_id, s.seen, s.name, s.source, 'page', s.data
-            from sent s join seen_visitors p on p.tracking_id = s.tracking_id
-            where p.lead_id is not null
-            order by s.position
-            returning id
-        )
-        insert into page_view (company_id, visitor_id, create_timestamp, event_source, event_name, event_data)
-        select $1, p.id, s.seen, s.source, s.name, s.data
-        from sent s join seen_visitors p on p.tracking_id = s.tracking_id
-        where p.lead_id is null
-        order by s.position
-        returning id
+        insert into visitor as p (company_id, tracking_id, first_seen, last_seen)
+        select $1, s.tracking_id, to_timestamp(s.first_seen), to_timestamp(s.last_seen)
+        from unnest($2::text[], $3::float8[], $4::float8[]) as s (tracking_id, first_seen, last_seen)
+        order by s.tracking_id collate "C"
+        on conflict (company_id, tracking_id) do update set last_seen = case
+            when excluded.last_seen - p.last_seen > interval '1 day' then excluded.last_seen else p.last_seen
+        end
         """,
         company_id,
-        msgspec.json.encode(views).decode(),
+        list(times),
+        [min(seen) for seen in times.values()],
+        [max(seen) for seen in times.values()],
     )
+
+
+# The age of a view is measured by the server's clock, and its erasure by the database's: the clocks may differ.
+_WRITE = statement(
+    f"""
+    with sent as materialized (
+        select v.source, v.name, v.data, v.position, to_timestamp(v.seen) as seen, p.id as visitor_id, p.lead_id,
+            e.until is not null and e.until > now() - make_interval(secs => $3::double precision - v.seen) as is_erased
+        from rows from (
+            jsonb_to_recordset($2::jsonb)
+            as (tracking_id text, seen double precision, source text, name text, data jsonb)
+        ) with ordinality as v (tracking_id, seen, source, name, data, position)
+        join visitor p on p.company_id = $1 and p.tracking_id = v.tracking_id
+        left join erased_visitor e
+            on e.company_id = $1 and e.tracking_hash = {erased_visitors.HASH.format("v.tracking_id")}
+    ),
+    events as (
+        insert into event (company_id, lead_id, create_timestamp, event_name, event_source, what_type, event_data)
+        select $1, s.lead_id, s.seen, s.name, s.source, 'page', s.data
+        from sent s
+        where s.lead_id is not null and not s.is_erased
+        order by s.position
+        returning id
+    ),
+    page_views as (
+        insert into page_view (company_id, visitor_id, create_timestamp, event_source, event_name, event_data)
+        select $1, s.visitor_id, s.seen, s.source, s.name, s.data
+        from sent s
+        where s.lead_id is null and not s.is_erased
+        order by s.position
+        returning id
+    )
+    select s.visitor_id from sent s where s.is_erased
+    """
+)
+
+_DELETE_EMPTY = """
+    delete from visitor v
+    where v.company_id = $1 and v.id = any($2::bigint[]) and v.lead_id is null and not exists (
+        select from page_view p where p.company_id = $1 and p.visitor_id = v.id
+    )
+    """
+"""Deletes visitors without a lead and without page views, which were created for views that are not written."""
 
 
 async def delete_old(tx: Tx, company_id: int) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 from springhead.model.leads.events import ERASED, Event
 from springhead.model.leads.personal_data import ERASURE, address_hash
 from springhead.model.sales.notes import NOTE, TASK
-from springhead.store.capture import sites, visitors
+from springhead.store.capture import erased_visitors, sites, visitors
 from springhead.store.database import background_jobs, sql
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import statement
@@ -96,6 +96,7 @@ async def _delete(tx: Tx, company_id: int, lead_ids: Sequence[int]) -> bool:
     await opportunities.detach_leads(tx, company_id, lead_ids)
     await members.delete_memberships(tx, company_id, lead_ids)
     await visitors.lock_of_leads(tx, company_id, lead_ids)
+    await erased_visitors.remember(tx, company_id, lead_ids)
     # Deletes all notes and tasks now: `notes.detach` clears the lead's id in the rest, so no job could find them later.
     while not await personal_data.delete_rows(tx, company_id, lead_ids, only=(NOTE, TASK)):
         pass

@@ -195,6 +195,7 @@ NO_PERSONAL_DATA: Mapping[str, str] = {
     "form": "the forms; the answers are in event",
     "form_address": "the public addresses of forms",
     "form_token": "hashes of form posts, for a day",
+    "erased_visitor": "hashes of the tracking ids of erased visitors, for a month",
     "account": "the accounts that leads belong to",
     "campaign": "the company's campaigns",
     "deal_stage": "the company's deal stages",
