@@ -5,6 +5,7 @@ import copy
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -16,7 +17,7 @@ from springhead.rpc.method import REGISTRY, WriteResult
 from springhead.rpc.perform import Performed, attempt, perform
 from springhead.store.database import pool
 from springhead.store.database.admission import QUEUE_SECONDS, Lane
-from springhead.store.database.pool import Database
+from springhead.store.database.pool import Database, Locked
 from springhead.store.database.retry import MergedIds
 from support import Company, Server, new_email
 
@@ -101,11 +102,28 @@ def test_a_fault_of_ours_is_999_with_the_requests_id(
     assert answer.error.body()["data"] == {"requestId": "r-1"}
 
 
-def test_a_call_that_is_late_is_refused_and_can_be_repeated(server: Server, company: Company) -> None:
+def test_a_call_that_is_late_is_refused_and_can_be_repeated(
+    server: Server, company: Company, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def work(context: Context) -> Performed:
         return await perform(context, "getLead", {"id": 1}, end=asyncio.get_running_loop().time() - 1)
 
     assert isinstance(within(server, company, work).error, Unavailable)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "gave up" in line]
+    assert "r-1" in line
+    assert "Unavailable from TimeoutError" in line
+
+
+def test_the_log_says_why_a_call_was_given_up(
+    server: Server, company: Company, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def locked(*_: Any, **__: Any) -> None:
+        raise Locked from asyncpg.LockNotAvailableError()
+
+    monkeypatch.setitem(REGISTRY, "getLead", msgspec.structs.replace(REGISTRY["getLead"], run=locked))
+
+    assert isinstance(performed(server, company, "getLead", {"id": 1}).error, Locked)
+    assert "Locked from LockNotAvailableError" in capsys.readouterr().out
 
 
 def test_work_that_never_succeeds_ends_with_the_deadline(server: Server, company: Company) -> None:

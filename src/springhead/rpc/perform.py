@@ -95,6 +95,8 @@ async def perform(
         result = await attempt(context, run, end=end)
         answer = encode(method, result)
     except ApiError as error:
+        if isinstance(error, Unavailable):
+            log.warning("gave up", request_id=context.request_id, cause=_causes(error), data=error.data)
         return Performed(method.name if method else "-", error=error)
     except Exception:
         log.exception("unexpected", request_id=context.request_id, **({"method": method.name} if method else {}))
@@ -105,6 +107,15 @@ async def perform(
     codes = [outcome["error"]["code"] for outcome in result.outcomes if outcome["error"]]
     context.server.refusals.update((method.name, code) for code in codes)
     return Performed(method.name, answer, objects=len(result.outcomes), refused=len(codes))
+
+
+def _causes(error: BaseException | None) -> str:
+    """Returns the names of an error and of its causes, such as "Locked from LockNotAvailableError"."""
+    names: list[str] = []
+    while error is not None:
+        names.append(type(error).__name__)
+        error = error.__cause__
+    return " from ".join(names)
 
 
 def _refuse_if_overloaded(context: Context) -> None:

@@ -56,22 +56,22 @@ async def retry(work: Callable[[Attempt], Awaitable[T]]) -> T:
     while True:
         try:
             return await work(attempt)
-        except Locked:
+        except Locked as cause:
             if attempt.skip_locked:
                 raise
-            attempt = _next(attempt, skip_locked=True)
+            attempt = _next(attempt, cause, skip_locked=True)
         except MergedIds as cause:
             # A survivor of an earlier attempt may have been merged since.
             known = {merged: cause.survivors.get(lead, lead) for merged, lead in attempt.merged.items()}
-            attempt = _next(attempt, merged={**known, **cause.survivors})
+            attempt = _next(attempt, cause, merged={**known, **cause.survivors})
         except TryAgain as cause:
-            log.debug("retry", attempt=attempt.number, cause=type(cause.__cause__).__name__)
             # Up to a third of a second, at random: calls that collided should not collide again at once.
             await asyncio.sleep(secrets.randbelow(20 << min(attempt.number, 4)) / 1000)
-            attempt = _next(attempt)
+            attempt = _next(attempt, cause)
 
 
-def _next(attempt: Attempt, **changes: object) -> Attempt:
+def _next(attempt: Attempt, cause: Exception, **changes: object) -> Attempt:
+    log.debug("retry", attempt=attempt.number, cause=type(cause.__cause__ or cause).__name__)
     if attempt.number + 1 == ATTEMPTS_MAX:
-        raise Unavailable
+        raise Unavailable from cause
     return msgspec.structs.replace(attempt, number=attempt.number + 1, **changes)
