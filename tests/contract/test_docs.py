@@ -21,6 +21,7 @@ PAGES_OF_CALLS = (
     "scoring",
     "searching",
     "sync",
+    "tables",
     "upserting",
     "history-and-erasure",
     "recycling-and-merging",

@@ -25,7 +25,16 @@ TRIED: dict[tuple[str, str], str] = {
     ("docs/api-by-example.md", "sh"): "tests/docs/test_shell_blocks.py",
     **{
         (f"docs/{name}.md", "json"): CALLS
-        for name in ("api-by-example", "sales-story", "scoring", "searching", "sync", "unsubscribing", "upserting")
+        for name in (
+            "api-by-example",
+            "sales-story",
+            "scoring",
+            "searching",
+            "sync",
+            "tables",
+            "unsubscribing",
+            "upserting",
+        )
     },
     ("docs/history-and-erasure.md", "json"): CALLS,
     ("docs/recycling-and-merging.md", "json"): CALLS,

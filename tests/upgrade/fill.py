@@ -104,6 +104,8 @@ class Filling:
             {"name": "Off", "part": "fit", "points": -7, "filter": {"city": "Bonn"}, "isActive": 0},
         ]
         self.write("createScoreRules", *scored)
+        view = {"filter": {"city": "Bonn", "event": "formSubmit"}, "sort": ["city"], "columns": ["city", "lastName"]}
+        self.write("createViews", {"name": "Near", **view}, {"name": "Mine", "ownerID": self.user, "tabPosition": 2})
         self.company.call("updateScoring", halfLifeDays=HALF_LIFE_DAYS)
         (self.ids["list"],) = [row["id"] for row in self.company.call("createList", name="Letter", description="Späti")]
         ruled = {"or": [{"city": ["Berlin", "Bonn"]}, {"title": {"contains": "chief"}}]}

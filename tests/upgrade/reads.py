@@ -18,7 +18,7 @@ LISTINGS = (
     "getAccounts", "getCampaigns", "getDealStages", "getOpportunities", "getOpportunityLeads", "getProducts",
     "getTasks", "getForms", "getFields", "getUserProfiles", "getActiveLists", "getScoreRules", "getLeads",
     "getDeletedLeads", "getLeadSubscriptions", "getLeadDeliveries", "getContactsNotes", "getAccountsNotes",
-    "getOpportunitiesNotes", "getEvents",
+    "getOpportunitiesNotes", "getEvents", "getViews",
 )  # fmt: skip
 PLAIN = ("getCaptureSettings", "getScoring", "getListTags", "getErasures", "findDuplicateLeads")
 RANGES = (

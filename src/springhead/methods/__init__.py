@@ -31,6 +31,7 @@ from springhead.methods.sales import (
     tasks,
 )
 from springhead.methods.scores import score_rules, scoring
+from springhead.methods.views import views
 
 __all__ = [
     "accounts",
@@ -66,4 +67,5 @@ __all__ = [
     "tasks",
     "timeline",
     "users",
+    "views",
 ]

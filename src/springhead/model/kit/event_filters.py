@@ -34,9 +34,17 @@ class EventTest(msgspec.Struct, frozen=True):
     high: int | None = None
 
     def to_json(self, zone: tzinfo) -> Json:
-        """Returns the test as JSON. Two tests are equal if their JSON is equal."""
-        times = {name: value_to_json(time, zone) for name in ("since", "until") if (time := getattr(self, name))}
-        return {"sources": self.sources, "name": self.name, "count": [self.low, self.high], **times}
+        """Returns the test as JSON that a caller of the zone can send. Two tests are equal if their JSON is equal."""
+        document: dict[str, Json] = {"source": list(self.sources)} if self.sources else {}
+        document |= {name: value_to_json(time, zone) for name in ("since", "until") if (time := getattr(self, name))}
+        if self.name:
+            document["name"] = {self.name[0]: self.name[1]}
+        return document | {"count": self._count()}
+
+    def _count(self) -> Json:
+        if self.high is None:
+            return {"greater": self.low - 1} if self.low else {"atLeast": 0}
+        return {"between": [self.low, self.high]} if self.high >= self.low else {"less": 0}
 
 
 _Wrong = Callable[[str, str], None]

@@ -84,11 +84,11 @@ def value_to_json(value: Value, zone: tzinfo) -> Json:
     return value
 
 
-def value_from_json(value: Any, column: Column | None) -> Value:
-    """Returns the value that `value_to_json` wrote in UTC."""
-    if column is None or isinstance(value, bool):
+def value_from_json(value: Any, kind: str | None) -> Value:
+    """Returns the value of a type that `value_to_json` wrote in UTC. The type of a deleted field's values is None."""
+    if isinstance(value, bool):
         return value
-    match value_type(column):
+    match kind:
         case "time":
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         case "date":

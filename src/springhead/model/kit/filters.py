@@ -168,11 +168,14 @@ def from_json(document: Json, columns: FilterFields) -> Filter:
             return AnyOf(tuple(from_json(part, columns) for part in value))
         case "not":
             return Not(from_json(value, columns))
+        case "event" if columns.history:
+            return parse(document, columns, zone=ZoneInfo("UTC"))
         case _:
             ((operator, stored),) = cast("Mapping[str, Any]", value).items()
             values = cast("list[Any]", stored) if isinstance(stored, list) else [stored]
             column = columns.find(key)
-            return Comparison(key, operator, tuple(value_from_json(value, column) for value in values))
+            kind = "time" if operator == CHANGED_SINCE else value_type(column) if column else None
+            return Comparison(key, operator, tuple(value_from_json(value, kind) for value in values))
 
 
 def field_names(filter: Filter) -> set[str]:

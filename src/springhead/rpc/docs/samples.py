@@ -37,6 +37,7 @@ FIRST_IDS = {
     "product": 330_000_512,
     "form": 360_000_640,
     "scoreRule": 340_000_128,
+    "view": 440_000_384,
     "leadSubscription": 380_000_256,
     "leadDelivery": 7_200_000_256,
     "call": 5_200_000_512,

@@ -1,0 +1,1 @@
+"""The methods of saved views of tables."""
