@@ -81,7 +81,7 @@ ROWS_MOST = 1_100
 """The most rows of a table that a statement may read: a page of 500, once for the ids and once for the rows."""
 
 WHOLE_COMPANY: Mapping[str, str] = {
-    "store/leads/search.py _rows": "no index has words or parts of texts",
+    "store/leads/selections.py _rows": "no index has words or parts of texts",
     "store/leads/duplicates.py next_groups": "5,000 keys at a time, to find those that leads share",
     "store/fields/unique_values.py find_shared_values": "a field becomes unique: all values are compared",
     "store/fields/unique_values.py _fill_step": "a background job",

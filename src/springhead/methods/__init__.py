@@ -6,6 +6,7 @@ from springhead.methods.feed import changes, deliveries, subscriptions
 from springhead.methods.fields import fields
 from springhead.methods.leads import (
     conversion,
+    counts,
     duplicates,
     erasure,
     exports,
@@ -39,6 +40,7 @@ __all__ = [
     "capture_settings",
     "changes",
     "conversion",
+    "counts",
     "deal_stages",
     "deliveries",
     "duplicates",

@@ -7,6 +7,7 @@ import msgspec
 
 from springhead.methods import reads
 from springhead.methods.examples import GIVEN_LEAD
+from springhead.methods.leads.selections import Filter, Inactive, Words, selection, words_of
 from springhead.model.kit import filters
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.kit.fields import FieldSet
@@ -14,7 +15,7 @@ from springhead.model.leads import search
 from springhead.model.leads.leads import LEAD
 from springhead.model.leads.search import Cursor, SortKey, Word
 from springhead.rpc.context import Context
-from springhead.rpc.key_params import Hash, Sort, Text
+from springhead.rpc.key_params import Sort, Text
 from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.rpc.params import PAGE, Integer, LimitOrOffset, Names
 from springhead.store.database.pool import TookTooLong
@@ -62,8 +63,8 @@ _EXTRA: Mapping[str, Json] = {
 async def search_leads(
     context: Context,
     *,
-    filter: Annotated[Mapping[str, Json] | None, Hash("The conditions: fields and their tests.")] = None,
-    text: Annotated[str, Text("Words that must occur in names, company, email address or description.")] = "",
+    filter: Filter = None,
+    text: Words = "",
     sort: Annotated[
         list[tuple[str, bool]] | None,
         Sort("The fields to sort by, up to three; the id by default.", most=search.SORTS_MAX),
@@ -74,7 +75,7 @@ async def search_leads(
     cursor: Annotated[str, Text("The `cursor` of the previous answer, to continue after it.", length=8_000)] = "",
     fields: Annotated[list[str] | None, Names("Only these fields; all fields by default.")] = None,
     total: Annotated[int, Integer("1: also count the leads.", low=0, high=1)] = 0,
-    inactive: Annotated[int, Integer("1: also return inactive leads.", low=0, high=1)] = 0,
+    inactive: Inactive = 0,
 ) -> ReadResult:
     """Searches leads by a filter and by words, in any order, page by page with a cursor.
 
@@ -97,36 +98,27 @@ async def search_leads(
     leads are created, changed and deleted: a lead that keeps its position is returned once. With `total` 1, the answer
     has the number of leads, up to 10,000. A search that takes longer than three seconds is refused with 205.
     """
-    words = _words(text)
+    words = words_of(text)
     async with context.tx() as tx:
         field_set = await context.fields(tx)
         try:
-            query = _query(context, field_set, filter, words, sort or [], only_active=not inactive)
+            query = _query(context, field_set, filter, words, sort or [], inactive=inactive)
         except InvalidParameters:
             await context.verify(tx, field_set)
             raise
         select = await reads.select(context, tx, LEAD, field_set, fields)
-        sent = filters.to_json(query.filter) if query.filter else None
+        test = query.selection.filter
+        sent = filters.to_json(test) if test else None
         fingerprint = search.fingerprint(sent, search.tokens(text), [list(key) for key in sort or []], inactive)
         start = _start(cursor, fingerprint, None if query.ranked else query.keys)
         leads_search = Search(tx, context.company.id, select, query, zone=context.zone_name, version=field_set.version)
         try:
             page = await _page(leads_search, query, start, limit, verify=lambda: context.verify(tx, field_set))
-            count = await leads_search.count(typos=page.typos) if total else None
+            count = await leads_search.count(typos=page.typos, most=search.TOTAL_MAX + 1) if total else None
         except TookTooLong:
             message = f"The search takes longer than {SECONDS:.0f} seconds: use a filter that matches fewer leads"
             raise InvalidParameters(Problem(param="filter", message=message)) from None
     return ReadResult(page.rows, extra=_extra(page, fingerprint, count))
-
-
-def _words(text: str) -> Sequence[Word]:
-    if len(search.tokens(text)) > search.WORDS_MAX:
-        raise InvalidParameters(Problem(param="text", message=f"Expected at most {search.WORDS_MAX} words"))
-    words = search.words(text)
-    if sum(len(word.loose) for word in words) > search.PARTS_MAX:
-        message = f"Expected at most {search.PARTS_MAX} words: punctuation separates words"
-        raise InvalidParameters(Problem(param="text", message=message))
-    return words
 
 
 def _query(
@@ -136,16 +128,12 @@ def _query(
     words: Sequence[Word],
     sort: Sequence[tuple[str, bool]],
     *,
-    only_active: bool,
+    inactive: int,
 ) -> Query:
     """Returns the parameters as a query. Raises InvalidParameters, also if the cached fields lack a new field."""
-    columns = search.search_fields(field_set)
     return Query(
-        filter=filters.parse(filter, columns, zone=context.zone) if filter else None,
-        columns=columns,
-        words=words,
+        selection=selection(context, field_set, filter, words, inactive=inactive),
         keys=_keys(sort, field_set),
-        only_active=only_active,
         ranked=bool(words) and not sort,
     )
 
@@ -169,7 +157,7 @@ async def _page(
     rows, positions = await leads_search.find(typos=typos, after=start.values if start else None, limit=limit + 1)
     if not rows:
         await verify()
-    if not rows and not start and any(map(search.can_be_loose, query.words)):
+    if not rows and not start and any(map(search.can_be_loose, query.selection.words)):
         typos = True
         rows, positions = await leads_search.find(typos=True, after=None, limit=limit + 1)
     more = limit > 0 and len(rows) > limit

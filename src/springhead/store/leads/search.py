@@ -1,20 +1,17 @@
 """Searches of leads by any filter and by words in their texts, in any order, with a time limit."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from springhead.model.kit.columns import ID_MAX
 from springhead.model.kit.errors import Json
-from springhead.model.kit.filters import Filter, FilterFields
 from springhead.model.leads import search
-from springhead.model.leads.search import RankPosition, SortKey, Word
+from springhead.model.leads.search import RankPosition, SortKey
 from springhead.store.database.pool import Tx
-from springhead.store.database.sql import Statement, literal, statement
-from springhead.store.nouns.filters import condition
+from springhead.store.database.sql import literal, statement
+from springhead.store.leads.selections import SelectedLeads, Selection
 from springhead.store.nouns.folding import folded
 from springhead.store.nouns.reads import Rows, Select
 
@@ -24,21 +21,6 @@ SECONDS = 3.0
 _MARKS = ".,;:-/()&"
 """Punctuation that ends a word of a name."""
 
-_TEXTS = f"""cross join lateral (
-    select concat_ws(' ', '', l.first_name, l.last_name, l.company_name) as people offset 0
-) as r
-cross join lateral (
-    select {folded("r.people")} as people, {folded("l.email_address")} as address,
-        {folded("l.description")} as description
-    offset 0
-) as t"""
-"""The texts of each lead, folded. `offset 0` makes PostgreSQL compute them once per lead."""
-
-_PHONES = r"""translate(replace(
-    concat_ws(E'\n', l.phone_number, l.office_phone_number, l.mobile_phone_number, l.fax_number), '(0)', ''
-), E' ()-./+\u00a0\u202f\u2010\u2011\u2013', '')"""
-"""The phone numbers of a lead without separators, in which digits are searched as `search.phone_digits` reads them."""
-
 _RANKED_NAMES = f"""cross join lateral (
     select translate(t.people, '{_MARKS}', repeat(' ', {len(_MARKS)})) || ' ' || t.address || ' ' as names offset 0
 ) as s"""
@@ -46,26 +28,23 @@ _RANKED_NAMES = f"""cross join lateral (
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """The filter, the words and the order of a search; without `filter` and `words`, it returns all leads.
+    """The leads of a search and their order.
 
     With `ranked` the leads that match the words best come first, and `keys` are ignored.
     """
 
-    filter: Filter | None
-    columns: FilterFields
-    words: Sequence[Word]
+    selection: Selection
     keys: Sequence[SortKey]
-    only_active: bool
     ranked: bool
 
 
-class Search:
+class Search(SelectedLeads):
     """The statements of one search: a page and a count. Together they take at most SECONDS, or raise TookTooLong."""
 
     def __init__(self, tx: Tx, company_id: int, select: Select, query: Query, *, zone: str, version: int) -> None:
-        self._tx, self._company_id, self._select, self._query = tx, company_id, select, query
+        super().__init__(tx, company_id, query.selection, seconds=SECONDS)
+        self._select, self._query = select, query
         self._zone, self._version = zone, version
-        self._until = time.monotonic() + SECONDS
 
     async def find(
         self, *, typos: bool, after: Sequence[Any] | None, limit: int
@@ -135,7 +114,9 @@ class Search:
         parameters: list[object] = []
         where = self._where(parameters, first=5, typos=typos)
         ranks: list[str] = []
-        for part in dict.fromkeys(part for word in self._query.words for part in (word.loose if typos else word.parts)):
+        for part in dict.fromkeys(
+            part for word in self._selection.words for part in (word.loose if typos else word.parts)
+        ):
             parameters += search.rank_patterns(part)
             last = 4 + len(parameters)
             ranks.append(
@@ -152,56 +133,9 @@ class Search:
             until = rows[-1]["id"]
         return sorted((RankPosition(after, until, row["rank"], row["id"]) for row in rows), key=_order_of)
 
-    async def count(self, *, typos: bool) -> int:
-        """The number of leads that match, at most TOTAL_MAX + 1."""
-        parameters: list[object] = []
-        where = self._where(parameters, first=2, typos=typos)
-        query = statement(
-            f"select count(*) as total from (select 1 from lead l {self._texts}"
-            f" where l.company_id = $1 and {where} limit {search.TOTAL_MAX + 1}) as hits"
-        )
-        (row,) = await self._rows(query, self._company_id, *parameters)
-        return row["total"]
-
-    async def _rows(self, query: Statement, *arguments: object) -> list[asyncpg.Record]:
-        async with self._tx.within(self._until - time.monotonic()):
-            return await self._tx.rows(query, *arguments)
-
-    @property
-    def _texts(self) -> str:
-        return _TEXTS if self._query.words else ""
-
-    def _where(self, parameters: list[object], *, first: int, typos: bool) -> str:
-        parts = ["l.active" if self._query.only_active else "true"]
-        if self._query.filter is not None:
-            parts.append(condition(self._query.filter, self._query.columns, parameters, first=first))
-        parts += [_word(word, parameters, first=first, typos=typos) for word in self._query.words]
-        return " and ".join(parts)
-
 
 def _order_of(position: RankPosition) -> tuple[int, int]:
     return -position.rank, position.id
-
-
-def _word(word: Word, parameters: list[object], *, first: int, typos: bool) -> str:
-    """Returns a condition: a lead has the word; with `typos`, the parts may have a typo in its names."""
-
-    def put(value: str) -> str:
-        parameters.append(value)
-        return f"${first + len(parameters) - 1}::text"
-
-    def has(part: str) -> str:
-        pattern = put(f"%{search.escaped(part)}%")
-        matches = " or ".join(f"t.{text} like {pattern}" for text in ("people", "address", "description"))
-        if typos and (typo := search.typo_pattern(part)):
-            rough = " or ".join(f"t.people like {put(pattern)}" for pattern in typo.rough)
-            matches += f" or (({rough}) and t.people ~ {put(typo.expression)})"
-        return f"({matches})"
-
-    matches = " and ".join(map(has, word.loose if typos else word.parts))
-    if word.digits:
-        matches = f"({matches}) or {_PHONES} like {put(f'%{word.digits}%')}"
-    return f"coalesce({matches}, false)"
 
 
 def _expression(key: SortKey) -> str:
