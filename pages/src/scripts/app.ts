@@ -1,2 +1,11 @@
-// The script of every page.
+// The script of every page. Each module below serves elements by their attributes, and says which.
+import "./config"
 import "htmx.org"
+import "htmx.org/dist/ext/hx-sse.js"
+import "./requests"
+import "./keys"
+import "./menu"
+import "./finder"
+import "./toast"
+import "./theme"
+import "./parts"
