@@ -384,6 +384,25 @@ def test_a_closed_port_is_named_in_the_error() -> None:
     assert post(url).error == "no connection: connection refused"
 
 
+# The last look before the body
+
+
+def test_a_body_is_not_sent_if_the_last_look_refuses_it(receiver: Receiver) -> None:
+    """On a new connection and on one that was used before. What was raised is what the caller gets."""
+
+    async def refuse() -> None:
+        raise LookupError
+
+    async def work(sender: Sender) -> None:
+        for _ in range(2):
+            with pytest.raises(LookupError):
+                await sender.post(receiver.url(), b"{}", {}, refuse)
+            await sender.post(receiver.url(), b"{}", {})
+
+    using(work)
+    assert len(receiver.posts) == 2
+
+
 # TLS
 
 

@@ -137,6 +137,7 @@ async def pushes_of(tx: Tx, company_id: int, subscription: int) -> None:
         tx, company_id, claim, message_id="msg_1", between=(order.sent + 1, order.sent + 1), leads=1
     )
     assert delivery is not None
+    assert await pushes.is_current(tx, company_id, claim, order.erasures)
     await pushes.failed(tx, company_id, claim, delivery, result, erasures=order.erasures, pause=0.0)
     ((claim, _),) = await pushes.claim(tx, company_id, last, lease=2)
     await pushes.order(tx, company_id, claim)

@@ -7,14 +7,14 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from types import SimpleNamespace
 
 import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, AbstractStreamWriter
 from yarl import URL
 
 from springhead import __version__
@@ -38,6 +38,10 @@ _HEADERS = {
     "Accept": "*/*",
     "Accept-Encoding": "identity",
 }
+
+
+BeforeBody = Callable[[], Awaitable[None]]
+"""Called on the open connection, right before the first byte of the body. If it raises, no byte is sent."""
 
 
 class RefusedAddress(OSError):
@@ -76,42 +80,52 @@ class Client:
         await self._session.close()
         await self._resolver.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
-        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is a ReceiverAnswer, too."""
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], before_body: BeforeBody | None = None
+    ) -> ReceiverAnswer:
+        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is a ReceiverAnswer, too.
+
+        Raises only what `before_body` raises.
+        """
         started = time.perf_counter()
         try:
-            answer = await self._post(url, body, headers)
+            answer = await self._post(url, body, headers, before_body)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as cause:
             answer = ReceiverAnswer(error=_failure_text(cause), duration=0)
         return msgspec.structs.replace(answer, duration=time.perf_counter() - started)
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
+    async def _post(
+        self, url: str, body: bytes, headers: Mapping[str, str], before_body: BeforeBody | None
+    ) -> ReceiverAnswer:
         trace = SimpleNamespace(reused=False)
         try:
-            return await self._post_once(url, body, headers, trace)
+            return await self._post_once(url, _Body(body, before_body), headers, trace)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # A receiver may close an idle connection just when it is used again: try once more on a new connection.
             if not trace.reused:
                 raise
-        return await self._post_once(url, body, headers, trace)
+        return await self._post_once(url, _Body(body, before_body), headers, trace)
 
     async def _post_once(
-        self, url: str, body: bytes, headers: Mapping[str, str], trace: SimpleNamespace
+        self, url: str, body: "_Body", headers: Mapping[str, str], trace: SimpleNamespace
     ) -> ReceiverAnswer:
-        async with self._session.post(
-            URL(url, encoded=True),  # exactly the URL that was checked
-            data=io.BytesIO(body),  # sent in pieces: a large body does not block the event loop
-            headers=headers,
-            allow_redirects=False,
-            trace_request_ctx=trace,
-        ) as response:
-            text = await _read_body(response)
-            return ReceiverAnswer(
-                status=response.status,
-                duration=0,
-                body=text,
-                retry_after=wait_of(response.headers.get("Retry-After")),
-            )
+        try:
+            async with self._session.post(
+                URL(url, encoded=True),  # exactly the URL that was checked
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                trace_request_ctx=trace,
+            ) as response:
+                text = await _read_body(response)
+                return ReceiverAnswer(
+                    status=response.status,
+                    duration=0,
+                    body=text,
+                    retry_after=wait_of(response.headers.get("Retry-After")),
+                )
+        except aiohttp.ClientError as cause:
+            raise (body.refusal or cause) from None
 
     def _socket(self, address_info: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
         """Returns a socket for an address. Raises RefusedAddress if nothing may be sent there.
@@ -129,6 +143,26 @@ class Client:
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: drops the send buffer of a receiver that does not read
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(TOTAL_SECONDS * 1_000))
         return opened
+
+
+class _Body(aiohttp.BytesIOPayload):
+    """The body of a push, sent in pieces: a large one does not block the event loop."""
+
+    def __init__(self, body: bytes, before_body: BeforeBody | None) -> None:
+        super().__init__(io.BytesIO(body))
+        self._before_body = before_body
+        self.refusal: Exception | None = None
+        """What `before_body` raised."""
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Sends the body, unless `before_body` raises. The client then closes the connection."""
+        try:
+            if self._before_body:
+                await self._before_body()
+        except Exception as cause:
+            self.refusal = cause
+            raise
+        await super().write_with_length(writer, content_length)
 
 
 def is_own(address: Address) -> bool:

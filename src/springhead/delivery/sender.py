@@ -10,7 +10,7 @@ from springhead.delivery.receiver_answers import ReceiverAnswer
 from springhead.model.feed.receiver_addresses import Networks
 
 if TYPE_CHECKING:
-    from springhead.delivery.client import Client
+    from springhead.delivery.client import BeforeBody, Client
 
 
 class Sender:
@@ -45,10 +45,15 @@ class Sender:
                 self._client = client(self._networks, tls, self._name_server)
         return self._client
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> ReceiverAnswer:
-        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is a ReceiverAnswer, too."""
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], before_body: "BeforeBody | None" = None
+    ) -> ReceiverAnswer:
+        """Posts a push to a canonical URL (model/feed/receiver_addresses.py). A failure is a ReceiverAnswer, too.
+
+        `before_body` is called on the open connection, right before the body is sent. Raises what it raises.
+        """
         client = self._client or await self.open()
-        return await client.post(url, body, headers)
+        return await client.post(url, body, headers, before_body)
 
 
 def _load() -> "tuple[type[Client], ssl.SSLContext]":

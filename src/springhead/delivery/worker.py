@@ -9,8 +9,9 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,6 +30,9 @@ from springhead.store.database.retry import retry
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Claim, Order, Result
 from springhead.store.fields.fields import FieldCache
+
+if TYPE_CHECKING:
+    from springhead.delivery.client import BeforeBody
 
 log = structlog.get_logger()
 
@@ -66,6 +70,10 @@ UNSIGNED = "not sent: the secret of the subscription was lost; rotateLeadSubscri
 
 TEST_SECONDS = 9.0
 """Seconds for a test push: shorter than the deadline of the call that asks for it."""
+
+
+class Outdated(Exception):
+    """Raised right before a payload is sent, if it may be about a lead that was erased since it was composed."""
 
 
 class Worker:
@@ -185,8 +193,12 @@ class Worker:
                 if not await self._hosts.turn(first.url):
                     return  # the push comes when the lease has expired
                 claims = self._claims[company_id]
-                async with self._capacities[claim.failures > 0].post():
-                    more = await self._push(company_id, claim, order if time.monotonic() < usable_until else None)
+                try:
+                    async with self._capacities[claim.failures > 0].post():
+                        more = await self._push(company_id, claim, order if time.monotonic() < usable_until else None)
+                except Outdated:
+                    order = None
+                    continue
                 if not more:
                     break
                 claim, order = Claim(claim.subscription_id, claim.lease, 0), None
@@ -199,7 +211,10 @@ class Worker:
             log.exception("push failed", company=company_id, subscription=claim.subscription_id)
 
     async def _push(self, company_id: int, claim: Claim, order: Order | None) -> bool:
-        """Sends one batch; returns whether the subscription has more to send and this worker keeps the lease."""
+        """Sends one batch; returns whether the subscription has more to send and this worker keeps the lease.
+
+        Raises Outdated if the payload must be composed again.
+        """
         unused = [order]  # an order that was read with the claim is used for the first attempt only
         prepared = await retry(
             lambda _attempt: self._prepare_batch(company_id, claim, unused.pop() if unused else None)
@@ -207,16 +222,26 @@ class Worker:
         if prepared is None:
             return False
         order, delivery_id, message_id, body = prepared
+        before_body = partial(self._look_again, company_id, claim, order.erasures)
         async with self._capacities[claim.failures > 0].body(len(body)):
-            answer = await self._post(order.url, message_id, body, order.secrets)
+            answer = await self._post(order, message_id, body, before_body)
         store = partial(self._store_answer, company_id, claim, delivery_id, answer, erasures=order.erasures)
         return await retry(lambda _attempt: store())
 
-    async def _post(self, url: str, message_id: str, body: bytes, signing_secrets: Sequence[str]) -> ReceiverAnswer:
+    async def _look_again(self, company_id: int, claim: Claim, erasures: int) -> None:
+        """Raises Outdated if a lead was erased since the payload was composed, or if the lease is lost."""
+        async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx:
+            if not await pushes.is_current(tx, company_id, claim, erasures):
+                raise Outdated
+
+    async def _post(
+        self, target: Target | Order, message_id: str, body: bytes, before_body: "BeforeBody | None" = None
+    ) -> ReceiverAnswer:
         """Signs and sends a push. Without a secret sends nothing, and returns why as the error."""
-        if not signing_secrets:
+        if not target.secrets:
             return ReceiverAnswer(error=UNSIGNED, duration=0)
-        return await self._sender.post(url, body, signed_headers(message_id, int(time.time()), body, signing_secrets))
+        headers = signed_headers(message_id, int(time.time()), body, target.secrets)
+        return await self._sender.post(target.url, body, headers, before_body)
 
     async def _prepare_batch(
         self, company_id: int, claim: Claim, order: Order | None
@@ -284,12 +309,11 @@ class Worker:
 
     async def send_test(self, target: Target) -> TestPushResult:
         """Sends a test push without leads now; returns the receiver's answer."""
-        body = payloads.TEST_BODY
         try:
             async with asyncio.timeout(TEST_SECONDS):
                 answer = ReceiverAnswer(error="too many pushes to this host at the moment", duration=0)
                 if await self._hosts.turn(target.url):
-                    answer = await self._post(target.url, new_message_id(), body, target.secrets)
+                    answer = await self._post(target, new_message_id(), payloads.TEST_BODY)
         except TimeoutError:
             answer = ReceiverAnswer(error=f"no answer within {TEST_SECONDS:g} seconds", duration=TEST_SECONDS)
         return TestPushResult(

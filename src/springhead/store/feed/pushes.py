@@ -211,6 +211,22 @@ def _order(row: Mapping[str, Any], box: Box, company_id: int) -> Order:
     )
 
 
+async def is_current(tx: Tx, company_id: int, claim: Claim, erasures: int) -> bool:
+    """Whether a payload may still be sent: the lease is not lost, and no lead was erased since it was composed."""
+    return await tx.value(
+        """
+        select exists (
+            select from push p
+            where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3 and p.erasures = $4 and p.is_active
+        )
+        """,
+        company_id,
+        claim.subscription_id,
+        claim.lease,
+        erasures,
+    )
+
+
 async def skip(tx: Tx, company_id: int, claim: Claim, upto: int) -> bool:
     """Moves the cursor past changes that the subscription does not want; returns False if the lease is lost."""
     rows = await tx.rows(
