@@ -24,6 +24,7 @@ from springhead.jobs.scoring import Scorer
 from springhead.jobs.steps import STEPS
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.pages.assets import Assets
+from springhead.pages.routes import pages
 from springhead.rpc.context import Server
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.settings import Settings
@@ -95,14 +96,15 @@ def create_app(
             closing.push_async_callback(limits.close)
             closing.push_async_callback(runner.stop)
 
-    other_routes = _other_routes(database, figures, capture.routes, lifespan)
+    assets = Assets.read()
+    other_routes = _other_routes(database, figures, [*capture.routes, *pages(server, assets)], lifespan)
     addresses = {
         path: PubApi(server, keys, limits, figures, settings, bodies=bodies, utc=utc)
         for version, utc in VERSIONS.items()
         for slash in ("/", "//")  # an address with a slash at its end, joined with /pubapi
         for path in (f"{slash}pubapi/{version}", f"{slash}pubapi/{version}/")
     }
-    direct = {**addresses, **capture.addresses, **Assets.read().addresses}
+    direct = {**addresses, **capture.addresses, **assets.addresses}
     app = _apart(_by_address(direct, InChunks(other_routes)), settings.metrics_address)
     return _behind(settings.trusted_proxies, app)
 

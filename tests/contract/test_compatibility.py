@@ -55,7 +55,7 @@ def test_other_http_methods_are_405(company: Company, verb: str) -> None:
     assert company.send(b"{}", verb=verb)[0] == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/pubapi", "/pubapi/v3/", "/pubapi/v1/getLead"])
+@pytest.mark.parametrize("path", ["/nothing", "/pubapi", "/pubapi/v3/", "/pubapi/v1/getLead"])
 def test_other_paths_are_404(company: Company, path: str) -> None:
     assert company.send(b"{}", path=path)[0] == 404
 

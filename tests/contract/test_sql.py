@@ -30,7 +30,10 @@ from statements import STORE, StatementRecorder, constants, literals, sites
 from support import Server, new_companies, sql
 
 assert methods.leads, "importing the methods registers them"
-GLOBAL = {"company", "api_key", "migration", "pass", "site", "form_address", "scoring", "change", "push", "push_home"}
+GLOBAL = {
+    "company", "api_key", "migration", "pass", "site", "form_address", "scoring", "change", "push", "push_home",
+    "sign_in", "sign_in_link", "user_session",
+}  # fmt: skip
 """Small tables that every machine would hold a copy of; all the others hold companies' data."""
 
 _LOCK = r"\bfor (?:no key )?(?:update|key share|share)\b|\{lock\}"

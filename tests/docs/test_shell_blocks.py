@@ -178,6 +178,12 @@ def restore(script: str, checkout: Checkout) -> None:
     assert restored.stop() == 0
 
 
+def sign_in_link(script: str, checkout: Checkout) -> None:
+    """docs/operating.md: a link that signs the administrator in."""
+    assert checkout.company
+    assert re.fullmatch(r"http://localhost:\d+/sign-in/[\w-]{43}", checkout.run(PATH_LINE + script).strip())
+
+
 def completion(script: str, checkout: Checkout) -> None:
     """docs/operating.md: completion in bash."""
     assert "springhead" in checkout.run(f"{PATH_LINE}{script}\ncomplete -p springhead")
@@ -203,7 +209,7 @@ RUNS: dict[str, list[Callable[[str, Checkout], None]]] = {
     "README.md": [make],
     "CONTRIBUTING.md": [make],
     "docs/start.md": [make, look_around],
-    "docs/operating.md": [path, distribution, own_postgresql, backup, restore, companies, completion],
+    "docs/operating.md": [path, distribution, own_postgresql, backup, restore, companies, sign_in_link, completion],
     "docs/api-by-example.md": [call, call, call],
     "docs/receiving-pushes.md": [pushing_server],
 }

@@ -12,7 +12,7 @@ from springhead.cli.groups import Group
 class _Commands(Group):
     """Imports a command when it is called or described, so that `serve` starts without the other commands."""
 
-    names: ClassVar = ("serve", "company", "key", "seed", "doctor", "settings", "db", "generate")
+    names: ClassVar = ("serve", "company", "key", "user", "seed", "doctor", "settings", "db", "generate")
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click declares it
         """Returns the names of the commands, in the order in which `--help` lists them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from springhead import methods, settings
 from springhead.cli.failure import Failure
-from springhead.rpc.docs import reference
+from springhead.rpc.docs import reference, roles
 from springhead.rpc.docs.openrpc import openrpc
 from springhead.rpc.docs.rendering import render
 
@@ -23,6 +23,7 @@ def _settings() -> str:
 
 _GENERATED_PARTS = {
     "docs/compatibility.md": {"methods": reference.compatibility},
+    "docs/roles.md": {"roles": roles.table, "rights": roles.methods},
     "docs/settings.md": {"settings": _settings},
 }
 """The generated parts of handwritten files. Each part is between two marks."""

@@ -1,6 +1,7 @@
 """The greeting of a server that is ready: text for people, or one line of JSON for programs."""
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -12,7 +13,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from springhead.model.companies.companies import Company
-from springhead.settings import Loaded
+from springhead.settings import Loaded, Settings
 from springhead.store.companies.bootstrap import FirstCompany
 
 _LEAD = {"firstName": "Ada", "lastName": "Lovelace", "emailAddress": "ada@example.com"}
@@ -24,6 +25,7 @@ def greet(loaded: Loaded, url: str, first: FirstCompany | None, companies: Seque
         ready = {"url": url}
         if first:
             ready |= {"accountID": first.company.account_id, "secretKey": first.secret}
+            ready |= {"signInURL": sign_in_url(loaded.settings, url, first.sign_in_token)}
         print(json.dumps(ready), flush=True)  # noqa: T201 - the output of serve --json
         return
     console = Console(highlight=False, soft_wrap=True)
@@ -31,7 +33,7 @@ def greet(loaded: Loaded, url: str, first: FirstCompany | None, companies: Seque
     console.print(f"  [bold]Springhead[/] is running at [bold cyan]{url}[/]")
     console.print()
     if first:
-        _first_start(console, url, first)
+        _first_start(console, loaded, url, first)
     else:
         _later_start(console, loaded, companies)
     data = "the database of database_url" if loaded.settings.database_url else str(loaded.settings.data)
@@ -39,7 +41,20 @@ def greet(loaded: Loaded, url: str, first: FirstCompany | None, companies: Seque
     console.print()
 
 
-def _first_start(console: Console, url: str, first: FirstCompany) -> None:
+def sign_in_url(settings: Settings, url: str, token: str) -> str:
+    """Returns the address that signs a user in once.
+
+    `url` is the address of the server. On this machine the link names localhost: a passkey cannot belong to 127.0.0.1.
+    """
+    local = re.sub(r"//(?:127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?=[:/]|$)", "//localhost", url)
+    return f"{settings.public_url or local}/sign-in/{token}"
+
+
+def _first_start(console: Console, loaded: Loaded, url: str, first: FirstCompany) -> None:
+    console.print("  Open the pages: this link signs you in once, within a day")
+    console.print()
+    console.print(Text(f"  {sign_in_url(loaded.settings, url, first.sign_in_token)}", style="bold cyan"))
+    console.print()
     console.print(f"  accountID  [bold]{first.company.account_id}[/]")
     console.print(f"  secretKey  [bold]{first.secret}[/]")
     console.print("             [yellow]Keep the secretKey now: it is stored nowhere and never shown again.[/]")
@@ -60,6 +75,9 @@ def _later_start(console: Console, loaded: Loaded, companies: Sequence[Company])
     account = companies[0].account_id if len(companies) == 1 else "ACCOUNTID"
     console.print(
         Text(f"  Lost the secretKey? To create another key, run: {command(loaded, 'key', 'create', account)}")
+    )
+    console.print(
+        Text(f"  To open the pages without a password, run: {command(loaded, 'user', 'sign-in-link', 'ADDRESS')}")
     )
     console.print()
 

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from springhead.model.companies.companies import Company
+from springhead.model.companies.users import User
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Target, TestPushResult
 from springhead.model.kit.columns import Noun
@@ -93,7 +94,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     (docs/wire/times.md). `key_id` is the API key of the call; forms and links have none. `source` is what opt-outs
     record as their source, by default the name of the method. `request_id` identifies the call in the log. With
     `inside`, all statements of the call run in that transaction, and the caller ends it. `attempt` has the results of
-    earlier attempts of the call. `lane` decides which connections the call may use.
+    earlier attempts of the call. `lane` decides which connections the call may use. `user` is who makes the call at the
+    pages: the call has the user's rights, and sees what the user may see.
     """
 
     server: Server
@@ -105,6 +107,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     inside: Tx | None = None
     attempt: Attempt = FIRST
     lane: Lane = Lane.CALLS
+    user: User | None = None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from springhead.model.kit.errors import ApiError, Json, SecondLimit, Unavailable, Unexpected
+from springhead.model.kit.errors import ApiError, Json, NotAllowed, SecondLimit, Unavailable, Unexpected
 from springhead.rpc import idempotency
 from springhead.rpc.context import Context
 from springhead.rpc.method import Method, ReadResult, WriteResult, Writes, find
+from springhead.rpc.rights import right_of
 from springhead.store.database.admission import QUEUE_SECONDS, Lane
 from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.retry import Attempt, retry
@@ -89,6 +90,7 @@ async def perform(
         method = find(name)
         lane = Lane.LONG if method.long else context.lane
         context = msgspec.structs.replace(context, lane=lane, source=context.source or method.name)
+        _refuse_without_right(context, method)
         _refuse_if_overloaded(context)
         run = _work(method, params, idempotency_keys)
         end = (call_end() if end is None else end) + method.extra_seconds
@@ -123,6 +125,13 @@ def _refuse_if_overloaded(context: Context) -> None:
     wait = context.server.database.admission.wait(context.company.id, context.lane, time.monotonic())
     if wait > QUEUE_SECONDS:
         raise SecondLimit({"retryAfter": math.ceil(wait)})
+
+
+def _refuse_without_right(context: Context, method: Method[Any]) -> None:
+    """Raises NotAllowed if a user makes the call whose role lacks the right that the method needs."""
+    right = right_of(method) if context.user else None
+    if context.user and right and not context.user.may(right):
+        raise NotAllowed({"method": method.name, "right": right})
 
 
 def _work(

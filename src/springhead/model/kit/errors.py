@@ -90,6 +90,13 @@ class MissingRequestId(ApiError):
     message = "Header missing request ID"
 
 
+class NotAllowed(ApiError):
+    """The user who makes the call lacks the right `data.right`, which the method needs (docs/roles.md)."""
+
+    code = 105
+    message = "User authentication failed"
+
+
 class DailyLimit(ApiError):
     """The company has used up its calls of this day. The count starts again at 00:00 UTC."""
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from springhead.model.companies.companies import Company
-from springhead.store.companies import companies
+from springhead.store.companies import companies, sign_ins, users
+from springhead.store.companies.sign_ins import Purpose
 from springhead.store.database.box import Box
 from springhead.store.database.pool import Database
 
@@ -14,10 +15,11 @@ _LOCK = 0x5EAD_0001
 
 
 class FirstCompany(msgspec.Struct, frozen=True):
-    """The new company, and the secret of its key, which is stored nowhere."""
+    """The new company, and two secrets that are stored nowhere: that of its key, and the token of the first sign-in."""
 
     company: Company
     secret: str
+    sign_in_token: str
 
 
 async def create_first_company(dsn: str, box: Box) -> FirstCompany | None:
@@ -34,6 +36,10 @@ async def create_first_company(dsn: str, box: Box) -> FirstCompany | None:
                 return None
             company = await companies.create(database, name=NAME, time_zone="UTC", administrator=ADMINISTRATOR)
             _, secret = await companies.create_key(tx, company.id, label=LABEL)
-        return FirstCompany(company, secret)
+        async with database.company(company.id) as tx:
+            administrator = await users.by_address(tx, company, ADMINISTRATOR)
+            assert administrator is not None  # noqa: S101 - created with the company
+            token = await sign_ins.create_link(tx, administrator, Purpose.SIGN_IN)
+        return FirstCompany(company, secret, token)
     finally:
         await database.close()

@@ -61,6 +61,19 @@ async def companies(tx: Tx) -> list[Company]:
     return [Company(**dict(row)) for row in rows]
 
 
+async def by_id(tx: Tx, company_id: int) -> Company:
+    """The company with this id, which must exist."""
+    row = await tx.row(
+        """
+        select id, account_id, name, time_zone, per_second, per_day, objects_per_call, recycle_days
+        from company where id = $1
+        """,
+        company_id,
+    )
+    assert row is not None  # noqa: S101 - companies are never deleted
+    return Company(**dict(row))
+
+
 async def create(
     database: Database,
     *,
@@ -89,8 +102,8 @@ async def create(
     async with database.company(company.id) as tx, tx.atomic():
         await tx.rows(
             """
-            insert into user_profile (company_id, display_name, email_address, email_key, is_administrator)
-            values ($1, 'Administrator', $2, $3, true)
+            insert into user_profile (company_id, display_name, email_address, email_key, role)
+            values ($1, 'Administrator', $2, $3, 'administrator')
             """,
             company.id,
             administrator,
