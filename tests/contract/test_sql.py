@@ -224,6 +224,7 @@ def _of_machine(noun: Noun) -> Iterator[tuple[str, str]]:
 
 
 STATEMENTS = list(_statements())
+_KEYS_OF_FEW = ("f.name",)  # of the unique fields
 
 
 def test_the_statements_are_found() -> None:
@@ -280,6 +281,10 @@ class TestEveryStatement:
         for before in re.split(_LOCK, text)[:-1]:
             query = re.split(r"\bselect\b", before)[-1]
             assert "order by" in query or not _TABLE.search(query), f"{place} locks rows in no order"
+
+    def test_takes_custom_values_apart_once_and_not_key_by_key(self, place: str, text: str) -> None:
+        keys = {key for key in re.findall(r"\bcustom\s*->>?\s*([a-z_]+(?:\.\w+)?)", text) if key not in _KEYS_OF_FEW}
+        assert not keys, f"{place}: write jsonb_each, because each -> decompresses all values of the row"
 
 
 def test_only_sql_after_writes_the_condition_that_runs_a_cte_first() -> None:

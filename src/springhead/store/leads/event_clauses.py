@@ -155,8 +155,9 @@ def _source(noun: Noun, column: Column) -> str:
     return """ || ',"source":' || json_build_array(null, c.source)::text""" if column.name == noun.opt_out_flag else ""
 
 
+# Takes both objects apart once. `->` for each key would decompress the whole object for each key.
 _CUSTOM = """case when c.custom is distinct from o.custom then (
-                    select string_agg(to_json(k)::text || ':' || json_build_array(o.custom->k, c.custom->k)::text, ',')
-                    from jsonb_object_keys(o.custom || c.custom) k
-                    where o.custom->k is distinct from c.custom->k
+                    select string_agg(to_json(key)::text || ':' || json_build_array(b.value, a.value)::text, ',')
+                    from jsonb_each(o.custom) b full join jsonb_each(c.custom) a using (key)
+                    where b.value is distinct from a.value
                 ) end"""
