@@ -26,6 +26,7 @@ PAGES_OF_CALLS = (
     "history-and-erasure",
     "recycling-and-merging",
     "unsubscribing",
+    "actions",
 )
 CALLS = [TOP / "docs" / f"{name}.md" for name in PAGES_OF_CALLS]
 

@@ -103,9 +103,13 @@ NAMED = (
 
 MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "createLeads": [{"objects": [{"emailAddress": "new@example.com"}] * 2}],
-    "updateLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
-    "updateLeadsV2": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
-    "upsertLeads": [{"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]}],
+    **{
+        method: [
+            {"objects": [{"id": "{id}", "emailAddress": "other@example.com"}]},
+            {"objects": [{"id": "{id}", "city": "x", "expected": {"city": "y"}}]},
+        ]
+        for method in ("updateLeads", "updateLeadsV2", "upsertLeads")
+    },
     "mergeLeads": [
         {"objects": [{"id": "{lead}", "mergeIDs": ids, **more}]}
         for ids, more in (

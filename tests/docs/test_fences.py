@@ -34,6 +34,7 @@ TRIED: dict[tuple[str, str], str] = {
             "tables",
             "unsubscribing",
             "upserting",
+            "actions",
         )
     },
     ("docs/history-and-erasure.md", "json"): CALLS,

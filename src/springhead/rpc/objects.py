@@ -16,6 +16,8 @@ from springhead.model.kit.errors import (
     UnexpectedArray,
     WrongParameters,
 )
+from springhead.rpc import expected_values
+from springhead.rpc.expected_values import Accepted
 from springhead.rpc.method import Outcome, refused
 
 PROBLEMS_MAX = 100
@@ -32,13 +34,14 @@ class CheckedObjects(msgspec.Struct):
 
     `valid` are the objects that passed the check, and `positions` are their positions in the call. `refusals` are the
     errors of the other objects, by position. A field that was not sent is UNSET. `encoded` is the JSON of `valid`, if
-    it is known.
+    it is known. `accepted` has the values with which objects that were sent with `expected` are written, by position.
     """
 
     valid: list[Any]
     positions: list[int]
     refusals: dict[int, ApiError]
     encoded: bytes | None = None
+    accepted: dict[int, Accepted] = msgspec.field(default_factory=dict[int, Accepted])
 
     def refuse(self, wrong: Mapping[int, ApiError]) -> None:
         """Refuses valid objects, given by their positions."""
@@ -95,9 +98,28 @@ class ObjectSchema:
             return (column.name, accepts)
         return (column.name, accepts | UnsetType, UNSET)
 
-    def check(self, objects: Sequence[Json]) -> CheckedObjects:
-        """Separates valid objects from wrong ones. The error of a wrong object names each of its problems."""
+    def check(self, objects: Sequence[Json], *, with_expected: bool = False) -> CheckedObjects:
+        """Separates valid objects from wrong ones. The error of a wrong object names each of its problems.
+
+        With `with_expected`, objects can have the member `expected`.
+        """
         records = [self._without_ignored(record) for record in objects]
+        if not with_expected:
+            return self._check(records)
+        records, expected = expected_values.split(records)
+        checked = self._check(records)
+        wrong: dict[int, ApiError] = {}
+        for record, position in checked.with_positions():
+            if position in expected:
+                accepted = expected_values.accepted(self._columns, expected[position], record)
+                if isinstance(accepted, ApiError):
+                    wrong[position] = accepted
+                else:
+                    checked.accepted[position] = accepted
+        checked.refuse(wrong)
+        return checked
+
+    def _check(self, records: list[Json]) -> CheckedObjects:
         try:
             valid = msgspec.convert(records, self._list_type, strict=False)
         except msgspec.ValidationError:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from springhead.methods.bulk import merged_ids
+from springhead.methods.bulk import conflicts, merged_ids
 from springhead.methods.bulk.unique_fields import Placed, UniqueFields, identities, key_of
 from springhead.model.kit.columns import Noun, unknown_references
 from springhead.model.kit.errors import (
@@ -20,6 +20,7 @@ from springhead.model.kit.errors import (
 from springhead.model.kit.fields import Field, FieldSet
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context, object_schema
+from springhead.rpc.expected_values import Accepted
 from springhead.rpc.method import Outcome, refused, succeeded, upserted
 from springhead.rpc.objects import CheckedObjects
 from springhead.store.database.pool import TryAgain, Tx
@@ -35,8 +36,12 @@ def batch_of(
     *,
     creating: bool,
     can_opt_in: bool = False,
+    accepted: Sequence[Accepted | None] = (),
 ) -> RecordBatch:
-    """Returns the objects in the form that the store expects. `documents` is the same objects as JSON."""
+    """Returns the objects in the form that the store expects. `documents` is the same objects as JSON.
+
+    `accepted` has the values with which each object is written, None for an object that is written in any case.
+    """
     objects = object_schema(noun, fields, creating=creating)
     return RecordBatch(
         documents=documents,
@@ -47,6 +52,7 @@ def batch_of(
         zone=context.zone_name,
         source=context.source,
         can_opt_in=can_opt_in,
+        accepted=msgspec.json.encode(accepted).decode() if any(accepted) else "[]",
     )
 
 
@@ -126,9 +132,17 @@ class Rounds:
     """Whether an object with an id can opt in again. Upserts come from syncs, which send 0 for every lead."""
 
     def __init__(
-        self, context: Context, noun: Noun, fields: FieldSet, missing: ApiError | None, *, by: Field | None
+        self,
+        context: Context,
+        noun: Noun,
+        fields: FieldSet,
+        checked: CheckedObjects,
+        missing: ApiError | None,
+        *,
+        by: Field | None,
     ) -> None:
         self._context, self._noun, self._fields, self._missing = context, noun, fields, missing
+        self._accepted = checked.accepted
         self._skip_locked = context.attempt.skip_locked
         self._unique_fields = UniqueFields(context, noun, fields, by=by)
         self._table: Table = table(noun)
@@ -157,7 +171,14 @@ class Rounds:
         records = [record for record, _ in placed]
         documents = msgspec.json.encode(records).decode()
         batch = batch_of(
-            self._context, self._noun, self._fields, records, documents, creating=False, can_opt_in=self._can_opt_in
+            self._context,
+            self._noun,
+            self._fields,
+            records,
+            documents,
+            creating=False,
+            can_opt_in=self._can_opt_in,
+            accepted=[self._accepted.get(position) for _, position in placed],
         )
         rows = await self._table.update(tx, self._context.company.id, batch, skip_locked=self._skip_locked)
         if not rows:
@@ -165,6 +186,7 @@ class Rounds:
             raise TryAgain
         again = {row.position for row in rows if row.found and not row.first} | self._maybe_free(rows, records)
         await self._check_merged_ids(tx, rows, records)
+        in_conflict = await conflicts.outcomes(self._context, tx, [row for row in rows if row.position not in again])
         absent: list[Placed] = []
         for row in rows:
             if row.position in again:
@@ -173,7 +195,7 @@ class Rounds:
             if self._is_absent(row):
                 absent.append((record, position))
             else:
-                outcomes[position] = self._outcome(row)
+                outcomes[position] = in_conflict.get(row.position) or self._outcome(row)
             if row.changed and row.id is not None:
                 self._note_written(position, row.id, record)
         if absent:
@@ -271,7 +293,8 @@ class Upserts(Rounds):
                 continue
             key = key_of(self._noun.key_column, record)
             if record.id is msgspec.UNSET:
-                new += [(record, position)] if key not in promised and position not in waiting else []
+                is_free = key not in promised and position not in waiting and position not in self._accepted
+                new += [(record, position)] if is_free else []
             elif key is not None:
                 promised.add(key)
         outcomes = await self._create(tx, new)
@@ -286,6 +309,9 @@ class Upserts(Rounds):
             return await super()._round(tx, placed, outcomes)
         existing = [(record, position) for record, position in placed if record.id is not msgspec.UNSET]
         new = [(record, position) for record, position in placed if record.id is msgspec.UNSET]
+        gone = [position for _, position in new if position in self._accepted]
+        outcomes.update(dict.fromkeys(gone, refused(NoSuchRecord())))
+        new = [pair for pair in new if pair[1] not in self._accepted]
         keyed = self._noun.key_column
         keyless = [position for record, position in new if keyed and getattr(record, keyed.name) is msgspec.UNSET]
         outcomes.update(dict.fromkeys(keyless, refused(_without_key(self._noun))))
@@ -299,11 +325,13 @@ class Upserts(Rounds):
 
         Using it locks a key after rows. If only another call can have freed the key, raises TryAgain instead.
         """
-        free = [(record, position) for record, position in placed if record.id is msgspec.UNSET]
+        free = [pair for pair in placed if pair[0].id is msgspec.UNSET and pair[1] not in self._accepted]
         if self._unique_fields.by or (free and not self._keys_can_be_free):
             raise TryAgain
         not_found = refused(self._missing or NoSuchRecord())
-        outcomes = {position: not_found for record, position in placed if record.id is not msgspec.UNSET}
+        outcomes = {position: not_found for _, position in placed}
+        for _, position in free:
+            del outcomes[position]
         outcomes |= await self._create(tx, free)
         if len(outcomes) < len(placed):  # another call took a key in the meantime
             raise TryAgain

@@ -202,7 +202,7 @@ async def _write_in_rounds(
         async with tx.atomic():
             if checked.valid and hooks.before_write:
                 await hooks.before_write(context, tx, fields, checked.valid)
-            rounds = kind(context, noun, fields, missing, by=by)
+            rounds = kind(context, noun, fields, checked, missing, by=by)
             outcomes = await rounds.run(tx, checked.with_positions())
             if rounds.changed and hooks.after_write and hooks.after_write_applies(fields):
                 await hooks.after_write(context, tx, fields, sorted(rounds.changed))
@@ -214,7 +214,8 @@ async def _check(
     context: Context, tx: Tx, noun: Noun, fields: FieldSet, objects: list[Json], *, hooks: Hooks, creating: bool
 ) -> CheckedObjects:
     """Checks the objects of a call. If an object is refused, makes sure that the cached custom fields are current."""
-    checked = object_schema(noun, fields, creating=creating).check(objects)
+    schema = object_schema(noun, fields, creating=creating)
+    checked = schema.check(objects, with_expected=noun.takes_expected and not creating)
     check = hooks.check
     refusals: dict[int, ApiError] = {}
     for record, position in checked.with_positions():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import UNSET
@@ -17,8 +18,10 @@ from springhead.model.kit.errors import (
     NothingChanged,
     Problem,
     UnknownReference,
+    ValueChanged,
 )
 from springhead.model.kit.fields import Field, FieldSet
+from springhead.model.leads.history import value_changed
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import Text
@@ -83,6 +86,7 @@ def _check_identified(record: Any) -> InvalidParameters | None:
 
 _UPSERT_HOOKS = msgspec.structs.replace(UPDATE_HOOKS, check=_check_identified)
 _CREATED = {"success": True, "error": None, "id": ..., "created": True}
+_CONFLICT = refused(value_changed({"firstName": "Lead"}, {}, ZoneInfo("UTC")))
 _NO_ADDRESS = refused(InvalidParameters(LEAD.by_name["emailAddress"].problem("Required parameter is missing")))
 _STANDARD_KEYS = ("", "id", "emailAddress")
 
@@ -154,6 +158,7 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
 @method(
     *_WRITE_ERRORS,
     NothingChanged,
+    ValueChanged,
     result=Writes("updates"),
     section="docs/wire/leads.md#updateleads",
     differs="the email address of another lead is refused with 301; the vendor answers success and stores nothing",
@@ -175,6 +180,12 @@ async def create_leads(context: Context, *, objects: Annotated[list[Json], Objec
             "A lead that already has these values.",
             given=GIVEN_LEAD,
         ),
+        Example(
+            {"objects": [{"id": "{id}", "city": "Orlando", "expected": {"firstName": "Laed"}}]},
+            [_CONFLICT],
+            "A lead that has another first name than the one that was read (our addition).",
+            given=GIVEN_LEAD,
+        ),
     ],
 )
 async def update_leads(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> WriteResult:
@@ -186,6 +197,10 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
     a lead again only if it is found by `id`. Objects are applied in order: two objects may change the same lead. A new
     `trackingID` links the visitor to this lead from now on, and adds the visitor's earlier page views if no lead had
     them.
+
+    An object can have the member `expected`, our addition: fields with the values that the caller has read, such as
+    `{"city": "Berlin"}`. If the lead has another value by now, nothing of the object is written, and 409 has the
+    current value.
     """
     return await writes.update(context, LEAD, objects, UPDATE_HOOKS, missing=None)
 
@@ -194,6 +209,7 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
     *_WRITE_ERRORS,
     NothingChanged,
     NoSuchRecord,
+    ValueChanged,
     result=Writes("updates"),
     section="docs/wire/leads.md#updateleadsv2",
     differs="the email address of another lead is refused with 301; the vendor answers success and stores nothing",
@@ -213,7 +229,7 @@ async def update_leads(context: Context, *, objects: Annotated[list[Json], Objec
 async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Objects(LEAD, _OBJECTS)]) -> WriteResult:
     """Changes up to 500 leads as updateLeads does, but answers 404 for leads that do not exist.
 
-    An object with neither `id` nor a known `emailAddress` gets 404 too.
+    An object with neither `id` nor a known `emailAddress` gets 404 too. `expected` is as in updateLeads.
     """
     return await writes.update(context, LEAD, objects, UPDATE_HOOKS, missing=NoSuchRecord())
 
@@ -221,6 +237,7 @@ async def update_leads_v2(context: Context, *, objects: Annotated[list[Json], Ob
 @method(
     *_WRITE_ERRORS,
     NoSuchRecord,
+    ValueChanged,
     result=Writes("upserts"),
     vendor=False,
     section="own",
@@ -270,6 +287,8 @@ async def upsert_leads(
     The outcome of each object has the `id` of the lead, and `created` says whether the lead is new. Objects are applied
     in order: a second object for the same lead changes what the first has written. If several calls at once send the
     same new address, or the same value of the key, one of them creates the lead and the others change it.
+
+    `expected` is as in updateLeads. An object with `expected` creates no lead: if the lead does not exist, it gets 404.
     """
     by = await _unique_field(context, key) if key not in _STANDARD_KEYS else None
     hooks = msgspec.structs.replace(_UPSERT_HOOKS, check=_check_key(key)) if key else _UPSERT_HOOKS

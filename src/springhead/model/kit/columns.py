@@ -332,7 +332,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     filter leave out objects whose `active_flag` is not set. `where_columns` are the columns that reads can filter by; a
     change of such a column moves rows between pages. `events` are the events that writes add to the timeline.
     `recycled` says whether deleted objects go into the recycle bin. `opt_out_flag` is the flag that an opt-out of the
-    object's address sets.
+    object's address sets. `takes_expected` says whether an update can carry the values that its caller has read.
     """
 
     name: str
@@ -346,6 +346,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     events: WriteEvents | None = None
     recycled: bool = False
     opt_out_flag: str | None = None
+    takes_expected: bool = False
 
     @cached_property
     def by_name(self) -> Mapping[str, Column]:

@@ -254,6 +254,17 @@ class NoSuchRecord(ApiError):
     message = "A record with that ID does not exist"
 
 
+class ValueChanged(WrongParameters):
+    """A value is not the one in `expected` any more: it was changed since it was read. Nothing is written.
+
+    `data.params` names each such field. `data.conflict` has, for each, the current `value`, and if a write set it, the
+    event of the last such write (`eventID`, `eventSource`) and its time (`createTimestamp`).
+    """
+
+    code = 409
+    message = "A value was changed since it was read"
+
+
 class Unexpected(ApiError):
     """A fault of the server; no input causes it. The server's log has the details under `data.requestId`."""
 

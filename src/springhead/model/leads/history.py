@@ -1,7 +1,15 @@
-"""The history of a lead: its changes, as getLeadHistory shows them."""
+"""The history of a lead: its changes, as getLeadHistory shows them, and conflicts of writes."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
 
 from springhead.model.feed.changes import CHANGE, KIND_BY_SOURCE
+from springhead.model.kit import times
 from springhead.model.kit.columns import Column, Noun, text
+from springhead.model.kit.errors import Json, Problem, ValueChanged
 
 LEAD_HISTORY = Noun(
     name="leadHistory",
@@ -19,3 +27,26 @@ CHANGE_SOURCES = tuple(KIND_BY_SOURCE)
 
 CREATION_SOURCES, REMOVAL_SOURCES = ("leadCreation", "leadRestoration"), ("leadDeletion", "leadErasure")
 """The sources of events after which a lead exists, and after which it no longer exists."""
+
+
+class FieldWrite(msgspec.Struct, frozen=True):
+    """The last write that changed a field of a lead: its event and the time."""
+
+    event_id: int
+    source: str
+    time: datetime
+
+
+def value_changed(values: Mapping[str, Json], writes: Mapping[str, FieldWrite | None], zone: ZoneInfo) -> ValueChanged:
+    """Returns 409 for the current values of fields, with the last write of each, if there is one."""
+    conflict: dict[str, Json] = {}
+    for name, value in values.items():
+        write = writes.get(name)
+        conflict[name] = {
+            "value": value,
+            "eventID": write and str(write.event_id),
+            "eventSource": write and write.source,
+            "createTimestamp": write and times.to_text(write.time, zone),
+        }
+    problems = [Problem(param=name, message="Another value was stored since it was read") for name in values]
+    return ValueChanged(*problems, conflict=conflict)

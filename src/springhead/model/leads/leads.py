@@ -115,6 +115,7 @@ LEAD = Noun(
     where_columns=("active",),
     recycled=True,
     opt_out_flag="isUnsubscribed",
+    takes_expected=True,
     events=WriteEvents(
         created=("leadCreation", "Lead created"),
         changed=("leadUpdate", "Lead changed"),

@@ -9,6 +9,7 @@ import msgspec
 from springhead.model.kit.columns import ID_MAX, Column, Noun
 from springhead.model.kit.errors import ApiError, Json, WrongParameters
 from springhead.model.kit.fields import FIELD, OPTION_LENGTH, OPTIONS_MAX
+from springhead.rpc import expected_values
 from springhead.rpc.docs import samples
 from springhead.rpc.method import REGISTRY, Example, Method, Reads, Writes
 from springhead.rpc.params import FlatOrObjects, Objects, noun_schema
@@ -276,6 +277,11 @@ def _sent_schema(noun: Noun, key: str) -> Json:
     properties |= {name: {"description": "Accepted and ignored."} for name in sorted(ignored)}
     if noun is FIELD:
         properties["options"] = _OPTIONS
+    if noun.takes_expected and not creating:
+        properties[expected_values.MEMBER] = {
+            "type": "object",
+            "description": "Fields, and the values that the caller has read.",
+        }
     schema: dict[str, Json] = {
         "type": "object",
         "description": noun.about,

@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from springhead.model.kit.errors import Json
-from springhead.model.leads.history import CHANGE_SOURCES, CREATION_SOURCES, REMOVAL_SOURCES
+from springhead.model.leads.history import CHANGE_SOURCES, CREATION_SOURCES, REMOVAL_SOURCES, FieldWrite
 from springhead.model.leads.leads import LEAD
 from springhead.store.database import sql
 from springhead.store.database.pool import Tx
@@ -61,6 +61,33 @@ async def changes(
         )
         for row in rows
     ]
+
+
+async def last_writes(tx: Tx, company_id: int, fields: Sequence[tuple[int, str]]) -> dict[tuple[int, str], FieldWrite]:
+    """The last write of each field, given as pairs of lead and name. A field that no write has changed has none.
+
+    Stops at the first event of a lead that names the field, newest first.
+    """
+    rows = await tx.rows(
+        """
+        select w.lead_id, w.name, e.id, e.event_source, e.create_timestamp
+        from unnest($2::bigint[], $3::text[]) as w (lead_id, name)
+        cross join lateral (
+            select e.id, e.event_source, e.create_timestamp from event e
+            where e.company_id = $1 and e.lead_id = w.lead_id and e.event_source = any($4::text[])
+                and jsonb_exists(e.event_data, w.name)
+            order by e.create_timestamp desc, e.id desc limit 1
+        ) as e
+        """,
+        company_id,
+        [lead_id for lead_id, _ in fields],
+        [name for _, name in fields],
+        list(CHANGE_SOURCES),
+    )
+    return {
+        (row["lead_id"], row["name"]): FieldWrite(row["id"], row["event_source"], row["create_timestamp"])
+        for row in rows
+    }
 
 
 def _old_value(name: str, column: str, sql_type: str) -> str:

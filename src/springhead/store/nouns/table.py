@@ -2,7 +2,8 @@
 
 Parameters of inserts and updates: `$1` company, `$2` documents, `$3` custom values, `$4` nulls, `$5` field version,
 `$6` time zone, `$7` normalized keys if the noun has a keyed column. A noun with an opt-out flag has `$8` source and, in
-updates, `$9` whether objects can opt in. Every statement locks rows in the order of a key (docs/lock-order.md).
+updates, `$9` whether objects can opt in. In updates, the accepted values are last if objects can have them. Every
+statement locks rows in the order of a key (docs/lock-order.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.leads import event_clauses, opt_out_clauses
 from springhead.store.lifecycle import recycling
-from springhead.store.nouns import written_values
+from springhead.store.nouns import expected_clauses, written_values
 
 Lock = Literal["for update", "for update skip locked"]
 
@@ -29,7 +30,8 @@ class RecordBatch(msgspec.Struct, frozen=True, kw_only=True):
     `nulls` has a bit for each nullable column that the object sets to null. `keys` are the normalized values of the
     keyed column. `version` is the field version that the objects were checked against, `zone` the time zone of the
     call. `source` is recorded with opt-outs and opt-ins. With `can_opt_in`, an object with an id opts in again if it
-    unsets the flag of opt-outs.
+    unsets the flag of opt-outs. `accepted` is a JSON array with an object or null for each object: by field, the values
+    with which a row is written.
     """
 
     documents: str
@@ -40,6 +42,7 @@ class RecordBatch(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     source: str = ""
     can_opt_in: bool = False
+    accepted: str = "[]"
 
 
 class Inserted(msgspec.Struct, frozen=True):
@@ -59,7 +62,8 @@ class Updated(msgspec.Struct, frozen=True):
     `id`: the row that the object means, None if there is none. `first`: the object is the first of the call for that
     row. Further objects for the same row change nothing; the caller runs them in another round. `locked`: this
     statement locked the row, and did not skip it. `unknown`: as in `Inserted`. `taken`: another row has the object's
-    unique value. `changed`: the row was changed.
+    unique value. `conflict`: the current values that the object does not accept, as JSON, or None. `changed`: the row
+    was changed.
     """
 
     position: int
@@ -68,6 +72,7 @@ class Updated(msgspec.Struct, frozen=True):
     locked: bool
     unknown: int
     taken: bool
+    conflict: str | None
     changed: bool
 
     @property
@@ -104,7 +109,8 @@ class Table:
         """
         query = self.update_unlocked if skip_locked else self.update_waiting
         opt_outs = [batch.source, batch.can_opt_in] if self.noun.opt_out_flag else []
-        rows = await tx.rows(query, *self._arguments(company_id, batch), *opt_outs)
+        accepted = [batch.accepted] if self.noun.takes_expected else []
+        rows = await tx.rows(query, *self._arguments(company_id, batch), *opt_outs, *accepted)
         tx.changed |= self.noun.events is not None
         return [Updated(*row.values()) for row in rows]
 
@@ -120,14 +126,15 @@ class Table:
 
     # SQL
 
-    def _sent(self, columns: Sequence[Column]) -> str:
+    def _sent(self, columns: Sequence[Column], *, updating: bool = False) -> str:
         """Returns the objects of a call as rows `s`, or no rows if the field version has changed."""
         keys, key = (", unnest($7::text[])", ", normal_key") if self.noun.key_column else ("", "")
+        elements, accepted = expected_clauses.sent(self.noun) if updating else ("", "")
         return f"""rows from (
                 {sql.recordset(columns, parameter=2)},
                 jsonb_array_elements($3::jsonb),
-                unnest($4::int[]){keys}
-            ) with ordinality as s ({sql.names(columns)}, custom, nulls{key}, position)
+                unnest($4::int[]){keys}{elements}
+            ) with ordinality as s ({sql.names(columns)}, custom, nulls{key}{accepted}, position)
             where $5 = (select field_version from company where id = $1) and $6::text is not null"""
 
     def _known(self) -> str:
@@ -227,9 +234,7 @@ class Table:
         nullable = {column.name: 1 << bit for bit, column in enumerate(noun.nullable_columns)}
         sets = [(column.sql, written_values.updated(noun, column, nullable.get(column.name))) for column in written]
         if noun.custom:
-            sets.append(
-                ("custom", "case when s.custom is null then l.custom else jsonb_strip_nulls(l.custom || s.custom) end")
-            )
+            sets.append(("custom", _CUSTOM))
         before, after = ", ".join(f"l.{name}" for name, _ in sets), ", ".join(value for _, value in sets)
         sets += self._stamps(sets)
         if keyed:
@@ -237,7 +242,7 @@ class Table:
         return statement(
             f"""
             with sent as materialized (
-                select s.*{opt_out_clauses.hashes(noun)} from {self._sent([self._id, *written])}
+                select s.*{opt_out_clauses.hashes(noun)} from {self._sent([self._id, *written], updating=True)}
             ){opt_out_clauses.found(noun)},{self._known()}
             targets as materialized (  -- the row of each object: by id, or by key if it has no id
                 select s.position, l.id from sent s
@@ -257,7 +262,8 @@ class Table:
             outcomes as materialized (
                 select s.position, f.id, f.position is not null as first, k.id is not null as locked,
                     {self._unknown()} as unknown,
-                    {self._taken()} as taken, now() as moment{opt_out_clauses.outcome_columns(noun)}
+                    {self._taken()} as taken, {expected_clauses.conflict(noun)} as conflict,
+                    now() as moment{opt_out_clauses.outcome_columns(noun)}
                 from sent s
                 left join first f on f.position = s.position
                 left join locked k on k.id = f.id{opt_out_clauses.outcome_join(noun)}
@@ -266,14 +272,15 @@ class Table:
                 update {noun.table} l set {", ".join(f"{name} = {value}" for name, value in sets)}
                 from sent s join outcomes r on r.position = s.position
                 where l.company_id = $1 and l.id = r.id and r.locked and r.unknown = 0 and not r.taken
-                    and ({before}) is distinct from ({after})
+                    and r.conflict is null and ({before}) is distinct from ({after})
                 returning s.position, {self._moves()} as moves{", l.*" if noun.events else ""}{
                 opt_out_clauses.changed_columns(noun)
             }
             ){opt_out_clauses.of_update(noun)}{expire_page_starts(noun, "changed where moves")}{
                 event_clauses.of_update(noun)
             }
-            select s.position, t.id, r.first, r.locked, r.unknown, r.taken, c.position is not null as changed
+            select s.position, t.id, r.first, r.locked, r.unknown, r.taken, r.conflict,
+                c.position is not null as changed
             from sent s
             join outcomes r on r.position = s.position
             left join targets t on t.position = s.position
@@ -341,6 +348,10 @@ class Table:
             select id from deleted
             """
         )
+
+
+_CUSTOM = "case when s.custom is null then l.custom else jsonb_strip_nulls(l.custom || s.custom) end"
+"""The custom values of an updated row `l`."""
 
 
 def expire_page_starts(noun: Noun, moved: str) -> str:
