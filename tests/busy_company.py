@@ -7,11 +7,12 @@ import msgspec
 
 from related_objects import about, user
 from springhead.capture import submissions
-from springhead.capture.submissions import Submission
+from springhead.capture.submissions import Confirmation, Submission
 from springhead.methods.leads.opt_outs import opt_out
+from springhead.model.capture.confirmations import ConfirmLink
 from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.rpc.context import Context
-from springhead.store.capture import forms, visitors
+from springhead.store.capture import forms, sites, visitors
 from springhead.store.capture.visitors import View
 from springhead.store.feed import changes
 from springhead.store.scores import scoring
@@ -242,15 +243,22 @@ async def visit(context: Context) -> None:
 
 
 async def submit(context: Context, form_id: int, address: str) -> None:
-    """Submits a form as a visitor with page views."""
+    """Submits a form as a visitor with page views, at once and with double opt-in."""
+    company_id = context.company.id
     async with context.tx() as tx:
-        public_id = await tx.value(
-            "select public_id from form where company_id = $1 and id = $2", context.company.id, form_id
-        )
-        form = await forms.find_by_public_id(tx, context.company.id, public_id)
+        site = await sites.of_company(tx, company_id)
+        public_id = await tx.value("select public_id from form where company_id = $1 and id = $2", company_id, form_id)
+        form = await forms.find_by_public_id(tx, company_id, public_id)
     assert form is not None
     sent = Submission(values={"emailAddress": address}, files={}, tracking_id="visitor-1", nonce=address)
-    await submissions.store(context, form, sent)
+    await submissions.store(context, site, form, sent)
+    held = msgspec.structs.replace(form, double_opt_in=True)
+    await submissions.store(context, site, held, msgspec.structs.replace(sent, nonce=f"{address} held"))
+    async with context.tx() as tx:
+        event_id = await tx.value(
+            "select max(id) from event where company_id = $1 and what_id = $2", company_id, form_id
+        )
+    assert await submissions.confirm(context, held, ConfirmLink(form_id, event_id, 2**40)) is Confirmation.DONE
 
 
 async def unsubscribe(context: Context, deleted_lead: int, address: str) -> None:

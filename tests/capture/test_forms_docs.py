@@ -8,7 +8,7 @@ from typing import Any
 from capture.forms import URLENCODED
 from capture.public import Public
 from springhead.capture import form_bodies, forms
-from springhead.capture.forms import Limit
+from springhead.capture.form_requests import Limit
 
 PAGE = (Path(__file__).parents[2] / "docs" / "forms.md").read_text()
 OPEN = {"id", "publicID", "hostedURL", "formAction", "embedCode", "createTimestamp", "updateTimestamp"}
@@ -19,7 +19,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_calls_of_the_page_create_its_form(public: Public) -> None:
-    create, get, shown = (json.loads(text) for text in blocks("json"))
+    create, get, shown, _ = (json.loads(text) for text in blocks("json"))
     assert public.company.envelope(create["method"], create["params"])["error"] == []
     (row,) = public.company.call(get["method"], **get["params"])
     assert list(row) == list(shown)

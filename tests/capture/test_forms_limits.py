@@ -14,7 +14,7 @@ from capture.forms import URLENCODED, FormOf, custom, messages
 from capture.public import Public
 from faults.load import Progress
 from faults.postgres import kill, postmaster
-from springhead.capture.forms import Limit
+from springhead.capture.form_requests import Limit
 from support import Server, eventually, new_company, sql
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from springhead.model.feed.changes import KINDS, LEAD_KINDS, LIST_KINDS
+from springhead.model.feed.changes import FORM_KINDS, KINDS, LEAD_KINDS, LIST_KINDS, REQUESTED_KINDS
 from springhead.model.leads.events import Event
 from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.store.capture import email_events, erased_visitors, forms, sites, visitors
@@ -100,6 +100,9 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: changes.after(tx, company, 0, kinds=LEAD_KINDS, limit=500),
     lambda tx, company, made: changes.after(tx, company, 0, kinds=KINDS, limit=500),
     lambda tx, company, made: changes.after(tx, company, 0, kinds=LIST_KINDS, limit=500),
+    lambda tx, company, made: changes.after(tx, company, 0, kinds=FORM_KINDS, limit=500),
+    lambda tx, company, made: changes.after(tx, company, 0, kinds=REQUESTED_KINDS, limit=500),
+    lambda tx, company, made: changes.after(tx, company, 0, kinds=(*LEAD_KINDS, *LIST_KINDS), limit=500),
     lambda tx, company, made: _view_of_an_erased_visitor(tx, company),
     lambda tx, company, made: _encrypt_again(tx, company),
 )

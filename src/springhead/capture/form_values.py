@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from springhead.model.capture.forms import (
     InvalidInput,
     available_fields,
     check_consent,
+    is_web_address,
     read_value,
 )
 from springhead.model.capture.sites import Site
@@ -39,9 +41,20 @@ class LoadedForm(msgspec.Struct, frozen=True, kw_only=True):
     context: Context
     language: str
 
-    def text(self, key: str) -> str:
-        """Returns a text of the page in its language."""
-        return form_texts.text(self.language, key)
+    @property
+    def thanks(self) -> str:
+        """The text for a person whose submission is stored."""
+        return self.form.thank_you_text or self.text("thanks")
+
+    @property
+    def redirect_url(self) -> str | None:
+        """The page that such a person sees instead, if any. Checked again, because the company chose it."""
+        url = self.form.redirect_url
+        return url if url and is_web_address(url) else None
+
+    def text(self, key: str, **values: object) -> str:
+        """Returns a text of the page in its language, with values in place of their names in braces."""
+        return form_texts.text(self.language, key, **values)
 
 
 class SubmissionRefused(Exception):
@@ -68,10 +81,18 @@ def submission_of(request: Request, loaded: LoadedForm, inputs: SubmittedInputs,
         files=inputs.files,
         others={name: values[0] if len(values) == 1 else values for name, values in inputs.others.items()},
         dropped=inputs.dropped,
+        consent=_consent(loaded.form),
         tracking_id=_tracking_id(request, loaded.site, inputs.extra),
         page=one_line(page, URL_LENGTH) if is_url(page) else "",
         nonce=nonce,
     )
+
+
+def _consent(form: Form) -> Mapping[str, str]:
+    """Returns the text of the form's consent box and the time, because it was ticked; nothing without a box."""
+    if not form.consent_text:
+        return {}
+    return {"text": form.consent_text, "time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")}
 
 
 def _page_address(request: Request, inputs: SubmittedInputs) -> str:

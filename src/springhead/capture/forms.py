@@ -4,9 +4,8 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import nullcontext
-from enum import Enum
 from urllib.parse import quote
 
 import msgspec
@@ -17,24 +16,22 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from springhead.capture import form_bodies, pages, submissions
+from springhead.capture.confirmations import Confirmations
 from springhead.capture.form_bodies import UnreadableBody
+from springhead.capture.form_requests import FormRequests, Limit, asked_text, client_address, loaded_page, not_found
 from springhead.capture.form_values import LoadedForm, SubmissionRefused, submission_of
 from springhead.capture.pages import FormValues
 from springhead.capture.submissions import NotStored, Submission, SubmissionOutcome
 from springhead.capture.submitted_inputs import SubmittedInputs, match_inputs
-from springhead.model.capture import form_texts, signing
-from springhead.model.capture.forms import inputs_of, is_web_address
+from springhead.model.capture import signing
 from springhead.model.capture.sites import is_token
 from springhead.model.kit.errors import Unavailable
-from springhead.model.kit.rate_limits import KeyedRateLimit
-from springhead.rpc.context import Context, Server
+from springhead.rpc.context import Server
 from springhead.rpc.perform import call_end
 from springhead.settings import Settings
 from springhead.store.capture import forms, sites
-from springhead.store.database.deadlines import CALL_SECONDS
 from springhead.store.database.pool import TryAgain
 from springhead.wire.http.messages import SAFE_HEADERS, Answer
-from springhead.wire.http.peers import client_network
 
 log = structlog.get_logger()
 
@@ -48,25 +45,6 @@ TOKEN_GOOD_SECONDS = forms.TOKEN_SECONDS - 600
 """The greatest age of a submitted page. It is shorter than the time for which used tokens are stored."""
 
 
-class Limit(Enum):
-    """The rate limits of forms: requests per second, and the burst."""
-
-    VIEWS_OF_ADDRESS = (2.0, 60)
-    """Pages and scripts of forms, for one IP address."""
-
-    OF_ADDRESS = (0.5, 30)
-    """Submissions from one IP address; a whole office can share one."""
-
-    PLAIN_OF_ADDRESS = (0.2, 15)
-    """Submissions without a token, from pages that are not ours, for one IP address."""
-
-    OF_FORM = (20.0, 400)
-    """Submissions of one form from all IP addresses."""
-
-    PLAIN_OF_FORM = (5.0, 100)
-    """Submissions of one form without a token, from all IP addresses."""
-
-
 PART_BYTES = 256 * 1024
 """A file is read from the database in parts of this many bytes, so that a client that does not read holds one part."""
 
@@ -78,57 +56,42 @@ class Forms:
     """Serves forms and submitted files."""
 
     def __init__(self, server: Server, settings: Settings) -> None:
-        self._server, self._limited, self._body_limit = server, settings.limits, settings.body_limit
+        self._server, self._body_limit = server, settings.body_limit
+        self._requests = FormRequests(server, limited=settings.limits)
+        self._confirmations = Confirmations(self._requests)
         self._uploads = asyncio.Semaphore(UPLOADS)
-        self._limits = {limit: KeyedRateLimit(per_second=limit.value[0], burst=limit.value[1]) for limit in Limit}
 
     def routes(self) -> list[Route]:
         """Returns the routes with their handlers."""
         return [
-            Route("/f/{public_id}.js", self._guarded(self._script), methods=["GET"]),
-            Route("/f/{public_id}/thanks", self._guarded(self._thanks), methods=["GET"]),
-            Route("/f/{public_id}", self._guarded(self._page), methods=["GET"]),
-            Route("/f/{public_id}", self._guarded(self._post), methods=["POST"]),
+            Route("/f/{public_id}.js", self._requests.guarded(self._script), methods=["GET"]),
+            Route("/f/{public_id}/thanks", self._requests.guarded(self._thanks), methods=["GET"]),
+            Route("/f/{public_id}", self._requests.guarded(self._page), methods=["GET"]),
+            Route("/f/{public_id}", self._requests.guarded(self._post), methods=["POST"]),
             Route("/f/{public_id}", _preflight, methods=["OPTIONS"]),
-            Route("/files/{site}/{token}", self._guarded(self._download), methods=["GET"]),
+            *self._confirmations.routes(),
+            Route("/files/{site}/{token}", self._requests.guarded(self._download), methods=["GET"]),
         ]
-
-    def _guarded(self, handler: Callable[[Request], Awaitable[ASGIApp]]) -> Callable[[Request], Awaitable[ASGIApp]]:
-        async def guarded(request: Request) -> ASGIApp:
-            try:
-                if request.method != "POST" and not self._allowed((Limit.VIEWS_OF_ADDRESS, _address(request))):
-                    return _short_page(_asked_language(request), "moment", "too_many", 429)
-                async with asyncio.timeout(CALL_SECONDS if request.method != "POST" else None):
-                    return await handler(request)
-            except (Unavailable, TryAgain, TimeoutError):
-                return _short_page(_asked_language(request), "moment", "later", 503)
-
-        return guarded
-
-    def _allowed(self, *counted: tuple[Limit, str]) -> bool:
-        now = time.monotonic_ns()
-        return not self._limited or all(self._limits[limit].allows(key, now) for limit, key in counted)
 
     # Pages and files
 
     async def _page(self, request: Request) -> Response:
-        loaded = await self._load(request)
+        loaded = await self._requests.load(request)
         if loaded is None:
-            return _not_found(request)
+            return not_found(request)
         return pages.form_page(loaded.form, loaded.inputs, FormValues(), _token(loaded), loaded.language)
 
     async def _script(self, request: Request) -> Response:
-        loaded = await self._load(request)
+        loaded = await self._requests.load(request)
         if loaded is None:
             return Response("", 404, SAFE_HEADERS, media_type="text/javascript")
         return pages.script(loaded.form, loaded.inputs, _token(loaded), loaded.language)
 
     async def _thanks(self, request: Request) -> Response:
-        loaded = await self._load(request)
+        loaded = await self._requests.load(request)
         if loaded is None:
-            return _not_found(request)
-        text = loaded.form.thank_you_text or loaded.text("thanks")
-        return pages.text_page(loaded.form.name, text, language=loaded.language, logo=pages.logo_of(loaded.form))
+            return not_found(request)
+        return loaded_page(loaded, _sent_text(loaded))
 
     async def _download(self, request: Request) -> ASGIApp:
         """Answers a file to everybody who has its address. Browsers save the file and never show it as our page."""
@@ -136,11 +99,11 @@ class Forms:
             site = await sites.of_token(tx, request.path_params["site"])
         token = request.path_params["token"]
         if site is None or not is_token(token):
-            return _not_found(request)
+            return not_found(request)
         async with self._server.database.company(site.company.id) as tx:
             upload = await forms.find_upload(tx, site.company.id, token, site.file_link_days)
         if upload is None:
-            return _not_found(request)
+            return not_found(request)
         ascii_name = re.sub(r'["\\?]', "_", upload.name.encode("ascii", "replace").decode())
         names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(upload.name, safe='')}"
         headers = {
@@ -163,42 +126,16 @@ class Forms:
                 raise Unavailable
             yield part
 
-    async def _load(self, request: Request) -> LoadedForm | None:
-        """Returns the active form with the public id in the path, or None."""
-        public_id = request.path_params["public_id"]
-        if not is_token(public_id):
-            return None
-        async with self._server.database.everyone() as tx:
-            company_id = await forms.find_company(tx, public_id)
-            if company_id is None:
-                return None
-            site = await sites.of_company(tx, company_id)
-        context = Context(server=self._server, company=site.company, utc=True)
-        async with context.tx() as tx:
-            form = await forms.find_by_public_id(tx, company_id, public_id)
-            fields = await context.fields(tx)
-        if form is None:
-            return None
-        language = _asked_language(request) if form.language == form_texts.AUTO else form.language
-        return LoadedForm(
-            form=form,
-            site=site,
-            fields=fields,
-            inputs=inputs_of(form, fields, language),
-            context=context,
-            language=language,
-        )
-
     # Submissions
 
     async def _post(self, request: Request) -> Response:
         start_time = time.monotonic()
         by_script = _wants_json(request)
-        loaded = await self._load(request)
+        loaded = await self._requests.load(request)
         if loaded is None:
             if not by_script:
-                return _not_found(request)
-            return pages.answer({"ok": False, "message": _text(request, "no_form")}, status=404)
+                return not_found(request)
+            return pages.answer({"ok": False, "message": asked_text(request, "no_form")}, status=404)
         try:
             outcome = (await self._submit(request, loaded)).name.lower()
             status, answer = 200, _thanks_answer(loaded, by_script=by_script)
@@ -218,7 +155,8 @@ class Forms:
 
     async def _submit(self, request: Request, loaded: LoadedForm) -> SubmissionOutcome:
         # Checked before the body is read: a refused client costs no more than the head of its request.
-        if not self._allowed((Limit.OF_ADDRESS, _address(request)), (Limit.OF_FORM, loaded.form.public_id)):
+        counted = (Limit.OF_ADDRESS, client_address(request)), (Limit.OF_FORM, loaded.form.public_id)
+        if not self._requests.allows(*counted):
             raise SubmissionRefused(FormValues(message=loaded.text("too_many")), 429, retry_after=30)
         try:
             async with form_bodies.open_body(request, self._body_limit) as body:
@@ -232,7 +170,7 @@ class Forms:
     ) -> SubmissionOutcome:
         page = _page_of(loaded, inputs)
         try:
-            self._check_sender(loaded, inputs, page, _address(request))
+            self._check_sender(loaded, inputs, page, client_address(request))
             submission = submission_of(request, loaded, inputs, page.nonce if page else "")
             return await self._store(loaded, inputs, submission)
         except SubmissionRefused as refusal:
@@ -245,7 +183,7 @@ class Forms:
             async with asyncio.timeout_at(end), self._uploads if submission.files else nullcontext():
                 files = {name: [await file.load() for file in some] for name, some in submission.files.items()}
                 submission = msgspec.structs.replace(submission, files=files)
-                outcome = await submissions.store(loaded.context, loaded.form, submission, end=end)
+                outcome = await submissions.store(loaded.context, loaded.site, loaded.form, submission, end=end)
         except (Unavailable, TryAgain, TimeoutError):
             raise _refusal(loaded, inputs, "later", 503, retry_after=5) from None
         except NotStored as cause:
@@ -264,7 +202,8 @@ class Forms:
         if pages.TOKEN not in inputs.extra:
             if not loaded.form.allow_plain_posts:
                 raise _refusal(loaded, inputs, "confirm")
-            if not self._allowed((Limit.PLAIN_OF_ADDRESS, address), (Limit.PLAIN_OF_FORM, loaded.form.public_id)):
+            counted = (Limit.PLAIN_OF_ADDRESS, address), (Limit.PLAIN_OF_FORM, loaded.form.public_id)
+            if not self._requests.allows(*counted):
                 raise _refusal(loaded, inputs, "too_many", 429, retry_after=30)
         elif page is None or page.age > TOKEN_GOOD_SECONDS:
             raise _refusal(loaded, inputs, "outdated_page")
@@ -321,24 +260,6 @@ def _refusal(
     return SubmissionRefused(values, status, retry_after=retry_after)
 
 
-def _asked_language(request: Request) -> str:
-    return form_texts.negotiate(request.headers.get("accept-language", ""))
-
-
-def _short_page(language: str, title: str, text: str, status: int) -> Response:
-    return pages.text_page(
-        form_texts.text(language, title), form_texts.text(language, text), status=status, language=language
-    )
-
-
-def _text(request: Request, key: str) -> str:
-    return form_texts.text(_asked_language(request), key)
-
-
-def _not_found(request: Request) -> Response:
-    return _short_page(_asked_language(request), "not_found", "no_form", 404)
-
-
 def _token(loaded: LoadedForm, age: float = 0) -> str:
     """Returns a token for a page that counts as `age` seconds old, and at most as old as a submission must be."""
     issued = int(time.time() - min(max(age, 0), TOO_FAST_SECONDS + 1))
@@ -358,20 +279,18 @@ def _refusal_answer(loaded: LoadedForm, refusal: SubmissionRefused, *, by_script
 
 
 def _thanks_answer(loaded: LoadedForm, *, by_script: bool) -> Response:
-    form = loaded.form
-    # Checked again before the redirect: the company chose this URL.
-    target = form.redirect_url if form.redirect_url and is_web_address(form.redirect_url) else None
+    target = None if loaded.form.double_opt_in else loaded.redirect_url
     if by_script:
-        return pages.answer({"ok": True, "message": form.thank_you_text or loaded.text("thanks"), "redirect": target})
-    return RedirectResponse(target or f"/f/{form.public_id}/thanks", 303, {**SAFE_HEADERS})
+        return pages.answer({"ok": True, "message": _sent_text(loaded), "redirect": target})
+    return RedirectResponse(target or f"/f/{loaded.form.public_id}/thanks", 303, {**SAFE_HEADERS})
+
+
+def _sent_text(loaded: LoadedForm) -> str:
+    """Returns what a person sees who has sent the form. With double opt-in, the thanks come with the confirmation."""
+    return loaded.text("check_mail") if loaded.form.double_opt_in else loaded.thanks
 
 
 def _wants_json(request: Request) -> bool:
     """Whether the answer is JSON: for a program that asks for it or sends JSON, and not for a browser's own form."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return form_bodies.JSON in request.headers.get("accept", "") or content_type == form_bodies.JSON
-
-
-def _address(request: Request) -> str:
-    """Returns the address or network that rate limits count: the client's, also behind a trusted proxy."""
-    return client_network(request.client.host) if request.client else "-"

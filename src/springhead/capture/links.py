@@ -91,7 +91,7 @@ class Links:
         if site is None or link is None:
             return pages.text_page("Not found", _NO_LINK, status=404)
         text = f"Do you want no more emails from {site.company.name}? Nothing changes until you press the button."
-        return pages.button_page("Unsubscribe", text, "Unsubscribe", action=request.url.path)
+        return pages.button_page("Unsubscribe", text, button="Unsubscribe", action=request.url.path)
 
     async def unsubscribe(self, request: Request) -> Response:
         """Unsubscribes the address and its lead in one step (RFC 8058), also if they are unsubscribed already."""

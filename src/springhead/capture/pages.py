@@ -81,9 +81,7 @@ def form_page(
         token_name=TOKEN,
         trap=TRAP,
     )
-    # Browsers apply `form-action` to redirects too, and the target of a redirect may redirect again.
-    target = "'self' https: http:" if form.redirect_url else "'self'"
-    return _page(text, status, target=target, logo=logo_of(form))
+    return _page(text, status, target=_target(redirects=bool(form.redirect_url)), logo=logo_of(form))
 
 
 def logo_of(form: Form) -> str:
@@ -111,17 +109,30 @@ def text_page(title: str, text: str, *, status: int = 200, language: str = "en",
     return _page(page, status, target="'none'", logo=logo)
 
 
-def button_page(title: str, text: str, button: str, *, action: str) -> Response:
-    """Returns a page with a short text and a button that posts.
+def button_page(
+    title: str,
+    *texts: str,
+    button: str,
+    action: str,
+    language: str = "en",
+    logo: str = "",
+    redirects: bool = False,
+) -> Response:
+    """Returns a page with short texts and a button that posts, which may be answered with a redirect.
 
     Other sites cannot show it in a frame, where they could hide its text.
     """
     template = _TEMPLATES.get_template("button.html")
     style = Markup(_STYLE)  # noqa: S704 - our own files
     page = template.render(
-        title=title, message=text, button=button, action=action, style=style, inputs=(), language="en", logo=""
+        title=title, texts=texts, button=button, action=action, style=style, inputs=(), language=language, logo=logo
     )
-    return _page(page, 200, target="'self'", frames="'none'")
+    return _page(page, 200, target=_target(redirects=redirects), frames="'none'", logo=logo)
+
+
+def _target(*, redirects: bool) -> str:
+    """Returns where a page may post. Browsers apply it to redirects, too, whose targets may redirect again."""
+    return "'self' https: http:" if redirects else "'self'"
 
 
 def _page(text: str, status: int, *, target: str, frames: str = "*", logo: str = "") -> Response:

@@ -71,9 +71,11 @@ async def create_forms(context: Context, *, objects: Annotated[list[Json], Objec
     `listID`, gets `campaignID` if it is new, and then sees `thankYouText` or is redirected to `redirectURL`.
     `notifyUserID` gets a task "New lead from form …". `allowPlainPosts` (1 by default) says whether pages outside
     Springhead can post to the form. A known lead gets values for its empty fields only; with `updatesKnownLeads`, all
-    values are overwritten, and the earlier page views of the visitor join its timeline. `consentText` is the text of a
-    box that people have to tick; who ticks it is subscribed again. `language` is the language of labels and messages,
-    `auto` by default: that of the visitor. `logoURL` is an https address of an image for the hosted page. The form is
+    values are overwritten, and the earlier page views of the visitor join its timeline. With `doubleOptIn`, a
+    submission is an event with a `confirmURL` that you send to the address, and does nothing else until the person has
+    confirmed there; then its values overwrite those of the lead. `consentText` is the text of a box that people have to
+    tick; who ticks it is subscribed again. `language` is the language of labels and messages, `auto` by default: that
+    of the visitor. `logoURL` is an https address of an image for the hosted page. The form is
     public at once: getForms returns its addresses.
     """
     return await writes.create(context, FORM, objects, await _hooks(context, after_write=_publish))

@@ -1,4 +1,4 @@
-"""getLeadChanges: the change feed, with changes of lists for callers that ask for them. Our addition."""
+"""getLeadChanges: the change feed, with changes of lists and of forms for callers that ask for them. Our addition."""
 
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Annotated
 from springhead.methods import reads
 from springhead.methods.examples import CREATED, DONE, GIVEN_LEAD
 from springhead.methods.lists.lists import GIVEN_LIST
-from springhead.model.feed.changes import CHANGE, KINDS, LEAD_KINDS, Change, lead_ids
+from springhead.model.feed.changes import CHANGE, KINDS, LEAD_KINDS, REQUESTED_KINDS, Change, lead_ids
 from springhead.model.kit.errors import InvalidParameters, Json, Problem, UnexpectedArray
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.context import Context, check_field_names
@@ -94,7 +94,7 @@ async def get_lead_changes(
     ] = 0,
     kinds: Annotated[
         list[str] | None,
-        Names(f"Only changes of these kinds: {', '.join(KINDS)}. By default, all except the last three."),
+        Names(f"Only these kinds: {', '.join(KINDS)}. By default, all except the last {len(REQUESTED_KINDS)}."),
     ] = None,
     fields: Annotated[
         list[str] | None, Names("Only these fields in `lead` and `changed`; all fields by default.")
@@ -116,7 +116,8 @@ async def get_lead_changes(
     `kinds` can also name the changes of lists, which have the key `listID`: `listJoin` and `listLeave` of a lead and a
     list, and `listChange`: many members of a list (`leadID` is null) or the lists of a lead (`listID` is null) have
     changed, so read them again. Filters that fill a list, removeListMembersAll, deleteList, mergeLeads and restoreLeads
-    cause a `listChange`.
+    cause a `listChange`. `formSubmit` is a submission of a form, and `formConfirm` is its confirmation; both have
+    `formID`, and the `data` of the event.
 
     With `kinds`, an answer can be empty although `more` is true. With `fields`, changes of other fields are returned
     too, with an empty `changed`. A cursor from before the restore of a backup is refused with 205: start again without

@@ -142,7 +142,8 @@ async def create_lead_subscriptions(
 
     `url` is required and unique among the subscriptions of a company. `kinds` are the kinds of change that are pushed:
     `create`, `update`, `delete`, `merge`, `restore`, `erase` and `score`; all except `score` by default. Changes of
-    lists (`listJoin`, `listLeave`, `listChange`) are pushed as getLeadChanges returns them if `kinds` names them. With
+    lists (`listJoin`, `listLeave`, `listChange`) and events of forms (`formSubmit`, `formConfirm`) are pushed as
+    getLeadChanges returns them if `kinds` names them. With
     `fields`, leads in a push only have these fields and their `id`, and updates of other fields are not pushed. The
     first push has the first change after this call. Times in pushes are in the time zone of this call. A company can
     have 10 subscriptions; a call that would exceed this is refused completely with 205.

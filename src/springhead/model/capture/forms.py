@@ -60,6 +60,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     notify_user_id: int | None
     allow_plain_posts: bool
     updates_known_leads: bool
+    double_opt_in: bool
     consent_text: str | None
     language: str
     logo_url: str | None
@@ -90,6 +91,7 @@ FORM = Noun(
         Column(name="notifyUserID", kind=_ID, nullable=True, references="user_profile"),
         Column(name="allowPlainPosts", kind=flag(), default="true"),
         Column(name="updatesKnownLeads", kind=flag(), default="false"),
+        Column(name="doubleOptIn", kind=flag(), default="false"),
         Column(name="consentText", kind=text(2_000)),
         Column(name="language", kind=choice((form_texts.AUTO, *form_texts.LANGUAGES)), default=f"'{form_texts.AUTO}'"),
         Column(name="logoURL", kind=text(2_000)),

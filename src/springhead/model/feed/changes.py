@@ -1,4 +1,4 @@
-"""The change feed: one entry for each change of a lead or of a list's members, in the order of the commits."""
+"""The change feed: changes of leads and of lists, and submissions of forms, in the order of the commits."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -12,6 +12,8 @@ from springhead.model.kit.errors import Json
 from springhead.model.leads.events import (
     CONVERTED,
     ERASED,
+    FORM_CONFIRMED,
+    FORM_SUBMITTED,
     LIST_JOINED,
     LIST_LEFT,
     MERGED,
@@ -48,20 +50,27 @@ Such a change has no event. It has the list or the lead, not both.
 """
 
 LIST_KINDS = (LIST_JOINED, LIST_LEFT, LIST_CHANGED)
-"""The kinds of changes of lists, which only readers that ask for them get. The first two are sources of events, too."""
+"""The kinds of changes of lists. The first two are sources of events, too."""
 
-KINDS = (*LEAD_KINDS, *LIST_KINDS)
+FORM_KINDS = (FORM_SUBMITTED, FORM_CONFIRMED)
+"""The kinds of events of forms, which are the sources of these events."""
+
+REQUESTED_KINDS = (*LIST_KINDS, *FORM_KINDS)
+"""The kinds of changes that only readers get that ask for them."""
+
+KINDS = (*LEAD_KINDS, *REQUESTED_KINDS)
 """All kinds of changes."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A change of a lead, or of the members of a list.
+    """A change of a lead or of the members of a list, or a submission of a form.
 
     `sequence` numbers the changes of a company from 1 in the order of their commits; the changes of one lead are in the
     order in which they were made. Numbers can be missing, for changes of which nothing is stored any more. `changed`
     has the old and the new value of each changed field, as in `{"city": [null, "Rome"]}`. It is None for a new lead and
-    for a change by scoring, which has no event (`event_id` is None). Only a change of
-    LIST_KINDS has a list. A change of all members of a list has no lead.
+    for a change by scoring, which has no event (`event_id` is None). A change of FORM_KINDS has
+    the data of its event instead. `what_id` is the list of a change of LIST_KINDS, or the form of one of FORM_KINDS. A
+    change of all members of a list has no lead.
     """
 
     sequence: int
@@ -70,23 +79,33 @@ class Change(msgspec.Struct, frozen=True):
     lead_id: int | None
     time: datetime
     changed: Mapping[str, Json] | None
-    list_id: int | None = None
+    what_id: int | None = None
 
     def row(self, zone: ZoneInfo, shown: Callable[[str], bool] = lambda _name: True) -> dict[str, Json]:
         """Returns the change as getLeadChanges and pushes show it, with the fields for which `shown` is true.
 
-        Only a change of a list has the key `listID`.
+        Only a change of a list has the key `listID`, and only an event of a form has `formID` and `data`.
         """
-        changed = self.changed
+        what_id, of_form = self.what_id and str(self.what_id), self.kind in FORM_KINDS
+        changed = None if of_form else self.changed
         return {
             "sequence": str(self.sequence),
             "eventID": None if self.event_id is None else str(self.event_id),
             "kind": self.kind,
             "leadID": None if self.lead_id is None else str(self.lead_id),
-            **({"listID": self.list_id and str(self.list_id)} if self.kind in LIST_KINDS else {}),
+            **({"listID": what_id} if self.kind in LIST_KINDS else {"formID": what_id} if of_form else {}),
             "createTimestamp": times.to_text(self.time, zone),
             "changed": None if changed is None else {name: value for name, value in changed.items() if shown(name)},
+            **({"data": _submission_data(self.changed or {}, shown)} if of_form else {}),
         }
+
+
+def _submission_data(data: Mapping[str, Json], shown: Callable[[str], bool]) -> Mapping[str, Json]:
+    """Returns the data of a form's event, with the values of the fields for which `shown` is true."""
+    values = data.get("values")
+    if not isinstance(values, dict):
+        return data
+    return {**data, "values": {name: value for name, value in values.items() if shown(name)}}
 
 
 def lead_ids(changes: Iterable[Change]) -> list[int]:
@@ -100,15 +119,17 @@ _HASH = Kind(type="hash", sql="jsonb", accepts=dict[str, Json], expected="Expect
 CHANGE = Noun(
     name="leadChange",
     table="change",
-    about="A change of a lead or of the members of a list, from the change feed.",
+    about="A change of a lead or of the members of a list, or a submission of a form, from the change feed.",
     columns=(
         Column(name="sequence", kind=_ID, writable=False),
         Column(name="eventID", kind=_ID, writable=False),
         Column(name="kind", kind=text(20, type="string"), writable=False),
         Column(name="leadID", kind=_ID, writable=False),
         Column(name="listID", kind=_ID, writable=False),
+        Column(name="formID", kind=_ID, writable=False),
         Column(name="createTimestamp", kind=moment(), writable=False),
         Column(name="changed", kind=_HASH, writable=False),
+        Column(name="data", kind=_HASH, writable=False),
         Column(name="lead", kind=_HASH, writable=False),
     ),
 )

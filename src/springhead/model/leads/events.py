@@ -30,19 +30,22 @@ CONVERTED = "leadConversion"
 MERGED, RESTORED, ERASED = "leadMerge", "leadRestoration", "leadErasure"
 """Our own: other leads were merged into the lead, it was restored from the recycle bin, or it was erased."""
 
+FORM_SUBMITTED, FORM_CONFIRMED = "formSubmit", "formConfirm"
+"""A form was submitted; the person has confirmed the address of a submission, which is our own."""
+
 CALL_SOURCES = {"incoming": "incomingCall", "outgoing": "outgoingCall"}
 """The source of a logged call, by its direction."""
 
 SOURCES = (
     # the vendor's (docs/wire/events.md#event-sources)
     "callConvert", "cartComplete", STATUS_CHANGED, STAGE_CHANGED, "emailSent", "emailOpened", "emailClick",
-    "emailBounce", "emailSpamComplaint", OPTED_OUT, "emailVisit", "formSubmit", "importantPageVisit",
+    "emailBounce", "emailSpamComplaint", OPTED_OUT, "emailVisit", FORM_SUBMITTED, "importantPageVisit",
     "incomingCall", "leadCreation", "leadOwnerChange", "mailboxRecv", "mailboxSend", "mailboxEmailOpen", "mediaOpen",
     OPPORTUNITY_CREATED, OPPORTUNITY_LOST, OPPORTUNITY_WON, "outgoingCall", "pageVisit", "referredOnTheForm",
     "shoppingCartAbandoned",
     # our own, for events for which the vendor has no source
     "leadUpdate", "leadDeletion", CONVERTED, MERGED, RESTORED, ERASED, OPPORTUNITY_LINKED, LIST_JOINED, LIST_LEFT,
-    NOTE_WRITTEN, TASK_MADE, OPTED_IN,
+    NOTE_WRITTEN, TASK_MADE, OPTED_IN, FORM_CONFIRMED,
 )  # fmt: skip
 """All sources of events."""
 
@@ -91,7 +94,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event of a lead.
 
     `source` is the kind of event. `name` is a sentence about this event, cut to NAME_LENGTH. `what_type` and `what_id`
-    name another object that the event is about, and `data` has further details.
+    name another object that the event is about, and `data` has further details. `id` is only set if `data` repeats it.
     """
 
     lead_id: int
@@ -100,6 +103,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     what_type: str | None = None
     what_id: int | None = None
     data: Mapping[str, Json] | None = None
+    id: int | None = None
 
     def __post_init__(self) -> None:
         """Cuts a long name."""

@@ -5,7 +5,7 @@ import hashlib
 OPTED_OUT, OPTED_IN = "emailUnsubscribe", "emailResubscribe"
 """The sources of events about the decisions of addresses; the second is our own."""
 
-LINK, FORM, SEED = "unsubscribeLink", "form", "seed"
+LINK, FORM, CONFIRM_LINK, SEED = "unsubscribeLink", "form", "confirmLink", "seed"
 """The sources of decisions that no method of the API records. All others have the name of the method."""
 
 

@@ -1,10 +1,14 @@
 """Forms on public pages: look-up by public id, submission tokens, and uploaded files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from springhead.model.capture.forms import Form
+from springhead.model.capture.forms import EMAIL, Form
+from springhead.model.leads.events import FORM_CONFIRMED, FORM_SUBMITTED
+from springhead.model.leads.leads import email_key
 from springhead.store.database.pool import Tx
 
 TOKEN_SECONDS = 86_400
@@ -82,8 +86,7 @@ async def find_by_public_id(tx: Tx, company_id: int, public_id: str) -> Form | N
     row = await tx.row(
         """
         select id, public_id, name, fields::text as fields, list_id, campaign_id, thank_you_text, redirect_url,
-            notify_user_id, allow_plain_posts, updates_known_leads, consent_text,
-            language, logo_url
+            notify_user_id, allow_plain_posts, updates_known_leads, double_opt_in, consent_text, language, logo_url
         from form where company_id = $1 and public_id = $2 and is_active
         """,
         company_id,
@@ -113,6 +116,53 @@ async def lock_lead(tx: Tx, company_id: int, email_key: str) -> FormLead | None:
         email_key,
     )
     return FormLead(row["id"], row["unsubscribed"]) if row else None
+
+
+class HeldSubmission(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission that waits for its confirmation, or was confirmed: its event, and the lead of the event."""
+
+    event_id: int
+    lead_id: int
+    time: datetime
+    data: Mapping[str, Any]
+
+
+async def find_held(tx: Tx, company_id: int, form_id: int, event_id: int) -> HeldSubmission | None:
+    """The held submission with this event. None if the event was deleted, or if its lead has another address now."""
+    row = await tx.row(
+        """
+        select e.lead_id, e.create_timestamp, e.event_data::text as data, l.email_key
+        from event e join lead l on l.company_id = $1 and l.id = e.lead_id
+        where e.company_id = $1 and e.id = $3 and e.event_source = $4 and e.what_id = $2
+        """,
+        company_id,
+        form_id,
+        event_id,
+        FORM_SUBMITTED,
+    )
+    data: dict[str, Any] = msgspec.json.decode(row["data"]) if row else {}
+    if row is None or email_key(data["values"][EMAIL]) != row["email_key"]:
+        return None
+    return HeldSubmission(event_id=event_id, lead_id=row["lead_id"], time=row["create_timestamp"], data=data)
+
+
+async def is_confirmed(tx: Tx, company_id: int, form_id: int, held: HeldSubmission) -> bool:
+    """Whether the submission, or a later one of the same form and lead, was confirmed."""
+    return await tx.value(
+        """
+        select exists (
+            select from event e
+            where e.company_id = $1 and e.lead_id = $2 and e.create_timestamp >= $3 and e.event_source = $4
+                and e.what_id = $5 and (e.event_data->>'submitID')::bigint >= $6
+        )
+        """,
+        company_id,
+        held.lead_id,
+        held.time,
+        FORM_CONFIRMED,
+        form_id,
+        held.event_id,
+    )
 
 
 async def lock_campaign(tx: Tx, company_id: int, campaign_id: int) -> bool:

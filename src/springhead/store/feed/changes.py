@@ -1,4 +1,4 @@
-"""The change feed: the changes of leads and of lists, numbered in the order of their commits.
+"""The change feed: changes of leads and of lists, and events of forms, numbered in the order of their commits.
 
 A write of leads inserts, in its own transaction, one row of `change` with the ids of the events. The row gets its
 numbers after the commit, when a reader or a job calls `number`. Ids become visible out of order, because transactions
@@ -6,7 +6,8 @@ draw them while they run; but a late commit gets late numbers. So a reader that 
 saw misses nothing. The changes of one lead are numbered in their order, because a writer locks it before it draws ids.
 The changes of the members of one list are, too, because a writer locks the list.
 
-Changes of lists have rows of their own, which most readers skip: an index has only the other rows.
+Changes of lists and events of forms have rows of their own (`of_lists`, `of_forms`), which most readers skip: an index
+has only the other rows.
 """
 
 import asyncio
@@ -15,14 +16,24 @@ from contextlib import suppress
 
 import msgspec
 
-from springhead.model.feed.changes import KIND_BY_SOURCE, LEAD_KINDS, LIST_CHANGED, LIST_KINDS, SCORE, Change
+from springhead.model.feed.changes import (
+    FORM_KINDS,
+    KIND_BY_SOURCE,
+    KINDS,
+    LEAD_KINDS,
+    LIST_CHANGED,
+    LIST_KINDS,
+    REQUESTED_KINDS,
+    SCORE,
+    Change,
+)
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import Statement, statement
 
 AT_ONCE = 1_000
 """The most writes that one statement numbers."""
 
-_KIND_BY_SOURCE = {**KIND_BY_SOURCE, **{kind: kind for kind in (SCORE, *LIST_KINDS)}}
+_KIND_BY_SOURCE = {**KIND_BY_SOURCE, **{kind: kind for kind in (SCORE, *REQUESTED_KINDS)}}
 
 POLL = 1.0
 """Seconds between two scans for changes that another process has written, or has not numbered."""
@@ -31,6 +42,15 @@ POLL = 1.0
 def event_entry(events: str, condition: str = "true") -> str:
     """Returns a CTE that adds events to the feed: the rows of the CTE `events` that match the condition, by `id`."""
     return _entry("event_ids", events, condition)
+
+
+def form_entry(events: str, condition: str) -> str:
+    """Returns a CTE that adds events of forms to the feed: the rows of the CTE `events` that match, by `id`."""
+    return f"""form_entry as (
+                insert into change (company_id, event_ids, of_lists, of_forms)
+                select $1, array_agg(id order by id), true, true from {events} where {condition} having count(*) > 0
+                returning id
+            )"""
 
 
 def score_entry(leads: str) -> str:
@@ -84,7 +104,7 @@ class FeedPage(msgspec.Struct, frozen=True):
     """Changes in order. `upto` is the number after which to continue, `last` the last number of the company.
 
     If only changes follow that the reader does not see, `upto` is `last`, and `cursor` is the number before them.
-    So readers of changes of leads get the cursors that they would get without changes of lists.
+    So readers of changes of leads get the cursors that they would get without other changes.
     """
 
     changes: Sequence[Change]
@@ -172,7 +192,7 @@ def _after(shown: str) -> Statement:
             select c.first + u.place - 1 as sequence, e.id as event_id,
                 coalesce(e.event_source, case when c.of_lists then '{LIST_CHANGED}' else '{SCORE}' end) as source,
                 coalesce(u.lead_id, e.lead_id) as lead_id, coalesce(e.create_timestamp, c.created_at) as at,
-                e.event_data::text as data, coalesce(u.list_id, case when c.of_lists then e.what_id end) as list_id
+                e.event_data::text as data, coalesce(u.list_id, case when c.of_lists then e.what_id end) as what_id
             from change c
             cross join lateral unnest(c.event_ids, c.lead_ids, c.list_ids) with ordinality
                 as u (event_id, lead_id, list_id, place)
@@ -193,10 +213,13 @@ def _after(shown: str) -> Statement:
 
 _AFTER: Mapping[tuple[str, ...], Statement] = {
     LEAD_KINDS: _after(" and not c.of_lists"),
-    LIST_KINDS: _after(" and c.of_lists"),
-    (*LEAD_KINDS, *LIST_KINDS): _after(""),
+    LIST_KINDS: _after(" and c.of_lists and not c.of_forms"),
+    FORM_KINDS: _after(" and c.of_forms"),
+    REQUESTED_KINDS: _after(" and c.of_lists"),
+    (*LEAD_KINDS, *LIST_KINDS): _after(" and not c.of_forms"),
+    KINDS: _after(""),
 }
-"""The statements for readers of changes of leads, of changes of lists, and of both: the first two have indexes."""
+"""The statements for readers of these kinds, those with the fewest first. The first four have indexes."""
 
 
 async def after(
@@ -212,11 +235,10 @@ async def after(
     """The numbered changes of some `kinds` after a number, and up to the number `until`, in order: at most `limit`.
 
     Reads the next `limit` numbers. To find some kinds among others, reads the next `within` if that is more. Numbers of
-    changes of leads count only if `kinds` has one of LEAD_KINDS, and those of changes of lists in the same way. Leaves
-    out changes whose events or leads were deleted.
+    changes of leads count only if `kinds` has one of LEAD_KINDS; the same holds for lists and for forms. Leaves out
+    changes whose events or leads were deleted.
     """
-    groups = [group for group in (LEAD_KINDS, LIST_KINDS) if not set(group).isdisjoint(kinds)] or [LEAD_KINDS]
-    shown = tuple(kind for group in groups for kind in group)
+    shown = next(group for group in _AFTER if set(group).issuperset(kinds))
     is_whole = set(kinds) == set(shown)
     rows = await tx.rows(
         _AFTER[shown],
@@ -235,7 +257,7 @@ async def after(
             row["lead_id"],
             row["at"],
             msgspec.json.decode(row["data"]) if row["data"] else None,
-            row["list_id"],
+            row["what_id"],
         )
         for row in rows
         if row["sequence"] is not None
