@@ -162,6 +162,7 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "updateCaptureSettings": [{"keepAddresses": "none"}],
     "getTrackedLinks": [{"leadID": 1, "campaignID": 1}, {"leadID": [[1]]}, {"leadID": 1, "urls": ["ftp://x"]}],
     "getLeadsAsOf": [{"id": [[1]], "at": "2020-01-01"}],
+    "getLeadTotals": [{"totals": {"city": "count"}, "text": []}],
     "getErasures": [{"leadID": [[1]]}],
     "findDuplicateLeads": [{"id": [[1]]}],
     "deleteFields": [{"objects": [{"systemName": name}]} for name in ([], "x", "firstName")],

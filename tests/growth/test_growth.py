@@ -23,6 +23,9 @@ MILLISECONDS_MORE = 2.0
 
 GROWING = {
     "searchLeads": "a search has no index for words and for parts of texts",
+    "getLeadCount": "counts all leads of the company",
+    "getLeadTotals": "adds up the values of all leads of the company",
+    "getFieldSpread": "reads the values of up to 100,000 leads",
     "findDuplicateLeads": "compares all leads of the company",
     "getDeletedLeads": "its page is full in the large company only",
     **dict.fromkeys(("createList", "updateList"), "fills a list from all leads, and waits for some of it"),

@@ -61,6 +61,9 @@ def reads(company: Company) -> Generator[Read]:
     yield "getLeadChanges", {"leads": 0}
     yield "getLeadChanges", {"fields": ["emailAddress", "leadStatus"]}
     yield "getEventsByType", {"eventSource": "formSubmit,leadMerge,pageVisit", "createTimestamp": "1900-01-01"}
+    yield "getLeadCount", {"inactive": 1}
+    yield "getLeadTotals", {"totals": {"leadStatus": "different", "city": "share", "firstName": "count"}}
+    yield "getFieldSpread", {"field": "city"}
     selection = {"fields": ["id", "emailAddress", "hasOpportunity", "numBounces", "hardBounced", "crmID"]}
     yield "searchLeads", {"inactive": 1, "sort": ["lastName", "createTimestamp"], "limit": 500, "total": 1, **selection}
     for words in ("lovelace chief", "lovelase", "zoë", "世界"):

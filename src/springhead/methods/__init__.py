@@ -4,9 +4,9 @@ from springhead.methods.capture import capture_settings, forms
 from springhead.methods.companies import users
 from springhead.methods.feed import changes, deliveries, subscriptions
 from springhead.methods.fields import fields
+from springhead.methods.figures import counts, spreads, totals
 from springhead.methods.leads import (
     conversion,
-    counts,
     duplicates,
     erasure,
     exports,
@@ -65,9 +65,11 @@ __all__ = [
     "score_rules",
     "scoring",
     "search",
+    "spreads",
     "subscriptions",
     "tasks",
     "timeline",
+    "totals",
     "users",
     "views",
 ]

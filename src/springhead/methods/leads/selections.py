@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
+from springhead.model.figures.totals import SECONDS
 from springhead.model.kit import filters
+from springhead.model.kit.columns import Column
 from springhead.model.kit.errors import InvalidParameters, Json, Problem
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import search
-from springhead.model.leads.aggregates import SECONDS
+from springhead.model.leads.leads import LEAD
 from springhead.model.leads.search import Word
 from springhead.rpc.context import Context
 from springhead.rpc.key_params import Hash, Text
@@ -19,6 +21,9 @@ from springhead.store.leads.selections import SelectedLeads, Selection
 Filter: TypeAlias = Annotated[Mapping[str, Json] | None, Hash("The conditions: fields and their tests.")]
 Words: TypeAlias = Annotated[str, Text("Words that must occur in names, company, email address or description.")]
 Inactive: TypeAlias = Annotated[int, Integer("1: also inactive leads.", low=0, high=1)]
+
+
+Leads = TypeVar("Leads", bound=SelectedLeads)
 
 
 def words_of(text: str) -> Sequence[Word]:
@@ -52,9 +57,9 @@ def selection(
 
 @asynccontextmanager
 async def selected(
-    context: Context, tx: Tx, filter: Mapping[str, Json] | None, text: str, *, inactive: int
-) -> AsyncGenerator[tuple[SelectedLeads, bool]]:
-    """Yields the selected leads, and whether their words may have typos: the leads that searchLeads finds.
+    context: Context, tx: Tx, kind: type[Leads], filter: Mapping[str, Json] | None, text: str, *, inactive: int
+) -> AsyncGenerator[tuple[Leads, bool]]:
+    """Yields the statements about the leads that searchLeads finds, and whether words may have typos.
 
     Raises InvalidParameters (205) for wrong parameters, and if the block takes longer than SECONDS.
     """
@@ -65,9 +70,21 @@ async def selected(
     except InvalidParameters:
         await context.verify(tx, field_set)
         raise
-    leads = SelectedLeads(tx, context.company.id, chosen, seconds=SECONDS)
+    leads = kind(tx, context.company.id, chosen, seconds=SECONDS)
     try:
         yield leads, await leads.need_typos()
     except TookTooLong:
         message = f"This takes longer than {SECONDS:.0f} seconds: use a filter that matches fewer leads"
         raise InvalidParameters(Problem(param="filter", message=message)) from None
+
+
+async def field_of(context: Context, tx: Tx, name: str, param: str) -> tuple[Column, bool]:
+    """Returns the column of a field of leads, and whether the field is custom. Raises 205 for an unknown name."""
+    field_set = await context.fields(tx)
+    custom = {column.name: column for column in field_set.columns["lead"]}
+    column = LEAD.by_name.get(name) or custom.get(name)
+    if column is None:
+        await context.verify(tx, field_set)
+        problem = Problem(param=param, message=f"There is no field {name[:255]}")
+        raise InvalidParameters(problem, validParams=sorted({*LEAD.by_name, *custom}))
+    return column, name not in LEAD.by_name

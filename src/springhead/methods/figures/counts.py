@@ -2,12 +2,13 @@
 
 from springhead.methods.examples import GIVEN_LEAD
 from springhead.methods.leads.selections import Filter, Inactive, Words, selected
+from springhead.model.figures.totals import LEAD_COUNT
 from springhead.model.kit.errors import UnexpectedArray
 from springhead.model.leads import search
-from springhead.model.leads.aggregates import LEAD_COUNT
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, ReadResult, Reads, method
 from springhead.store.database.pool import TookTooLong
+from springhead.store.leads.selections import SelectedLeads
 
 
 @method(
@@ -35,7 +36,10 @@ async def get_lead_count(
     `count` is 10,000: there are more. If even the first 10,000 cannot be counted in this time, the call is refused with
     205.
     """
-    async with context.tx() as tx, selected(context, tx, filter, text, inactive=inactive) as (leads, typos):
+    async with (
+        context.tx() as tx,
+        selected(context, tx, SelectedLeads, filter, text, inactive=inactive) as (leads, typos),
+    ):
         first = await leads.count(typos=typos, most=search.TOTAL_MAX + 1)
         count, exact = first, True
         if first > search.TOTAL_MAX:

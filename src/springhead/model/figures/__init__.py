@@ -1,0 +1,1 @@
+"""Figures about many leads, and the rules of histograms."""
