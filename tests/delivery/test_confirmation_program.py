@@ -21,7 +21,7 @@ from capture.forms import FormOf
 from capture.public import Public
 from delivery.test_receiving_docs import Running
 from faults.postgres import free_port
-from springhead.model.capture.confirmations import DAYS
+from springhead.model.capture.confirmations import DAYS, LINKS_A_DAY
 from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
 from support import Company, eventually
 
@@ -160,5 +160,6 @@ def test_a_link_that_the_mail_server_does_not_take_comes_again(mailbox: Mailbox,
     assert (message["From"], message["Subject"]) == ("news@example.com", "Please confirm: Contact")
 
 
-def test_the_page_names_the_days_of_a_link() -> None:
+def test_the_page_names_the_bounds_of_links() -> None:
     assert f"a signed\n   link that works for {DAYS} days" in PAGE
+    assert f"at most {LINKS_A_DAY} links a day for one lead" in PAGE

@@ -148,16 +148,23 @@ async def _hold(
     """Stores the event and the files of a submission. A new lead gets the address alone, a known lead nothing."""
     bare = msgspec.structs.replace(submission, values={EMAIL: submission.values[EMAIL]}, tracking_id="")
     lead_id = lead.id if lead else await _create(context, tx, form, bare)
-    event = _event(form, submission, lead_id)
-    link = ConfirmLink(form.id, await events.draw_id(tx), int(time.time()) + confirmations.DAYS * 86_400)
-    data: dict[str, Any] = {
-        **(event.data or {}),
-        **_tracking_id(submission),
-        "confirmURL": f"{context.public_url}/f/{form.public_id}/confirm/{confirmations.token(site, link)}",
-        "confirmUntil": _utc(datetime.fromtimestamp(link.expires, UTC)),
-    }
-    await events.write(tx, context.company.id, [msgspec.structs.replace(event, id=link.event_id, data=data)])
-    await _store_files(tx, context.company.id, form, submission, lead_id)
+    company_id = context.company.id
+    if await forms.count_links(tx, company_id, form.id, lead_id) < confirmations.LINKS_A_DAY:
+        link = ConfirmLink(form.id, await events.draw_id(tx), int(time.time()) + confirmations.DAYS * 86_400)
+        event = _event(form, submission, lead_id)
+        data: dict[str, Any] = {
+            **(event.data or {}),
+            **_tracking_id(submission),
+            "confirmURL": f"{context.public_url}/f/{form.public_id}/confirm/{confirmations.token(site, link)}",
+            "confirmUntil": _utc(datetime.fromtimestamp(link.expires, UTC)),
+        }
+        event = msgspec.structs.replace(event, id=link.event_id, data=data)
+    else:
+        reason = f"the address has got {confirmations.LINKS_A_DAY} links within a day"
+        dropped = {**submission.dropped, "confirmURL": reason}
+        event = _event(form, msgspec.structs.replace(submission, dropped=dropped), lead_id)
+    await events.write(tx, company_id, [event])
+    await _store_files(tx, company_id, form, submission, lead_id)
 
 
 async def _confirm(context: Context, form: Form, link: ConfirmLink) -> Confirmation:

@@ -10,6 +10,9 @@ from springhead.model.capture.sites import Site
 DAYS = 7
 """For how many days a link works. Afterwards the person fills in the form again."""
 
+LINKS_A_DAY = 5
+"""How many links a form makes for one lead in a day: a stranger must not fill somebody's mailbox by a form."""
+
 _PURPOSE = "confirm"
 
 

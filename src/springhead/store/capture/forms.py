@@ -146,6 +146,21 @@ async def find_held(tx: Tx, company_id: int, form_id: int, event_id: int) -> Hel
     return HeldSubmission(event_id=event_id, lead_id=row["lead_id"], time=row["create_timestamp"], data=data)
 
 
+async def count_links(tx: Tx, company_id: int, form_id: int, lead_id: int) -> int:
+    """The number of links that the form has made for the lead in the last day."""
+    return await tx.value(
+        """
+        select count(*) from event e
+        where e.company_id = $1 and e.lead_id = $2 and e.create_timestamp > now() - interval '1 day'
+            and e.event_source = $3 and e.what_id = $4 and e.event_data ? 'confirmURL'
+        """,
+        company_id,
+        lead_id,
+        FORM_SUBMITTED,
+        form_id,
+    )
+
+
 async def is_confirmed(tx: Tx, company_id: int, form_id: int, held: HeldSubmission) -> bool:
     """Whether the submission, or a later one of the same form and lead, was confirmed."""
     return await tx.value(
