@@ -8,7 +8,7 @@ import pytest
 
 from springhead.model.kit.errors import InvalidFormat, SecondLimit
 from springhead.wire.api import body_limits
-from springhead.wire.api.body_limits import BodyLimits
+from springhead.wire.api.body_limits import BodyLimits, Contents
 from support import Server, new_company
 
 LIMIT = 10_000_000
@@ -17,10 +17,18 @@ LONG = b"x" * LIMIT
 """A body of the longest size: 500,000 points, which count for 1.25 seconds."""
 
 
+def contents_of(body: bytes) -> Contents:
+    """The contents of a body that arrives in parts."""
+    contents = Contents()
+    for start in range(0, len(body), 65_536):
+        contents.add(body[start : start + 65_536])
+    return contents
+
+
 def read(limits: BodyLimits, company: int, body: bytes, now: float) -> None:
     with limits.reading(company, len(body), now):
         pass
-    limits.check(company, body, now)
+    limits.check(company, contents_of(body), now)
 
 
 def refused(limits: BodyLimits, company: int, size: int | None, now: float) -> object:
@@ -65,10 +73,10 @@ def test_bodies_of_ordinary_calls_are_never_refused() -> None:
 def test_bodies_that_come_at_the_same_time_are_parsed_only_up_to_the_limit() -> None:
     limits = BodyLimits(LIMIT)
     with limits.reading(HOSTILE, LIMIT, 0.0), limits.reading(HOSTILE, LIMIT, 0.0), limits.reading(HOSTILE, LIMIT, 0.0):
-        limits.check(HOSTILE, LONG, 0.0)
-        limits.check(HOSTILE, LONG, 0.0)
+        limits.check(HOSTILE, contents_of(LONG), 0.0)
+        limits.check(HOSTILE, contents_of(LONG), 0.0)
         with pytest.raises(SecondLimit):
-            limits.check(HOSTILE, LONG, 0.0)
+            limits.check(HOSTILE, contents_of(LONG), 0.0)
 
 
 def test_a_company_sends_ten_of_the_longest_bodies_at_a_time_at_most() -> None:
@@ -88,8 +96,34 @@ def test_a_body_with_too_many_lists_is_refused_also_without_limits_and_its_bytes
     body = b"[" + b",".join([b"[]"] * (LIMIT // 3)) + b"]"
     for _ in range(3):
         with pytest.raises(InvalidFormat):
-            limits.check(HOSTILE, body, 0.0)
+            limits.check(HOSTILE, contents_of(body), 0.0)
     assert (refused(limits, HOSTILE, LIMIT, 0.0) is None) is not enabled
+
+
+@pytest.mark.parametrize(
+    ("piece", "most"),
+    [(b"[", body_limits.CONTAINERS_MAX), (b":", body_limits.KEYS_MAX), (b",", body_limits.COMMAS_MAX)],
+)
+def test_parts_are_counted_when_they_arrive_up_to_the_first_beyond_a_limit(piece: bytes, most: int) -> None:
+    contents = Contents()
+    contents.add(piece * most)
+    assert contents.problem is None
+    before = contents.points(parsed=True)
+    contents.add(piece)
+    assert str(most) in str(contents.problem)
+    counted = contents.points(parsed=True)
+    assert counted > before
+    contents.add(b"[{:," * 1_000_000)
+    assert contents.points(parsed=True) - counted <= 4_000_000 // 20 + 1, "only its bytes count"
+
+
+@pytest.mark.parametrize("size", [None, body_limits.SMALL_BYTES + 1])
+def test_a_body_that_may_be_long_is_counted_and_a_small_one_is_not(size: int | None) -> None:
+    limits = BodyLimits(LIMIT)
+    with limits.reading(HOSTILE, size, 0.0) as contents:
+        assert contents is not None
+    with limits.reading(HOSTILE, body_limits.SMALL_BYTES, 0.0) as contents:
+        assert contents is None
 
 
 def test_the_remembered_companies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

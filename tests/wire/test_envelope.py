@@ -198,3 +198,32 @@ def test_a_key_for_the_vendors_documents_gets_null_for_successful_writes(given_c
 )
 def test_a_refused_call_has_its_id_if_it_has_one(body: bytes, identity: bytes) -> None:
     assert envelope.request_id(body) == identity
+
+
+_LONG = b"[" + b"1," * envelope.ID_BYTES + b'{"id":9}]'
+
+
+@pytest.mark.parametrize(
+    ("body", "identity"),
+    [
+        (b' { "method" : "x" , "id" : 1 , "params" : %s}', b"1"),
+        (b'{"id":"\\"a\\",","params":{"objects":%s}}\r\n', b'"\\"a\\","'),
+        (b'{"params":%s,"id" : "b" , "method":"x"} ', b'"b"'),
+        (b'{"id":1,"params":%s,"id":2}', b"2"),
+        (b'{"first":[],"id":1,"params":%s}', b"null"),
+        (b'{"params":{"objects":%s,"id":1}}', b"null"),
+        (b'{"params":%s,"text":"\\",\\"id\\":3"}', b"null"),
+        (b'{"params":%s,"id":"\xff"}', b"null"),
+        (b'{"params":%s,"id":1', b"null"),
+        (b"%s", b"null"),
+    ],
+)
+def test_a_refused_long_call_has_an_id_that_is_before_or_after_the_long_values(body: bytes, identity: bytes) -> None:
+    assert envelope.request_id(body % _LONG) == identity
+
+
+@pytest.mark.parametrize("piece", [b'"a":1,', b',"a":"', b'\\"', b',"', b'"', b',"":""', b"\\"])
+def test_only_the_ends_of_a_long_body_are_searched(piece: bytes) -> None:
+    for body in (piece * envelope.ID_BYTES, b"{" + piece * envelope.ID_BYTES + b"}"):
+        members = b"".join(envelope._outer_members(body))
+        assert len(members) <= 2 * envelope._END_BYTES

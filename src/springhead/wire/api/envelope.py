@@ -3,7 +3,7 @@
 import gc
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +26,12 @@ _OBJECTS = frozenset((dict,))
 _CONTAINERS = frozenset((dict, list))
 _ESCAPED_COLON = re.compile(rb"(?<!\\)(?:\\\\)*\\u003[aA]")
 _POINTED = re.compile(r"-?\d+[.eE][\d.eE+-]*")
+_END_BYTES = 512
+"""The bytes at each end of a long body in which its `id` is searched."""
+
+_MEMBER = rb'"[^"\\]*"[ \t\r\n]*:[ \t\r\n]*(?:"(?:[^"\\]|\\.)*"|[\w.+-]+)[ \t\r\n]*'
+_FIRST_MEMBERS = re.compile(rb"\A[ \t\r\n]*\{((?:[ \t\r\n]*" + _MEMBER + rb",)*)")
+_LAST_MEMBERS = re.compile(rb"((?:,[ \t\r\n]*" + _MEMBER + rb")*)\}[ \t\r\n]*\Z")
 _NAMED_UP_TO = 1_000_000
 """The most bytes of a body for which the error names a repeated key, because the search for the key is slow."""
 
@@ -52,13 +58,14 @@ def check_request(request: HttpRequest, limit: int) -> None:
         raise _too_long(limit)
 
 
-async def read_body(request: HttpRequest, limit: int) -> bytes:
-    """Returns the body of a request. Raises InvalidFormat if it has more than `limit` bytes.
+async def read_body(request: HttpRequest, limit: int, look: Callable[[bytes], None] | None = None) -> bytes:
+    """Returns the body of a request; `look` gets each part when it arrives.
 
-    Raises ClientDisconnect if the client closes the connection before the end of the body.
+    Raises InvalidFormat if the body has more than `limit` bytes. Raises ClientDisconnect if the client closes the
+    connection before the end of the body.
     """
     try:
-        return await request.body(limit)
+        return await request.body(limit, look)
     except BodyTooLarge:
         pass  # an error raised here would keep the body in memory with its traceback
     raise _too_long(limit)
@@ -116,13 +123,27 @@ def _echo(identity: Json, body: bytes) -> bytes:
 
 
 def request_id(body: bytes) -> bytes:
-    """Returns the `id` of a body whose envelope is not parsed, as JSON text."""
+    """Returns the `id` of a body whose envelope is not parsed, as JSON text.
+
+    A body of more than ID_BYTES is not searched: the `id` is null unless it is before or after the long values.
+    """
+    if len(body) > ID_BYTES:
+        body = b"{%s}" % b",".join(_outer_members(body))
     try:
         raw = bytes(_raw(body).get("id", b"null"))
         identity = _decode(raw)  # checks the text: a Raw may contain invalid UTF-8
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return b"null"
     return b"null" if isinstance(identity, (list, dict)) else raw
+
+
+def _outer_members(body: bytes) -> list[bytes]:
+    """Returns the members of an object before its first value, and after its last value, that is a list or object."""
+    members: list[bytes] = []
+    for pattern, end in ((_FIRST_MEMBERS, body[:_END_BYTES]), (_LAST_MEMBERS, body[-_END_BYTES:])):
+        if (found := pattern.search(end)) and found[1]:
+            members.append(found[1].strip(b", \t\r\n"))
+    return members
 
 
 def _malformed(message: str) -> InvalidFormat:

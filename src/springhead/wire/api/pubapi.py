@@ -95,16 +95,17 @@ class PubApi:
         facts |= {"company": caller.company.account_id, "key": caller.key.id}
         try:
             envelope.check_request(request, self._body_limit)
-            with self._bodies.reading(caller.company.id, request.content_length, time.monotonic()):
+            with self._bodies.reading(caller.company.id, request.content_length, time.monotonic()) as contents:
                 await self._limits.spend(caller.company, end=call_end())
-                body = await envelope.read_body(request, self._body_limit)
+                body = await envelope.read_body(request, self._body_limit, contents and contents.add)
         except ApiError as error:
             unread = not isinstance(error, InvalidFormat)
             content = envelope.failure(error, await envelope.read_id(request) if unread else b"null")
             return Answer(content, headers=cors), facts | {"code": error.code}
         end = call_end()
         try:
-            self._bodies.check(caller.company.id, body, time.monotonic())
+            if contents:
+                self._bodies.check(caller.company.id, contents, time.monotonic())
         except ApiError as error:
             content = envelope.failure(error, envelope.request_id(body))
             return Answer(content, headers=cors), facts | {"code": error.code}

@@ -121,12 +121,13 @@ class BoundedBody:
     """The body of one request, of at most `limit` bytes. `read` returns the whole body, `receive` a part of it.
 
     Raises BodyTooLarge at once if the Content-Length is above the limit, otherwise when more bytes have arrived.
+    `look` gets each part when it arrives.
     """
 
-    __slots__ = ("_limit", "_receive", "_received")
+    __slots__ = ("_limit", "_look", "_receive", "_received")
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
-        self._receive, self._limit, self._received = receive, limit, 0
+    def __init__(self, scope: Scope, receive: Receive, limit: int, look: Callable[[bytes], None] | None = None) -> None:
+        self._receive, self._limit, self._look, self._received = receive, limit, look, 0
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and (len(value) > 19 or int(value) > limit):
                 raise BodyTooLarge
@@ -154,6 +155,8 @@ class BoundedBody:
         self._received += len(chunk)
         if self._received > self._limit:
             raise BodyTooLarge
+        if self._look:
+            self._look(chunk)
         return chunk
 
 
@@ -202,9 +205,9 @@ class HttpRequest:
         value = self.first_header(b"content-length")
         return int(value[:19]) if value.isdigit() else None
 
-    async def body(self, limit: int) -> bytes:
+    async def body(self, limit: int, look: Callable[[bytes], None] | None = None) -> bytes:
         """Returns the whole body. Raises BodyTooLarge or ClientDisconnect (see BoundedBody)."""
-        return await BoundedBody(self._scope, self._receive, limit).read()
+        return await BoundedBody(self._scope, self._receive, limit, look).read()
 
 
 # A response
