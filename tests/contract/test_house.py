@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -42,6 +43,20 @@ def test_the_list_of_components_has_every_dependency_of_the_server_with_its_hash
             hash_["alg"] == "SHA-256" for source in component["externalReferences"] for hash_ in source["hashes"]
         )
     assert listed["metadata"]["component"]["name"] == "springhead"
+
+
+def test_the_list_of_the_pages_components_has_every_bundled_package_with_its_hash() -> None:
+    text = (TOP / "Makefile").read_text()
+    (npm,) = re.findall(r"^NPM := \$\(BIN\)/(python -c '.*')$", text, re.MULTILINE)
+    (arguments,) = re.findall(r"^\t\$\(NPM\) (sbom .*) >build/sbom-pages\.json$", text, re.MULTILINE)
+    command = [sys.executable, *shlex.split(npm)[1:], *arguments.split()]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True, timeout=60)
+
+    listed = json.loads(done.stdout)["components"]
+    packages = json.loads((TOP / "pages" / "package.json").read_text())["dependencies"]
+    assert {component["name"]: component["version"] for component in listed} == packages
+    for component in listed:
+        assert [hash_["alg"] for hash_ in component["hashes"]] == ["SHA-512"]
 
 
 def test_development_and_building_use_the_versions_that_users_get() -> None:
