@@ -163,6 +163,7 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "getTrackedLinks": [{"leadID": 1, "campaignID": 1}, {"leadID": [[1]]}, {"leadID": 1, "urls": ["ftp://x"]}],
     "getLeadsAsOf": [{"id": [[1]], "at": "2020-01-01"}],
     "getLeadTotals": [{"totals": {"city": "count"}, "text": []}],
+    "findTime": [{"text": "9:00", "language": "xx"}, {"text": "9:00", "timeZone": []}],
     "getErasures": [{"leadID": [[1]]}],
     "findDuplicateLeads": [{"id": [[1]]}],
     "deleteFields": [{"objects": [{"systemName": name}]} for name in ([], "x", "firstName")],

@@ -64,6 +64,7 @@ def reads(company: Company) -> Generator[Read]:
     yield "getLeadCount", {"inactive": 1}
     yield "getLeadTotals", {"totals": {"leadStatus": "different", "city": "share", "firstName": "count"}}
     yield "getFieldSpread", {"field": "city"}
+    yield "findTime", {"text": "friday 14:00", "base": "1999-12-28 09:00:00"}
     selection = {"fields": ["id", "emailAddress", "hasOpportunity", "numBounces", "hardBounced", "crmID"]}
     yield "searchLeads", {"inactive": 1, "sort": ["lastName", "createTimestamp"], "limit": 500, "total": 1, **selection}
     for words in ("lovelace chief", "lovelase", "zoë", "世界"):

@@ -32,6 +32,7 @@ from springhead.methods.sales import (
     tasks,
 )
 from springhead.methods.scores import score_rules, scoring
+from springhead.methods.times import times_in_words
 from springhead.methods.views import views
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "subscriptions",
     "tasks",
     "timeline",
+    "times_in_words",
     "totals",
     "users",
     "views",
