@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from accessibility import faults
 from springhead.pages.assets import BUILT, Assets
 
 pytestmark = pytest.mark.timeout(120)
@@ -346,3 +347,60 @@ def test_a_password_can_be_shown_and_caps_lock_is_said(opened: Opened) -> None:
     assert browser.find_element(By.ID, "caps").is_displayed()
     run(browser, "document.getElementById('password').blur()")
     assert not browser.find_element(By.ID, "caps").is_displayed()
+
+
+EVERYTHING = f"""
+<a class="skip" href="#main">Skip to the page</a>
+<main id="main"><h1>Leads</h1>{MENU}
+<label class="lbl" for="q">Find</label><input class="input" id="q" data-list="found">
+<p class="hint">By name or address</p>
+<ul id="found" role="listbox" aria-label="Found"><li class="po" role="option" id="a">Ada <mark>Lov</mark>elace</li></ul>
+<p><button class="btn primary">Save <kbd>S</kbd></button> <button class="btn danger solid">Erase</button>
+<span class="pill h-blue">Open</span> <span class="pill h-green">Customer</span> <span class="tag">Berlin</span>
+<span class="av h-rose" aria-hidden="true">AL</span> <span class="dim">2 h</span></p>
+<ul id="order" data-sortable aria-label="Columns"><li tabindex="0">Name</li><li tabindex="0">City</li></ul></main>
+<div id="toasts" aria-live="polite"></div>
+<dialog class="dlg" id="sheet" data-key="?" aria-labelledby="h"><h2 id="h">Keys</h2>
+<button class="btn">Close</button></dialog>"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_the_scripts_open_and_say_is_accessible(opened: Opened, theme: str) -> None:
+    browser = opened(EVERYTHING, html=f'data-theme="{theme}"')
+    browser.find_element(By.ID, "q").click()
+    swap(browser, '<div class="toast"><span>Saved</span><button class="undo" data-undo>Undo</button></div>', "#toasts")
+    assert faults(browser) == []
+    browser.find_element(By.ID, "more").click()
+    assert faults(browser) == []
+    press(browser, Keys.ESCAPE, "?")
+    assert faults(browser) == []
+
+
+ORDER = """
+<form data-sortable hx-post="/order" hx-trigger="sorted" aria-label="Columns">
+<div id="name" tabindex="0"><input type="hidden" name="column" value="name">Name</div>
+<div id="city" tabindex="0"><input type="hidden" name="column" value="city">City</div>
+<div id="score" tabindex="0"><input type="hidden" name="column" value="score">Score</div></form>
+<div data-sortable="horizontal"><button id="left">A</button><button id="right">B</button></div>"""
+
+
+def test_elements_are_put_in_order_by_mouse_and_by_keys(opened: Opened) -> None:
+    browser = opened(ORDER)
+    served = "return Object.keys(document.forms[0]).some((key) => key.startsWith('Sortable'))"
+    order = "return [...document.querySelectorAll('form > div')].map((element) => element.id)"
+    WebDriverWait(browser, 20).until(lambda _: run(browser, served))
+    moves = ActionChains(browser, duration=100).click_and_hold(browser.find_element(By.ID, "name"))
+    moves.move_by_offset(0, 5).move_to_element_with_offset(browser.find_element(By.ID, "score"), 0, 8).pause(0.1)
+    moves.release().perform()
+    assert run(browser, order) == ["city", "score", "name"]
+    WebDriverWait(browser, 20).until(lambda _: len(run(browser, "return sent")) == 1)
+
+    run(browser, "document.getElementById('name').focus()")
+    ActionChains(browser, duration=0).key_down(Keys.ALT).send_keys(Keys.UP, Keys.UP, Keys.UP).key_up(Keys.ALT).perform()
+    assert (run(browser, order), focused(browser)) == (["name", "city", "score"], "name")
+    WebDriverWait(browser, 20).until(lambda _: len(run(browser, "return sent")) == 3)
+    assert run(browser, "return sent.at(-1)[2]") == "column=name&column=city&column=score"
+
+    run(browser, "document.getElementById('left').focus()")
+    ActionChains(browser, duration=0).key_down(Keys.ALT).send_keys(Keys.DOWN, Keys.RIGHT).key_up(Keys.ALT).perform()
+    assert run(browser, "return document.getElementById('left').previousElementSibling.id") == "right"

@@ -1,21 +1,19 @@
-// Scripts that only some pages need. Each is a file of its own, loaded when the page has an element that it serves.
+// Scripts that only some pages need. Each is a file of its own, loaded when the page has an element that it serves, and started
+// again when htmx brings more of them.
 interface Part {
-  /** Serves the elements that are in the page now. Called once. */
+  /** Serves the elements that are in the page now. Elements that are served already stay as they are. */
   start(): void
 }
 
 const PARTS: Record<string, () => Promise<Part>> = {
   "[data-show-password], [data-caps-lock]": () => import("./password"),
+  "[data-sortable]": () => import("./sortable"),
 }
 
-const waiting = new Map(Object.entries(PARTS))
-
-/** Loads the parts for which there is an element now. */
+/** Loads the parts for which there is an element now, and starts them. The browser loads each once. */
 function load(): void {
-  for (const [selector, part] of waiting) {
-    if (!document.querySelector(selector)) continue
-    waiting.delete(selector)
-    void part().then(({ start }) => { start() })
+  for (const [selector, part] of Object.entries(PARTS)) {
+    if (document.querySelector(selector)) void part().then(({ start }) => { start() })
   }
 }
 
