@@ -1,0 +1,217 @@
+"""The page of the table of leads: what its address asks for, as rows."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route
+
+from springhead.model.companies.roles import Right
+from springhead.model.kit import filters
+from springhead.model.kit.errors import ApiError, InvalidParameters, Json, SecondLimit, Unavailable
+from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.filters import Filter
+from springhead.model.leads import search
+from springhead.pages.leads import address as addresses
+from springhead.pages.leads import cells
+from springhead.pages.leads.address import NAME, PATH, Address, Sort
+from springhead.pages.leads.chips import Chip, Sentences, compact, parts_of, references
+from springhead.pages.leads.columns import DEFAULT_COLUMNS, TableColumn, all_columns
+from springhead.pages.visits import Visit, Visits
+from springhead.rpc.method import ReadResult
+
+ROWS = 100
+"""How many rows a request returns."""
+
+DEFAULT_SORT: Sort = (("updateTimestamp", True),)
+"""The order of a table whose view does not choose one and that is not searched by words: last changed first."""
+
+_SUGGESTED_MAX = 3
+"""For how many tests of a filter the page says how many leads there are without it."""
+
+_FULL_SCORE = 100
+"""The score that fills a bar, as long as no lead on the page has a higher one."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address asks for, with the fields of the company: the columns, the filter and the order."""
+
+    address: Address
+    columns: Mapping[str, TableColumn]
+    shown: Sequence[TableColumn]
+    filter: Filter | None
+    sort: Sort | None
+    fields: FieldSet
+    problems: Sequence[str]
+
+
+class Found(msgspec.Struct, kw_only=True):
+    """The answer of the search: leads, their number, the next cursor and the time, or why it was refused."""
+
+    leads: Sequence[Mapping[str, Json]] = ()
+    total: int | None = None
+    is_exact: bool = True
+    cursor: str = ""
+    milliseconds: int = 0
+    refusals: Sequence[str] = ()
+
+
+class LeadsTable:
+    """The page of the table of leads."""
+
+    def __init__(self, visits: Visits) -> None:
+        self._visits = visits
+
+    def routes(self) -> list[Route]:
+        """Returns the routes of the table."""
+        return [Route(PATH, self._visits.of(self.page), methods=["GET"])]
+
+    async def page(self, visit: Visit) -> Response:
+        """Shows the leads that the address asks for: the whole page, or for a script only what differs."""
+        table = await _table(visit)
+        found = await _search(visit, table)
+        names = await cells.names_of(visit, found.leads, {} if table.address.cursor else references(table.filter))
+        may_edit = visit.user.may(Right.WRITE)
+        values: dict[str, Any] = {
+            "table": table,
+            "found": found,
+            "rows": cells.rows_of(found.leads, table.shown, names, may_edit=may_edit),
+            "now": datetime.now(UTC),
+            "full_score": max([_FULL_SCORE, *_scores(found.leads)]),
+            "next_path": table.address.path(cursor=found.cursor) if found.cursor else "",
+            "current_path": PATH,
+        }
+        if visit.is_fragment and table.address.cursor:
+            return visit.render("leads/rows.html", values)
+        sentences = Sentences(
+            table.columns, search.search_fields(table.fields), names, zone=visit.user.zone, t=visit.text
+        )
+        chips = [(chip, table.address.path(filter=chip.without)) for chip in sentences.chips(table.filter)]
+        values |= {
+            "chips": chips,
+            "sort_path": partial(_sort_path, table),
+            "sorted_by": _sorted_by(table),
+            "suggestions": await _suggestions(visit, table, found, chips),
+            "may_edit": may_edit,
+        }
+        return visit.render("leads/results.html" if visit.is_fragment else "leads/table.html", values)
+
+
+async def fields_of(visit: Visit) -> FieldSet:
+    """Returns the fields of the company."""
+    context = visit.context()
+    async with context.tx() as tx:
+        return await context.fields(tx)
+
+
+async def _table(visit: Visit) -> Table:
+    """Returns what the address asks for. Parts that are wrong are left out, and are problems."""
+    address = addresses.read(visit.request.query_params)
+    fields = await fields_of(visit)
+    columns = all_columns(fields, visit.text)
+    problems = [visit.text(problem) for problem in address.problems]
+    wanted = address.columns or DEFAULT_COLUMNS
+    unknown = [name for name in wanted if name not in columns]
+    if unknown:
+        problems.append(visit.text("leads.unknown_column", name=unknown[0][:100]))
+    shown = [columns[NAME], *(columns[name] for name in wanted if name in columns and name != NAME)]
+    parsed = None
+    if address.filter:
+        try:
+            parsed = filters.parse(address.filter, search.search_fields(fields), zone=visit.context().zone, name="f")
+        except InvalidParameters as refusal:
+            problems += _messages(refusal)
+    sort = address.sort if address.sort is not None else None if address.text else DEFAULT_SORT
+    return Table(
+        address=address, columns=columns, shown=shown, filter=parsed, sort=sort, fields=fields, problems=problems
+    )
+
+
+async def _search(visit: Visit, table: Table) -> Found:
+    """Searches the leads. A refused search finds nothing, and says why."""
+    if table.address.filter and table.filter is None:
+        return Found()  # a filter that is not understood must not show all leads
+    address, started = table.address, perf_counter()
+    params: dict[str, Any] = {"filter": compact(parts_of(table.filter)), "text": address.text, "limit": ROWS}
+    if table.sort:
+        params["sort"] = [
+            {"field": field, "direction": "desc" if descending else "asc"} for field, descending in _sort_keys(table)
+        ]
+    if address.cursor:
+        params["cursor"] = address.cursor
+    try:
+        read = await visit.call(
+            "searchLeads", **params, fields=cells.needed_fields(table.shown), total=int(not address.cursor)
+        )
+    except (SecondLimit, Unavailable):
+        raise
+    except ApiError as refusal:
+        return Found(refusals=_messages(refusal))
+    extra: Mapping[str, Any] = read.extra
+    return Found(
+        leads=read.page,
+        total=extra["total"],
+        is_exact=bool(extra["totalIsExact"]),
+        cursor=extra["cursor"] or "",
+        milliseconds=max(1, round((perf_counter() - started) * 1000)),
+    )
+
+
+def _sort_keys(table: Table) -> Sort:
+    """Returns the fields to sort by: a name is sorted by the last name and then the first name."""
+    keys: list[tuple[str, bool]] = []
+    for name, descending in table.sort or ():
+        names = table.columns[name].sort_fields if name in table.columns else (name,)
+        keys += [(field, descending) for field in names]
+    return keys[: search.SORTS_MAX]
+
+
+def _messages(refusal: ApiError) -> list[str]:
+    """Returns the sentences of a refusal, each with the place of the mistake if there is one."""
+    params = refusal.data.get("params", []) if isinstance(refusal.data, dict) else []  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return [f"{problem['param']}: {problem['message']}"[:500] for problem in params[:5]] or [refusal.message]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _scores(leads: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [int(lead[name] or 0) for lead in leads for name in ("leadScore", "leadScoreWeighted") if name in lead]
+
+
+def _sorted_by(table: Table) -> Mapping[str, str]:
+    """Returns the directions of the columns by which the table is sorted, in the words of aria-sort."""
+    return {name: "descending" if descending else "ascending" for name, descending in table.sort or ()}
+
+
+def _sort_path(table: Table, column: TableColumn) -> str:
+    """Returns the address of the table sorted by a column: the other way round if it is sorted by it already."""
+    direction = dict(table.sort or ()).get(column.name)
+    descending = column.starts_high if direction is None else not direction
+    return table.address.path(sort=[(column.name, descending)])
+
+
+async def _suggestions(
+    visit: Visit, table: Table, found: Found, chips: Sequence[tuple[Chip, str]]
+) -> Sequence[tuple[Chip, str, int, bool]]:
+    """Returns the tests without which there would be leads, if there are none.
+
+    Each has the address of the table without it, and the number of its leads.
+    """
+    if found.leads or found.refusals or table.address.cursor or not chips:
+        return ()
+    reads = await asyncio.gather(
+        *(
+            visit.call("searchLeads", filter=chip.without, text=table.address.text, limit=0, total=1)
+            for chip, _ in chips[:_SUGGESTED_MAX]
+        ),
+        return_exceptions=True,
+    )
+    suggestions: list[tuple[Chip, str, int, bool]] = []
+    for (chip, path), read in zip(chips, reads, strict=False):
+        extra: Mapping[str, Any] = (read.extra or {}) if isinstance(read, ReadResult) else {}
+        if extra.get("total"):
+            suggestions.append((chip, path, extra["total"], bool(extra["totalIsExact"])))
+    return suggestions
