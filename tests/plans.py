@@ -27,6 +27,7 @@ from support import BOX, Company, Server
 TIMES = 3
 """How often each statement is explained: with other values, another plan can be right."""
 
+EXPLAIN = "explain (analyze, timing off, buffers off, format json)"
 MODES = ("force_custom_plan", "force_generic_plan")
 REMOVED = ("Rows Removed by Filter", "Rows Removed by Index Recheck", "Rows Removed by Join Filter")
 WRITES = frozenset({"Insert", "Update", "Delete"})
@@ -174,7 +175,7 @@ class _ExplainingTx(Tx):
         await self._connection.execute(f"prepare explained as {sql}")
         try:
             for mode in MODES if chosen == "auto" else [chosen]:
-                plan = await self._plan(mode, f"explain (analyze, format json) execute explained{values}")
+                plan = await self._plan(mode, f"{EXPLAIN} execute explained{values}")
                 self._log.readings += [
                     Reading(site, table, rows, mode, sql, outline(plan)) for table, rows in rows_read(plan).items()
                 ]

@@ -58,7 +58,7 @@ class Population:
         leads = company.create(*(self._lead(number + place, accounts) for place in range(size)))
         self.leads += leads
         changed = [
-            {"id": lead, "title": "CTO", "isUnsubscribed": int(not place % 10)} for place, lead in enumerate(leads)
+            {"id": lead, "title": "CTO", "isUnsubscribed": int(not place % 3)} for place, lead in enumerate(leads)
         ]
         company.call("updateLeads", objects=changed)
         self._surround(leads, accounts)

@@ -4,15 +4,18 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from springhead.model.companies.companies import Company
+from springhead.model.companies.users import hash_token
 from springhead.model.feed.changes import FORM_KINDS, KINDS, LEAD_KINDS, LIST_KINDS, REQUESTED_KINDS
 from springhead.model.leads.events import Event
 from springhead.model.leads.opt_outs import LINK, address_hash
 from springhead.store.capture import email_events, erased_visitors, forms, sites, visitors
 from springhead.store.capture.forms import Upload
 from springhead.store.capture.visitors import View
-from springhead.store.companies import encryption, idempotency_keys
+from springhead.store.companies import encryption, idempotency_keys, sign_ins, users
+from springhead.store.companies.sign_ins import Purpose
 from springhead.store.database import background_jobs, health
-from springhead.store.database.pool import Tx
+from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import statement
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Result
@@ -149,3 +152,28 @@ async def pushes_of(tx: Tx, company_id: int, subscription: int) -> None:
     await pushes.release(tx, company_id, claim)
     await pushes.is_subscribed(tx, company_id)
     assert await subscriptions.remove(tx, company_id, claim) is False, "the lease is released"
+
+
+async def people(tx: Tx, database: Database, company: Company) -> None:
+    """All that the pages send for a user who is invited, signs in, changes the password, and is disabled."""
+    address = f"user{time.monotonic_ns()}@example.com"
+    user = await users.create(tx, company, address=address, name="Ann", role="salesperson")
+    assert user is not None
+    await users.all_of(tx, company)
+    await users.rename(tx, company.id, user.id, name="Anna", time_zone=None, language="en")
+    assert await users.set_role(tx, company.id, user.id, "salesManager")
+    link = await sign_ins.create_link(tx, user, Purpose.INVITE)
+    await sign_ins.find_link(database, link)
+    assert await sign_ins.use_link(tx, link)
+    await sign_ins.set_password(tx, user, "a hash")
+    assert len(await sign_ins.credentials(tx, address)) == 1
+    session = hash_token(await sign_ins.start_session(tx, user, user_agent="a browser", address="127.0.0.1"))
+    await sign_ins.find_session(database, session)
+    await sign_ins.note_use(tx, session, address="127.0.0.2")
+    (entry,) = await sign_ins.sessions(tx, user)
+    assert await sign_ins.end_session(tx, user, entry.id)
+    assert await users.by_address(tx, company, address)
+    assert await users.active(tx, company, user.id)
+    assert await users.disable(tx, company.id, user.id)
+    for table, column in (("sign_in", "user_id"), ("user_profile", "id")):  # the company has one user again
+        await tx.rows(statement(f"delete from {table} where company_id = $1 and {column} = $2"), company.id, user.id)

@@ -16,7 +16,7 @@ from growth.probes import probes
 from plans import Planner, Reading
 from springhead.rpc.context import Context
 from stopwatch import within
-from store.direct_calls import OF_A_COMPANY, OF_ALL_COMPANIES, pushes_of
+from store.direct_calls import OF_A_COMPANY, OF_ALL_COMPANIES, people, pushes_of
 from support import Company, Server, new_companies, new_email, sql, superuser
 
 LEADS = 20_000
@@ -117,10 +117,13 @@ NOT_EXPLAINED: Mapping[str, str] = {
 
 
 class Explained:
-    """A company that was filled by calls, and the statements of everything that can happen to it."""
+    """A company that was filled by calls, with neighbours, and the statements of everything that can happen to it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, neighbours: int) -> None:
         self.server = server
+        for neighbour in new_companies(server, neighbours):
+            neighbour.create(*[{"title": "A"}] * 50)
+            neighbour.close()
         (self.company,) = new_companies(server, 1)
         self.population = Population(self.company)
         self.population.grow(PEOPLE)
@@ -173,6 +176,7 @@ class Explained:
             for call in OF_A_COMPANY:
                 await call(tx, context.company.id, made)
             await pushes_of(tx, context.company.id, busy.subscriptions[0])
+            await people(tx, context.server.database, context.company)
         async with context.server.database.everyone() as tx:
             for scan in OF_ALL_COMPANIES:
                 await scan(tx)
@@ -197,26 +201,23 @@ def excessive(readings: list[Reading]) -> list[str]:
     ]
 
 
-@pytest.fixture
-def explained(tmp_path: Path) -> Generator[Explained]:
-    """A large company, alone in its database, of which PostgreSQL has no statistics yet."""
+@pytest.fixture(params=[0, NEIGHBOURS], ids=["alone", "beside a hundred others"])
+def explained(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[Explained]:
+    """A large company, alone in its database or with neighbours, of which PostgreSQL has no statistics yet."""
     server = Server.on_copy(tmp_path / "data", "--no-limits")
     sql(superuser(server.dsn), "alter system set autovacuum = off")
     sql(superuser(server.dsn), "select pg_reload_conf()")
-    made = Explained(server)
+    made = Explained(server, request.param)
     yield made
     made.close()
     assert server.stop() == 0
 
 
 def test_no_statement_about_few_rows_reads_a_whole_company(explained: Explained) -> None:
-    """Of a company that has just been filled, and of the same beside a hundred others, after an ANALYZE."""
+    """Neither of a company that has just been filled, nor after the first ANALYZE."""
     assert excessive(explained.readings()) == []
     assert explained.unsent() == []
 
-    for neighbour in new_companies(explained.server, NEIGHBOURS):
-        neighbour.create(*[{"title": "A"}] * 50)
-        neighbour.close()
     sql(superuser(explained.server.dsn), "analyze")
 
     assert excessive(explained.readings()) == []
