@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
+from browser.scripted import POLICY, WATCH, Opened, document, run
 from capture.public import Public
+from springhead.pages.assets import BUILT
 from support import Company
 
 CHROMIUM, DRIVER = "chromium", "chromedriver"
@@ -89,3 +92,22 @@ def public(company: Company) -> Generator[Public]:
     somebody = Public(company)
     yield somebody
     somebody.close()
+
+
+@pytest.fixture
+def opened(browser: webdriver.Chrome, site: Callable[..., str], tmp_path: Path) -> Generator[Opened]:
+    """Opens a page with this body. After the test, the browser has reported nothing against the policy."""
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    watch = browser.execute_cdp_cmd(command, {"source": WATCH})["identifier"]  # type: ignore[no-untyped-call]
+
+    def show(body: str, **parts: str) -> webdriver.Chrome:
+        address = site(POLICY, index=document(body, **parts), next="<title>Next</title>")
+        shutil.copytree(BUILT, tmp_path / "site0" / "static")
+        browser.get(f"{address}/index.html")
+        WebDriverWait(browser, 20).until(lambda _: run(browser, "return Boolean(window.htmx?.version)"))
+        return browser
+
+    yield show
+    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": watch})  # type: ignore[no-untyped-call]
+    assert run(browser, "return window.reports") == []
+    assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []  # type: ignore[no-untyped-call]

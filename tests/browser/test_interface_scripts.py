@@ -1,98 +1,19 @@
-"""The scripts of the pages in a real browser, under the policy of the pages: keys, menus, finders, toasts, theme."""
+"""The scripts of the pages in a real browser: what they load, finders, toasts, theme, order, copies."""
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Generator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from accessibility import faults
-from springhead.pages.assets import BUILT, Assets
+from browser.scripted import ASSETS, FONT, MENU, Opened, chord, focused, press, run, swap
+from springhead.pages.assets import BUILT
 
 pytestmark = pytest.mark.timeout(120)
-
-ASSETS = Assets.read()
-FONT = "inter-latin-wght-normal.woff2"
-POLICY = (
-    "default-src 'none'; script-src 'nonce-n0'; style-src 'nonce-n0'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
-WATCH = """
-  window.reports = [], window.used = [], window.waits = [], window.sent = []
-  addEventListener("securitypolicyviolation", (event) => reports.push(event.violatedDirective + " " + event.blockedURI))
-  addEventListener("click", (event) => used.push(event.target.closest("[id]")?.id), true)
-  const later = window.setTimeout
-  window.setTimeout = (call, time, ...rest) =>
-    time === 8000 ? waits.push(call) : later(call, time, ...rest)
-  window.fetch = (url, options) => { sent.push([String(url), options.method, String(options.body),
-    {...options.headers}, options.redirect]); return Promise.reject(new TypeError("offline")) }
-"""
-"""Reports of the policy, ids of clicked elements, the timers of toasts, and requests. None of these is sent."""
-
-
-def document(body: str, head: str = "", html: str = "") -> str:
-    """A page with the head that all pages have."""
-    return f"""<!doctype html><html lang="en" {html}><head><meta charset="utf-8"><title>Scripts</title>
-    <link rel="icon" href="{ASSETS.address("logo.svg")}">
-    <link rel="preload" href="{ASSETS.address(FONT)}" as="font" type="font/woff2" crossorigin>
-    <link rel="stylesheet" href="{ASSETS.address("app.css")}" nonce="n0">{head}
-    <script type="module" src="{ASSETS.address("app.js")}" nonce="n0"></script></head><body>{body}</body></html>"""
-
-
-Opened = Callable[..., webdriver.Chrome]
-
-
-@pytest.fixture
-def opened(browser: webdriver.Chrome, site: Callable[..., str], tmp_path: Path) -> Generator[Opened]:
-    """Opens a page with this body. After the test, the browser has reported nothing against the policy."""
-    command = "Page.addScriptToEvaluateOnNewDocument"
-    watch = browser.execute_cdp_cmd(command, {"source": WATCH})["identifier"]  # type: ignore[no-untyped-call]
-
-    def show(body: str, **parts: str) -> webdriver.Chrome:
-        address = site(POLICY, index=document(body, **parts), next="<title>Next</title>")
-        shutil.copytree(BUILT, tmp_path / "site0" / "static")
-        browser.get(f"{address}/index.html")
-        WebDriverWait(browser, 20).until(lambda _: run(browser, "return Boolean(window.htmx?.version)"))
-        return browser
-
-    yield show
-    assert run(browser, "return window.reports") == []
-    assert [entry for entry in browser.get_log("browser") if "Content Security Policy" in entry["message"]] == []  # type: ignore[no-untyped-call]
-    browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", {"identifier": watch})  # type: ignore[no-untyped-call]
-
-
-def run(browser: webdriver.Chrome, script: str, *values: object) -> Any:
-    return browser.execute_script(script, *values)  # type: ignore[no-untyped-call]
-
-
-def press(browser: webdriver.Chrome, *keys: str) -> None:
-    ActionChains(browser, duration=0).send_keys(*keys).perform()
-
-
-def chord(browser: webdriver.Chrome, key: str) -> None:
-    ActionChains(browser, duration=0).key_down(Keys.CONTROL).send_keys(key).key_up(Keys.CONTROL).perform()
-
-
-def swap(browser: webdriver.Chrome, text: str, target: str, style: str = "innerHTML") -> None:
-    """Puts a fragment into the page, as an answer to htmx does."""
-    script = "return htmx.swap({text: arguments[0], target: document.querySelector(arguments[1]), swap: arguments[2]})"
-    run(browser, script, text, target, style)
-
-
-def focused(browser: webdriver.Chrome) -> str:
-    return run(browser, "return document.activeElement.id")
-
-
-def box(browser: webdriver.Chrome, name: str) -> dict[str, float]:
-    return run(browser, "return document.getElementById(arguments[0]).getBoundingClientRect().toJSON()", name)
 
 
 def test_styles_icons_and_the_font_are_loaded_under_the_policy(opened: Opened) -> None:
@@ -128,124 +49,6 @@ def test_no_line_moves_when_the_font_arrives(opened: Opened) -> None:
     assert 1000 * shares[b"size-adjust"] * shares[b"ascent-override"] == pytest.approx(ascent, abs=1)
     assert 1000 * shares[b"size-adjust"] * shares[b"descent-override"] == pytest.approx(descent, abs=1)
     assert shares[b"line-gap-override"] == 0
-
-
-KEYS = """
-<button id="new" data-key="c">New</button><a id="leads" data-key="g l" href="#leads">Leads</a>
-<button id="list" data-key="l">Add to list</button><button id="gone" data-key="c" hidden>Hidden</button>
-<input id="find" data-key="/" value="berlin"><button id="before" data-key="[">Before</button>
-<button id="send" data-key="$mod+Enter">Send</button>
-<dialog id="sheet" data-key="?"><p>Keys</p><button id="inside" data-key="x">Inside</button></dialog>
-<dialog id="palette" data-key="$mod+k"><input id="query"></dialog>"""
-
-
-def test_keys_use_the_elements_that_name_them(opened: Opened) -> None:
-    browser = opened(KEYS)
-    press(browser, "c", "g", "l", "l", "[", "z")
-    assert run(browser, "return used") == ["new", "leads", "list", "before"]
-    press(browser, "/")
-    assert focused(browser) == "find"
-    assert run(browser, "return getSelection().toString()") == "berlin"
-    press(browser, "cl?")
-    assert run(browser, "return document.getElementById('find').value") == "cl?"
-    chord(browser, Keys.ENTER)
-    assert run(browser, "return used")[4:] == ["send"], "keys with Ctrl work in fields, too"
-
-
-def test_keys_open_dialogs_and_reach_nothing_behind_them(opened: Opened) -> None:
-    browser = opened(KEYS)
-    press(browser, "?")
-    assert run(browser, "return document.getElementById('sheet').matches(':modal')")
-    press(browser, "c", "x")
-    chord(browser, "k")
-    assert run(browser, "return used") == ["inside"]
-    assert not run(browser, "return document.getElementById('palette').open")
-    press(browser, Keys.ESCAPE)
-    chord(browser, "k")
-    assert focused(browser) == "query"
-    chord(browser, "k")
-    assert not run(browser, "return document.getElementById('palette').open")
-
-
-def test_keys_of_an_input_method_and_single_keys_that_are_off_do_nothing(opened: Opened) -> None:
-    browser = opened(KEYS, html='data-keys="off"')
-    press(browser, "c", "l")
-    chord(browser, "k")
-    assert run(browser, "return used") == []
-    assert run(browser, "return document.getElementById('palette').open")
-    press(browser, Keys.ESCAPE)
-    run(browser, "delete document.documentElement.dataset.keys")
-    event = "new KeyboardEvent('keydown', {key: 'c', code: 'KeyC', isComposing: arguments[0], bubbles: true})"
-    run(browser, f"document.body.dispatchEvent({event})", True)
-    assert run(browser, "return used") == []
-    run(browser, f"document.body.dispatchEvent({event})", False)
-    assert run(browser, "return used") == ["new"]
-
-
-def test_elements_that_htmx_brings_have_their_keys(opened: Opened) -> None:
-    browser = opened(KEYS)
-    swap(browser, '<button id="later" data-key="v">Later</button>', "body", "beforeend")
-    press(browser, "v")
-    assert run(browser, "return used") == ["later"]
-
-
-MENU = """
-<p>Above</p>&emsp;<button id="more" popovertarget="menu" aria-haspopup="menu" aria-expanded="false">More</button>
-<div class="menu" id="menu" popover role="menu" aria-label="More">
-<button class="mi" role="menuitem" id="copy">Copy as call</button>
-<button class="mi" role="menuitem" id="off" disabled>Off</button>
-<button class="mi" role="menuitem" id="merge">Merge</button>
-<button class="mi" role="menuitem" id="erase">Erase</button></div>
-<button id="next">Next</button>"""
-
-
-WITHOUT_ANCHORS = """
-  CSS.supports = () => false
-  Object.assign(document.getElementById("menu").style, {positionArea: "none", margin: "0"})"""
-
-
-@pytest.mark.parametrize("anchors", [True, False])
-def test_a_menu_opens_beside_its_button_and_follows_the_keys(opened: Opened, anchors: bool) -> None:
-    browser = opened(MENU)
-    if not anchors:
-        run(browser, WITHOUT_ANCHORS)
-    more = browser.find_element(By.ID, "more")
-    more.send_keys(Keys.ENTER)
-    assert focused(browser) == "copy"
-    assert more.get_attribute("aria-expanded") == "true"
-    button, menu = box(browser, "more"), box(browser, "menu")
-    assert (menu["left"], menu["top"]) == (
-        pytest.approx(button["left"], abs=1),
-        pytest.approx(button["bottom"] + 4, abs=1),
-    )
-    for key, name in [
-        (Keys.DOWN, "merge"), (Keys.DOWN, "erase"), (Keys.DOWN, "copy"), (Keys.UP, "erase"), (Keys.HOME, "copy"),
-        (Keys.END, "erase"), ("c", "copy"), ("M", "merge"), ("q", "merge"),
-    ]:  # fmt: skip
-        press(browser, key)
-        assert focused(browser) == name, key
-    press(browser, Keys.ESCAPE)
-    assert (focused(browser), more.get_attribute("aria-expanded")) == ("more", "false")
-    press(browser, Keys.ENTER)
-    press(browser, Keys.DOWN, Keys.ENTER)
-    assert run(browser, "return used").count("merge") == 1
-    assert not run(browser, "return document.getElementById('menu').matches(':popover-open')")
-    assert focused(browser) == "more"
-
-
-def test_a_menu_at_the_edge_stays_in_the_window(opened: Opened) -> None:
-    style = '<style nonce="n0">#more { position: fixed; inset: auto 4px 4px auto; }</style>'
-    browser = opened(MENU, head=style)
-    for anchors in (True, False):
-        if not anchors:
-            run(browser, WITHOUT_ANCHORS)
-        browser.find_element(By.ID, "more").click()
-        menu = box(browser, "menu")
-        assert menu["left"] >= 0
-        assert menu["right"] <= run(browser, "return innerWidth")
-        assert menu["top"] >= 0
-        assert menu["bottom"] <= box(browser, "more")["top"]
-        press(browser, Keys.ESCAPE)
 
 
 def test_a_finder_chooses_from_its_list_without_leaving_its_field(opened: Opened) -> None:
@@ -404,3 +207,24 @@ def test_elements_are_put_in_order_by_mouse_and_by_keys(opened: Opened) -> None:
     run(browser, "document.getElementById('left').focus()")
     ActionChains(browser, duration=0).key_down(Keys.ALT).send_keys(Keys.DOWN, Keys.RIGHT).key_up(Keys.ALT).perform()
     assert run(browser, "return document.getElementById('left').previousElementSibling.id") == "right"
+
+
+COPY = """
+<input id="link" value="http://localhost/sign-in/x" data-copy aria-label="Link"><pre id="snippet">let it be</pre>
+<button id="link-button" data-copy="link" data-copied="Copied">Copy</button>
+<button id="snippet-button" data-copy="snippet">Copy</button><div id="toasts" aria-live="polite"></div>"""
+
+
+def test_texts_are_copied_or_selected_where_a_page_may_not_copy(opened: Opened) -> None:
+    browser = opened(COPY)
+    run(browser, "window.copied = []; navigator.clipboard.writeText = async (text) => { copied.push(text) }")
+    browser.find_element(By.ID, "link").click()
+    assert run(browser, "return getSelection().toString()") == "http://localhost/sign-in/x"
+    browser.find_element(By.ID, "link-button").click()
+    browser.find_element(By.ID, "snippet-button").click()
+    assert run(browser, "return copied") == ["http://localhost/sign-in/x", "let it be"]
+    shown = "return [...document.querySelectorAll('.toast')].map((toast) => toast.textContent)"
+    WebDriverWait(browser, 20).until(lambda _: run(browser, shown) == ["Copied"])
+    run(browser, "navigator.clipboard.writeText = () => Promise.reject(new Error()); getSelection().empty()")
+    browser.find_element(By.ID, "snippet-button").click()
+    WebDriverWait(browser, 20).until(lambda _: run(browser, "return getSelection().toString()") == "let it be")
