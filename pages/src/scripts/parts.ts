@@ -6,6 +6,8 @@ interface Part {
 }
 
 const PARTS: Record<string, () => Promise<Part>> = {
+  ".leads, #strip": () => import("./grid"),
+  "[data-known]": () => import("./known"),
   "[data-show-password], [data-caps-lock]": () => import("./password"),
   "[data-sortable]": () => import("./sortable"),
 }

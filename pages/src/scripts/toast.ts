@@ -7,12 +7,25 @@ const STAYS_MS = 8_000
 const shelf = document.getElementById("toasts") ?? document.body.appendChild(newShelf())
 let timer = 0
 
-/** Shows a message. `bad` says that something failed. */
-export function show(text: string, { bad = false } = {}): void {
+interface Options {
+  /** Something failed. */
+  bad?: boolean
+  /** The label of the button that takes it back, and what it does. */
+  undo?: { label: string; run: () => void } | undefined
+}
+
+/** Shows a message. */
+export function show(text: string, { bad = false, undo }: Options = {}): void {
   const toast = document.createElement("div")
   toast.className = bad ? "toast bad" : "toast"
   toast.setAttribute("role", bad ? "alert" : "status")
   toast.append(Object.assign(document.createElement("span"), { textContent: text }))
+  if (undo) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "undo", textContent: undo.label })
+    button.dataset["undo"] = ""
+    button.addEventListener("click", () => { toast.remove(); undo.run() })
+    toast.append(button)
+  }
   shelf.append(toast)
 }
 

@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from springhead.pages.assets import Assets
+from springhead.pages.leads.changes import LeadChanges
 from springhead.pages.leads.table import LeadsTable
 from springhead.pages.passwords import Passwords
 from springhead.pages.rendering import Templates
@@ -27,6 +28,7 @@ def pages(server: Server, assets: Assets) -> Sequence[Route]:
         Route("/", visits.of(_first_page), methods=["GET"]),
         *SignIn(server, sessions, visits, templates, hashing).routes(),
         *LeadsTable(visits).routes(),
+        *LeadChanges(visits).routes(),
         *Settings(server, sessions, visits, hashing).routes(),
     ]
 

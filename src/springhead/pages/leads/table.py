@@ -34,8 +34,12 @@ DEFAULT_SORT: Sort = (("updateTimestamp", True),)
 _SUGGESTED_MAX = 3
 """For how many tests of a filter the page says how many leads there are without it."""
 
-_FULL_SCORE = 100
+FULL_SCORE = 100
 """The score that fills a bar, as long as no lead on the page has a higher one."""
+
+
+_WORDS = ("key_save", "key_next", "key_leave", "offline", "theirs", "undo", "still")
+"""The texts that the scripts of the table show."""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +77,7 @@ class LeadsTable:
 
     async def page(self, visit: Visit) -> Response:
         """Shows the leads that the address asks for: the whole page, or for a script only what differs."""
-        table = await _table(visit)
+        table = await table_of(visit)
         found = await _search(visit, table)
         names = await cells.names_of(visit, found.leads, {} if table.address.cursor else references(table.filter))
         may_edit = visit.user.may(Right.WRITE)
@@ -82,7 +86,7 @@ class LeadsTable:
             "found": found,
             "rows": cells.rows_of(found.leads, table.shown, names, may_edit=may_edit),
             "now": datetime.now(UTC),
-            "full_score": max([_FULL_SCORE, *_scores(found.leads)]),
+            "full_score": max([FULL_SCORE, *_scores(found.leads)]),
             "next_path": table.address.path(cursor=found.cursor) if found.cursor else "",
             "current_path": PATH,
         }
@@ -98,6 +102,8 @@ class LeadsTable:
             "sorted_by": _sorted_by(table),
             "suggestions": await _suggestions(visit, table, found, chips),
             "may_edit": may_edit,
+            "may_delete": visit.user.may(Right.DELETE),
+            "words": msgspec.json.encode({name: visit.text(f"leads.{name}") for name in _WORDS}).decode(),
         }
         return visit.render("leads/results.html" if visit.is_fragment else "leads/table.html", values)
 
@@ -109,7 +115,7 @@ async def fields_of(visit: Visit) -> FieldSet:
         return await context.fields(tx)
 
 
-async def _table(visit: Visit) -> Table:
+async def table_of(visit: Visit) -> Table:
     """Returns what the address asks for. Parts that are wrong are left out, and are problems."""
     address = addresses.read(visit.request.query_params)
     fields = await fields_of(visit)
@@ -125,7 +131,7 @@ async def _table(visit: Visit) -> Table:
         try:
             parsed = filters.parse(address.filter, search.search_fields(fields), zone=visit.context().zone, name="f")
         except InvalidParameters as refusal:
-            problems += _messages(refusal)
+            problems += messages(refusal)
     sort = address.sort if address.sort is not None else None if address.text else DEFAULT_SORT
     return Table(
         address=address, columns=columns, shown=shown, filter=parsed, sort=sort, fields=fields, problems=problems
@@ -151,7 +157,7 @@ async def _search(visit: Visit, table: Table) -> Found:
     except (SecondLimit, Unavailable):
         raise
     except ApiError as refusal:
-        return Found(refusals=_messages(refusal))
+        return Found(refusals=messages(refusal))
     extra: Mapping[str, Any] = read.extra
     return Found(
         leads=read.page,
@@ -171,7 +177,7 @@ def _sort_keys(table: Table) -> Sort:
     return keys[: search.SORTS_MAX]
 
 
-def _messages(refusal: ApiError) -> list[str]:
+def messages(refusal: ApiError) -> list[str]:
     """Returns the sentences of a refusal, each with the place of the mistake if there is one."""
     params = refusal.data.get("params", []) if isinstance(refusal.data, dict) else []  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return [f"{problem['param']}: {problem['message']}"[:500] for problem in params[:5]] or [refusal.message]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
