@@ -114,7 +114,8 @@ def test_the_number_of_cached_sites_is_bounded(company: Company) -> None:
 
     async def look(database: Database) -> None:
         known = Sites(database)
-        known._cached.update((secrets.token_hex(8), (time.monotonic() + 9, None)) for _ in range(KEPT_SITES))
+        for _ in range(KEPT_SITES):
+            known._cached.put(secrets.token_hex(8), (time.monotonic() + 9, None))
         assert await known.find(token)
         assert len(known._cached) == KEPT_SITES
         assert known.known(token)

@@ -13,9 +13,14 @@ import pytest
 
 from springhead.capture import bots
 from springhead.model.capture.sites import PATTERN_LENGTH, PATTERNS_MAX, is_important
+from springhead.model.kit.caches import memory_of
+from springhead.model.kit.fields import OPTION_LENGTH, OPTIONS_MAX, Field, FieldSet
 from springhead.model.kit.rate_limits import KEYS_MAX, KeyedRateLimit
+from springhead.model.leads.leads import LEAD
+from springhead.rpc.context import object_schema
 from springhead.store.capture import sites
 from springhead.store.database.pool import Database
+from springhead.store.fields import fields
 from springhead.store.nouns import paging
 from springhead.store.nouns.paging import PageStarts, listing
 from springhead.wire import logs
@@ -23,7 +28,7 @@ from springhead.wire.api import auth
 from springhead.wire.http.connections import Connections
 from springhead.wire.http.messages import LONGEST_HOST, HttpRequest
 from springhead.wire.http.peers import TrustedPeers, client_network
-from support import Server
+from support import BOX, Company, Server, sql
 
 T = TypeVar("T")
 LONG = "x" * 30_000
@@ -186,11 +191,92 @@ def test_tokens_of_sites_that_visitors_name_are_remembered_up_to_a_bound(
     assert on_database(server, name_sites) == (100, 0)
 
 
+def test_the_keys_of_a_company_count_by_their_bytes(
+    server: Server, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company can have any number of keys. If they are larger than the cache, they are looked up for each call."""
+    insert = """
+        insert into api_key (company_id, label, secret_sha256)
+        select $1, repeat('x', 255), sha256(convert_to(number::text, 'UTF8')) from generate_series(1, 1000) number
+        """
+    sql(company.dsn, insert, company.id)
+    query = f"accountID={quote(company.account_id)}&secretKey={quote(company.secret)}".encode()
+    request = HttpRequest({"method": "POST", "headers": [], "query_string": query}, _no_body)
+
+    async def call(database: Database) -> int:
+        keys = auth.Keys(database)
+        for _ in range(2):
+            assert await keys.caller(request) is not None
+        return keys._cache.used
+
+    assert on_database(server, call) > 400_000
+    monkeypatch.setattr(auth, "CACHE_BYTES", 100_000)
+    assert on_database(server, call) == 0
+
+
+def test_sites_count_by_the_bytes_of_their_patterns(
+    server: Server, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patterns = [f"/{number}/".ljust(PATTERN_LENGTH, "\U0001f600") for number in range(PATTERNS_MAX)]
+    company.call("updateCaptureSettings", importantPages=patterns)
+    (row,) = sql(company.dsn, "select token from site where company_id = $1", company.id)
+
+    async def find(database: Database) -> int:
+        kept = sites.Sites(database)
+        for _ in range(2):
+            assert await kept.find(row["token"]) is not None
+        return kept._cached.used
+
+    assert on_database(server, find) > PATTERNS_MAX * PATTERN_LENGTH * 4 - 10_000
+    monkeypatch.setattr(sites, "KEPT_BYTES", 50_000)
+    assert on_database(server, find) == 0
+
+
+def test_fields_count_by_the_bytes_of_their_options(
+    server: Server, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fields that are larger than the cache are read for each call."""
+    options = [f"{number} ".ljust(OPTION_LENGTH, "x") for number in range(OPTIONS_MAX)]
+    made = {"relationship": "lead", "dataType": "picklist", "options": options}
+    company.make("createFields", *({**made, "label": f"Choice {number}"} for number in range(3)))
+
+    async def read(database: Database) -> int:
+        kept = fields.FieldCache()
+        async with database.company(company.id) as tx:
+            for _ in range(2):
+                assert len((await kept.of(tx, company.id)).fields) == 3
+        return kept._sets.used
+
+    assert on_database(server, read) > fields.DERIVED * 3 * OPTIONS_MAX * OPTION_LENGTH
+    monkeypatch.setattr(fields, "KEPT_BYTES", 1_000_000)
+    assert on_database(server, read) == 0
+
+
+def test_what_a_field_set_derives_is_within_its_share(company: Company) -> None:
+    """The columns and schemas of fields, and the SQL of list filters, which the cache does not measure."""
+    options = tuple(f"{number} ".ljust(OPTION_LENGTH, "x") for number in range(OPTIONS_MAX))
+    kinds = [
+        {"data_type": "picklist", "options": options},
+        {"data_type": "checkbox", "options": ("a", "b")},
+        {"data_type": "string"},
+    ]
+    for kind in kinds:
+        made = tuple(
+            Field(id=number, relationship="lead", system_name=f"name_{number}", label="x" * 20, data_length=255, **kind)  # type: ignore[arg-type]
+            for number in range(100)
+        )
+        field_set = FieldSet(version=1, fields=made)
+        with grows_by_at_most(fields.DERIVED * memory_of(field_set) / 1_000_000):
+            assert field_set.columns
+            for creating in (True, False):
+                assert object_schema(LEAD, field_set, creating=creating)
+
+
 def on_database(server: Server, work: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
     """Runs work on the database of a server with one connection."""
 
     async def run() -> T:
-        database = Database(pool_size=1)
+        database = Database(pool_size=1, box=BOX)
         await database.open(server.dsn)
         try:
             return await work(database)

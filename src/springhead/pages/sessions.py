@@ -1,7 +1,6 @@
 """The sessions of browsers: the cookie, and the look-up of its user, cached for a moment."""
 
 import time
-from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -9,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from springhead.model.companies.users import User, hash_token
+from springhead.model.kit.caches import BoundedCache
 from springhead.store.companies import sign_ins
 from springhead.store.companies.sign_ins import Session
 from springhead.store.database.pool import Database
@@ -16,8 +16,8 @@ from springhead.store.database.pool import Database
 CACHE_SECONDS = 2.0
 """Seconds that a session is cached. An ended session works for at most that long."""
 
-CACHE_MAX = 10_000
-"""The most sessions in the cache."""
+CACHE_MAX, CACHE_BYTES = 10_000, 32 * 1024 * 1024
+"""The most sessions in the cache, and the most bytes of them and their users."""
 
 NOTED_EVERY = timedelta(minutes=5)
 """How often the use of a session is noted in the database."""
@@ -38,7 +38,9 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._cache: OrderedDict[bytes, tuple[float, tuple[Session, User] | None]] = OrderedDict()
+        self._cache: BoundedCache[bytes, tuple[float, tuple[Session, User] | None]] = BoundedCache(
+            CACHE_MAX, CACHE_BYTES
+        )
 
     async def signed_in(self, request: Request) -> SignedIn | None:
         """Returns who is signed in, or None. Raises Unavailable if the database does not answer."""
@@ -80,7 +82,7 @@ class Sessions:
 
     def forget(self, token: str) -> None:
         """Removes a session from the cache of this process, since it or its user has changed."""
-        self._cache.pop(hash_token(token), None)
+        self._cache.pop(hash_token(token))
 
     async def _find(self, token_hash: bytes) -> tuple[Session, User] | None:
         now = time.monotonic()
@@ -88,10 +90,7 @@ class Sessions:
         if cached and cached[0] > now:
             return cached[1]
         found = await sign_ins.find_session(self._database, token_hash)
-        self._cache[token_hash] = (now + CACHE_SECONDS, found)
-        self._cache.move_to_end(token_hash)
-        while len(self._cache) > CACHE_MAX:
-            self._cache.popitem(last=False)
+        self._cache.put(token_hash, (now + CACHE_SECONDS, found))
         return found
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import LiteralString
 
@@ -11,6 +10,7 @@ import msgspec
 
 from springhead.model.capture.sites import KeepAddresses, Site, is_token, new_signing_key, new_token
 from springhead.model.companies.companies import Company
+from springhead.model.kit.caches import BoundedCache
 from springhead.model.kit.errors import Unavailable
 from springhead.store.database.box import Box, CannotDecrypt
 from springhead.store.database.pool import Database, TryAgain, Tx
@@ -21,7 +21,9 @@ KEPT_SECONDS = 2.0
 LOOKUP_SECONDS, REFRESH_SECONDS = 3.5, 0.25
 """The time limits of a look-up: of a site that is not in the cache, and of a site whose cached value has expired."""
 
-KEPT_SITES = 10_000
+KEPT_SITES, KEPT_BYTES = 10_000, 32 * 1024 * 1024
+"""The most sites in the cache, and the most bytes of them with their patterns of pages."""
+
 LOOKUPS, LOOKUPS_WAITING = 4, 200
 """The most look-ups that run at a time, and that run or wait: requests with made-up tokens must leave connections."""
 
@@ -122,14 +124,14 @@ class Sites:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._cached: OrderedDict[str, tuple[float, Site | None]] = OrderedDict()
+        self._cached: BoundedCache[str, tuple[float, Site | None]] = BoundedCache(KEPT_SITES, KEPT_BYTES)
         """For each token the time at which it expires, and the site."""
         self._lookups: dict[str, asyncio.Task[Site | None]] = {}
         self._capacity = asyncio.Semaphore(LOOKUPS)
 
     def known(self, token: str) -> Site | None:
         """The site from the cache, None if it is not there or has expired. Most requests need no look-up."""
-        expires, site = self._cached.get(token, (0.0, None))
+        expires, site = self._cached.get(token) or (0.0, None)
         return site if expires > time.monotonic() else None
 
     async def find(self, token: str) -> Site | None:
@@ -139,7 +141,7 @@ class Sites:
         """
         if not is_token(token):
             return None
-        expires, cached = self._cached.get(token, (0.0, None))
+        expires, cached = self._cached.get(token) or (0.0, None)
         if expires > time.monotonic():
             return cached
         try:
@@ -149,7 +151,7 @@ class Sites:
             if not cached:
                 raise Unavailable from cause
             # Extends the expired value, so that the next requests do not wait for a look-up too.
-            self._cached[token] = (time.monotonic() + KEPT_SECONDS, cached)
+            self._cached.put(token, (time.monotonic() + KEPT_SECONDS, cached))
             return cached
 
     def _start_lookup(self, token: str) -> asyncio.Task[Site | None]:
@@ -168,8 +170,5 @@ class Sites:
     async def _look_up(self, token: str) -> Site | None:
         async with self._capacity, self._database.everyone() as tx:
             site = await of_token(tx, token)
-        self._cached[token] = (time.monotonic() + KEPT_SECONDS, site)
-        self._cached.move_to_end(token)
-        while len(self._cached) > KEPT_SITES:
-            self._cached.popitem(last=False)
+        self._cached.put(token, (time.monotonic() + KEPT_SECONDS, site))
         return site

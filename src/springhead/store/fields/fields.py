@@ -1,15 +1,19 @@
 """Custom fields in the database, and a cache that saves most calls the query for them."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from springhead.model.kit.caches import BoundedCache, memory_of
 from springhead.model.kit.fields import Field, FieldSet, ListFilter
 from springhead.store.database.pool import TryAgain, Tx
 from springhead.store.database.sql import statement
 
-KEPT_COMPANIES = 10_000
+KEPT_COMPANIES, KEPT_BYTES = 10_000, 64 * 1024 * 1024
+"""The most companies in the cache of fields, and the most bytes of them."""
+
+DERIVED = 4
+"""How many times its own size a field set takes with all that it derives: columns, schemas, and SQL of list filters."""
 
 _FIXED = {"relationship": "text", "system_name": "text", "source": "text", "data_type": "text"}
 _CHANGEABLE = {
@@ -156,20 +160,19 @@ class FieldCache:
     """A cache of the custom fields of recently active companies."""
 
     def __init__(self) -> None:
-        self._sets: OrderedDict[int, FieldSet] = OrderedDict()
+        self._sets: BoundedCache[int, FieldSet] = BoundedCache(KEPT_COMPANIES, KEPT_BYTES)
 
     async def of(self, tx: Tx, company_id: int) -> FieldSet:
         """The company's fields, from the cache or else from the database."""
         fields = self._sets.get(company_id)
         if fields is None:
-            fields = self._sets[company_id] = await load(tx, company_id)
-            if len(self._sets) > KEPT_COMPANIES:
-                self._sets.popitem(last=False)
+            fields = await load(tx, company_id)
+            self._sets.put(company_id, fields, size=DERIVED * memory_of(fields))
         return fields
 
     def forget(self, company_id: int) -> None:
         """Removes the company from the cache, so that the next call loads its fields."""
-        self._sets.pop(company_id, None)
+        self._sets.pop(company_id)
 
     async def verify(self, tx: Tx, company_id: int, fields: FieldSet) -> None:
         """Raises TryAgain if the database has newer fields than these, after removing them from the cache."""

@@ -3,10 +3,10 @@
 import asyncio
 import hmac
 import time
-from collections import OrderedDict
 from urllib.parse import parse_qsl
 
 from springhead.model.companies.companies import ApiKey, Company, hash_secret
+from springhead.model.kit.caches import BoundedCache
 from springhead.model.kit.errors import Unavailable
 from springhead.store.companies import companies
 from springhead.store.companies.companies import Access
@@ -22,8 +22,8 @@ CACHE_SECONDS = 2.0
 LOOKUP_SECONDS = 3.5
 """The longest time in seconds that a lookup of a company may take. The deadline of the call starts after it."""
 
-CACHE_MAX = 10_000
-"""The most account ids in the cache."""
+CACHE_MAX, CACHE_BYTES = 10_000, 32 * 1024 * 1024
+"""The most account ids in the cache, and the most bytes of them and of their keys and settings."""
 
 CREDENTIAL_MAX = 256
 """The most characters of an accountID or a secretKey."""
@@ -44,7 +44,7 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._cache: OrderedDict[str, tuple[float, Access | None]] = OrderedDict()
+        self._cache: BoundedCache[str, tuple[float, Access | None]] = BoundedCache(CACHE_MAX, CACHE_BYTES)
 
     async def caller(self, request: HttpRequest) -> Caller | None:
         """Returns the caller of a request, or None unless the request has exactly one valid pair of credentials.
@@ -74,10 +74,7 @@ class Keys:
                 access = await companies.access(tx, account_id)
         except TimeoutError as cause:
             raise Unavailable from cause
-        self._cache[account_id] = (now + CACHE_SECONDS, access)
-        self._cache.move_to_end(account_id)
-        while len(self._cache) > CACHE_MAX:
-            self._cache.popitem(last=False)
+        self._cache.put(account_id, (now + CACHE_SECONDS, access))
         return access
 
 
