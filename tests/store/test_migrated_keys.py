@@ -6,6 +6,7 @@ from collections.abc import Generator
 import asyncpg
 import pytest
 
+from springhead.store.database import roles
 from springhead.store.database.migrate import available, migrate
 from support import Server
 from upgrade import database
@@ -21,12 +22,13 @@ def dsn(server: Server) -> Generator[str]:
 
 
 async def before(connection: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
-    """Migrates an empty database up to the migration of this name, and makes a company."""
+    """Migrates an empty database of one role up to the migration of this name, and makes a company."""
     await connection.execute("create table migration (number int primary key, name text not null)")
     for number, file, text in available():
         if file >= name:
             break
         await connection.execute(text)
+        await roles.force(connection, "springhead")
         await connection.execute("insert into migration (number, name) values ($1, $2)", number, file)
     await connection.execute("insert into company (account_id, name) values ('A', 'Acme')")
     await connection.execute("select set_config('app.company_id', '1', false)")
@@ -42,6 +44,42 @@ async def lead(connection: "asyncpg.Connection[asyncpg.Record]", number: int, ke
         number,
         key,
     )
+
+
+FOLDING = "0027_full_case_folding.sql"
+
+
+def test_names_of_accounts_get_the_key_of_today_and_equal_ones_stay_two(dsn: str) -> None:
+    names = ["\ufb01rma", "FIRMA ", "Gr\u00f6\u00dfe", "\uff21cme", "\u00adAcme"]
+
+    async def run() -> tuple[list[tuple[str, ...]], list[int]]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await before(connection, FOLDING)
+            await connection.execute(
+                """
+                insert into account (company_id, account_name, number_of_employees, create_timestamp, update_timestamp)
+                select 1, name, 0, now(), now() from unnest($1::text[]) as name
+                """,
+                names,
+            )
+            await connection.execute(
+                """
+                insert into list (company_id, id, name, filter, create_timestamp, update_timestamp)
+                values (1, 7, 'L', '{"city": {"equals": "Rome"}}', now(), now()), (1, 8, 'M', null, now(), now())
+                """
+            )
+            assert FOLDING in await migrate(connection)
+            accounts = await connection.fetch("select account_name, account_key from account order by id")
+            filled = await connection.fetch("select subject_id from pass where kind = 'fill_list'")
+            return [tuple(row.values()) for row in accounts], [row["subject_id"] for row in filled]
+        finally:
+            await connection.close()
+
+    accounts, filled = asyncio.run(run())
+
+    assert filled == [7]
+    assert accounts == list(zip(names, ["firma", "firma", "gr\u00f6sse", "acme", "acme"], strict=True))
 
 
 def test_old_keys_of_addresses_lose_invisible_characters_unless_another_lead_has_the_new_key(dsn: str) -> None:

@@ -41,6 +41,7 @@ from springhead.model.kit.filter_values import (
     value_to_json,
     value_type,
 )
+from springhead.model.kit.texts import folded
 
 DEPTH = 8
 """How deep groups can nest. Each `and`, `or` and `not` is a level, and so is each object with several keys."""
@@ -342,7 +343,7 @@ class _Parser:
 
     def _value(self, kind: str, value: Json, path: str, *, end: bool = False) -> Value | None:
         """Returns the value as it is stored, or None if it is wrong. With `end`, a date alone means its last second."""
-        if value is None or value == "":
+        if value is None or (isinstance(value, str) and not folded(value)):
             return self._wrong(path, 'Expected a value. Objects without a value are found by {"empty": true}')
         if isinstance(value, (list, dict)):
             return self._wrong(path, "Expected a single value")
@@ -355,8 +356,8 @@ class _Parser:
 
 
 def is_blank(value: Json) -> bool:
-    """Whether the value is a text of white space, which counts as empty."""
-    return isinstance(value, str) and not value.strip()
+    """Whether the value is a text of white space and characters without a shape, which counts as empty."""
+    return isinstance(value, str) and not folded(value).strip()
 
 
 def _together(parts: list[Filter | None]) -> Filter | None:

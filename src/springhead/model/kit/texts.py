@@ -3,16 +3,23 @@
 import re
 import unicodedata
 
-_SOFT = (
-    "\u0001-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f"  # controls
-    "\u00a0\u2007\u202f"  # no-break spaces
+_SHAPELESS = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""Characters without a shape of their own: Unicode's default ignorable ones, controls, no-break spaces."""
+"""Unicode's default ignorable characters but joiners, such as soft hyphens: they have no shape of their own."""
+
+_SOFT = (
+    "\u0001-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f"  # controls
+    f"\u00a0\u2007\u202f{_SHAPELESS}"  # and no-break spaces
+)
 
 _JOINERS = "\u200c\u200d"
+UNSEEN = f"{_SHAPELESS}{_JOINERS}"
+"""Ranges of characters that do not count in comparisons."""
+
+_UNSEEN = re.compile(f"[{UNSEEN}]")
 _INVISIBLE = re.compile(f"[{_SOFT}]")
 _STRAY_JOINER = re.compile(rf"(?<![^\x00-\x7f])[{_JOINERS}]|[{_JOINERS}](?![^\x00-\x7f])")
 _JOINER = re.compile(f"[{_JOINERS}]")
@@ -21,6 +28,11 @@ _JOINER = re.compile(f"[{_JOINERS}]")
 def composed(text: str) -> str:
     """Returns the text in Unicode's composed form (NFC), in which all texts are compared."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def seen(text: str) -> str:
+    """Returns the text in NFC, without characters that do not count in comparisons, such as soft hyphens."""
+    return text if text.isascii() else composed(_UNSEEN.sub("", text))
 
 
 def clean_address(text: str) -> str:
@@ -39,12 +51,31 @@ def without_joiners(text: str) -> str:
     return text if text.isascii() else _JOINER.sub("", text)
 
 
+_SIGNS = {
+    "'": "\u2018\u2019\u02bb\u02bc\u2032",
+    '"': "\u201c\u201d\u201e",
+    "-": "\u2010\u2011\u2013\u2014\u2015\u2212",
+    " ": "\u00a0\u202f",
+}
+PUNCTUATION = tuple((sign, plain) for plain, signs in _SIGNS.items() for sign in signs)
+"""Signs that people and programs type in place of signs of ASCII. Both count as equal."""
+
+_PUNCTUATION = str.maketrans(dict(PUNCTUATION))
+SPELLINGS = (("ß", "ss"), ("\u03c2", "\u03c3"), ("i\u0307", "i"), (" \u0301", "'"))
+"""After lowering: full case folding where one letter does not stay one, and the acute accent typed as an apostrophe."""
+
+
 def folded(text: str) -> str:
-    """Returns the text as it is compared regardless of case: the same as `store/nouns/folding.py` makes in SQL."""
+    """Returns the text as it is compared regardless of case: the same as `store/nouns/folding.py` makes in SQL.
+
+    Texts that match caselessly by Unicode's D145 (canonical) or D146 (compatibility) are folded to one text.
+    """
     if text.isascii():
         return text.lower()
-    lower = "".join(map(_lower, composed(text)))
-    return lower.replace("ß", "ss").replace("i\u0307", "i")
+    lower = "".join(map(_lower, unicodedata.normalize("NFKD", _UNSEEN.sub("", text))))
+    for spelling, plain in SPELLINGS:
+        lower = lower.replace(spelling, plain)
+    return unicodedata.normalize("NFC", lower.translate(_PUNCTUATION))
 
 
 def _lower(letter: str) -> str:

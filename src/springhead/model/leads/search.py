@@ -15,7 +15,7 @@ from springhead.model.kit.columns import ID_MAX, Column, Kind
 from springhead.model.kit.errors import Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.kit.filters import FilterFields
-from springhead.model.kit.texts import composed, folded
+from springhead.model.kit.texts import folded, seen
 from springhead.model.leads.leads import LEAD
 
 SORTS_MAX = 3
@@ -111,13 +111,13 @@ _SEPARATORS = frozenset("!\"&'(),-./:;<>?[]{}")
 _INSIDE = frozenset("&'-.")
 """Separators that an address or a domain can contain."""
 
-_APOSTROPHES = frozenset("\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb")
-"""Letters to Unicode, but written for apostrophes."""
+_APOSTROPHES = frozenset("`\u00b4\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb")
+"""Letters and accents to Unicode, but written for apostrophes."""
 
 
 def tokens(text: str) -> list[str]:
     """Returns the texts between white space in Unicode's composed form, each once."""
-    return list(dict.fromkeys(composed(text).split()))
+    return list(dict.fromkeys(seen(text).split()))
 
 
 def words(text: str) -> list[Word]:
@@ -136,7 +136,7 @@ def words(text: str) -> list[Word]:
         numbers.append(Word(groups, groups, digits))
         return " "
 
-    rest = _NUMBER.sub(take, composed(text))
+    rest = _NUMBER.sub(take, seen(text))
     found = [word for token in rest.split() for word in _words_of(token)]
     return list(dict.fromkeys(found + numbers)) or [Word((folded(token),), (folded(token),)) for token in tokens(text)]
 
@@ -173,9 +173,11 @@ def _split(text: str, *, keeping: Collection[str] = ()) -> list[str]:
 
 def _separates(letter: str) -> bool:
     """Whether a character separates words: punctuation, or an invisible character."""
+    if letter in _APOSTROPHES:
+        return True
     if letter.isascii():
         return letter in _SEPARATORS or not letter.isprintable()
-    return letter in _APOSTROPHES or unicodedata.category(letter)[0] in "PZC"
+    return unicodedata.category(letter)[0] in "PZC"
 
 
 class TypoPattern(NamedTuple):

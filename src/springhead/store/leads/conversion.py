@@ -110,7 +110,7 @@ async def lock_existing_ids(
     return ExistingIds(**ids)
 
 
-_KEY = folded_value(f"normalize(btrim(n.name, {SPACE}))")
+_KEY = f"btrim({folded_value('n.name')}, {SPACE})"
 """The SQL of a name as it is compared: that of the column `account_key`."""
 
 _ACCOUNTS_NAMED = statement(

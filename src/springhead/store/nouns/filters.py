@@ -1,7 +1,7 @@
 """A filter (`model/kit/filters.py`) as an SQL condition, with each value as a typed parameter. Pure."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from springhead.model.feed.changes import KIND_BY_SOURCE
@@ -9,10 +9,10 @@ from springhead.model.kit.columns import Column
 from springhead.model.kit.event_filters import EventTest
 from springhead.model.kit.filter_values import Value, value_type
 from springhead.model.kit.filters import CHANGED_SINCE, AllOf, AnyOf, Comparison, Filter, FilterFields, Not
-from springhead.model.kit.texts import clean_phone, composed, phone_key
+from springhead.model.kit.texts import clean_phone, folded, phone_key
 from springhead.store.database.sql import literal
 from springhead.store.nouns import folding
-from springhead.store.nouns.folding import filled, folded, folded_value
+from springhead.store.nouns.folding import filled
 
 # {x} is the field, {a} and {b} are the values. The {a} of `in` is the whole list.
 _PLAIN = {
@@ -39,18 +39,17 @@ _DATE = {operator: template.replace("{x}", '({x} collate "C")') for operator, te
 # {x} and {a} are folded, and {a} is the pattern of a test with `like`.
 _TEXT = {
     "equals": "{x} = {a}",
-    "in": f"{{x}} in (select {folded_value('v')} from unnest({{a}}) as v)",
+    "in": "{x} = any({a})",
     "contains": "{x} like {a}",
     "startsWith": "{x} like {a}",
     "endsWith": "{x} like {a}",
 }
-# A phone number is compared by its letters and digits.
-_PHONE = {**_TEXT, "in": "{x} = any({a})"}
 _LIKE = {"contains": "%{}%", "startsWith": "{}%", "endsWith": "%{}"}
+# Options are separated before they are folded, because folding makes commas of other signs.
+_SEPARATOR = r"E'\x1f'"
 _CHECKBOX = {
-    **_TEXT,
-    "equals": "{a} = any(string_to_array({x}, ','))",
-    "in": f"string_to_array({{x}}, ',') && array(select {folded_value('v')} from unnest({{a}}) as v)",
+    "equals": f"{{a}} = any(string_to_array({{x}}, {_SEPARATOR}))",
+    "in": f"string_to_array({{x}}, {_SEPARATOR}) && {{a}}",
 }
 _TYPES = {"smallint": "bigint", "integer": "bigint", "double precision": "numeric"}
 """The SQL types of parameters that differ from the type of their column."""
@@ -108,7 +107,7 @@ def _event_test(test: EventTest, put: _Put) -> str:
         parts.append(f"e.create_timestamp < {put(test.until, 'timestamptz')} + interval '1 second'")
     if test.name:
         operator, wanted = test.name
-        parts.append(_text_test(_TEXT, operator, "e.event_name", [wanted], put))
+        parts.append(_text_test(operator, "e.event_name", [wanted], put))
     events = " and ".join(parts)
     if (test.low, test.high) == (1, None):
         return f"exists ({events})"
@@ -168,8 +167,10 @@ def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -
         operands = [put(value, "text") for value in _operands(operator, values)]
         compared = _compared(_DATE[operator], f"nullif({field}, '')", operands)
         return f"coalesce({compared}, false)"
-    if column.kind.type == "checkbox":
-        return f"coalesce({_text_test(_CHECKBOX, operator, field, values, put)}, false)"
+    if column.kind.type == "checkbox" and operator in _CHECKBOX:
+        options = folding.folded(f"translate({field}, ',', {_SEPARATOR})")
+        operands = [put(value, "text") for value in _operands(operator, [folded(str(value)) for value in values])]
+        return f"coalesce({_compared(_CHECKBOX[operator], options, operands)}, false)"
     return f"coalesce({_phone_or_text_test(column, operator, field, values, put)}, false)"
 
 
@@ -178,16 +179,14 @@ def _phone_or_text_test(column: Column, operator: str, field: str, values: Seque
         keys = [phone_key(str(value), part=operator in {"contains", "endsWith"}) for value in values]
         if all(keys):
             operands = [put(value, "text") for value in _operands(operator, keys)]
-            return _compared(_PHONE[operator], folding.phone_key(field), operands)
-    return _text_test(_TEXT, operator, field, values, put)
+            return _compared(_TEXT[operator], folding.phone_key(field), operands)
+    return _text_test(operator, field, values, put)
 
 
-def _text_test(templates: Mapping[str, str], operator: str, field: str, values: Sequence[Value], put: _Put) -> str:
+def _text_test(operator: str, field: str, values: Sequence[Value], put: _Put) -> str:
     """Whether a text passes a test, regardless of case and of the coding of accents; null for a text that is null."""
-    operands = [put(value, "text") for value in _operands(operator, [composed(str(value)) for value in values])]
-    if operator != "in":
-        operands = [folded_value(operand) for operand in operands]
-    return _compared(templates[operator], folded(field), operands)
+    operands = [put(value, "text") for value in _operands(operator, [folded(str(value)) for value in values])]
+    return _compared(_TEXT[operator], folding.folded(field), operands)
 
 
 def _any(tests: Iterable[str]) -> str:
