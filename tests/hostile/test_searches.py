@@ -77,7 +77,7 @@ def test_the_largest_searches_are_answered_in_time(company: Company, filter: Any
 
 PATTERNS = (
     "(a+)+$", "a{1000}", "((((((((((a*)*)*)*)*)*)*)*)*)*", "[", "\\", "\\Q", "(?=x)", "%" * 200, "_" * 200, "\\%\\_",
-    "$1", "';--", "a\\", "\u202e", "\U0001f600", "x" * 255, "ß" * 20, "İ" * 20, ".*" * 100,
+    "$1", "';--", "a\\", "\u202ez", "\U0001f600", "x" * 255, "ß" * 20, "İ" * 20, ".*" * 100,
 )  # fmt: skip
 
 
@@ -93,6 +93,17 @@ def test_a_pattern_is_a_text_like_any_other(company: Company, text: str) -> None
 
     assert words == [str(named)]
     assert answered(company, filter={"event": {"name": {"contains": text}}})["result"]["lead"] == []
+
+
+@pytest.mark.parametrize("text", ["\u202e", "\u200b\u00ad", "\ufe0f", "\U000e0041"])
+def test_a_text_without_a_visible_character_is_no_pattern_that_matches_everything(company: Company, text: str) -> None:
+    company.create({"lastName": "Smith", "city": text})
+
+    for test in ({"contains": text}, {"startsWith": text}, {"endsWith": text}, text, [text]):
+        assert answered(company, filter={"city": test})["error"]["code"] == 205
+    assert answered(company, filter={"event": {"name": {"contains": text}}})["error"]["code"] == 205
+    assert answered(company, text=f"Smith {text}")["result"]["lead"] != []
+    assert answered(company, text=f"Jones {text}")["result"]["lead"] == []
 
 
 def test_words_of_all_lengths_with_typos_are_answered_in_time(company: Company) -> None:

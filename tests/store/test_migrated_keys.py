@@ -46,7 +46,7 @@ async def lead(connection: "asyncpg.Connection[asyncpg.Record]", number: int, ke
     )
 
 
-FOLDING = "0027_full_case_folding.sql"
+FOLDING = "0028_full_case_folding.sql"
 
 
 def test_names_of_accounts_get_the_key_of_today_and_equal_ones_stay_two(dsn: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from springhead.model.feed.changes import KIND_BY_SOURCE
@@ -54,6 +55,37 @@ _CHECKBOX = {
 _TYPES = {"smallint": "bigint", "integer": "bigint", "double precision": "numeric"}
 """The SQL types of parameters that differ from the type of their column."""
 
+_MakeKey: TypeAlias = Callable[[str], str]
+"""Returns the SQL of the key by which a text is compared."""
+
+_Key: TypeAlias = Callable[[str, _MakeKey], str]
+"""Returns the SQL of the key of a field, or the name of what computes it once per row."""
+
+
+class _Texts:
+    """The texts that the tests of a group compare. The database computes each of them once per row."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+
+    def key(self, field: str, make_key: _MakeKey) -> str:
+        """Returns the name of the key of a field."""
+        name = self._fields.setdefault(field, f"f{len(self._fields)}")
+        return self._keys.setdefault(make_key(f"fields.{name}"), f"keys.k{len(self._keys)}")
+
+    def around(self, test: str) -> str:
+        """Returns the test with the keys that it names. `offset 0` makes PostgreSQL compute them once per row."""
+        if not self._keys:
+            return test
+        fields = ", ".join(f"{field} as {name}" for field, name in self._fields.items())
+        keys = ", ".join(f"{key} as {name.removeprefix('keys.')}" for key, name in self._keys.items())
+        return (
+            f"(select {test} from (select {fields} offset 0) as fields"
+            f" cross join lateral (select {keys} offset 0) as keys)"
+        )
+
+
 _Put: TypeAlias = Callable[[object, str], str]
 """Adds a value as a parameter of an SQL type, and returns its placeholder."""
 
@@ -69,27 +101,34 @@ def condition(filter: Filter, columns: FilterFields, parameters: list[object], *
         parameters.append(value)
         return f"${first + len(parameters) - 1}::{sql_type}{'[]' * isinstance(value, list)}"
 
-    def build(filter: Filter) -> str:
+    def build(filter: Filter, key: _Key) -> str:
         match filter:
             case AllOf(parts):
-                return f"({' and '.join(map(build, parts))})"
+                return f"({' and '.join(build(part, key) for part in parts)})"
             case AnyOf(parts):
-                return f"({' or '.join(map(build, parts))})"
+                return f"({' or '.join(build(part, key) for part in parts)})"
             case Not(part):
-                return f"(not {build(part)})"
+                return f"(not {build(part, key)})"
             case EventTest():
                 return _event_test(filter, put)
             case Comparison():
-                return _comparison(filter, columns, put)
+                return _comparison(filter, columns, put, key)
 
-    return build(filter)
+    def group(part: Filter) -> str:
+        if isinstance(part, Comparison):
+            return build(part, lambda field, make_key: make_key(field))
+        texts = _Texts()
+        return texts.around(build(part, texts.key))
+
+    # Each part has texts of its own, so that a part without texts can use an index.
+    return f"({' and '.join(map(group, filter.parts if isinstance(filter, AllOf) else (filter,)))})"
 
 
-def _comparison(test: Comparison, columns: FilterFields, put: _Put) -> str:
+def _comparison(test: Comparison, columns: FilterFields, put: _Put, key: _Key) -> str:
     if column := columns.standard.get(test.name):
-        return _standard(column, test.operator, test.values, put)
+        return _standard(column, test.operator, test.values, put, key)
     if column := columns.custom.get(test.name):
-        return _custom(column, test.operator, test.values, put)
+        return _custom(column, test.operator, test.values, put, key)
     return "true" if test.operator == "empty" and test.values[0] else "false"
 
 
@@ -107,7 +146,7 @@ def _event_test(test: EventTest, put: _Put) -> str:
         parts.append(f"e.create_timestamp < {put(test.until, 'timestamptz')} + interval '1 second'")
     if test.name:
         operator, wanted = test.name
-        parts.append(_text_test(operator, "e.event_name", [wanted], put))
+        parts.append(_text_test(operator, folding.folded("e.event_name"), [wanted], put))
     events = " and ".join(parts)
     if (test.low, test.high) == (1, None):
         return f"exists ({events})"
@@ -132,7 +171,7 @@ _CHANGE_SOURCES = [source for source in KIND_BY_SOURCE if source != "leadCreatio
 """The sources of events whose data names the changed fields."""
 
 
-def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
+def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put, key: _Key) -> str:
     if column.kind.type == "membership":
         return _membership(operator, values, put)
     field = f"({column.read})" if column.read else f"l.{column.sql}"
@@ -148,14 +187,14 @@ def _standard(column: Column, operator: str, values: Sequence[Value], put: _Put)
         field = f"l.{column.key_sql}"
         values = [column.make_key(str(value)) for value in values]
     elif sql_type == "text":
-        return f"coalesce({_phone_or_text_test(column, operator, field, values, put)}, false)"
+        return f"coalesce({_phone_or_text_test(column, operator, partial(key, field), values, put)}, false)"
     operands = [put(value, _TYPES.get(sql_type, sql_type)) for value in _operands(operator, values)]
     compared = _compared(templates[operator], field, operands)
     # Both forms are never null. The second one, on a plain column, can use an index.
     return f"coalesce({compared}, false)" if column.read else f"({field} is not null and {compared})"
 
 
-def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -> str:
+def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put, key: _Key) -> str:
     field = f"(l.custom->>{literal(column.name)})"
     if operator == "empty":
         return _empty(filled(field), empty=bool(values[0]))
@@ -168,25 +207,27 @@ def _custom(column: Column, operator: str, values: Sequence[Value], put: _Put) -
         compared = _compared(_DATE[operator], f"nullif({field}, '')", operands)
         return f"coalesce({compared}, false)"
     if column.kind.type == "checkbox" and operator in _CHECKBOX:
-        options = folding.folded(f"translate({field}, ',', {_SEPARATOR})")
+        options = key(f"translate({field}, ',', {_SEPARATOR})", folding.folded)
         operands = [put(value, "text") for value in _operands(operator, [folded(str(value)) for value in values])]
         return f"coalesce({_compared(_CHECKBOX[operator], options, operands)}, false)"
-    return f"coalesce({_phone_or_text_test(column, operator, field, values, put)}, false)"
+    return f"coalesce({_phone_or_text_test(column, operator, partial(key, field), values, put)}, false)"
 
 
-def _phone_or_text_test(column: Column, operator: str, field: str, values: Sequence[Value], put: _Put) -> str:
+def _phone_or_text_test(
+    column: Column, operator: str, key: Callable[[_MakeKey], str], values: Sequence[Value], put: _Put
+) -> str:
     if column.kind.clean is clean_phone:
         keys = [phone_key(str(value), part=operator in {"contains", "endsWith"}) for value in values]
         if all(keys):
             operands = [put(value, "text") for value in _operands(operator, keys)]
-            return _compared(_TEXT[operator], folding.phone_key(field), operands)
-    return _text_test(operator, field, values, put)
+            return _compared(_TEXT[operator], key(folding.phone_key), operands)
+    return _text_test(operator, key(folding.folded), values, put)
 
 
-def _text_test(operator: str, field: str, values: Sequence[Value], put: _Put) -> str:
-    """Whether a text passes a test, regardless of case and of the coding of accents; null for a text that is null."""
+def _text_test(operator: str, text: str, values: Sequence[Value], put: _Put) -> str:
+    """Whether a folded text passes a test, which folds its values; null for a text that is null."""
     operands = [put(value, "text") for value in _operands(operator, [folded(str(value)) for value in values])]
-    return _compared(_TEXT[operator], folding.folded(field), operands)
+    return _compared(_TEXT[operator], text, operands)
 
 
 def _any(tests: Iterable[str]) -> str:
