@@ -98,6 +98,7 @@ CASES: dict[str, Callable[[Attacker, Stranger], list[dict[str, Any]]]] = {
         {"filter": {theirs.names[0]: "Secret"}},
         {"filter": {"hasOpportunity": 1}, "sort": "emailAddress"},
         {"sort": theirs.names[0]},
+        {"sort": [{"field": "lastEventTimestamp", "direction": "desc"}], "fields": ["id", "lastEventName"]},
         {"fields": theirs.names},
         {"limit": 1, "total": 1},
         {"text": "Secret", "cursor": "WyJ4IixmYWxzZSxbMCxudWxsLDEsMV1d"},

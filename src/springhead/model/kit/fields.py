@@ -12,7 +12,7 @@ import msgspec
 
 from springhead.model.kit.columns import Column, Kind, Noun, choice, custom, flag, integer, text
 from springhead.model.kit.errors import Json
-from springhead.model.leads.leads import LEAD
+from springhead.model.leads.leads import LAST_EVENT_COLUMNS, LEAD
 from springhead.model.sales.accounts import ACCOUNT
 from springhead.model.sales.opportunities import OPPORTUNITY
 
@@ -205,7 +205,7 @@ def _system_fields(noun: Noun, first_id: int, hidden: Iterable[str]) -> tuple[Fi
 
 
 SYSTEM_FIELDS = (
-    *_system_fields(LEAD, 100_000_512, hidden=("accountID", "active")),
+    *_system_fields(LEAD, 100_000_512, hidden=("accountID", "active", *LAST_EVENT_COLUMNS)),
     *_system_fields(ACCOUNT, 110_000_512, hidden=()),
     *_system_fields(OPPORTUNITY, 120_000_512, hidden=()),
 )

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import idna
 
-from springhead.model.kit.columns import Column, Noun, WriteEvents, choice, flag, integer, moment, text
+from springhead.model.kit.columns import Column, Kind, Noun, WriteEvents, choice, flag, integer, moment, text
 from springhead.model.kit.texts import clean_address, clean_phone, composed, without_joiners
 from springhead.model.leads.opt_outs import OPTED_IN, OPTED_OUT
 
@@ -43,6 +43,22 @@ def _domain(domain: str) -> str:
         with suppress(idna.IDNAError):
             domain = _folded(idna.decode(domain))
     return domain
+
+
+LAST_EVENT = "lastEventTimestamp"
+"""The column by which leads are sorted by their last events (store/leads/search.py)."""
+
+LAST_EVENT_COLUMNS = (LAST_EVENT, "lastEventSource", "lastEventName")
+"""Columns of our own, which the vendor's getFields does not list."""
+
+
+def _of_last_event(name: str, kind: Kind, column: str) -> Column:
+    """Returns a column of the last event of a lead. It is our own, and read from the event itself (decision 39)."""
+    last = f"""(
+                select e.{column} from event e where e.company_id = $1 and e.lead_id = l.id
+                order by e.create_timestamp desc, e.id desc limit 1
+            )"""
+    return Column(name=name, kind=kind, writable=False, on_request=True, read=last)
 
 
 LEAD = Noun(
@@ -108,6 +124,9 @@ LEAD = Noun(
                 select from opportunity_lead o where o.company_id = $1 and o.lead_id = l.id
             ))""",
         ),
+        _of_last_event(LAST_EVENT, moment(), "create_timestamp"),
+        _of_last_event("lastEventSource", text(255), "event_source"),
+        _of_last_event("lastEventName", text(255), "event_name"),
     ),
     custom=True,
     unique=("emailAddress",),
