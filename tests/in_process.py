@@ -61,8 +61,10 @@ class WatchedDatabase(Database):
         self._watch = watch
 
     @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
-        async with super().company(company_id, lane) as tx:
+    async def company(
+        self, company_id: int, lane: Lane = Lane.CALLS, *, viewer: int | None = None
+    ) -> AsyncGenerator[Tx]:
+        async with super().company(company_id, lane, viewer=viewer) as tx:
             watched = self._watch(tx._connection)
             yield watched
             tx.changed |= watched.changed

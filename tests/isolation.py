@@ -201,7 +201,7 @@ class Attacker:
         name = company.field("My field")
         self.field = int(company.call("getFields", where={"systemName": name})[0]["id"])
         self.unique = company.field("My code", "textarea", isUnique=1)
-        (user,) = company.call("getUserProfiles")
+        user, *_ = company.call("getUserProfiles")
         self.others = create_related_objects(company, self.lead, int(user["id"]), "Mine") | {
             "user_profile": [int(user["id"])]
         }
@@ -327,8 +327,10 @@ class _Bare(Tx):
 
 class _BareDatabase(Database):
     @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
-        async with super().company(company_id, lane) as tx:
+    async def company(
+        self, company_id: int, lane: Lane = Lane.CALLS, *, viewer: int | None = None
+    ) -> AsyncGenerator[Tx]:
+        async with super().company(company_id, lane, viewer=viewer) as tx:
             yield _Bare(tx._connection, BOX)
 
 
@@ -336,8 +338,10 @@ class _WrongCompanyDatabase(Database):
     set_to: int
 
     @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
-        async with super().company(self.set_to, lane) as tx:
+    async def company(
+        self, company_id: int, lane: Lane = Lane.CALLS, *, viewer: int | None = None
+    ) -> AsyncGenerator[Tx]:
+        async with super().company(self.set_to, lane, viewer=viewer) as tx:
             yield tx
 
 

@@ -14,7 +14,7 @@ SEVERAL = {"lead": "Contacts", "account": "Accounts", "opportunity": "Opportunit
 
 def user(company: Company) -> str:
     """The id of the company's only user."""
-    (user_row,) = company.call("getUserProfiles")
+    user_row, *_ = company.call("getUserProfiles")
     return user_row["id"]
 
 

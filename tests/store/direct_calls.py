@@ -20,7 +20,7 @@ from springhead.store.database.sql import statement
 from springhead.store.feed import changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Result
 from springhead.store.fields import unique_values
-from springhead.store.leads import duplicates, opt_outs
+from springhead.store.leads import duplicates, hidden_leads, opt_outs
 from springhead.store.lifecycle import merging, recycling
 from springhead.store.scores import scoring
 
@@ -108,6 +108,7 @@ OF_A_COMPANY: tuple[Direct, ...] = (
     lambda tx, company, made: changes.after(tx, company, 0, kinds=(*LEAD_KINDS, *LIST_KINDS), limit=500),
     lambda tx, company, made: _view_of_an_erased_visitor(tx, company),
     lambda tx, company, made: _encrypt_again(tx, company),
+    lambda tx, company, made: hidden_leads.with_addresses(tx, company, [made["address"]]),
 )
 """Calls in the scope of a company. The ids are those of objects of a large company."""
 

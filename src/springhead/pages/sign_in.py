@@ -102,9 +102,8 @@ class SignIn:
         for credential in known:
             if not await self._passwords.matches(credential.password_hash, password):
                 continue
-            async with self._server.database.everyone() as tx:
+            async with self._server.database.company(credential.company_id) as tx:
                 company = await companies.by_id(tx, credential.company_id)
-            async with self._server.database.company(company.id) as tx:
                 user = await users.active(tx, company, credential.user_id)
             if user:
                 found.append(user)

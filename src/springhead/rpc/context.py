@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from springhead.model.companies.companies import Company
+from springhead.model.companies.roles import Right
 from springhead.model.companies.users import User
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.model.feed.subscriptions import Target, TestPushResult
@@ -126,11 +127,16 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             _warn_of_paths()
         return self.server.public_url
 
+    @property
+    def viewer(self) -> int | None:
+        """The user who makes the call, if the user sees only some leads. Row-level security enforces it."""
+        return self.user.id if self.user and not self.user.may(Right.ALL_LEADS) else None
+
     def tx(self) -> AbstractAsyncContextManager[Tx]:
         """Returns a connection that sees only this company's rows."""
         if self.inside:
             return nullcontext(self.inside)
-        return self.server.database.company(self.company.id, self.lane)
+        return self.server.database.company(self.company.id, self.lane, viewer=self.viewer)
 
     async def fields(self, tx: Tx) -> FieldSet:
         """Returns the company's custom fields from the cache. Statements that use them check their version."""

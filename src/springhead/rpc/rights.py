@@ -33,6 +33,7 @@ _DELETED_WITH_A_RIGHT = frozenset({"lead", "account", "opportunity"})
 """The nouns whose objects only users with Right.DELETE delete. What belongs to a lead, others delete too."""
 
 _READ_WITH_A_RIGHT: Mapping[str, Right] = {
+    "leadChange": Right.ALL_LEADS,
     "leadExport": Right.EXPORT,
     "erasure": Right.ERASE,
     "leadSubscription": Right.SETTINGS,

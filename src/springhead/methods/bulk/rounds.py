@@ -24,6 +24,7 @@ from springhead.rpc.expected_values import Accepted
 from springhead.rpc.method import Outcome, refused, succeeded, upserted
 from springhead.rpc.objects import CheckedObjects
 from springhead.store.database.pool import TryAgain, Tx
+from springhead.store.leads import hidden_leads
 from springhead.store.nouns.table import Inserted, RecordBatch, Table, Updated, table
 
 
@@ -325,6 +326,10 @@ class Upserts(Rounds):
 
         Using it locks a key after rows. If only another call can have freed the key, raises TryAgain instead.
         """
+        hidden = await self._hidden(tx, placed)
+        placed = [pair for pair in placed if pair[1] not in hidden]
+        if not placed:
+            return hidden
         free = [pair for pair in placed if pair[0].id is msgspec.UNSET and pair[1] not in self._accepted]
         if self._unique_fields.by or (free and not self._keys_can_be_free):
             raise TryAgain
@@ -335,7 +340,18 @@ class Upserts(Rounds):
         outcomes |= await self._create(tx, free)
         if len(outcomes) < len(placed):  # another call took a key in the meantime
             raise TryAgain
-        return outcomes
+        return outcomes | hidden
+
+    async def _hidden(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
+        """Returns 301 for objects with the address, or the unique value, of a lead that the user may not see."""
+        keys = {position: key_of(self._noun.key_column, record) for record, position in placed}
+        if self._context.viewer is None or self._noun is not LEAD:
+            return {}
+        if self._unique_fields.by:  # their leads were found by the value, and could not be read
+            return {position: refused(EntryExists()) for record, position in placed if record.id is not msgspec.UNSET}
+        sent = sorted({key for key in keys.values() if key is not None})
+        known = await hidden_leads.with_addresses(tx, self._context.company.id, sent)
+        return {position: refused(EntryExists()) for position, key in keys.items() if key in known}
 
     async def _create(self, tx: Tx, placed: Sequence[Placed]) -> dict[int, Outcome]:
         """Creates rows and returns their outcomes, but none for objects whose key is taken."""

@@ -219,7 +219,9 @@ async def _check(
     check = hooks.check
     refusals: dict[int, ApiError] = {}
     for record, position in checked.with_positions():
-        refusal = _empty_text(noun, record) or (check(record) if check else None)
+        refusal = (
+            _empty_text(noun, record) or _foreign_owner(context, noun, record) or (check(record) if check else None)
+        )
         if refusal:
             refusals[position] = refusal
     if check:
@@ -240,6 +242,19 @@ def _empty_text(noun: Noun, record: Any) -> InvalidParameters | None:
         if isinstance(value := getattr(record, column.name), str) and not value.strip()
     ]
     return InvalidParameters(*problems) if problems else None
+
+
+def _foreign_owner(context: Context, noun: Noun, record: Any) -> InvalidParameters | None:
+    """Returns 205 if a user who sees only the own leads gives an object to another user, or None.
+
+    Row-level security refuses it too, but for the whole call.
+    """
+    if context.viewer is None or "ownerID" not in noun.by_name:
+        return None
+    owner = record.ownerID
+    if owner is msgspec.UNSET or owner is None or owner == context.viewer:
+        return None
+    return InvalidParameters(noun.by_name["ownerID"].problem("Your role assigns only to yourself or to nobody"))
 
 
 @asynccontextmanager

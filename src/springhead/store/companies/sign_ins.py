@@ -135,16 +135,18 @@ async def create_link(tx: Tx, user: User, purpose: Purpose) -> str:
 async def find_link(database: Database, token: str) -> tuple[User, Purpose] | None:
     """The user of a link and its purpose. None if the link is unknown, used or expired, or the user is disabled."""
     async with database.everyone() as tx:
-        row = await tx.row(
-            "select company_id, user_id, purpose from sign_in_link where token_sha256 = $1 and expires_at > now()",
-            hash_token(token),
-        )
-        company = await companies.by_id(tx, row["company_id"]) if row else None
-    if row is None or company is None:
-        return None
-    async with database.company(company.id) as tx:
-        user = await users.active(tx, company, row["user_id"])
-    return (user, Purpose(row["purpose"])) if user else None
+        link = await read_link(tx, token)
+    user = await _user(database, link[0], link[1]) if link else None
+    return (user, link[2]) if link and user else None
+
+
+async def read_link(tx: Tx, token: str) -> tuple[int, int, Purpose] | None:
+    """The ids of the company and the user of a link, and its purpose. None if it is unknown, used or expired."""
+    row = await tx.row(
+        "select company_id, user_id, purpose from sign_in_link where token_sha256 = $1 and expires_at > now()",
+        hash_token(token),
+    )
+    return (row["company_id"], row["user_id"], Purpose(row["purpose"])) if row else None
 
 
 async def use_link(tx: Tx, token: str) -> bool:
@@ -197,21 +199,23 @@ async def start_session(tx: Tx, user: User, *, user_agent: str, address: str) ->
 async def find_session(database: Database, token_hash: bytes) -> tuple[Session, User] | None:
     """The session with this token hash, and its user. None if it has ended, or the user is disabled."""
     async with database.everyone() as tx:
-        row = await tx.row(
-            """
-            select id, company_id, user_id, created_at, seen_at, user_agent, address from user_session
-            where token_sha256 = $1 and seen_at > now() - $2::interval and created_at > now() - $3::interval
-            """,
-            token_hash,
-            IDLE,
-            LONGEST,
-        )
-        company = await companies.by_id(tx, row["company_id"]) if row else None
-    if row is None or company is None:
-        return None
-    async with database.company(company.id) as tx:
-        user = await users.active(tx, company, row["user_id"])
-    return (Session(**dict(row)), user) if user else None
+        session = await read_session(tx, token_hash)
+    user = await _user(database, session.company_id, session.user_id) if session else None
+    return (session, user) if session and user else None
+
+
+async def read_session(tx: Tx, token_hash: bytes) -> Session | None:
+    """The session with this token hash, or None if it has ended."""
+    row = await tx.row(
+        """
+        select id, company_id, user_id, created_at, seen_at, user_agent, address from user_session
+        where token_sha256 = $1 and seen_at > now() - $2::interval and created_at > now() - $3::interval
+        """,
+        token_hash,
+        IDLE,
+        LONGEST,
+    )
+    return Session(**dict(row)) if row else None
 
 
 async def note_use(tx: Tx, token_hash: bytes, *, address: str) -> None:
@@ -245,3 +249,8 @@ async def end_session(tx: Tx, user: User, session_id: int) -> bool:
         session_id,
     )
     return row is not None
+
+
+async def _user(database: Database, company_id: int, user_id: int) -> User | None:
+    async with database.company(company_id) as tx:
+        return await users.active(tx, await companies.by_id(tx, company_id), user_id)

@@ -77,16 +77,27 @@ _RACE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.Uniq
 
 
 class _Connection(AnyConnection):
-    """A connection that remembers its company, so that only a change of the company costs a round trip."""
+    """A connection that remembers its company and viewer, so that only a change of them costs a round trip."""
 
-    company_id: int | None = None
+    scope: tuple[int, int | None] | None = None
 
-    async def enter(self, company_id: int) -> None:
-        """Sets the company of the connection: row-level security shows the rows of that company only."""
-        if self.company_id != company_id:
-            self.company_id = None
-            await self.execute("select set_config('app.company_id', $1, false)", str(company_id))
-            self.company_id = company_id
+    async def enter(self, company_id: int, viewer: int | None) -> None:
+        """Sets the company of the connection: row-level security shows the rows of that company only.
+
+        With a viewer, it shows only the leads that this user may see, and what belongs to them.
+        """
+        if self.scope != (company_id, viewer):
+            self.scope = None
+            await self.execute(
+                """
+                select set_config('app.company_id', $1, false), set_config('app.sees', $2, false),
+                    set_config('app.viewer', $3, false)
+                """,
+                str(company_id),
+                "all" if viewer is None else "some",
+                str(viewer or ""),
+            )
+            self.scope = (company_id, viewer)
 
 
 class Tx:
@@ -238,8 +249,12 @@ class Database:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def company(self, company_id: int, lane: Lane = Lane.CALLS) -> AsyncGenerator[Tx]:
+    async def company(
+        self, company_id: int, lane: Lane = Lane.CALLS, *, viewer: int | None = None
+    ) -> AsyncGenerator[Tx]:
         """A connection that sees the rows of one company and of the global tables, when it is the company's turn.
+
+        With `viewer`, it sees of the leads only those of this user and those without an owner.
 
         Raises Unavailable if the database cannot answer or the company's turn does not come, TryAgain if the call
         should be retried, and Locked if a row stayed locked.
@@ -256,9 +271,11 @@ class Database:
                     async with _transaction(connection):
                         await connection.execute("set local citus.propagate_set_commands = 'local'")
                         await connection.execute(f"set local app.company_id = '{int(company_id)}'")
+                        await connection.execute(f"set local app.sees = '{'all' if viewer is None else 'some'}'")
+                        await connection.execute(f"set local app.viewer = '{int(viewer or 0) or ''}'")
                         yield tx
                 else:
-                    await cast("_Connection", connection).enter(company_id)
+                    await cast("_Connection", connection).enter(company_id, viewer)
                     yield tx
         finally:
             self.admission.leave(ticket, monotonic())

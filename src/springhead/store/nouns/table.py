@@ -8,7 +8,7 @@ statement locks rows in the order of a key (docs/lock-order.md).
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Literal, LiteralString
 
 import msgspec
 
@@ -21,6 +21,10 @@ from springhead.store.lifecycle import recycling
 from springhead.store.nouns import expected_clauses, written_values
 
 Lock = Literal["for update", "for update skip locked"]
+
+
+_HIDDEN_KEY: LiteralString = "current_setting('app.sees', true) = 'some' and is_hidden_address($1, s.normal_key)"
+"""Whether a lead that the user of the call may not see has the key of the object `s` (migrations/0029_viewers.sql)."""
 
 
 class RecordBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -317,10 +321,11 @@ class Table:
     def _taken(self) -> str:
         """Returns a condition: the object `s` gives its row the key of another row."""
         table, keyed = self.noun.table, self.noun.key_column
-        return f"""s.id is not null and s.normal_key is not null and exists (
+        hidden = _HIDDEN_KEY if table == "lead" else "false"
+        return f"""s.id is not null and s.normal_key is not null and (exists (
                     select from {table} o
                     where o.company_id = $1 and o.{keyed.key_sql} = s.normal_key and o.id <> s.id
-                )""" if keyed else "false"  # fmt: skip
+                ) or {hidden})""" if keyed else "false"  # fmt: skip
 
     def _moves(self) -> str:
         """Returns a condition: the object may move its row from one page of a read to another."""
