@@ -116,6 +116,19 @@ def test_the_story_of_the_table_by_keyboard_alone(table: webdriver.Chrome, compa
     assert len(until(table, "return document.querySelectorAll('.leads tr[data-id]')")) == 1
 
 
+def test_a_filter_is_added_by_keyboard_alone(table: webdriver.Chrome) -> None:
+    start(table)
+    press(table, "f")
+    until(table, "return document.activeElement.id === 'filter-field'")
+    press(table, "Score", Keys.TAB)
+    until(table, "return document.activeElement.id === 'filter-op'")
+    press(table, "at le", Keys.TAB, "87", Keys.ENTER)
+    until(table, "return document.querySelectorAll('.leads tr[data-id]').length === 4")
+    assert "Score at least 87" in run(table, "return document.querySelector('.fchip').textContent")
+    table.back()
+    assert len(until(table, "return document.querySelectorAll('.leads tr[data-id]')")) == 8
+
+
 def test_somebody_else_changes_the_same_cell(table: webdriver.Chrome, company: Company, leads: list[int]) -> None:
     start(table)
     press(table, Keys.ARROW_RIGHT)
@@ -183,6 +196,12 @@ def test_axe_finds_nothing(table: webdriver.Chrome, server: Server, theme: str, 
         press(table, Keys.ARROW_RIGHT, Keys.ENTER)
         assert faults(table) == []
         press(table, Keys.ESCAPE)
+        for editor in ("filter", "view", "columns"):
+            table.get(f"{server.url}/leads?sort=city")
+            start(table)
+            run(table, f"document.querySelector('[popovertarget={editor}-editor]').click()")
+            until(table, f"return document.querySelector('#{editor}-editor').matches(':popover-open')")
+            assert faults(table) == [], editor
     overflow = run(table, "return document.documentElement.scrollWidth > innerWidth")
     assert not overflow
 

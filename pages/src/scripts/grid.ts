@@ -1,5 +1,6 @@
 // The table of leads: the focused cell, and the keys that move it, edit it and select rows.
 import { edit, isEditing } from "./grid-edit"
+import { watchFilter } from "./grid-filter"
 import { watchRows } from "./grid-rows"
 import { watchSearch } from "./grid-search"
 import { act, clear, isSelecting, selectAll, toggle, watchSelection } from "./grid-selection"
@@ -106,6 +107,7 @@ export function start(): void {
   document.addEventListener("focusin", ({ target }) => {
     if (target instanceof HTMLElement && target.matches(".results .tw") && !current() && target.matches(":focus-visible")) move(0, 0)
   })
+  watchFilter()
   watchRows()
   watchSearch()
   watchSelection()

@@ -7,7 +7,9 @@ from starlette.routing import Route
 
 from springhead.pages.assets import Assets
 from springhead.pages.leads.changes import LeadChanges
+from springhead.pages.leads.editor import TableEditor
 from springhead.pages.leads.table import LeadsTable
+from springhead.pages.leads.views import LeadViews
 from springhead.pages.passwords import Passwords
 from springhead.pages.rendering import Templates
 from springhead.pages.sessions import Sessions
@@ -29,6 +31,8 @@ def pages(server: Server, assets: Assets) -> Sequence[Route]:
         *SignIn(server, sessions, visits, templates, hashing).routes(),
         *LeadsTable(visits).routes(),
         *LeadChanges(visits).routes(),
+        *LeadViews(visits).routes(),
+        *TableEditor(visits).routes(),
         *Settings(server, sessions, visits, hashing).routes(),
     ]
 

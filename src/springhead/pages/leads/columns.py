@@ -6,6 +6,8 @@ import msgspec
 
 from springhead.model.kit.columns import Column
 from springhead.model.kit.fields import FieldSet
+from springhead.model.kit.filter_values import value_type
+from springhead.model.kit.filters import OPERATORS
 from springhead.model.leads.leads import LEAD, STATUSES
 from springhead.pages.leads.address import NAME
 
@@ -43,6 +45,13 @@ _EDITORS = {"owner": "", "account": "", "campaign": "", "time": "", "id": "", "l
 _INPUT_MODES = {"number": "numeric", "score": "numeric", "email": "email", "phone": "tel", "url": "url"}
 
 
+CHOICES = (
+    "equals", "not_equals", "in", "contains", "startsWith", "endsWith", "atLeast", "atMost", "greater", "less",
+    "between", "empty", "not_empty",
+)  # fmt: skip
+"""The operators that the editor offers."""
+
+
 class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
     """A column of the table.
 
@@ -60,6 +69,7 @@ class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
     input_mode: str = "text"
     options: Sequence[tuple[str, str]] = ()
     is_custom: bool = False
+    operators: Sequence[str] = ()
 
     @property
     def is_right(self) -> bool:
@@ -115,6 +125,7 @@ def _column(column: Column, label: str, t: Callable[..., str], *, is_custom: boo
         input_mode=_INPUT_MODES.get(kind, "text"),
         options=options,
         is_custom=is_custom,
+        operators=[one for one in CHOICES if one.removeprefix("not_") in OPERATORS[value_type(column)]],
     )
 
 

@@ -21,7 +21,8 @@ from springhead.pages.leads import address as addresses
 from springhead.pages.leads import cells
 from springhead.pages.leads.address import NAME, PATH, Address, Sort
 from springhead.pages.leads.chips import Chip, Sentences, compact, parts_of, references
-from springhead.pages.leads.columns import DEFAULT_COLUMNS, TableColumn, all_columns
+from springhead.pages.leads.columns import CHOICES, DEFAULT_COLUMNS, TableColumn, all_columns
+from springhead.pages.leads.views import View, views_of
 from springhead.pages.visits import Visit, Visits
 from springhead.rpc.method import ReadResult
 
@@ -52,6 +53,27 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     sort: Sort | None
     fields: FieldSet
     problems: Sequence[str]
+    views: Sequence[View]
+    view: View
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the address says something else than its view."""
+        address = self.address
+        return any(part is not None for part in (address.filter, address.sort, address.columns))
+
+    @property
+    def in_order(self) -> Sequence[TableColumn]:
+        """All columns: those that are shown, and then the others."""
+        return [*self.shown, *(column for column in self.columns.values() if column not in self.shown)]
+
+    @property
+    def as_view(self) -> str:
+        """What the table shows, as JSON that makes a view of it."""
+        keys = [{"field": name, "direction": "desc" if down else "asc"} for name, down in sort_keys(self)]
+        names = [column.name for column in self.shown if column.name != NAME]
+        shown = {"filter": compact(parts_of(self.filter)) or None, "sort": keys, "columns": names}
+        return msgspec.json.encode(shown).decode()
 
 
 class Found(msgspec.Struct, kw_only=True):
@@ -102,6 +124,8 @@ class LeadsTable:
             "sorted_by": _sorted_by(table),
             "suggestions": await _suggestions(visit, table, found, chips),
             "may_edit": may_edit,
+            "may_share": visit.user.may(Right.TEAM),
+            "operators": CHOICES,
             "may_delete": visit.user.may(Right.DELETE),
             "words": msgspec.json.encode({name: visit.text(f"leads.{name}") for name in _WORDS}).decode(),
         }
@@ -121,32 +145,45 @@ async def table_of(visit: Visit) -> Table:
     fields = await fields_of(visit)
     columns = all_columns(fields, visit.text)
     problems = [visit.text(problem) for problem in address.problems]
-    wanted = address.columns or DEFAULT_COLUMNS
+    views = await views_of(visit)
+    view = next((one for one in views if one.id == address.view), views[0])
+    if view.id != address.view:
+        problems.append(visit.text("leads.bad_view"))
+    wanted = address.columns or view.columns or DEFAULT_COLUMNS
     unknown = [name for name in wanted if name not in columns]
     if unknown:
         problems.append(visit.text("leads.unknown_column", name=unknown[0][:100]))
     shown = [columns[NAME], *(columns[name] for name in wanted if name in columns and name != NAME)]
     parsed = None
-    if address.filter:
+    document = address.filter if address.filter is not None else view.filter
+    if document:
         try:
-            parsed = filters.parse(address.filter, search.search_fields(fields), zone=visit.context().zone, name="f")
+            parsed = filters.parse(document, search.search_fields(fields), zone=visit.context().zone, name="f")
         except InvalidParameters as refusal:
             problems += messages(refusal)
-    sort = address.sort if address.sort is not None else None if address.text else DEFAULT_SORT
+    sort = address.sort if address.sort is not None else view.sort or (None if address.text else DEFAULT_SORT)
     return Table(
-        address=address, columns=columns, shown=shown, filter=parsed, sort=sort, fields=fields, problems=problems
+        address=address,
+        columns=columns,
+        shown=shown,
+        filter=parsed,
+        sort=sort,
+        fields=fields,
+        problems=problems,
+        views=views,
+        view=view,
     )
 
 
 async def _search(visit: Visit, table: Table) -> Found:
     """Searches the leads. A refused search finds nothing, and says why."""
-    if table.address.filter and table.filter is None:
+    if table.filter is None and (table.view.filter if table.address.filter is None else table.address.filter):
         return Found()  # a filter that is not understood must not show all leads
     address, started = table.address, perf_counter()
     params: dict[str, Any] = {"filter": compact(parts_of(table.filter)), "text": address.text, "limit": ROWS}
     if table.sort:
         params["sort"] = [
-            {"field": field, "direction": "desc" if descending else "asc"} for field, descending in _sort_keys(table)
+            {"field": field, "direction": "desc" if descending else "asc"} for field, descending in sort_keys(table)
         ]
     if address.cursor:
         params["cursor"] = address.cursor
@@ -168,7 +205,7 @@ async def _search(visit: Visit, table: Table) -> Found:
     )
 
 
-def _sort_keys(table: Table) -> Sort:
+def sort_keys(table: Table) -> Sort:
     """Returns the fields to sort by: a name is sorted by the last name and then the first name."""
     keys: list[tuple[str, bool]] = []
     for name, descending in table.sort or ():
