@@ -17,6 +17,9 @@ NEIGHBOURS = 2
 """Companies beside the measured one, of the same size."""
 
 RUNS = 15
+TRIES = 3
+"""A call that seems to grow is measured again: other programs can slow one company down, but not three times."""
+
 GROWTH_AT_MOST = 1.5
 MILLISECONDS_MORE = 2.0
 """A call may take this much longer in the large company, or GROWTH_AT_MOST times as long."""
@@ -100,6 +103,17 @@ class _Row:
         return f"{self.probe.title:70} {small:9.1f} {large:9.1f} {large / small:6.2f}{mark}"
 
 
+def _measured(probe: Probe, sides: tuple[Population, Population], first_run: int) -> _Row:
+    """The times of a call. If it grows, the times of the last of TRIES measurements."""
+    tries: list[_Row] = []
+    while not tries or (len(tries) < TRIES and tries[-1].grows and probe.method not in GROWING):
+        for side in sides:
+            until_idle(side.company)
+        tries.append(_Row(probe))
+        tries[-1].measure(sides, first_run + len(tries) * RUNS)
+    return tries[-1]
+
+
 @pytest.mark.growth
 @pytest.mark.timeout(0)
 def test_no_call_grows_with_the_company(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -110,10 +124,7 @@ def test_no_call_grows_with_the_company(tmp_path_factory: pytest.TempPathFactory
     print(f"\n{'call':70} {sizes[0]:>9,} {sizes[1]:>9,}  grows")
     rows: list[_Row] = []
     for number, probe in enumerate(probes()):
-        for side in sides:
-            until_idle(side.company)
-        rows.append(_Row(probe))
-        rows[-1].measure(sides, 1_000 + number * RUNS)
+        rows.append(_measured(probe, sides, (number + 1) * (TRIES + 1) * RUNS))
         print(rows[-1], flush=True)
     for side, server in zip(sides, servers, strict=True):
         side.company.close()
