@@ -252,10 +252,13 @@ async def create_delivery(
     """
     return await tx.value(
         """
-        with leased as (
-            update push set waiting = true, leased_until = now() + make_interval(secs => $8)
-            where company_id = $1 and subscription_id = $2 and lease = $3
-            returning subscription_id
+        with subscribed as materialized (  -- a delete of the subscription locks it before its push, too
+            select s.id from subscription s where s.company_id = $1 and s.id = $2 order by s.id for key share
+        ),
+        leased as (
+            update push p set waiting = true, leased_until = now() + make_interval(secs => $8)
+            where p.company_id = $1 and p.subscription_id = (select id from subscribed) and p.lease = $3
+            returning p.subscription_id
         )
         insert into delivery (company_id, subscription_id, message_id, first_sequence, last_sequence, state, leads)
         select $1, subscription_id, $4, $5, $6, 'waiting', $7 from leased
@@ -271,17 +274,16 @@ async def create_delivery(
     )
 
 
-_LEASED = f"""
-    with leased as materialized (
+_LEASED = f"""leased as materialized (
         select p.subscription_id, now() as moment, now() + interval '{LEASE} seconds' as leased_until,
             p.erasures = $5 as is_current  -- no lead was erased since the payload was composed
         from push p
-        where p.company_id = $1 and p.subscription_id = $2 and p.lease = $3
+        where p.company_id = $1 and p.subscription_id = {{subscription}} and p.lease = $3
         order by p.subscription_id for update
     )"""
 
 _DELIVERED: Statement = statement(
-    _LEASED,
+    f"with {_LEASED.format(subscription='$2')}",
     """,
     delivered as (
         update delivery d set state = 'delivered', attempts = d.attempts + 1,
@@ -310,8 +312,11 @@ _DELIVERED: Statement = statement(
 )
 
 _FAILED: Statement = statement(
-    _LEASED,
-    f""",
+    f"""
+    with subscribed as materialized (
+        select s.id from subscription s where s.company_id = $1 and s.id = $2 order by s.id for no key update
+    ),
+    {_LEASED.format(subscription="(select id from subscribed)")},
     tried as (
         update delivery d set attempts = d.attempts + 1, begun_at = coalesce(d.begun_at, l.moment),
             tried_at = l.moment,

@@ -111,8 +111,13 @@ async def remove(tx: Tx, company_id: int, claim: Claim) -> bool:
     """Deletes a subscription whose receiver answered that it is gone, unless the lease of the claim is lost."""
     rows = await tx.rows(
         """
-        with leased as (
-            delete from push where company_id = $1 and subscription_id = $2 and lease = $3 returning subscription_id
+        with subscribed as materialized (
+            select s.id from subscription s where s.company_id = $1 and s.id = $2 order by s.id for update
+        ),
+        leased as (
+            delete from push p
+            where p.company_id = $1 and p.subscription_id = (select id from subscribed) and p.lease = $3
+            returning p.subscription_id
         )
         delete from subscription s using leased l where s.company_id = $1 and s.id = l.subscription_id returning s.id
         """,
