@@ -1,15 +1,19 @@
 """getFieldSpread: how the values of a field are spread over leads (our own)."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
-from in_process import answer, context_of, shared_parts
+from cluster_rules import faults
+from in_process import WatchedDatabase, answer, context_of, shared_parts
 from springhead.model.figures import spreads
 from springhead.model.kit.filter_values import value_type
 from springhead.model.leads.leads import LEAD
-from springhead.store.database.pool import Database
-from support import Company, sql, with_database
+from springhead.store.database.pool import Tx
+from springhead.store.database.sql import Sql
+from support import BOX, Company, sql
 
 
 def spread(company: Company, field: str, **params: Any) -> dict[str, Any]:
@@ -167,25 +171,37 @@ def test_of_many_leads_a_sample_is_read_that_is_spread_over_all_of_them(
         company.create(*({"leadScore": batch, "city": f"City {batch}"} for _ in range(500)))
     monkeypatch.setattr(spreads, "SAMPLE_MAX", 400)
 
-    async def call(database: Database) -> list[dict[str, Any]]:
-        context = await context_of(shared_parts(database), company)
-        return [
-            (await answer(context, "getFieldSpread", params))["result"]
-            for params in (
-                {"field": "leadScore"},
-                {"field": "city", "text": "example"},
-                {"field": "city", "filter": {"leadScore": 1}},
-                {"field": "city", "filter": {"leadScore": 1, "id": {"greater": 0}}, "text": "exmaple"},
-            )
-        ]
+    calls = (
+        {"field": "leadScore"},
+        {"field": "city", "text": "example"},
+        {"field": "city", "filter": {"leadScore": 1}},
+        {"field": "city", "filter": {"leadScore": 1, "id": {"greater": 0}}, "text": "exmaple"},
+    )
+    statements: list[str] = []
 
-    scores, cities, one, typos = with_database(company.dsn, call)
+    class Recorded(Tx):
+        async def rows(self, sql: Sql, *arguments: object) -> list[asyncpg.Record]:
+            statements.append(sql)
+            return await super().rows(sql, *arguments)
+
+    async def call() -> list[dict[str, Any]]:
+        database = WatchedDatabase(lambda connection: Recorded(connection, BOX))
+        await database.open(company.dsn)
+        try:
+            context = await context_of(shared_parts(database), company)
+            return [(await answer(context, "getFieldSpread", params))["result"] for params in calls]
+        finally:
+            await database.close()
+
+    scores, cities, one, typos = asyncio.run(call())
 
     assert (scores["leads"], scores["isExact"]) == (400, False)
     assert [int(row["count"]) for row in scores["fieldSpread"]] == [100] * 4
     assert [(row["value"], row["count"]) for row in cities["fieldSpread"]] == [(f"City {n}", "100") for n in range(4)]
     assert (one["isExact"], one["leads"]) == (False, 100)
     assert typos["leads"] in {0, 100}
+    assert any("cross join lateral" in text for text in statements)
+    assert [fault for text in statements if "from lead l" in text for fault in faults(text)] == []
 
 
 @pytest.mark.parametrize(
