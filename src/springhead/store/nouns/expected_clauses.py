@@ -27,12 +27,13 @@ def conflict(noun: Noun) -> str:
     current = " ".join(
         f"when {sql.literal(column.name)} then {sql.expression(column, table='k')}" for column in noun.writable_columns
     )
-    custom = "k.custom->>e.key" if noun.custom else "null"
+    # Takes the custom values apart once. `->` for each key would decompress all of them for each key.
+    custom, join = ("b.value", "left join jsonb_each_text(k.custom) b using (key)") if noun.custom else ("null", "")
     return f"""case when k.id is not null and jsonb_typeof(s.accepted) = 'object' then (
                         select jsonb_object_agg(v.name, v.value)::text
                         from (
                             select e.key as name, e.value as accepted, case e.key {current} else {custom} end as value
-                            from jsonb_each(s.accepted) e
+                            from jsonb_each(s.accepted) e {join}
                         ) as v
                         where not exists (
                             select from jsonb_array_elements_text(v.accepted) as a
