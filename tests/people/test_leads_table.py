@@ -14,6 +14,8 @@ import pytest
 
 from browsing import Browser, Page, new_user, signed_in
 from hostile.corpus import NAUGHTY
+from springhead.model.leads.leads import LEAD
+from springhead.pages.catalogue import LANGUAGES, texts
 from support import Company, Server, new_company, new_email, superuser
 
 VOID = {"meta", "link", "input", "use", "rect", "path", "ellipse", "br", "hr"}
@@ -108,6 +110,18 @@ def test_the_table_shows_leads_with_their_values(browser: Browser, people: list[
     assert "Nobody" in page.text
     assert re.search(r"3 leads in \d+ ms", text_of(page))
     assert page.headers["cache-control"] == "private, no-cache"
+
+
+def test_every_field_of_leads_has_a_label_in_each_language() -> None:
+    for language in LANGUAGES:
+        assert {f"lead_field.{column.name}" for column in LEAD.columns} <= set(texts(language))
+
+
+def test_the_last_activity_says_what_and_when(browser: Browser, people: list[int]) -> None:
+    page = browser.get("/leads?sort=-lastEventTimestamp")
+    assert len(people) == 3
+    assert page.text.count("Lead created") == 3
+    assert re.search(r">0 m</time>", page.text)
 
 
 def test_owners_and_campaigns_have_names(server: Server, company: Company, browser: Browser) -> None:

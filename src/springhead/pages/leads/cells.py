@@ -29,6 +29,15 @@ _NOUNS = {
 _NAME_FIELDS = {"userProfile": "displayName", "campaign": "campaignName", "account": "accountName"}
 
 
+_ICONS = {
+    "formSubmit": "clipboard-list", "pageVisit": "mouse-pointer-click", "importantPageVisit": "eye",
+    "emailSent": "mail", "emailOpened": "mail-open", "emailClick": "external-link", "emailVisit": "external-link",
+    "incomingCall": "phone", "outgoingCall": "phone", "leadCreation": "user-plus", "leadUpdate": "pencil",
+    "changeLeadStatus": "flag", "leadOwnerChange": "user",
+}  # fmt: skip
+"""The icons of events by their source."""
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """A cell. `value` is the stored value; `text` is what the cell shows, and `link` where it leads."""
 
@@ -36,6 +45,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     text: str
     link: str = ""
+    icon: str = ""
     is_editable: bool = False
 
 
@@ -87,6 +97,9 @@ def _cell(lead: Mapping[str, Any], column: TableColumn, names: Names, *, may_edi
         full = " ".join(filter(None, (lead["firstName"], lead["lastName"])))
         return Cell(column=column, value=full, text=name_of(lead), is_editable=may_edit)
     value = "" if lead[column.name] is None else str(lead[column.name])
+    if column.kind == "activity":
+        source, name = str(lead["lastEventSource"] or ""), str(lead["lastEventName"] or "")
+        return Cell(column=column, value=value, text=name[:SHOWN_LENGTH], icon=_ICONS.get(source, "activity"))
     is_editable = may_edit and bool(column.editor) and len(value) <= EDITED_LENGTH
     if column.kind == "status" and value == DERIVED_STATUS:
         is_editable = False

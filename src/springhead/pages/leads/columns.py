@@ -11,8 +11,11 @@ from springhead.model.kit.filters import OPERATORS
 from springhead.model.leads.leads import LEAD, STATUSES
 from springhead.pages.leads.address import NAME
 
+ACTIVITY = "lastEventTimestamp"
+"""The column of the last event: what it was, and when."""
+
 DEFAULT_COLUMNS = (
-    NAME, "companyName", "leadStatus", "leadScore", "ownerID", "updateTimestamp", "city", "campaignID", "emailAddress",
+    NAME, "companyName", "leadStatus", "leadScore", "ownerID", ACTIVITY, "city", "campaignID", "emailAddress",
 )  # fmt: skip
 """The columns of a table whose view does not choose."""
 
@@ -21,21 +24,23 @@ _CLASSES = {
     "companyName": "comp",
     "leadStatus": "st",
     "leadScore": "scr r",
-    "updateTimestamp": "act",
+    ACTIVITY: "act",
 }
 """The classes of the columns that phones show, too, and where."""
 
 _WIDTHS = {
-    NAME: 186, "companyName": 162, "leadStatus": 154, "leadScore": 112, "ownerID": 138, "updateTimestamp": 124,
-    "city": 128, "campaignID": 150, "emailAddress": 240, "description": 280,
+    NAME: 186, "companyName": 162, "leadStatus": 154, "leadScore": 112, "ownerID": 138, ACTIVITY: 232,
+    "updateTimestamp": 124, "city": 128, "campaignID": 150, "emailAddress": 240, "description": 280,
 }  # fmt: skip
 _WIDTH = 150
 
 _KINDS = {
     "leadStatus": "status", "status": "status", "leadScore": "score", "leadScoreWeighted": "score", "ownerID": "owner",
     "accountID": "account", "campaignID": "campaign", "emailAddress": "email", "website": "url",
+    ACTIVITY: "activity",
     "phoneNumber": "phone", "officePhoneNumber": "phone", "mobilePhoneNumber": "phone", "id": "id",
 }  # fmt: skip
+_ACTIVITY_FIELDS = (ACTIVITY, "lastEventSource", "lastEventName")
 _KINDS_BY_TYPE = {
     "url": "url", "phone": "phone", "checkbox": "tags", "boolean": "flag", "bit": "flag", "tinyint": "flag",
     "textarea": "long", "text": "long", "timestamp": "time", "smallint": "number", "bigint": "number",
@@ -79,7 +84,7 @@ class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def starts_high(self) -> bool:
         """Whether the first sort by the column has the largest values first."""
-        return self.kind in {"number", "score", "time", "date", "flag"}
+        return self.kind in {"number", "score", "time", "date", "flag", "activity"}
 
     @property
     def sort_fields(self) -> Sequence[str]:
@@ -120,7 +125,7 @@ def _column(column: Column, label: str, t: Callable[..., str], *, is_custom: boo
         kind=kind,
         classes=classes or ("r" if kind == "number" else ""),
         width=_WIDTHS.get(column.name, 90 if kind == "flag" else _WIDTH),
-        fields=(column.name,),
+        fields=_ACTIVITY_FIELDS if kind == "activity" else (column.name,),
         editor=editor if column.writable else "",
         input_mode=_INPUT_MODES.get(kind, "text"),
         options=options,

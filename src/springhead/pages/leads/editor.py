@@ -64,7 +64,7 @@ async def _test(visit: Visit, table: Table, name: str, operator: str, value: str
     parts = [part.strip() for part in value.split(",")] if operator in {"in", "between"} else [value]
     read = [await _value(visit, column, part) for part in parts]
     sent: Json = read if operator in {"in", "between"} else read[0]
-    if column and column.kind == "time":
+    if column and column.kind in {"time", "activity"}:
         return _time_test(visit, name, operator, read)
     return {"not": {name: sent}} if operator == "not_equals" else {name: {operator: sent}}
 

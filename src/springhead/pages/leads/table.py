@@ -21,7 +21,7 @@ from springhead.pages.leads import address as addresses
 from springhead.pages.leads import cells
 from springhead.pages.leads.address import NAME, PATH, Address, Sort
 from springhead.pages.leads.chips import Chip, Sentences, compact, parts_of, references
-from springhead.pages.leads.columns import CHOICES, DEFAULT_COLUMNS, TableColumn, all_columns
+from springhead.pages.leads.columns import ACTIVITY, CHOICES, DEFAULT_COLUMNS, TableColumn, all_columns
 from springhead.pages.leads.views import View, views_of
 from springhead.pages.visits import Visit, Visits
 from springhead.rpc.method import ReadResult
@@ -29,8 +29,8 @@ from springhead.rpc.method import ReadResult
 ROWS = 100
 """How many rows a request returns."""
 
-DEFAULT_SORT: Sort = (("updateTimestamp", True),)
-"""The order of a table whose view does not choose one and that is not searched by words: last changed first."""
+DEFAULT_SORT: Sort = ((ACTIVITY, True),)
+"""The order of a table whose view does not choose one and that is not searched by words: last active first."""
 
 _SUGGESTED_MAX = 3
 """For how many tests of a filter the page says how many leads there are without it."""
