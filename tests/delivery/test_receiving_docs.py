@@ -19,7 +19,7 @@ from delivery.pushes import subscribe
 from delivery.receiver import Receiver
 from faults.postgres import free_port
 from programs import program
-from springhead.delivery import backoff, client, payloads, receiver_answers
+from springhead.delivery import backoff, client, payloads, receiver_answers, worker
 from springhead.model.feed.receiver_addresses import problem_of
 from springhead.model.feed.subscriptions import DEFAULT_KINDS, SECRET_HOURS, SUBSCRIPTIONS_MAX
 from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
@@ -145,6 +145,26 @@ def test_a_receiver_of_the_page_is_told_of_every_change(
 
 
 @pytest.mark.parametrize("language", RECEIVERS)
+def test_a_receiver_of_the_page_answers_the_challenge_when_it_knows_the_secret(
+    language: str, pushing_company: Callable[..., Company], tmp_path: Path
+) -> None:
+    company, port = pushing_company(), free_port()
+    (made,) = company.call(
+        "createLeadSubscriptions", objects=[{"url": f"http://127.0.0.1:{port}/pushes", "challenge": 1}]
+    )
+
+    def challenge_is(state: str) -> bool:
+        return company.call("getLeadSubscriptions")[0]["challengeState"] == state
+
+    eventually(lambda: challenge_is("failed"))
+    with running(language, port, made["secret"], tmp_path) as receiver:
+        company.call("updateLeadSubscriptions", objects=[{"id": made["id"], "isActive": 1}])
+        eventually(lambda: challenge_is("passed"))
+        (lead,) = company.create({})
+        eventually(lambda: [line.split()[:2] for line in receiver.lines()] == [["create", str(lead)]])
+
+
+@pytest.mark.parametrize("language", RECEIVERS)
 def test_a_receiver_of_the_page_takes_what_is_ours_once_and_nothing_else(language: str, tmp_path: Path) -> None:
     secret, other = new_secret(), new_secret()
     now = int(time.time())
@@ -195,7 +215,7 @@ def example() -> tuple[dict[str, str], bytes]:
 
 def test_the_push_that_the_page_shows_is_signed_with_the_secret_that_it_shows() -> None:
     headers, body = example()
-    _, answer = blocks("json")
+    _, answer, _ = blocks("json")
     secret = json.loads(answer)["result"]["creates"][0]["secret"]
     (snippet,) = [block for block in blocks("python") if "standardwebhooks" in block]
 
@@ -212,7 +232,7 @@ def test_the_push_that_the_page_shows_is_signed_with_the_secret_that_it_shows() 
 def test_a_push_looks_as_the_page_shows(pushing_company: Callable[..., Company], receiver: Receiver) -> None:
     company = pushing_company()
     headers, body = example()
-    request, answer = (json.loads(block) for block in blocks("json"))
+    request, answer, _ = (json.loads(block) for block in blocks("json"))
     chosen = request["params"]["objects"][0]
     assert problem_of(chosen["url"], client.Networks()) is None
     (made,) = company.call("createLeadSubscriptions", objects=[chosen])
@@ -238,6 +258,18 @@ def _kinds(value: Any) -> Any:
     return type(value).__name__
 
 
+def test_a_challenge_looks_as_the_page_shows() -> None:
+    shown = json.loads(blocks("json")[-1])
+    assert _kinds(shown) == _kinds(json.loads(payloads.challenge_body(payloads.new_challenge())))
+    assert len(shown["challenge"]) == len(payloads.new_challenge())
+    assert (
+        payloads.challenge_problem(
+            shown["challenge"], receiver_answers.ReceiverAnswer(status=200, duration=0, body=json.dumps(shown))
+        )
+        is None
+    )
+
+
 def test_the_numbers_of_the_page_are_ours() -> None:
     first, second, *later = backoff.EARLY
     two, ten, thirty = (seconds / 60 for seconds in later)
@@ -253,6 +285,7 @@ def test_the_numbers_of_the_page_are_ours() -> None:
         f"up to {payloads.LEADS} leads",
         f"{payloads.BYTES // 1024**2} MB at most",
         f"any 2xx within {client.TOTAL_SECONDS:g} seconds",
+        f"answers within {worker.CHALLENGE_SECONDS:g} seconds",
         f"read up to {client.READ_BYTES // 1024} KB",
         f"the first {receiver_answers.KEPT_BYTES // 1000} kB",
         f"`{payloads.TEST_BODY.decode()}`",

@@ -44,7 +44,7 @@ TRIED: dict[tuple[str, str], str] = {
     ("docs/capture.md", "html"): "tests/capture/test_capture_docs.py",
     ("docs/forms.md", "json"): "tests/capture/test_forms_docs.py",
     ("docs/forms.md", "html"): "tests/capture/test_forms_docs.py",
-    ("docs/forms.md", "python"): "tests/delivery/test_confirmation_program.py",
+    ("docs/forms.md", "python"): "tests/delivery/emails/test_confirmation_program.py",
     ("docs/operating.md", "sh"): "tests/docs/test_shell_blocks.py",
     ("docs/operating.md", "sql"): "tests/docs/test_shell_blocks.py",
     ("docs/operating.md", "json"): "tests/cli/test_logs.py",

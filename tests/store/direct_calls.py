@@ -17,7 +17,7 @@ from springhead.store.companies.sign_ins import Purpose
 from springhead.store.database import background_jobs, health
 from springhead.store.database.pool import Database, Tx
 from springhead.store.database.sql import statement
-from springhead.store.feed import changes, deliveries, pushes, subscriptions
+from springhead.store.feed import challenges, changes, deliveries, pushes, subscriptions
 from springhead.store.feed.pushes import Result
 from springhead.store.fields import unique_values
 from springhead.store.leads import duplicates, hidden_leads, opt_outs
@@ -129,7 +129,7 @@ OF_ALL_COMPANIES: tuple[Callable[[Tx], Awaitable[Any]], ...] = (
 
 
 async def pushes_of(tx: Tx, company_id: int, subscription: int) -> None:
-    """All that a worker sends for a due subscription: an attempt that failed, one that succeeded, and the end.
+    """All that a worker sends for a due subscription: an attempt that failed, one that succeeded, and a challenge.
 
     Needs an open transaction: in it, no server claims the subscription first.
     """
@@ -152,6 +152,13 @@ async def pushes_of(tx: Tx, company_id: int, subscription: int) -> None:
     await pushes.skip(tx, company_id, claim, order.sent + 2)
     await pushes.release(tx, company_id, claim)
     await pushes.is_subscribed(tx, company_id)
+    await tx.rows(
+        "update subscription set challenge = true where company_id = $1 and id = $2", company_id, subscription
+    )
+    await subscriptions.switch(tx, company_id, [subscription])
+    (challenge,) = await challenges.claim(tx, company_id, lease=3)
+    assert await challenges.answered(tx, company_id, challenge, None)
+    assert await challenges.answered(tx, company_id, challenge, None) is False, "the lease is over"
     assert await subscriptions.remove(tx, company_id, claim) is False, "the lease is released"
 
 

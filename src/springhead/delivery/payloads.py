@@ -1,10 +1,13 @@
 """The payload of a push: the changes, and the changed leads with their current values (docs/receiving-pushes.md)."""
 
+import secrets
 from collections.abc import Sequence
+from typing import cast
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from springhead.delivery.receiver_answers import ReceiverAnswer
 from springhead.model.feed.changes import Change, lead_ids
 from springhead.model.leads.leads import LEAD
 from springhead.store.database.pool import Tx
@@ -30,6 +33,9 @@ BYTES = 4 * 1024 * 1024
 
 TEST_BODY = b'{"leads":[],"changes":[],"test":true}'
 """The payload of a test push."""
+
+CHALLENGE_BYTES = 24
+"""The random bytes of a challenge."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -99,3 +105,30 @@ async def compose(tx: Tx, company_id: int, order: Order, batch: ChangeBatch, fie
     return _encode(
         {"leads": rows, "changes": [change.row(zone, lambda name: name not in hidden) for change in batch.changes]}
     )
+
+
+def new_challenge() -> str:
+    """Returns the text of a new challenge, which nobody can guess."""
+    return secrets.token_urlsafe(CHALLENGE_BYTES)
+
+
+def challenge_body(challenge: str) -> bytes:
+    """Returns the payload that asks a receiver to send the challenge back. It has no leads."""
+    return _encode({"leads": [], "changes": [], "challenge": challenge})
+
+
+def challenge_problem(challenge: str, answer: ReceiverAnswer) -> str | None:
+    """Returns why the answer does not prove that the receiver wants pushes, or None.
+
+    The body is the challenge, as text or as JSON: `{"challenge": …}`.
+    """
+    if answer.error:
+        return answer.error
+    if not answer.accepted:
+        return f"status {answer.status}"
+    try:
+        document: object = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        document = answer.body.strip()
+    repeated = cast("dict[str, object]", document).get("challenge") if isinstance(document, dict) else document
+    return None if repeated == challenge else "the answer does not repeat the challenge"

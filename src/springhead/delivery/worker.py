@@ -27,7 +27,8 @@ from springhead.model.kit.errors import Unavailable
 from springhead.store.database.admission import Lane
 from springhead.store.database.pool import Database, TryAgain
 from springhead.store.database.retry import retry
-from springhead.store.feed import changes, deliveries, pushes, subscriptions
+from springhead.store.feed import challenges, changes, deliveries, pushes, subscriptions
+from springhead.store.feed.challenges import DueChallenge
 from springhead.store.feed.pushes import Claim, Order, Result
 from springhead.store.fields.fields import FieldCache
 
@@ -67,6 +68,9 @@ HINT = "to push from this database, and no longer from the other: springhead db 
 
 UNSIGNED = "not sent: the secret of the subscription was lost; rotateLeadSubscriptionSecrets makes a new one"
 """The error of a push that cannot be signed, because the database was restored without its encryption key."""
+
+CHALLENGE_SECONDS = 10.0
+"""Seconds for a receiver to answer a challenge."""
 
 TEST_SECONDS = 9.0
 """Seconds for a test push: shorter than the deadline of the call that asks for it."""
@@ -171,10 +175,13 @@ class Worker:
                 async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx, tx.atomic():
                     last = await changes.number(tx, company_id)
                     claimed = await pushes.claim(tx, company_id, last, secrets.randbits(62))
-                    if not claimed and not await pushes.is_subscribed(tx, company_id):
+                    due = await challenges.claim(tx, company_id, secrets.randbits(62))
+                    if not claimed and not due and not await pushes.is_subscribed(tx, company_id):
                         self._subscribed.discard(company_id)
                 for claim, order in claimed:
                     self._start(self._push_subscription(company_id, claim, order))
+                for challenge in due:
+                    self._start(self._challenge(company_id, challenge))
         except (Unavailable, TryAgain) as cause:
             log.debug("pushes delayed", company=company_id, error=type(cause).__name__)
         except Exception:
@@ -183,6 +190,38 @@ class Worker:
             self._busy.discard(company_id)
             if company_id in self._changed:
                 self.woken.set()
+
+    async def _challenge(self, company_id: int, challenge: DueChallenge) -> None:
+        """Sends a challenge to a receiver, and stores whether it has answered. It is sent again if that fails."""
+        ids = {"company": company_id, "subscription": challenge.target.id}
+        try:
+            if not await self._hosts.turn(challenge.target.url):
+                return  # the challenge comes again when the lease has expired
+            async with self._capacities[True].post():  # nothing is known of the receiver: it may hang
+                problem = await self._ask(challenge.target)
+
+            async def store() -> bool:
+                async with self._connections, self._database.company(company_id, Lane.UPKEEP) as tx, tx.atomic():
+                    return await challenges.answered(tx, company_id, challenge, problem)
+
+            if await retry(lambda _attempt: store()):
+                log.info("challenge", what="failed" if problem else "passed", **ids, error=problem)
+                self._signal.note(company_id)
+        except (Unavailable, TryAgain) as cause:
+            log.warning("challenge delayed", **ids, error=str(cause))
+        except Exception:
+            log.exception("challenge failed", **ids)
+
+    async def _ask(self, target: Target) -> str | None:
+        """Posts a new challenge; returns why the answer is wrong, or None."""
+        text = payloads.new_challenge()
+        try:
+            async with asyncio.timeout(CHALLENGE_SECONDS):
+                answer = await self._post(target, new_message_id(), payloads.challenge_body(text))
+        except TimeoutError:
+            answer = ReceiverAnswer(error=f"no answer within {CHALLENGE_SECONDS:g} seconds", duration=0)
+        problem = payloads.challenge_problem(text, answer)
+        return problem and f"The challenge failed: {problem}"[:255]
 
     async def _push_subscription(self, company_id: int, claim: Claim, first: Order) -> None:
         """Sends the batches of a subscription one after another, until none is left or its receiver refuses one."""

@@ -59,7 +59,6 @@ async def _after_create(context: Context, tx: Tx, _fields: FieldSet, ids: Sequen
 
 async def _after_update(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
     await subscriptions.switch(tx, context.company.id, ids)
-    await subscriptions.retry(tx, context.company.id, ids)
 
 
 async def _after_delete(context: Context, tx: Tx, _fields: FieldSet, ids: Sequence[int]) -> None:
@@ -145,8 +144,10 @@ async def create_lead_subscriptions(
     lists (`listJoin`, `listLeave`, `listChange`) and events of forms (`formSubmit`, `formConfirm`) are pushed as
     getLeadChanges returns them if `kinds` names them. With
     `fields`, leads in a push only have these fields and their `id`, and updates of other fields are not pushed. The
-    first push has the first change after this call. Times in pushes are in the time zone of this call. A company can
-    have 10 subscriptions; a call that would exceed this is refused completely with 205.
+    first push has the first change after this call. With `challenge`, pushes begin when the receiver has answered a
+    challenge: a push with a text that it must send back. Until then `challengeState` is `waiting`. Times in pushes are
+    in the time zone of this call. A company can have 10 subscriptions; a call that would exceed this is refused
+    completely with 205.
     """
     outcomes = await writes.create(context, SUBSCRIPTION, objects, await _hooks(context))
     ids = [outcome["id"] for outcome in outcomes.outcomes if "id" in outcome]
@@ -186,7 +187,8 @@ async def update_lead_subscriptions(
 
     Sent fields overwrite the stored values; other fields stay. `fields` null means all fields. With `isActive` 0,
     nothing is pushed. With `isActive` 1, pushes continue where they stopped, so that no change is lost; this also holds
-    for a subscription that was deactivated after three days without a success. Deliveries that wait for a retry are
+    for a subscription that was deactivated after three days without a success. A receiver that has failed its challenge
+    gets a new one, and so does a new URL. Deliveries that wait for a retry are
     tried at once. An unknown subscription gets 302, and so does a subscription that already has all sent values.
     """
     hooks = await _hooks(context)
@@ -236,8 +238,9 @@ async def get_lead_subscriptions(
     """Returns the subscriptions that match all filters, in the order of their ids, without their secrets.
 
     `sentSequence` is the number of the last change that was delivered, as in getLeadChanges. `failures` counts the
-    failed attempts since the last success. `inactiveReason` says why a subscription is inactive: `paused`, or for
-    how long nothing was delivered, with the status of the last attempt.
+    failed attempts since the last success. `inactiveReason` says why a subscription is inactive: `paused`, for how long
+    nothing was delivered, with the status of the last attempt, or why its challenge has failed. `challengeState` is
+    `waiting`, `passed` or `failed`, and null without a challenge.
     """
     rows = await reads.listing(context, SUBSCRIPTION, where, limit=limit, offset=offset)
     return ReadResult([reads.decoded(SUBSCRIPTION, row) for row in rows.page])

@@ -60,6 +60,12 @@ def _url_key(url: str) -> str:
         return url
 
 
+CHALLENGE_STATES = ("waiting", "passed", "failed")
+"""The states of a subscription with a challenge: not yet answered, answered, or answered wrongly or not at all."""
+
+_CHALLENGE_STATE = f"""case when not l.challenge then null when l.passed_url = l.url then 'passed'
+        when l.is_active or l.inactive_reason = '{PAUSED}' then 'waiting' else 'failed' end"""
+
 _PUSH = "(select p.{} from push p where p.company_id = $1 and p.subscription_id = l.id)"
 
 SUBSCRIPTION = Noun(
@@ -82,6 +88,8 @@ SUBSCRIPTION = Noun(
             default_text="all kinds of changes of leads except `score`",
         ),
         Column(name="fields", kind=_FIELDS, nullable=True),
+        Column(name="challenge", kind=flag(), default="false"),
+        Column(name="challengeState", kind=choice(CHALLENGE_STATES), writable=False, read=_CHALLENGE_STATE),
         Column(name="isActive", kind=flag(), default="true"),
         Column(name="inactiveReason", kind=text(255), writable=False),
         Column(name="sentSequence", kind=_ID, writable=False, read=_PUSH.format("sent")),

@@ -97,29 +97,33 @@ async def move_home(tx: Tx) -> None:
 
 
 async def due(tx: Tx) -> list[int]:
-    """The companies with a subscription that has something to send and is not leased."""
+    """The companies with a subscription that has something to send, or a challenge, and is not leased."""
     rows = await tx.rows(
         """
         select distinct p.company_id
         from push p
-        where p.is_active and p.due_at <= now() and (p.leased_until is null or p.leased_until <= now()) and (
-            p.waiting
-            or exists (select from change c where c.company_id = p.company_id and c.last > p.sent)
-            or exists (select from change c where c.company_id = p.company_id and c.first is null)
-        )
+        where p.challenge_at <= now()
+            or p.is_active and p.due_at <= now() and (p.leased_until is null or p.leased_until <= now()) and (
+                p.waiting
+                or exists (select from change c where c.company_id = p.company_id and c.last > p.sent)
+                or exists (select from change c where c.company_id = p.company_id and c.first is null)
+            )
         """
     )
     return [row["company_id"] for row in rows]
 
 
 async def subscribed(tx: Tx) -> list[int]:
-    """The companies with active subscriptions."""
-    return [row["company_id"] for row in await tx.rows("select distinct company_id from push where is_active")]
+    """The companies with active subscriptions, or with challenges."""
+    rows = await tx.rows("select distinct company_id from push where is_active or challenge_at is not null")
+    return [row["company_id"] for row in rows]
 
 
 async def is_subscribed(tx: Tx, company_id: int) -> bool:
-    """Whether the company has an active subscription."""
-    return await tx.value("select exists (select from push where company_id = $1 and is_active)", company_id)
+    """Whether the company has an active subscription, or a challenge."""
+    return await tx.value(
+        "select exists (select from push where company_id = $1 and (is_active or challenge_at is not null))", company_id
+    )
 
 
 async def waiting(tx: Tx) -> int:
@@ -130,6 +134,7 @@ async def waiting(tx: Tx) -> int:
 async def release_all(tx: Tx) -> None:
     """Ends all leases. Only for a server that no other server shares the database with."""
     await tx.rows("update push set lease = null, leased_until = null where lease is not null")
+    await tx.rows("update push set challenge_lease = null, challenge_at = now() where challenge_lease is not null")
 
 
 _ORDERS = """

@@ -33,7 +33,7 @@ async def count(tx: Tx, company_id: int) -> int:
 
 
 async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: bool) -> None:
-    """Stores the secrets of new subscriptions. Their pushes begin with the next change."""
+    """Stores the secrets of new subscriptions. Their pushes begin with the next change, or a challenge is due."""
     last = await changes.number(tx, company_id)
     await tx.rows(
         """
@@ -41,8 +41,8 @@ async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: boo
             select id, secret from unnest($2::bigint[], $3::bytea[]) as g (id, secret)
         ),
         begun as (
-            insert into push (company_id, subscription_id, sent, is_active)
-            select $1, s.id, $5, s.is_active
+            insert into push (company_id, subscription_id, sent, is_active, challenge_at)
+            select $1, s.id, $5, s.is_active and not s.challenge, case when s.is_active and s.challenge then now() end
             from subscription s join given g on g.id = s.id
             where s.company_id = $1
             returning subscription_id
@@ -62,30 +62,37 @@ async def begin(tx: Tx, company_id: int, secrets: Mapping[int, str], *, utc: boo
 
 
 async def switch(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Switches the pushes of subscriptions on or off, as their `isActive` says.
+    """Switches the pushes of changed subscriptions on or off, and makes them due at once.
 
-    Waiting deliveries of subscriptions that were switched on are tried at once, and can fail for RETRY_HOURS again.
+    They are on if `isActive` says so, and if the URL has answered its challenge, or needs none. A URL that has not
+    answered gets a new challenge. Waiting deliveries of subscriptions that were switched on are tried at once, and can
+    fail for RETRY_HOURS again.
     """
     await tx.rows(
         """
-        with switched as materialized (
-            select s.id, s.is_active
+        with wanted as materialized (
+            select s.id, s.is_active, (s.inactive_reason is null) <> s.is_active as is_new, p.is_active as pushed,
+                s.is_active and (not s.challenge or s.passed_url is not distinct from s.url) as pushes,
+                case when s.is_active and s.challenge and s.passed_url is distinct from s.url then now() end
+                    as challenge_at
             from subscription s join push p on p.company_id = $1 and p.subscription_id = s.id
-            where s.company_id = $1 and s.id = any($2::bigint[]) and s.is_active <> p.is_active
+            where s.company_id = $1 and s.id = any($2::bigint[])
         ),
         moved as (
-            update push p set is_active = w.is_active, due_at = now(), failures = 0
-            from switched w
+            update push p set is_active = w.pushes, due_at = now(),
+                challenge_at = w.challenge_at, challenge_lease = null,
+                failures = case when w.pushes = w.pushed then p.failures else 0 end
+            from wanted w
             where p.company_id = $1 and p.subscription_id = w.id
         ),
         renewed as (
             update delivery d set begun_at = null, next_at = now()
-            from switched w
-            where d.company_id = $1 and d.subscription_id = w.id and d.state = 'waiting' and w.is_active
+            from wanted w
+            where d.company_id = $1 and d.subscription_id = w.id and d.state = 'waiting' and w.pushes and not w.pushed
         )
         update subscription s set inactive_reason = case when not w.is_active then $3 end
-        from switched w
-        where s.company_id = $1 and s.id = w.id
+        from wanted w
+        where s.company_id = $1 and s.id = w.id and w.is_new
         """,
         company_id,
         ids,
@@ -94,7 +101,7 @@ async def switch(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
 
 
 async def retry(tx: Tx, company_id: int, ids: Sequence[int]) -> None:
-    """Makes the pushes of these subscriptions due at once, for example because their URL has changed."""
+    """Makes the pushes of these subscriptions due at once, for example because their secret has changed."""
     await tx.rows(
         "update push set due_at = now() where company_id = $1 and subscription_id = any($2::bigint[])",
         company_id,

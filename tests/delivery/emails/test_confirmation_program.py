@@ -25,7 +25,7 @@ from springhead.model.capture.confirmations import DAYS, LINKS_A_DAY
 from springhead.model.feed.webhooks import new_message_id, new_secret, signed_headers
 from support import Company, eventually
 
-PAGE = (Path(__file__).parents[2] / "docs" / "forms.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "forms.md").read_text()
 (PROGRAM,) = re.findall(r"^```python\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 SUBSCRIBE = json.loads(re.findall(r"^```json\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)[-1])
 
