@@ -49,13 +49,12 @@ def test_a_push_waits_for_the_deletion_of_its_subscription_and_is_dropped(
     claim = Claim(made["id"], 7, 0)
 
     async def race(database: Database) -> int | None:
+        async with database.company(company.id) as tx:
+            delivery = await _begin(tx, company.id, claim, 0) or 0
+
         async def push() -> int | None:
             async with database.company(company.id) as tx:
                 return await work(tx, company.id, claim, delivery)
-
-        async with database.company(company.id) as tx:
-            delivery = await _begin(tx, company.id, claim, 0)
-            assert delivery is not None
 
         async with database.company(company.id) as tx, tx.atomic():
             await tx.rows("delete from subscription where company_id = $1 and id = $2", company.id, made["id"])
