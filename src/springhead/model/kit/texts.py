@@ -83,6 +83,42 @@ def _lower(letter: str) -> str:
     return (upper if len(upper) == 1 else letter).lower()
 
 
+ACCENTS = "\u0300-\u036f"
+"""The range of the accents that words of names can lack."""
+
+UNACCENTED = (
+    ("ł", "l"), ("ø", "o"), ("đ", "d"), ("ħ", "h"), ("ŧ", "t"), ("ð", "d"), ("þ", "th"), ("æ", "ae"), ("œ", "oe")
+)  # fmt: skip
+"""Letters whose stroke or form no normal form takes away, and how people write them without it."""
+
+_ACCENT = re.compile(f"[{ACCENTS}]")
+
+
+def without_accents(text: str) -> str:
+    """Returns a folded text without accents, as words of names are compared: the same as `store/nouns/folding.py`."""
+    if text.isascii():
+        return text
+    bare = _ACCENT.sub("", unicodedata.normalize("NFD", text))
+    for letter, plain in UNACCENTED:
+        bare = bare.replace(letter, plain)
+    return unicodedata.normalize("NFC", bare)
+
+
+OTHER_DIGITS = "".join(
+    chr(zero + digit)
+    for zero in (0xFF10, 0x0660, 0x06F0, 0x0966, 0x09E6, 0x0E50)  # wide, Arabic, Persian, Hindi, Bengali, Thai
+    for digit in range(10)
+)
+"""Digits from 0 to 9 of other scripts, which people type in phone numbers."""
+
+_DIGITS = str.maketrans(OTHER_DIGITS, "0123456789" * (len(OTHER_DIGITS) // 10))
+
+
+def plain_digits(text: str) -> str:
+    """Returns the text with digits of ASCII in place of digits of other scripts."""
+    return text if text.isascii() else text.translate(_DIGITS)
+
+
 _FLOAT = re.compile(r"([0-9])\.([0-9]{6,})[eE]\+?([0-9]{1,2})|([0-9]{6,})\.0+")
 """A phone number that a program or a sheet has taken for a number, with all its digits."""
 
@@ -112,7 +148,7 @@ def phone_key(number: str, *, part: bool = False) -> str:
     The prefix `00` or `+`, and a zero in brackets, are left out. With `part`, the text may begin inside a number, so
     `00` is no prefix if few digits follow. Returns "" for a text that is no phone number, such as one in Cyrillic.
     """
-    plain = clean_phone(number) if number.isascii() else unicodedata.normalize("NFKC", number)
+    plain = clean_phone(number) if number.isascii() else plain_digits(unicodedata.normalize("NFKC", number))
     if any(letter.isalpha() and not letter.isascii() for letter in plain):
         return ""
     key = _NUMBER_SIGNS.sub("", plain).lower()

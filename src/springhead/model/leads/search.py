@@ -15,7 +15,7 @@ from springhead.model.kit.columns import ID_MAX, Column, Kind
 from springhead.model.kit.errors import Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.kit.filters import FilterFields
-from springhead.model.kit.texts import folded, seen
+from springhead.model.kit.texts import folded, plain_digits, seen
 from springhead.model.leads.leads import LEAD
 
 SORTS_MAX = 3
@@ -162,9 +162,9 @@ def _words_of(token: str) -> Iterator[Word]:
         elif "." in bare:
             yield Word(whole, parts)
         else:
-            digits = "".join(parts).removeprefix("+")
+            digits = plain_digits("".join(parts)).removeprefix("+")
             is_number = len(digits) >= _DIGITS_MIN and digits.isascii() and digits.isdecimal()
-            yield Word(parts, parts, phone_digits(bare) if is_number else "")
+            yield Word(parts, parts, phone_digits(plain_digits(folded(bare))) if is_number else "")
 
 
 def _split(text: str, *, keeping: Collection[str] = ()) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from springhead.model.kit import texts
 from springhead.model.kit.columns import ID_MAX
 from springhead.model.kit.errors import Json
 from springhead.model.leads import search
@@ -158,7 +159,7 @@ class Search(SelectedLeads):
         for part in dict.fromkeys(
             part for word in self._selection.words for part in (word.loose if typos else word.parts)
         ):
-            parameters += search.rank_patterns(part)
+            parameters += search.rank_patterns(texts.without_accents(part))
             last = 4 + len(parameters)
             ranks.append(
                 f"case when s.names not like ${last - 2} then 0 when s.names not like ${last - 1} then 1"

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
+from springhead.model.kit import texts
 from springhead.model.kit.filters import Filter, FilterFields
 from springhead.model.leads import search
 from springhead.model.leads.search import Word
 from springhead.store.database.pool import Tx
 from springhead.store.database.sql import Statement, statement
 from springhead.store.nouns.filters import condition
-from springhead.store.nouns.folding import folded
+from springhead.store.nouns.folding import folded, plain_digits, without_accents
 
 _TEXTS = f"""cross join lateral (
     select concat_ws(' ', '', l.first_name, l.last_name, l.company_name) as people offset 0
@@ -21,12 +22,14 @@ cross join lateral (
     select {folded("r.people")} as people, {folded("l.email_address")} as address,
         {folded("l.description")} as description
     offset 0
+) as f
+cross join lateral (
+    select {without_accents("f.people")} as people, f.address, f.description offset 0
 ) as t"""
-"""The texts of each lead, folded. `offset 0` makes PostgreSQL compute them once per lead."""
+"""The texts of each lead, folded, names without accents. `offset 0` makes PostgreSQL compute them once per lead."""
 
-_PHONES = r"""translate(replace(
-    concat_ws(E'\n', l.phone_number, l.office_phone_number, l.mobile_phone_number, l.fax_number), '(0)', ''
-), E' ()-./+\u00a0\u202f\u2010\u2011\u2013', '')"""
+_NUMBERS = "concat_ws(E'\\n', l.phone_number, l.office_phone_number, l.mobile_phone_number, l.fax_number)"
+_PHONES = rf"""translate(replace({plain_digits(_NUMBERS)}, '(0)', ''), E' ()-./+\u00a0\u202f\u2010\u2011\u2013', '')"""
 """The phone numbers of a lead without separators, in which digits are searched as `search.phone_digits` reads them."""
 
 
@@ -96,9 +99,11 @@ def _word(word: Word, parameters: list[object], *, first: int, typos: bool) -> s
         return f"${first + len(parameters) - 1}::text"
 
     def has(part: str) -> str:
-        pattern = put(f"%{search.escaped(part)}%")
-        matches = " or ".join(f"t.{text} like {pattern}" for text in ("people", "address", "description"))
-        if typos and (typo := search.typo_pattern(part)):
+        plain = texts.without_accents(part)
+        pattern = put(f"%{search.escaped(plain)}%")
+        exact = pattern if plain == part else put(f"%{search.escaped(part)}%")
+        matches = f"t.people like {pattern} or t.address like {exact} or t.description like {exact}"
+        if typos and (typo := search.typo_pattern(plain)):
             rough = " or ".join(f"t.people like {put(pattern)}" for pattern in typo.rough)
             matches += f" or (({rough}) and t.people ~ {put(typo.expression)})"
         return f"({matches})"

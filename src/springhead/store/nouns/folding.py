@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable
 
-from springhead.model.kit.texts import PUNCTUATION, SPELLINGS, UNSEEN
+from springhead.model.kit.texts import ACCENTS, OTHER_DIGITS, PUNCTUATION, SPELLINGS, UNACCENTED, UNSEEN
 
 SPACE = (
     r"E' \t\n\r\f\v\u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
@@ -89,6 +89,22 @@ def folded_value(text: str) -> str:
     return f"normalize({_replaced(lower, (*SPELLINGS, *PUNCTUATION))})"
 
 
+def without_accents(text: str) -> str:
+    """Returns the SQL of a folded text without accents, as words of names are compared."""
+    bare = _replaced(f"regexp_replace(normalize({text}, nfd), '[{_escaped(ACCENTS)}]', '', 'g')", UNACCENTED)
+    return (
+        f"case when octet_length({text}) = length({text}) then {text}"
+        rf" when {text} ~ '[^\u0001-\u052f\u1e00-\u1fff]' then normalize({bare})"  # such as Hangul beside it
+        f" else {bare} end"
+    )
+
+
+def plain_digits(text: str) -> str:
+    """Returns the SQL of a text with digits of ASCII in place of digits of other scripts."""
+    digits = f"translate({text}, '{OTHER_DIGITS}', repeat('0123456789', {len(OTHER_DIGITS) // 10}))"
+    return f"case when octet_length({text}) = length({text}) then {text} else {digits} end"
+
+
 def filled(text: str) -> str:
     """Returns the SQL of a text, or of null if the text has only white space."""
     return f"nullif(btrim({text}, {SPACE}), '')"
@@ -96,4 +112,5 @@ def filled(text: str) -> str:
 
 def phone_key(number: str) -> str:
     """Returns the SQL of a stored phone number as it is compared: `model/kit/texts.py` makes the same of a value."""
+    number = plain_digits(number)
     return rf"lower(regexp_replace({number}, '^[^0-9A-Za-z]*00|[^0-9A-Za-z]*\(0\)|[^0-9A-Za-z]+', '', 'g'))"

@@ -1,4 +1,4 @@
-"""docs/searching.md says what counts as equal: every row of its table is found by filters, words and account names."""
+"""docs/searching.md says what counts as equal: every row of its tables is tried."""
 
 import json
 import re
@@ -10,14 +10,45 @@ from support import Company
 
 PAGE = (Path(__file__).parents[4] / "docs/searching.md").read_text()
 SECTION = PAGE.partition("## What counts as equal")[2].partition("\n## ")[0]
-ROWS = [
-    (json.loads(stored), json.loads(asked))
-    for stored, asked in re.findall(r"\| `(\".+?\")` \| `(\".+?\")` \|", SECTION)
-]
+TEXTS, _, NAMES = SECTION.partition("| stored name |")
 
 
-def test_the_table_is_read_whole() -> None:
-    assert len(ROWS) == sum(line.startswith("| ") for line in SECTION.splitlines()) - 1 > 15
+def rows(table: str) -> list[tuple[str, str]]:
+    pairs = re.findall(r"\| `(\".+?\")` \| `(\".+?\")` \|", table)
+    return [(json.loads(stored), json.loads(asked)) for stored, asked in pairs]
+
+
+ROWS, NAME_ROWS = rows(TEXTS), rows(NAMES)
+
+
+def test_the_tables_are_read_whole() -> None:
+    assert len(ROWS) + len(NAME_ROWS) == sum(line.startswith("| ") for line in SECTION.splitlines()) - 2 > 25
+
+
+@pytest.mark.parametrize(("stored", "asked"), [*NAME_ROWS, *(row[::-1] for row in NAME_ROWS)])
+def test_words_find_names_without_accents_and_filters_do_not(company: Company, stored: str, asked: str) -> None:
+    leads = company.create({"lastName": stored}, {"firstName": f"é {stored}"}, {"companyName": f"{stored} 한글"})
+    company.create({"lastName": "Other"}, {"lastName": asked})
+
+    found = company.call("searchLeads", text=asked, fields=["id"])
+    assert {int(row["id"]) for row in found} > set(leads)
+    assert len(found) == 4
+    assert company.call("searchLeads", text=asked[:4], fields=["id"], total=1) == found
+    assert len(company.call("searchLeads", filter={"lastName": asked}, fields=["id"])) == 1
+
+
+@pytest.mark.parametrize("number", ["٠٥٠١٢٣٤٥٦٧", "０５０-１２３４５６７"])
+def test_phone_numbers_with_digits_of_other_scripts_are_found(company: Company, number: str) -> None:
+    plain = "0501234567"
+    leads = company.create({"phoneNumber": number}, {"phoneNumber": plain})
+    company.create({"phoneNumber": "0509999999"})
+
+    for asked in (number, plain, "050 1234567"):
+        for test in (asked, [asked], {"contains": asked}, {"startsWith": asked}, {"endsWith": asked}):
+            found = company.call("searchLeads", filter={"phoneNumber": test}, fields=["id"])
+            assert [int(row["id"]) for row in found] == leads, test
+        found = company.call("searchLeads", text=asked, fields=["id"])
+        assert {int(row["id"]) for row in found} == set(leads), asked
 
 
 @pytest.mark.parametrize(("stored", "asked"), [*ROWS, *(row[::-1] for row in ROWS)])

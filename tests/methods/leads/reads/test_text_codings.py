@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from springhead.model.kit.texts import folded as folded_here
-from springhead.store.nouns.folding import folded, folded_value
+from springhead.model.kit.texts import without_accents as bare_here
+from springhead.store.nouns.folding import folded, folded_value, without_accents
 from support import Company, sql
 
 NAMES = ["Björnsson", "한글", "Nguyễn", "Köln", "Ångström", "Café", "Ḍāṅ", "Ω", "\u0915\u093c"]
@@ -131,6 +132,16 @@ def test_the_database_folds_every_text_as_python_does_in_each_of_its_ways(compan
     )
 
     assert [row["t"] for row in rows if not row["stored"] == row["value"] == folded_here(row["t"])] == []
+
+
+def test_the_database_takes_accents_away_as_python_does(company: Company) -> None:
+    chosen = random.Random(6)
+    letters = [letter for letter in LETTERS if letter not in IDEOGRAPHS]
+    marked = [letter for letter in letters if letter < "\u2000"]
+    texts = [*map(folded_here, letters), *("".join(chosen.choices(marked, k=4)) for _ in range(5_000))]
+    rows = sql(company.dsn, f"select t, {without_accents('t')} as bare from unnest($1::text[]) as t", texts)
+
+    assert [row["t"] for row in rows if row["bare"] != bare_here(row["t"])] == []
 
 
 def test_the_key_of_an_account_is_its_folded_name(company: Company) -> None:
