@@ -168,6 +168,16 @@ def test_a_form_of_another_site_is_refused(server: Server, company: Company) -> 
     assert browser.post("/sign-out", {"_token": token}).path == "/sign-in"
 
 
+def test_what_is_no_form_is_refused(server: Server) -> None:
+    browser = Browser(server)
+    headers = {"content-type": "multipart/form-data; boundary=x", "origin": f"http://{browser.host}"}
+    for body in (b"--x\r\nno header", b"\xff" * 100, b""):
+        assert browser.ask("POST", "/sign-in", body, headers).status in {400, 422}
+    assert browser.post("/sign-in", {"email": "x" * 1_100_000}).status == 413
+    assert browser.post("/sign-in", {"email": "\0", "password": "\0"}).status == 422
+    assert "Something went wrong" not in browser.get("/sign-in?next=%ff%00").text
+
+
 def test_the_token_of_a_form_differs_in_each_answer(server: Server, company: Company) -> None:
     browser, _ = signed_in(server, company)
     assert browser.get("/settings/sessions").token != browser.get("/settings/sessions").token

@@ -7,6 +7,8 @@ from time import monotonic_ns
 from typing import Any
 from urllib.parse import quote
 
+import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,6 +21,8 @@ from springhead.pages.sessions import Sessions, SignedIn
 from springhead.rpc.context import Context, Server
 from springhead.rpc.perform import perform
 from springhead.wire.http.messages import BodyTooLarge, BoundedBody
+
+log = structlog.get_logger()
 
 FORM_BYTES = 1_048_576
 """The most bytes of a form that a page sends."""
@@ -156,6 +160,13 @@ class Visits:
                 )
             except ClientDisconnect:
                 return Response(status_code=400)
+            except HTTPException:  # a body that is no form
+                raise
+            except Exception:
+                log.exception("unexpected", path=request.url.path)
+                return self._templates.message(
+                    request, "frame.fault", "frame.fault_text", language=language, status=500
+                )
 
         return endpoint
 
