@@ -108,12 +108,24 @@ def test_the_story_of_the_table_by_keyboard_alone(table: webdriver.Chrome, compa
     press(table, Keys.ESCAPE)
     assert run(table, "return document.querySelector('#pickbar').hidden")
 
+    press(table, "?")
+    until(table, "return document.querySelector('#keys').open")
+    press(table, Keys.ESCAPE)
     press(table, "/", "lead5")
     until(table, "return document.querySelectorAll('.leads tr[data-id]').length === 1")
     assert run(table, "return document.activeElement.id") == "q"
     assert table.current_url.endswith("/leads?q=lead5&sort=-leadScore")
     table.refresh()
     assert len(until(table, "return document.querySelectorAll('.leads tr[data-id]')")) == 1
+
+
+def test_an_owner_is_chosen_in_a_cell(table: webdriver.Chrome, company: Company, leads: list[int]) -> None:
+    start(table)
+    press(table, *[Keys.ARROW_RIGHT] * 4, Keys.ENTER)
+    until(table, "return document.activeElement.options?.length > 1")
+    press(table, "Mara", Keys.ENTER)
+    until(table, "return document.querySelector('td.saved')?.textContent.includes('Mara Okafor')")
+    assert company.lead(leads[0])["ownerID"]
 
 
 def test_a_filter_is_added_by_keyboard_alone(table: webdriver.Chrome) -> None:
@@ -196,6 +208,8 @@ def test_axe_finds_nothing(table: webdriver.Chrome, server: Server, theme: str, 
         press(table, Keys.ARROW_RIGHT, Keys.ENTER)
         assert faults(table) == []
         press(table, Keys.ESCAPE)
+        run(table, "document.querySelector('#keys').showModal()")
+        assert faults(table) == []
         for editor in ("filter", "view", "columns"):
             table.get(f"{server.url}/leads?sort=city")
             start(table)

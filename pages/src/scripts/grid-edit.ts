@@ -56,10 +56,28 @@ function input(column: HTMLElement): HTMLInputElement {
 
 function select(column: HTMLElement, value: string): HTMLSelectElement {
   const field = document.createElement("select")
+  if (column.dataset["editor"] === "person") {
+    field.append(new Option("…", value))
+    void people(field, value)
+    return field
+  }
   const options = document.querySelector<HTMLTemplateElement>(`template[data-options="${CSS.escape(column.dataset["field"] ?? "")}"]`)
   if (options) field.append(options.content.cloneNode(true))
   if (![...field.options].some((option) => option.value === value)) field.prepend(new Option(value, value))
   return field
+}
+
+/** Fills a choice with the users of the company. Without an answer, the value stays as it is. */
+async function people(field: HTMLSelectElement, value: string): Promise<void> {
+  try {
+    const answer = await fetch("/leads/choices?of=owner", { headers: { "HX-Request": "true" } })
+    if (!answer.ok || !field.isConnected) return
+    const fresh = new DOMParser().parseFromString(`<select>${await answer.text()}</select>`, "text/html")
+    field.replaceChildren(...fresh.querySelectorAll("option"))
+    field.value = value
+  } catch {
+    // the value that is there stays chosen
+  }
 }
 
 /** Returns the line below the cell that says which keys do what. */

@@ -85,7 +85,7 @@ class LeadChanges:
         lead_id, value, was = (visit.form.get(name, "") for name in ("id", "value", "was"))
         table = await table_of(visit)
         column = table.columns.get(visit.form.get("field", ""))
-        if column is None or not (column.editor or column.name == "ownerID") or not lead_id.isdecimal():
+        if column is None or not column.editor or not lead_id.isdecimal():
             return _answer({"message": visit.text("leads.not_editable")}, 422)
         if column.name == NAME:
             changes, expected = await _name_changes(visit, lead_id, value, was)

@@ -46,7 +46,7 @@ _KINDS_BY_TYPE = {
     "textarea": "long", "text": "long", "timestamp": "time", "smallint": "number", "bigint": "number",
     "date": "date", "datetime": "date",
 }  # fmt: skip
-_EDITORS = {"owner": "", "account": "", "campaign": "", "time": "", "id": "", "long": ""}
+_EDITORS = {"owner": "person", "account": "", "campaign": "", "time": "", "id": "", "long": ""}
 _INPUT_MODES = {"number": "numeric", "score": "numeric", "email": "email", "phone": "tel", "url": "url"}
 
 
