@@ -187,6 +187,21 @@ class BusyCompany:
         self.twice("removeListMembersEmailAddress", *addresses)
         self.twice("addListMembers", *({"listID": pair["listID"], "memberID": pair["contactID"]} for pair in pairs))
         self.company.call("removeListMembersAll", listID=self.lists[1])
+        self.act()
+
+    def act(self) -> None:
+        """Changes leads by actions and undoes them, at once and in the background."""
+        by_ids = {"ids": self.leads}
+        kinds = (
+            {"kind": "update", "filter": {}, "values": {"industry": "Roofs", "leadStatus": "open"}},
+            {"kind": "addToList", **by_ids, "listID": self.lists[0]},
+            {"kind": "removeFromList", **by_ids, "listID": self.lists[0]},
+            {"kind": "delete", **by_ids},
+        )
+        self.call("createActions", {**kinds[0], "dryRun": 1})
+        for action in kinds:
+            (outcome,) = self.call("createActions", action)
+            self.call("undoActions", outcome["id"])
 
     def convert(self) -> None:
         """Converts leads. Some need a new account and an opportunity."""

@@ -272,7 +272,7 @@ def check_declared(method: str, result: Any) -> None:
 
 PLAIN_JSON = {
     "options", "filter", "fields", "importantPages", "links", "changed", "lead", "kinds", "data", "erased", "kept",
-    "reasons", "sort", "columns", "missingFields",
+    "reasons", "sort", "columns", "missingFields", "failures",
 }  # fmt: skip
 """What stands in rows as lists and hashes; all else is a string or null."""
 

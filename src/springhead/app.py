@@ -22,6 +22,7 @@ from springhead.jobs.numbering import Numbering
 from springhead.jobs.runner import Job, Runner
 from springhead.jobs.scoring import Scorer
 from springhead.jobs.steps import STEPS
+from springhead.methods.actions import runs
 from springhead.model.feed.receiver_addresses import Networks
 from springhead.pages.assets import Assets
 from springhead.pages.routes import pages
@@ -64,7 +65,7 @@ def create_app(
     alone = settings.database_url is None
     fields = FieldCache()
     pushes = Worker(database, fields, Networks.of(settings.push_networks, http=settings.push_http), alone=alone)
-    background_jobs = BackgroundJobs(database, STEPS)
+    background_jobs = BackgroundJobs(database, {**STEPS, **runs.steps(lambda: server)})
     server = Server(database, fields, PageStarts(), background_jobs, Feed(database), settings.public_url or "", pushes)
     keys = Keys(database)
     limits = CallLimits(database, alone=alone, enabled=settings.limits)

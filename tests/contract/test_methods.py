@@ -122,6 +122,23 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
         )
     ]
     + [{"objects": [{"id": 1, "mergeIDs": list(range(2, 52))}] * 11}],
+    "createActions": [
+        ("updateLeads", {"objects": [{"id": "{lead}", "city": "y"}]}),
+        *(
+            {"objects": [{"kind": "update", "ids": [lead], "values": values, **more}]}
+            for lead, values, more in (
+                ("{lead}", {"city": "y"}, {}),
+                ("{lead}", {"ownerID": 1}, {}),
+                ("{lead}", {"emailAddress": "other@example.com"}, {}),
+                ("{lead}", {"city": "z"}, {"expected": {"city": "x"}}),
+                (1, {"city": "z"}, {}),
+            )
+        ),
+    ],
+    "undoActions": [
+        ("updateLeads", {"objects": [{"id": "{lead}", "city": "y"}]}),
+        {"objects": ["{other newAction}", "{newAction}"]},
+    ],
     "restoreLeads": [
         ("deleteLeads", {"objects": ["{lead}"]}),
         ("createLeads", {"objects": [{"emailAddress": "lead.one@example.com"}]}),

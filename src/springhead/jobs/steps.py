@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from springhead.store.actions import action_jobs
 from springhead.store.capture import visitors
 from springhead.store.companies import encryption
 from springhead.store.database.background_jobs import Step
@@ -13,6 +14,7 @@ from springhead.store.sales import detach_jobs
 from springhead.store.scores import scoring
 
 MODULES = (
+    action_jobs,
     detach_jobs,
     duplicates,
     encryption,

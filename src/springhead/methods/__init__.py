@@ -1,5 +1,6 @@
 """The API, a folder per subject and a file per noun. Importing this package registers every method."""
 
+from springhead.methods.actions import actions
 from springhead.methods.capture import capture_settings, forms
 from springhead.methods.companies import users
 from springhead.methods.feed import changes, deliveries, subscriptions
@@ -37,6 +38,7 @@ from springhead.methods.views import views
 
 __all__ = [
     "accounts",
+    "actions",
     "campaigns",
     "capture_settings",
     "changes",

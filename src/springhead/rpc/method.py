@@ -17,8 +17,8 @@ class Outcome(TypedDict):
     """The outcome of an object of a bulk write, with its keys in the wire's order (docs/wire/envelope.md#outcomes).
 
     `id` is there after a create or an upsert, and `created` after an upsert. convertLeads has the ids of the lead, its
-    account and its opportunity, and eraseLeads has the ids of the receipts. `secret` and `receiver` are for
-    subscriptions.
+    account and its opportunity, and eraseLeads has the ids of the receipts. `action`, `total` and `until` are for
+    actions, `secret` and `receiver` for subscriptions.
     """
 
     success: bool
@@ -29,6 +29,9 @@ class Outcome(TypedDict):
     accountID: NotRequired[int | None]
     opportunityID: NotRequired[int | None]
     receipts: NotRequired[list[int]]
+    action: NotRequired[Mapping[str, Json]]
+    total: NotRequired[int]
+    until: NotRequired[str]
     secret: NotRequired[str]
     receiver: NotRequired[Mapping[str, Json]]
 
@@ -130,7 +133,7 @@ class Writes(msgspec.Struct, frozen=True):
 
     key: Literal[
         "creates", "updates", "deletes", "converts", "upserts", "merges", "restores", "erases", "subscribes", "tests",
-        "rotates", "redelivers",
+        "rotates", "redelivers", "stops", "undos",
     ]  # fmt: skip
     only_success: bool = False
     captured: bool = False

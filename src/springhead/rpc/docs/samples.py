@@ -43,6 +43,8 @@ FIRST_IDS = {
     "call": 5_200_000_512,
     "event": 6_000_000_128,
     "leadTimeline": 6_000_000_128,
+    "action": 450_000_512,
+    "newAction": 450_000_512,
 }
 """The first id of a noun in a new database."""
 
@@ -74,6 +76,16 @@ _PLAUSIBLE: Mapping[str, Json] = {
     "receipts": [FIRST_IDS["erasure"]],
     "doneTimestamp": "2026-03-14 09:26:53",
     "data": {"id": str(FIRST_IDS["lead"]), "…": "…"},
+    "action": {
+        "id": str(FIRST_IDS["action"]),
+        "kind": "update",
+        "state": "done",
+        "total": "1",
+        "changed": "1",
+        "…": "…",
+    },
+    "until": "812",
+    "undoTimestamp": "2026-03-14 09:56:53",
     "listMemberID": str(FIRST_IDS["listMember"]),
     "secret": "whsec_q2c0ZG1mcG5rY3J5dGVzdHNlY3JldG5vdGFrZXkhISE=",
     "receiver": {"accepted": True, "status": 200, "durationMs": 41, "error": None, "answer": "ok"},

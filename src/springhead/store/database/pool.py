@@ -131,6 +131,11 @@ class Tx:
         """
         await self._connection.execute("set local plan_cache_mode = force_custom_plan")
 
+    async def begin_action(self, action_id: int) -> None:
+        """Until the transaction ends, the events that it writes are those of an action (column `event.action_id`)."""
+        # Not set_config: Citus passes only SET LOCAL on to its workers.
+        await self._connection.execute(f"set local app.action_id = '{int(action_id)}'")
+
     @asynccontextmanager
     async def atomic(self) -> AsyncGenerator[None]:
         """Runs the statements inside in one transaction. Raises Locked if a row stays locked."""

@@ -72,6 +72,18 @@ class SelectedLeads:
         (row,) = await self._rows(query, self._company_id, *parameters)
         return row["total"]
 
+    def source(self, parameters: list[object], *, first: int, typos: bool) -> str:
+        """Returns the text after `from` that reads the leads `l`, which ends with a condition.
+
+        Appends its values to `parameters`, which begin with `${first}`.
+        """
+        where = self._where(parameters, first=first, typos=typos)
+        return f"lead l {self._texts} where l.company_id = $1 and {where}"
+
+    async def rows(self, query: Statement, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a statement that reads the leads."""
+        return await self._rows(query, *arguments)
+
     async def _rows(self, query: Statement, *arguments: object) -> list[asyncpg.Record]:
         async with self._tx.within(self._until - time.monotonic()):
             return await self._tx.rows(query, *arguments)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from springhead.model.actions import ACTION
 from springhead.model.kit.columns import WRITTEN_NOUNS, Column, Noun, flag, moment, snake_case, text
 from springhead.model.kit.fields import FieldSet
 from springhead.model.leads import personal_data as nouns
@@ -167,6 +168,7 @@ PERSONAL_DATA = (
     PersonalData(noun=nouns.VISITOR),
     PersonalData(
         noun=EVENT,
+        extra=(Column(name="actionID", kind=ACTION.by_name["id"].kind, writable=False),),
         condition=f"l.lead_id = any({{ids}}) and l.event_source <> '{ERASED}'",
         key=("l.create_timestamp", "l.id"),
     ),
@@ -211,6 +213,8 @@ NO_PERSONAL_DATA: Mapping[str, str] = {
     "push": "the progress of each subscription",
     "delivery": "the numbers of the changes that were sent, and answers of receivers, which an erasure deletes",
     "pass": "ids of background work",
+    "action": "the progress of changes of many leads, and ids of leads that were refused",
+    "action_part": "ids of leads while their changes can be undone; the changes are in event",
     "change": "ids of events, leads and lists, in the order of the change feed",
     "feed": "the number of changes",
     "shift": "generations of page starts",
