@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from springhead.cli.groups import Group
-from springhead.cli.options import with_settings
+from springhead.cli.options import DATABASE_SETTINGS, with_settings
 from springhead.settings import Loaded
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from springhead.store.database.pool import Database
 
 _ROLES = ("administrator", "companyManager", "marketingManager", "salesManager", "salesperson", "jrSalesperson")
+
+_OF_LINKS = (*DATABASE_SETTINGS, "host", "port", "public_url")
+"""The settings of commands that print a link: where the server listens, and what its public address is."""
 
 
 @click.group(cls=Group)
@@ -34,7 +37,7 @@ def _of_company(function: "click.decorators.FC") -> "click.decorators.FC":
 @click.option("--role", type=click.Choice(_ROLES), default="salesperson", show_default=True, help="Role of the user.")
 @_of_company
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_settings()
+@with_settings(_OF_LINKS)
 def invite(loaded: Loaded, *, address: str, name: str, role: str, account: str | None, as_json: bool) -> None:
     """Create a user with the email address ADDRESS, and show a link to choose a password. It works for 7 days."""
     name = name.strip() or address.partition("@")[0]
@@ -113,7 +116,7 @@ def disable(loaded: Loaded, *, address: str, account: str | None) -> None:
 @click.argument("address")
 @_of_company
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_settings()
+@with_settings(_OF_LINKS)
 def sign_in_link(loaded: Loaded, *, address: str, account: str | None, as_json: bool) -> None:
     """Show a link that signs the user ADDRESS in once. It works for a day."""
     from springhead.store.companies.sign_ins import Purpose  # noqa: PLC0415 - heavy
@@ -125,7 +128,7 @@ def sign_in_link(loaded: Loaded, *, address: str, account: str | None, as_json: 
 @click.argument("address")
 @_of_company
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@with_settings()
+@with_settings(_OF_LINKS)
 def reset_link(loaded: Loaded, *, address: str, account: str | None, as_json: bool) -> None:
     """Show a link with which the user ADDRESS chooses a new password. It works for a day."""
     from springhead.store.companies.sign_ins import Purpose  # noqa: PLC0415 - heavy
