@@ -1,9 +1,10 @@
 """Actions of more than 500 leads: progress, stop, restart, several servers, and calls beside them (docs/actions.md)."""
 
+from pathlib import Path
 from typing import Any
 
 from actions import counts, ended, fill, start, undo
-from callers import at_once, clients
+from callers import another_client, at_once, clients
 from support import Company, Server, eventually, new_company, new_email
 
 
@@ -107,3 +108,18 @@ def test_calls_beside_an_action_are_answered(company: Company, server: Server) -
     ended(company, undo(company, action["id"]))
     assert number(company, city="Berlin") == 3_000
     neighbour.close()
+
+
+def test_an_action_goes_on_when_the_server_that_started_it_is_killed(
+    company: Company, server: Server, tmp_path: Path
+) -> None:
+    """Two servers share the database, and take turns until one of them dies in the middle."""
+    ids = fill(company, 2_600, city="Berlin")
+    other = Server(tmp_path / "unused", "--no-limits", "--database-url", server.dsn)
+    caller = another_client(company, other)
+    action = start(caller, kind="update", filter={"city": "Berlin"}, values={"city": "Rome"})
+    other.kill()
+    caller.close()
+
+    assert counts(ended(company, action)) == ("2600", "2600", "2600", "0")
+    assert [len(company.call("getLeadHistory", id=lead, fields=["city"])) for lead in ids[::500]] == [1] * 6
