@@ -388,3 +388,10 @@ def test_a_page_needs_at_most_twelve_statements(tmp_path: Path) -> None:
     company.close()
     assert server.stop() == 0
     assert first.stop() == 0
+
+
+def test_the_exact_number_of_leads_comes_by_a_second_request(browser: Browser, people: list[int]) -> None:
+    assert browser.get("/leads/count").text.strip() == str(len(people))
+    assert browser.get(address(f={"city": "Berlin"}).replace("/leads", "/leads/count", 1)).text.strip() == "1"
+    wrong = browser.get(address(f={"nonsense": 1}).replace("/leads", "/leads/count", 1))
+    assert (wrong.status, wrong.text) == (204, "")

@@ -11,6 +11,8 @@ const PARTS = ["views", "chips", "results", "status"]
 let request = new AbortController()
 
 export function watchSearch(): void {
+  void count()
+  document.addEventListener("springhead:results", () => { void count() })
   let timer = 0
   document.addEventListener("input", ({ target }) => {
     if (!(target instanceof HTMLInputElement) || target.id !== "q") return
@@ -63,5 +65,22 @@ export async function search(path: string): Promise<void> {
   } finally {
     clearTimeout(dim)
     clearTimeout(slow)
+  }
+}
+
+/** Puts the exact number in the place of `10,000+`, in the status and beside the name of the view. */
+async function count(): Promise<void> {
+  const status = document.querySelector<HTMLElement>("#status [data-count]")
+  const { count: path, inexact } = status?.dataset ?? {}
+  if (!status || !path || !inexact) return
+  try {
+    const answer = await fetch(path, { headers: { "HX-Request": "true" }, signal: request.signal })
+    if (answer.status !== 200 || !status.isConnected) return
+    const exact = (await answer.text()).trim()
+    status.textContent = status.textContent.replace(inexact, exact)
+    const tab = document.querySelector("#views [aria-current] .c")
+    if (tab) tab.textContent = exact
+  } catch {
+    // a newer search has begun, or the server is away: the number stays as it is
   }
 }

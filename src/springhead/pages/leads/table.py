@@ -95,7 +95,22 @@ class LeadsTable:
 
     def routes(self) -> list[Route]:
         """Returns the routes of the table."""
-        return [Route(PATH, self._visits.of(self.page), methods=["GET"])]
+        of = self._visits.of
+        return [Route(PATH, of(self.page), methods=["GET"]), Route(f"{PATH}/count", of(self.count), methods=["GET"])]
+
+    async def count(self, visit: Visit) -> Response:
+        """Returns the exact number of leads that the address asks for, as a script puts it in place of `10,000+`."""
+        table = await table_of(visit)
+        try:
+            read = await visit.call("getLeadCount", filter=compact(parts_of(table.filter)), text=table.address.text)
+        except (SecondLimit, Unavailable):
+            raise
+        except ApiError:
+            return Response(status_code=204)  # the search itself says what is wrong
+        count = read.page[0]
+        if _is_misunderstood(table) or str(count["isExact"]) != "1":
+            return Response(status_code=204)
+        return visit.render("leads/count.html", {"total": int(count["count"])})
 
     async def page(self, visit: Visit) -> Response:
         """Shows the leads that the address asks for: the whole page, or for a script only what differs."""
@@ -175,9 +190,15 @@ async def table_of(visit: Visit) -> Table:
     )
 
 
+def _is_misunderstood(table: Table) -> bool:
+    """Whether the address or its view has a filter that is wrong."""
+    document = table.view.filter if table.address.filter is None else table.address.filter
+    return table.filter is None and bool(document)
+
+
 async def _search(visit: Visit, table: Table) -> Found:
     """Searches the leads. A refused search finds nothing, and says why."""
-    if table.filter is None and (table.view.filter if table.address.filter is None else table.address.filter):
+    if _is_misunderstood(table):
         return Found()  # a filter that is not understood must not show all leads
     address, started = table.address, perf_counter()
     params: dict[str, Any] = {"filter": compact(parts_of(table.filter)), "text": address.text, "limit": ROWS}
