@@ -190,7 +190,7 @@ async def get_actions(
     the action that undoes this one. Until `undoTimestamp`, undoActions can undo the action.
 
     An action of more than 500 leads is shown for a week after its end, others while they can be undone. The events of
-    the leads stay, and getLeadHistory shows the `actionID` of each.
+    the leads stay, and exportLead shows the `actionID` of each.
     """
     async with context.tx() as tx:
         return ReadResult(await rows_of(context, tx, id, limit=limit, offset=offset))
