@@ -19,11 +19,11 @@ from springhead.rpc.method import REGISTRY, Method, Reads, find
 from springhead.rpc.rights import right_of
 from springhead.store.database.pool import Database
 from springhead.wire.api import envelope
-from support import BOX, Server, new_company, sql, superuser
+from support import BOX, Server, eventually, new_company, sql, superuser
 
 OPEN_TO_ALL = {
     "account", "campaign", "deal_stage", "list", "list_tag", "product", "form", "score_rule", "subscription",
-    "delivery", "saved_view", "field", "user_profile",
+    "delivery", "saved_view", "field", "user_profile", "action", "action_part",
 }  # fmt: skip
 """The tables that belong to no lead. All users of a company read them."""
 
@@ -172,6 +172,32 @@ def test_a_seller_gives_leads_only_to_nobody_or_keeps_them(seller: Seller) -> No
     assert code(other) == 205
     assert code(None) == 0
     assert code(seller.user.id) == 0
+
+
+def test_an_action_of_a_seller_that_goes_on_in_the_background_changes_no_hidden_lead(seller: Seller) -> None:
+    own = seller.company.create(*({"ownerID": seller.user.id} for _ in range(500)))
+    hidden = seller.hidden.leads
+    before = seller.rows()
+    values = {"kind": "update", "values": {"city": "Stolen"}}
+    objects = [{**values, "ids": own}, {**values, "ids": [own[0], *hidden]}]  # the second goes on in the background
+    first, second = json.loads(seller.ask("createActions", {"objects": objects}))["result"]["creates"]
+    assert first["success"]
+    assert second["action"]["state"] == "running"
+
+    def state() -> Any:
+        (row,) = json.loads(seller.ask("getActions", {"id": second["id"]}))["result"]["action"]
+        return row
+
+    eventually(lambda: state()["state"] == "done")
+    assert state()["failed"] == str(len(hidden))
+    assert seller.rows() == before
+
+    manager = new_user(seller.server, seller.company, "salesManager")
+    objects = [{**values, "ids": [hidden[0]]}]
+    (third,) = json.loads(seller.ask("createActions", {"objects": objects}, manager))["result"]["creates"]
+    assert third["success"]
+    undone = seller.ask("undoActions", {"objects": [{"id": third["id"]}]})
+    assert '"success":false' in undone, "nobody undoes an action that they cannot see"
 
 
 def test_a_seller_works_with_leads_of_nobody_and_own_ones(seller: Seller) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 from springhead.methods.leads import leads, recycling
 from springhead.methods.lists import list_members
 from springhead.model.actions import ADD, DELETE, INVERSE, REMOVE, RESTORE, UPDATE, PartResult
+from springhead.model.companies.roles import Right
 from springhead.model.kit.errors import ErrorBody, Json, NoSuchRecord, ValueChanged
 from springhead.model.leads.events import LIST_JOINED, LIST_LEFT
 from springhead.model.leads.history import CHANGE_SOURCES, CREATION_SOURCES, REMOVAL_SOURCES
@@ -189,6 +190,8 @@ def steps(server: Callable[[], Server]) -> Mapping[str, Step]:
             if user is None:  # the user may no longer change anything
                 await actions.stop(tx, company_id, [action_id])
                 return None
+            if not user.may(Right.ALL_LEADS):
+                await tx.see_as(user.id)
         context = Context(
             server=server(),
             company=company,

@@ -136,6 +136,12 @@ class Tx:
         # Not set_config: Citus passes only SET LOCAL on to its workers.
         await self._connection.execute(f"set local app.action_id = '{int(action_id)}'")
 
+    async def see_as(self, viewer: int) -> None:
+        """Until the transaction ends, sees of the leads only those of this user and those without an owner."""
+        await self._connection.execute(
+            "select set_config('app.sees', 'some', true), set_config('app.viewer', $1, true)", str(viewer)
+        )
+
     @asynccontextmanager
     async def atomic(self) -> AsyncGenerator[None]:
         """Runs the statements inside in one transaction. Raises Locked if a row stays locked."""
