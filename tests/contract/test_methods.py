@@ -168,7 +168,8 @@ MORE: Mapping[str, Sequence[dict[str, Any] | tuple[str, dict[str, Any]]]] = {
     "removeListMembersAll": [{"listID": "{activeList}"}] * 2 + [{"listID": 1}],
     "createOpportunityLeads": [{"objects": [{"opportunityID": "{opportunity}", "leadID": "{lead}"}] * 2}],
     "getLeadTimeline": [
-        {"where": {"whoID": 1, **more}} for more in ({"eventSource": "x"}, {"createTimestamp": []}, {"x": 1})
+        {"where": {"whoID": 1}, "order": "largest"},
+        *({"where": {"whoID": 1, **more}} for more in ({"eventSource": "x"}, {"createTimestamp": []}, {"x": 1})),
     ],
     "getEvents": [{"where": {"leadID": []}}],
     "getEventsByType": [

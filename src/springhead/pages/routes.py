@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from springhead.pages.assets import Assets
+from springhead.pages.lead.actions import LeadPage
 from springhead.pages.leads.changes import LeadChanges
 from springhead.pages.leads.editor import TableEditor
 from springhead.pages.leads.table import LeadsTable
@@ -33,6 +34,7 @@ def pages(server: Server, assets: Assets) -> Sequence[Route]:
         *LeadChanges(visits).routes(),
         *LeadViews(visits).routes(),
         *TableEditor(visits).routes(),
+        *LeadPage(visits).routes(),
         *Settings(server, sessions, visits, hashing).routes(),
     ]
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from springhead.methods.examples import GIVEN_LEAD, row
 from springhead.methods.reads import Limit, Offset
 from springhead.model.kit import times
 from springhead.model.kit.columns import Column
-from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray, WrongEventSource, WrongWho
+from springhead.model.kit.errors import Json, MissingParameters, UnexpectedArray, WrongEventSource, WrongValue, WrongWho
 from springhead.model.leads.events import EVENT, SOURCES, TIMELINE_EVENT
 from springhead.rpc.context import Context
 from springhead.rpc.method import Example, ReadResult, Reads, method
-from springhead.rpc.params import PAGE, Integer, Moment, Param, Where, whole_number
+from springhead.rpc.params import PAGE, Integer, Moment, OneOf, Param, Where, whole_number
 from springhead.store.database.pool import Tx
 from springhead.store.leads import timeline
 from springhead.store.leads.settled_events import settled_until
@@ -79,9 +79,11 @@ async def _between(context: Context, tx: Tx, second: datetime | None) -> tuple[d
     MissingParameters,
     UnexpectedArray,
     WrongEventSource,
+    WrongValue,
     WrongWho,
     result=Reads(TIMELINE_EVENT),
     section="docs/wire/events.md#getleadtimeline",
+    differs="`order` is our addition",
     examples=[
         Example(
             {"where": {"whoID": "{id}", "eventSource": "leadCreation"}},
@@ -108,8 +110,9 @@ async def get_lead_timeline(
     ],
     limit: Limit = PAGE,
     offset: Offset = 0,
+    order: Annotated[Literal["oldest", "newest"], OneOf("Which events come first.", "oldest", "newest")] = "oldest",
 ) -> ReadResult:
-    """Returns the events of one lead, oldest first.
+    """Returns the events of one lead, oldest first, or newest first with `order` `newest`.
 
     `whoID` is the id of the lead and is required. With `createTimestamp`, only events of later seconds are returned,
     once their second is complete (getEvents). All filters must match. `eventData` is JSON as text: for a change of the
@@ -131,6 +134,7 @@ async def get_lead_timeline(
             sources=sources,
             names=_values(where.get("eventName")),
             about=_values(where.get("whatType")),
+            newest_first=order == "newest",
             limit=limit,
             offset=offset,
         )

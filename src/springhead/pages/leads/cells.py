@@ -110,12 +110,12 @@ def _cell(lead: Mapping[str, Any], column: TableColumn, names: Names, *, may_edi
         column=column,
         value=value if len(value) <= EDITED_LENGTH else "",
         text=text[:SHOWN_LENGTH],
-        link=_link(column.kind, value),
+        link=link_to(column.kind, value),
         is_editable=is_editable,
     )
 
 
-def _link(kind: str, value: str) -> str:
+def link_to(kind: str, value: str) -> str:
     """Returns where a cell leads, or "": only to addresses, numbers and pages, never to a script."""
     if not value or len(value) > EDITED_LENGTH or not value.isprintable():
         return ""

@@ -1,4 +1,4 @@
-"""Reads events, of one lead or of all leads, oldest first."""
+"""Reads events, of one lead or of all leads, oldest first or newest first."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -69,6 +69,7 @@ async def find(
     sources: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
     about: Sequence[str] | None = None,
+    newest_first: bool = False,
     limit: int,
     offset: int,
 ) -> Rows:
@@ -79,6 +80,7 @@ async def find(
     Uses an index for the events of a lead, so the number of the company's events does not matter.
     """
     times = _between(lead_id, "$3", ("$4", after), ("$10", until))
+    order = "l.create_timestamp desc, l.id desc" if newest_first else "l.create_timestamp, l.id"
     rows = await tx.rows(
         statement(
             f"""
@@ -87,7 +89,7 @@ async def find(
                 and {_any_of("l.event_source", "$5", sources)}
                 and {_any_of(folding.composed("l.event_name"), "$6", names)}
                 and {_any_of("l.what_type", "$7", about)}
-            order by l.create_timestamp, l.id
+            order by {order}
             limit $8 offset $9
             """
         ),

@@ -348,3 +348,16 @@ def test_times_are_in_the_zone_of_the_version(given_company: Callable[..., Compa
     assert timeline(company, lead, createTimestamp=before) == [earlier]
     assert timeline(company, lead, createTimestamp=earlier["createTimestamp"]) == []
     assert timeline(company.at("v1.2"), lead, createTimestamp=before) == []
+
+
+def test_the_newest_events_can_come_first(company: Company) -> None:
+    (lead,) = company.create({"emailAddress": "newest@example.com"})
+    for city in ("Rome", "Oslo"):
+        company.call("updateLeads", objects=[{"id": lead, "city": city}])
+    oldest = timeline(company, lead)
+    newest = company.call("getLeadTimeline", where={"whoID": lead}, order="newest")
+    assert newest == oldest[::-1]
+    assert company.call("getLeadTimeline", where={"whoID": lead}, order="oldest") == oldest
+    second = company.call("getLeadTimeline", where={"whoID": lead}, order="newest", limit=1, offset=1)
+    assert second == [oldest[1]]
+    assert company.envelope("getLeadTimeline", {"where": {"whoID": lead}, "order": "x"})["error"]["code"] == 217
