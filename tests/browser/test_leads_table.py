@@ -169,7 +169,7 @@ def test_rows_come_and_go_while_one_scrolls(table: webdriver.Chrome, company: Co
         company.create(*({"emailAddress": f"m{part}-{n}@example.com"} for n in range(250)))
     table.get(f"{server.url}/leads?sort=id&cols=name,emailAddress")
     bottom = "const box = document.querySelector('.tw'); box.scrollTop = box.scrollHeight; "
-    until(table, bottom + "return document.querySelector('.end')?.textContent.includes('all leads')")
+    until(table, bottom + "return document.querySelector('tr.end')?.textContent.includes('all leads')")
     assert run(table, "return document.querySelectorAll('tr[data-id]').length") <= 300
     top = "document.querySelector('.tw').scrollTop = 0; "
     until(table, top + "return document.querySelector('tbody tr[data-id]').textContent.includes('lead0@') "
