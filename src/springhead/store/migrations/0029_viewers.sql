@@ -4,11 +4,12 @@
 -- `is distinct from`: so the plans for everybody else stay as they were (docs/decisions/0040-seen-leads.md).
 
 create function is_hidden_lead(company bigint, lead_id bigint) returns boolean
-language sql stable security definer
+language plpgsql stable security definer
 set search_path = "$user", public, pg_temp
 set row_security = off
 as $$
-    select company = nullif(current_setting('app.company_id', true), '')::bigint and (
+begin
+    return company = nullif(current_setting('app.company_id', true), '')::bigint and (
         exists (
             select from lead l
             where l.company_id = $1 and l.id = $2 and l.owner_id <> nullif(current_setting('app.viewer', true), '')::bigint
@@ -16,19 +17,22 @@ as $$
             select from deleted_lead d
             where d.company_id = $1 and d.id = $2 and (d.lead->>'owner_id')::bigint <> nullif(current_setting('app.viewer', true), '')::bigint
         )
-    )
+    );
+end
 $$;
 comment on function is_hidden_lead is 'Whether the viewer may not see a lead, also one in the recycle bin. A lead that this statement has just written is not hidden. Where one role does everything, it fails: nothing is shown.';
 
 create function is_hidden_address(company bigint, key text) returns boolean
-language sql stable security definer
+language plpgsql stable security definer
 set search_path = "$user", public, pg_temp
 set row_security = off
 as $$
-    select company = nullif(current_setting('app.company_id', true), '')::bigint and exists (
+begin
+    return company = nullif(current_setting('app.company_id', true), '')::bigint and exists (
         select from lead l
         where l.company_id = $1 and l.email_key = $2 and l.owner_id <> nullif(current_setting('app.viewer', true), '')::bigint
-    )
+    );
+end
 $$;
 comment on function is_hidden_address is 'Whether a lead that the viewer may not see has the address. So the address is said to be taken, and not by whom.';
 
