@@ -1,15 +1,18 @@
 """The page of one lead: what it shows, what people change there, and what each role may do."""
 
+import asyncio
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from browsing import Browser, Page, new_user, signed_in
 from hostile.corpus import NAUGHTY
 from people.test_leads_table import Parsed
-from support import Company, Server, new_company, new_email
+from support import Company, Server, new_company, new_email, superuser
 
 
 @pytest.fixture
@@ -121,6 +124,15 @@ def test_a_note_a_call_and_a_task_are_written(server: Server, company: Company, 
     assert act(browser, other, "finish", task=task["id"]).status == 422
 
 
+def test_a_score_is_explained(company: Company, browser: Browser, lead: int) -> None:
+    rule = {"name": "Name and city", "part": "completeness", "points": 10, "fields": ["firstName", "city"]}
+    company.call("createScoreRules", objects=[rule])
+    for path in (f"/leads/{lead}/score", f"/leads/{lead}?all=1"):
+        text = words(browser.get(path))
+        assert "Completeness 10" in text, path
+        assert "Name and city 2 of 2: firstName, city +10" in text, path
+
+
 def test_lists_are_joined_and_left(company: Company, browser: Browser, lead: int) -> None:
     (made,) = company.call("createList", name="Newsletter", description="News")
     assert f'<option value="{made["id"]}">Newsletter' in browser.get(f"/leads/{lead}?open=list").text
@@ -141,8 +153,8 @@ def test_a_merged_lead_leads_to_the_one_that_stays(company: Company, browser: Br
     company.call("updateLeads", objects=[{"id": lead, "mobilePhoneNumber": "+49 170 1234567"}])
     values = {"emailAddress": new_email(), "firstName": "Ada", "city": "Rome", "mobilePhoneNumber": "0170/1234567"}
     (other,) = company.create(values)
-    page = browser.get(f"/leads/{lead}")
-    assert "same mobile" in words(page)
+    assert "same mobile" in words(browser.get(f"/leads/{lead}?all=1"))
+    assert "same mobile" in words(browser.get(f"/leads/{lead}/same"))
     assert "Rome" in words(browser.get(f"/leads/{lead}?open=merge&with={other}"))
     assert act(browser, lead, "merge", other=other).status == 200
     page = browser.get(f"/leads/{other}")
@@ -157,7 +169,8 @@ def test_a_lead_is_converted(company: Company, browser: Browser, lead: int) -> N
     sent = {"leadStatus": "contact", "account": 1, "accountName": "Engines", "opportunityName": "Plan"}
     page = act(browser, lead, "convert", **sent, dealStageID=stages[0], closeDate="in 2 weeks", amount=48000)
     assert page.status == 200, words(page)
-    assert "Plan 48,000" in words(page)
+    assert "Plan 48,000" in words(browser.get(f"/leads/{lead}/deals"))
+    assert "Plan 48,000" in words(browser.get(f"/leads/{lead}?all=1"))
     assert company.lead(lead)["leadStatus"] == "contactWithOpp"
 
 
@@ -238,6 +251,8 @@ def test_hostile_parameters_show_the_lead_all_the_same(browser: Browser, lead: i
 def test_leads_of_other_companies_are_not_found(server: Server, browser: Browser, lead: int) -> None:
     other, _ = signed_in(server, new_company(server))
     assert other.get(f"/leads/{lead}").status == 404
+    assert other.get(f"/leads/{lead}/score").status == 404
+    assert "Ada" not in other.get(f"/leads/{lead}/same").text
     token = other.get("/leads/new").token
     for do in ("field", "status", "note", "call", "task", "list", "delete", "restore", "merge", "erase", "convert"):
         sent = {"_token": token, "do": do, "field": "city", "value": "x", "was": "Oslo", "text": "x"}
@@ -273,3 +288,36 @@ def test_times_and_names_of_people_are_those_of_the_user(server: Server, company
     page = browser.get(f"/leads/{lead}")
     assert " JST" in page.text
     assert owner.display_name in unescape(page.text)
+
+
+def test_a_page_and_its_parts_need_at_most_twelve_statements_each(tmp_path: Path) -> None:
+    first = Server.on_copy(tmp_path / "data", "--no-limits")
+
+    async def note_statements() -> None:
+        connection = await asyncpg.connect(superuser(first.dsn))
+        await connection.execute("alter role springhead set log_statement = 'all'")
+        await connection.close()
+
+    asyncio.run(note_statements())
+    server = Server(tmp_path / "unused", "--no-limits", "--database-url", first.dsn)
+    company = new_company(first)
+    signed, user = signed_in(first, company)
+    browser = Browser(server)
+    browser.cookies = signed.cookies
+    values = {"firstName": "Ada", "companyName": "Engines", "ownerID": user.id, "mobilePhoneNumber": "0170/1234567"}
+    lead, _ = company.create(*({"emailAddress": new_email(), **values} for _ in range(2)))
+    (stage,) = company.call("createDealStages", objects=[{"dealStageName": "Offer", "weight": 2}])
+    deal = {"opportunityName": "Plan", "dealStageID": stage["id"], "closeDate": "2027-01-01 00:00:00"}
+    company.call("convertLeads", objects=[{"id": lead, "account": 1, **deal}])
+    log = tmp_path / "data" / "postgres.log"
+    for path in (f"/leads/{lead}", f"/leads/{lead}/score", f"/leads/{lead}/same", f"/leads/{lead}/deals"):
+        browser.get(path)
+        counts: list[int] = []
+        for _ in range(5):  # a background job may run a statement of its own meanwhile
+            before = len(log.read_text())
+            assert browser.get(path).status == 200
+            counts.append(sum(" LOG:  " in line for line in log.read_text()[before:].splitlines()))
+        assert 1 <= min(counts) <= 12, (path, counts)
+    company.close()
+    assert server.stop() == 0
+    assert first.stop() == 0

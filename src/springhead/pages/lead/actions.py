@@ -11,7 +11,7 @@ from starlette.routing import Route
 from springhead.model.kit.errors import ApiError, NothingChanged, SecondLimit, Unavailable, ValueChanged
 from springhead.model.leads.leads import DERIVED_STATUS
 from springhead.pages.lead import facts
-from springhead.pages.lead.page import Refusal, lead_path, show
+from springhead.pages.lead.page import Refusal, deals_part, lead_path, same_part, score_part, show
 from springhead.pages.leads.address import PATH
 from springhead.pages.leads.columns import all_columns
 from springhead.pages.leads.table import fields_of, messages
@@ -40,12 +40,34 @@ class LeadPage:
         """Returns the routes of the page. They come after the other routes under the path of leads."""
         of = self._visits.of
         path = PATH + "/{id}"
-        return [Route(path, of(self.page), methods=["GET"]), Route(path, of(self.act), methods=["POST"])]
+        return [
+            Route(path, of(self.page), methods=["GET"]),
+            Route(path, of(self.act), methods=["POST"]),
+            Route(path + "/score", of(self.score), methods=["GET"]),
+            Route(path + "/same", of(self.same), methods=["GET"]),
+            Route(path + "/deals", of(self.deals), methods=["GET"]),
+        ]
 
     async def page(self, visit: Visit) -> Response:
         """Shows a lead."""
         lead_id = visit.request.path_params["id"]
         return await show(visit, str(int(lead_id))) if _ID.fullmatch(lead_id) else visit.nothing()
+
+    async def score(self, visit: Visit) -> Response:
+        """Returns the score of a lead with its reasons, as a part of the page."""
+        return await self._part(visit, score_part)
+
+    async def same(self, visit: Visit) -> Response:
+        """Returns the leads that are perhaps the same person, as a part of the page."""
+        return await self._part(visit, same_part)
+
+    async def deals(self, visit: Visit) -> Response:
+        """Returns the opportunities of a lead, as a part of the page."""
+        return await self._part(visit, deals_part)
+
+    async def _part(self, visit: Visit, part: Callable[[Visit, str], Awaitable[Response]]) -> Response:
+        lead_id = visit.request.path_params["id"]
+        return await part(visit, str(int(lead_id))) if _ID.fullmatch(lead_id) else visit.nothing()
 
     async def act(self, visit: Visit) -> Response:
         """Does what a form of the page asks for, and shows the lead again. A refused form keeps what was typed."""

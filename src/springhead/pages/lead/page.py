@@ -15,6 +15,7 @@ from springhead.pages import parts
 from springhead.pages.lead import facts, timeline
 from springhead.pages.leads import cells
 from springhead.pages.leads.address import PATH
+from springhead.pages.leads.chips import Names
 from springhead.pages.leads.columns import TableColumn, all_columns
 from springhead.pages.leads.table import fields_of
 from springhead.pages.visits import Visit
@@ -91,12 +92,11 @@ async def _page(
     events = (
         await visit.call("getLeadTimeline", where=where, limit=timeline.PAGE + 1, offset=older, order="newest")
     ).page
-    side = {} if is_deleted else await _side(visit, lead)
+    side = {} if is_deleted else await _side(visit, lead, is_whole="all" in query)
     people = timeline.users_in(events) | {str(task["ownerID"]) for task in side.get("tasks", ()) if task["ownerID"]}
     names = await cells.names_of(visit, [lead], {"userProfile": people})
     reader = timeline.Reader(columns, names, zone=visit.user.zone, t=visit.text, may_edit=may_edit)
     shown, has_older = events[: timeline.PAGE], len(events) > timeline.PAGE
-    open_form = refusal.do if refusal else query.get("open", "")
     values: dict[str, Any] = {
         "lead": lead,
         "lead_id": lead_id,
@@ -114,16 +114,12 @@ async def _page(
         "until": _until(visit, lead) if is_deleted else None,
         "may_edit": may_edit,
         "may": {right.value for right in Right if visit.user.may(right)},
-        "refusal": refusal,
-        "write": _chosen(refusal.do if refusal else query.get("write", ""), _WRITES),
-        "asks_to_write": bool(refusal and refusal.do in _WRITES) or "write" in query,
-        "tab": "facts" if "edit" in query else _chosen(query.get("tab", ""), _TABS),
-        "edit": (refusal.sent.get("field", "") if refusal and refusal.do == "field" else query.get("edit", "")),
-        "open": open_form if open_form in _FORMS and visit.user.may(_FORMS[open_form]) and not is_deleted else "",
+        **_asked(visit, refusal, is_deleted=is_deleted),
         "merged": query.get("merged", "") if query.get("merged", "").isdecimal() else "",
         "done": _done(visit, columns, query.get("done", ""), query.get("field", "")),
         "undo": _undo(reader, shown, query.get("done", ""), query.get("field", "")) if may_edit else None,
         "clock": partial(_clock, visit.user.zone),
+        "due": partial(_due, visit, now),
         "current_path": PATH,
         "derived": DERIVED_STATUS,
         "score": None,
@@ -139,10 +135,45 @@ async def _page(
     return visit.render("lead/page.html", values, status=refusal.status if refusal else 200)
 
 
-async def _side(visit: Visit, lead: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what stands at the right of a lead: score, opportunities, tasks, lists, and perhaps the same person."""
-    lead_id = str(lead["id"])
+def _asked(visit: Visit, refusal: Refusal | None, *, is_deleted: bool) -> dict[str, Any]:
+    """Returns which forms of the page are open, as the address says, or the form that was refused."""
+    query = visit.request.query_params
+    open_form = refusal.do if refusal else query.get("open", "")
+    return {
+        "refusal": refusal,
+        "write": _chosen(refusal.do if refusal else query.get("write", ""), _WRITES),
+        "asks_to_write": bool(refusal and refusal.do in _WRITES) or "write" in query,
+        "tab": "facts"
+        if "edit" in query or (refusal and refusal.do == "field")
+        else _chosen(query.get("tab", ""), _TABS),
+        "edit": (refusal.sent.get("field", "") if refusal and refusal.do == "field" else query.get("edit", "")),
+        "open": open_form if open_form in _FORMS and visit.user.may(_FORMS[open_form]) and not is_deleted else "",
+    }
+
+
+async def score_part(visit: Visit, lead_id: str) -> Response:
+    """Returns the score of a lead with its reasons, which the page loads by itself: they are computed anew."""
     explained = (await visit.call("getScoreExplanation", leadID=lead_id)).page
+    read = await visit.call("getLead", id=lead_id)
+    if not read.page:
+        return Response(status_code=404)
+    return visit.render("lead/score.html", {"score": _score(read.page[0], explained)})
+
+
+async def same_part(visit: Visit, lead_id: str) -> Response:
+    """Returns the leads that are perhaps the same person, which the page loads by itself: the search takes a while."""
+    return visit.render("lead/same.html", await _same(visit, lead_id))
+
+
+async def deals_part(visit: Visit, lead_id: str) -> Response:
+    """Returns the opportunities of a lead, which the page loads by itself."""
+    values = await _deals(visit, lead_id)
+    return visit.render(
+        "lead/deals.html", {**values, "may_edit": visit.user.may(Right.WRITE), "now": datetime.now(UTC)}
+    )
+
+
+async def _deals(visit: Visit, lead_id: str) -> dict[str, Any]:
     links = (await visit.call("getOpportunityLeads", where={"leadID": lead_id}, limit=20)).page
     opportunities: Sequence[Mapping[str, Any]] = []
     stages: Mapping[str, str] = {}
@@ -150,28 +181,36 @@ async def _side(visit: Visit, lead: Mapping[str, Any]) -> dict[str, Any]:
         ids = [str(link["opportunityID"]) for link in links]
         opportunities = (await visit.call("getOpportunities", where={"id": ids})).page
         stages = {str(stage["id"]): str(stage["dealStageName"]) for stage in (await visit.call("getDealStages")).page}
+    return {"opportunities": opportunities, "stages": stages}
+
+
+async def _side(visit: Visit, lead: Mapping[str, Any], *, is_whole: bool) -> dict[str, Any]:
+    """Returns what stands at the right of a lead. Only the whole page has the reasons and perhaps the same person."""
+    lead_id = str(lead["id"])
     wanted = {"whoID": lead_id, "whoType": "lead", "status": ["open", "inProgress"]}
     tasks = (await visit.call("getTasks", where=wanted, limit=50)).page
     member_of = (await visit.call("getListMemberships", emailAddress=lead["emailAddress"])).page
-    pairs = (await visit.call("findDuplicateLeads", id=[lead_id], limit=5)).page
+    slow: dict[str, Any] = {}
+    if is_whole:
+        explained = (await visit.call("getScoreExplanation", leadID=lead_id)).page
+        slow = {"score": _score(lead, explained), **await _same(visit, lead_id), **await _deals(visit, lead_id)}
     return {
-        "score": _score(lead, explained),
-        "opportunities": opportunities,
-        "stages": stages,
         "tasks": sorted(tasks, key=lambda task: (task["dueDate"] is None, str(task["dueDate"]))),
         "lists": [one for one in member_of if one["status"] == "active"],
-        "same": await _same(visit, pairs[:5]),
+        **slow,
     }
 
 
-async def _same(visit: Visit, pairs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+async def _same(visit: Visit, lead_id: str) -> dict[str, Any]:
+    may = {right.value for right in Right if visit.user.may(right)}
+    pairs = (await visit.call("findDuplicateLeads", id=[lead_id], limit=5)).page[:5]
     if not pairs:
-        return []
+        return {"same": [], "may": may, "lead_id": lead_id}
     ids = [str(pair["otherID"]) for pair in pairs]
     fields = ["id", "firstName", "lastName", "emailAddress"]
     read = (await visit.call("getLeads", where={"id": ids}, fields=fields)).page
     names = {str(other["id"]): cells.name_of(other) for other in read}
-    return [
+    same = [
         {
             "id": str(pair["otherID"]),
             "name": names[str(pair["otherID"])],
@@ -181,6 +220,7 @@ async def _same(visit: Visit, pairs: Sequence[Mapping[str, Any]]) -> Sequence[Ma
         for pair in pairs
         if str(pair["otherID"]) in names
     ]
+    return {"same": same, "may": may, "lead_id": lead_id}
 
 
 def _score(lead: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -251,6 +291,18 @@ def _clock(zone: ZoneInfo, at: datetime) -> str:
     return f"{at.astimezone(zone):%H:%M}"
 
 
+def _due(visit: Visit, now: datetime, at: datetime) -> str:
+    """Returns when a task is due, in words: the day and the time of day."""
+    local, today = at.astimezone(visit.user.zone), now.astimezone(visit.user.zone).date()
+    if local.date() - today in (timedelta(0), timedelta(days=1)):
+        day = visit.text("lead.today" if local.date() == today else "lead.tomorrow")
+    else:
+        month = visit.text(f"month.m{local.month}")
+        key = "age.day" if local.year == today.year else "age.date"
+        day = visit.text(key, day=local.day, month=month, year=local.year)
+    return f"{day} {local:%H:%M}"
+
+
 async def _choices(visit: Visit, field: str) -> Sequence[tuple[str, str]]:
     """Returns the objects to which a field can refer."""
     if field not in facts.REFERENCES:
@@ -280,9 +332,12 @@ async def _form_values(
     if form == "merge":
         values["merge_with"] = other = visit.form.get("other") or visit.request.query_params.get("with", "")
         read = await visit.call("getLeads", where={"id": other}) if other.isdecimal() and len(other) < 19 else None
+        both = [lead, read.page[0]] if read and read.page else []
+        names: Names = await cells.names_of(visit, both, {}) if both else {}
         values["compared"] = [
-            (column.label, lead[name], read.page[0][name])
+            (column.label, *(facts.shown(column, str(one[name] or ""), names) for one in both))
             for name, column in columns.items()
-            if read and read.page and name in lead and lead[name] != read.page[0].get(name) and column.editor
+            if both and facts.editor_of(column) and column.kind not in ("score", "name") and name in lead
+            if lead[name] != both[1].get(name)
         ]
     return values
