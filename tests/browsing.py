@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import time
 from collections.abc import Mapping
 from html import unescape
 from typing import NamedTuple
@@ -47,6 +48,9 @@ class Browser:
     def get(self, path: str, headers: Mapping[str, str] | None = None, *, verb: str = "GET") -> Page:
         """Opens a path, and follows redirects within the server."""
         page = self.ask(verb, path, headers=headers)
+        while page.status == 429 and page.path != "/sign-in":  # faster than a person is: the limit of calls of a user
+            time.sleep(float(page.headers["retry-after"]))
+            page = self.ask(verb, path, headers=headers)
         for _ in range(5):
             if page.status != 303:
                 return page

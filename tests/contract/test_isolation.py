@@ -107,7 +107,7 @@ def test_every_parameter_that_can_name_something_is_tried() -> None:
             wanted: set[str] = set()
             if isinstance(given.accepts, Where):
                 wanted = set(given.accepts.keys)
-            elif isinstance(given.accepts, Objects) and not name.startswith(("delete", "restore")):
+            elif isinstance(given.accepts, Objects) and not name.startswith(("delete", "restore", "stop", "undo")):
                 columns = given.accepts.noun.columns
                 wanted = {
                     column.name

@@ -13,6 +13,7 @@ import transcripts
 from busy_company import live
 from cluster_rules import faults, is_statement
 from springhead import methods
+from springhead.model.figures import spreads
 from springhead.model.kit.columns import Noun
 from springhead.model.leads.leads import LEAD
 from springhead.rpc.docs import samples
@@ -310,6 +311,9 @@ def recorder(server: Server) -> Generator[StatementRecorder]:
     for name, company in zip(transcripts.NAMES, companies, strict=True):
         transcripts.replay(transcripts.read(name), recorder.inside(company))
     live(recorder.inside(busy), recorder.run)
+    with pytest.MonkeyPatch.context() as patch:  # the statements for more leads than a test has
+        patch.setattr(spreads, "SAMPLE_MAX", 0)
+        recorder.inside(busy).call("getFieldSpread", field="city")
     yield recorder
     recorder.close()
 

@@ -30,4 +30,5 @@ def test_every_key_that_the_pages_name_exists() -> None:
         key for path in [*PAGES.rglob("*.py"), *PAGES.rglob("*.html")] for key in NAMED.findall(path.read_text("utf-8"))
     }
     assert len(named) > 60
-    assert named <= catalogue.texts("en").keys()
+    whole = {key for key in named if not key.endswith("_")}  # others are the beginnings of composed keys
+    assert whole <= catalogue.texts("en").keys()

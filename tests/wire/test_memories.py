@@ -26,6 +26,7 @@ OF_A_CALL = {
     "model/kit/filters.py _Parser",
     "pages/visits.py Visit",
     "store/nouns/custom_values.py CustomValues",
+    "store/nouns/filters.py _Texts",
     "store/nouns/where.py WhereClause",
     "store/scores/scorecards.py Scorecard",
 }

@@ -18,7 +18,7 @@ PAGES = {
     "/openrpc.json": "application/json",
 }
 ELSEWHERE = [
-    "/", "//", "/pubapi", "/pubapi/", "/pubapi/v0", "/pubapi/v0/", "/pubapi/v2",
+    "//", "/pubapi", "/pubapi/", "/pubapi/v0", "/pubapi/v0/", "/pubapi/v2",
     "/pubapi/v2/", "/pubapi/v1.1", "/pubapi/v1.2.0",
     "/pubapi/v1//", "///pubapi/v1/", "/pubapi//v1/", "//pubapi/v2/", "//healthz", "//pubapi//v1/",
     "/pubapi/v1/x", "/pubapi/v1.2/x", "/PUBAPI/V1/", "/pubapi/V1",

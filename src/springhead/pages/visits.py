@@ -27,10 +27,10 @@ log = structlog.get_logger()
 FORM_BYTES = 1_048_576
 """The most bytes of a form that a page sends."""
 
-PER_SECOND = 30
+PER_SECOND = 60
 """The most calls of methods a second by one user at the pages. They do not count against the calls of the company."""
 
-BURST = 90
+BURST = 240
 """The most calls of methods at once by one user at the pages: some pages make several."""
 
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
@@ -152,12 +152,8 @@ class Visits:
                 )
             try:
                 return await handler(request)
-            except (Unavailable, SecondLimit):
-                return self._templates.message(request, "frame.product", "frame.later", language=language, status=503)
-            except BodyTooLarge:
-                return self._templates.message(
-                    request, "frame.product", "frame.too_large", language=language, status=413
-                )
+            except (SecondLimit, Unavailable, BodyTooLarge) as error:
+                return self._refusal(request, error, language)
             except ClientDisconnect:
                 return Response(status_code=400)
             except HTTPException:  # a body that is no form
@@ -169,6 +165,16 @@ class Visits:
                 )
 
         return endpoint
+
+    def _refusal(self, request: Request, error: Exception, language: str) -> Response:
+        """Returns the page for a request that the server does not take, or not now."""
+        is_large = isinstance(error, BodyTooLarge)
+        status = 413 if is_large else 429 if isinstance(error, SecondLimit) else 503
+        text = "frame.too_large" if is_large else "frame.later"
+        response = self._templates.message(request, "frame.product", text, language=language, status=status)
+        if status == 429:
+            response.headers["retry-after"] = "1"
+        return response
 
 
 async def read_form(request: Request) -> Mapping[str, str]:
@@ -194,6 +200,6 @@ def _to_sign_in(request: Request) -> Response:
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"cache-control": "no-store"})
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    is_first = wanted == "/" or request.method != "GET"
+    is_first = request.url.path == "/" or request.method != "GET"
     address = "/sign-in" if is_first else f"/sign-in?next={quote(local_path(wanted), safe='')}"
     return RedirectResponse(address, 303, {"cache-control": "no-store"})
