@@ -21,7 +21,7 @@ from isolation import (
 )
 from springhead.rpc.method import REGISTRY, Reads
 from springhead.rpc.params import Objects, Where
-from support import Company, Server, new_company, sql, superuser
+from support import Company, Server, eventually, new_company, sql, superuser
 
 
 def _over_http(company: Company, method: str, params: dict[str, Any]) -> bytes:
@@ -58,6 +58,11 @@ class Attack:
         self._pattern.company.close()
         self._fresh: list[Attacker] = []
         self.reader = Attacker(new_company(server))
+        eventually(self._is_settled)
+
+    def _is_settled(self) -> bool:
+        """Whether no background work of the reader's company can change an answer between two calls."""
+        return self.reader.company.envelope("findDuplicateLeads", {})["result"]["isComplete"]
 
     def writer(self) -> Attacker:
         """A fresh attacker with the same rows and ids as each before it."""

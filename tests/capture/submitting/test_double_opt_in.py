@@ -16,7 +16,7 @@ from capture.public import ANN, BEN, Answer, Public
 from related_objects import user
 from springhead.model.capture import form_texts, signing
 from springhead.model.capture.confirmations import LINKS_A_DAY
-from support import Company, Server, new_company
+from support import Company, Server, eventually, new_company
 
 ADDRESS = ("emailAddress", "ann@example.com")
 TEXT = "I agree to get the newsletter."
@@ -93,7 +93,7 @@ def test_a_submit_changes_nothing_of_a_known_lead_until_it_is_confirmed(public: 
     assert (lead["firstName"], lead["lastName"], lead["isUnsubscribed"]) == ("Anna", "Lee", "0")
     assert lead["trackingID"] == ANN
     assert members(public, list_id) == [str(lead_id)]
-    assert len(public.events(lead_id, "pageVisit")) == 1
+    eventually(lambda: len(public.events(lead_id, "pageVisit")) == 1)  # the server writes page views in batches
     (event,) = public.events(lead_id, "formConfirm")
     assert (event["event_name"], event["what_type"], event["what_id"]) == (
         "Confirmed the form Contact", "form", form.id,
