@@ -26,6 +26,7 @@ MILLISECONDS_MORE = 2.0
 
 GROWING = {
     "searchLeads": "a search has no index for words and for parts of texts",
+    "createActions": "selects leads by a filter, as searchLeads does",
     "getLeadCount": "counts all leads of the company",
     "getLeadTotals": "adds up the values of all leads of the company",
     "getFieldSpread": "reads the values of up to 100,000 leads",
