@@ -42,6 +42,7 @@ OF_THE_CODE = {
     "methods/lists/list_members.py _SHAPES": "the methods of lists",
     "model/kit/columns.py WRITTEN_NOUNS": "the nouns",
     "pages/catalogue.py texts": "the languages of the pages",
+    "pages/settings.py _zones": "no parameter",
     "rpc/context.py _warn_of_paths": "no parameter",
     "rpc/docs/openrpc.py openrpc": "no parameter",
     "rpc/method.py ALIASES": "the methods",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -9,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from springhead.model.companies.roles import ROLES, Right
-from springhead.model.companies.users import User, hash_token
+from springhead.model.companies.users import User, hash_token, is_address, is_name
 from springhead.pages import catalogue, passwords
 from springhead.pages.passwords import Passwords
 from springhead.pages.sessions import Sessions
@@ -19,9 +20,6 @@ from springhead.store.companies import sign_ins, users
 from springhead.store.companies.sign_ins import Purpose
 
 _PROFILE, _PEOPLE, _SESSIONS = "/settings", "/settings/people", "/settings/sessions"
-_NAME_LENGTH = 255
-_ADDRESS = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,100}")
-_ADDRESS_LENGTH = 150
 _BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
 _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS X", "CrOS", "Linux")
 
@@ -53,7 +51,7 @@ class Settings:
     async def save_profile(self, visit: Visit) -> Response:
         """Stores name, language and time zone."""
         name, language, zone = (visit.form.get(key, "").strip() for key in ("name", "language", "zone"))
-        if not _is_name(name) or language not in catalogue.LANGUAGES or (zone and zone not in available_timezones()):
+        if not is_name(name) or language not in catalogue.LANGUAGES or (zone and zone not in _zones()):
             return self._profile(visit, problem=visit.text("settings.bad_name"), name=name)
         async with self._database.company(visit.user.company.id) as tx:
             await users.rename(
@@ -84,7 +82,7 @@ class Settings:
         values = {
             "name": visit.user.display_name if name is None else name,
             "languages": catalogue.LANGUAGES,
-            "zones": sorted(available_timezones()),
+            "zones": _zones(),
             "shortest": passwords.SHORTEST,
         }
         return _page(visit, "profile.html", _PROFILE, values, problem=problem)
@@ -124,9 +122,9 @@ class Settings:
     async def _invite(self, visit: Visit) -> Response:
         address, name = visit.form.get("address", "").strip(), visit.form.get("name", "").strip()
         role = visit.form.get("role", "")
-        if not _ADDRESS.fullmatch(address) or len(address) > _ADDRESS_LENGTH:
+        if not is_address(address):
             return await self._people(visit, problem=visit.text("settings.bad_address"))
-        if not _is_name(name) or role not in ROLES:
+        if not is_name(name) or role not in ROLES:
             return await self._people(visit, problem=visit.text("settings.bad_name"))
         async with self._database.company(visit.user.company.id) as tx, tx.atomic():
             created = await users.create(tx, visit.user.company, address=address, name=name, role=role)
@@ -143,13 +141,15 @@ class Settings:
             other = await users.active(tx, company, int(user_id))
             if other is None:
                 return visit.nothing()
-            token = ""
+            token, is_done = "", True
             if what == "reset":
                 token = await sign_ins.create_link(tx, other, Purpose.RESET)
             elif what == "disable":
-                await users.disable(tx, company.id, other.id)
+                is_done = await users.disable(tx, company.id, other.id)
             elif visit.form.get("role", "") in ROLES:
-                await users.set_role(tx, company.id, other.id, visit.form["role"])
+                is_done = await users.set_role(tx, company.id, other.id, visit.form["role"])
+        if not is_done:
+            return await self._people(visit, problem=visit.text("settings.last_administrator"))
         if token:
             return await self._people(visit, link=self._link(visit, token), link_name=other.display_name)
         return _back(_PEOPLE)
@@ -174,6 +174,12 @@ class Settings:
         return _page(visit, "people.html", _PEOPLE, values, problem=problem)
 
 
+@cache
+def _zones() -> Sequence[str]:
+    """Returns the names of all time zones, which are read from the disk once."""
+    return sorted(available_timezones())
+
+
 def _page(visit: Visit, template: str, section: str, values: Mapping[str, Any], *, problem: str = "") -> Response:
     sections = [(_PROFILE, "settings.profile"), (_SESSIONS, "settings.sessions")]
     if visit.user.may(Right.SETTINGS):
@@ -190,10 +196,6 @@ def _page(visit: Visit, template: str, section: str, values: Mapping[str, Any], 
 
 def _back(path: str) -> Response:
     return RedirectResponse(f"{path}?saved", 303, {"cache-control": "no-store"})
-
-
-def _is_name(name: str) -> bool:
-    return 0 < len(name) <= _NAME_LENGTH and name.isprintable()
 
 
 def _browser_name(user_agent: str) -> str:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from springhead.model.companies.users import User
-from springhead.model.kit.errors import Json, SecondLimit, Unavailable
+from springhead.model.kit.errors import ApiError, Json, SecondLimit, Unavailable
 from springhead.model.kit.rate_limits import KeyedRateLimit
 from springhead.pages import catalogue, navigation, parts, security
 from springhead.pages.rendering import Templates
@@ -36,6 +36,14 @@ BURST = 240
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 
 
+class CallRefused(Exception):
+    """A call that the server understands and refuses. `error` says why."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class Visit:
     """A request of a page, and who sends it."""
 
@@ -48,14 +56,12 @@ class Visit:
         self.language = signed_in.user.language
         self.form: Mapping[str, str] = {}
         """The fields of a form that was sent. Of a field that was sent twice, the last value."""
-        self.calls = 0
         self._server, self._templates, self._limit = server, templates, limit
 
     @property
     def path(self) -> str:
         """The path of the page with its query."""
-        url = self.request.url
-        return url.path + (f"?{url.query}" if url.query else "")
+        return _path_with_query(self.request)
 
     @property
     def is_fragment(self) -> bool:
@@ -73,13 +79,18 @@ class Visit:
         )
 
     async def call(self, method: str, **params: Json) -> Any:
-        """Performs a method as the user, and returns its result. Raises the ApiError that refuses the call."""
-        self.calls += 1
+        """Performs a method as the user, and returns its result.
+
+        Raises CallRefused. Raises SecondLimit or Unavailable if it cannot be done now, for which every page has one
+        answer.
+        """
         if not self._limit.allows(f"{self.user.company.id} {self.user.id}", monotonic_ns()):
             raise SecondLimit({"retryAfter": 1})
         performed = await perform(self.context(), method, params)
-        if performed.error:
+        if isinstance(performed.error, SecondLimit | Unavailable):
             raise performed.error
+        if performed.error:
+            raise CallRefused(performed.error)
         return performed.answer
 
     def render(self, template: str, values: Mapping[str, Any], *, status: int = 200) -> Response:
@@ -195,11 +206,15 @@ def local_path(path: str) -> str:
     return path if _LOCAL_PATH.fullmatch(path) else "/"
 
 
+def _path_with_query(request: Request) -> str:
+    url = request.url
+    return url.path + (f"?{url.query}" if url.query else "")
+
+
 def _to_sign_in(request: Request) -> Response:
     """Sends a browser to the sign-in page, and from there back. A script gets 401, and shows the sign-in page."""
     if request.headers.get("hx-request") == "true":
         return Response(status_code=401, headers={"cache-control": "no-store"})
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     is_first = request.url.path == "/" or request.method != "GET"
-    address = "/sign-in" if is_first else f"/sign-in?next={quote(local_path(wanted), safe='')}"
+    address = "/sign-in" if is_first else f"/sign-in?next={quote(local_path(_path_with_query(request)), safe='')}"
     return RedirectResponse(address, 303, {"cache-control": "no-store"})

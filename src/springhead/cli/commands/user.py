@@ -7,14 +7,13 @@ import click
 
 from springhead.cli.groups import Group
 from springhead.cli.options import DATABASE_SETTINGS, with_settings
+from springhead.model.companies.roles import ROLES
 from springhead.settings import Loaded
 
 if TYPE_CHECKING:
     from springhead.model.companies.users import User
     from springhead.store.companies.sign_ins import Purpose
     from springhead.store.database.pool import Database
-
-_ROLES = ("administrator", "companyManager", "marketingManager", "salesManager", "salesperson", "jrSalesperson")
 
 _OF_LINKS = (*DATABASE_SETTINGS, "host", "port", "public_url")
 """The settings of commands that print a link: where the server listens, and what its public address is."""
@@ -34,16 +33,21 @@ def _of_company(function: "click.decorators.FC") -> "click.decorators.FC":
 @user.command()
 @click.argument("address")
 @click.option("--name", default="", help="Name of the user. By default the part of ADDRESS before the @.")
-@click.option("--role", type=click.Choice(_ROLES), default="salesperson", show_default=True, help="Role of the user.")
+@click.option(
+    "--role", type=click.Choice(list(ROLES)), default="salesperson", show_default=True, help="Role of the user."
+)
 @_of_company
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_settings(_OF_LINKS)
 def invite(loaded: Loaded, *, address: str, name: str, role: str, account: str | None, as_json: bool) -> None:
     """Create a user with the email address ADDRESS, and show a link to choose a password. It works for 7 days."""
+    from springhead.model.companies.users import is_address, is_name  # noqa: PLC0415 - heavy
+
+    address = address.strip()
     name = name.strip() or address.partition("@")[0]
-    if "@" not in address or not address.isprintable() or len(address) > 150:
+    if not is_address(address):
         raise click.BadParameter("expected an email address of at most 150 characters", param_hint="ADDRESS")
-    if not name.isprintable() or len(name) > 255:
+    if not is_name(name):
         raise click.BadParameter("a name must have 1 to 255 printable characters", param_hint="--name")
     from springhead.cli.database import company_of, with_database  # noqa: PLC0415 - heavy
     from springhead.cli.failure import Failure  # noqa: PLC0415
@@ -52,7 +56,7 @@ def invite(loaded: Loaded, *, address: str, name: str, role: str, account: str |
     async def work(database: "Database") -> str:
         company = await company_of(database, account)
         async with database.company(company.id) as tx, tx.atomic():
-            created = await users.create(tx, company, address=address.strip(), name=name, role=role)
+            created = await users.create(tx, company, address=address, name=name, role=role)
             if created is None:
                 raise Failure(f"The company has a user with the address {address} already. See: springhead user list")
             return await sign_ins.create_link(tx, created, sign_ins.Purpose.INVITE)

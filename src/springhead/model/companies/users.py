@@ -1,6 +1,7 @@
 """The user profile: a person of the company (docs/wire/methods.md#users), and users as they sign in."""
 
 import hashlib
+import re
 import secrets
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,8 @@ from springhead.model.companies.roles import Right, Role
 from springhead.model.kit.columns import Column, Noun, flag, integer, text
 from springhead.model.leads.leads import email_key
 
+_NAME_LENGTH, _ADDRESS_LENGTH = 255, 150
+
 USER_PROFILE = Noun(
     name="userProfile",
     table="user_profile",
@@ -19,8 +22,8 @@ USER_PROFILE = Noun(
         Column(name="id", kind=integer(18, "bigint")),
         Column(name="firstName", kind=text(50)),
         Column(name="lastName", kind=text(50)),
-        Column(name="displayName", kind=text(255)),
-        Column(name="emailAddress", kind=text(150), key_sql="email_key", make_key=email_key),
+        Column(name="displayName", kind=text(_NAME_LENGTH)),
+        Column(name="emailAddress", kind=text(_ADDRESS_LENGTH), key_sql="email_key", make_key=email_key),
         Column(name="isActive", kind=flag()),
         Column(name="isReseller", kind=flag()),
         Column(name="userTimezone", kind=text(255)),
@@ -49,6 +52,19 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, right: Right) -> bool:
         """Returns whether the user's role has the right."""
         return self.role.may(right)
+
+
+_ADDRESS = re.compile(r"[^\s@\x00-\x1f]{1,64}@[^\s@\x00-\x1f]{1,100}")
+
+
+def is_address(text: str) -> bool:
+    """Returns whether the text can be the email address of a user."""
+    return len(text) <= _ADDRESS_LENGTH and bool(_ADDRESS.fullmatch(text))
+
+
+def is_name(text: str) -> bool:
+    """Returns whether the text can be the displayed name of a user."""
+    return 0 < len(text) <= _NAME_LENGTH and text.isprintable()
 
 
 def new_token() -> str:

@@ -8,14 +8,14 @@ from typing import Any, cast
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from springhead.model.kit.errors import ApiError, NothingChanged, SecondLimit, Unavailable, ValueChanged
+from springhead.model.kit.errors import NothingChanged, ValueChanged
 from springhead.model.leads.leads import DERIVED_STATUS
 from springhead.pages.lead import facts
 from springhead.pages.lead.page import Refusal, deals_part, lead_path, same_part, score_part, show
 from springhead.pages.leads.address import PATH
 from springhead.pages.leads.columns import all_columns
 from springhead.pages.leads.table import fields_of, messages
-from springhead.pages.visits import Visit, Visits
+from springhead.pages.visits import CallRefused, Visit, Visits
 from springhead.rpc.method import Outcome
 
 _ID = re.compile(r"[0-9]{1,18}")
@@ -95,10 +95,8 @@ async def _write(visit: Visit, method: str, record: _Object) -> Outcome | None:
     """Writes one object. A write that changes nothing is a success. Raises Refused."""
     try:
         (outcome,) = (await visit.call(method, objects=[record])).outcomes
-    except (SecondLimit, Unavailable):
-        raise
-    except ApiError as refusal:
-        raise Refused(messages(refusal)) from refusal
+    except CallRefused as refusal:
+        raise Refused(messages(refusal.error)) from refusal
     error = outcome["error"]
     if error is None or error["code"] == NothingChanged.code:
         return outcome
@@ -184,9 +182,7 @@ async def _time(visit: Visit, text: str) -> str:
     """Returns the time that words mean, on the wire. Raises Refused for words that are not understood."""
     try:
         read = await visit.call("findTime", text=text, language=visit.language, timeZone=visit.user.zone.key)
-    except (SecondLimit, Unavailable):
-        raise
-    except ApiError as refusal:
+    except CallRefused as refusal:
         raise Refused([visit.text("lead.no_time", text=text[:100])]) from refusal
     return _wire(datetime.fromisoformat(read.page[0]["time"]))
 

@@ -9,12 +9,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from springhead.model.companies.roles import Right
-from springhead.model.kit.errors import ApiError, NothingChanged, SecondLimit, Unavailable, ValueChanged
+from springhead.model.kit.errors import NothingChanged, ValueChanged
 from springhead.pages.leads import cells
 from springhead.pages.leads.address import NAME, PATH
 from springhead.pages.leads.columns import TableColumn
 from springhead.pages.leads.table import FULL_SCORE, Table, messages, table_of
-from springhead.pages.visits import Visit, Visits
+from springhead.pages.visits import CallRefused, Visit, Visits
 from springhead.rpc.method import Outcome
 
 LEADS_MAX = 500
@@ -155,10 +155,8 @@ async def _write(visit: Visit, method: str, objects: _Objects) -> tuple[Sequence
     """Performs a bulk write. Returns its outcomes, and sentences about what was refused, each once."""
     try:
         outcomes: Sequence[Outcome] = (await visit.call(method, objects=objects)).outcomes
-    except (SecondLimit, Unavailable):
-        raise
-    except ApiError as refusal:
-        return [], messages(refusal)
+    except CallRefused as refusal:
+        return [], messages(refusal.error)
     refused = [outcome["error"] for outcome in outcomes if outcome["error"] and not _is_same(outcome)]
     sentences = [sentence for error in refused for sentence in _sentences(error["data"]) or [error["message"]]]
     return outcomes, list(dict.fromkeys(sentences))
@@ -232,9 +230,7 @@ async def _known(visit: Visit, email: str) -> tuple[str, str] | None:
     fields = ["id", "firstName", "lastName", "emailAddress"]
     try:
         read = await visit.call("getLeads", where={"emailAddress": email}, fields=fields)
-    except (SecondLimit, Unavailable):
-        raise
-    except ApiError:
+    except CallRefused:
         return None
     return (str(read.page[0]["id"]), cells.name_of(read.page[0])) if read.page else None
 

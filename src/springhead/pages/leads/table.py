@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from springhead.model.companies.roles import Right
 from springhead.model.kit import filters
-from springhead.model.kit.errors import ApiError, InvalidParameters, Json, SecondLimit, Unavailable
+from springhead.model.kit.errors import ApiError, InvalidParameters, Json
 from springhead.model.kit.fields import FieldSet
 from springhead.model.kit.filters import Filter
 from springhead.model.leads import search
@@ -23,7 +23,7 @@ from springhead.pages.leads.address import NAME, PATH, Address, Sort
 from springhead.pages.leads.chips import Chip, Sentences, compact, parts_of, references
 from springhead.pages.leads.columns import ACTIVITY, CHOICES, DEFAULT_COLUMNS, TableColumn, all_columns
 from springhead.pages.leads.views import View, views_of
-from springhead.pages.visits import Visit, Visits
+from springhead.pages.visits import CallRefused, Visit, Visits
 from springhead.rpc.method import ReadResult
 
 ROWS = 100
@@ -103,9 +103,7 @@ class LeadsTable:
         table = await table_of(visit)
         try:
             read = await visit.call("getLeadCount", filter=compact(parts_of(table.filter)), text=table.address.text)
-        except (SecondLimit, Unavailable):
-            raise
-        except ApiError:
+        except CallRefused:
             return Response(status_code=204)  # the search itself says what is wrong
         count = read.page[0]
         if _is_misunderstood(table) or str(count["isExact"]) != "1":
@@ -212,10 +210,8 @@ async def _search(visit: Visit, table: Table) -> Found:
         read = await visit.call(
             "searchLeads", **params, fields=cells.needed_fields(table.shown), total=int(not address.cursor)
         )
-    except (SecondLimit, Unavailable):
-        raise
-    except ApiError as refusal:
-        return Found(refusals=messages(refusal))
+    except CallRefused as refusal:
+        return Found(refusals=messages(refusal.error))
     extra: Mapping[str, Any] = read.extra
     return Found(
         leads=read.page,

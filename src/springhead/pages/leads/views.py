@@ -8,9 +8,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from springhead.model.companies.roles import Right
-from springhead.model.kit.errors import ApiError, Json, SecondLimit, Unavailable
+from springhead.model.kit.errors import Json
 from springhead.pages.leads.address import MINE, PATH, Sort
-from springhead.pages.visits import Visit, Visits
+from springhead.pages.visits import CallRefused, Visit, Visits
 
 _NAME_LENGTH = 100
 
@@ -91,9 +91,7 @@ class LeadViews:
             owner: Mapping[str, Any] = {} if is_shared else {"ownerID": visit.user.id}
             name = form.get("name", "").strip()[:_NAME_LENGTH] or visit.text("leads.new_view")
             written = await visit.call("createViews", objects=[{"name": name, **owner, **values}])
-        except (SecondLimit, Unavailable):
-            raise
-        except ApiError:
+        except CallRefused:
             return visit.message("leads.view_refused", "leads.view_refused_text", status=422)
         (outcome,) = written.outcomes
         if not outcome["success"]:
