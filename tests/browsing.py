@@ -3,8 +3,10 @@
 import http.client
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from html import unescape
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -13,7 +15,7 @@ from springhead.store.companies import sign_ins, users
 from springhead.store.companies.companies import by_id
 from springhead.store.companies.sign_ins import Purpose
 from springhead.store.database.pool import Database
-from support import Company, Server, new_email, with_database
+from support import Company, Server, new_company, new_email, sql, superuser, with_database
 
 
 class Page(NamedTuple):
@@ -123,3 +125,22 @@ def signed_in(server: Server, company: Company, role: str = "administrator") -> 
     page = browser.ask("GET", link(server, company, user.email_address))
     assert page.status == 303, page
     return browser, user
+
+
+@contextmanager
+def noting_statements(folder: Path) -> Generator[tuple[Browser, Company, User, Path]]:
+    """A browser on a server whose PostgreSQL notes every statement, the user who is signed in, and the log.
+
+    A second server shows the pages, because it connects after the setting has changed.
+    """
+    first = Server.on_copy(folder / "data", "--no-limits")
+    sql(superuser(first.dsn), "alter role springhead set log_statement = 'all'")
+    server = Server(folder / "unused", "--no-limits", "--database-url", first.dsn)
+    company = new_company(first)
+    signed, user = signed_in(first, company)
+    browser = Browser(server)
+    browser.cookies = signed.cookies
+    yield browser, company, user, folder / "data" / "postgres.log"
+    company.close()
+    assert server.stop() == 0
+    assert first.stop() == 0

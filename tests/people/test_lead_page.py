@@ -1,18 +1,16 @@
 """The page of one lead: what it shows, what people change there, and what each role may do."""
 
-import asyncio
 import re
 from html import unescape
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from browsing import Browser, Page, new_user, signed_in
+from browsing import Browser, Page, new_user, noting_statements, signed_in
 from hostile.corpus import NAUGHTY
 from people.test_leads_table import Parsed
-from support import Company, Server, new_company, new_email, superuser
+from support import Company, Server, new_company, new_email
 
 
 @pytest.fixture
@@ -291,33 +289,17 @@ def test_times_and_names_of_people_are_those_of_the_user(server: Server, company
 
 
 def test_a_page_and_its_parts_need_at_most_twelve_statements_each(tmp_path: Path) -> None:
-    first = Server.on_copy(tmp_path / "data", "--no-limits")
-
-    async def note_statements() -> None:
-        connection = await asyncpg.connect(superuser(first.dsn))
-        await connection.execute("alter role springhead set log_statement = 'all'")
-        await connection.close()
-
-    asyncio.run(note_statements())
-    server = Server(tmp_path / "unused", "--no-limits", "--database-url", first.dsn)
-    company = new_company(first)
-    signed, user = signed_in(first, company)
-    browser = Browser(server)
-    browser.cookies = signed.cookies
-    values = {"firstName": "Ada", "companyName": "Engines", "ownerID": user.id, "mobilePhoneNumber": "0170/1234567"}
-    lead, _ = company.create(*({"emailAddress": new_email(), **values} for _ in range(2)))
-    (stage,) = company.call("createDealStages", objects=[{"dealStageName": "Offer", "weight": 2}])
-    deal = {"opportunityName": "Plan", "dealStageID": stage["id"], "closeDate": "2027-01-01 00:00:00"}
-    company.call("convertLeads", objects=[{"id": lead, "account": 1, **deal}])
-    log = tmp_path / "data" / "postgres.log"
-    for path in (f"/leads/{lead}", f"/leads/{lead}/score", f"/leads/{lead}/same", f"/leads/{lead}/deals"):
-        browser.get(path)
-        counts: list[int] = []
-        for _ in range(5):  # a background job may run a statement of its own meanwhile
-            before = len(log.read_text())
-            assert browser.get(path).status == 200
-            counts.append(sum(" LOG:  " in line for line in log.read_text()[before:].splitlines()))
-        assert 1 <= min(counts) <= 12, (path, counts)
-    company.close()
-    assert server.stop() == 0
-    assert first.stop() == 0
+    with noting_statements(tmp_path) as (browser, company, user, log):
+        values = {"firstName": "Ada", "companyName": "Engines", "ownerID": user.id, "mobilePhoneNumber": "0170/1234567"}
+        lead, _ = company.create(*({"emailAddress": new_email(), **values} for _ in range(2)))
+        (stage,) = company.call("createDealStages", objects=[{"dealStageName": "Offer", "weight": 2}])
+        deal = {"opportunityName": "Plan", "dealStageID": stage["id"], "closeDate": "2027-01-01 00:00:00"}
+        company.call("convertLeads", objects=[{"id": lead, "account": 1, **deal}])
+        for path in (f"/leads/{lead}", f"/leads/{lead}/score", f"/leads/{lead}/same", f"/leads/{lead}/deals"):
+            browser.get(path)
+            counts: list[int] = []
+            for _ in range(5):  # a background job may run a statement of its own meanwhile
+                before = len(log.read_text())
+                assert browser.get(path).status == 200
+                counts.append(sum(" LOG:  " in line for line in log.read_text()[before:].splitlines()))
+            assert 1 <= min(counts) <= 12, (path, counts)

@@ -1,6 +1,5 @@
 """The table of leads: its address holds the whole state, and every address answers with a page."""
 
-import asyncio
 import json
 import re
 from html import unescape
@@ -9,14 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import asyncpg
 import pytest
 
-from browsing import Browser, Page, new_user, signed_in
+from browsing import Browser, Page, new_user, noting_statements, signed_in
 from hostile.corpus import NAUGHTY
 from springhead.model.leads.leads import LEAD
 from springhead.pages.catalogue import LANGUAGES, texts
-from support import Company, Server, new_company, new_email, superuser
+from support import Company, Server, new_company, new_email
 
 VOID = {"meta", "link", "input", "use", "rect", "path", "ellipse", "br", "hr"}
 
@@ -361,33 +359,19 @@ def test_leads_of_other_companies_are_not_there(server: Server, browser: Browser
 
 
 def test_a_page_needs_at_most_twelve_statements(tmp_path: Path) -> None:
-    first = Server.on_copy(tmp_path / "data", "--no-limits")
-
-    async def note_statements() -> None:
-        connection = await asyncpg.connect(superuser(first.dsn))
-        await connection.execute("alter role springhead set log_statement = 'all'")
-        await connection.close()
-
-    asyncio.run(note_statements())
-    server = Server(tmp_path / "unused", "--no-limits", "--database-url", first.dsn)
-    company = new_company(first)
-    signed, user = signed_in(first, company)
-    browser = Browser(server)
-    browser.cookies = signed.cookies
-    company.create(*({"emailAddress": new_email(), "leadScore": n, "ownerID": user.id} for n in range(120)))
-    path = address(f={"leadScore": {"atLeast": 5}, "ownerID": user.id}, sort="-leadScore")
-    browser.get(path)
-    log = tmp_path / "data" / "postgres.log"
-    before = len(log.read_text())
-    assert len(names(browser.get(path))) == 100
-    parts = re.split(r"^\S+ \S+ UTC \[(\d+)\] LOG:  ", log.read_text()[before:], flags=re.MULTILINE)
-    noted = list(zip(parts[1::2], parts[2::2], strict=True))
-    (process,) = {process for process, text in noted if 'l.company_name as "companyName"' in text}
-    of_page = [text for one, text in noted if one == process and "typeinfo_tree" not in text and "'jit'" not in text]
-    assert 4 <= len(of_page) <= 12, of_page
-    company.close()
-    assert server.stop() == 0
-    assert first.stop() == 0
+    with noting_statements(tmp_path) as (browser, company, user, log):
+        company.create(*({"emailAddress": new_email(), "leadScore": n, "ownerID": user.id} for n in range(120)))
+        path = address(f={"leadScore": {"atLeast": 5}, "ownerID": user.id}, sort="-leadScore")
+        browser.get(path)
+        before = len(log.read_text())
+        assert len(names(browser.get(path))) == 100
+        parts = re.split(r"^\S+ \S+ UTC \[(\d+)\] LOG:  ", log.read_text()[before:], flags=re.MULTILINE)
+        noted = list(zip(parts[1::2], parts[2::2], strict=True))
+        (process,) = {process for process, text in noted if 'l.company_name as "companyName"' in text}
+        of_page = [
+            text for one, text in noted if one == process and "typeinfo_tree" not in text and "'jit'" not in text
+        ]
+        assert 4 <= len(of_page) <= 12, of_page
 
 
 def test_the_exact_number_of_leads_comes_by_a_second_request(browser: Browser, people: list[int]) -> None:
