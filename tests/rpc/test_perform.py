@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, TypeVar
 
 import asyncpg
@@ -159,7 +160,7 @@ def test_a_call_behind_much_work_of_its_company_is_refused_at_once_and_other_com
     company, neighbour = given_company(), given_company()
 
     async def work(context: Context) -> list[Performed]:
-        admission, now = context.server.database.admission, 1_000.0
+        admission, now = context.server.database.admission, monotonic()
         admission.leave(admission.ask(context.company.id, Lane.LONG, now), now + 10 * QUEUE_SECONDS)  # a slow search
         search = admission.ask(context.company.id, Lane.LONG, now)  # another one runs
         others = await context_of(context.server, neighbour)
@@ -170,7 +171,7 @@ def test_a_call_behind_much_work_of_its_company_is_refused_at_once_and_other_com
                 await perform(others, "searchLeads", {}),
             ]
         finally:
-            admission.leave(search, now)
+            admission.leave(search, monotonic())
 
     refused, *answered = within(server, company, work)
 
@@ -186,11 +187,13 @@ def test_a_call_whose_turn_does_not_come_is_999_with_the_seconds_to_wait(
 
     async def work(context: Context) -> tuple[Performed, int]:
         admission = context.server.database.admission
-        running = [admission.ask(context.company.id, Lane.CALLS, 0.0) for _ in range(admission.shares[Lane.CALLS])]
+        running = [
+            admission.ask(context.company.id, Lane.CALLS, monotonic()) for _ in range(admission.shares[Lane.CALLS])
+        ]
         answer = await perform(context, "getLead", {"id": 1})
         waiting = admission.waiting
         for ticket in running:
-            admission.leave(ticket, 0.0)
+            admission.leave(ticket, monotonic())
         return answer, waiting
 
     answer, waiting = within(server, company, work)
